@@ -1,0 +1,76 @@
+/**
+ * Every failure that a caller may see, by its published code (`docs/errors.md`). Codes are never renamed.
+ */
+export type ErrorCode =
+  | 'malformed-request'
+  | 'malformed-ciphertext'
+  | 'unauthenticated'
+  | 'grant-missing'
+  | 'tenant-suspended'
+  | 'access-revoked'
+  | 'tenant-not-found'
+  | 'route-not-found'
+  | 'method-not-allowed'
+  | 'tenant-misconfigured'
+  | 'key-use'
+  | 'body-too-large'
+  | 'unsupported-media-type'
+  | 'wrong-tenant'
+  | 'unknown-key'
+  | 'unknown-key-alias'
+  | 'context-mismatch'
+  | 'undecryptable'
+  | 'vault-throttled'
+  | 'internal'
+  | 'vault-unavailable'
+  | 'identity-unavailable'
+  | 'home-credential-rejected'
+  | 'registry-unavailable'
+  | 'audit-unavailable'
+  | 'overloaded'
+  | 'draining'
+  | 'http-version';
+
+/** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */
+export type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';
+
+/** What mends a failure; `command` is complete, ready to paste. */
+export interface Fix {
+  readonly owner: FixOwner;
+  readonly action: string;
+  readonly command?: string;
+}
+
+/** One field at fault: a JSON pointer (RFC 6901) into the body, or `path`, `query` and `header` names as `/path/tenantId`. */
+export interface FieldError {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+export interface ServiceErrorOptions extends ErrorOptions {
+  /** Machine-readable cause within the code, such as `role-missing`. */
+  readonly reason?: string;
+  readonly fix?: Fix;
+  /** Seconds after which a retry makes sense. */
+  readonly retryAfter?: number;
+  readonly errors?: readonly FieldError[];
+}
+
+/** A failure with a published code. `message` is shown to the caller: no secret, no text of a foreign error goes into it. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly code: ErrorCode;
+  readonly reason: string | undefined;
+  readonly fix: Fix | undefined;
+  readonly retryAfter: number | undefined;
+  readonly errors: readonly FieldError[] | undefined;
+
+  constructor(code: ErrorCode, detail: string, options: ServiceErrorOptions = {}) {
+    super(detail, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.reason = options.reason;
+    this.fix = options.fix;
+    this.retryAfter = options.retryAfter;
+    this.errors = options.errors;
+  }
+}
