@@ -27,9 +27,7 @@ export type ErrorCode =
   | 'home-credential-rejected'
   | 'registry-unavailable'
   | 'audit-unavailable'
-  | 'overloaded'
-  | 'draining'
-  | 'http-version';
+  | 'draining';
 
 /** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */
 export type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';
@@ -51,6 +49,8 @@ export interface ServiceErrorOptions extends ErrorOptions {
   /** Machine-readable cause within the code, such as `role-missing`. */
   readonly reason?: string;
   readonly fix?: Fix;
+  /** How far a refusal of access reaches: one key version, or everything of the tenant (its sign-in was refused). */
+  readonly scope?: 'key' | 'tenant';
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number;
   readonly errors?: readonly FieldError[];
@@ -62,6 +62,7 @@ export class ServiceError extends Error {
   readonly code: ErrorCode;
   readonly reason: string | undefined;
   readonly fix: Fix | undefined;
+  readonly scope: 'key' | 'tenant' | undefined;
   readonly retryAfter: number | undefined;
   readonly errors: readonly FieldError[] | undefined;
 
@@ -70,6 +71,7 @@ export class ServiceError extends Error {
     this.code = code;
     this.reason = options.reason;
     this.fix = options.fix;
+    this.scope = options.scope;
     this.retryAfter = options.retryAfter;
     this.errors = options.errors;
   }

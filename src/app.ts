@@ -1,0 +1,49 @@
+import express, { type Express } from 'express';
+import type { VerifyToken } from './callers/verify-token.ts';
+import { decryptRoute, encryptRoute } from './http/data-routes.ts';
+import { docsRouter } from './http/docs.ts';
+import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-routes.ts';
+import { unwrapKeyRoute, wrapKeyRoute } from './http/key-routes.ts';
+import { mount } from './http/mount.ts';
+import { type ProblemDeps, problemHandler, routeNotFound } from './http/problem.ts';
+import { openScope } from './http/scope.ts';
+import { securityHeaders } from './http/security-headers.ts';
+import type { DecryptDeps } from './operations/decrypt.ts';
+import type { EncryptDeps } from './operations/encrypt.ts';
+import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
+import type { WrapKeyDeps } from './operations/wrap-key.ts';
+
+/** What every part of the application needs, and no more. */
+export type AppDeps = EncryptDeps &
+  DecryptDeps &
+  WrapKeyDeps &
+  UnwrapKeyDeps &
+  ProblemDeps &
+  ReadinessDeps & { readonly verifyToken: VerifyToken };
+
+const BODY_OVERHEAD_BYTES = 16 * 1024;
+
+/** The order in which a request passes, and who answers it. */
+export function createApp(deps: AppDeps): Express {
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
+  app.use(openScope);
+  app.use(securityHeaders());
+  mount(
+    app,
+    {
+      encrypt: encryptRoute(deps),
+      decrypt: decryptRoute(deps),
+      wrapKey: wrapKeyRoute(deps),
+      unwrapKey: unwrapKeyRoute(deps),
+      getHealth: healthRoute,
+      getReadiness: readinessRoute(deps),
+    },
+    // What encrypts must decrypt: base64 makes four bytes of three, and the rest is header, context and JSON.
+    { verifyToken: deps.verifyToken, maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES },
+  );
+  app.use(docsRouter());
+  app.use(routeNotFound);
+  app.use(problemHandler(deps));
+  return app;
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import type { RecordHead } from './chain.ts';
+import type { AuditEvent } from './event.ts';
+
+const Hash = z.string().regex(/^[\w-]{43}$/);
+const Salt = z.string().regex(/^[\w-]{22}$/);
+const Count = z.int().nonnegative();
+const text = z.string().exactOptional();
+
+const head = { chain: z.uuid(), sequence: Count, at: z.iso.datetime({ precision: 3 }), salt: Salt };
+
+const OpenRecord = z.strictObject({
+  ...head,
+  sequence: z.literal(0),
+  type: z.literal('open'),
+  continues: Hash.exactOptional(),
+  continuesChain: z.uuid().exactOptional(),
+});
+
+const CloseRecord = z.strictObject({ ...head, previous: Hash, type: z.literal('close') });
+
+const EventRecord = z.strictObject({
+  ...head,
+  previous: Hash,
+  type: z.literal('event'),
+  ...({
+    operation: z.string(),
+    outcome: z.enum(['succeeded', 'refused', 'failed']),
+    code: text,
+    reason: text,
+    requestId: z.string(),
+    clientRequestId: text,
+    principal: text,
+    tenantId: text,
+    keyId: text,
+    bytes: z.number().exactOptional(),
+    context: text,
+    vaultRequestId: text,
+    count: z.number().exactOptional(),
+  } satisfies Record<keyof AuditEvent, z.ZodType>),
+  tenantSequence: Count.exactOptional(),
+});
+
+const AuditRecord = z.discriminatedUnion('type', [OpenRecord, EventRecord, CloseRecord]);
+
+/** A record as it stands in its line: of open and close records all members of the event are absent. */
+export type ParsedRecord = RecordHead & Partial<AuditEvent> & { readonly tenantSequence?: number };
+
+/** The record of a line, or why there is none in it. */
+export function parseRecord(line: string): ParsedRecord | 'not-json' | 'not-a-record' {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return 'not-json';
+  }
+  const parsed = AuditRecord.safeParse(value);
+  return parsed.success ? parsed.data : 'not-a-record';
+}

@@ -1,0 +1,83 @@
+import type { AuditEvent } from './event.ts';
+import type { AuditSink } from './sink.ts';
+
+export interface RefusalCounterOptions {
+  readonly sink: Pick<AuditSink, 'record'>;
+  /** How long refusals are gathered, from the first of them on; default 10 s. */
+  readonly intervalMs?: number;
+  /** Distinct pairs of code and reason told apart; the rest is counted per code, with the reason `other`. Default 1,000. */
+  readonly maxPairs?: number;
+}
+
+/**
+ * Gathers refusals that happen before the caller is known, so that strangers can't fill the disk: one record per code,
+ * reason and interval. It has operation and request id of the first, and nothing else of any.
+ */
+export class RefusalCounter {
+  readonly #sink: Pick<AuditSink, 'record'>;
+  readonly #intervalMs: number;
+  readonly #maxPairs: number;
+  #counted = new Map<string, AuditEvent>();
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed: boolean = false;
+
+  constructor({ sink, intervalMs = 10_000, maxPairs = 1000 }: RefusalCounterOptions) {
+    this.#sink = sink;
+    this.#intervalMs = intervalMs;
+    this.#maxPairs = maxPairs;
+  }
+
+  /** To be called before `close`: what comes later is lost. */
+  count(event: AuditEvent): void {
+    if (!this.#add(event)) this.#add({ ...event, reason: 'other' });
+    if (!this.#isClosed) this.#timer ??= setTimeout(() => this.#flushInTime(), this.#intervalMs).unref();
+  }
+
+  /** Records what is counted; the sink is still to be closed after it. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#flush();
+  }
+
+  /** False when the table is full; codes are a closed set, so `other` always has room. */
+  #add({ operation, outcome, code, reason, requestId, count = 1 }: AuditEvent): boolean {
+    const pair = `${code}/${reason}`;
+    const before = this.#counted.get(pair);
+    if (before !== undefined) {
+      this.#counted.set(pair, { ...before, count: (before.count ?? 1) + count });
+      return true;
+    }
+    if (this.#counted.size >= this.#maxPairs && reason !== 'other') return false;
+    this.#counted.set(pair, {
+      operation,
+      outcome,
+      ...(code === undefined ? {} : { code }),
+      ...(reason === undefined ? {} : { reason }),
+      requestId,
+      ...(count === 1 ? {} : { count }),
+    });
+    return true;
+  }
+
+  #flushInTime(): void {
+    this.#timer = undefined;
+    // Nothing is lost and the sink tells its trouble itself.
+    this.#flush().catch(() => undefined);
+  }
+
+  async #flush(): Promise<void> {
+    const events = [...this.#counted.values()];
+    this.#counted = new Map();
+    await Promise.all(events.map((event) => this.#record(event)));
+  }
+
+  async #record(event: AuditEvent): Promise<void> {
+    try {
+      await this.#sink.record(event);
+    } catch (error) {
+      this.count(event);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import type { Clock } from '../cache/clock.ts';
+import { decodeBase64Url } from '../envelope/base64.ts';
+import type { OriginKeys } from '../envelope/data-keys.ts';
+import { ServiceError } from '../errors.ts';
+import type { HomeVault } from './home-vault.ts';
+
+export const ORIGIN_KEY_SECRET = 'vaultspan-origin-key';
+const KEY_BYTES = 32;
+const MAX_VERSIONS = 32;
+const REREAD_COOLDOWN_MS = 10_000;
+
+/** A fresh origin key as its secret's value. */
+export const newOriginKey = (): string => randomBytes(KEY_BYTES).toString('base64url');
+
+/** The origin key's versions out of the home vault: all are accepted, the newest writes. */
+export class HomeOriginKeys implements OriginKeys {
+  readonly #vault: Pick<HomeVault, 'usableVersions'>;
+  readonly #clock: Clock;
+  readonly #onFailure: (error: unknown) => void;
+  #keys: readonly KeyObject[] = [];
+  #readAt = Number.NEGATIVE_INFINITY;
+  #reading: Promise<readonly KeyObject[]> | undefined;
+
+  constructor(vault: Pick<HomeVault, 'usableVersions'>, clock: Clock, onFailure: (error: unknown) => void) {
+    this.#vault = vault;
+    this.#clock = clock;
+    this.#onFailure = onFailure;
+  }
+
+  /** @throws ServiceError when the secret can't be read, is missing or is not 32 bytes of base64url */
+  async load(): Promise<void> {
+    await this.#read();
+    if (this.#keys.length > 0) return;
+    throw new ServiceError('home-credential-rejected', `The home vault has no secret ${ORIGIN_KEY_SECRET}`, {
+      reason: 'origin-key-missing',
+      fix: { owner: 'vendor', action: 'Create it once for the whole deployment', command: 'vaultspan init' },
+    });
+  }
+
+  current(): readonly KeyObject[] {
+    return this.#keys;
+  }
+
+  async reread(): Promise<readonly KeyObject[]> {
+    if (this.#clock.monotonicMs() - this.#readAt < REREAD_COOLDOWN_MS && !this.#reading) return this.#keys;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    try {
+      return await this.#reading;
+    } catch (error) {
+      this.#onFailure(error);
+      return this.#keys;
+    }
+  }
+
+  async #read(): Promise<readonly KeyObject[]> {
+    this.#readAt = this.#clock.monotonicMs();
+    const versions = await this.#vault.usableVersions(ORIGIN_KEY_SECRET, MAX_VERSIONS);
+    this.#keys = versions.map(({ value }) => parseKey(value));
+    return this.#keys;
+  }
+}
+
+function parseKey(value: string): KeyObject {
+  const bytes = decodeBase64Url(value);
+  if (bytes?.length === KEY_BYTES) return createSecretKey(bytes);
+  throw new ServiceError('home-credential-rejected', `A version of ${ORIGIN_KEY_SECRET} is not 32 bytes of base64url`, {
+    reason: 'origin-key-malformed',
+    fix: { owner: 'vendor', action: 'Disable that version of the secret' },
+  });
+}

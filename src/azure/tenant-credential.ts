@@ -1,0 +1,93 @@
+import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
+import type { Clock } from '../cache/clock.ts';
+import { singleFlight } from '../cache/single-flight.ts';
+import { ServiceError } from '../errors.ts';
+import type { HomeCredential } from './home-credential.ts';
+import { signInFailure } from './sign-in-failures.ts';
+import { vaultElsewhere } from './vault-failures.ts';
+
+export interface TenantCredentialOptions {
+  readonly home: HomeCredential;
+  readonly appId: string;
+  readonly entraTenantId: string;
+  /** A token older than this is replaced before it is used again, so that Entra is asked whether we may still come in. */
+  readonly tokenMaxAgeMs: number;
+  readonly clock: Clock;
+}
+
+interface Held {
+  readonly token: string;
+  /** Monotonic. */
+  readonly since: number;
+  /** Milliseconds of the epoch. */
+  readonly expires: number;
+}
+
+const EXPIRY_MARGIN_MS = 30_000;
+const SIGN_IN_TIMEOUT_MS = 30_000;
+
+/**
+ * Our sign-in to one customer's directory, pinned to it. It owns the policy for tokens: the SDK's own cycler keeps one for its
+ * whole life and swallows Entra's refusals until then. So the SDK is told that each token expires at once, and asks every time;
+ * `enableCae` and claims are ignored, as they would only make a second cache.
+ */
+export class TenantCredential implements TokenCredential {
+  readonly #options: TenantCredentialOptions;
+  readonly #held = new Map<string, Held>();
+  readonly #signIns = new Map<string, Promise<Held>>();
+
+  constructor(options: TenantCredentialOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ServiceError as `signInFailure`, or `tenant-misconfigured` for a vault whose challenge names another directory */
+  async getToken(scopes: string | string[], options: GetTokenOptions = {}): Promise<AccessToken> {
+    const { entraTenantId, clock } = this.#options;
+    if (options.tenantId !== undefined && options.tenantId.toLowerCase() !== entraTenantId) throw vaultElsewhere();
+    const scope = [scopes].flat().join(' ');
+    const { token } = this.#fresh(scope) ?? (await this.#replace(scope));
+    return { token, expiresOnTimestamp: clock.wallMs() };
+  }
+
+  /** The token held, unless it is old or about to expire. */
+  #fresh(scope: string): Held | undefined {
+    const held = this.#held.get(scope);
+    const isYoung = held !== undefined && this.#options.clock.monotonicMs() - held.since < this.#options.tokenMaxAgeMs;
+    return isYoung && this.#isValid(held) ? held : undefined;
+  }
+
+  #isValid(held: Held): boolean {
+    return this.#options.clock.wallMs() < held.expires - EXPIRY_MARGIN_MS;
+  }
+
+  /** Entra refuses: revoked, and the old token goes. Entra does not answer: the old token serves while it is valid. */
+  async #replace(scope: string): Promise<Held> {
+    try {
+      return await singleFlight(this.#signIns, scope, () => this.#signIn(scope));
+    } catch (error) {
+      const failure = signInFailure(error, this.#options);
+      const held = this.#held.get(scope);
+      if (failure.code === 'identity-unavailable' && held && this.#isValid(held)) return held;
+      if (failure.scope === 'tenant') this.#held.clear();
+      throw failure;
+    }
+  }
+
+  /** Not under the caller's signal: others wait for it too. */
+  async #signIn(scope: string): Promise<Held> {
+    const { home, entraTenantId, clock } = this.#options;
+    const since = clock.monotonicMs();
+    const { token, expiresOnTimestamp } = await home.signIn(
+      entraTenantId,
+      scope,
+      AbortSignal.timeout(SIGN_IN_TIMEOUT_MS),
+    );
+    const held = { token, since, expires: expiresOnTimestamp };
+    this.#held.set(scope, held);
+    return held;
+  }
+}
+
+/** Failures of a sign-in that one more try may mend. */
+export const isSignInOutage = (error: unknown): boolean =>
+  error instanceof ServiceError && error.code === 'identity-unavailable' && error.reason === undefined;

@@ -1,0 +1,10 @@
+import type { Principal } from './principal.ts';
+
+/** One authenticated request, as operations see it. */
+export interface Call {
+  readonly principal: Principal;
+  /** UUID of ours. */
+  readonly requestId: string;
+  /** The caller's own id of it. */
+  readonly clientRequestId?: string | undefined;
+}

@@ -1,0 +1,132 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { lineProblems } from '../audit/verify.ts';
+import { linkProblems, type VerifiedFile, verifyDirectory, verifyFile } from '../audit/verify-directory.ts';
+import { loadConfig } from '../config.ts';
+import type { Command, CommandIo } from './command.ts';
+
+const help = `Usage: vaultspan audit verify [--json] [--config FILE] [PATH]
+
+Checks audit chains: each record's place, the hashes that tie the records together, and the links between chains.
+PATH is a chain's file or a directory of them; without it, the audit directory of the configuration.
+A chain without close record is no error: its process was killed or still runs.
+Records cut off the end of such a chain show only if a later chain continues it: keep the directory's copies elsewhere.
+
+  --json         print the findings as JSON
+  --config FILE  the configuration, when PATH is not given
+
+Exit code: 0 all chains hold, 1 one does not or there is none, 2 called wrongly.
+`;
+
+export const auditCommand: Command = {
+  name: 'audit',
+  summary: 'check that the audit records are complete and unchanged',
+  help,
+  async run(args, io) {
+    const call = parseCall(args);
+    if (typeof call === 'string') {
+      io.stderr(`${call}\n\n${help}`);
+      return 2;
+    }
+    if (call.help) {
+      io.stdout(help);
+      return 0;
+    }
+    const path = call.path ?? (await configuredDirectory(call.config, io));
+    try {
+      return report(path, await verifyPath(resolve(io.cwd, path), io.signal), { ...call, io });
+    } catch (error) {
+      io.stderr(`${failureText(error, path, io.signal)}\n`);
+      return 1;
+    }
+  },
+};
+
+interface Call {
+  readonly path: string | undefined;
+  readonly config: string | undefined;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+/** What is asked for, or why it can't be understood. */
+function parseCall(args: readonly string[]): Call | string {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        config: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    const [verb, path, ...more] = positionals;
+    if (!values.help && verb !== 'verify') return verb === undefined ? 'audit: verify what?' : `audit: no "${verb}"`;
+    if (more.length > 0) return 'audit verify: one PATH at a time';
+    return { path, config: values.config, json: values.json, help: values.help };
+  } catch (error) {
+    return Error.isError(error) ? error.message : String(error);
+  }
+}
+
+async function configuredDirectory(path: string | undefined, { env, cwd }: CommandIo): Promise<string> {
+  const config = await loadConfig({ ...(path === undefined ? {} : { path }), env, cwd });
+  return config.audit.directory;
+}
+
+async function verifyPath(path: string, signal: AbortSignal): Promise<VerifiedFile[]> {
+  const entry = await stat(path);
+  if (entry.isDirectory()) return verifyDirectory(path, signal);
+  return [await verifyFile(path, signal)];
+}
+
+/** A file or directory that can't be read, or an interruption; anything else is a bug. */
+function failureText(error: unknown, path: string, signal: AbortSignal): string {
+  if (signal.aborted) return 'audit verify: stopped before the end, nothing is proved';
+  if (Error.isError(error) && 'syscall' in error && 'code' in error) return `${path}: ${String(error.code)}`;
+  throw error;
+}
+
+interface Output {
+  readonly json: boolean;
+  readonly io: CommandIo;
+}
+
+function report(path: string, files: readonly VerifiedFile[], { json, io }: Output): number {
+  const bad = files.filter((file) => !holds(file)).length;
+  const ok = files.length > 0 && bad === 0;
+  const records = files.reduce((sum, file) => sum + file.records, 0);
+  if (json) {
+    io.stdout(
+      `${JSON.stringify({ ok, path, records, chains: files.map((file) => ({ ...file, ok: holds(file) })) })}\n`,
+    );
+    return ok ? 0 : 1;
+  }
+  for (const file of files) for (const line of describe(file)) io.stdout(`${line}\n`);
+  io.stdout(
+    files.length === 0
+      ? `${path}: no audit chain here\n`
+      : `${amount(files.length, 'chain')}, ${amount(records, 'record')}: ${bad === 0 ? 'all hold' : `${bad} bad`}\n`,
+  );
+  return ok ? 0 : 1;
+}
+
+const holds = ({ firstBad, badLink }: VerifiedFile): boolean => firstBad === undefined && badLink === undefined;
+
+const amount = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+function describe(file: VerifiedFile): string[] {
+  const { firstBad, badLink } = file;
+  const end = file.closed ? 'closed' : 'no close record: process killed or still running';
+  const lines: string[] = [];
+  if (firstBad !== undefined) {
+    const place = `line ${firstBad.line}${firstBad.sequence === undefined ? '' : `, sequence ${firstBad.sequence}`}`;
+    lines.push(`${file.file}: BAD at ${place}: ${lineProblems[firstBad.problem]} (records before it: ${file.records})`);
+  }
+  if (badLink !== undefined) {
+    lines.push(`${file.file}: BAD link to chain ${badLink.chain}: ${linkProblems[badLink.problem]}`);
+  }
+  return lines.length > 0 ? lines : [`${file.file}: ok, ${amount(file.records, 'record')}, ${end}`];
+}

@@ -1,0 +1,19 @@
+/** What a command may touch of the outside world; `main.ts` fills it from the process. */
+export interface CommandIo {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Aborted on SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** One command of the command line, in a file of its own. */
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  readonly help: string;
+  /** Resolves with the exit code: 0 done, 1 failed, 2 called wrongly or not configured. */
+  run(args: readonly string[], io: CommandIo): Promise<number>;
+}

@@ -1,0 +1,136 @@
+import * as z from 'zod';
+
+const MIB = 1024 * 1024;
+const HOUR = 3_600;
+const httpsUrl = z.url({ protocol: /^https$/, error: 'is an https URL' }).transform((url) => url.replace(/\/$/, ''));
+const guid = z.guid().transform((id) => id.toLowerCase());
+const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
+const seconds = (min: number, max: number) => z.int().min(min).max(max);
+
+const Http = section({
+  host: z
+    .string()
+    .default('127.0.0.1')
+    .describe('Address to listen on. Plain HTTP leaves 127.0.0.1 only with tls: terminated-upstream.'),
+  port: z.int().min(0).max(65_535).default(8080),
+  tls: z
+    .enum(['none', 'terminated-upstream'])
+    .default('none')
+    .describe('terminated-upstream: a proxy in front speaks TLS.'),
+  maxPlaintextBytes: z
+    .int()
+    .min(1_024)
+    .max(24 * MIB)
+    .default(MIB)
+    .describe('Largest plaintext of one message.'),
+  drainSeconds: seconds(0, 300).default(25).describe('Longest wait for requests under way after SIGTERM.'),
+}).refine(({ host, tls }) => isLoopback(host) || tls !== 'none', {
+  path: ['host'],
+  message: 'plain HTTP is for 127.0.0.1 only: put a TLS proxy in front and set tls: terminated-upstream',
+});
+
+const Caller = z.strictObject({
+  issuer: z
+    .url({ protocol: /^https$/ })
+    .describe("The token's iss, exactly. For Entra either form (v1 or v2) admits both."),
+  audience: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe("The token's aud: the id of this API's own single-tenant registration."),
+  jwksUrl: httpsUrl
+    .optional()
+    .describe('Where the keys of the issuer are; by default its OpenID discovery document tells.'),
+  rolesClaim: z.string().min(1).default('roles'),
+  subjectClaim: z
+    .enum(['azp', 'appid', 'sub'])
+    .optional()
+    .describe('Claim that names the caller; by default the first of the three present.'),
+  limits: z.record(z.string(), z.array(z.string())).optional().describe('By subject, the only tenants it may name.'),
+});
+
+const Home = z.strictObject({
+  tenantId: guid.describe("The vendor's own directory."),
+  appId: guid.describe('Application (client) id of the multi-tenant app.'),
+  vaultUrl: httpsUrl.describe("The vendor's own vault, with the app's secret and the origin key."),
+  secretName: z
+    .string()
+    .regex(/^[0-9A-Za-z-]{1,127}$/)
+    .default('vaultspan-client-secret'),
+  identity: z
+    .enum(['default', 'managed-identity'])
+    .default('default')
+    .describe('What opens the home vault: DefaultAzureCredential, or the managed identity of this machine.'),
+  managedIdentityClientId: guid.optional().describe('Of a user-assigned identity.'),
+});
+
+const suffix = z.string().regex(/^\.[a-z0-9.-]+$/, 'is a host suffix such as .vault.azure.net');
+const Cloud = section({
+  name: z.enum(['public', 'usgov', 'china', 'custom']).default('public'),
+  authorityHost: httpsUrl.optional().describe('Of a custom cloud.'),
+  vaultSuffix: suffix.optional().describe('Of a custom cloud.'),
+  managedHsmSuffix: suffix.optional().describe('Of a custom cloud.'),
+}).refine(
+  ({ name, authorityHost, vaultSuffix }) =>
+    (name === 'custom') === (authorityHost !== undefined && vaultSuffix !== undefined),
+  {
+    path: ['name'],
+    message: 'authorityHost and vaultSuffix go with name: custom, and it with them',
+  },
+);
+
+const DataKeys = section({
+  mode: z.enum(['cached', 'perMessage']).default('cached'),
+  maxAgeSeconds: seconds(1, 24 * HOUR).default(HOUR),
+  maxMessages: z
+    .int()
+    .min(1)
+    .max(2 ** 32)
+    .default(2 ** 24),
+  maxBytes: z
+    .int()
+    .min(32 * MIB)
+    .max(2 ** 40)
+    .default(64 * 1024 * MIB),
+});
+
+/** Everything that can be set, with its default and its bounds. Durations are in seconds. */
+export const ConfigSchema = z.strictObject({
+  http: Http,
+  callers: z.array(Caller).min(1).describe('Who may call: issuers of tokens.'),
+  home: Home,
+  cloud: Cloud,
+  registry: z.strictObject({ file: z.string().min(1).describe('The static list of tenants, YAML or JSON.') }),
+  dataKeys: DataKeys,
+  revocation: section({
+    boundSeconds: seconds(0, HOUR)
+      .default(300)
+      .describe('Longest use of a data key without a proof of access; 0 asks the vault each time.'),
+    tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
+      .optional()
+      .describe('Oldest token of Entra in use; by default the bound, at least 60.'),
+  }),
+  vault: section({
+    deadlineSeconds: seconds(1, 60)
+      .default(10)
+      .describe('Longest wait for one vault call, its sign-in and its retry included.'),
+  }),
+  audit: section({ directory: z.string().min(1).default('audit') }),
+  telemetry: section({
+    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  }),
+  emulator: z
+    .strictObject({
+      unsafeAllowEmulator: z
+        .literal(true)
+        .describe('Admits vaults on loopback and relaxes checks of the SDK. serve refuses it.'),
+      caFile: z.string().min(1),
+      identityEndpoint: z.url(),
+      identityHeader: z.string().min(1),
+    })
+    .optional()
+    .describe('Written by vaultspan dev.'),
+});
+
+function isLoopback(host: string): boolean {
+  return host === '127.0.0.1' || host === '::1' || host === 'localhost';
+}

@@ -1,0 +1,16 @@
+import type { Control, ControlDeps } from './control.ts';
+import { accessActions } from './control-access.ts';
+import { appActions } from './control-apps.ts';
+import { keyActions } from './control-keys.ts';
+import { vaultActions } from './control-vaults.ts';
+
+export function createControl(deps: ControlDeps): Control {
+  return {
+    ...accessActions(deps.cloud),
+    ...appActions(deps.cloud),
+    ...keyActions(deps.cloud),
+    ...vaultActions(deps),
+    requests: () => deps.log.entries(),
+    clearRequests: () => deps.log.clear(),
+  };
+}

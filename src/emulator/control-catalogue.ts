@@ -1,0 +1,231 @@
+import type { Actions } from './control.ts';
+
+type Kind = 'string' | 'number' | 'number|null' | 'boolean' | 'string[]' | 'map of strings';
+/** `?` after a kind: the member may be left out. */
+export type ParameterKind = Kind | `${Kind}?`;
+
+type Order<Name extends keyof Actions> = NonNullable<Parameters<Actions[Name]>[0]>;
+
+interface Entry<Name extends keyof Actions> {
+  readonly does: string;
+  readonly parameters: { readonly [Member in keyof Required<Order<Name>>]: ParameterKind };
+  readonly example: Order<Name>;
+}
+
+/** What the control listener offers. An action or a member without its line here does not compile. */
+export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
+  grantRole: {
+    does: 'Assigns a role on a vault or on one key; the vault then goes by roles. principal: app (default), managed-identity, or an object id.',
+    parameters: { vault: 'string', role: 'string', key: 'string?', principal: 'string?' },
+    example: { vault: 'northwind', role: 'Key Vault Crypto Service Encryption User', key: 'data' },
+  },
+  removeRole: {
+    does: 'Takes role assignments away; without role or key, all that the principal has on the vault.',
+    parameters: { vault: 'string', role: 'string?', key: 'string?', principal: 'string?' },
+    example: { vault: 'contoso' },
+  },
+  setAccessPolicy: {
+    does: 'Sets the permissions of a principal; the vault then goes by access policies instead of roles.',
+    parameters: { vault: 'string', keys: 'string[]?', secrets: 'string[]?', principal: 'string?' },
+    example: { vault: 'contoso', keys: ['get', 'wrapKey', 'unwrapKey'] },
+  },
+  removeAccessPolicy: {
+    does: 'Takes the access policy of a principal away.',
+    parameters: { vault: 'string', principal: 'string?' },
+    example: { vault: 'contoso' },
+  },
+  setPropagationDelay: {
+    does: 'From now on changes of roles and policies take this long to work; without vault, in all vaults.',
+    parameters: { vault: 'string?', delayMs: 'number' },
+    example: { vault: 'contoso', delayMs: 30_000 },
+  },
+  addApp: {
+    does: "Adds the vendor's app to a tenant, as an administrator's consent does.",
+    parameters: { tenant: 'string' },
+    example: { tenant: 'adatum' },
+  },
+  removeApp: {
+    does: "Deletes the vendor's app from a tenant; added again it has a new object id, and no roles.",
+    parameters: { tenant: 'string' },
+    example: { tenant: 'contoso' },
+  },
+  disableApp: {
+    does: "Disables the vendor's app in a tenant; tokens already issued stay valid.",
+    parameters: { tenant: 'string' },
+    example: { tenant: 'contoso' },
+  },
+  enableApp: {
+    does: "Enables the vendor's app in a tenant again.",
+    parameters: { tenant: 'string' },
+    example: { tenant: 'contoso' },
+  },
+  blockByConditionalAccess: {
+    does: "Lets Conditional Access refuse the vendor's app new tokens in a tenant.",
+    parameters: { tenant: 'string' },
+    example: { tenant: 'contoso' },
+  },
+  unblock: {
+    does: 'Ends the block by Conditional Access.',
+    parameters: { tenant: 'string' },
+    example: { tenant: 'contoso' },
+  },
+  addAppSecret: {
+    does: "Adds a client secret to the vendor's app and answers its value; by default for one year, and not in the home vault.",
+    parameters: { expiresInSeconds: 'number?', storeInHomeVault: 'boolean?' },
+    example: { storeInHomeVault: true },
+  },
+  listAppSecrets: {
+    does: "Lists the key ids and expiry times of the app's client secrets.",
+    parameters: {},
+    example: {},
+  },
+  removeAppSecret: {
+    does: 'Removes a client secret; without keyId, all of them. Later sign-ins with it get AADSTS7000215.',
+    parameters: { keyId: 'string?' },
+    example: {},
+  },
+  expireAppSecret: {
+    does: 'Lets a client secret expire now; without keyId, all of them. Later sign-ins with it get AADSTS7000222.',
+    parameters: { keyId: 'string?' },
+    example: {},
+  },
+  addAppCertificate: {
+    does: 'Registers a certificate for the app; makes one if none is given, and keeps it in the home vault under storeAs.',
+    parameters: { certPem: 'string?', storeAs: 'string?', exportable: 'boolean?' },
+    example: { storeAs: 'vaultspan-app', exportable: true },
+  },
+  removeAppCertificate: {
+    does: 'Removes a certificate from the app; without thumbprint, all of them.',
+    parameters: { thumbprint: 'string?' },
+    example: {},
+  },
+  addFederatedCredential: {
+    does: 'Trusts an issuer and subject as the app; by default the managed identity. {authority} stands for the authority host.',
+    parameters: { issuer: 'string?', subject: 'string?', audience: 'string?' },
+    example: {},
+  },
+  removeFederatedCredentials: {
+    does: "Removes all of the app's federated credentials.",
+    parameters: {},
+    example: {},
+  },
+  setTokenLifetime: {
+    does: 'Sets how long new tokens last.',
+    parameters: { seconds: 'number' },
+    example: { seconds: 300 },
+  },
+  createKey: {
+    does: 'Creates a key, or a new version of it. kty: RSA (2048, 3072, 4096), in an HSM RSA-HSM or oct-HSM (128, 192, 256).',
+    parameters: {
+      vault: 'string',
+      key: 'string',
+      kty: 'string?',
+      size: 'number?',
+      keyOps: 'string[]?',
+      tags: 'map of strings?',
+      exp: 'number?',
+      nbf: 'number?',
+    },
+    example: { vault: 'contoso', key: 'payroll', size: 3072 },
+  },
+  rotateKey: {
+    does: 'Makes a new version of a key.',
+    parameters: { vault: 'string', key: 'string' },
+    example: { vault: 'contoso', key: 'data' },
+  },
+  disableKey: {
+    does: 'Disables a version of a key; without version, all of them.',
+    parameters: { vault: 'string', key: 'string', version: 'string?' },
+    example: { vault: 'contoso', key: 'data' },
+  },
+  enableKey: {
+    does: 'Enables a version of a key; without version, all of them.',
+    parameters: { vault: 'string', key: 'string', version: 'string?' },
+    example: { vault: 'contoso', key: 'data' },
+  },
+  setKeyAttributes: {
+    does: 'Changes a version of a key; without version, the newest. Times in epoch seconds, null takes one away.',
+    parameters: {
+      vault: 'string',
+      key: 'string',
+      version: 'string?',
+      exp: 'number|null?',
+      nbf: 'number|null?',
+      keyOps: 'string[]?',
+      tags: 'map of strings?',
+    },
+    example: { vault: 'contoso', key: 'data', exp: 1_800_000_000, keyOps: ['wrapKey', 'unwrapKey'] },
+  },
+  deleteKey: {
+    does: 'Deletes a key; it can be recovered.',
+    parameters: { vault: 'string', key: 'string' },
+    example: { vault: 'contoso', key: 'data' },
+  },
+  recoverKey: {
+    does: 'Recovers a deleted key.',
+    parameters: { vault: 'string', key: 'string' },
+    example: { vault: 'contoso', key: 'data' },
+  },
+  setSecret: {
+    does: 'Stores a new version of a secret.',
+    parameters: { vault: 'string', name: 'string', value: 'string', exp: 'number?', contentType: 'string?' },
+    example: { vault: 'home', name: 'vaultspan-client-secret', value: 'not-the-right-one' },
+  },
+  disableSecretVersion: {
+    does: 'Disables a version of a secret; without version, the newest.',
+    parameters: { vault: 'string', name: 'string', version: 'string?' },
+    example: { vault: 'home', name: 'vaultspan-client-secret' },
+  },
+  setFirewall: {
+    does: "Closes or opens a vault's network rules.",
+    parameters: { vault: 'string', deny: 'boolean' },
+    example: { vault: 'contoso', deny: true },
+  },
+  deleteVault: {
+    does: 'Deletes a vault: connections to it break.',
+    parameters: { vault: 'string' },
+    example: { vault: 'contoso' },
+  },
+  restoreVault: {
+    does: 'Recovers a deleted vault.',
+    parameters: { vault: 'string' },
+    example: { vault: 'contoso' },
+  },
+  setVaultOptions: {
+    does: 'Sets purge protection, how a read of a disabled key is answered, the page size, and a limit of operations (0: none).',
+    parameters: {
+      vault: 'string',
+      purgeProtection: 'boolean?',
+      disabledKeysReadable: 'boolean?',
+      pageSize: 'number?',
+      operationsPerSecond: 'number?',
+      retryAfterSeconds: 'number|null?',
+    },
+    example: { vault: 'contoso', operationsPerSecond: 10, retryAfterSeconds: 2 },
+  },
+  addTenant: {
+    does: 'Adds a tenant without the app and without a vault.',
+    parameters: { name: 'string', tenantId: 'string?' },
+    example: { name: 'tailspin' },
+  },
+  addVault: {
+    does: 'Adds an empty vault to a tenant, on the next port. kind: vault (default) or hsm.',
+    parameters: { tenant: 'string', name: 'string', kind: 'string?' },
+    example: { tenant: 'contoso', name: 'contoso-hsm', kind: 'hsm' },
+  },
+  injectFault: {
+    does: 'Breaks requests. at: entra, a vault, or *. kind: status, hang, reset, delay or garbage. operation: token, challenge, getKey, unwrapKey and the like, as GET /requests shows it. Without times: until cleared.',
+    parameters: {
+      at: 'string',
+      operation: 'string?',
+      kind: 'string',
+      status: 'number?',
+      code: 'string?',
+      headers: 'map of strings?',
+      delayMs: 'number?',
+      times: 'number?',
+    },
+    example: { at: 'contoso', operation: 'unwrapKey', kind: 'status', status: 429, times: 3 },
+  },
+  clearFaults: { does: 'Ends all faults.', parameters: {}, example: {} },
+};

@@ -1,0 +1,28 @@
+import type { DirectoryBuilder } from './seed.ts';
+
+const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
+
+/** Four customers, one in each state that a first call can meet. */
+export function demo(directory: DirectoryBuilder): void {
+  directory.addCustomer({
+    name: 'contoso',
+    tenantId: '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3',
+    keys: ['data', 'wrap'],
+    role: WRAP_ROLE,
+  });
+  directory.addCustomer({
+    name: 'fabrikam',
+    tenantId: 'b4d18f26-6a7c-4e95-8301-e5c9270ad46f',
+    keys: ['data', 'archive'],
+    role: WRAP_ROLE,
+  });
+  // Added the app, but has not granted it anything yet.
+  directory.addCustomer({ name: 'northwind', tenantId: '80c5e2b9-d36f-4712-9e84-2ba7f1064c5d', keys: ['data'] });
+  // Has a vault, but has not added the app.
+  directory.addCustomer({
+    name: 'adatum',
+    tenantId: 'd729b064-f581-43ce-b60a-1c8e7f35a924',
+    keys: ['data'],
+    isAppAdded: false,
+  });
+}

@@ -1,0 +1,184 @@
+import { appTokenClaims, createTokenSigner, type TokenSigner } from './access-tokens.ts';
+import { createLeaf, needsRenewal } from './certificates.ts';
+import { APP_SECRET_NAME, type Cloud, epochSeconds, findPrincipal, HOME, homeTenant } from './cloud.ts';
+import type { Control } from './control.ts';
+import { createControl } from './control-actions.ts';
+import { controlServer } from './control-listener.ts';
+import { demo } from './demo.ts';
+import { entraSite } from './entra.ts';
+import { createFaults } from './faults.ts';
+import { type Listener, listen, openSite } from './listener.ts';
+import { createRequestLog } from './request-log.ts';
+import { type Seed, seedState } from './seed.ts';
+import type { CallerState, State, VaultState } from './state.ts';
+import { memoryOnly, openStateFile, readStateFile } from './state-file.ts';
+import { vaultSite } from './vault.ts';
+
+export interface EmulatorOptions {
+  /** File where the state survives a restart, mode 0600; absent: memory only. */
+  readonly stateFile?: string;
+  /**
+   * 0: any free ports. Else control = firstPort - 1, Entra = firstPort, home vault = firstPort + 1,
+   * customers' vaults = firstPort + 2 and on; one that is taken fails the start.
+   */
+  readonly firstPort: number;
+  /** Adds the customers of a fresh state; default: the demo. */
+  readonly seed?: Seed;
+  /** Milliseconds; default Date.now. TLS certificates go by the wall clock all the same. */
+  readonly now?: () => number;
+}
+
+interface Caller extends CallerState {
+  readonly scope: string;
+}
+
+interface Customer {
+  readonly name: string;
+  readonly tenantId: string;
+  readonly vaultUrl: string;
+  readonly keys: readonly string[];
+}
+
+interface CallerTokenOptions {
+  /** Default: all roles. */
+  readonly roles?: readonly string[];
+  /** The object id; default: that of the caller `demo`. */
+  readonly subject?: string;
+  /** Replace claims; `undefined` removes one. */
+  readonly claims?: Record<string, unknown>;
+  /** Default: the token lifetime. */
+  readonly expiresInSeconds?: number;
+}
+
+export interface Emulator {
+  /** PEM of the throwaway CA. */
+  readonly caPem: string;
+  readonly authorityHost: string;
+  readonly homeTenantId: string;
+  /** The vendor's multi-tenant app. */
+  readonly appId: string;
+  readonly homeVaultUrl: string;
+  /** The home vault's secret that holds the app's client secret. */
+  readonly appSecretName: string;
+  /** App Service's form of a managed identity. */
+  readonly managedIdentity: { readonly endpoint: string; readonly header: string };
+  readonly controlUrl: string;
+  /** The client id of the callers' API registration; their tokens carry it as `aud`. */
+  readonly callerAudience: string;
+  readonly callerIssuer: string;
+  readonly callers: readonly Caller[];
+  readonly customers: readonly Customer[];
+  readonly control: Control;
+  /** A caller's token signed by the home tenant. */
+  issueCallerToken(options?: CallerTokenOptions): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
+  const now = options.now ?? Date.now;
+  const { firstPort, stateFile } = options;
+  const file = stateFile === undefined ? memoryOnly : openStateFile(stateFile);
+  const state = await loadState(options, now);
+  const signer = createTokenSigner(state.signingKey);
+  const faults = createFaults();
+  const log = createRequestLog();
+  const vaults = new Map<string, Listener>();
+  const listeners: Listener[] = [];
+  const opened = (listener: Listener): Listener => {
+    listeners.push(listener);
+    return listener;
+  };
+  const port = (offset: number): number => (firstPort === 0 ? 0 : firstPort + offset);
+  const listenerDeps = { tls: state.leaf, faults, log, now };
+
+  let entraPort = 0;
+  const cloud: Cloud = {
+    state,
+    now,
+    changed: () => file.changed(state),
+    authorityHost: () => `https://localhost:${entraPort}`,
+    vaultUrl: (name) => `https://localhost:${vaults.get(name)?.port ?? 0}`,
+  };
+
+  const openVault = async (vault: VaultState): Promise<void> => {
+    const what = vault.name === HOME ? 'the home vault' : `the vault of ${vault.name}`;
+    const wanted = port(1 + state.vaults.indexOf(vault));
+    vaults.set(vault.name, opened(await openSite(listenerDeps, vaultSite(cloud, signer, vault), wanted, what)));
+  };
+  const control = createControl({
+    cloud,
+    faults,
+    log,
+    openVault,
+    dropConnections: (name) => vaults.get(name)?.dropConnections(),
+  });
+  const close = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await file.flush();
+  };
+
+  let controlPort = 0;
+  try {
+    controlPort = opened(await listen(controlServer(control), port(-1), 'its control listener')).port;
+    entraPort = opened(await openSite(listenerDeps, entraSite(cloud, signer), port(0), 'Entra ID')).port;
+    for (const vault of state.vaults) await openVault(vault);
+    cloud.changed();
+    await file.flush();
+  } catch (error) {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    throw error;
+  }
+
+  return {
+    caPem: state.ca.certPem,
+    authorityHost: cloud.authorityHost(),
+    homeTenantId: state.homeTenantId,
+    appId: state.appId,
+    homeVaultUrl: cloud.vaultUrl(HOME),
+    appSecretName: APP_SECRET_NAME,
+    managedIdentity: { endpoint: `${cloud.authorityHost()}/msi/token`, header: state.managedIdentityHeader },
+    controlUrl: `http://127.0.0.1:${controlPort}`,
+    callerAudience: state.callerAudience,
+    callerIssuer: `${cloud.authorityHost()}/${state.homeTenantId}/v2.0`,
+    callers: state.callers.map((caller) => ({ ...caller, scope: `api://${state.callerAudience}/.default` })),
+    get customers() {
+      return customersOf(cloud);
+    },
+    control,
+    issueCallerToken: (tokenOptions = {}) => issueCallerToken(cloud, signer, tokenOptions),
+    close,
+  };
+}
+
+async function loadState(options: EmulatorOptions, now: () => number): Promise<State> {
+  const saved = options.stateFile === undefined ? undefined : await readStateFile(options.stateFile);
+  if (saved === undefined) return seedState(options.seed ?? demo, now);
+  if (needsRenewal(saved.leaf)) saved.leaf = await createLeaf(saved.ca);
+  return saved;
+}
+
+const customersOf = (cloud: Cloud): Customer[] =>
+  cloud.state.vaults.slice(1).map(({ name, tenantId, keys }) => ({
+    name,
+    tenantId,
+    vaultUrl: cloud.vaultUrl(name),
+    keys: keys.filter(({ deletedMs }) => deletedMs === undefined).map((key) => key.name),
+  }));
+
+async function issueCallerToken(cloud: Cloud, signer: TokenSigner, options: CallerTokenOptions): Promise<string> {
+  const { state } = cloud;
+  const tenant = homeTenant(state);
+  const demoCaller = findPrincipal(tenant, state.callers[0]?.clientId ?? '');
+  if (demoCaller === undefined) throw new Error('The state has lost the caller demo');
+  const principal = {
+    ...demoCaller,
+    appRoles: options.roles ?? demoCaller.appRoles,
+    objectId: options.subject ?? demoCaller.objectId,
+  };
+  const claims = appTokenClaims(cloud, { tenant, principal, audience: state.callerAudience, credential: '1' });
+  return signer.sign({
+    ...claims,
+    ...(options.expiresInSeconds !== undefined && { exp: epochSeconds(cloud) + options.expiresInSeconds }),
+    ...options.claims,
+  });
+}

@@ -1,0 +1,57 @@
+import type { Reply } from './reply.ts';
+
+type FaultKind = 'status' | 'hang' | 'reset' | 'delay' | 'garbage';
+
+/** A failure to act out, until it has happened `times` times or the faults are cleared. */
+export interface Fault {
+  /** `entra`, a vault's short name, or `*`. */
+  readonly at: string;
+  /** Absent: any operation. */
+  readonly operation?: string;
+  readonly kind: FaultKind;
+  /** For `status`; default 503. */
+  readonly status?: number;
+  /** For `status`: the error code in the body. */
+  readonly code?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** For `delay`, and before any other kind; the request then goes on. */
+  readonly delayMs?: number;
+  /** Absent: until cleared. */
+  readonly times?: number;
+}
+
+export interface Faults {
+  inject(fault: Fault): void;
+  clear(): void;
+  /** Takes the oldest fault that fits, and counts it. */
+  take(at: string, operation: string): Fault | undefined;
+}
+
+export function createFaults(): Faults {
+  let active: { readonly fault: Fault; left: number }[] = [];
+  return {
+    inject(fault) {
+      active.push({ fault, left: fault.times ?? Number.POSITIVE_INFINITY });
+    },
+    clear() {
+      active = [];
+    },
+    take(at, operation) {
+      if (active.length === 0) return undefined;
+      const found = active.find(({ fault }) => fits(fault, at, operation));
+      if (found === undefined) return undefined;
+      found.left -= 1;
+      if (found.left <= 0) active = active.filter((entry) => entry !== found);
+      return found.fault;
+    },
+  };
+}
+
+const fits = (fault: Fault, at: string, operation: string): boolean =>
+  (fault.at === '*' || fault.at === at) && (fault.operation === undefined || fault.operation === operation);
+
+export const garbage: Reply = {
+  status: 200,
+  headers: { 'content-type': 'text/html' },
+  body: '<html><body>Sign in to the guest network to go on</body></html>',
+};

@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Exchange, exchangeOf, MalformedRequest } from './exchange.ts';
+import { type Fault, type Faults, garbage } from './faults.ts';
+import type { Reply } from './reply.ts';
+import type { RequestLog } from './request-log.ts';
+import type { PemPair } from './state.ts';
+
+const LOOPBACK = '127.0.0.1';
+const KEEP_ALIVE_MS = 65_000;
+
+/** What answers on one port: Entra, or one vault. */
+export interface Site {
+  /** As the log and the faults call it. */
+  readonly at: string;
+  /** The header with which clients name their requests; it is echoed. */
+  readonly requestIdHeader: string;
+  readonly isRefusing: () => boolean;
+  readonly operationOf: (exchange: Exchange) => string;
+  readonly handle: (exchange: Exchange) => Promise<Reply> | Reply;
+  readonly failure: (status: number, code: string, message: string) => Reply;
+}
+
+export interface Listener {
+  readonly port: number;
+  dropConnections(): void;
+  close(): Promise<void>;
+}
+
+export interface ListenerDeps {
+  readonly tls: PemPair;
+  readonly faults: Faults;
+  readonly log: RequestLog;
+  readonly now: () => number;
+}
+
+export async function openSite(deps: ListenerDeps, site: Site, port: number, what: string): Promise<Listener> {
+  const server = createServer(
+    { cert: deps.tls.certPem, key: deps.tls.keyPem, keepAliveTimeout: KEEP_ALIVE_MS },
+    answering(deps, site),
+  );
+  server.on('connection', (socket) => {
+    if (site.isRefusing()) socket.destroy();
+  });
+  return listen(server, port, what);
+}
+
+export async function listen(server: Server, port: number, what: string): Promise<Listener> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, port, what)));
+    server.listen(port, LOOPBACK, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    dropConnections: () => server.closeAllConnections(),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function explain(error: NodeJS.ErrnoException, port: number, what: string): Error {
+  if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return error;
+  const trouble = error.code === 'EACCES' ? 'may not be used' : 'is taken';
+  return new Error(`Port ${port} ${trouble}; the emulated Azure wanted it for ${what}`, { cause: error });
+}
+
+const answering =
+  (deps: ListenerDeps, site: Site): RequestListener =>
+  (request, response) => {
+    answer(deps, site, request, response).catch(() => response.destroy());
+  };
+
+async function answer(
+  deps: ListenerDeps,
+  site: Site,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const exchange = tryExchange(request);
+  const operation = exchange === undefined ? 'unknown' : site.operationOf(exchange);
+  const fault = deps.faults.take(site.at, operation);
+  if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
+  const reply = await outcome(site, exchange, fault);
+  deps.log.add({
+    time: new Date(deps.now()).toISOString(),
+    at: site.at,
+    operation,
+    method: request.method ?? 'GET',
+    path: exchange?.path ?? '',
+    status: typeof reply === 'string' ? 0 : reply.status,
+    ...logged(site, exchange),
+  });
+  if (reply === 'hang') return;
+  if (reply === 'reset') {
+    response.destroy();
+    return;
+  }
+  send(site, request, response, reply);
+}
+
+function tryExchange(request: IncomingMessage): Exchange | undefined {
+  try {
+    return exchangeOf(request);
+  } catch {
+    return undefined;
+  }
+}
+
+async function outcome(
+  site: Site,
+  exchange: Exchange | undefined,
+  fault: Fault | undefined,
+): Promise<Reply | 'hang' | 'reset'> {
+  if (exchange === undefined) return site.failure(400, 'BadParameter', 'The path is not well encoded');
+  switch (fault?.kind) {
+    case 'hang':
+    case 'reset':
+      return fault.kind;
+    case 'garbage':
+      return garbage;
+    case 'status':
+      return faultReply(site, exchange, fault);
+    case 'delay':
+    case undefined:
+      return handled(site, exchange);
+  }
+}
+
+function faultReply(site: Site, exchange: Exchange, fault: Fault): Reply {
+  const status = fault.status ?? 503;
+  const code = fault.code ?? (status === 429 ? 'Throttled' : 'ServiceUnavailable');
+  exchange.errorCode = code;
+  const reply = site.failure(status, code, 'This failure was ordered from the control listener.');
+  return { ...reply, headers: { ...reply.headers, ...fault.headers } };
+}
+
+async function handled(site: Site, exchange: Exchange): Promise<Reply> {
+  try {
+    return await site.handle(exchange);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof MalformedRequest) return site.failure(400, 'BadParameter', message);
+    exchange.errorCode = 'InternalServerError';
+    return site.failure(500, 'InternalServerError', `The emulator failed: ${message}`);
+  }
+}
+
+function logged(site: Site, exchange: Exchange | undefined): Record<string, string> {
+  const clientRequestId = exchange?.headers[site.requestIdHeader];
+  return {
+    ...(exchange?.tenantId !== undefined && { tenantId: exchange.tenantId }),
+    ...(exchange?.appId !== undefined && { appId: exchange.appId }),
+    ...(typeof clientRequestId === 'string' && { clientRequestId }),
+    ...(exchange?.errorCode !== undefined && { errorCode: exchange.errorCode }),
+  };
+}
+
+function send(site: Site, request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+  const body = bodyText(reply.body);
+  const clientRequestId = request.headers[site.requestIdHeader];
+  response.writeHead(reply.status, {
+    ...(body !== '' && { 'content-type': 'application/json; charset=utf-8' }),
+    ...(clientRequestId !== undefined && { [site.requestIdHeader]: clientRequestId }),
+    'x-ms-request-id': randomUUID(),
+    'cache-control': 'no-store',
+    ...reply.headers,
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+function bodyText(body: unknown): string {
+  if (body === undefined) return '';
+  return typeof body === 'string' ? body : JSON.stringify(body);
+}

@@ -1,0 +1,196 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createSigningKey, EXCHANGE_AUDIENCE } from './access-tokens.ts';
+import { createCa, createLeaf } from './certificates.ts';
+import { APP_SECRET_NAME, type Cloud, HOME, vendorApp } from './cloud.ts';
+import { generateMaterial } from './key-material.ts';
+import type { CallerState, ServicePrincipal, State, TenantState, VaultKind, VaultState } from './state.ts';
+import { addKeyVersion } from './vault-keys.ts';
+import { addSecretVersion } from './vault-secrets.ts';
+
+const HOME_TENANT_ID = '6f1d2c84-3b5e-4a97-9c10-57e8a4d3b621';
+const APP_ID = 'c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02';
+const CALLER_AUDIENCE = 'e85a3d17-4c69-4b02-b7f1-a9260c5d8e34';
+const MANAGED_IDENTITY_CLIENT_ID = '2d9c6a50-7e13-4864-9fb2-c4185be07d93';
+const CALLER_CLIENT_IDS = ['914ef3b2-5d08-4c7a-a6e9-30f7b8125dc4', '5ba80d6e-f127-4390-8e4c-d7291fa3604b'] as const;
+
+const TOKEN_LIFETIME_SECONDS = 65 * 60;
+const SECRET_LIFETIME_MS = 365 * 86_400_000;
+// Azure pages by 25; fewer, so that a handful of versions already needs a second page.
+const PAGE_SIZE = 5;
+
+const ALL_ROLES = [
+  'Data.Encrypt',
+  'Data.Decrypt',
+  'Keys.Wrap',
+  'Keys.Unwrap',
+  'Tenants.Read',
+  'Tenants.Manage',
+  'Audit.Read',
+];
+
+interface CustomerSeed {
+  /** Short name of the tenant and of its vault. */
+  readonly name: string;
+  /** A GUID; default: a random one. */
+  readonly tenantId?: string;
+  readonly kind?: VaultKind;
+  /** RSA-2048 keys to be made; in an HSM, 256-bit AES keys. */
+  readonly keys: readonly string[];
+  /** Whether the vendor's app has been added; default true. */
+  readonly isAppAdded?: boolean;
+  /** The app's role on the whole vault; absent: none. */
+  readonly role?: string;
+}
+
+/** Adds customers to a fresh cloud, which already has the vendor's own tenant and vault. */
+export interface DirectoryBuilder {
+  addCustomer(customer: CustomerSeed): void;
+}
+
+export type Seed = (directory: DirectoryBuilder) => Promise<void> | void;
+
+export async function seedState(seed: Seed, now: () => number): Promise<State> {
+  const [ca, signingKey] = await Promise.all([createCa(), createSigningKey()]);
+  const state: State = {
+    formatVersion: 1,
+    ca,
+    leaf: await createLeaf(ca),
+    signingKey,
+    managedIdentityHeader: randomBytes(24).toString('base64url'),
+    homeTenantId: HOME_TENANT_ID,
+    appId: APP_ID,
+    callerAudience: CALLER_AUDIENCE,
+    callers: [
+      caller('demo', CALLER_CLIENT_IDS[0], ALL_ROLES),
+      caller('reader', CALLER_CLIENT_IDS[1], ['Data.Decrypt']),
+    ],
+    tokenLifetimeSeconds: TOKEN_LIFETIME_SECONDS,
+    apps: [],
+    tenants: [],
+    vaults: [],
+  };
+  // Nothing listens yet, so there are no addresses to give; the seed needs none.
+  const cloud: Cloud = { state, now, changed: () => undefined, authorityHost: () => '', vaultUrl: () => '' };
+  seedHome(cloud);
+  const work: Promise<void>[] = [];
+  await seed({ addCustomer: (customer) => work.push(addCustomer(cloud, customer)) });
+  await Promise.all(work);
+  return state;
+}
+
+const caller = (name: string, clientId: string, roles: readonly string[]): CallerState => ({
+  name,
+  clientId,
+  clientSecret: newSecretValue(),
+  roles,
+});
+
+const newSecretValue = (): string => randomBytes(30).toString('base64url');
+
+function seedHome(cloud: Cloud): void {
+  const { state } = cloud;
+  const identity: ServicePrincipal = { ...newPrincipal(MANAGED_IDENTITY_CLIENT_ID), kind: 'managed-identity' };
+  state.tenants.push({
+    name: HOME,
+    tenantId: HOME_TENANT_ID,
+    principals: [
+      newPrincipal(APP_ID),
+      identity,
+      ...state.callers.map(({ clientId, roles }) => ({ ...newPrincipal(clientId), appRoles: roles })),
+    ],
+  });
+  state.apps.push({
+    appId: APP_ID,
+    name: 'vaultspan',
+    homeTenantId: HOME_TENANT_ID,
+    isMultiTenant: true,
+    secrets: [],
+    certificates: [],
+    federatedCredentials: [
+      {
+        name: 'managed-identity',
+        issuer: `{authority}/${HOME_TENANT_ID}/v2.0`,
+        subject: identity.objectId,
+        audience: EXCHANGE_AUDIENCE,
+      },
+    ],
+  });
+  for (const { name, clientId, clientSecret } of state.callers) {
+    state.apps.push({
+      appId: clientId,
+      name,
+      homeTenantId: HOME_TENANT_ID,
+      isMultiTenant: false,
+      secrets: [{ keyId: randomUUID(), value: clientSecret, expiresMs: cloud.now() + SECRET_LIFETIME_MS }],
+      certificates: [],
+      federatedCredentials: [],
+    });
+  }
+  const vault = newVault({ name: HOME, tenantId: HOME_TENANT_ID, kind: 'vault' });
+  state.vaults.push(vault);
+  assignRole(cloud, vault, identity.objectId, 'Key Vault Secrets Officer');
+  addAppSecret(cloud, { storeInHomeVault: true });
+}
+
+/** Adds a client secret to the vendor's app, and to the home vault if so asked. */
+export function addAppSecret(
+  cloud: Cloud,
+  options: { readonly expiresInSeconds?: number | undefined; readonly storeInHomeVault?: boolean | undefined },
+): { keyId: string; value: string; expiresMs: number } {
+  const { expiresInSeconds, storeInHomeVault } = options;
+  const lifetimeMs = expiresInSeconds === undefined ? SECRET_LIFETIME_MS : expiresInSeconds * 1000;
+  const secret = { keyId: randomUUID(), value: newSecretValue(), expiresMs: cloud.now() + lifetimeMs };
+  vendorApp(cloud.state).secrets.push(secret);
+  const [home] = cloud.state.vaults;
+  if (storeInHomeVault === true && home !== undefined) {
+    addSecretVersion(cloud, home, APP_SECRET_NAME, secret.value, { exp: Math.floor(secret.expiresMs / 1000) });
+  }
+  cloud.changed();
+  return { ...secret };
+}
+
+async function addCustomer(cloud: Cloud, customer: CustomerSeed): Promise<void> {
+  const { state } = cloud;
+  const principals = customer.isAppAdded === false ? [] : [newPrincipal(state.appId)];
+  const tenant: TenantState = { name: customer.name, tenantId: customer.tenantId ?? randomUUID(), principals };
+  const vault = newVault({ name: customer.name, tenantId: tenant.tenantId, kind: customer.kind ?? 'vault' });
+  state.tenants.push(tenant);
+  state.vaults.push(vault);
+  const app = principals.at(0);
+  if (customer.role !== undefined && app !== undefined) assignRole(cloud, vault, app.objectId, customer.role);
+  const kty = vault.kind === 'hsm' ? 'oct-HSM' : 'RSA';
+  const materials = await Promise.all(customer.keys.map(() => generateMaterial(vault.kind, kty)));
+  customer.keys.forEach((name, index) => {
+    const material = materials[index];
+    if (material !== undefined) addKeyVersion(cloud, vault, name, material);
+  });
+}
+
+export const newPrincipal = (appId: string): ServicePrincipal => ({
+  appId,
+  objectId: randomUUID(),
+  kind: 'application',
+  isEnabled: true,
+  isBlockedByConditionalAccess: false,
+  appRoles: [],
+});
+
+export const newVault = (identity: Pick<VaultState, 'name' | 'tenantId' | 'kind'>): VaultState => ({
+  ...identity,
+  accessModel: 'rbac',
+  roleAssignments: [],
+  accessPolicies: [],
+  propagationDelayMs: 0,
+  isDeleted: false,
+  isFirewalled: false,
+  hasPurgeProtection: true,
+  disabledKeysReadable: false,
+  pageSize: PAGE_SIZE,
+  operationsPerSecond: 0,
+  keys: [],
+  secrets: [],
+});
+
+function assignRole(cloud: Cloud, vault: VaultState, objectId: string, role: string): void {
+  vault.roleAssignments.push({ objectId, role, fromMs: cloud.now() });
+}

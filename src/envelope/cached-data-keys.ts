@@ -1,0 +1,75 @@
+import { LRUCache } from 'lru-cache';
+import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
+import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
+import { IvPool } from './iv-pool.ts';
+import type { Jwe } from './jwe.ts';
+import type { KekFacts } from './key-wrapper.ts';
+import { boundsOf, TenantKeys, type TenantKeysDeps } from './tenant-keys.ts';
+
+const MAX_TENANTS = 10_000;
+/** A wall clock that leaves the monotonic one by more was set, or the machine was resumed from a snapshot. */
+const MAX_CLOCK_JUMP_MS = 60_000;
+
+export interface CachedDataKeysOptions extends Omit<TenantKeysDeps, 'bounds' | 'revocationBoundMs'> {
+  readonly bounds: DataKeyBounds;
+  readonly revocationBoundSeconds: number;
+}
+
+/** Data keys in this process's memory: minted and opened ones, by tenant first. */
+export class CachedDataKeys implements DataKeys {
+  readonly #options: CachedDataKeysOptions;
+  readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
+  readonly #ivs = new IvPool();
+  #clockOffsetMs: number;
+
+  constructor(options: CachedDataKeysOptions) {
+    this.#options = options;
+    this.#clockOffsetMs = options.clock.wallMs() - options.clock.monotonicMs();
+  }
+
+  async forSealing(tenant: Tenant, key: TenantKey, bytes: number): Promise<SealingUse> {
+    this.#dropAfterClockJump();
+    const keys = this.#keysOf(tenant);
+    const slot = keys.slotFor(key);
+    const minted = slot.take(bytes) ?? (await slot.waitFor(bytes));
+    const isPerMessage = keys.deps.bounds.mode === 'perMessage';
+    return {
+      key: isPerMessage ? await slot.mintForOneMessage() : minted.key,
+      iv: this.#ivs.take(),
+      vaultRequestId: keys.accessTo(minted.key.dataKey.kid).vaultRequestId,
+    };
+  }
+
+  async forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Promise<OpeningUse> {
+    this.#dropAfterClockJump();
+    return await this.#keysOf(tenant).forOpening(jwe, kek);
+  }
+
+  async currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts> {
+    return await this.#keysOf(tenant).slotFor(key).usableFacts();
+  }
+
+  #keysOf(tenant: Tenant): TenantKeys {
+    const known = this.#tenants.get(tenant.id);
+    if (known?.tenant.revision === tenant.revision) return known;
+    const { bounds, revocationBoundSeconds, ...deps } = this.#options;
+    const keys = new TenantKeys(tenant, {
+      ...deps,
+      bounds: boundsOf(tenant, bounds),
+      revocationBoundMs: (tenant.revocationBoundSeconds ?? revocationBoundSeconds) * 1_000,
+    });
+    this.#tenants.set(tenant.id, keys);
+    return keys;
+  }
+
+  /** Two machines resumed from one snapshot would draw the same IVs under the same key, and hold proofs of access that slept. */
+  #dropAfterClockJump(): void {
+    const { clock } = this.#options;
+    const offsetMs = clock.wallMs() - clock.monotonicMs();
+    const hasJumped = Math.abs(offsetMs - this.#clockOffsetMs) > MAX_CLOCK_JUMP_MS;
+    this.#clockOffsetMs = offsetMs;
+    if (!hasJumped) return;
+    this.#ivs.drop();
+    this.#tenants.clear();
+  }
+}

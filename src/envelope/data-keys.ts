@@ -1,0 +1,39 @@
+import type { KeyObject } from 'node:crypto';
+import type { KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
+import type { DataKey } from './data-key.ts';
+import type { Jwe, SealingKey } from './jwe.ts';
+import type { KekFacts } from './key-wrapper.ts';
+
+/** One use of a data key to seal: its IV is fresh, its access proven. */
+export interface SealingUse {
+  readonly key: SealingKey;
+  readonly iv: Buffer;
+  /** `x-ms-client-request-id` of the vault call that is the proof of access. */
+  readonly vaultRequestId: string;
+}
+
+/** One use of a data key to open. */
+export interface OpeningUse {
+  readonly dataKey: DataKey;
+  readonly vaultRequestId: string;
+}
+
+/**
+ * Where operations get data keys. Warm, neither call waits for a network; cold, callers of one key share one vault call.
+ * Failures are those of KeyWrapper.
+ */
+export interface DataKeys {
+  /** A data key of ours that may seal `bytes` of plaintext; the use is counted before it is handed out. */
+  forSealing(tenant: Tenant, key: TenantKey, bytes: number): Promise<SealingUse>;
+  /** The data key of a parsed message; `kek` is the registered key in the version that the message names. */
+  forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Promise<OpeningUse>;
+  /** The version of a registered key that protects new data now, read again every 15 min. */
+  currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts>;
+}
+
+/** The keys of `mac`, newest first: the first makes it, any of them is accepted. */
+export interface OriginKeys {
+  current(): readonly KeyObject[];
+  /** Reads the home vault again unless it was read just now; never rejects. For a `mac` of a version made since. */
+  reread(): Promise<readonly KeyObject[]>;
+}

@@ -1,0 +1,54 @@
+import { type Fix, ServiceError } from '../errors.ts';
+import { activateKey, enableKey, permitKeyOperations, renewKey } from '../tenants/fixes.ts';
+import { kidOf, type WrapAlgorithm } from '../tenants/tenant.ts';
+import type { KekFacts } from './key-wrapper.ts';
+
+const MIN_RSA_BITS = 2_048;
+const RSA_EXPONENT = 65_537;
+
+/**
+ * Our own check of a key version before it protects anything new: the SDK's is bypassed, and Key Vault's comes too late for a public
+ * key that wraps without it. `now` is in milliseconds of the epoch.
+ *
+ * @throws ServiceError `access-revoked` with the reason, `tenant-misconfigured` for a key that is too weak
+ */
+export function assertMayProtect(facts: KekFacts, now: number): void {
+  const { kek } = facts;
+  const kid = kidOf(kek);
+  if (!facts.enabled) throw refusal('key-disabled', `Key ${kid} is disabled`, enableKey(kek));
+  if (facts.notBefore !== undefined && now < facts.notBefore) {
+    throw refusal('key-not-yet-valid', `Key ${kid} is not valid yet`, activateKey(kek));
+  }
+  if (facts.expires !== undefined && now >= facts.expires) {
+    throw refusal('key-expired', `Key ${kid} has expired`, renewKey(kek));
+  }
+  if (!facts.operations.includes('wrapKey') || !facts.operations.includes('unwrapKey')) {
+    throw refusal('key-operation-forbidden', `Key ${kid} lacks wrapKey or unwrapKey`, permitKeyOperations(kek));
+  }
+  if (facts.type === 'RSA' && ((facts.bits ?? 0) < MIN_RSA_BITS || facts.publicExponent !== RSA_EXPONENT)) {
+    throw new ServiceError('tenant-misconfigured', `Key ${kid} is weaker than RSA 2048 with exponent 65537`, {
+      reason: 'key-too-weak',
+      scope: 'key',
+      fix: { owner: 'resource-owner', action: 'Create an RSA key of at least 2048 bits and register it' },
+    });
+  }
+}
+
+/** The algorithm that a key of this type wraps by, unless its record says another. */
+export function algorithmOf(facts: KekFacts, registered: WrapAlgorithm | undefined): WrapAlgorithm {
+  const algorithm = registered ?? (facts.type === 'RSA' ? 'RSA-OAEP-256' : 'A256KW');
+  if (algorithm.startsWith('RSA') === (facts.type === 'RSA')) return algorithm;
+  throw new ServiceError(
+    'tenant-misconfigured',
+    `Key ${kidOf(facts.kek)} is of type ${facts.type}, not for ${algorithm}`,
+    {
+      reason: 'key-type',
+      scope: 'key',
+      fix: { owner: 'vendor', action: "Correct the key's algorithm in the tenant's record" },
+    },
+  );
+}
+
+function refusal(reason: string, detail: string, fix: Fix): ServiceError {
+  return new ServiceError('access-revoked', detail, { reason, scope: 'key', fix });
+}

@@ -1,0 +1,51 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../cache/clock.ts';
+import { singleFlight } from '../cache/single-flight.ts';
+import type { ServiceError } from '../errors.ts';
+import type { DataKey, WrappedDataKey } from './data-key.ts';
+
+/** Bounds of one tenant: another tenant's million old keys never evict this one's. */
+const MAX_OPENED = 500;
+const MAX_REFUSED = 1_000;
+const REFUSED_FOR_MS = 600_000;
+
+/** One tenant's unwrapped data keys, the unwraps under way, and the encrypted keys that its vault said it never wrapped. */
+export class OpenedKeys {
+  readonly #opened = new LRUCache<string, DataKey>({ max: MAX_OPENED });
+  readonly #refused: LRUCache<string, ServiceError>;
+  readonly #unwraps = new Map<string, Promise<DataKey>>();
+
+  constructor(clock: Clock) {
+    this.#refused = new LRUCache({ max: MAX_REFUSED, ttl: REFUSED_FOR_MS, perf: { now: () => clock.monotonicMs() } });
+  }
+
+  get(wrapped: WrappedDataKey): DataKey | undefined {
+    return this.#opened.get(cacheKey(wrapped));
+  }
+
+  put(dataKey: DataKey): void {
+    this.#opened.set(cacheKey(dataKey), dataKey);
+  }
+
+  /** Shares one unwrap among all who ask while it is under way. @throws ServiceError the remembered cryptographic refusal */
+  unwrapOnce(wrapped: WrappedDataKey, unwrap: () => Promise<DataKey>): Promise<DataKey> {
+    const key = cacheKey(wrapped);
+    const refusal = this.#refused.get(key);
+    return refusal ? Promise.reject(refusal) : singleFlight(this.#unwraps, key, unwrap);
+  }
+
+  refuse(wrapped: WrappedDataKey, refusal: ServiceError): void {
+    this.#refused.set(cacheKey(wrapped), refusal);
+  }
+
+  evict(kid: string): void {
+    for (const [key, dataKey] of this.#opened.entries()) if (dataKey.kid === kid) this.#opened.delete(key);
+  }
+
+  clear(): void {
+    this.#opened.clear();
+  }
+}
+
+/** The tenant is the object itself; `alg` matters since one key may be registered for another algorithm later. */
+const cacheKey = ({ algorithm, kid, encryptedKey }: WrappedDataKey): string => `${algorithm} ${kid} ${encryptedKey}`;

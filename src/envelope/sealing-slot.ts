@@ -1,0 +1,204 @@
+import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:crypto';
+import { ServiceError } from '../errors.ts';
+import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/tenant.ts';
+import { Access } from './access.ts';
+import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from './data-key.ts';
+import type { SealingKey } from './jwe.ts';
+import { headerTemplate } from './jwe-header.ts';
+import { algorithmOf, assertMayProtect } from './kek-facts.ts';
+import type { KekFacts } from './key-wrapper.ts';
+import { MintedKey } from './minted-key.ts';
+import type { TenantKeys } from './tenant-keys.ts';
+
+/** How long a key that follows the newest version is not read again. */
+const REREAD_AFTER_MS = 15 * 60_000;
+/** After a refusal the version may have changed, which would be the customer's mending of it. */
+const REREAD_AFTER_REFUSAL_MS = 10_000;
+
+/** The current data key of one registered key, and the key version that it is under. */
+export class SealingSlot {
+  readonly #keys: TenantKeys;
+  readonly #key: TenantKey;
+  /** Of wrapping only: a key that may no longer protect anything new may still open what is old. */
+  readonly #wrapping: Access;
+  #current: MintedKey | undefined;
+  #minting: Promise<MintedKey> | undefined;
+  #facts: KekFacts | undefined;
+  #rereadAt = 0;
+  #reading: Promise<KekFacts> | undefined;
+
+  constructor(keys: TenantKeys, key: TenantKey) {
+    this.#keys = keys;
+    this.#key = key;
+    this.#wrapping = new Access(keys.deps.revocationBoundMs);
+  }
+
+  /** The current key with one use counted, where nothing need be waited for; undefined otherwise. */
+  take(bytes: number): MintedKey | undefined {
+    const { clock } = this.#keys.deps;
+    const now = clock.monotonicMs();
+    const current = this.#current;
+    if (!current || this.#isExpired(clock.wallMs())) return undefined;
+    if (!this.#keys.accessTo(current.key.dataKey.kid).isFresh(now) || !current.take(now, bytes)) return undefined;
+    this.#lookAhead(current, now);
+    return current;
+  }
+
+  /** The same, waiting for whatever the vault must be asked. */
+  async waitFor(bytes: number): Promise<MintedKey> {
+    const { clock } = this.#keys.deps;
+    const facts = await this.usableFacts();
+    const current = this.#current;
+    const now = clock.monotonicMs();
+    if (current?.key.dataKey.kid === kidOf(facts.kek) && current.take(now, bytes)) {
+      if (!this.#keys.accessTo(kidOf(facts.kek)).isFresh(now)) await this.#keys.prove(current.key.dataKey);
+      return current;
+    }
+    const minted = await this.#mintOnce();
+    // Where more callers wait than one data key may serve, the rest go round again.
+    return minted.take(clock.monotonicMs(), bytes) ? minted : this.waitFor(bytes);
+  }
+
+  /** A data key for one message alone, wrapped with the public key: no vault call while a proof of access holds. */
+  async mintForOneMessage(): Promise<SealingKey> {
+    const facts = await this.usableFacts();
+    const algorithm = algorithmOf(facts, this.#key.algorithm);
+    const bytes = randomBytes(DATA_KEY_BYTES);
+    const encrypted = facts.publicKey
+      ? wrapLocally(facts.publicKey, algorithm, bytes)
+      : await this.#wrap(facts, algorithm, bytes);
+    return this.#sealingKey(bytes, this.#wrapped(facts, algorithm, encrypted));
+  }
+
+  /** Forgets the current data key, or only one under this key version. The version itself is read again after a while. */
+  drop(kid?: string): void {
+    if (kid !== undefined && this.#current?.key.dataKey.kid !== kid) return;
+    this.#current = undefined;
+    this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + REREAD_AFTER_REFUSAL_MS);
+  }
+
+  #isExpired(now: number): boolean {
+    return this.#facts?.expires !== undefined && now >= this.#facts.expires;
+  }
+
+  #lookAhead(current: MintedKey, now: number): void {
+    const { onBackgroundFailure } = this.#keys.deps;
+    this.#keys.renewAhead(current.key.dataKey, now);
+    if (now >= this.#rereadAt) this.#followVersion(current).catch(onBackgroundFailure);
+    else if (current.isNearlySpent(now)) this.#mintOnce().catch(onBackgroundFailure);
+  }
+
+  /** Reads the key again; a new version gets its data key before the first request needs it. */
+  async #followVersion(current: MintedKey): Promise<void> {
+    const facts = await this.#readOnce();
+    if (kidOf(facts.kek) !== current.key.dataKey.kid) await this.#mintOnce();
+  }
+
+  /** Facts of a key that may protect new data now. @throws ServiceError as KeyWrapper.readKey and assertMayProtect */
+  async usableFacts(): Promise<KekFacts> {
+    const { clock } = this.#keys.deps;
+    const known = this.#facts;
+    const isKnown = known !== undefined && clock.monotonicMs() < this.#rereadAt && !this.#isExpired(clock.wallMs());
+    return isKnown ? known : await this.#readOnce();
+  }
+
+  #readOnce(): Promise<KekFacts> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<KekFacts> {
+    const { clock } = this.#keys.deps;
+    const previous = this.#rereadAt;
+    this.#rereadAt = clock.monotonicMs() + REREAD_AFTER_MS;
+    try {
+      this.#facts = await this.#keys.ask(
+        this.#wrapping,
+        () => this.#readUsable(),
+        () => this.#forget(),
+      );
+      return this.#facts;
+    } catch (error) {
+      this.#rereadAt = Math.max(previous, clock.monotonicMs() + REREAD_AFTER_REFUSAL_MS);
+      throw error;
+    }
+  }
+
+  async #readUsable(): Promise<KekFacts> {
+    const { tenant, deps } = this.#keys;
+    const facts = await deps.wrapper.readKey(tenant, this.#key);
+    assertMayProtect(facts, deps.clock.wallMs());
+    return facts;
+  }
+
+  /** The newest version is refused: there is never a fall back to an older one. */
+  #forget(): void {
+    this.#current = undefined;
+    this.#facts = undefined;
+  }
+
+  #mintOnce(): Promise<MintedKey> {
+    this.#minting ??= this.#mint().finally(() => {
+      this.#minting = undefined;
+    });
+    return this.#minting;
+  }
+
+  async #mint(): Promise<MintedKey> {
+    const { clock, bounds } = this.#keys.deps;
+    const facts = await this.usableFacts();
+    const algorithm = algorithmOf(facts, this.#key.algorithm);
+    const access = this.#keys.accessTo(kidOf(facts.kek));
+    access.check(clock.monotonicMs());
+    const bytes = randomBytes(DATA_KEY_BYTES);
+    try {
+      const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes));
+      // Nothing is ever sealed that can't be opened: without a fresh proof of access the vault must unwrap what it wrapped.
+      if (!access.isFresh(clock.monotonicMs())) await this.#assertUnwraps(wrapped, bytes);
+      const minted = new MintedKey(this.#sealingKey(bytes, wrapped), bounds, clock.monotonicMs());
+      this.#keys.remember(minted.key.dataKey);
+      this.#current = minted;
+      return minted;
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  async #wrap(facts: KekFacts, algorithm: WrapAlgorithm, bytes: Buffer): Promise<Buffer> {
+    const { tenant, deps } = this.#keys;
+    const { bytes: encrypted } = await this.#keys.ask(
+      this.#wrapping,
+      () => deps.wrapper.wrapKey(tenant, facts.kek, algorithm, bytes),
+      () => this.drop(kidOf(facts.kek)),
+    );
+    return encrypted;
+  }
+
+  async #assertUnwraps(wrapped: WrappedDataKey, bytes: Buffer): Promise<void> {
+    const unwrapped = (await this.#keys.unwrap(wrapped)).bytes;
+    const isSame = unwrapped.length === bytes.length && timingSafeEqual(unwrapped, bytes);
+    unwrapped.fill(0);
+    if (!isSame)
+      throw new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });
+  }
+
+  #wrapped(facts: KekFacts, algorithm: WrapAlgorithm, encrypted: Buffer): WrappedDataKey {
+    const encryptedKey = encrypted.toString('base64url');
+    return { kek: facts.kek, algorithm, kid: kidOf(facts.kek), tenantId: this.#keys.tenant.id, encryptedKey };
+  }
+
+  #sealingKey(bytes: Buffer, wrapped: WrappedDataKey): SealingKey {
+    const [newest] = this.#keys.deps.originKeys.current();
+    if (!newest) throw new Error('no origin key');
+    const dataKey = dataKeyFrom(bytes, wrapped);
+    return { dataKey, header: headerTemplate(dataKey, originMac(newest, wrapped), 'vaultspan+jwe') };
+  }
+}
+
+/** RFC 8017 §7.1.1 with the public half of the KEK; MGF1 uses the same hash (RFC 7518 §4.3). */
+function wrapLocally(jwk: NonNullable<KekFacts['publicKey']>, algorithm: WrapAlgorithm, bytes: Buffer): Buffer {
+  const oaepHash = algorithm === 'RSA-OAEP' ? 'sha1' : 'sha256';
+  return publicEncrypt({ key: { ...jwk }, format: 'jwk', oaepHash, padding: constants.RSA_PKCS1_OAEP_PADDING }, bytes);
+}

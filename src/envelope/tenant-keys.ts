@@ -1,0 +1,170 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../cache/clock.ts';
+import { singleFlight } from '../cache/single-flight.ts';
+import { ServiceError } from '../errors.ts';
+import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
+import { Access } from './access.ts';
+import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDataKey } from './data-key.ts';
+import type { OpeningUse, OriginKeys } from './data-keys.ts';
+import { type Jwe, undecryptable } from './jwe.ts';
+import type { KeyWrapper, VaultResult } from './key-wrapper.ts';
+import { OpenedKeys } from './opened-keys.ts';
+import { SealingSlot } from './sealing-slot.ts';
+
+const MAX_KEY_VERSIONS = 256;
+
+export interface TenantKeysDeps {
+  readonly wrapper: KeyWrapper;
+  readonly originKeys: OriginKeys;
+  readonly clock: Clock;
+  readonly bounds: DataKeyBounds;
+  readonly revocationBoundMs: number;
+  /** Told of what failed with nobody waiting for it: a renewal or minting ahead of time. */
+  readonly onBackgroundFailure: (error: unknown) => void;
+}
+
+/** All keys of one tenant in one revision of its record: what is proven, what may seal, what was opened. */
+export class TenantKeys {
+  readonly tenant: Tenant;
+  readonly deps: TenantKeysDeps;
+  readonly #signIn: Access;
+  readonly #access = new LRUCache<string, Access>({ max: MAX_KEY_VERSIONS });
+  readonly #proofs = new Map<string, Promise<void>>();
+  readonly #opened: OpenedKeys;
+  readonly #slots = new Map<string, SealingSlot>();
+
+  constructor(tenant: Tenant, deps: TenantKeysDeps) {
+    this.tenant = tenant;
+    this.deps = deps;
+    this.#signIn = new Access(deps.revocationBoundMs);
+    this.#opened = new OpenedKeys(deps.clock);
+  }
+
+  slotFor(key: TenantKey): SealingSlot {
+    return this.#slots.getOrInsertComputed(`${key.vaultUrl}/${key.name}`, () => new SealingSlot(this, key));
+  }
+
+  async forOpening(jwe: Jwe, kek: KekRef): Promise<OpeningUse> {
+    const { alg, kid, tid, mac } = jwe.header;
+    const wrapped: WrappedDataKey = { kek, algorithm: alg, kid, tenantId: tid, encryptedKey: jwe.encryptedKey };
+    await this.#assertOurs(wrapped, mac);
+    const opened = this.#opened.get(wrapped);
+    const now = this.deps.clock.monotonicMs();
+    if (opened && this.accessTo(kid).isFresh(now)) this.renewAhead(opened, now);
+    else if (opened) await this.prove(opened);
+    const dataKey = opened ?? (await this.#opened.unwrapOnce(wrapped, () => this.#open(wrapped)));
+    return { dataKey, vaultRequestId: this.accessTo(kid).vaultRequestId };
+  }
+
+  accessTo(kid: string): Access {
+    const known = this.#access.get(kid);
+    if (known) return known;
+    const access = new Access(this.deps.revocationBoundMs);
+    this.#access.set(kid, access);
+    return access;
+  }
+
+  /** Renews the proof of access to a data key's KEK with nobody waiting, from half of the bound on. */
+  renewAhead(dataKey: DataKey, now: number): void {
+    if (this.accessTo(dataKey.kid).takeRenewal(now)) this.prove(dataKey).catch(this.deps.onBackgroundFailure);
+  }
+
+  /** Has the vault unwrap this data key again; whoever asks for the same KEK meanwhile shares the answer. */
+  prove(dataKey: DataKey): Promise<void> {
+    return singleFlight(this.#proofs, dataKey.kid, async () => {
+      const { bytes } = await this.unwrap(dataKey);
+      const isSame = bytes.length === DATA_KEY_BYTES && dataKeyFrom(bytes, dataKey).commitment === dataKey.commitment;
+      if (!isSame) throw new Error(`${dataKey.kid} unwrapped one encrypted key to two different data keys`);
+    });
+  }
+
+  /** @throws ServiceError as KeyWrapper, and the refusals remembered */
+  async unwrap(wrapped: WrappedDataKey): Promise<VaultResult> {
+    const access = this.accessTo(wrapped.kid);
+    const { clock, wrapper } = this.deps;
+    const startedAt = clock.monotonicMs();
+    this.#signIn.admit(startedAt);
+    access.admit(startedAt);
+    try {
+      const bytes = Buffer.from(wrapped.encryptedKey, 'base64url');
+      const unwrapped = await wrapper.unwrapKey(this.tenant, wrapped.kek, wrapped.algorithm, bytes);
+      access.proven(startedAt, unwrapped.vaultRequestId);
+      this.#signIn.answered(startedAt);
+      return unwrapped;
+    } catch (error) {
+      this.#noteRefusal(error, access, () => this.#evict(wrapped.kid));
+      throw error;
+    }
+  }
+
+  /** Runs a vault call that is no proof of access, such as a wrap; what it says of access holds for `access` alone. */
+  async ask<T>(access: Access, call: () => Promise<T>, evict: () => void): Promise<T> {
+    const startedAt = this.deps.clock.monotonicMs();
+    this.#signIn.admit(startedAt);
+    access.admit(startedAt);
+    try {
+      const answer = await call();
+      access.answered(startedAt);
+      this.#signIn.answered(startedAt);
+      return answer;
+    } catch (error) {
+      this.#noteRefusal(error, access, evict);
+      throw error;
+    }
+  }
+
+  /** A definite refusal evicts at once, by key or for the whole tenant; time-outs, resets, 429 and 5xx say nothing of access. */
+  #noteRefusal(error: unknown, access: Access, evict: () => void): void {
+    if (!(error instanceof ServiceError) || error.scope === undefined) return;
+    const now = this.deps.clock.monotonicMs();
+    if (error.scope === 'key') {
+      access.refused(error, now);
+      evict();
+    } else {
+      this.#signIn.refused(error, now);
+      this.dropAll();
+    }
+  }
+
+  remember(dataKey: DataKey): void {
+    this.#opened.put(dataKey);
+  }
+
+  dropAll(): void {
+    this.#opened.clear();
+    this.#access.clear();
+    for (const slot of this.#slots.values()) slot.drop();
+  }
+
+  async #open(wrapped: WrappedDataKey): Promise<DataKey> {
+    try {
+      const { bytes } = await this.unwrap(wrapped);
+      if (bytes.length !== DATA_KEY_BYTES) throw undecryptable();
+      const dataKey = dataKeyFrom(bytes, wrapped);
+      this.remember(dataKey);
+      return dataKey;
+    } catch (error) {
+      if (error instanceof ServiceError && error.code === 'undecryptable') this.#opened.refuse(wrapped, error);
+      throw error;
+    }
+  }
+
+  /** A public key is no secret: without this anybody's garbage would cost the customer's quota. */
+  async #assertOurs(wrapped: WrappedDataKey, mac: string): Promise<void> {
+    if (this.tenant.origin === 'optional') return;
+    const { originKeys } = this.deps;
+    if (isOriginMac(originKeys.current(), wrapped, mac)) return;
+    if (!isOriginMac(await originKeys.reread(), wrapped, mac)) throw undecryptable();
+  }
+
+  #evict(kid: string): void {
+    this.#opened.evict(kid);
+    for (const slot of this.#slots.values()) slot.drop(kid);
+  }
+}
+
+/** Bounds of a tenant: its own where its record has them. */
+export const boundsOf = (tenant: Tenant, defaults: DataKeyBounds): DataKeyBounds => ({
+  ...defaults,
+  ...tenant.dataKeys,
+});

@@ -1,0 +1,145 @@
+import type * as z from 'zod';
+import type { Role } from '../callers/principal.ts';
+import type { ErrorCode } from '../errors.ts';
+import {
+  DecryptRequest,
+  DecryptResult,
+  EncryptRequest,
+  EncryptResult,
+  Health,
+  Readiness,
+  TenantParams,
+  UnwrapRequest,
+  UnwrapResult,
+  WrapRequest,
+  WrapResult,
+} from './schemas.ts';
+
+export interface Operation {
+  readonly method: 'get' | 'post';
+  readonly path: `/${string}`;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description: string;
+  /** Role that the caller's token must carry; absent where no token is needed. */
+  readonly role?: Role;
+  readonly params?: z.ZodObject;
+  readonly body?: z.ZodType;
+  readonly bodyExample?: unknown;
+  readonly response: z.ZodType;
+  readonly responseExample: unknown;
+  /** What it may answer beside success; what every authenticated call may answer is added when it is printed. */
+  readonly errors: readonly ErrorCode[];
+}
+
+const VAULT_TROUBLE = [
+  'vault-throttled',
+  'vault-unavailable',
+  'identity-unavailable',
+  'home-credential-rejected',
+] as const;
+const BODY_ERRORS = ['malformed-request', 'body-too-large', 'unsupported-media-type'] as const;
+const TENANT_ERRORS = ['tenant-not-found', 'tenant-suspended', 'registry-unavailable'] as const;
+const ACCESS_ERRORS = ['access-revoked', 'tenant-misconfigured', ...VAULT_TROUBLE] as const;
+
+const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
+const WRAP_KEY_ID = 'https://contoso-kv.vault.azure.net/keys/wrap/a1b2c3d4e5f60718293a4b5c6d7e8f90';
+
+/** Every operation of the API: routes are mounted from it and openapi.yaml is printed from it. */
+export const operations = {
+  encrypt: {
+    method: 'post',
+    path: '/tenants/{tenantId}/encrypt',
+    tag: 'Data',
+    summary: "Encrypt under the customer's own key",
+    description:
+      "Seals the plaintext with AES-256-GCM under a data key that the customer's Key Vault has wrapped. Warm, no call leaves the service: the vault is asked once per key version and revocation bound whether access still holds. The ciphertext names the key version, so it opens after any rotation.",
+    role: 'Data.Encrypt',
+    params: TenantParams,
+    body: EncryptRequest,
+    bodyExample: { plaintext: 'aGVsbG8=', encryptionContext: { purpose: 'invoice', id: '4711' } },
+    response: EncryptResult,
+    responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
+  },
+  decrypt: {
+    method: 'post',
+    path: '/tenants/{tenantId}/decrypt',
+    tag: 'Data',
+    summary: 'Decrypt what encrypt gave',
+    description:
+      "Opens a ciphertext of this tenant, given the same encryption context. Keys that were rotated away or retired still open what they sealed, as long as the customer's vault has them.",
+    role: 'Data.Decrypt',
+    params: TenantParams,
+    body: DecryptRequest,
+    bodyExample: {
+      ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…',
+      encryptionContext: { purpose: 'invoice', id: '4711' },
+    },
+    response: DecryptResult,
+    responseExample: { plaintext: 'aGVsbG8=', keyId: KEY_ID },
+    errors: [
+      ...BODY_ERRORS,
+      ...TENANT_ERRORS,
+      'malformed-ciphertext',
+      'wrong-tenant',
+      'unknown-key',
+      'context-mismatch',
+      'undecryptable',
+      ...ACCESS_ERRORS,
+    ],
+  },
+  wrapKey: {
+    method: 'post',
+    path: '/tenants/{tenantId}/wrap',
+    tag: 'Keys',
+    summary: "Wrap a key of the caller's own",
+    description:
+      "Key Vault's own wrapKey for a key that the caller makes and uses itself. One vault call, nothing cached, nothing done locally. Only for keys registered with `use: wrap`.",
+    role: 'Keys.Wrap',
+    params: TenantParams,
+    body: WrapRequest,
+    bodyExample: { value: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', key: 'wrap' },
+    response: WrapResult,
+    responseExample: { wrappedKey: 'mJ3f…', keyId: WRAP_KEY_ID, algorithm: 'RSA-OAEP-256' },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
+  },
+  unwrapKey: {
+    method: 'post',
+    path: '/tenants/{tenantId}/unwrap',
+    tag: 'Keys',
+    summary: 'Unwrap what wrap gave',
+    description: "Key Vault's own unwrapKey, by the same rules as wrap.",
+    role: 'Keys.Unwrap',
+    params: TenantParams,
+    body: UnwrapRequest,
+    bodyExample: { wrappedKey: 'mJ3f…', keyId: WRAP_KEY_ID, algorithm: 'RSA-OAEP-256' },
+    response: UnwrapResult,
+    responseExample: { value: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', keyId: WRAP_KEY_ID },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key', 'key-use', 'undecryptable', ...ACCESS_ERRORS],
+  },
+  getHealth: {
+    method: 'get',
+    path: '/healthz',
+    tag: 'Health',
+    summary: 'Tell whether the process is alive',
+    description: 'For liveness probes: 200 as long as the process answers.',
+    response: Health,
+    responseExample: { status: 'ok' },
+    errors: [],
+  },
+  getReadiness: {
+    method: 'get',
+    path: '/readyz',
+    tag: 'Health',
+    summary: 'Tell whether to send requests here',
+    description:
+      'For readiness probes: 503 only when this process can answer nobody, such as while it drains. Trouble that leaves it useful is told in `degraded`.',
+    response: Readiness,
+    responseExample: { status: 'ready' },
+    errors: ['draining', 'audit-unavailable'],
+  },
+} as const satisfies Record<string, Operation>;
+
+export type Operations = typeof operations;
+export type OperationId = keyof Operations;

@@ -1,0 +1,15 @@
+import { type DecryptDeps, decrypt } from '../operations/decrypt.ts';
+import { type EncryptDeps, encrypt } from '../operations/encrypt.ts';
+import type { Handler } from './mount.ts';
+
+export const encryptRoute =
+  (deps: EncryptDeps): Handler<'encrypt'> =>
+  async ({ params, body }, call) =>
+    await encrypt(deps, call, { tenantId: params.tenantId, ...body });
+
+export const decryptRoute =
+  (deps: DecryptDeps): Handler<'decrypt'> =>
+  async ({ params, body }, call) => {
+    const { plaintext, keyId } = await decrypt(deps, call, { tenantId: params.tenantId, ...body });
+    return { plaintext: plaintext.toString('base64'), keyId };
+  };

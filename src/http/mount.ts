@@ -1,0 +1,77 @@
+import type { Express, Request, RequestHandler, Response } from 'express';
+import type * as z from 'zod';
+import type { Call } from '../callers/call.ts';
+import type { VerifyToken } from '../callers/verify-token.ts';
+import { ServiceError } from '../errors.ts';
+import { authenticate } from './authenticate.ts';
+import { type Operation, type OperationId, type Operations, operations } from './contract.ts';
+import { parseInput } from './parse-input.ts';
+import { readJson } from './read-json.ts';
+import { scopeOf } from './scope.ts';
+
+type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
+type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
+
+interface Input<K extends OperationId> {
+  readonly params: Part<K, 'params'>;
+  readonly body: Part<K, 'body'>;
+}
+
+type Answer<K extends OperationId> = z.input<Operations[K]['response']>;
+
+/** Plain input in, plain answer out; `call` is there for operations with a role. */
+export type Handler<K extends OperationId> = (
+  input: Input<K>,
+  call: Operations[K] extends { role: string } ? Call : undefined,
+) => Promise<Answer<K>> | Answer<K>;
+
+export type Handlers = { readonly [K in OperationId]: Handler<K> };
+
+export interface MountDeps {
+  readonly verifyToken: VerifyToken;
+  readonly maxBodyBytes: number;
+}
+
+/** Mounts one handler for each operation of the contract; leaving one out doesn't compile. Other methods on its path are refused. */
+export function mount(app: Express, handlers: Handlers, deps: MountDeps): void {
+  for (const [id, operation] of Object.entries<Operation>(operations)) {
+    const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
+    app[operation.method](path, route(id, operation, handlers[id as OperationId] as Handler<never>, deps));
+    app.all(path, methodNotAllowed(operation.method));
+  }
+}
+
+function route(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): RequestHandler {
+  return async (req, res) => {
+    const scope = scopeOf(res);
+    scope.operation = id;
+    const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
+    const params = operation.params && parseInput(operation.params, req.params, '/path');
+    if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
+    const body = operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes), '');
+    sendJson(res, await handler({ params, body } as never, call as never));
+  };
+}
+
+async function openCall(req: Request, res: Response, { verifyToken }: MountDeps): Promise<Call> {
+  const scope = scopeOf(res);
+  const principal = await authenticate(req, verifyToken);
+  scope.principal = principal;
+  return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
+}
+
+/** Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached. */
+function sendJson(res: Response, answer: unknown): void {
+  const body = Buffer.from(JSON.stringify(answer));
+  res.setHeader('Content-Type', 'application/json');
+  res.setHeader('Content-Length', body.length);
+  res.end(body);
+}
+
+function methodNotAllowed(method: string): RequestHandler {
+  const allowed = method === 'get' ? 'GET, HEAD' : method.toUpperCase();
+  return (_req, res) => {
+    res.setHeader('Allow', allowed);
+    throw new ServiceError('method-not-allowed', `This route takes ${allowed}`);
+  };
+}

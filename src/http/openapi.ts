@@ -1,0 +1,97 @@
+import { writeFileSync } from 'node:fs';
+import { stringify } from 'yaml';
+import * as z from 'zod';
+import { createDocument, type ZodOpenApiOverride } from 'zod-openapi';
+import type { ErrorCode } from '../errors.ts';
+import { type Operation, operations } from './contract.ts';
+import { problemTable } from './problem-table.ts';
+import { problemSchema } from './schemas.ts';
+
+const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'grant-missing', 'audit-unavailable', 'internal'];
+const DESCRIPTION = [
+  "Encrypts a SaaS vendor's data under each customer's own key, in the customer's own Azure Key Vault.",
+  'Every call carries a bearer token of an issuer that the service is configured for. Its roles say what it may do; none implies another.',
+  'Binary values are base64, times RFC 3339 in UTC. Failures are `application/problem+json` (RFC 9457) with a stable `code`; where somebody can mend them, `fix` says who, and by which command. A 429 or 503 carries `Retry-After` and is safe to repeat.',
+].join('\n\n');
+const TAGS: Readonly<Record<string, string>> = {
+  Data: "Encrypt and decrypt under the customer's key.",
+  Keys: "Key Vault's own wrap and unwrap.",
+  Health: 'For probes; no token needed.',
+};
+
+/** Prints what client generators understand, where zod prints what a validator does. */
+const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
+  if (zodSchema instanceof z.ZodUnknown)
+    Object.assign(jsonSchema, { type: 'object', additionalProperties: { type: 'string' } });
+  if (jsonSchema.type === 'integer' && zodSchema instanceof z.ZodNumber && zodSchema.format === 'int32') {
+    jsonSchema.format = 'int32';
+    delete jsonSchema.minimum;
+    delete jsonSchema.maximum;
+  }
+  // An answer may grow members later; a strict client must not choke on them.
+  if (io === 'output' && jsonSchema.type === 'object' && jsonSchema.additionalProperties === false) {
+    delete jsonSchema.additionalProperties;
+  }
+};
+
+/** openapi.yaml as a document: OpenAPI 3.0.3, since 3.1's idioms lose types in generated clients. */
+export function buildOpenApi() {
+  const Problem = problemSchema(Object.keys(problemTable));
+  const paths: Record<string, Record<string, object>> = {};
+  for (const [operationId, operation] of Object.entries<Operation>(operations)) {
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operationId, operation, Problem) };
+  }
+  return createDocument(
+    {
+      openapi: '3.0.3',
+      info: { title: 'Vaultspan', version: '0.1.0', description: DESCRIPTION, license: { name: 'Apache-2.0' } },
+      servers: [{ url: 'http://localhost:8080' }],
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      security: [{ bearer: [] }],
+      paths,
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+    },
+    { override: forGenerators },
+  );
+}
+
+function describe(operationId: string, operation: Operation, Problem: z.ZodType): object {
+  const { tag, summary, description, role, params, body, bodyExample, response, responseExample } = operation;
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    description: role === undefined ? description : `${description}\n\nNeeds the role \`${role}\`.`,
+    ...(role === undefined && { security: [] }),
+    ...(params && { requestParams: { path: params } }),
+    ...(body && {
+      requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } },
+    }),
+    responses: {
+      200: { description: 'Done', content: { 'application/json': { schema: response, example: responseExample } } },
+      ...failures(operation, Problem),
+      default: { description: 'Failure', content: { 'application/problem+json': { schema: Problem } } },
+    },
+  };
+}
+
+function failures(operation: Operation, Problem: z.ZodType): Record<number, object> {
+  const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];
+  const byStatus = Map.groupBy(codes, (code) => problemTable[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, some]) => [
+      status,
+      {
+        description: some.map((code) => `\`${code}\`: ${problemTable[code].title}.`).join('\n\n'),
+        ...(status === 429 || status === 503 ? { headers: RETRY_AFTER } : {}),
+        content: { 'application/problem+json': { schema: Problem } },
+      },
+    ]),
+  );
+}
+
+const RETRY_AFTER = { 'Retry-After': { description: 'Seconds to wait before a repeat.', schema: { type: 'integer' } } };
+
+if (import.meta.main) {
+  writeFileSync('openapi.yaml', stringify(buildOpenApi(), { lineWidth: 120, aliasDuplicateObjects: false }));
+}

@@ -1,0 +1,31 @@
+import type { ErrorCode } from '../errors.ts';
+
+/** One row per code: a code without a row does not compile. */
+export const problemTable: Readonly<Record<ErrorCode, { readonly status: number; readonly title: string }>> = {
+  'malformed-request': { status: 400, title: 'The request is not well formed' },
+  'malformed-ciphertext': { status: 400, title: 'The ciphertext is not of this format' },
+  unauthenticated: { status: 401, title: 'No valid token' },
+  'grant-missing': { status: 403, title: 'The caller lacks the role for this call' },
+  'tenant-suspended': { status: 403, title: 'The vendor has suspended the tenant' },
+  'access-revoked': { status: 403, title: 'The customer does not let the service use its key' },
+  'tenant-not-found': { status: 404, title: 'No such tenant' },
+  'route-not-found': { status: 404, title: 'No such route' },
+  'method-not-allowed': { status: 405, title: 'The route does not take this method' },
+  'key-use': { status: 409, title: 'The key is registered for another use' },
+  'tenant-misconfigured': { status: 409, title: "The tenant's record and Azure do not agree" },
+  'body-too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-media-type': { status: 415, title: 'The body is not of the type that this call takes' },
+  'wrong-tenant': { status: 422, title: 'The ciphertext belongs to another tenant' },
+  'unknown-key': { status: 422, title: 'The key is not registered for the tenant' },
+  'unknown-key-alias': { status: 422, title: 'The tenant has no key of this alias' },
+  'context-mismatch': { status: 422, title: 'The encryption context is not the one sealed with' },
+  undecryptable: { status: 422, title: 'The ciphertext does not open' },
+  'vault-throttled': { status: 429, title: "The customer's vault is over its quota" },
+  internal: { status: 500, title: 'A fault of the service' },
+  'vault-unavailable': { status: 503, title: 'The vault is out of reach or in trouble' },
+  'identity-unavailable': { status: 503, title: 'Entra is out of reach or in trouble' },
+  'home-credential-rejected': { status: 503, title: "The service's own credential was rejected" },
+  'registry-unavailable': { status: 503, title: 'The registry of tenants is out of reach' },
+  'audit-unavailable': { status: 503, title: 'The audit log takes no records' },
+  draining: { status: 503, title: 'This process is shutting down' },
+};

@@ -1,0 +1,65 @@
+import { Buffer, isAscii, isUtf8 } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { ServiceError } from '../errors.ts';
+
+/** A client gets this long to send a JSON body. */
+const BODY_TIMEOUT_MS = 30_000;
+const JSON_TYPE = /^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i;
+
+/**
+ * Reads and parses a JSON body of at most `limit` bytes. By hand, since body-parser costs a fifth of a small request.
+ *
+ * @throws ServiceError `unsupported-media-type`, `body-too-large`, `malformed-request`
+ */
+export async function readJson(req: IncomingMessage, limit: number): Promise<unknown> {
+  const { 'content-type': type, 'content-encoding': encoding, 'content-length': length } = req.headers;
+  if (type === undefined || !JSON_TYPE.test(type)) throw unsupported('The body must be application/json in UTF-8');
+  if (encoding !== undefined && encoding !== 'identity') throw unsupported('The body must not be compressed');
+  if (length !== undefined && Number(length) > limit) throw tooLarge(limit);
+  return parseJson(await readBody(req, limit));
+}
+
+function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => settle(reject, malformed('the body did not come within 30 s')), BODY_TIMEOUT_MS);
+    const onData = (chunk: Buffer) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size > limit) settle(reject, tooLarge(limit));
+    };
+    const onEnd = () => settle(resolve, chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size));
+    const onCut = () => settle(reject, malformed('the body was cut off'));
+    function settle<T>(finish: (outcome: T) => void, outcome: T): void {
+      clearTimeout(timer);
+      req.off('data', onData).off('end', onEnd).off('close', onCut).off('error', onCut);
+      finish(outcome);
+    }
+    req.on('data', onData).on('end', onEnd).on('close', onCut).on('error', onCut);
+  });
+}
+
+/** Bytes that are no UTF-8 would become U+FFFD in silence, and different contexts equal ones. */
+function parseJson(body: Buffer): unknown {
+  if (body.length === 0) throw malformed('the body is empty');
+  if (!isAscii(body) && !isUtf8(body)) throw malformed('the body is not UTF-8');
+  try {
+    return JSON.parse(body.toString(isAscii(body) ? 'latin1' : 'utf8')) as unknown;
+  } catch {
+    throw malformed('the body is not JSON');
+  }
+}
+
+function malformed(detail: string): ServiceError {
+  return new ServiceError('malformed-request', `The request is not well formed: ${detail}`, {
+    errors: [{ pointer: '', detail }],
+  });
+}
+
+const unsupported = (detail: string): ServiceError => new ServiceError('unsupported-media-type', detail);
+
+const tooLarge = (limit: number): ServiceError =>
+  new ServiceError('body-too-large', `A body has at most ${limit} bytes`, {
+    errors: [{ pointer: '', detail: `is larger than ${limit} bytes` }],
+  });

@@ -1,0 +1,62 @@
+import type { Call } from '../callers/call.ts';
+import type { DataKeys } from '../envelope/data-keys.ts';
+import { canonicalContext } from '../envelope/encryption-context.ts';
+import { sealJwe } from '../envelope/jwe.ts';
+import { ServiceError } from '../errors.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import type { Tenant } from '../tenants/tenant.ts';
+import { grantedTenant } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+import { keyByAlias } from './registered-key.ts';
+
+export interface EncryptDeps extends AuditDeps {
+  readonly tenants: TenantRegistry;
+  readonly dataKeys: DataKeys;
+  readonly maxPlaintextBytes: number;
+}
+
+export interface EncryptInput {
+  readonly tenantId: string;
+  readonly plaintext: Buffer;
+  /** As `JSON.parse` made it. */
+  readonly encryptionContext?: unknown;
+  /** Alias; the tenant's default key without it. */
+  readonly key?: string | undefined;
+}
+
+/** Seals a message under the tenant's own key. @throws ServiceError */
+export async function encrypt(
+  deps: EncryptDeps,
+  call: Call,
+  input: EncryptInput,
+): Promise<{ readonly ciphertext: string; readonly keyId: string }> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
+  const bytes = input.plaintext.length;
+  assertFits(bytes, deps.maxPlaintextBytes);
+  const key = keyByAlias(tenant, input.key ?? tenant.defaultKey, 'data');
+  const context = contextForSealing(tenant, input.encryptionContext);
+  const use = await deps.dataKeys.forSealing(tenant, key, bytes);
+  const ciphertext = sealJwe(use.key, use.iv, input.plaintext, context);
+  const keyId = use.key.dataKey.kid;
+  const { vaultRequestId } = use;
+  await recordSuccess(deps, call, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
+  return { ciphertext, keyId };
+}
+
+/** Names that the tenant requires are asked of new data only: what was sealed before still opens. */
+function contextForSealing(tenant: Tenant, encryptionContext: unknown): Buffer | undefined {
+  const context = canonicalContext(encryptionContext);
+  const isMissing = (name: string) => context === undefined || !Object.hasOwn(encryptionContext as object, name);
+  const missing = tenant.requiredContext.filter(isMissing);
+  if (missing.length === 0) return context;
+  throw new ServiceError('malformed-request', "The encryption context lacks what the tenant's record requires", {
+    errors: missing.map((name) => ({ pointer: '/encryptionContext', detail: `${name} is required` })),
+  });
+}
+
+function assertFits(bytes: number, max: number): void {
+  if (bytes <= max) return;
+  throw new ServiceError('body-too-large', `A plaintext has at most ${max} bytes`, {
+    errors: [{ pointer: '/plaintext', detail: `has ${bytes} bytes, at most ${max} are taken` }],
+  });
+}

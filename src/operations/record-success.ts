@@ -1,0 +1,27 @@
+import type { AuditEvent } from '../audit/event.ts';
+import type { AuditSink } from '../audit/sink.ts';
+import type { Call } from '../callers/call.ts';
+
+export interface AuditDeps {
+  readonly audit: AuditSink;
+  /** HMAC of a canonical encryption context under the audit key. */
+  readonly contextDigest: (context: Buffer) => string;
+}
+
+type Facts = Pick<AuditEvent, 'operation' | 'tenantId' | 'keyId' | 'bytes' | 'vaultRequestId'>;
+
+/** No record, no answer. Refusals are recorded where all of them pass, in `http/problem.ts`. @throws ServiceError `audit-unavailable` */
+export async function recordSuccess(deps: AuditDeps, call: Call, facts: Facts, context?: Buffer): Promise<void> {
+  await deps.audit.record({
+    operation: facts.operation,
+    outcome: 'succeeded',
+    requestId: call.requestId,
+    ...(call.clientRequestId !== undefined && { clientRequestId: call.clientRequestId }),
+    principal: call.principal.id,
+    ...(facts.tenantId !== undefined && { tenantId: facts.tenantId }),
+    ...(facts.keyId !== undefined && { keyId: facts.keyId }),
+    ...(facts.bytes !== undefined && { bytes: facts.bytes }),
+    ...(context !== undefined && { context: deps.contextDigest(context) }),
+    ...(facts.vaultRequestId !== undefined && { vaultRequestId: facts.vaultRequestId }),
+  });
+}

@@ -1,0 +1,49 @@
+import { ServiceError } from '../errors.ts';
+import { isSameKey, type KekRef, type Tenant, type TenantKey } from '../tenants/tenant.ts';
+
+/** The tenant's key of this alias. @throws ServiceError `unknown-key-alias`, `key-use` */
+export function keyByAlias(tenant: Tenant, alias: string, use: TenantKey['use']): TenantKey {
+  const key = Object.hasOwn(tenant.keys, alias) ? tenant.keys[alias] : undefined;
+  if (!key) {
+    throw new ServiceError('unknown-key-alias', 'The tenant has no key of this alias', {
+      errors: [{ pointer: '/key', detail: 'is no alias of one of its keys' }],
+    });
+  }
+  if (key.use !== use) throw wrongUse('/key', use);
+  return key;
+}
+
+/** The current or retired data key that a message's header names, whatever its version. @throws ServiceError `unknown-key` */
+export function dataKeyKek(
+  tenant: Tenant,
+  named: KekRef,
+): { readonly kek: KekRef; readonly key: TenantKey | undefined } {
+  const key = Object.values(tenant.keys).find((candidate) => candidate.use === 'data' && isSameKey(candidate, named));
+  const registered = key ?? tenant.retiredKeys.find((candidate) => isSameKey(candidate, named));
+  if (!registered) throw unknownKey('/ciphertext');
+  return { key, kek: { vaultUrl: registered.vaultUrl, name: registered.name, keyVersion: named.keyVersion } };
+}
+
+/** The key of use `wrap` that a key id names. @throws ServiceError `unknown-key`, `key-use` */
+export function wrapKeyKek(tenant: Tenant, named: KekRef): { readonly kek: KekRef; readonly key: TenantKey } {
+  const key = Object.values(tenant.keys).find((candidate) => isSameKey(candidate, named));
+  if (key?.use === 'data' || tenant.retiredKeys.some((candidate) => isSameKey(candidate, named))) {
+    throw wrongUse('/keyId', 'wrap');
+  }
+  if (!key) throw unknownKey('/keyId');
+  return { key, kek: { vaultUrl: key.vaultUrl, name: key.name, keyVersion: named.keyVersion } };
+}
+
+function unknownKey(pointer: string): ServiceError {
+  return new ServiceError('unknown-key', 'None of the tenant’s keys, current or retired, is the one named', {
+    errors: [{ pointer, detail: 'names no key that is registered for the tenant' }],
+  });
+}
+
+/** Else unwrap would hand out the data key of any stored message. */
+function wrongUse(pointer: string, use: TenantKey['use']): ServiceError {
+  const detail = use === 'wrap' ? 'is not a key of use wrap' : 'is not a key of use data';
+  return new ServiceError('key-use', 'A key serves either encrypt and decrypt, or wrap and unwrap', {
+    errors: [{ pointer, detail }],
+  });
+}

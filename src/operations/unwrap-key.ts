@@ -1,0 +1,49 @@
+import type { Call } from '../callers/call.ts';
+import type { KeyWrapper } from '../envelope/key-wrapper.ts';
+import { ServiceError } from '../errors.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import { type KekRef, kidOf, parseKid, type WrapAlgorithm } from '../tenants/tenant.ts';
+import { grantedTenant } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+import { wrapKeyKek } from './registered-key.ts';
+import { assertAlgorithm } from './wrap-key.ts';
+
+export interface UnwrapKeyDeps extends AuditDeps {
+  readonly tenants: TenantRegistry;
+  readonly vault: KeyWrapper;
+}
+
+export interface UnwrapKeyInput {
+  readonly tenantId: string;
+  readonly wrappedKey: Buffer;
+  readonly keyId: string;
+  readonly algorithm: WrapAlgorithm;
+}
+
+/** Key Vault's own unwrapKey: one vault call, nothing cached and nothing done here. @throws ServiceError */
+export async function unwrapKey(
+  deps: UnwrapKeyDeps,
+  call: Call,
+  input: UnwrapKeyInput,
+): Promise<{ readonly value: Buffer; readonly keyId: string }> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Keys.Unwrap', input.tenantId);
+  const { key, kek } = wrapKeyKek(tenant, parseKeyId(input.keyId));
+  assertAlgorithm(key, input.algorithm);
+  const { bytes, vaultRequestId } = await deps.vault.unwrapKey(tenant, kek, input.algorithm, input.wrappedKey);
+  const keyId = kidOf(kek);
+  await recordSuccess(deps, call, {
+    operation: 'unwrap',
+    tenantId: tenant.id,
+    keyId,
+    bytes: bytes.length,
+    vaultRequestId,
+  });
+  return { value: bytes, keyId };
+}
+
+function parseKeyId(keyId: string): KekRef {
+  const kek = parseKid(keyId);
+  if (kek) return kek;
+  const detail = 'is not the id of a key version, as wrap gives it back';
+  throw new ServiceError('malformed-request', `keyId ${detail}`, { errors: [{ pointer: '/keyId', detail }] });
+}

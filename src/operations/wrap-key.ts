@@ -1,0 +1,51 @@
+import type { Call } from '../callers/call.ts';
+import type { DataKeys } from '../envelope/data-keys.ts';
+import { algorithmOf } from '../envelope/kek-facts.ts';
+import type { KeyWrapper } from '../envelope/key-wrapper.ts';
+import { ServiceError } from '../errors.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/tenant.ts';
+import { grantedTenant } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+import { keyByAlias } from './registered-key.ts';
+
+export interface WrapKeyDeps extends AuditDeps {
+  readonly tenants: TenantRegistry;
+  readonly dataKeys: Pick<DataKeys, 'currentVersion'>;
+  readonly vault: KeyWrapper;
+}
+
+export interface WrapKeyInput {
+  readonly tenantId: string;
+  readonly value: Buffer;
+  /** Alias. */
+  readonly key: string;
+  readonly algorithm?: WrapAlgorithm | undefined;
+}
+
+export interface WrappedValue {
+  readonly wrappedKey: Buffer;
+  readonly keyId: string;
+  readonly algorithm: WrapAlgorithm;
+}
+
+/** Key Vault's own wrapKey: one vault call, nothing cached and nothing done here. @throws ServiceError */
+export async function wrapKey(deps: WrapKeyDeps, call: Call, input: WrapKeyInput): Promise<WrappedValue> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Keys.Wrap', input.tenantId);
+  const key = keyByAlias(tenant, input.key, 'wrap');
+  assertAlgorithm(key, input.algorithm);
+  const facts = await deps.dataKeys.currentVersion(tenant, key);
+  const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
+  const { bytes, vaultRequestId } = await deps.vault.wrapKey(tenant, facts.kek, algorithm, input.value);
+  const keyId = kidOf(facts.kek);
+  const size = input.value.length;
+  await recordSuccess(deps, call, { operation: 'wrap', tenantId: tenant.id, keyId, bytes: size, vaultRequestId });
+  return { wrappedKey: bytes, keyId, algorithm };
+}
+
+/** A record that names an algorithm allows no other. @throws ServiceError `malformed-request` */
+export function assertAlgorithm(key: TenantKey, asked: WrapAlgorithm | undefined): void {
+  if (asked === undefined || key.algorithm === undefined || asked === key.algorithm) return;
+  const detail = `this key is registered for ${key.algorithm}`;
+  throw new ServiceError('malformed-request', detail, { errors: [{ pointer: '/algorithm', detail }] });
+}

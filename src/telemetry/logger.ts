@@ -1,0 +1,57 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger };
+
+/**
+ * JSON lines on standard output. A message is a constant and everything else a field; redaction is a net under that, not the plan.
+ * Of an error only its names and codes are logged: the SDK's errors hold whole requests, tokens and bodies among them.
+ */
+export function createLogger(level: string, destination?: DestinationStream): Logger {
+  const options = {
+    level,
+    redact: ['*.authorization', '*.clientSecret', '*.plaintext', '*.token', '*.value'],
+    serializers: { error: describeError },
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+const MAX_CAUSES = 4;
+
+interface DescribedError {
+  readonly name: string;
+  readonly code?: string;
+  readonly reason?: string;
+  readonly status?: number;
+  readonly stack?: string;
+  readonly cause?: DescribedError;
+}
+
+function describeError(error: unknown, depth = 0): DescribedError {
+  if (!(error instanceof Error)) return { name: typeof error };
+  const { code, reason, statusCode, errorCode } = error as Error &
+    Record<'code' | 'reason' | 'statusCode' | 'errorCode', unknown>;
+  const foundCode = [code, errorCode].find((value) => typeof value === 'string');
+  return {
+    name: error.name,
+    ...(typeof foundCode === 'string' && { code: foundCode }),
+    ...(typeof reason === 'string' && { reason }),
+    ...(typeof statusCode === 'number' && { status: statusCode }),
+    ...framesOf(error),
+    ...(error.cause !== undefined && depth < MAX_CAUSES && { cause: describeError(error.cause, depth + 1) }),
+  };
+}
+
+/** Where it was thrown, without the message, which may quote what it failed on. */
+function framesOf(error: Error): { readonly stack?: string } {
+  const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at '));
+  return frames?.length
+    ? {
+        stack: frames
+          .slice(0, 8)
+          .map((line) => line.trim())
+          .join(' | '),
+      }
+    : {};
+}

@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import type { Tenant } from './tenant.ts';
+import { type TenantInput, tenantOf, tenantSchema } from './tenant-schema.ts';
+import type { VaultHosts } from './vault-hosts.ts';
+
+/** What is wrong with a list of tenants: all of it at once, each with its place. */
+export class TenantListError extends Error {
+  override readonly name = 'TenantListError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Tenants by id, out of `{tenants: [...]}`. `changedAt` stands for the times that a file doesn't keep.
+ *
+ * @throws TenantListError
+ */
+export function parseTenantList(document: unknown, hosts: VaultHosts, changedAt: string): ReadonlyMap<string, Tenant> {
+  const parsed = z.strictObject({ tenants: z.array(tenantSchema(hosts)) }).safeParse(document);
+  if (!parsed.success) throw new TenantListError(parsed.error.issues.map(describe));
+  const { tenants } = parsed.data;
+  const problems = [...repeatedIds(tenants), ...sharedKeys(tenants)];
+  if (problems.length > 0) throw new TenantListError(problems);
+  const stamped = tenants.map((input) =>
+    tenantOf(input, { revision: revisionOf(input), createdAt: changedAt, updatedAt: changedAt }),
+  );
+  return new Map(stamped.sort((a, b) => (a.id < b.id ? -1 : 1)).map((tenant) => [tenant.id, tenant]));
+}
+
+/** The record itself, hashed: the same text after any restart, another after any change. */
+const revisionOf = (input: TenantInput): string =>
+  createHash('sha256').update(JSON.stringify(input)).digest('base64url').slice(0, 22);
+
+const describe = (issue: z.core.$ZodIssue): string => `/${issue.path.map(String).join('/')}: ${issue.message}`;
+
+function* repeatedIds(tenants: readonly TenantInput[]): Generator<string> {
+  const seen = new Set<string>();
+  for (const [index, { id }] of tenants.entries()) {
+    if (seen.has(id)) yield `/tenants/${index}/id: ${id} stands here twice`;
+    seen.add(id);
+  }
+}
+
+/**
+ * A vault key belongs to one tenant and one alias, retired ones included. Otherwise whoever manages one tenant could register
+ * another's vault, where the app already has access, or make a data key's KEK answer unwrap.
+ */
+function* sharedKeys(tenants: readonly TenantInput[]): Generator<string> {
+  const owners = new Map<string, string>();
+  for (const [index, tenant] of tenants.entries()) {
+    const keys = [
+      ...Object.entries(tenant.keys).map(([alias, key]) => ({ place: `keys/${alias}`, ...key })),
+      ...tenant.retiredKeys.map((key, at) => ({ place: `retiredKeys/${at}`, ...key })),
+    ];
+    for (const { place, vaultUrl, name } of keys) {
+      const key = `${vaultUrl}/keys/${name}`.toLowerCase();
+      const owner = owners.get(key);
+      if (owner !== undefined) yield `/tenants/${index}/${place}: ${key} is registered already, as ${owner}`;
+      owners.set(key, `${tenant.id}/${place}`);
+    }
+  }
+}

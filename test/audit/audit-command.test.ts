@@ -1,0 +1,152 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { openFileSink } from '../../src/audit/file-sink.ts';
+import { auditCommand } from '../../src/cli/audit.ts';
+import { eventOf, START, temporaryDirectory } from './chains.ts';
+
+interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(args: readonly string[], { cwd = '.', signal = new AbortController().signal } = {}): Promise<Run> {
+  let out = '';
+  let err = '';
+  const code = await auditCommand.run(args, {
+    stdout: (text) => {
+      out += text;
+    },
+    stderr: (text) => {
+      err += text;
+    },
+    env: {},
+    cwd,
+    signal,
+  });
+  return { code, out, err };
+}
+
+/** A closed chain and one whose process still runs. */
+async function twoChains() {
+  const directory = await temporaryDirectory();
+  const first = await openFileSink({ directory: directory.path, now: () => START });
+  await Promise.all([0, 1, 2].map((n) => first.record(eventOf(n))));
+  await first.close();
+  const second = await openFileSink({ directory: directory.path, now: () => START + 1 });
+  const [closed = '', running = ''] = await directory.files();
+  return {
+    path: directory.path,
+    closed,
+    running,
+    read: directory.read,
+    async [Symbol.asyncDispose]() {
+      await second.close();
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('a directory whose chains hold: a line for each, a summary, exit 0', async () => {
+  await using chains = await twoChains();
+  expect(await run(['verify', chains.path])).toEqual({
+    code: 0,
+    out:
+      `${chains.closed}: ok, 5 records, closed\n` +
+      `${chains.running}: ok, 1 record, no close record: process killed or still running\n` +
+      '2 chains, 6 records: all hold\n',
+    err: '',
+  });
+});
+
+test('a path is taken from the working directory, and may be one file', async () => {
+  await using chains = await twoChains();
+  const cwd = dirname(chains.path);
+  const { code, out } = await run(['verify', join(basename(chains.path), chains.closed)], { cwd });
+  expect([code, out]).toEqual([0, `${chains.closed}: ok, 5 records, closed\n1 chain, 5 records: all hold\n`]);
+});
+
+test('a changed record is named by file, line and sequence, exit 1', async () => {
+  await using chains = await twoChains();
+  const text = await chains.read(chains.closed);
+  await writeFile(join(chains.path, chains.closed), text.replace('"bytes":1', '"bytes":9'));
+  const { code, out } = await run(['verify', chains.path]);
+  expect(code).toBe(1);
+  expect(out).toContain(`${chains.closed}: BAD at line 3, sequence 2: the record was changed`);
+  expect(out).toContain('(records before it: 2)\n');
+  expect(out).toContain('2 chains, 3 records: 1 bad\n');
+});
+
+test('a torn line and a broken link are named, exit 1', async () => {
+  await using chains = await twoChains();
+  const text = await chains.read(chains.closed);
+  await writeFile(join(chains.path, chains.closed), text.slice(0, -10));
+  const { code, out } = await run(['verify', chains.path]);
+  expect(code).toBe(1);
+  expect(out).toContain(`${chains.closed}: BAD at line 5: the line is torn`);
+  expect(out).toContain(`${chains.running}: BAD link to chain `);
+  expect(out).toContain('2 bad\n');
+});
+
+test('--json tells the same to machines', async () => {
+  await using chains = await twoChains();
+  const good = await run(['verify', '--json', chains.path]);
+  expect(good.code).toBe(0);
+  expect(JSON.parse(good.out)).toMatchObject({
+    ok: true,
+    records: 6,
+    chains: [
+      { file: chains.closed, ok: true, records: 5, closed: true },
+      { file: chains.running, ok: true, records: 1, closed: false },
+    ],
+  });
+  await rm(join(chains.path, chains.closed));
+  const bad = await run(['verify', '--json', chains.path]);
+  expect(bad.code).toBe(1);
+  expect(JSON.parse(bad.out)).toMatchObject({
+    ok: false,
+    chains: [{ ok: false, badLink: { problem: 'chain-missing' } }],
+  });
+});
+
+test('without PATH the directory of the configuration is checked', async () => {
+  await using chains = await twoChains();
+  await using home = await temporaryDirectory();
+  const config = join(home.path, 'config.json');
+  await writeFile(config, JSON.stringify({ audit: { directory: chains.path } }));
+  const { out } = await run(['verify', '--config', config]);
+  expect(out).toContain('2 chains');
+});
+
+test('nothing to check is a failure, not a success', async () => {
+  await using directory = await temporaryDirectory();
+  expect(await run(['verify', directory.path])).toMatchObject({
+    code: 1,
+    out: expect.stringContaining('no audit chain'),
+  });
+  expect(await run(['verify', join(directory.path, 'gone')])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('ENOENT'),
+  });
+});
+
+test('an interrupted check proves nothing and exits 1', async () => {
+  await using chains = await twoChains();
+  const stopped = await run(['verify', chains.path], { signal: AbortSignal.abort() });
+  expect(stopped).toMatchObject({ code: 1, out: '', err: expect.stringContaining('stopped') });
+});
+
+test.each([[[]], [['prune']], [['verify', 'a', 'b']], [['verify', '--fast']]])(
+  '%j is a usage error, exit 2',
+  async (args) => {
+    const { code, out, err } = await run(args);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain('Usage: vaultspan audit verify');
+  },
+);
+
+test('--help explains the command, exit 0', async () => {
+  expect(await run(['--help'])).toEqual({ code: 0, out: auditCommand.help, err: '' });
+  expect(await run(['verify', '-h'])).toMatchObject({ code: 0 });
+});
