@@ -5,7 +5,7 @@ import { hashLine } from './chain.ts';
 import type { ChainEnd } from './chain-writer.ts';
 
 /** No record comes near it: what a caller can put into one is bounded by the size of request headers. */
-export const MAX_LINE_BYTES = 1024 * 1024;
+const MAX_LINE_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;
 const TAIL_BYTES = 64 * 1024;

@@ -56,7 +56,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
 /** SHA-256 of a line without its newline, in base64url. Text counts as UTF-8, which JSON.stringify always can be. */
 export const hashLine = (line: string | Uint8Array): string => hash('sha256', line, 'base64url');
 
-export const SALT_BYTES = 16;
+const SALT_BYTES = 16;
 const POOLED_SALTS = 1024;
 
 /** A source of salts. One call of the random generator fills many: alone, each would cost more than its record's hash. */

@@ -7,6 +7,8 @@ export interface RefusalCounterOptions {
   readonly intervalMs?: number;
   /** Distinct pairs of code and reason told apart; the rest is counted per code, with the reason `other`. Default 1,000. */
   readonly maxPairs?: number;
+  /** Told when what an interval gathered could not be recorded; it is kept for the next one. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 /**
@@ -17,14 +19,16 @@ export class RefusalCounter {
   readonly #sink: Pick<AuditSink, 'record'>;
   readonly #intervalMs: number;
   readonly #maxPairs: number;
+  readonly #onFailure: (error: unknown) => void;
   #counted = new Map<string, AuditEvent>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed: boolean = false;
 
-  constructor({ sink, intervalMs = 10_000, maxPairs = 1000 }: RefusalCounterOptions) {
+  constructor({ sink, intervalMs = 10_000, maxPairs = 1000, onFailure = () => undefined }: RefusalCounterOptions) {
     this.#sink = sink;
     this.#intervalMs = intervalMs;
     this.#maxPairs = maxPairs;
+    this.#onFailure = onFailure;
   }
 
   /** To be called before `close`: what comes later is lost. */
@@ -62,8 +66,7 @@ export class RefusalCounter {
 
   #flushInTime(): void {
     this.#timer = undefined;
-    // Nothing is lost and the sink tells its trouble itself.
-    this.#flush().catch(() => undefined);
+    this.#flush().catch(this.#onFailure);
   }
 
   async #flush(): Promise<void> {

@@ -10,7 +10,7 @@ export const linkProblems = {
   'record-missing': 'the record it continues is not in that chain: the chain was cut or changed',
 } as const;
 
-export interface BadLink {
+interface BadLink {
   /** The chain continued. */
   readonly chain: string;
   readonly problem: keyof typeof linkProblems;

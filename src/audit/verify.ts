@@ -18,9 +18,9 @@ export const lineProblems = {
   'wrong-file-name': 'the file name does not belong to this chain',
 } as const;
 
-export type LineProblem = keyof typeof lineProblems;
+type LineProblem = keyof typeof lineProblems;
 
-export interface BadLine {
+interface BadLine {
   /** From 1. */
   readonly line: number;
   /** The record's own, as far as it has one. */

@@ -37,26 +37,17 @@ export class HomeVault {
   }
 
   /**
-   * Usable versions of a secret, newest first, at most `limit`; none when there is no such secret.
+   * Usable versions of a secret, newest first, at most `limit`; none when there is no such secret (an empty list, or a 404).
    *
    * @throws ServiceError `home-credential-rejected` when the platform's identity may not read it, `vault-unavailable`
    */
   async usableVersions(name: string, limit: number): Promise<readonly SecretVersion[]> {
     return await this.#call(name, async (abortSignal) => {
-      const now = this.#options.clock.wallMs();
-      const usable: { version: string; created: number; expires: number | undefined }[] = [];
-      for await (const properties of this.#client.listPropertiesOfSecretVersions(name, { abortSignal })) {
-        const { version, enabled, notBefore, expiresOn, createdOn } = properties;
-        const isUsable =
-          enabled !== false && (notBefore?.getTime() ?? 0) <= now && (expiresOn?.getTime() ?? Infinity) > now;
-        if (version && isUsable)
-          usable.push({ version, created: createdOn?.getTime() ?? 0, expires: expiresOn?.getTime() });
-      }
-      const newest = usable.sort((a, b) => b.created - a.created).slice(0, limit);
+      const newest = (await this.#list(name, abortSignal)).sort((a, b) => b.created - a.created).slice(0, limit);
       return await Promise.all(
-        newest.map(async (properties) => {
-          const { value } = await this.#client.getSecret(name, { version: properties.version, abortSignal });
-          return { ...properties, value: value ?? '' };
+        newest.map(async (listed) => {
+          const { value } = await this.#client.getSecret(name, { version: listed.version, abortSignal });
+          return { ...listed, value: value ?? '' };
         }),
       );
     });
@@ -65,6 +56,22 @@ export class HomeVault {
   /** Adds a version. @throws ServiceError as above */
   async add(name: string, value: string, contentType: string): Promise<void> {
     await this.#call(name, (abortSignal) => this.#client.setSecret(name, value, { contentType, abortSignal }));
+  }
+
+  async #list(name: string, abortSignal: AbortSignal): Promise<Omit<SecretVersion, 'value'>[]> {
+    const now = this.#options.clock.wallMs();
+    const usable: Omit<SecretVersion, 'value'>[] = [];
+    try {
+      for await (const properties of this.#client.listPropertiesOfSecretVersions(name, { abortSignal })) {
+        const { version, enabled, notBefore, expiresOn, createdOn } = properties;
+        const isDue = (notBefore?.getTime() ?? 0) <= now && (expiresOn?.getTime() ?? Number.POSITIVE_INFINITY) > now;
+        if (version === undefined || enabled === false || !isDue) continue;
+        usable.push({ version, created: createdOn?.getTime() ?? 0, expires: expiresOn?.getTime() });
+      }
+    } catch (error) {
+      if (readForeignError(error).status !== 404) throw error;
+    }
+    return usable;
   }
 
   async #call<T>(name: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {

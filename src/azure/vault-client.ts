@@ -17,7 +17,7 @@ export interface CallOptions {
 export class VaultClient {
   readonly #keys: KeyClient;
   readonly #credential: TokenCredential;
-  #isOpened = false;
+  readonly #state: { isOpened: boolean } = { isOpened: false };
   #opening: Promise<unknown> | undefined;
 
   constructor(vaultUrl: string, credential: TokenCredential, unsafeAllowEmulator: boolean) {
@@ -60,8 +60,8 @@ export class VaultClient {
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
-    while (!this.#isOpened && this.#opening) await this.#opening.catch(() => undefined); // its own caller gets the failure
-    return this.#isOpened ? await call() : await this.#open(call);
+    while (!this.#state.isOpened && this.#opening) await this.#opening.catch(() => undefined); // its own caller gets the failure
+    return this.#state.isOpened ? await call() : await this.#open(call);
   }
 
   async #open<T>(call: () => Promise<T>): Promise<T> {
@@ -69,10 +69,10 @@ export class VaultClient {
     this.#opening = opening;
     try {
       const answer = await opening;
-      this.#isOpened = true;
+      this.#state.isOpened = true;
       return answer;
     } catch (error) {
-      this.#isOpened = readForeignError(error).status !== undefined; // the vault answered, after its challenge
+      this.#state.isOpened = readForeignError(error).status !== undefined; // the vault answered, after its challenge
       throw error;
     } finally {
       this.#opening = undefined;
@@ -81,7 +81,7 @@ export class VaultClient {
 
   /** Whether the challenge was met; a client whose first call failed before that must not be used again. */
   get isOpened(): boolean {
-    return this.#isOpened;
+    return this.#state.isOpened;
   }
 }
 

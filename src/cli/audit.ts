@@ -6,36 +6,32 @@ import { linkProblems, type VerifiedFile, verifyDirectory, verifyFile } from '..
 import { loadConfig } from '../config.ts';
 import type { Command, CommandIo } from './command.ts';
 
-const help = `Usage: vaultspan audit verify [--json] [--config FILE] [PATH]
+const usage = 'Usage: vaultspan audit verify [--json] [--config FILE] [PATH]';
+
+export const auditCommand: Command = {
+  name: 'audit',
+  summary: 'Check that the audit records are complete and unchanged',
+  help: `
+${usage}
 
 Checks audit chains: each record's place, the hashes that tie the records together, and the links between chains.
 PATH is a chain's file or a directory of them; without it, the audit directory of the configuration.
-A chain without close record is no error: its process was killed or still runs.
-Records cut off the end of such a chain show only if a later chain continues it: keep the directory's copies elsewhere.
+A chain without close record is no error: its process was killed or still runs. Records cut off the end of such a
+chain show only if a later chain continues it: keep copies of the directory elsewhere.
 
   --json         print the findings as JSON
   --config FILE  the configuration, when PATH is not given
 
-Exit code: 0 all chains hold, 1 one does not or there is none, 2 called wrongly.
-`;
-
-export const auditCommand: Command = {
-  name: 'audit',
-  summary: 'check that the audit records are complete and unchanged',
-  help,
+Exit codes: 0 all chains hold, 1 one does not or there is none, 2 called wrongly or not configured.`,
   async run(args, io) {
     const call = parseCall(args);
     if (typeof call === 'string') {
-      io.stderr(`${call}\n\n${help}`);
+      io.stderr(`${call}\n${usage}\n`);
       return 2;
     }
-    if (call.help) {
-      io.stdout(help);
-      return 0;
-    }
-    const path = call.path ?? (await configuredDirectory(call.config, io));
+    const path = call.path ?? loadConfig({ path: call.config, env: io.env, cwd: io.cwd }).audit.directory;
     try {
-      return report(path, await verifyPath(resolve(io.cwd, path), io.signal), { ...call, io });
+      return report(path, await verifyPath(resolve(io.cwd, path), io.signal), { json: call.json, io });
     } catch (error) {
       io.stderr(`${failureText(error, path, io.signal)}\n`);
       return 1;
@@ -47,7 +43,6 @@ interface Call {
   readonly path: string | undefined;
   readonly config: string | undefined;
   readonly json: boolean;
-  readonly help: boolean;
 }
 
 /** What is asked for, or why it can't be understood. */
@@ -59,21 +54,15 @@ function parseCall(args: readonly string[]): Call | string {
       options: {
         json: { type: 'boolean', default: false },
         config: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
       },
     });
     const [verb, path, ...more] = positionals;
-    if (!values.help && verb !== 'verify') return verb === undefined ? 'audit: verify what?' : `audit: no "${verb}"`;
+    if (verb !== 'verify') return verb === undefined ? 'audit: verify what?' : `audit: no "${verb}"`;
     if (more.length > 0) return 'audit verify: one PATH at a time';
-    return { path, config: values.config, json: values.json, help: values.help };
+    return { path, config: values.config, json: values.json };
   } catch (error) {
     return Error.isError(error) ? error.message : String(error);
   }
-}
-
-async function configuredDirectory(path: string | undefined, { env, cwd }: CommandIo): Promise<string> {
-  const config = await loadConfig({ ...(path === undefined ? {} : { path }), env, cwd });
-  return config.audit.directory;
 }
 
 async function verifyPath(path: string, signal: AbortSignal): Promise<VerifiedFile[]> {

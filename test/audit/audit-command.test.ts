@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/file-sink.ts';
 import { auditCommand } from '../../src/cli/audit.ts';
+import { runCommand } from '../../src/cli/run-command.ts';
 import { eventOf, START, temporaryDirectory } from './chains.ts';
 
 interface Run {
@@ -14,7 +15,7 @@ interface Run {
 async function run(args: readonly string[], { cwd = '.', signal = new AbortController().signal } = {}): Promise<Run> {
   let out = '';
   let err = '';
-  const code = await auditCommand.run(args, {
+  const code = await runCommand(['audit', ...args], {
     stdout: (text) => {
       out += text;
     },
@@ -22,6 +23,7 @@ async function run(args: readonly string[], { cwd = '.', signal = new AbortContr
       err += text;
     },
     env: {},
+    setEnv: () => undefined,
     cwd,
     signal,
   });
@@ -110,13 +112,33 @@ test('--json tells the same to machines', async () => {
   });
 });
 
+const settings = (directory: string) => ({
+  callers: [{ issuer: 'https://issuer.example', audience: ['api'] }],
+  home: {
+    tenantId: '3c1f5a52-11c4-4a6e-8f1e-0d9f3a2b7c01',
+    appId: '3c1f5a52-11c4-4a6e-8f1e-0d9f3a2b7c02',
+    vaultUrl: 'https://home.vault.azure.net',
+  },
+  registry: { file: 'tenants.yaml' },
+  audit: { directory },
+});
+
 test('without PATH the directory of the configuration is checked', async () => {
   await using chains = await twoChains();
   await using home = await temporaryDirectory();
   const config = join(home.path, 'config.json');
-  await writeFile(config, JSON.stringify({ audit: { directory: chains.path } }));
+  await writeFile(config, JSON.stringify(settings(chains.path)));
   const { out } = await run(['verify', '--config', config]);
   expect(out).toContain('2 chains');
+});
+
+test('without PATH and configuration it says so, exit 2', async () => {
+  await using home = await temporaryDirectory();
+  const config = join(home.path, 'config.json');
+  await writeFile(config, '{}');
+  const { code, out, err } = await run(['verify', '--config', config]);
+  expect([code, out]).toEqual([2, '']);
+  expect(err).toContain(config);
 });
 
 test('nothing to check is a failure, not a success', async () => {
@@ -147,6 +169,6 @@ test.each([[[]], [['prune']], [['verify', 'a', 'b']], [['verify', '--fast']]])(
 );
 
 test('--help explains the command, exit 0', async () => {
-  expect(await run(['--help'])).toEqual({ code: 0, out: auditCommand.help, err: '' });
+  expect(await run(['--help'])).toEqual({ code: 0, out: `${auditCommand.help.trim()}\n`, err: '' });
   expect(await run(['verify', '-h'])).toMatchObject({ code: 0 });
 });

@@ -1,7 +1,6 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AppendFile } from '../../src/audit/append-log.ts';
 import { ChainWriter } from '../../src/audit/chain-writer.ts';
 import type { AuditEvent } from '../../src/audit/event.ts';
 
@@ -47,43 +46,3 @@ export async function temporaryDirectory(): Promise<Directory> {
     [Symbol.asyncDispose]: () => rm(path, { recursive: true }),
   };
 }
-
-/** What a write call does: takes all, takes `takes` bytes, or leaves `takes` bytes behind and fails. */
-export interface Write {
-  readonly takes?: number;
-  readonly error?: string;
-}
-
-/** A file in memory whose next calls go as planned, and then well. */
-export class PlannedFile implements AppendFile {
-  content = Buffer.alloc(0);
-  writes = 0;
-  isClosed: boolean = false;
-  plan: Write[] = [];
-  /** Code of the failure of each truncation, while set. */
-  truncateError: string | undefined;
-
-  async write(bytes: Uint8Array): Promise<{ bytesWritten: number }> {
-    this.writes += 1;
-    const { takes = bytes.length, error } = this.plan.shift() ?? {};
-    const taken = bytes.subarray(0, takes);
-    this.content = Buffer.concat([this.content, taken]);
-    if (error !== undefined) throw systemError(error);
-    return { bytesWritten: taken.length };
-  }
-
-  async truncate(length: number): Promise<void> {
-    if (this.truncateError !== undefined) throw systemError(this.truncateError);
-    this.content = this.content.subarray(0, length);
-  }
-
-  async close(): Promise<void> {
-    this.isClosed = true;
-  }
-
-  get text(): string {
-    return this.content.toString();
-  }
-}
-
-const systemError = (code: string): Error => Object.assign(new Error(`${code}: planned`), { code });

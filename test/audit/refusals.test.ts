@@ -67,16 +67,18 @@ test('reasons beyond the bound are counted as other', async () => {
   ]);
 });
 
-test('a failing sink loses no count', async () => {
+test('a failing sink loses no count and is told of', async () => {
   const sink = new MemorySink();
   sink.failures = 1;
-  const refusals = new RefusalCounter({ sink, intervalMs: 1 });
+  const failures: unknown[] = [];
+  const refusals = new RefusalCounter({ sink, intervalMs: 1, onFailure: (error) => failures.push(error) });
   refusals.count(refusal('r1'));
   refusals.count(refusal('r2'));
   const alive = setInterval(() => undefined, 1000);
   await sink.recorded;
   clearInterval(alive);
   expect(sink.events).toMatchObject([{ requestId: 'r1', count: 2 }]);
+  expect(failures).toMatchObject([{ message: 'planned' }]);
 });
 
 test('close rejects when its records are refused', async () => {

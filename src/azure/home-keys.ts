@@ -5,16 +5,20 @@ import type { OriginKeys } from '../envelope/data-keys.ts';
 import { ServiceError } from '../errors.ts';
 import type { HomeVault } from './home-vault.ts';
 
+/** Ko of `mac`, whose holders alone make data keys that open. */
 export const ORIGIN_KEY_SECRET = 'vaultspan-origin-key';
+/** Keys the HMAC by which encryption contexts stand in the audit log. */
+export const AUDIT_KEY_SECRET = 'vaultspan-audit-key';
 const KEY_BYTES = 32;
 const MAX_VERSIONS = 32;
 const REREAD_COOLDOWN_MS = 10_000;
 
-/** A fresh origin key as its secret's value. */
-export const newOriginKey = (): string => randomBytes(KEY_BYTES).toString('base64url');
+/** A fresh key as its secret's value. */
+export const newSecretKey = (): string => randomBytes(KEY_BYTES).toString('base64url');
 
-/** The origin key's versions out of the home vault: all are accepted, the newest writes. */
-export class HomeOriginKeys implements OriginKeys {
+/** Symmetric keys that are versions of one secret of the home vault, newest first: all are accepted, the newest writes. */
+export class HomeKeys implements OriginKeys {
+  readonly #name: string;
   readonly #vault: Pick<HomeVault, 'usableVersions'>;
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
@@ -22,7 +26,13 @@ export class HomeOriginKeys implements OriginKeys {
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<readonly KeyObject[]> | undefined;
 
-  constructor(vault: Pick<HomeVault, 'usableVersions'>, clock: Clock, onFailure: (error: unknown) => void) {
+  constructor(
+    name: string,
+    vault: Pick<HomeVault, 'usableVersions'>,
+    clock: Clock,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#name = name;
     this.#vault = vault;
     this.#clock = clock;
     this.#onFailure = onFailure;
@@ -32,8 +42,8 @@ export class HomeOriginKeys implements OriginKeys {
   async load(): Promise<void> {
     await this.#read();
     if (this.#keys.length > 0) return;
-    throw new ServiceError('home-credential-rejected', `The home vault has no secret ${ORIGIN_KEY_SECRET}`, {
-      reason: 'origin-key-missing',
+    throw new ServiceError('home-credential-rejected', `The home vault has no secret ${this.#name}`, {
+      reason: 'home-key-missing',
       fix: { owner: 'vendor', action: 'Create it once for the whole deployment', command: 'vaultspan init' },
     });
   }
@@ -57,17 +67,17 @@ export class HomeOriginKeys implements OriginKeys {
 
   async #read(): Promise<readonly KeyObject[]> {
     this.#readAt = this.#clock.monotonicMs();
-    const versions = await this.#vault.usableVersions(ORIGIN_KEY_SECRET, MAX_VERSIONS);
-    this.#keys = versions.map(({ value }) => parseKey(value));
+    const versions = await this.#vault.usableVersions(this.#name, MAX_VERSIONS);
+    this.#keys = versions.map(({ value }) => parseKey(this.#name, value));
     return this.#keys;
   }
 }
 
-function parseKey(value: string): KeyObject {
+function parseKey(name: string, value: string): KeyObject {
   const bytes = decodeBase64Url(value);
   if (bytes?.length === KEY_BYTES) return createSecretKey(bytes);
-  throw new ServiceError('home-credential-rejected', `A version of ${ORIGIN_KEY_SECRET} is not 32 bytes of base64url`, {
-    reason: 'origin-key-malformed',
+  throw new ServiceError('home-credential-rejected', `A version of ${name} is not 32 bytes of base64url`, {
+    reason: 'home-key-malformed',
     fix: { owner: 'vendor', action: 'Disable that version of the secret' },
   });
 }

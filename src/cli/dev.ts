@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { stringify } from 'yaml';
+import { startService } from '../compose.ts';
+import { ConfigError, loadConfig } from '../config.ts';
+import { type Emulator, startEmulator } from '../emulator/emulator.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { aborted } from './aborted.ts';
+import type { Command } from './command.ts';
+import { welcome } from './dev-welcome.ts';
+import { prepareForEmulator } from './emulated-azure.ts';
+import { createHomeKeys } from './init.ts';
+
+const FIRST_EMULATOR_PORT = 8443;
+
+export const dev: Command = {
+  name: 'dev',
+  summary: 'Run the service against an emulated Azure on this machine: nothing to set up',
+  help: `
+Usage: vaultspan dev [--port N] [--emulator-port N] [--log-level LEVEL] [--reset]
+
+Starts an emulated Azure (Entra, a home vault, four customers with vaults of their own) and the service against it. All state is
+in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find the running service by .vaultspan/config.yaml.
+
+  --port N            port of the service; default 8080
+  --emulator-port N   first of the emulator's ports: N Entra, N+1 home vault, N+2… customers, N-1 control; default ${FIRST_EMULATOR_PORT}
+  --log-level LEVEL   trace, debug, info, warn (default), error, fatal or silent
+  --reset             forget .vaultspan/ first: keys, ciphertexts and audit log of earlier runs are lost`,
+  async run(args, io) {
+    const options = {
+      port: { type: 'string', default: '8080' },
+      'emulator-port': { type: 'string', default: String(FIRST_EMULATOR_PORT) },
+      'log-level': { type: 'string', default: 'warn' },
+      reset: { type: 'boolean', default: false },
+    } as const;
+    const { values } = parseArgs({ args: [...args], options });
+    const folder = resolve(io.cwd, '.vaultspan');
+    if (values.reset) await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const firstPort = portOf(values['emulator-port'], 'emulator-port');
+    const emulator = await startEmulator({ stateFile: join(folder, 'emulator.json'), firstPort });
+    try {
+      await writeFiles(folder, emulator, portOf(values.port, 'port'), values['log-level']);
+      const config = loadConfig({ path: join(folder, 'config.yaml'), env: io.env, cwd: io.cwd });
+      prepareForEmulator(config, io);
+      await createHomeKeys(config, () => undefined);
+      const service = await startService({ config, logger: createLogger(config.telemetry.logLevel) });
+      io.stdout(welcome(service.url, emulator));
+      await aborted(io.signal);
+      await service.stop();
+    } finally {
+      await emulator.close();
+    }
+    return 0;
+  },
+};
+
+function portOf(text: string, name: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_000) return port;
+  throw new ConfigError(`--${name} is a port between 1 and 65000, not ${text}`);
+}
+
+/** The configuration of this run. The list of tenants is yours once it is there: edit it and the service rereads it. */
+async function writeFiles(folder: string, emulator: Emulator, port: number, logLevel: string): Promise<void> {
+  const write = (name: string, content: string) => writeFile(join(folder, name), content, { mode: 0o600 });
+  await write('ca.pem', emulator.caPem);
+  await write('config.yaml', stringify(configOf(emulator, port, logLevel)));
+  await write('callers.yaml', stringify(callersOf(emulator)));
+  if (!existsSync(join(folder, 'tenants.yaml'))) await write('tenants.yaml', stringify(tenantsOf(emulator)));
+}
+
+function configOf(emulator: Emulator, port: number, logLevel: string): object {
+  return {
+    http: { port },
+    callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience] }],
+    home: {
+      tenantId: emulator.homeTenantId,
+      appId: emulator.appId,
+      vaultUrl: emulator.homeVaultUrl,
+      secretName: emulator.appSecretName,
+      identity: 'managed-identity',
+    },
+    cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
+    registry: { file: 'tenants.yaml' },
+    revocation: { boundSeconds: 5 }, // so that what a customer does is seen at once
+    audit: { directory: 'audit' },
+    telemetry: { logLevel },
+    emulator: {
+      unsafeAllowEmulator: true,
+      caFile: 'ca.pem',
+      identityEndpoint: emulator.managedIdentity.endpoint,
+      identityHeader: emulator.managedIdentity.header,
+    },
+  };
+}
+
+const callersOf = (emulator: Emulator): object => ({
+  tokenEndpoint: `${emulator.authorityHost}/${emulator.homeTenantId}/oauth2/v2.0/token`,
+  caFile: 'ca.pem',
+  callers: Object.fromEntries(
+    emulator.callers.map(({ name, clientId, clientSecret, scope }) => [name, { clientId, clientSecret, scope }]),
+  ),
+});
+
+/** A tenant for each emulated customer; a key named `wrap` serves wrap and unwrap, any other seals data. */
+export const tenantsOf = (emulator: Pick<Emulator, 'customers'>): { readonly tenants: readonly object[] } => ({
+  tenants: emulator.customers.map(({ name, tenantId, vaultUrl, keys }) => ({
+    id: name,
+    displayName: name.charAt(0).toUpperCase() + name.slice(1),
+    entraTenantId: tenantId,
+    keys: Object.fromEntries(keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }])),
+    defaultKey: 'data',
+  })),
+});

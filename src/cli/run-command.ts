@@ -1,0 +1,93 @@
+import { ConfigError } from '../config.ts';
+import { ServiceError } from '../errors.ts';
+import { TenantListError } from '../tenants/tenant-list.ts';
+import type { Command, CommandIo } from './command.ts';
+
+/** Every command in a file of its own, loaded when it is called. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./serve.ts')).serve,
+  dev: async () => (await import('./dev.ts')).dev,
+  init: async () => (await import('./init.ts')).init,
+  'check-config': async () => (await import('./check-config.ts')).checkConfig,
+  audit: async () => (await import('./audit.ts')).auditCommand,
+  token: async () => (await import('./token.ts')).token,
+};
+
+const USAGE = 2;
+
+/** Runs the command that the arguments name; resolves with the exit code. */
+export async function runCommand([name, ...args]: readonly string[], io: CommandIo): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    io.stdout(await overview());
+    return name === undefined ? USAGE : 0;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!load) {
+    io.stderr(`vaultspan: there is no command ${name}. Try vaultspan --help\n`);
+    return USAGE;
+  }
+  const command = await load();
+  if (args.includes('--help') || args.includes('-h')) {
+    io.stdout(`${command.help.trim()}\n`);
+    return 0;
+  }
+  try {
+    return await command.run(args, io);
+  } catch (error) {
+    return report(error, name, io);
+  }
+}
+
+/** Failures with a known cause are told with their fix; anything else is a fault of ours and shows where it was thrown. */
+function report(error: unknown, name: string, io: CommandIo): number {
+  if (error instanceof ConfigError || isUsageError(error)) {
+    io.stderr(`${error.message}\nSee vaultspan ${name} --help\n`);
+    return USAGE;
+  }
+  if (error instanceof TenantListError) {
+    io.stderr(`The tenants are not usable:\n${error.problems.map((problem) => `  ${problem}`).join('\n')}\n`);
+    return USAGE;
+  }
+  if (error instanceof ServiceError) {
+    const { code, reason, message, fix, cause } = error;
+    io.stderr(`${message} (${reason ? `${code}, ${reason}` : code})\n`);
+    if (cause instanceof Error) io.stderr(`  because of ${describeCause(cause)}\n`);
+    if (fix) io.stderr(`  ${fix.action}${fix.command ? `:\n  ${fix.command}` : ''}\n`);
+    return 1;
+  }
+  io.stderr(`${describeFault(error)}\n`);
+  return 1;
+}
+
+const isUsageError = (error: unknown): error is Error =>
+  error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+
+function describeFault(error: unknown): string {
+  if (!(error instanceof Error)) return 'failed without an error';
+  const code = 'code' in error ? error.code : undefined;
+  return code === 'EADDRINUSE' || code === 'ENOENT' || code === 'EACCES'
+    ? error.message
+    : (error.stack ?? error.message);
+}
+
+/** Codes and not the text, which may quote a request. */
+function describeCause(cause: Error & { readonly code?: unknown; readonly statusCode?: unknown }): string {
+  return [cause.name, cause.code, cause.statusCode]
+    .filter((part) => typeof part === 'string' || typeof part === 'number')
+    .join(' ');
+}
+
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  return `vaultspan: encrypts data under each customer's own key, in the customer's own tenant
+
+Usage: vaultspan COMMAND [options]
+
+${lines.join('\n')}
+
+vaultspan COMMAND --help tells more. Configuration: --config FILE, then VAULTSPAN_CONFIG, then .vaultspan/config.yaml;
+VAULTSPAN_… in the environment goes over it (http.port is VAULTSPAN_HTTP_PORT).
+`;
+}

@@ -1,0 +1,25 @@
+import process from 'node:process';
+import type { CommandIo } from './cli/command.ts';
+import { runCommand } from './cli/run-command.ts';
+
+/** The only file that touches the process: hands it to the command line, and its signals with it. */
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (stopping.signal.aborted) process.exit(130); // asked twice
+    stopping.abort();
+  });
+}
+
+const io: CommandIo = {
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+  env: process.env,
+  cwd: process.cwd(),
+  setEnv: (name, value) => {
+    process.env[name] = value;
+  },
+  signal: stopping.signal,
+};
+
+process.exitCode = await runCommand(process.argv.slice(2), io);

@@ -1,0 +1,155 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import supertest from 'supertest';
+import type { Clock } from '../../src/cache/clock.ts';
+import { startService as composeService } from '../../src/compose.ts';
+import { ConfigSchema } from '../../src/config-schema.ts';
+import { newSecretKey } from '../../src/azure/home-keys.ts';
+import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+
+/** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
+export class TestClock implements Clock {
+  #offsetMs = 0;
+  monotonicMs(): number {
+    return performance.now() + this.#offsetMs;
+  }
+  wallMs(): number {
+    return Date.now() + this.#offsetMs;
+  }
+  advance(seconds: number): void {
+    this.#offsetMs += seconds * 1_000;
+  }
+}
+
+export interface TestService extends AsyncDisposable {
+  readonly url: string;
+  readonly emulator: Emulator;
+  readonly clock: TestClock;
+  readonly logLines: readonly string[];
+  readonly folder: string;
+  /** POST with a token of all roles, unless another is given; '' for none. */
+  post(path: string, body: unknown, token?: string): supertest.Test;
+  request(): ReturnType<typeof supertest>;
+  token(): string;
+  /** Operations that reached one of the emulator's listeners, in order. */
+  vaultCalls(at: string): readonly string[];
+  auditRecords(): Promise<readonly Record<string, unknown>[]>;
+  stop(): Promise<void>;
+}
+
+export interface TestServiceOptions {
+  /** Laid over the configuration. */
+  readonly config?: Record<string, unknown>;
+  /** Changes each tenant's record. */
+  readonly tenant?: (record: Record<string, unknown>) => Record<string, unknown>;
+}
+
+export const ALL_ROLES = [
+  'Data.Encrypt',
+  'Data.Decrypt',
+  'Keys.Wrap',
+  'Keys.Unwrap',
+  'Tenants.Read',
+  'Tenants.Manage',
+  'Audit.Read',
+];
+
+/** The whole service, composed as in production, listening on a free port against an emulated Azure of its own. */
+export async function startService(options: TestServiceOptions = {}): Promise<TestService> {
+  const folder = await mkdtemp(join(tmpdir(), 'vaultspan-'));
+  const clock = new TestClock();
+  const emulator = await startEmulator({ firstPort: 0, now: () => clock.wallMs() });
+  trust(emulator);
+  for (const name of ['vaultspan-origin-key', 'vaultspan-audit-key']) {
+    await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
+  }
+  await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator, options.tenant)));
+  const config = ConfigSchema.parse({ ...configOf(emulator, folder), ...options.config });
+  const logLines: string[] = [];
+  const logger = createLogger('debug', { write: (line) => void logLines.push(line) });
+  const service = await composeService({ config, logger, clock });
+  const token = await emulator.issueCallerToken({ roles: ALL_ROLES });
+  const agent = supertest(service.url);
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= service.stop();
+    return stopped;
+  };
+  return {
+    url: service.url,
+    emulator,
+    clock,
+    logLines,
+    folder,
+    post: (path, body, bearer = token) => {
+      const test = agent.post(path).set('Content-Type', 'application/json');
+      if (bearer !== '') test.set('Authorization', `Bearer ${bearer}`);
+      return test.send(typeof body === 'string' ? body : JSON.stringify(body));
+    },
+    request: () => agent,
+    token: () => token,
+    vaultCalls: (at) =>
+      emulator.control
+        .requests()
+        .filter((entry) => entry.at === at)
+        .map((entry) => entry.operation),
+    auditRecords: () => auditRecords(join(folder, 'audit')),
+    stop,
+    [Symbol.asyncDispose]: async () => {
+      await stop();
+      await emulator.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Trusts the emulator's CA and points the SDK's managed identity at it, in this process. */
+export function trust(emulator: Emulator): void {
+  setDefaultCACertificates([...getCACertificates('default'), emulator.caPem]);
+  process.env['IDENTITY_ENDPOINT'] = emulator.managedIdentity.endpoint;
+  process.env['IDENTITY_HEADER'] = emulator.managedIdentity.header;
+}
+
+function tenantsOf(emulator: Emulator, change: TestServiceOptions['tenant'] = (record) => record): object {
+  const tenants = emulator.customers.map(({ name, tenantId, vaultUrl, keys }) => ({
+    id: name,
+    entraTenantId: tenantId,
+    keys: Object.fromEntries(keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }])),
+    defaultKey: 'data',
+  }));
+  return { tenants: tenants.map(change) };
+}
+
+function configOf(emulator: Emulator, folder: string): Record<string, unknown> {
+  return {
+    http: { port: 0, drainSeconds: 0 },
+    callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience] }],
+    home: {
+      tenantId: emulator.homeTenantId,
+      appId: emulator.appId,
+      vaultUrl: emulator.homeVaultUrl,
+      secretName: emulator.appSecretName,
+      identity: 'managed-identity',
+    },
+    cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
+    registry: { file: join(folder, 'tenants.json') },
+    audit: { directory: join(folder, 'audit') },
+    emulator: {
+      unsafeAllowEmulator: true,
+      caFile: join(folder, 'ca.pem'),
+      identityEndpoint: emulator.managedIdentity.endpoint,
+      identityHeader: emulator.managedIdentity.header,
+    },
+  };
+}
+
+async function auditRecords(directory: string): Promise<Record<string, unknown>[]> {
+  const files = (await readdir(directory)).sort();
+  const texts = await Promise.all(files.map((file) => readFile(join(directory, file), 'utf8')));
+  const lines = texts.flatMap((text) => text.split('\n').filter((line) => line !== ''));
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ type }) => type === 'event');
+}
