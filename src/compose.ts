@@ -42,7 +42,10 @@ export async function startService({ config, logger, clock = systemClock }: Serv
       logger.error({ problems: error.message }, 'tenants not reread: the last good list goes on'),
   });
   const audit = await openFileSink({ directory: config.audit.directory });
-  const refusals = new RefusalCounter({ sink: audit });
+  const refusals = new RefusalCounter({
+    sink: audit,
+    onFailure: (error) => logger.error({ error }, 'refusals not recorded'),
+  });
   const dataKeys = new CachedDataKeys({
     wrapper: azure.vault,
     originKeys: azure.originKeys,

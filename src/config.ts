@@ -52,9 +52,9 @@ function readDocument(file: string, isNamed: boolean): unknown {
   try {
     return parse(readFileSync(file, 'utf8')) ?? {};
   } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const isMissing = Error.isError(error) && 'code' in error && error.code === 'ENOENT';
     if (isMissing && !isNamed) return undefined;
-    throw new ConfigError(`The configuration can't be read: ${file}`, [error instanceof Error ? error.message : '']);
+    throw new ConfigError(`The configuration can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
   }
 }
 

@@ -100,7 +100,7 @@ function homeVaultFailure(cause: unknown, vaultUrl: string, name: string): Servi
       cause,
     });
   }
-  if (cause instanceof Error && cause.name === 'CredentialUnavailableError') {
+  if (Error.isError(cause) && cause.name === 'CredentialUnavailableError') {
     return new ServiceError('home-credential-rejected', 'There is no platform identity to open the home vault with', {
       reason: 'no-platform-identity',
       retryAfter: 10,

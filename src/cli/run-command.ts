@@ -51,7 +51,7 @@ function report(error: unknown, name: string, io: CommandIo): number {
   if (error instanceof ServiceError) {
     const { code, reason, message, fix, cause } = error;
     io.stderr(`${message} (${reason ? `${code}, ${reason}` : code})\n`);
-    if (cause instanceof Error) io.stderr(`  because of ${describeCause(cause)}\n`);
+    if (Error.isError(cause)) io.stderr(`  because of ${describeCause(cause)}\n`);
     if (fix) io.stderr(`  ${fix.action}${fix.command ? `:\n  ${fix.command}` : ''}\n`);
     return 1;
   }
@@ -60,10 +60,10 @@ function report(error: unknown, name: string, io: CommandIo): number {
 }
 
 const isUsageError = (error: unknown): error is Error =>
-  error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  Error.isError(error) && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
 
 function describeFault(error: unknown): string {
-  if (!(error instanceof Error)) return 'failed without an error';
+  if (!Error.isError(error)) return 'failed without an error';
   const code = 'code' in error ? error.code : undefined;
   return code === 'EADDRINUSE' || code === 'ENOENT' || code === 'EACCES'
     ? error.message

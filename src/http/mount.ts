@@ -37,8 +37,8 @@ export function mount(app: Express, handlers: Handlers, deps: MountDeps): void {
   for (const [id, operation] of Object.entries<Operation>(operations)) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
     app[operation.method](path, route(id, operation, handlers[id as OperationId] as Handler<never>, deps));
-    app.all(path, methodNotAllowed(operation.method));
   }
+  app.use(methodNotAllowed);
 }
 
 function route(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): RequestHandler {
@@ -68,10 +68,17 @@ function sendJson(res: Response, answer: unknown): void {
   res.end(body);
 }
 
-function methodNotAllowed(method: string): RequestHandler {
-  const allowed = method === 'get' ? 'GET, HEAD' : method.toUpperCase();
-  return (_req, res) => {
-    res.setHeader('Allow', allowed);
-    throw new ServiceError('method-not-allowed', `This route takes ${allowed}`);
-  };
-}
+const ROUTES = Object.values<Operation>(operations).map(({ method, path }) => ({
+  pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
+  allowed: method === 'get' ? 'GET, HEAD' : method.toUpperCase(),
+}));
+
+const methodNotAllowed: RequestHandler = (req, res, next) => {
+  const route = ROUTES.find(({ pattern }) => pattern.test(req.path));
+  if (!route) {
+    next();
+    return;
+  }
+  res.setHeader('Allow', route.allowed);
+  throw new ServiceError('method-not-allowed', `This route takes ${route.allowed}`);
+};

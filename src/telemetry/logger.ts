@@ -29,7 +29,7 @@ interface DescribedError {
 }
 
 function describeError(error: unknown, depth = 0): DescribedError {
-  if (!(error instanceof Error)) return { name: typeof error };
+  if (!Error.isError(error)) return { name: typeof error };
   const { code, reason, statusCode, errorCode } = error as Error &
     Record<'code' | 'reason' | 'statusCode' | 'errorCode', unknown>;
   const foundCode = [code, errorCode].find((value) => typeof value === 'string');

@@ -94,7 +94,7 @@ class FileRegistry implements TenantRegistry {
       await this.load();
       this.#options.onReload(this.#tenants.size);
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
+      if (!Error.isError(error)) throw error;
       if (this.#trouble === error.message) return; // said already, for this same edit
       this.#trouble = error.message;
       this.#options.onBrokenEdit(error);

@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+const SRC = join(import.meta.dirname, '..', 'src');
+
+/** What each part may import of ours, itself aside. `main → cli → compose → app → http → operations → …`, never back. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  main: ['cli'],
+  cli: ['compose', 'config', 'errors', 'telemetry', 'tenants', 'audit', 'azure', 'emulator'],
+  compose: [
+    'app',
+    'http',
+    'azure',
+    'envelope',
+    'tenants',
+    'callers',
+    'audit',
+    'cache',
+    'telemetry',
+    'config',
+    'errors',
+  ],
+  app: ['http', 'operations', 'callers'],
+  http: ['operations', 'callers', 'audit', 'tenants', 'envelope', 'cache', 'errors'],
+  operations: ['callers', 'tenants', 'envelope', 'audit', 'cache', 'telemetry', 'errors'],
+  callers: ['cache', 'errors'],
+  envelope: ['tenants', 'cache', 'errors'],
+  azure: ['tenants', 'envelope', 'cache', 'errors'],
+  audit: ['cache', 'errors'],
+  tenants: ['cache', 'errors'],
+  telemetry: ['errors'],
+  cache: [],
+  emulator: [],
+  config: ['config-schema', 'environment'],
+  'config-schema': [],
+  environment: [],
+  errors: [],
+};
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly isTypeOnly: boolean;
+}
+
+const IMPORT = /(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'(\.[^']+)'|import\('(\.[^']+)'\)/g;
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+const imports: Import[] = files.flatMap((from) =>
+  [...readFileSync(join(SRC, from), 'utf8').matchAll(IMPORT)].map(([, type, path, lazy]) => ({
+    from,
+    to: relative(SRC, join(SRC, dirname(from), path ?? lazy ?? '')),
+    isTypeOnly: type !== undefined,
+  })),
+);
+const partOf = (file: string): string => file.split('/')[0]?.replace(/\.ts$/, '') ?? '';
+
+describe('the tree of src', () => {
+  test('has no part that the rule does not know', () => {
+    expect([...new Set(files.map(partOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
+  });
+
+  test('imports in one direction only', () => {
+    const wrong = imports.filter(({ from, to }) => {
+      const [source, target] = [partOf(from), partOf(to)];
+      return source !== target && !MAY_IMPORT[source]?.includes(target);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('has no cycle of values', () => {
+    const graph = Map.groupBy(
+      imports.filter(({ isTypeOnly }) => !isTypeOnly),
+      ({ from }) => from,
+    );
+    const cycles: string[] = [];
+    const done = new Set<string>();
+    const visit = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(' → '));
+      if (path.includes(file) || done.has(file)) return;
+      for (const { to } of graph.get(file) ?? []) visit(to, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files) visit(file, []);
+    expect(cycles).toEqual([]);
+  });
+
+  test('lets only azure import the SDK, and the emulator nothing of ours', () => {
+    const sdk = files.filter((file) => readFileSync(join(SRC, file), 'utf8').includes("'@azure/"));
+    expect([...new Set(sdk.map(partOf))]).toEqual(['azure']);
+    expect(imports.filter(({ from, to }) => partOf(from) === 'emulator' && partOf(to) !== 'emulator')).toEqual([]);
+  });
+
+  test('lets only dev load the emulator', () => {
+    const users = imports.filter(({ from, to }) => partOf(to) === 'emulator' && partOf(from) !== 'emulator');
+    expect([...new Set(users.map(({ from }) => from))].sort()).toEqual(['cli/dev-welcome.ts', 'cli/dev.ts']);
+  });
+
+  test('reads process only in main, and has no file over 400 lines', () => {
+    const readers = files.filter((file) =>
+      /\bprocess\.(?:env|argv|exit|on|std)/.test(readFileSync(join(SRC, file), 'utf8')),
+    );
+    expect(readers).toEqual(['main.ts']);
+    const long = files.filter((file) => readFileSync(join(SRC, file), 'utf8').split('\n').length > 400);
+    expect(long).toEqual([]);
+  });
+});
