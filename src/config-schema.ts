@@ -70,8 +70,10 @@ const Cloud = section({
   vaultSuffix: suffix.optional().describe('Of a custom cloud.'),
   managedHsmSuffix: suffix.optional().describe('Of a custom cloud.'),
 }).refine(
-  ({ name, authorityHost, vaultSuffix }) =>
-    (name === 'custom') === (authorityHost !== undefined && vaultSuffix !== undefined),
+  ({ name, authorityHost, vaultSuffix, managedHsmSuffix }) =>
+    name === 'custom'
+      ? authorityHost !== undefined && vaultSuffix !== undefined
+      : [authorityHost, vaultSuffix, managedHsmSuffix].every((address) => address === undefined),
   {
     path: ['name'],
     message: 'authorityHost and vaultSuffix go with name: custom, and it with them',

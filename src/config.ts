@@ -9,7 +9,7 @@ import { environmentOverrides } from './environment.ts';
 export type Config = Readonly<z.output<typeof ConfigSchema>>;
 
 /** Where `dev` leaves its configuration, so that other commands find the running service. */
-export const DEFAULT_CONFIG_FILE = '.vaultspan/config.yaml';
+const DEFAULT_CONFIG_FILE = '.vaultspan/config.yaml';
 
 /** What is wrong with the configuration: all of it at once, each with its place. */
 export class ConfigError extends Error {

@@ -30,7 +30,7 @@ export type ErrorCode =
   | 'draining';
 
 /** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */
-export type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';
+type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';
 
 /** What mends a failure; `command` is complete, ready to paste. */
 export interface Fix {

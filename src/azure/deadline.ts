@@ -32,6 +32,6 @@ export async function withinDeadline<T>(
   } catch (error) {
     if (signal.aborted || !isWorthRetry(error)) throw error;
     await sleep(RETRY_DELAY_MS + Math.random() * RETRY_JITTER_MS);
-    return await Promise.race([call(signal), expired]);
+    return Promise.race([call(signal), expired]);
   }
 }

@@ -56,7 +56,7 @@ export class ClientSecretHomeCredential implements HomeCredential {
       if (!isSecretRejected(error)) throw error;
       if (!this.#hasUntried(tried)) await this.#rereadUnlessJustDone();
       if (!this.#hasUntried(tried)) throw error;
-      return await this.#tryCandidates(entraTenantId, scope, signal, tried);
+      return this.#tryCandidates(entraTenantId, scope, signal, tried);
     }
   }
 
@@ -66,7 +66,7 @@ export class ClientSecretHomeCredential implements HomeCredential {
   }
 
   async #tryCandidates(tenantId: string, scope: string, signal: AbortSignal, tried: Set<string>): Promise<AccessToken> {
-    let rejection: unknown;
+    let rejection: Error | undefined;
     for (const candidate of this.#inOrder()) {
       if (tried.has(candidate.version)) continue;
       tried.add(candidate.version);

@@ -42,9 +42,9 @@ export class HomeVault {
    * @throws ServiceError `home-credential-rejected` when the platform's identity may not read it, `vault-unavailable`
    */
   async usableVersions(name: string, limit: number): Promise<readonly SecretVersion[]> {
-    return await this.#call(name, async (abortSignal) => {
+    return this.#call(name, async (abortSignal) => {
       const newest = (await this.#list(name, abortSignal)).sort((a, b) => b.created - a.created).slice(0, limit);
-      return await Promise.all(
+      return Promise.all(
         newest.map(async (listed) => {
           const { value } = await this.#client.getSecret(name, { version: listed.version, abortSignal });
           return { ...listed, value: value ?? '' };

@@ -41,19 +41,19 @@ export class KeyVault implements KeyWrapper {
 
   async readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
-    return await this.#call(tenant, kek, 'getKey', async (client, options) =>
+    return this.#call(tenant, kek, 'getKey', async (client, options) =>
       factsOf(await client.getKey(key.name, key.keyVersion, options), kek),
     );
   }
 
   async wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult> {
-    return await this.#call(tenant, kek, 'wrapKey', async (client, options) =>
+    return this.#call(tenant, kek, 'wrapKey', async (client, options) =>
       resultOf(await client.wrapKey(kek, algorithm, bytes, options), options),
     );
   }
 
   async unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult> {
-    return await this.#call(tenant, kek, 'unwrapKey', async (client, options) =>
+    return this.#call(tenant, kek, 'unwrapKey', async (client, options) =>
       resultOf(await client.unwrapKey(kek, algorithm, wrapped, options), options),
     );
   }

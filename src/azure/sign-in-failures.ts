@@ -118,7 +118,7 @@ const BY_CODE: ReadonlyMap<number, Row['toError']> = new Map(
 
 /** Codes after which the app's other secret may be right. */
 const SECRET_CODES: ReadonlySet<number | undefined> = new Set([7000215, 7000222]);
-export const isSecretRejected = (error: unknown): boolean => SECRET_CODES.has(readForeignError(error).aadsts);
+export const isSecretRejected = (error: unknown): error is Error => SECRET_CODES.has(readForeignError(error).aadsts);
 
 /** What a failed sign-in to a customer's directory means. */
 export function signInFailure(error: unknown, parties: SignInParties): ServiceError {

@@ -29,7 +29,7 @@ export class VaultClient {
   }
 
   async getKey(name: string, version: string | undefined, options: CallOptions): Promise<KeyVaultKey> {
-    return await this.#call(() => this.#keys.getKey(name, { ...(version && { version }), ...sdkOptions(options) }));
+    return this.#call(() => this.#keys.getKey(name, { ...(version && { version }), ...sdkOptions(options) }));
   }
 
   async wrapKey(kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array, options: CallOptions): Promise<Uint8Array> {
@@ -61,7 +61,7 @@ export class VaultClient {
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
     while (!this.#state.isOpened && this.#opening) await this.#opening.catch(() => undefined); // its own caller gets the failure
-    return this.#state.isOpened ? await call() : await this.#open(call);
+    return this.#state.isOpened ? call() : this.#open(call);
   }
 
   async #open<T>(call: () => Promise<T>): Promise<T> {

@@ -82,7 +82,7 @@ const RETRY_SECONDS = 5;
 export function vaultFailure(error: unknown, call: VaultCall): ServiceError {
   if (error instanceof ServiceError) return error;
   const foreign = readForeignError(error);
-  switch (foreign.status) {
+  switch (foreign.status ?? 0) {
     case 400:
       return badRequest(call, error);
     case 401:

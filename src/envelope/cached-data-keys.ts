@@ -42,11 +42,11 @@ export class CachedDataKeys implements DataKeys {
 
   async forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Promise<OpeningUse> {
     this.#dropAfterClockJump();
-    return await this.#keysOf(tenant).forOpening(jwe, kek);
+    return this.#keysOf(tenant).forOpening(jwe, kek);
   }
 
   async currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts> {
-    return await this.#keysOf(tenant).slotFor(key).usableFacts();
+    return this.#keysOf(tenant).slotFor(key).usableFacts();
   }
 
   #keysOf(tenant: Tenant): TenantKeys {

@@ -1,8 +1,5 @@
 import { type FieldError, ServiceError } from '../errors.ts';
 
-/** The caller's string pairs that a message is bound to. */
-export type EncryptionContext = Readonly<Record<string, string>>;
-
 const MAX_MEMBERS = 64;
 const MAX_NAME = 128; // UTF-16 code units
 const MAX_VALUE = 1_024; // UTF-16 code units

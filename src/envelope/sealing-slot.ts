@@ -99,7 +99,7 @@ export class SealingSlot {
     const { clock } = this.#keys.deps;
     const known = this.#facts;
     const isKnown = known !== undefined && clock.monotonicMs() < this.#rereadAt && !this.#isExpired(clock.wallMs());
-    return isKnown ? known : await this.#readOnce();
+    return isKnown ? known : this.#readOnce();
   }
 
   #readOnce(): Promise<KekFacts> {

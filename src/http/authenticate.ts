@@ -10,5 +10,5 @@ export async function authenticate(req: IncomingMessage, verifyToken: VerifyToke
   if (authorization === undefined || authorization.slice(0, SCHEME.length).toLowerCase() !== SCHEME) {
     throw unauthenticated('missing');
   }
-  return await verifyToken(authorization.slice(SCHEME.length));
+  return verifyToken(authorization.slice(SCHEME.length));
 }

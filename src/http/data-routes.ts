@@ -5,7 +5,7 @@ import type { Handler } from './mount.ts';
 export const encryptRoute =
   (deps: EncryptDeps): Handler<'encrypt'> =>
   async ({ params, body }, call) =>
-    await encrypt(deps, call, { tenantId: params.tenantId, ...body });
+    encrypt(deps, call, { tenantId: params.tenantId, ...body });
 
 export const decryptRoute =
   (deps: DecryptDeps): Handler<'decrypt'> =>

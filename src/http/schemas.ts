@@ -6,7 +6,7 @@ const MAX_PLAINTEXT = 32 * 1024 * 1024; // base64 of the 24 MiB that no configur
 const MAX_WRAPPED = 2_048; // base64 of what the largest RSA key of Key Vault takes or gives, and to spare
 const MAX_CIPHERTEXT = 34 * 1024 * 1024;
 
-export const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
+const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
 
 /** Base64 text to its bytes; exactly one way to write them, so that nothing is skipped in silence. */
 const base64 = (max: number, description: string) =>

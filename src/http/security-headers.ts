@@ -33,7 +33,7 @@ function helmetHeaders(): Record<string, string> {
     },
   });
   apply(response.req, response, (error?: unknown) => {
-    if (error) throw error;
+    if (Error.isError(error)) throw error;
   });
   return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
 }

@@ -57,7 +57,7 @@ export async function listen(
     drain: async (limitSeconds) => {
       draining = true;
       await sleep(Math.min(CLOSE_GRACE_MS, limitSeconds * 1_000));
-      return await close(server, open, limitSeconds * 1_000 - CLOSE_GRACE_MS);
+      return close(server, open, limitSeconds * 1_000 - CLOSE_GRACE_MS);
     },
   };
 }

@@ -29,7 +29,7 @@ export async function grantedTenant(
  *
  * @throws ServiceError `grant-missing` without the role, `tenant-not-found` for a tenant that the caller is not limited to
  */
-export function assertGranted(principal: Principal, role: Role, tenantId: string): void {
+function assertGranted(principal: Principal, role: Role, tenantId: string): void {
   if (!principal.roles.has(role)) {
     throw new ServiceError('grant-missing', `This call needs the role ${role}`, {
       reason: role,

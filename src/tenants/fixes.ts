@@ -8,7 +8,7 @@ type KeyName = Pick<KekRef, 'vaultUrl' | 'name'>;
 const isManagedHsm = (vaultUrl: string): boolean => vaultUrl.includes('.managedhsm.');
 
 /** `--vault-name NAME`, or `--hsm-name NAME`: the first label of the host. */
-export function vaultArgument(vaultUrl: string): string {
+function vaultArgument(vaultUrl: string): string {
   const name = new URL(vaultUrl).hostname.split('.')[0];
   return `${isManagedHsm(vaultUrl) ? '--hsm-name' : '--vault-name'} ${name}`;
 }

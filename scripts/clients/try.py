@@ -1,0 +1,79 @@
+"""Calls a running service through the generated Python client: python try.py URL, with a caller's token in TOKEN."""
+
+import base64
+import os
+import sys
+from typing import NoReturn
+
+import vaultspan_client as vaultspan
+
+TENANT = "contoso"
+CONTEXT = {"purpose": "invoice", "id": "4711"}
+
+
+def main() -> None:
+    configuration = vaultspan.Configuration(host=sys.argv[1], access_token=os.environ["TOKEN"])
+    with vaultspan.ApiClient(configuration) as client:
+        encrypt_and_decrypt(vaultspan.DataApi(client))
+        wrap_and_unwrap(vaultspan.KeysApi(client))
+        be_refused(vaultspan.DataApi(client))
+
+
+def encrypt_and_decrypt(data: vaultspan.DataApi) -> None:
+    # Every byte that there is: this client takes and gives base64 text as it is on the wire.
+    plaintext = base64.b64encode(bytes(range(256))).decode()
+    encrypted = data.encrypt(TENANT, vaultspan.EncryptRequest(plaintext=plaintext, encryption_context=CONTEXT))
+    request = vaultspan.DecryptRequest(ciphertext=encrypted.ciphertext, encryption_context=CONTEXT)
+    decrypted = data.decrypt(TENANT, request)
+    expect("plaintext", decrypted.plaintext, plaintext)
+    expect("keyId", decrypted.key_id, encrypted.key_id)
+    step(f"encrypt, decrypt: {len(encrypted.ciphertext)} characters under {encrypted.key_id}")
+
+
+def wrap_and_unwrap(keys: vaultspan.KeysApi) -> None:
+    value = base64.b64encode(os.urandom(32)).decode()
+    wrapped = keys.wrap_key(TENANT, vaultspan.WrapRequest(value=value, key="wrap"))
+    if wrapped.wrapped_key == value:
+        fail("the wrapped key is the key itself")
+    request = vaultspan.UnwrapRequest(
+        wrapped_key=wrapped.wrapped_key, key_id=wrapped.key_id, algorithm=wrapped.algorithm
+    )
+    unwrapped = keys.unwrap_key(TENANT, request)
+    expect("value", unwrapped.value, value)
+    expect("keyId", unwrapped.key_id, wrapped.key_id)
+    step(f"wrap, unwrap: by {wrapped.algorithm} under {wrapped.key_id}")
+
+
+def be_refused(data: vaultspan.DataApi) -> None:
+    try:
+        data.encrypt("northwind", vaultspan.EncryptRequest(plaintext="aGVsbG8="))
+    except vaultspan.ApiException as error:
+        expect("HTTP status", error.status, 403)
+        problem = error.data
+        if not isinstance(problem, vaultspan.Problem):
+            fail(f"the client made no Problem of the refusal, but {problem!r}")
+        expect("status", problem.status, 403)
+        expect("code", problem.code, "access-revoked")
+        expect("reason", problem.reason, "role-missing")
+        if problem.fix is None or not problem.fix.action:
+            fail("the problem names no fix")
+        expect("requestId", problem.request_id, error.headers["X-Request-Id"])
+        step(f"refusal: {problem.status} {problem.code}, {problem.reason}")
+    else:
+        fail("northwind has granted nothing, and yet the service encrypted")
+
+
+def expect(what: str, got: object, wanted: object) -> None:
+    if got != wanted:
+        fail(f"{what} is {got!r}, not {wanted!r}")
+
+
+def fail(why: str) -> NoReturn:
+    sys.exit(f"python: {why}")
+
+
+def step(text: str) -> None:
+    print(f"python {text}", flush=True)
+
+
+main()

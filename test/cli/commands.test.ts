@@ -1,0 +1,150 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { runCli } from '../support/run-cli.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vaultspan-cli-'));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'audit', 'token'];
+
+/** Two neighbouring ranges that nobody listens on, near one that the system gave. */
+async function freePorts(): Promise<{ readonly port: string; readonly emulatorPort: string }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { readonly port: number };
+  await new Promise((resolve) => server.close(resolve));
+  const base = Math.min(port, 60_000);
+  return { port: String(base), emulatorPort: String(base + 10) };
+}
+
+async function ready(run: ReturnType<typeof runCli>): Promise<void> {
+  for (let tries = 0; tries < 1_000 && !run.out().includes('Stop with Ctrl-C'); tries += 1) await sleep(10);
+  expect([run.out().includes('Stop with Ctrl-C'), run.err()]).toEqual([true, '']);
+}
+
+describe('the command line', () => {
+  test('lists its commands, and each tells how it is used', async () => {
+    const overview = runCli(['--help'], { cwd: folder });
+    expect(await overview.exitCode).toBe(0);
+    for (const name of COMMANDS) {
+      expect(overview.out()).toContain(`\n  ${name} `);
+      const help = runCli([name, '--help'], { cwd: folder });
+      expect(await help.exitCode).toBe(0);
+      expect(help.out()).toContain(`Usage: vaultspan ${name}`);
+    }
+  });
+
+  test('called without a command, with an unknown one or an unknown option, exits 2 and says how to go on', async () => {
+    expect(await runCli([], { cwd: folder }).exitCode).toBe(2);
+    for (const args of [['nope'], ['constructor'], ['serve', '--nope'], ['token', 'extra']]) {
+      const run = runCli(args, { cwd: folder });
+      expect(await run.exitCode).toBe(2);
+      expect(run.err()).toContain('--help');
+    }
+  });
+
+  test('serve without a configuration says what is missing, exits 2 and starts nothing', async () => {
+    const run = runCli(['serve'], { cwd: folder });
+    expect(await run.exitCode).toBe(2);
+    for (const part of ['no configuration file', 'callers: is missing', 'home: is missing', 'registry: is missing']) {
+      expect(run.err()).toContain(part);
+    }
+    expect(run.out()).toBe('');
+  });
+
+  test('token before dev has run says so', async () => {
+    const run = runCli(['token'], { cwd: folder });
+    expect(await run.exitCode).toBe(2);
+    expect(run.err()).toContain('start vaultspan dev first');
+  });
+});
+
+describe('dev', () => {
+  // One emulator's addresses for all: the SDK keeps a managed identity's tokens for the whole process.
+  let args: string[];
+  let url: string;
+  beforeAll(async () => {
+    const { port, emulatorPort } = await freePorts();
+    args = ['dev', '--port', port, '--emulator-port', emulatorPort, '--log-level', 'silent'];
+    url = `http://127.0.0.1:${port}`;
+  });
+
+  test('serves the story that its welcome tells, and again with yesterday’s ciphertext after a restart', async () => {
+    const post = async (path: string, body: object, bearer: string) => {
+      const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${bearer}` };
+      const response = await fetch(`${url}/tenants/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    };
+    const tokenAs = async (...as: string[]) => {
+      const run = runCli(['token', ...as], { cwd: folder });
+      expect([await run.exitCode, run.err()]).toEqual([0, '']);
+      return run.out().trim();
+    };
+
+    const first = runCli(args, { cwd: folder });
+    await ready(first);
+    const token = await tokenAs();
+    const sealed = await post('contoso/encrypt', { plaintext: 'aGVsbG8=' }, token);
+    expect(sealed.status).toBe(200);
+    expect((await post('northwind/encrypt', { plaintext: '' }, token)).body).toMatchObject({
+      code: 'access-revoked',
+      reason: 'role-missing',
+      fix: { owner: 'resource-owner' },
+    });
+    expect((await post('adatum/encrypt', { plaintext: '' }, token)).body).toMatchObject({
+      code: 'access-revoked',
+      reason: 'app-absent',
+      fix: { owner: 'customer-admin' },
+    });
+    const reader = await tokenAs('--as', 'reader');
+    expect((await post('contoso/encrypt', { plaintext: '' }, reader)).body).toMatchObject({ code: 'grant-missing' });
+
+    const config = runCli(['check-config'], { cwd: folder });
+    expect(await config.exitCode).toBe(0);
+    expect(config.out()).toContain('tenants     4 in');
+    const unknown = runCli(['token', '--as', 'nobody'], { cwd: folder });
+    expect(await unknown.exitCode).toBe(2);
+    expect(unknown.err()).toContain('demo, reader');
+    const serve = runCli(['serve'], { cwd: folder });
+    expect(await serve.exitCode).toBe(2);
+    expect(serve.err()).toContain('serve is for real Azure');
+    const init = runCli(['init'], { cwd: folder });
+    expect(await init.exitCode).toBe(0);
+    expect(init.out()).toContain('vaultspan-origin-key: is there already');
+
+    const taken = runCli(args, { cwd: folder });
+    expect(await taken.exitCode).toBe(1);
+    expect(taken.err()).toMatch(/port/i);
+
+    first.stop();
+    expect(await first.exitCode).toBe(0);
+    const second = runCli(args, { cwd: folder });
+    await ready(second);
+    const opened = await post('contoso/decrypt', { ciphertext: sealed.body['ciphertext'] }, await tokenAs());
+    expect([opened.status, opened.body['plaintext']]).toEqual([200, 'aGVsbG8=']);
+    second.stop();
+    expect(await second.exitCode).toBe(0);
+
+    const verify = runCli(['audit', 'verify'], { cwd: folder });
+    expect([await verify.exitCode, verify.err()]).toEqual([0, '']);
+  }, 60_000);
+
+  test('with a broken list of tenants says what is wrong and exits 2', async () => {
+    const file = join(folder, '.vaultspan', 'tenants.yaml');
+    const before = await readFile(file, 'utf8');
+    await writeFile(file, before.replace('id: contoso', 'id: CONTOSO'));
+    const run = runCli(args, { cwd: folder });
+    expect(await run.exitCode).toBe(2);
+    expect(run.err()).toContain('/tenants/0/id: is 1 to 64');
+    await writeFile(file, before);
+  });
+});

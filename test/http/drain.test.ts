@@ -1,0 +1,69 @@
+import { Agent, createServer, request } from 'node:http';
+import { describe, expect, test } from '@jest/globals';
+import { listen } from '../../src/http/server.ts';
+import { startService } from '../support/start-service.ts';
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly connection: string | undefined;
+}
+
+function get(url: string, agent: Agent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    request(url, { agent }, (res) => {
+      res.resume().on('close', () => resolve({ status: res.statusCode, connection: res.headers.connection }));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('drain', () => {
+  test('turns readiness off, tells kept connections to close, and then takes nothing more', async () => {
+    const service = await startService({ config: { http: { port: 0, drainSeconds: 3 } } });
+    await using _closing = service;
+    const agent = new Agent({ keepAlive: true });
+    expect(await get(`${service.url}/readyz`, agent)).toEqual({ status: 200, connection: 'keep-alive' });
+    const stopped = service.stop();
+    const draining = await get(`${service.url}/readyz`, agent);
+    expect(draining).toEqual({ status: 503, connection: 'close' });
+    expect((await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' })).status).toBe(200);
+    await stopped;
+    await expect(get(`${service.url}/healthz`, agent)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('lets what is under way end, and cuts it only at the limit', async () => {
+    const held: (() => void)[] = [];
+    const open = () =>
+      listen(
+        () => (_req, res) => {
+          held.push(() => res.end('done'));
+          res.writeHead(200);
+          res.flushHeaders();
+        },
+        { host: '127.0.0.1', port: 0 },
+      );
+    const ending = await open();
+    const answer = get(ending.url, new Agent());
+    while (held.length === 0) await new Promise(setImmediate);
+    const drained = ending.drain(10);
+    held[0]?.();
+    expect([(await answer).status, await drained]).toEqual([200, 0]);
+
+    const stuck = await open();
+    const cut = get(stuck.url, new Agent()).catch((error: Error) => error.message);
+    while (held.length === 1) await new Promise(setImmediate);
+    expect(await stuck.drain(1)).toBe(1);
+    await cut;
+  });
+
+  test('a port that is taken is an error, not a silence', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { readonly port: number };
+    await expect(listen(() => () => undefined, { host: '127.0.0.1', port })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    });
+    await new Promise((resolve) => other.close(resolve));
+  });
+});

@@ -1,0 +1,172 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { stringify } from 'yaml';
+import { openFileRegistry } from '../../src/tenants/file-registry.ts';
+import type { TenantRegistry } from '../../src/tenants/registry.ts';
+import { vaultHosts } from '../../src/tenants/vault-hosts.ts';
+import { record } from '../support/make-tenant.ts';
+
+const hosts = vaultHosts(['.vault.azure.net', '.managedhsm.azure.net'], false);
+
+interface Opened extends AsyncDisposable {
+  readonly registry: TenantRegistry;
+  /** Replaces what is stored. */
+  readonly store: (tenants: readonly object[]) => Promise<void>;
+}
+
+interface OpenedFile extends Opened {
+  readonly write: (text: string) => Promise<void>;
+  readonly reloads: number[];
+  readonly broken: string[];
+}
+
+async function openFile(tenants: readonly object[]): Promise<OpenedFile> {
+  const folder = await mkdtemp(join(tmpdir(), 'registry-'));
+  const file = join(folder, 'tenants.yaml');
+  const write = async (text: string) => {
+    await writeFile(`${file}.new`, text);
+    await rename(`${file}.new`, file);
+  };
+  await write(stringify({ tenants }));
+  const reloads: number[] = [];
+  const broken: string[] = [];
+  const registry = await openFileRegistry({
+    file,
+    hosts,
+    pollMs: 10,
+    onReload: (count) => reloads.push(count),
+    onBrokenEdit: (error) => broken.push(error.message),
+  });
+  return {
+    registry,
+    write,
+    reloads,
+    broken,
+    store: (changed) => write(stringify({ tenants: changed })),
+    [Symbol.asyncDispose]: async () => {
+      await registry.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits for a condition, at most 5 s. */
+async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 500; tries += 1) {
+    if (await condition()) return;
+    await sleep(10);
+  }
+  throw new Error('it did not come true');
+}
+
+const named = (...ids: readonly string[]) => ids.map((id) => record({ id }));
+
+/** What every registry promises. */
+describe.each([['file', openFile as (tenants: readonly object[]) => Promise<Opened>]])(
+  '%s tenant registry',
+  (_name, open) => {
+    test('get gives a registered tenant with its defaults', async () => {
+      await using opened = await open(named('contoso'));
+      expect(await opened.registry.get('contoso')).toMatchObject({
+        id: 'contoso',
+        state: 'active',
+        origin: 'required',
+        retiredKeys: [],
+        requiredContext: [],
+      });
+    });
+
+    test('get of an unknown tenant rejects with tenant-not-found', async () => {
+      await using opened = await open(named('contoso'));
+      for (const id of ['nobody', 'constructor', '__proto__', '']) {
+        await expect(opened.registry.get(id)).rejects.toMatchObject({ code: 'tenant-not-found' });
+      }
+    });
+
+    test('list gives every tenant once, in the order of ids, page by page', async () => {
+      await using opened = await open(named('d', 'a', 'c', 'e', 'b'));
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await opened.registry.list(2, cursor);
+        seen.push(...page.tenants.map(({ id }) => id));
+        cursor = page.nextCursor;
+      } while (cursor !== undefined);
+      expect(seen).toEqual(['a', 'b', 'c', 'd', 'e']);
+    });
+
+    test('list goes on after a cursor whose tenant has gone, and ends without one', async () => {
+      await using opened = await open(named('a', 'b', 'd'));
+      expect((await opened.registry.list(10, 'c')).tenants.map(({ id }) => id)).toEqual(['d']);
+      expect(await opened.registry.list(3)).not.toHaveProperty('nextCursor');
+      expect(await opened.registry.list(10, 'z')).toEqual({ tenants: [] });
+    });
+
+    test('a change takes hold with a new revision, and only for the tenant changed', async () => {
+      await using opened = await open(named('a', 'b'));
+      const before = await Promise.all([opened.registry.get('a'), opened.registry.get('b')]);
+      await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
+      await eventually(async () => (await opened.registry.get('a')).displayName === 'Changed');
+      expect((await opened.registry.get('a')).revision).not.toBe(before[0].revision);
+      expect((await opened.registry.get('b')).revision).toBe(before[1].revision);
+    });
+
+    test('a tenant removed is found no more', async () => {
+      await using opened = await open(named('a', 'b'));
+      await opened.store(named('b'));
+      await eventually(() =>
+        opened.registry.get('a').then(
+          () => false,
+          () => true,
+        ),
+      );
+      expect((await opened.registry.list(10)).tenants.map(({ id }) => id)).toEqual(['b']);
+    });
+  },
+);
+
+describe('the file registry', () => {
+  test('keeps the last good list over a broken edit, says so once, and takes the mended one', async () => {
+    await using opened = await openFile(named('contoso'));
+    await opened.write('tenants: [');
+    await eventually(() => opened.broken.length > 0);
+    expect(opened.registry.trouble()).toBeDefined();
+    expect((await opened.registry.get('contoso')).id).toBe('contoso');
+    await opened.store([record({ id: 'BAD' })]);
+    await eventually(() => opened.broken.length > 1);
+    expect(opened.broken[1]).toContain('/tenants/0/id');
+    await opened.store(named('fabrikam'));
+    await eventually(() => opened.reloads.length > 0);
+    expect(opened.registry.trouble()).toBeUndefined();
+    expect((await opened.registry.get('fabrikam')).id).toBe('fabrikam');
+    expect(opened.broken).toHaveLength(2);
+  });
+
+  test('outlives the removal of its file', async () => {
+    await using opened = await openFile(named('contoso'));
+    const list = stringify({ tenants: named('contoso') });
+    await opened.write(list);
+    await opened.write('');
+    await eventually(() => opened.registry.trouble() !== undefined);
+    await opened.write(list);
+    await eventually(() => opened.registry.trouble() === undefined);
+    expect((await opened.registry.get('contoso')).id).toBe('contoso');
+  });
+
+  test('takes JSON as well', async () => {
+    await using opened = await openFile([]);
+    await opened.write(JSON.stringify({ tenants: named('contoso') }));
+    await eventually(() => opened.reloads.length > 0);
+    expect((await opened.registry.get('contoso')).id).toBe('contoso');
+  });
+
+  test('does not open on a file that is missing or wrong', async () => {
+    const options = { hosts, onReload: () => undefined, onBrokenEdit: () => undefined };
+    await expect(openFileRegistry({ ...options, file: join(tmpdir(), 'no-such-file.yaml') })).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
+  });
+});
