@@ -5,10 +5,11 @@ import {
   createPrivateKey,
   createPublicKey,
   createSecretKey,
-  type JsonWebKey,
+
   type KeyObject,
   privateDecrypt,
   publicEncrypt,
+  type webcrypto,
 } from 'node:crypto';
 import type { KekFacts, KeyWrapper, VaultResult } from '../../src/envelope/key-wrapper.ts';
 import { ServiceError } from '../../src/errors.ts';
@@ -52,7 +53,7 @@ export class JwkKeyWrapper implements KeyWrapper {
   answer: (call: VaultCall) => void = () => {};
 
   /** Adds a version of a key, which becomes its newest. */
-  add(kid: string, jwk: JsonWebKey): void {
+  add(kid: string, jwk: webcrypto.JsonWebKey): void {
     const kek = parseKid(kid);
     if (!kek) throw new TypeError(`${kid} is no key id`);
     const id = idOf(kid);
@@ -104,9 +105,10 @@ export class JwkKeyWrapper implements KeyWrapper {
 
   async wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult> {
     this.keyBuffers.push(bytes);
+    const vaultRequestId = await this.#call('wrapKey', tenant, kidOf(kek));
     const { secret, publicKey } = this.#find(kidOf(kek));
     const wrapped = publicKey ? publicEncrypt(oaep(publicKey, algorithm), bytes) : aesWrap(secret, bytes);
-    return { bytes: wrapped, vaultRequestId: await this.#call('wrapKey', tenant, kidOf(kek)) };
+    return { bytes: wrapped, vaultRequestId };
   }
 
   async unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult> {
@@ -162,7 +164,7 @@ const withoutVersion = (id: string): string => id.slice(0, id.lastIndexOf('/'));
 
 const USABLE = { enabled: true, notBefore: undefined, expires: undefined, operations: ['wrapKey', 'unwrapKey'] };
 
-function rsaKey(kek: KekRef, jwk: JsonWebKey): Key {
+function rsaKey(kek: KekRef, jwk: webcrypto.JsonWebKey): Key {
   const secret = createPrivateKey({ key: jwk, format: 'jwk' });
   const publicKey = createPublicKey(secret);
   const { n = '', e = '' } = jwk;
@@ -171,7 +173,7 @@ function rsaKey(kek: KekRef, jwk: JsonWebKey): Key {
   return { facts, secret, publicKey };
 }
 
-function octKey(kek: KekRef, { k = '' }: JsonWebKey): Key {
+function octKey(kek: KekRef, { k = '' }: webcrypto.JsonWebKey): Key {
   const facts: KekFacts = { ...USABLE, kek, type: 'oct', bits: undefined, publicExponent: undefined, publicKey: undefined };
   return { facts, secret: createSecretKey(k, 'base64url'), publicKey: undefined };
 }

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Prints the path of a Python that has the packages of test/envelope/python-requirements.txt, in a virtual environment
+# under node_modules/.cache that is made when it is first needed and again when the requirements change.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+requirements=test/envelope/python-requirements.txt
+folder=node_modules/.cache/python
+python="$PWD/$folder/bin/python"
+
+if ! command -v python3 >/dev/null; then
+  echo 'python3 is missing: install Python 3.9 or newer with its venv module (Debian: apt-get install python3 python3-venv)' >&2
+  exit 1
+fi
+if ! cmp -s "$requirements" "$folder/installed.txt"; then
+  rm -rf "$folder"
+  python3 -m venv "$folder" >&2 || {
+    echo "python3 can't make a virtual environment: install its venv module (Debian: apt-get install python3-venv)" >&2
+    exit 1
+  }
+  "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$requirements" >&2
+  cp "$requirements" "$folder/installed.txt"
+fi
+echo "$python"
