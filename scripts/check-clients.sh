@@ -104,7 +104,10 @@ clean_up() {
     # Its state goes anyway, so there is nothing to wait for that a drain would save.
     kill -KILL "$service" 2>/dev/null || true
     wait "$service" 2>/dev/null || true
-    if [ "$status" != 0 ]; then cat "$work/service.log" >&2; fi
+    if [ "$status" != 0 ]; then
+      echo 'clients: failed; what the service said:' >&2
+      cat "$work/service.log" >&2
+    fi
   fi
   rm -rf "$work"
   exit "$status"

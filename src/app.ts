@@ -32,8 +32,8 @@ export function createApp(deps: AppDeps): Express {
   mount(
     app,
     {
-      encrypt: encryptRoute(deps),
-      decrypt: decryptRoute(deps),
+      encryptData: encryptRoute(deps),
+      decryptData: decryptRoute(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       getHealth: healthRoute,

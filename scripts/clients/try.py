@@ -22,9 +22,9 @@ def main() -> None:
 def encrypt_and_decrypt(data: vaultspan.DataApi) -> None:
     # Every byte that there is: this client takes and gives base64 text as it is on the wire.
     plaintext = base64.b64encode(bytes(range(256))).decode()
-    encrypted = data.encrypt(TENANT, vaultspan.EncryptRequest(plaintext=plaintext, encryption_context=CONTEXT))
+    encrypted = data.encrypt_data(TENANT, vaultspan.EncryptRequest(plaintext=plaintext, encryption_context=CONTEXT))
     request = vaultspan.DecryptRequest(ciphertext=encrypted.ciphertext, encryption_context=CONTEXT)
-    decrypted = data.decrypt(TENANT, request)
+    decrypted = data.decrypt_data(TENANT, request)
     expect("plaintext", decrypted.plaintext, plaintext)
     expect("keyId", decrypted.key_id, encrypted.key_id)
     step(f"encrypt, decrypt: {len(encrypted.ciphertext)} characters under {encrypted.key_id}")
@@ -46,7 +46,7 @@ def wrap_and_unwrap(keys: vaultspan.KeysApi) -> None:
 
 def be_refused(data: vaultspan.DataApi) -> None:
     try:
-        data.encrypt("northwind", vaultspan.EncryptRequest(plaintext="aGVsbG8="))
+        data.encrypt_data("northwind", vaultspan.EncryptRequest(plaintext="aGVsbG8="))
     except vaultspan.ApiException as error:
         expect("HTTP status", error.status, 403)
         problem = error.data

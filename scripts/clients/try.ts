@@ -14,9 +14,9 @@ const tenantId = 'contoso';
 const plaintext = Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte)).toString('base64');
 const encryptionContext = { purpose: 'invoice', id: '4711' };
 
-const encrypted = await data.encrypt({ tenantId, encryptRequest: { plaintext, encryptionContext } });
+const encrypted = await data.encryptData({ tenantId, encryptRequest: { plaintext, encryptionContext } });
 const { ciphertext } = encrypted;
-const decrypted = await data.decrypt({ tenantId, decryptRequest: { ciphertext, encryptionContext } });
+const decrypted = await data.decryptData({ tenantId, decryptRequest: { ciphertext, encryptionContext } });
 assert.deepEqual(decrypted, { plaintext, keyId: encrypted.keyId });
 step(`encrypt, decrypt: ${ciphertext.length} characters under ${encrypted.keyId}`);
 
@@ -29,7 +29,7 @@ const unwrapped = await keys.unwrapKey({ tenantId, unwrapRequest: { wrappedKey, 
 assert.deepEqual(unwrapped, { value, keyId });
 step(`wrap, unwrap: by ${algorithm} under ${keyId}`);
 
-const refusal = await data.encrypt({ tenantId: 'northwind', encryptRequest: { plaintext } }).then(
+const refusal = await data.encryptData({ tenantId: 'northwind', encryptRequest: { plaintext } }).then(
   () => assert.fail('northwind has granted nothing, and yet the service encrypted'),
   (error: unknown) => error,
 );

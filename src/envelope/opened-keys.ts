@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { boundedMap } from '../cache/bounded-map.ts';
 import type { Clock } from '../cache/clock.ts';
 import { singleFlight } from '../cache/single-flight.ts';
 import type { ServiceError } from '../errors.ts';
@@ -11,12 +11,12 @@ const REFUSED_FOR_MS = 600_000;
 
 /** One tenant's unwrapped data keys, the unwraps under way, and the encrypted keys that its vault said it never wrapped. */
 export class OpenedKeys {
-  readonly #opened = new LRUCache<string, DataKey>({ max: MAX_OPENED });
-  readonly #refused: LRUCache<string, ServiceError>;
+  readonly #opened = boundedMap<DataKey>(MAX_OPENED);
+  readonly #refused;
   readonly #unwraps = new Map<string, Promise<DataKey>>();
 
   constructor(clock: Clock) {
-    this.#refused = new LRUCache({ max: MAX_REFUSED, ttl: REFUSED_FOR_MS, perf: { now: () => clock.monotonicMs() } });
+    this.#refused = boundedMap<ServiceError>(MAX_REFUSED, { ttlMs: REFUSED_FOR_MS, clock });
   }
 
   get(wrapped: WrappedDataKey): DataKey | undefined {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { boundedMap } from '../cache/bounded-map.ts';
 import type { Clock } from '../cache/clock.ts';
 import { singleFlight } from '../cache/single-flight.ts';
 import { ServiceError } from '../errors.ts';
@@ -28,7 +28,7 @@ export class TenantKeys {
   readonly tenant: Tenant;
   readonly deps: TenantKeysDeps;
   readonly #signIn: Access;
-  readonly #access = new LRUCache<string, Access>({ max: MAX_KEY_VERSIONS });
+  readonly #access = boundedMap<Access>(MAX_KEY_VERSIONS);
   readonly #proofs = new Map<string, Promise<void>>();
   readonly #opened: OpenedKeys;
   readonly #slots = new Map<string, SealingSlot>();

@@ -16,6 +16,8 @@ import {
 } from './schemas.ts';
 
 export interface Operation {
+  /** `operation` of its audit records, refusals included; absent where only refusals are counted. */
+  readonly auditedAs?: string;
   readonly method: 'get' | 'post';
   readonly path: `/${string}`;
   readonly tag: string;
@@ -47,7 +49,8 @@ const WRAP_KEY_ID = 'https://contoso-kv.vault.azure.net/keys/wrap/a1b2c3d4e5f607
 
 /** Every operation of the API: routes are mounted from it and openapi.yaml is printed from it. */
 export const operations = {
-  encrypt: {
+  encryptData: {
+    auditedAs: 'encrypt',
     method: 'post',
     path: '/tenants/{tenantId}/encrypt',
     tag: 'Data',
@@ -62,7 +65,8 @@ export const operations = {
     responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },
-  decrypt: {
+  decryptData: {
+    auditedAs: 'decrypt',
     method: 'post',
     path: '/tenants/{tenantId}/decrypt',
     tag: 'Data',
@@ -90,6 +94,7 @@ export const operations = {
     ],
   },
   wrapKey: {
+    auditedAs: 'wrap',
     method: 'post',
     path: '/tenants/{tenantId}/wrap',
     tag: 'Keys',
@@ -105,6 +110,7 @@ export const operations = {
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },
   unwrapKey: {
+    auditedAs: 'unwrap',
     method: 'post',
     path: '/tenants/{tenantId}/unwrap',
     tag: 'Keys',

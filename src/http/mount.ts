@@ -44,7 +44,7 @@ export function mount(app: Express, handlers: Handlers, deps: MountDeps): void {
 function route(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): RequestHandler {
   return async (req, res) => {
     const scope = scopeOf(res);
-    scope.operation = id;
+    scope.operation = operation.auditedAs ?? id;
     const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
     const params = operation.params && parseInput(operation.params, req.params, '/path');
     if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;

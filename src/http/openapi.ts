@@ -12,6 +12,7 @@ const DESCRIPTION = [
   "Encrypts a SaaS vendor's data under each customer's own key, in the customer's own Azure Key Vault.",
   'Every call carries a bearer token of an issuer that the service is configured for. Its roles say what it may do; none implies another.',
   'Binary values are base64, times RFC 3339 in UTC. Failures are `application/problem+json` (RFC 9457) with a stable `code`; where somebody can mend them, `fix` says who, and by which command. A 429 or 503 carries `Retry-After` and is safe to repeat.',
+  'Clients generated for some languages (TypeScript, Python, Go) take and give the base64 text itself, others its bytes.',
 ].join('\n\n');
 const TAGS: Readonly<Record<string, string>> = {
   Data: "Encrypt and decrypt under the customer's key.",
@@ -21,6 +22,7 @@ const TAGS: Readonly<Record<string, string>> = {
 
 /** Prints what client generators understand, where zod prints what a validator does. */
 const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
+  if (jsonSchema.format === 'byte') delete jsonSchema.maxLength; // some count the bytes, not the text
   if (zodSchema instanceof z.ZodUnknown)
     Object.assign(jsonSchema, { type: 'object', additionalProperties: { type: 'string' } });
   if (jsonSchema.type === 'integer' && zodSchema instanceof z.ZodNumber && zodSchema.format === 'int32') {

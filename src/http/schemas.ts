@@ -93,7 +93,11 @@ export const UnwrapRequest = named(
   z.strictObject({
     wrappedKey: base64(MAX_WRAPPED, 'What wrap gave, base64.').refine((value) => value.length > 0, 'is empty'),
     keyId: requestKeyId,
-    algorithm: Algorithm.meta({ description: `The one that wrap gave. ${algorithms}` }),
+    // A string in print: a generated enum would not take the string that wrap's answer is.
+    algorithm: z
+      .string()
+      .pipe(Algorithm)
+      .meta({ description: `The one that wrap gave. ${algorithms}` }),
   }),
 );
 export const UnwrapResult = named('UnwrapResult', z.object({ value: bytes('The key, base64.'), keyId: KeyId }));

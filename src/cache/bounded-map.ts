@@ -1,0 +1,14 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from './clock.ts';
+
+/**
+ * A map that drops its least recently used entries beyond `max`, for the many small caches that each tenant has. Bounded by size and not
+ * by `max`, for which lru-cache allocates all slots at once: 75 KB for a tenant's three caches instead of 1.2 KB while they are empty.
+ */
+export function boundedMap<V extends object>(max: number, expiry?: { readonly ttlMs: number; readonly clock: Clock }) {
+  return new LRUCache<string, V>({
+    maxSize: max,
+    sizeCalculation: () => 1,
+    ...(expiry && { ttl: expiry.ttlMs, perf: { now: () => expiry.clock.monotonicMs() } }),
+  });
+}
