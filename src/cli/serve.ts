@@ -1,3 +1,4 @@
+import { setGlobalProxyFromEnv } from 'node:http';
 import { parseArgs } from 'node:util';
 import { startService } from '../compose.ts';
 import { ConfigError, loadConfig } from '../config.ts';
@@ -24,6 +25,7 @@ Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
         'emulator: remove the section, or start with vaultspan dev',
       ]);
     }
+    if (io.env['HTTPS_PROXY'] !== undefined) setGlobalProxyFromEnv(); // for fetch; the SDK looks for itself
     const service = await startService({ config, logger: createLogger(config.telemetry.logLevel) });
     await aborted(io.signal);
     await service.stop();

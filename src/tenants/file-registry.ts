@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { parse } from 'yaml';
+import { ServiceError } from '../errors.ts';
 import { type TenantPage, type TenantRegistry, tenantNotFound } from './registry.ts';
 import type { Tenant } from './tenant.ts';
 import { parseTenantList } from './tenant-list.ts';
@@ -17,6 +18,8 @@ export interface FileRegistryOptions {
 }
 
 const POLL_MS = 1_000;
+
+type ChangeListener = (tenantId: string | undefined) => void;
 
 /**
  * The static list of tenants. Polled rather than watched: editors and Kubernetes' config maps replace the file, and a watch
@@ -40,6 +43,7 @@ class FileRegistry implements TenantRegistry {
   readonly #timer: NodeJS.Timeout;
   #tenants: ReadonlyMap<string, Tenant> = new Map();
   #ids: readonly string[] = [];
+  readonly #listeners: ChangeListener[] = [];
   #stamp = '';
   #trouble: string | undefined;
   #polling: Promise<void> | undefined;
@@ -73,6 +77,18 @@ class FileRegistry implements TenantRegistry {
     return start + limit < this.#ids.length && last !== undefined ? { tenants, nextCursor: last } : { tenants };
   }
 
+  async put(): Promise<Tenant> {
+    throw readOnly();
+  }
+
+  async remove(): Promise<void> {
+    throw readOnly();
+  }
+
+  onChange(listener: ChangeListener): void {
+    this.#listeners.push(listener);
+  }
+
   trouble(): string | undefined {
     return this.#trouble;
   }
@@ -92,6 +108,7 @@ class FileRegistry implements TenantRegistry {
     try {
       if ((await this.#look()).stamp === this.#stamp) return;
       await this.load();
+      for (const listener of this.#listeners) listener(undefined);
       this.#options.onReload(this.#tenants.size);
     } catch (error) {
       if (!Error.isError(error)) throw error;
@@ -120,4 +137,14 @@ function firstAfter(ids: readonly string[], cursor: string): number {
     else high = middle;
   }
   return low;
+}
+
+function readOnly(): ServiceError {
+  return new ServiceError(
+    'registry-read-only',
+    'The tenants are kept in a file: edit it, and it is reread within a second',
+    {
+      fix: { owner: 'vendor', action: 'Edit the list of tenants, or move to a database (docs/configuration.md)' },
+    },
+  );
 }

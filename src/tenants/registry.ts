@@ -1,5 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import type { Tenant } from './tenant.ts';
+import type { TenantInput } from './tenant-schema.ts';
 
 /** Lists are read page by page, in the order of ids. */
 export interface TenantPage {
@@ -8,12 +9,23 @@ export interface TenantPage {
   readonly nextCursor?: string;
 }
 
-/** The customers that are registered. */
+/** The customers that are registered. Every method rejects with ServiceError `registry-unavailable` when the store is out of reach. */
 export interface TenantRegistry {
-  /** @throws ServiceError `tenant-not-found`, `registry-unavailable` */
+  /** @throws ServiceError `tenant-not-found` */
   get(tenantId: string): Promise<Tenant>;
-  /** At most `limit` tenants whose id follows `cursor`. @throws ServiceError `registry-unavailable` */
+  /** At most `limit` tenants whose id follows `cursor`. */
   list(limit: number, cursor?: string): Promise<TenantPage>;
+  /**
+   * Creates a tenant (`revision` undefined), or replaces one in exactly this revision. `by` is kept with the previous record.
+   *
+   * @throws ServiceError `tenant-exists` (also for an id that was ever given out), `tenant-not-found`, `revision-mismatch`,
+   * `tenant-misconfigured` with reason `key-taken` for a key that is registered already, `registry-read-only`
+   */
+  put(record: TenantInput, revision: string | undefined, by: string): Promise<Tenant>;
+  /** Removes a tenant in exactly this revision; its id is never given out again. @throws ServiceError as `put` */
+  remove(tenantId: string, revision: string, by: string): Promise<void>;
+  /** Tells of every tenant changed or removed, by this process or another, at the latest a second after; undefined: any may have changed. */
+  onChange(listener: (tenantId: string | undefined) => void): void;
   /** What is wrong at the moment, such as an edit that could not be taken over; undefined when all is well. For readiness. */
   trouble(): string | undefined;
   close(): Promise<void>;
