@@ -11,7 +11,7 @@ import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyKek } from './registered-key.ts';
 
 export interface DecryptDeps extends AuditDeps {
-  readonly tenants: TenantRegistry;
+  readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly dataKeys: DataKeys;
 }
 

@@ -9,7 +9,7 @@ import { wrapKeyKek } from './registered-key.ts';
 import { assertAlgorithm } from './wrap-key.ts';
 
 export interface UnwrapKeyDeps extends AuditDeps {
-  readonly tenants: TenantRegistry;
+  readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly vault: KeyWrapper;
 }
 

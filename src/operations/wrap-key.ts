@@ -10,7 +10,7 @@ import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { keyByAlias } from './registered-key.ts';
 
 export interface WrapKeyDeps extends AuditDeps {
-  readonly tenants: TenantRegistry;
+  readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly dataKeys: Pick<DataKeys, 'currentVersion'>;
   readonly vault: KeyWrapper;
 }
