@@ -12,9 +12,11 @@ import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
+import { parseInput } from './http/parse-input.ts';
 import { listen, type RunningServer } from './http/server.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { openFileRegistry } from './tenants/file-registry.ts';
+import { tenantSchema } from './tenants/tenant-schema.ts';
 import { type VaultHosts, vaultHosts } from './tenants/vault-hosts.ts';
 
 /** A service that listens. */
@@ -46,6 +48,7 @@ export async function startService({ config, logger, clock = systemClock }: Serv
     sink: audit,
     onFailure: (error) => logger.error({ error }, 'refusals not recorded'),
   });
+  const tenantRecord = tenantSchema(hostsOf(config));
   const dataKeys = new CachedDataKeys({
     wrapper: azure.vault,
     originKeys: azure.originKeys,
@@ -66,6 +69,7 @@ export async function startService({ config, logger, clock = systemClock }: Serv
         countRefusal: (event) => refusals.count(event),
         onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),
         isDraining,
+        parseTenant: (record) => parseInput(tenantRecord, record, ''),
         verifyToken: createTokenVerifier(config.callers, clock),
       }),
     config.http,

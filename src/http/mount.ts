@@ -14,10 +14,16 @@ type Part<K extends OperationId, P extends string> = Operations[K] extends Recor
 
 interface Input<K extends OperationId> {
   readonly params: Part<K, 'params'>;
+  readonly query: Part<K, 'query'>;
   readonly body: Part<K, 'body'>;
+  /** The header as it stands, for operations that take it. */
+  readonly ifMatch: string | undefined;
 }
 
-type Answer<K extends OperationId> = z.input<Operations[K]['response']>;
+type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
+type Answer<K extends OperationId> = Operations[K] extends { response: infer T extends z.ZodType }
+  ? DeepReadonly<z.input<T>>
+  : undefined;
 
 /** Plain input in, plain answer out; `call` is there for operations with a role. */
 export type Handler<K extends OperationId> = (
@@ -48,8 +54,14 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
     const params = operation.params && parseInput(operation.params, req.params, '/path');
     if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
-    const body = operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes), '');
-    sendJson(res, await handler({ params, body } as never, call as never));
+    const query = operation.query && parseInput(operation.query, req.query, '/query');
+    const body =
+      operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes, operation.bodyType), '');
+    const ifMatch = operation.ifMatch && req.headers['if-match'];
+    const answer: unknown = await handler({ params, query, body, ifMatch } as never, call as never);
+    if (operation.etag) res.setHeader('ETag', `"${(answer as { readonly revision: string }).revision}"`);
+    if (operation.response) sendJson(res, answer);
+    else res.status(204).end();
   };
 }
 
@@ -68,9 +80,9 @@ function sendJson(res: Response, answer: unknown): void {
   res.end(body);
 }
 
-const ROUTES = Object.values<Operation>(operations).map(({ method, path }) => ({
+const ROUTES = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)].map(([path, some]) => ({
   pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
-  allowed: method === 'get' ? 'GET, HEAD' : method.toUpperCase(),
+  allowed: some.map(({ method }) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase())).join(', '),
 }));
 
 const methodNotAllowed: RequestHandler = (req, res, next) => {

@@ -17,6 +17,7 @@ const DESCRIPTION = [
 const TAGS: Readonly<Record<string, string>> = {
   Data: "Encrypt and decrypt under the customer's key.",
   Keys: "Key Vault's own wrap and unwrap.",
+  Tenants: 'The registry of customers.',
   Health: 'For probes; no token needed.',
 };
 
@@ -58,24 +59,59 @@ export function buildOpenApi() {
 }
 
 function describe(operationId: string, operation: Operation, Problem: z.ZodType): object {
-  const { tag, summary, description, role, params, body, bodyExample, response, responseExample } = operation;
+  const { tag, summary, description, role, params, query, ifMatch, response, responseExample, etag } = operation;
   return {
     operationId,
     tags: [tag],
     summary,
     description: role === undefined ? description : `${description}\n\nNeeds the role \`${role}\`.`,
     ...(role === undefined && { security: [] }),
-    ...(params && { requestParams: { path: params } }),
-    ...(body && {
-      requestBody: { required: true, content: { 'application/json': { schema: body, example: bodyExample } } },
+    ...((params || query || ifMatch) && {
+      requestParams: {
+        ...(params && { path: params }),
+        ...(query && { query }),
+        ...(ifMatch && { header: IF_MATCH[ifMatch] }),
+      },
     }),
+    ...requestBody(operation),
     responses: {
-      200: { description: 'Done', content: { 'application/json': { schema: response, example: responseExample } } },
+      ...(response
+        ? {
+            200: {
+              description: 'Done',
+              ...(etag && { headers: ETAG }),
+              content: { 'application/json': { schema: response, example: responseExample } },
+            },
+          }
+        : { 204: { description: 'Done' } }),
       ...failures(operation, Problem),
       default: { description: 'Failure', content: { 'application/problem+json': { schema: Problem } } },
     },
   };
 }
+
+function requestBody({ body, bodyInPrint, bodyType, bodyExample }: Operation): object {
+  const schema = bodyInPrint ?? body;
+  return schema
+    ? {
+        requestBody: {
+          required: true,
+          content: { [bodyType ?? 'application/json']: { schema, example: bodyExample } },
+        },
+      }
+    : {};
+}
+
+const IF_MATCH = {
+  required: z.object({ 'If-Match': z.string().meta({ description: 'The `ETag` that was read.' }) }),
+  'to-replace': z.object({
+    'If-Match': z
+      .string()
+      .optional()
+      .meta({ description: 'The `ETag` that was read, to replace that revision; absent, to create.' }),
+  }),
+};
+const ETAG = { ETag: { description: 'The revision, for `If-Match`.', schema: { type: 'string' } } };
 
 function failures(operation: Operation, Problem: z.ZodType): Record<number, object> {
   const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];

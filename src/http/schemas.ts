@@ -6,7 +6,7 @@ const MAX_PLAINTEXT = 32 * 1024 * 1024; // base64 of the 24 MiB that no configur
 const MAX_WRAPPED = 2_048; // base64 of what the largest RSA key of Key Vault takes or gives, and to spare
 const MAX_CIPHERTEXT = 34 * 1024 * 1024;
 
-const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
+export const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
 
 /** Base64 text to its bytes; exactly one way to write them, so that nothing is skipped in silence. */
 const base64 = (max: number, description: string) =>
@@ -38,6 +38,11 @@ const EncryptionContext = z.unknown().meta({
     'String pairs that the message is bound to, such as the table and the row it is for. They are neither stored nor secret: decrypt must be given the same pairs again. At most 64 members, names up to 128 and values up to 1,024 characters, 4,096 bytes in canonical form (RFC 8785). Names that start with `vaultspan` are reserved. Empty equals absent.',
   example: { purpose: 'invoice', id: '4711' },
 });
+/** An object as `JSON.parse` made it, for the operation to check. */
+export const Document = z.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'is an object',
+);
 const Alias = z.string().min(1).max(64);
 const KeyId = z.string().meta({
   description: 'Full id of the Key Vault key version.',

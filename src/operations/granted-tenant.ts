@@ -29,12 +29,17 @@ export async function grantedTenant(
  *
  * @throws ServiceError `grant-missing` without the role, `tenant-not-found` for a tenant that the caller is not limited to
  */
-function assertGranted(principal: Principal, role: Role, tenantId: string): void {
+export function assertGranted(principal: Principal, role: Role, tenantId: string): void {
+  assertRole(principal, role);
+  if (principal.tenantIds !== undefined && !principal.tenantIds.has(tenantId)) throw tenantNotFound();
+}
+
+/** @throws ServiceError `grant-missing` */
+export function assertRole(principal: Principal, role: Role): void {
   if (!principal.roles.has(role)) {
     throw new ServiceError('grant-missing', `This call needs the role ${role}`, {
       reason: role,
       fix: { owner: 'vendor', action: `Assign the application role ${role} to the caller` },
     });
   }
-  if (principal.tenantIds !== undefined && !principal.tenantIds.has(tenantId)) throw tenantNotFound();
 }

@@ -1,0 +1,127 @@
+import type { Call } from '../callers/call.ts';
+import { ServiceError } from '../errors.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import type { Tenant } from '../tenants/tenant.ts';
+import type { TenantInput } from '../tenants/tenant-schema.ts';
+import { assertGranted } from './granted-tenant.ts';
+import { mergePatch } from './merge-patch.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+
+export interface ChangeTenantDeps extends AuditDeps {
+  readonly tenants: Pick<TenantRegistry, 'get' | 'put' | 'remove'>;
+  /** @throws ServiceError `malformed-request` with every field at fault */
+  readonly parseTenant: (record: unknown) => TenantInput;
+}
+
+export interface ChangeTenantInput {
+  readonly tenantId: string;
+  /** As `JSON.parse` made it. */
+  readonly record: unknown;
+  /** The `If-Match` header as it stands. */
+  readonly ifMatch: string | undefined;
+}
+
+/** Without If-Match creates only; with it, replaces exactly that revision. @throws ServiceError */
+export async function putTenant(deps: ChangeTenantDeps, call: Call, input: ChangeTenantInput): Promise<Tenant> {
+  assertGranted(call.principal, 'Tenants.Manage', input.tenantId);
+  const record = deps.parseTenant(withId(input.record, input.tenantId));
+  const revision = input.ifMatch === undefined ? undefined : revisionOf(input.ifMatch);
+  const tenant = await deps.tenants.put(record, revision, call.principal.id);
+  await recordSuccess(deps, call, { operation: 'tenant-put', tenantId: tenant.id });
+  return tenant;
+}
+
+/** A merge patch (RFC 7396) of exactly one revision. @throws ServiceError */
+export async function patchTenant(deps: ChangeTenantDeps, call: Call, input: ChangeTenantInput): Promise<Tenant> {
+  assertGranted(call.principal, 'Tenants.Manage', input.tenantId);
+  const revision = requiredRevision(input.ifMatch);
+  const before = await deps.tenants.get(input.tenantId);
+  if (before.revision !== revision) throw mismatch();
+  const record = deps.parseTenant(withId(mergePatch(inputOf(before), input.record), input.tenantId));
+  const tenant = await deps.tenants.put(record, revision, call.principal.id);
+  await recordSuccess(deps, call, { operation: 'tenant-patch', tenantId: tenant.id });
+  return tenant;
+}
+
+/** The id is never given out again: ciphertexts carry it for ever. @throws ServiceError */
+export async function removeTenant(
+  deps: ChangeTenantDeps,
+  call: Call,
+  { tenantId, ifMatch }: Pick<ChangeTenantInput, 'tenantId' | 'ifMatch'>,
+): Promise<void> {
+  assertGranted(call.principal, 'Tenants.Manage', tenantId);
+  await deps.tenants.remove(tenantId, requiredRevision(ifMatch), call.principal.id);
+  await recordSuccess(deps, call, { operation: 'tenant-remove', tenantId });
+}
+
+const MAX_TRIES = 5;
+
+/**
+ * The vendor's kill switch, and its release. It takes no revision: who must stop a tenant has no time to read it first.
+ *
+ * @throws ServiceError
+ */
+export async function setTenantState(
+  deps: ChangeTenantDeps,
+  call: Call,
+  tenantId: string,
+  state: Tenant['state'],
+): Promise<Tenant> {
+  assertGranted(call.principal, 'Tenants.Manage', tenantId);
+  const tenant = await changed(deps, call, tenantId, state, MAX_TRIES);
+  await recordSuccess(deps, call, { operation: state === 'suspended' ? 'tenant-suspend' : 'tenant-resume', tenantId });
+  return tenant;
+}
+
+async function changed(
+  deps: ChangeTenantDeps,
+  call: Call,
+  tenantId: string,
+  state: Tenant['state'],
+  triesLeft: number,
+): Promise<Tenant> {
+  const before = await deps.tenants.get(tenantId);
+  if (before.state === state) return before;
+  try {
+    return await deps.tenants.put(deps.parseTenant({ ...inputOf(before), state }), before.revision, call.principal.id);
+  } catch (error) {
+    const isRace = error instanceof ServiceError && error.code === 'revision-mismatch';
+    if (!isRace || triesLeft <= 1) throw error;
+    return await changed(deps, call, tenantId, state, triesLeft - 1);
+  }
+}
+
+/** The record as it was written: without what the service adds. */
+export function inputOf(tenant: Tenant): object {
+  const { revision: _revision, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = tenant;
+  return record;
+}
+
+function withId(record: unknown, id: string): unknown {
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) return record;
+  if (Object.hasOwn(record, 'id') && (record as { readonly id?: unknown }).id !== id) {
+    const detail = 'is not the id of the path';
+    throw new ServiceError('malformed-request', `id ${detail}`, { errors: [{ pointer: '/id', detail }] });
+  }
+  return { ...record, id };
+}
+
+const ETAG = /^"([^"]{1,64})"$/;
+
+/** One strong entity tag (RFC 9110 §13.1.1), as we give them. */
+function revisionOf(ifMatch: string): string {
+  const revision = ETAG.exec(ifMatch.trim())?.[1];
+  if (revision !== undefined) return revision;
+  const detail = 'is one ETag in quotes, as it was given';
+  throw new ServiceError('malformed-request', `If-Match ${detail}`, {
+    errors: [{ pointer: '/header/If-Match', detail }],
+  });
+}
+
+function requiredRevision(ifMatch: string | undefined): string {
+  if (ifMatch !== undefined) return revisionOf(ifMatch);
+  throw new ServiceError('precondition-required', 'Send If-Match with the ETag that you have read');
+}
+
+const mismatch = (): ServiceError =>
+  new ServiceError('revision-mismatch', 'The tenant has changed since: read it again and send its ETag');

@@ -1,0 +1,59 @@
+import type { Call } from '../callers/call.ts';
+import { ServiceError } from '../errors.ts';
+import type { TenantPage, TenantRegistry } from '../tenants/registry.ts';
+import type { Tenant } from '../tenants/tenant.ts';
+import { TENANT_ID } from '../tenants/tenant-schema.ts';
+import { assertGranted, assertRole } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+
+export interface ReadTenantsDeps extends AuditDeps {
+  readonly tenants: Pick<TenantRegistry, 'get' | 'list'>;
+}
+
+/** One tenant's record, suspended or not. @throws ServiceError */
+export async function getTenant(deps: ReadTenantsDeps, call: Call, tenantId: string): Promise<Tenant> {
+  assertGranted(call.principal, 'Tenants.Read', tenantId);
+  const tenant = await deps.tenants.get(tenantId);
+  await recordSuccess(deps, call, { operation: 'tenant-read', tenantId });
+  return tenant;
+}
+
+/** A page of the tenants that the caller may see, in the order of ids. @throws ServiceError */
+export async function listTenants(
+  deps: ReadTenantsDeps,
+  call: Call,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<TenantPage> {
+  assertRole(call.principal, 'Tenants.Read');
+  const after = cursor === undefined ? undefined : idOf(cursor);
+  const { tenantIds } = call.principal;
+  const page = tenantIds ? await pageOf(deps, [...tenantIds], limit, after) : await deps.tenants.list(limit, after);
+  await recordSuccess(deps, call, { operation: 'tenant-list' });
+  const { tenants, nextCursor } = page;
+  return nextCursor === undefined ? { tenants } : { tenants, nextCursor: cursorOf(nextCursor) };
+}
+
+/** A caller that is limited to some tenants sees these alone. */
+async function pageOf(deps: ReadTenantsDeps, ids: string[], limit: number, after = ''): Promise<TenantPage> {
+  const following = ids.filter((id) => id > after).sort((a, b) => (a < b ? -1 : 1));
+  const wanted = following.slice(0, limit);
+  const found = await Promise.all(wanted.map((id) => deps.tenants.get(id).catch(absentIfNotFound)));
+  const tenants = found.filter((tenant) => tenant !== undefined);
+  const last = wanted.at(-1);
+  return following.length > limit && last !== undefined ? { tenants, nextCursor: last } : { tenants };
+}
+
+function absentIfNotFound(error: unknown): undefined {
+  if (error instanceof ServiceError && error.code === 'tenant-not-found') return undefined;
+  throw error;
+}
+
+/** Opaque to clients, so that its content may change. */
+const cursorOf = (id: string): string => Buffer.from(`1:${id}`).toString('base64url');
+
+function idOf(cursor: string): string {
+  const [version, id = ''] = Buffer.from(cursor, 'base64url').toString('latin1').split(':');
+  if (version === '1' && TENANT_ID.test(id) && cursorOf(id) === cursor) return id;
+  const detail = 'is no cursor that a list gave';
+  throw new ServiceError('malformed-request', `cursor ${detail}`, { errors: [{ pointer: '/query/cursor', detail }] });
+}
