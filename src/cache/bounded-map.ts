@@ -9,6 +9,6 @@ export function boundedMap<V extends object>(max: number, expiry?: { readonly tt
   return new LRUCache<string, V>({
     maxSize: max,
     sizeCalculation: () => 1,
-    ...(expiry && { ttl: expiry.ttlMs, perf: { now: () => expiry.clock.monotonicMs() } }),
+    ...(expiry && { ttl: expiry.ttlMs, ttlResolution: 0, perf: { now: () => expiry.clock.monotonicMs() } }),
   });
 }

@@ -34,7 +34,7 @@ export class CachedDataKeys implements DataKeys {
     const minted = slot.take(bytes) ?? (await slot.waitFor(bytes));
     const isPerMessage = keys.deps.bounds.mode === 'perMessage';
     return {
-      key: isPerMessage ? await slot.mintForOneMessage() : minted.key,
+      key: isPerMessage ? await slot.mintForOneMessage(minted) : minted.key,
       iv: this.#ivs.take(),
       vaultRequestId: keys.accessTo(minted.key.dataKey.kid).vaultRequestId,
     };

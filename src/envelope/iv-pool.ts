@@ -4,8 +4,8 @@ export const IV_BYTES = 12;
 const IVS_PER_FILL = 512;
 
 /**
- * Random 96-bit IVs (NIST SP 800-38D §8.2.2), drawn from the kernel in bulk: one draw for each message costs more than the
- * encryption of a short one. The index moves before the slot is used, so no slot is ever handed out twice.
+ * Random 96-bit IVs (NIST SP 800-38D §8.2.2), drawn in bulk: one draw for each message costs more than the encryption of
+ * a short one. The index moves before the slot is used, so no slot is ever handed out twice.
  */
 export class IvPool {
   #pool = Buffer.alloc(IVS_PER_FILL * IV_BYTES);

@@ -13,6 +13,9 @@ export interface KekFacts {
   readonly notBefore: number | undefined;
   readonly expires: number | undefined;
   readonly operations: readonly string[];
+  /** `Recoverable` under purge protection, `Recoverable+Purgeable` without; undefined when the vault doesn't say. */
+  readonly recoveryLevel?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** A vault's answer and the id under which the customer's own log has the call. */

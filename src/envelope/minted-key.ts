@@ -1,5 +1,6 @@
 import type { DataKeyBounds } from '../tenants/tenant.ts';
 import type { SealingKey } from './jwe.ts';
+import type { KekFacts } from './key-wrapper.ts';
 
 /** From this part of a bound on the next data key is minted ahead, so that no request waits for it. */
 const AHEAD_PART = 0.9;
@@ -7,13 +8,15 @@ const AHEAD_PART = 0.9;
 /** A data key that this process made, with what it was used for. The counts belong to the key and outlive every new proof of access. */
 export class MintedKey {
   readonly key: SealingKey;
+  readonly facts: KekFacts;
   readonly #bounds: DataKeyBounds;
   readonly #mintedAt: number;
   #messages = 0;
   #bytes = 0;
 
-  constructor(key: SealingKey, bounds: DataKeyBounds, mintedAt: number) {
+  constructor(key: SealingKey, facts: KekFacts, bounds: DataKeyBounds, mintedAt: number) {
     this.key = key;
+    this.facts = facts;
     this.#bounds = bounds;
     this.#mintedAt = mintedAt;
   }

@@ -12,8 +12,8 @@ import type { TenantKeys } from './tenant-keys.ts';
 
 /** How long a key that follows the newest version is not read again. */
 const REREAD_AFTER_MS = 15 * 60_000;
-/** After a refusal the version may have changed, which would be the customer's mending of it. */
-const REREAD_AFTER_REFUSAL_MS = 10_000;
+/** What failed with nobody waiting is tried again after this; after a refusal the version may have changed, which would be its mending. */
+const RETRY_AFTER_MS = 10_000;
 
 /** The current data key of one registered key, and the key version that it is under. */
 export class SealingSlot {
@@ -25,6 +25,7 @@ export class SealingSlot {
   #minting: Promise<MintedKey> | undefined;
   #facts: KekFacts | undefined;
   #rereadAt = 0;
+  #mintAheadAt = 0;
   #reading: Promise<KekFacts> | undefined;
 
   constructor(keys: TenantKeys, key: TenantKey) {
@@ -60,21 +61,29 @@ export class SealingSlot {
   }
 
   /** A data key for one message alone, wrapped with the public key: no vault call while a proof of access holds. */
-  async mintForOneMessage(): Promise<SealingKey> {
-    const facts = await this.usableFacts();
+  async mintForOneMessage(proven: MintedKey): Promise<SealingKey> {
+    const { facts } = proven;
     const algorithm = algorithmOf(facts, this.#key.algorithm);
     const bytes = randomBytes(DATA_KEY_BYTES);
-    const encrypted = facts.publicKey
-      ? wrapLocally(facts.publicKey, algorithm, bytes)
-      : await this.#wrap(facts, algorithm, bytes);
-    return this.#sealingKey(bytes, this.#wrapped(facts, algorithm, encrypted));
+    try {
+      const encrypted = facts.publicKey
+        ? wrapLocally(facts.publicKey, algorithm, bytes)
+        : await this.#wrap(facts, algorithm, bytes);
+      return this.#sealingKey(bytes, this.#wrapped(facts, algorithm, encrypted));
+    } finally {
+      bytes.fill(0);
+    }
   }
 
   /** Forgets the current data key, or only one under this key version. The version itself is read again after a while. */
   drop(kid?: string): void {
-    if (kid !== undefined && this.#current?.key.dataKey.kid !== kid) return;
+    if (kid !== undefined && this.#current?.key.dataKey.kid !== kid && !this.#isNewest(kid)) return;
     this.#current = undefined;
-    this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + REREAD_AFTER_REFUSAL_MS);
+    this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
+  }
+
+  #isNewest(kid: string): boolean {
+    return this.#facts !== undefined && kidOf(this.#facts.kek) === kid;
   }
 
   #isExpired(now: number): boolean {
@@ -85,13 +94,22 @@ export class SealingSlot {
     const { onBackgroundFailure } = this.#keys.deps;
     this.#keys.renewAhead(current.key.dataKey, now);
     if (now >= this.#rereadAt) this.#followVersion(current).catch(onBackgroundFailure);
-    else if (current.isNearlySpent(now)) this.#mintOnce().catch(onBackgroundFailure);
+    else if (current.isNearlySpent(now) && now >= this.#mintAheadAt) {
+      this.#mintAheadAt = now + RETRY_AFTER_MS;
+      this.#mintOnce().catch(onBackgroundFailure);
+    }
   }
 
   /** Reads the key again; a new version gets its data key before the first request needs it. */
   async #followVersion(current: MintedKey): Promise<void> {
     const facts = await this.#readOnce();
-    if (kidOf(facts.kek) !== current.key.dataKey.kid) await this.#mintOnce();
+    if (kidOf(facts.kek) === current.key.dataKey.kid) return;
+    try {
+      await this.#mintOnce();
+    } catch (error) {
+      this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
+      throw error;
+    }
   }
 
   /** Facts of a key that may protect new data now. @throws ServiceError as KeyWrapper.readKey and assertMayProtect */
@@ -121,7 +139,7 @@ export class SealingSlot {
       );
       return this.#facts;
     } catch (error) {
-      this.#rereadAt = Math.max(previous, clock.monotonicMs() + REREAD_AFTER_REFUSAL_MS);
+      this.#rereadAt = Math.max(previous, clock.monotonicMs() + RETRY_AFTER_MS);
       throw error;
     }
   }
@@ -157,8 +175,10 @@ export class SealingSlot {
       const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes));
       // Nothing is ever sealed that can't be opened: without a fresh proof of access the vault must unwrap what it wrapped.
       if (!access.isFresh(clock.monotonicMs())) await this.#assertUnwraps(wrapped, bytes);
-      const minted = new MintedKey(this.#sealingKey(bytes, wrapped), bounds, clock.monotonicMs());
+      const minted = new MintedKey(this.#sealingKey(bytes, wrapped), facts, bounds, clock.monotonicMs());
       this.#keys.remember(minted.key.dataKey);
+      this.#wrapping.check(clock.monotonicMs()); // the version may have been refused meanwhile
+      this.#mintAheadAt = 0;
       this.#current = minted;
       return minted;
     } finally {

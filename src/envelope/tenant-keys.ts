@@ -92,7 +92,7 @@ export class TenantKeys {
       this.#signIn.answered(startedAt);
       return unwrapped;
     } catch (error) {
-      this.#noteRefusal(error, access, () => this.#evict(wrapped.kid));
+      this.#noteRefusal(error, startedAt, access, () => this.#evict(wrapped.kid));
       throw error;
     }
   }
@@ -108,16 +108,22 @@ export class TenantKeys {
       this.#signIn.answered(startedAt);
       return answer;
     } catch (error) {
-      this.#noteRefusal(error, access, evict);
+      this.#noteRefusal(error, startedAt, access, evict);
       throw error;
     }
   }
 
   /** A definite refusal evicts at once, by key or for the whole tenant; time-outs, resets, 429 and 5xx say nothing of access. */
-  #noteRefusal(error: unknown, access: Access, evict: () => void): void {
-    if (!(error instanceof ServiceError) || error.scope === undefined) return;
+  #noteRefusal(error: unknown, startedAt: number, access: Access, evict: () => void): void {
+    if (!(error instanceof ServiceError)) return;
+    if (error.code === 'undecryptable') {
+      access.answered(startedAt); // whoever judges a ciphertext has let us in
+      this.#signIn.answered(startedAt);
+    }
+    if (error.scope === undefined) return;
     const now = this.deps.clock.monotonicMs();
     if (error.scope === 'key') {
+      this.#signIn.answered(startedAt); // only a sign-in reaches the vault
       access.refused(error, now);
       evict();
     } else {

@@ -19,7 +19,7 @@ export const HSM_KEY = `${HSM}/keys/kek/00112233445566778899aabbccddeeff`;
 
 export const ORIGIN_KEY = createSecretKey(messages.originKey, 'base64url');
 
-export const BOUNDS: DataKeyBounds = { mode: 'cached', maxAgeSeconds: 3_600, maxMessages: 2 ** 24, maxBytes: 2 ** 36 };
+const BOUNDS: DataKeyBounds = { mode: 'cached', maxAgeSeconds: 3_600, maxMessages: 2 ** 24, maxBytes: 2 ** 36 };
 /** The default revocation bound, in seconds. */
 export const BOUND = 300;
 

@@ -5,7 +5,6 @@ import {
   createPrivateKey,
   createPublicKey,
   createSecretKey,
-
   type KeyObject,
   privateDecrypt,
   publicEncrypt,
@@ -13,7 +12,14 @@ import {
 } from 'node:crypto';
 import type { KekFacts, KeyWrapper, VaultResult } from '../../src/envelope/key-wrapper.ts';
 import { ServiceError } from '../../src/errors.ts';
-import { type KekRef, kidOf, parseKid, type Tenant, type TenantKey, type WrapAlgorithm } from '../../src/tenants/tenant.ts';
+import {
+  type KekRef,
+  kidOf,
+  parseKid,
+  type Tenant,
+  type TenantKey,
+  type WrapAlgorithm,
+} from '../../src/tenants/tenant.ts';
 
 type Operation = 'readKey' | 'wrapKey' | 'unwrapKey';
 
@@ -28,6 +34,8 @@ interface VaultCall {
 interface Gate {
   /** How many wait. */
   readonly waiting: number;
+  /** Later calls pass; those that wait go on waiting. */
+  letLaterPass(): void;
   open(): void;
 }
 
@@ -88,6 +96,7 @@ export class JwkKeyWrapper implements KeyWrapper {
       get waiting() {
         return gate.waiting;
       },
+      letLaterPass: () => void this.#gates.delete(operation),
       open: () => {
         this.#gates.delete(operation);
         gate.answer.resolve();
@@ -169,12 +178,26 @@ function rsaKey(kek: KekRef, jwk: webcrypto.JsonWebKey): Key {
   const publicKey = createPublicKey(secret);
   const { n = '', e = '' } = jwk;
   const bits = secret.asymmetricKeyDetails?.modulusLength;
-  const facts: KekFacts = { ...USABLE, kek, type: 'RSA', bits, publicExponent: 65_537, publicKey: { kty: 'RSA', n, e } };
+  const facts: KekFacts = {
+    ...USABLE,
+    kek,
+    type: 'RSA',
+    bits,
+    publicExponent: 65_537,
+    publicKey: { kty: 'RSA', n, e },
+  };
   return { facts, secret, publicKey };
 }
 
 function octKey(kek: KekRef, { k = '' }: webcrypto.JsonWebKey): Key {
-  const facts: KekFacts = { ...USABLE, kek, type: 'oct', bits: undefined, publicExponent: undefined, publicKey: undefined };
+  const facts: KekFacts = {
+    ...USABLE,
+    kek,
+    type: 'oct',
+    bits: undefined,
+    publicExponent: undefined,
+    publicKey: undefined,
+  };
   return { facts, secret: createSecretKey(k, 'base64url'), publicKey: undefined };
 }
 

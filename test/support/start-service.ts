@@ -44,6 +44,8 @@ export interface TestService extends AsyncDisposable {
 export interface TestServiceOptions {
   /** Laid over the configuration. */
   readonly config?: Record<string, unknown>;
+  /** Tenants by subject of the emulated callers. */
+  readonly limits?: Readonly<Record<string, readonly string[]>>;
   /** Changes each tenant's record. */
   readonly tenant?: (record: Record<string, unknown>) => Record<string, unknown>;
 }
@@ -68,7 +70,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
     await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
   }
   await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator, options.tenant)));
-  const config = ConfigSchema.parse({ ...configOf(emulator, folder), ...options.config });
+  const config = ConfigSchema.parse({ ...configOf(emulator, folder, options.limits), ...options.config });
   const logLines: string[] = [];
   const logger = createLogger('debug', { write: (line) => void logLines.push(line) });
   const service = await composeService({ config, logger, clock });
@@ -124,10 +126,10 @@ function tenantsOf(emulator: Emulator, change: TestServiceOptions['tenant'] = (r
   return { tenants: tenants.map(change) };
 }
 
-function configOf(emulator: Emulator, folder: string): Record<string, unknown> {
+function configOf(emulator: Emulator, folder: string, limits: TestServiceOptions['limits']): Record<string, unknown> {
   return {
     http: { port: 0, drainSeconds: 0 },
-    callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience] }],
+    callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience], limits }],
     home: {
       tenantId: emulator.homeTenantId,
       appId: emulator.appId,
