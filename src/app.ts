@@ -8,11 +8,9 @@ import { mount } from './http/mount.ts';
 import { type ProblemDeps, problemHandler, routeNotFound } from './http/problem.ts';
 import { openScope } from './http/scope.ts';
 import { securityHeaders } from './http/security-headers.ts';
-import { tenantRoutes } from './http/tenant-routes.ts';
-import type { ChangeTenantDeps } from './operations/change-tenant.ts';
+import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
-import type { ReadTenantsDeps } from './operations/read-tenants.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
@@ -21,8 +19,7 @@ export type AppDeps = EncryptDeps &
   DecryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
-  ReadTenantsDeps &
-  ChangeTenantDeps &
+  TenantRoutesDeps &
   ProblemDeps &
   ReadinessDeps & { readonly verifyToken: VerifyToken };
 

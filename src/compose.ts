@@ -8,6 +8,7 @@ import { AUDIT_KEY_SECRET, HomeKeys, ORIGIN_KEY_SECRET } from './azure/home-keys
 import { HomeVault } from './azure/home-vault.ts';
 import { KeyVault } from './azure/key-vault.ts';
 import { platformCredential } from './azure/platform-credential.ts';
+import { AzureTenantProbe } from './azure/tenant-probe.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
 import type { Config } from './config.ts';
@@ -69,6 +70,10 @@ export async function startService({ config, logger, clock = systemClock }: Serv
         countRefusal: (event) => refusals.count(event),
         onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),
         isDraining,
+        openProbe: azure.openProbe,
+        clock,
+        appId: config.home.appId,
+        authorityHost: cloudOf(config).authorityHost,
         parseTenant: (record) => parseInput(tenantRecord, record, ''),
         verifyToken: createTokenVerifier(config.callers, clock),
       }),
@@ -116,7 +121,8 @@ export function homeVaultOf(config: Config, clock: Clock = systemClock): HomeVau
 
 async function openAzure(config: Config, logger: Logger, clock: Clock) {
   const unsafeAllowEmulator = config.emulator !== undefined;
-  const { authorityHost } = cloudOf(config);
+  const { authorityHost, vaultSuffix } = cloudOf(config);
+  const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;
   const { appId, secretName } = config.home;
   const homeVault = homeVaultOf(config, clock);
   const onFailure = (error: unknown) => logger.warn({ error }, 'the home vault was not reread');
@@ -135,7 +141,7 @@ async function openAzure(config: Config, logger: Logger, clock: Clock) {
   await Promise.all([originKeys.load(), auditKeys.load()]);
   const [auditKey] = auditKeys.current();
   if (!auditKey) throw new Error('no audit key');
-  const vault = new KeyVault({
+  const options = {
     home,
     appId,
     unsafeAllowEmulator,
@@ -143,7 +149,9 @@ async function openAzure(config: Config, logger: Logger, clock: Clock) {
     revocationBoundSeconds: config.revocation.boundSeconds,
     tokenMaxAgeSeconds: config.revocation.tokenMaxAgeSeconds,
     clock,
-  });
+  };
+  const vault = new KeyVault(options);
+  const openProbe = () => new AzureTenantProbe({ ...options, authorityHost, vaultScope });
   const contextDigest = (context: Buffer) => createHmac('sha256', auditKey).update(context).digest('base64url');
-  return { vault, originKeys, contextDigest };
+  return { vault, originKeys, contextDigest, openProbe };
 }

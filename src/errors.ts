@@ -34,7 +34,7 @@ export type ErrorCode =
   | 'draining';
 
 /** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */
-type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';
+export type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';
 
 /** What mends a failure; `command` is complete, ready to paste. */
 export interface Fix {

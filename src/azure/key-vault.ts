@@ -85,7 +85,7 @@ export class KeyVault implements KeyWrapper {
     const key = this.#clientKey(tenant, vaultUrl);
     const known = this.#clients.get(key);
     if (known) return known;
-    const client = new VaultClient(vaultUrl, this.#credential(tenant), this.#options.unsafeAllowEmulator);
+    const client = new VaultClient(vaultUrl, this.credentialOf(tenant), this.#options.unsafeAllowEmulator);
     this.#clients.set(key, client);
     return client;
   }
@@ -99,7 +99,8 @@ export class KeyVault implements KeyWrapper {
     return `${tenant.entraTenantId} ${this.#tokenMaxAgeSeconds(tenant)}`;
   }
 
-  #credential(tenant: Tenant): TenantCredential {
+  /** Our sign-in to the tenant's directory, shared by all that we do there. */
+  credentialOf(tenant: Tenant): TenantCredential {
     const key = this.#credentialKey(tenant);
     const known = this.#credentials.get(key);
     if (known) return known;
@@ -143,6 +144,8 @@ function factsOf(key: KeyVaultKey, asked: KekRef): KekFacts {
     notBefore: properties.notBefore?.getTime(),
     expires: properties.expiresOn?.getTime(),
     operations: key.keyOperations ?? [],
+    recoveryLevel: properties.recoveryLevel,
+    tags: properties.tags ?? {},
   };
 }
 

@@ -15,6 +15,7 @@ import {
   WrapRequest,
   WrapResult,
 } from './schemas.ts';
+import { OnboardingAnswer, TenantCheckAnswer } from './support-schemas.ts';
 import { PageQuery, TenantAnswer, TenantList, TenantPatch, TenantRecord } from './tenant-schemas.ts';
 
 export interface Operation {
@@ -286,6 +287,58 @@ export const operations = {
       'revision-mismatch',
       'registry-unavailable',
     ],
+  },
+  checkTenant: {
+    auditedAs: 'tenant-check',
+    method: 'post',
+    path: '/tenants/{tenantId}/check',
+    tag: 'Tenants',
+    summary: 'Find out why a tenant does not work',
+    description:
+      'The doctor: configuration, discovery, sign-in, and for each key its vault, read, wrap and unwrap, always with a fresh sign-in. Each step passed, failed with who mends it and how, or was skipped because of another. A 200 tells that the check was made, not that it passed.',
+    role: 'Tenants.Manage',
+    params: TenantParams,
+    response: TenantCheckAnswer,
+    responseExample: {
+      tenantId: 'contoso',
+      state: 'passed',
+      at: '2026-11-23T08:00:00.000Z',
+      steps: [{ name: 'sign-in', state: 'passed', durationMs: 180 }],
+    },
+    errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
+  },
+  getOnboarding: {
+    auditedAs: 'tenant-onboarding',
+    method: 'get',
+    path: '/tenants/{tenantId}/onboarding',
+    tag: 'Tenants',
+    summary: "Get what the customer's administrator has to do",
+    description:
+      'Each step with the commands to paste and the ids filled in, how to take it all back, and the whole as a script that can be run twice.',
+    role: 'Tenants.Read',
+    params: TenantParams,
+    response: OnboardingAnswer,
+    responseExample: {
+      tenantId: 'contoso',
+      appId: 'c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02',
+      steps: [
+        {
+          title: "Add the vendor's app to the directory",
+          owner: 'customer-admin',
+          explanation: 'Creates a service principal for the app. It may do nothing yet.',
+          commands: ['az ad sp create --id c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02'],
+          check: 'sign-in',
+        },
+      ],
+      takeBack: [
+        {
+          title: 'Remove the app from the directory',
+          command: 'az ad sp delete --id c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02',
+        },
+      ],
+      script: '#!/usr/bin/env bash…',
+    },
+    errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
   },
   getHealth: {
     method: 'get',

@@ -119,7 +119,7 @@ export const Readiness = named(
   }),
 );
 
-const ProblemFix = named(
+export const ProblemFix = named(
   'ProblemFix',
   z.object({
     owner: z.string().meta({ description: 'Who can mend it: `vendor`, `customer-admin` or `resource-owner`.' }),

@@ -5,15 +5,27 @@ import {
   removeTenant,
   setTenantState,
 } from '../operations/change-tenant.ts';
+import { type CheckTenantDeps, checkTenant } from '../operations/check-tenant.ts';
+import { getOnboarding, type OnboardingDeps } from '../operations/onboarding.ts';
 import { getTenant, listTenants, type ReadTenantsDeps } from '../operations/read-tenants.ts';
 import type { Handlers } from './mount.ts';
 
+export type TenantRoutesDeps = ReadTenantsDeps & ChangeTenantDeps & CheckTenantDeps & OnboardingDeps;
+
 type TenantHandlers = Pick<
   Handlers,
-  'listTenants' | 'getTenant' | 'putTenant' | 'patchTenant' | 'deleteTenant' | 'suspendTenant' | 'resumeTenant'
+  | 'listTenants'
+  | 'getTenant'
+  | 'putTenant'
+  | 'patchTenant'
+  | 'deleteTenant'
+  | 'suspendTenant'
+  | 'resumeTenant'
+  | 'checkTenant'
+  | 'getOnboarding'
 >;
 
-export const tenantRoutes = (deps: ReadTenantsDeps & ChangeTenantDeps): TenantHandlers => ({
+export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
   listTenants: ({ query }, call) => listTenants(deps, call, query),
   getTenant: ({ params }, call) => getTenant(deps, call, params.tenantId),
   putTenant: ({ params, body, ifMatch }, call) =>
@@ -26,4 +38,6 @@ export const tenantRoutes = (deps: ReadTenantsDeps & ChangeTenantDeps): TenantHa
   },
   suspendTenant: ({ params }, call) => setTenantState(deps, call, params.tenantId, 'suspended'),
   resumeTenant: ({ params }, call) => setTenantState(deps, call, params.tenantId, 'active'),
+  checkTenant: ({ params }, call) => checkTenant(deps, call, params.tenantId),
+  getOnboarding: ({ params }, call) => getOnboarding(deps, call, params.tenantId),
 });

@@ -1,14 +1,14 @@
 import type { Fix } from '../errors.ts';
-import type { KekRef } from './tenant.ts';
+import type { KekRef, TenantKey } from './tenant.ts';
 
 /** What a vault's owner pastes to mend a key, with the real names in it. Commands are those of the Azure CLI. */
 
 type KeyName = Pick<KekRef, 'vaultUrl' | 'name'>;
 
-const isManagedHsm = (vaultUrl: string): boolean => vaultUrl.includes('.managedhsm.');
+export const isManagedHsm = (vaultUrl: string): boolean => vaultUrl.includes('.managedhsm.');
 
 /** `--vault-name NAME`, or `--hsm-name NAME`: the first label of the host. */
-function vaultArgument(vaultUrl: string): string {
+export function vaultArgument(vaultUrl: string): string {
   const name = new URL(vaultUrl).hostname.split('.')[0];
   return `${isManagedHsm(vaultUrl) ? '--hsm-name' : '--vault-name'} ${name}`;
 }
@@ -16,6 +16,16 @@ function vaultArgument(vaultUrl: string): string {
 function setAttributes(key: KekRef, change: string): string {
   const version = key.keyVersion === '' ? '' : ` --version ${key.keyVersion}`;
   return `az keyvault key set-attributes ${vaultArgument(key.vaultUrl)} --name ${key.name}${version} ${change}`;
+}
+
+/** The tag by which a customer says which tenant of ours a key is for. */
+export const TENANT_TAG = 'vaultspan-tenant';
+
+/** Makes a key that suits the record, tagged with the tenant that it is for. */
+export function createKey(tenantId: string, key: TenantKey): string {
+  const rsa = isManagedHsm(key.vaultUrl) ? 'RSA-HSM' : 'RSA';
+  const kind = key.algorithm?.endsWith('KW') === true ? '--kty oct-HSM --size 256' : `--kty ${rsa} --size 3072`;
+  return `az keyvault key create ${vaultArgument(key.vaultUrl)} --name ${key.name} ${kind} --ops wrapKey unwrapKey --tags ${TENANT_TAG}=${tenantId}`;
 }
 
 export const enableKey = (key: KekRef): Fix => ({

@@ -73,7 +73,10 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   const config = ConfigSchema.parse({ ...configOf(emulator, folder, options.limits), ...options.config });
   const logLines: string[] = [];
   const logger = createLogger('debug', { write: (line) => void logLines.push(line) });
-  const service = await composeService({ config, logger, clock });
+  const service = await composeService({ config, logger, clock }).catch(async (error: unknown) => {
+    await emulator.close();
+    throw error;
+  });
   const token = await emulator.issueCallerToken({ roles: ALL_ROLES });
   const agent = supertest(service.url);
   let stopped: Promise<void> | undefined;

@@ -1,0 +1,127 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '../cache/clock.ts';
+import type { Call } from '../callers/call.ts';
+import { algorithmOf, assertMayProtect } from '../envelope/kek-facts.ts';
+import type { KekFacts } from '../envelope/key-wrapper.ts';
+import { ServiceError } from '../errors.ts';
+import { TENANT_TAG } from '../tenants/fixes.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import { kidOf, type Tenant, type TenantKey } from '../tenants/tenant.ts';
+import { assertGranted } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+import { StepRunner, type TenantCheck } from './tenant-check.ts';
+import type { TenantProbe } from './tenant-probe.ts';
+
+const EXPIRES_SOON_MS = 30 * 86_400_000;
+const PROBE_BYTES = 32;
+
+export interface CheckTenantDeps extends AuditDeps {
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+  /** A new probe for each check: nothing of an earlier one is remembered. */
+  readonly openProbe: () => TenantProbe;
+  readonly clock: Clock;
+}
+
+/** The doctor, step by step, for a caller. Suspended tenants are looked at as well. @throws ServiceError */
+export async function checkTenant(deps: CheckTenantDeps, call: Call, tenantId: string): Promise<TenantCheck> {
+  assertGranted(call.principal, 'Tenants.Manage', tenantId);
+  const check = await examine(deps, await deps.tenants.get(tenantId));
+  await recordSuccess(deps, call, { operation: 'tenant-check', tenantId });
+  return check;
+}
+
+/** Every step in order; what depends on a failed one is skipped. */
+export async function examine(
+  deps: Pick<CheckTenantDeps, 'openProbe' | 'clock'>,
+  tenant: Tenant,
+): Promise<TenantCheck> {
+  const probe = deps.openProbe();
+  const runner = new StepRunner(() => deps.clock.monotonicMs(), describe);
+  await runner.step('configuration', [], async () => ({
+    value: true,
+    detail: `${Object.keys(tenant.keys).length} keys`,
+  }));
+  await runner.step('discovery', [], async () => ({
+    value: await probe.discover(tenant),
+    detail: 'the directory exists',
+  }));
+  await runner.step('sign-in', ['discovery'], async () => ({ value: await probe.signIn(tenant) }));
+  for (const [alias, key] of Object.entries(tenant.keys)) await examineKey(deps, runner, probe, tenant, alias, key);
+  if (tenant.canarySecret !== undefined) await examineSecret(runner, probe, tenant, tenant.canarySecret);
+  const { steps } = runner;
+  const state = steps.every((step) => step.state === 'passed') ? 'passed' : 'failed';
+  return { tenantId: tenant.id, state, at: new Date(deps.clock.wallMs()).toISOString(), steps };
+}
+
+async function examineKey(
+  { clock }: Pick<CheckTenantDeps, 'clock'>,
+  runner: StepRunner,
+  probe: TenantProbe,
+  tenant: Tenant,
+  alias: string,
+  key: TenantKey,
+): Promise<void> {
+  const vault = `vault of ${alias}`;
+  const read = `key ${alias}`;
+  await runner.step(vault, [], async () => ({
+    value: assertSameDirectory(tenant, await probe.directoryOf(key.vaultUrl)),
+  }));
+  const facts = await runner.step(read, [vault, 'sign-in'], async () => {
+    const value = await probe.probeKey(tenant, key);
+    assertMayProtect(value, clock.wallMs());
+    return { value, detail: kidOf(value.kek), warnings: warningsOf(value, tenant, clock.wallMs()) };
+  });
+  const sample = randomBytes(PROBE_BYTES);
+  const wrapped = await runner.step(`wrap with ${alias}`, [read], async () => {
+    if (!facts) throw new Error('a key that was not read is not wrapped with');
+    const { bytes } = await probe.wrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), sample);
+    return { value: bytes };
+  });
+  await runner.step(`unwrap with ${alias}`, [`wrap with ${alias}`], async () => {
+    if (!facts || !wrapped) throw new Error('what was not wrapped is not unwrapped');
+    const { bytes } = await probe.unwrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), wrapped);
+    const isSame = bytes.length === sample.length && timingSafeEqual(bytes, sample);
+    if (!isSame) throw new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped');
+    return { value: true };
+  });
+}
+
+/** Its value is never looked at: that it can be read is all. */
+async function examineSecret(runner: StepRunner, probe: TenantProbe, tenant: Tenant, name: string): Promise<void> {
+  const vaultUrl = tenant.keys[tenant.defaultKey]?.vaultUrl ?? '';
+  await runner.step(`secret ${name}`, ['sign-in'], async () => ({
+    value: await probe.readSecret(tenant, vaultUrl, name),
+  }));
+}
+
+function assertSameDirectory(tenant: Tenant, directory: string): true {
+  if (directory === tenant.entraTenantId) return true;
+  throw new ServiceError(
+    'tenant-misconfigured',
+    `The vault answers for directory ${directory}, the record says ${tenant.entraTenantId}`,
+    {
+      reason: 'vault-elsewhere',
+      fix: { owner: 'vendor', action: "Correct entraTenantId or vaultUrl in the tenant's record" },
+    },
+  );
+}
+
+function warningsOf(key: KekFacts, tenant: Tenant, now: number): string[] {
+  const warnings: string[] = [];
+  if (key.recoveryLevel?.includes('Purgeable') === true) {
+    warnings.push('the vault has no purge protection: a purged key is gone, and the data with it');
+  }
+  if (key.expires !== undefined && key.expires - now < EXPIRES_SOON_MS) {
+    warnings.push(`the key expires on ${new Date(key.expires).toISOString()}`);
+  }
+  const tag = key.tags?.[TENANT_TAG];
+  if (tag === undefined) warnings.push(`the key has no tag ${TENANT_TAG}`);
+  else if (tag !== tenant.id) warnings.push(`the key's tag ${TENANT_TAG} names another tenant`);
+  return warnings;
+}
+
+/** A failure that has no code is a fault of ours, not a finding. */
+function describe(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  throw error;
+}

@@ -1,0 +1,23 @@
+import type { Call } from '../callers/call.ts';
+import type { DirectoryFacts, DirectoryReader } from '../tenants/directory-facts.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import { grantedTenant } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+
+export interface ReadDirectoryDeps extends AuditDeps {
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+  readonly directory: DirectoryReader;
+}
+
+/**
+ * Facts of the customer's directory, as far as the record asks for them and the customer consented. A suspended tenant is refused,
+ * although nothing of its data is touched: reading signs in to the customer.
+ *
+ * @throws ServiceError
+ */
+export async function readDirectory(deps: ReadDirectoryDeps, call: Call, tenantId: string): Promise<DirectoryFacts> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Tenants.Read', tenantId);
+  const facts = await deps.directory.readDirectory(tenant, call.requestId);
+  await recordSuccess(deps, call, { operation: 'directory', tenantId: tenant.id });
+  return facts;
+}
