@@ -48,14 +48,20 @@ const Caller = z.strictObject({
   limits: z.record(z.string(), z.array(z.string())).optional().describe('By subject, the only tenants it may name.'),
 });
 
+const secretNameSchema = z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'is 1 to 127 of 0-9, A-Z, a-z and -');
+
 const Home = z.strictObject({
   tenantId: guid.describe("The vendor's own directory."),
   appId: guid.describe('Application (client) id of the multi-tenant app.'),
   vaultUrl: httpsUrl.describe("The vendor's own vault, with the app's secret and the origin key."),
-  secretName: z
-    .string()
-    .regex(/^[0-9A-Za-z-]{1,127}$/)
-    .default('vaultspan-client-secret'),
+  credential: z
+    .enum(['client-secret', 'certificate', 'vault-signed', 'managed-identity'])
+    .default('client-secret')
+    .describe(
+      'How the app signs in: by a secret or a certificate of the home vault, by a key that never leaves it, or by a federated identity.',
+    ),
+  certificateName: secretNameSchema.default('vaultspan-app'),
+  secretName: secretNameSchema.default('vaultspan-client-secret'),
   identity: z
     .enum(['default', 'managed-identity'])
     .default('default')
@@ -67,13 +73,15 @@ const suffix = z.string().regex(/^\.[a-z0-9.-]+$/, 'is a host suffix such as .va
 const Cloud = section({
   name: z.enum(['public', 'usgov', 'china', 'custom']).default('public'),
   authorityHost: httpsUrl.optional().describe('Of a custom cloud.'),
+  graphEndpoint: httpsUrl.optional().describe('Of a custom cloud; its authorityHost without it.'),
   vaultSuffix: suffix.optional().describe('Of a custom cloud.'),
   managedHsmSuffix: suffix.optional().describe('Of a custom cloud.'),
+  exchangeAudience: z.string().optional().describe('Of federated tokens in a custom cloud.'),
 }).refine(
-  ({ name, authorityHost, vaultSuffix, managedHsmSuffix }) =>
+  ({ name, authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix }) =>
     name === 'custom'
       ? authorityHost !== undefined && vaultSuffix !== undefined
-      : [authorityHost, vaultSuffix, managedHsmSuffix].every((address) => address === undefined),
+      : [authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix].every((address) => address === undefined),
   {
     path: ['name'],
     message: 'authorityHost and vaultSuffix go with name: custom, and it with them',

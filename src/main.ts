@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import process from 'node:process';
 import type { CommandIo } from './cli/command.ts';
 import { runCommand } from './cli/run-command.ts';
@@ -16,6 +17,7 @@ const io: CommandIo = {
   stderr: (text) => process.stderr.write(text),
   env: process.env,
   cwd: process.cwd(),
+  user: userInfo().username,
   setEnv: (name, value) => {
     process.env[name] = value;
   },

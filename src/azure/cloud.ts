@@ -1,6 +1,7 @@
 /** Addresses of one national cloud. A deployment serves one: an app of the public cloud can't sign in to another's directories. */
 export interface Cloud {
   readonly authorityHost: string;
+  readonly graphEndpoint: string;
   readonly vaultSuffix: string;
   readonly managedHsmSuffix: string;
 }
@@ -11,16 +12,19 @@ export type CloudName = 'public' | 'usgov' | 'china';
 export const clouds: Readonly<Record<CloudName, Cloud>> = {
   public: {
     authorityHost: 'https://login.microsoftonline.com',
+    graphEndpoint: 'https://graph.microsoft.com',
     vaultSuffix: '.vault.azure.net',
     managedHsmSuffix: '.managedhsm.azure.net',
   },
   usgov: {
     authorityHost: 'https://login.microsoftonline.us',
+    graphEndpoint: 'https://graph.microsoft.us',
     vaultSuffix: '.vault.usgovcloudapi.net',
     managedHsmSuffix: '.managedhsm.usgovcloudapi.net',
   },
   china: {
-    authorityHost: 'https://login.chinacloudapi.cn',
+    authorityHost: 'https://login.partner.microsoftonline.cn',
+    graphEndpoint: 'https://microsoftgraph.chinacloudapi.cn',
     vaultSuffix: '.vault.azure.cn',
     managedHsmSuffix: '.managedhsm.azure.cn',
   },

@@ -2,8 +2,9 @@ import type { AccessToken } from '@azure/core-auth';
 import { ClientSecretCredential } from '@azure/identity';
 import type { Clock } from '../cache/clock.ts';
 import { ServiceError } from '../errors.ts';
-import { noSdkRetries } from './deadline.ts';
-import type { HomeVault, SecretVersion } from './home-vault.ts';
+import { Candidates } from './home-candidates.ts';
+import { type EntraAccess, entraOptions } from './home-sign-in.ts';
+import type { HomeVault } from './home-vault.ts';
 import { isSecretRejected } from './sign-in-failures.ts';
 
 /** Signs the vendor's app in to a customer's directory. */
@@ -12,125 +13,91 @@ export interface HomeCredential {
   signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken>;
 }
 
-export interface ClientSecretOptions {
-  readonly appId: string;
-  readonly authorityHost: string;
+export type HomeCredentialKind = 'client-secret' | 'certificate' | 'vault-signed' | 'managed-identity';
+
+/** One version of the credential, as its owner may compare it with what Entra has. */
+export interface HomeCredentialVersion {
+  readonly version: string;
+  readonly expires?: Date;
+  /** SHA-1 in upper-case hexadecimal, as Entra shows it. */
+  readonly thumbprint?: string;
+}
+
+export interface HomeCredentialDescription {
+  readonly kind: HomeCredentialKind;
+  /** Of the secret or certificate in the home vault. */
+  readonly name?: string;
+  /** Those that sign-ins may use, newest first. */
+  readonly versions: readonly HomeCredentialVersion[];
+  /** When the newest version expires; absent where it never does or nobody knows. */
+  readonly expires?: Date;
+  /** What the app's federated credential must say. */
+  readonly federation?: { readonly issuer: string; readonly subject: string; readonly audience: string };
+}
+
+/** The home credential of one kind, as compose makes it. */
+export interface ConfiguredHomeCredential extends HomeCredential {
+  /** Reads what a sign-in needs now, so that a start fails early. @throws ServiceError which says what to do */
+  load(): Promise<void>;
+  /** @throws ServiceError as `load` */
+  describe(): Promise<HomeCredentialDescription>;
+}
+
+export interface ClientSecretOptions extends EntraAccess {
   readonly secretName: string;
   readonly vault: Pick<HomeVault, 'usableVersions'>;
-  readonly unsafeAllowEmulator: boolean;
   readonly clock: Clock;
   readonly onRotation: (version: string) => void;
 }
 
-const CANDIDATES = 2;
-const REREAD_COOLDOWN_MS = 10_000;
-
-/**
- * The app's client secret out of the home vault. Its two newest versions are candidates, so that a rotation may store the new one
- * before or after Entra knows it: when Entra rejects one, the other is tried, then the vault is read again.
- */
-export class ClientSecretHomeCredential implements HomeCredential {
+/** The app's client secret out of the home vault. */
+export class ClientSecretHomeCredential implements ConfiguredHomeCredential {
   readonly #options: ClientSecretOptions;
-  #candidates: readonly SecretVersion[] = [];
-  /** The version that Entra took last is tried first. */
-  #preferred: string | undefined;
-  #rereadAt = Number.NEGATIVE_INFINITY;
-  #reading: Promise<void> | undefined;
+  readonly #candidates: Candidates<string>;
 
   constructor(options: ClientSecretOptions) {
     this.#options = options;
-  }
-
-  /** Reads the candidates now, so that a start fails early. @throws ServiceError */
-  async load(): Promise<void> {
-    await this.#reread();
-    if (this.#candidates.length === 0) throw this.#noSecret();
-  }
-
-  async signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken> {
-    if (this.#candidates.length === 0) await this.load();
-    const tried = new Set<string>();
-    try {
-      return await this.#tryCandidates(entraTenantId, scope, signal, tried);
-    } catch (error) {
-      if (!isSecretRejected(error)) throw error;
-      if (!this.#hasUntried(tried)) await this.#rereadUnlessJustDone();
-      if (!this.#hasUntried(tried)) throw error;
-      return this.#tryCandidates(entraTenantId, scope, signal, tried);
-    }
-  }
-
-  /** Another request's reread may have brought candidates that this one hasn't tried. */
-  #hasUntried(tried: ReadonlySet<string>): boolean {
-    return this.#candidates.some(({ version }) => !tried.has(version));
-  }
-
-  async #tryCandidates(tenantId: string, scope: string, signal: AbortSignal, tried: Set<string>): Promise<AccessToken> {
-    let rejection: Error | undefined;
-    for (const candidate of this.#inOrder()) {
-      if (tried.has(candidate.version)) continue;
-      tried.add(candidate.version);
-      try {
-        const token = await this.#credential(tenantId, candidate).getToken(scope, { abortSignal: signal });
-        this.#prefer(candidate.version);
-        return token;
-      } catch (error) {
-        if (!isSecretRejected(error)) throw error;
-        rejection = error;
-      }
-    }
-    throw rejection ?? this.#noSecret();
-  }
-
-  /** A new object for each sign-in: MSAL would answer from its own cache, and a refusal would go unseen for an hour. */
-  #credential(tenantId: string, candidate: SecretVersion): ClientSecretCredential {
-    const { appId, authorityHost, unsafeAllowEmulator } = this.#options;
-    return new ClientSecretCredential(tenantId, appId, candidate.value, {
-      authorityHost,
-      disableInstanceDiscovery: unsafeAllowEmulator,
-      ...noSdkRetries,
+    this.#candidates = new Candidates({
+      ...options,
+      name: options.secretName,
+      parse: ({ value }) => value,
+      isRejected: isSecretRejected,
+      missing: () => noSecret(options.secretName),
     });
   }
 
-  #inOrder(): readonly SecretVersion[] {
-    return this.#candidates.toSorted(
-      (a, b) => Number(b.version === this.#preferred) - Number(a.version === this.#preferred),
+  async load(): Promise<void> {
+    await this.#candidates.load();
+  }
+
+  /** A new SDK object for each sign-in: MSAL would answer from its own cache, and a refusal would go unseen for an hour. */
+  async signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken> {
+    const { appId } = this.#options;
+    return this.#candidates.use(({ value }) =>
+      new ClientSecretCredential(entraTenantId, appId, value, entraOptions(this.#options)).getToken(scope, {
+        abortSignal: signal,
+      }),
     );
   }
 
-  #prefer(version: string): void {
-    if (this.#preferred === version) return;
-    this.#preferred = version;
-    this.#options.onRotation(version);
-  }
-
-  #reread(): Promise<void> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
-    return this.#reading;
-  }
-
-  async #read(): Promise<void> {
-    const { vault, secretName } = this.#options;
-    this.#candidates = await vault.usableVersions(secretName, CANDIDATES);
-  }
-
-  async #rereadUnlessJustDone(): Promise<void> {
-    const now = this.#options.clock.monotonicMs();
-    if (now - this.#rereadAt < REREAD_COOLDOWN_MS && !this.#reading) return;
-    this.#rereadAt = now;
-    await this.#reread();
-  }
-
-  #noSecret(): ServiceError {
-    return new ServiceError('home-credential-rejected', 'The home vault has no usable client secret of the app', {
-      reason: 'secret-missing',
-      retryAfter: 10,
-      fix: {
-        owner: 'vendor',
-        action: `Store a valid client secret of the app as ${this.#options.secretName} in the home vault`,
-      },
-    });
+  async describe(): Promise<HomeCredentialDescription> {
+    const candidates = await this.#candidates.list();
+    const versions = candidates.map(({ version, expires }) => ({
+      version,
+      ...(expires !== undefined && { expires: new Date(expires) }),
+    }));
+    return { kind: 'client-secret', name: this.#options.secretName, versions, ...expiryOf(versions) };
   }
 }
+
+/** The newest version's. */
+export function expiryOf([newest]: readonly HomeCredentialVersion[]): Pick<HomeCredentialDescription, 'expires'> {
+  return newest?.expires ? { expires: newest.expires } : {};
+}
+
+const noSecret = (secretName: string): ServiceError =>
+  new ServiceError('home-credential-rejected', 'The home vault has no usable client secret of the app', {
+    reason: 'secret-missing',
+    retryAfter: 10,
+    fix: { owner: 'vendor', action: `Store a valid client secret of the app as ${secretName} in the home vault` },
+  });

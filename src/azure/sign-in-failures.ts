@@ -62,7 +62,10 @@ const ROWS: readonly Row[] = [
     toError: rejected('secret-wrong', "Store the client secret's value, not its id, in the home vault"),
   },
   { codes: [7000222], toError: rejected('secret-expired', 'Add a new client secret and store it in the home vault') },
-  { codes: [700027], toError: rejected('assertion-signature', 'Register the certificate with the app') },
+  {
+    codes: [700027, 7000214, 7000274, 7000277, 1000502, 700023, 700021, 50027],
+    toError: rejected('assertion-signature', 'Register the certificate with the app'),
+  },
   { codes: [700024], toError: rejected('assertion-time', "Set this machine's clock") },
   {
     codes: [700211, 700212, 700213, 700236],

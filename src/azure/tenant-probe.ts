@@ -1,5 +1,5 @@
 import { SecretClient } from '@azure/keyvault-secrets';
-import type { VaultResult } from '../envelope/key-wrapper.ts';
+import type { KekFacts, VaultResult } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
 import { noSdkRetries, withinDeadline } from './deadline.ts';
@@ -60,8 +60,8 @@ export class AzureTenantProbe {
     }
   }
 
-  async probeKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>) {
-    return await this.#vault.readKey(tenant, key);
+  probeKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
+    return this.#vault.readKey(tenant, key);
   }
 
   wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult> {

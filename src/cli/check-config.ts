@@ -1,21 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
-import { cloudOf, hostsOf } from '../compose.ts';
-import { loadConfig } from '../config.ts';
+import { cloudOf, homeCredentialOf, hostsOf } from '../compose-parts.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { createLogger } from '../telemetry/logger.ts';
 import { parseTenantList } from '../tenants/tenant-list.ts';
-import type { Command } from './command.ts';
+import type { Command, CommandIo } from './command.ts';
+import { prepareForEmulator } from './emulated-azure.ts';
 
 export const checkConfig: Command = {
   name: 'check-config',
-  summary: 'Check the configuration and the list of tenants, without calling anybody',
+  summary: 'Check the configuration and the list of tenants',
   help: `
-Usage: vaultspan check-config [--config FILE]
+Usage: vaultspan check-config [--online] [--config FILE]
 
 Reads the configuration and the tenants as serve would, tells everything that is wrong with them at once, each with its place,
-and what is in force. Exit codes: 0 usable, 2 not.`,
+and what is in force. With --online it also reads the app's credential from the home vault and says when it expires.
+Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
   async run(args, io) {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const { values } = parseArgs({
+      args: [...args],
+      options: { config: { type: 'string' }, online: { type: 'boolean', default: false } },
+    });
     const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
     const document: unknown = parse(readFileSync(config.registry.file, 'utf8'));
     const tenants = parseTenantList(document, hostsOf(config), new Date().toISOString());
@@ -23,8 +29,8 @@ and what is in force. Exit codes: 0 usable, 2 not.`,
     io.stdout(
       [
         `listens     ${config.http.host}:${config.http.port}, TLS ${config.http.tls}`,
-        `app         ${config.home.appId}, signing in at ${authorityHost}`,
-        `home vault  ${config.home.vaultUrl}, secret ${config.home.secretName}, opened by ${config.home.identity} identity`,
+        `app         ${config.home.appId}, signing in at ${authorityHost} by ${config.home.credential}`,
+        `home vault  ${config.home.vaultUrl}, opened by ${config.home.identity} identity`,
         `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
         `revocation  within ${config.revocation.boundSeconds} s of Azure's own refusal`,
         `audit       ${config.audit.directory}`,
@@ -32,6 +38,27 @@ and what is in force. Exit codes: 0 usable, 2 not.`,
         '',
       ].join('\n'),
     );
+    if (values.online) io.stdout(await describeCredential(config, io));
     return 0;
   },
 };
+
+async function describeCredential(config: Config, io: CommandIo): Promise<string> {
+  prepareForEmulator(config, io);
+  const credential = homeCredentialOf(config, createLogger('silent'));
+  await credential.load();
+  const { kind, name, versions, federation } = await credential.describe();
+  const lines = versions.map(({ version, expires, thumbprint }) => {
+    const parts = [
+      expires ? `expires ${expires.toISOString()}` : 'never expires',
+      ...(thumbprint ? [`thumbprint ${thumbprint}`] : []),
+    ];
+    return `            version ${version}: ${parts.join(', ')}`;
+  });
+  if (federation) {
+    lines.push(
+      `            federated: issuer ${federation.issuer}, subject ${federation.subject}, audience ${federation.audience}`,
+    );
+  }
+  return [`credential  ${kind}${name === undefined ? '' : ` ${name}`}`, ...lines, ''].join('\n');
+}

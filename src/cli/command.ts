@@ -4,6 +4,8 @@ export interface CommandIo {
   readonly stderr: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** The operating system's name of whoever runs the command; the audit log has it. */
+  readonly user: string;
   /** For libraries that read the environment themselves, such as the SDK's managed identity. */
   readonly setEnv: (name: string, value: string) => void;
   /** Aborted on SIGINT and SIGTERM. */

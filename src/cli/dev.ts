@@ -113,5 +113,6 @@ export const tenantsOf = (emulator: Pick<Emulator, 'customers'>): { readonly ten
     entraTenantId: tenantId,
     keys: Object.fromEntries(keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }])),
     defaultKey: 'data',
+    ...(name === 'contoso' && { graph: { organization: true, users: true, groups: true } }),
   })),
 });

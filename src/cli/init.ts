@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET } from '../azure/home-keys.ts';
-import { homeVaultOf } from '../compose.ts';
+import { homeVaultOf } from '../compose-parts.ts';
 import { type Config, loadConfig } from '../config.ts';
 import type { Command, CommandIo } from './command.ts';
 import { prepareForEmulator } from './emulated-azure.ts';

@@ -9,6 +9,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dev: async () => (await import('./dev.ts')).dev,
   init: async () => (await import('./init.ts')).init,
   'check-config': async () => (await import('./check-config.ts')).checkConfig,
+  check: async () => (await import('./check.ts')).check,
+  onboard: async () => (await import('./onboard.ts')).onboard,
   audit: async () => (await import('./audit.ts')).auditCommand,
   token: async () => (await import('./token.ts')).token,
 };

@@ -67,10 +67,18 @@ export function appTokenClaims(cloud: Cloud, request: AppTokenRequest): JWTPaylo
     oid: principal.objectId,
     sub: principal.objectId,
     tid: tenant.tenantId,
-    ...(audience === cloud.state.callerAudience && principal.appRoles.length > 0 && { roles: [...principal.appRoles] }),
+    ...rolesClaim(cloud, principal, audience),
     uti: randomBytes(16).toString('base64url'),
     ver: isV2 ? '2.0' : '1.0',
   };
+}
+
+/** A token without any role is issued all the same, and has no such claim. */
+function rolesClaim({ state }: Cloud, principal: ServicePrincipal, audience: string): { roles?: string[] } {
+  const granted = { [state.callerAudience]: principal.appRoles, [GRAPH_RESOURCE]: principal.graphPermissions }[
+    audience
+  ];
+  return granted === undefined || granted.length === 0 ? {} : { roles: [...granted] };
 }
 
 /** The claims of a token of ours, or `undefined` when somebody else signed it. Time and audience are not looked at. */

@@ -41,7 +41,7 @@ interface CertificateRequest {
   readonly issuer: string;
   readonly publicKey: KeyObject;
   readonly signer: KeyObject;
-  readonly days: number;
+  readonly expiresMs: number;
   readonly extensions: readonly Der[];
 }
 
@@ -53,18 +53,18 @@ export async function createCa(): Promise<PemPair> {
     issuer: CA_NAME,
     publicKey,
     signer: privateKey,
-    days: CA_DAYS,
+    expiresMs: Date.now() + CA_DAYS * DAY_MS,
     // keyCertSign and cRLSign
     extensions: [basicConstraints(truth), keyUsage([0x06], 1), keyIdentifier(publicKey)],
   });
   return { certPem, keyPem: toPem(privateKey) };
 }
 
-export async function createLeaf(ca: PemPair): Promise<PemPair> {
+export async function createLeaf(ca: PemPair, hosts: readonly string[] = ['localhost']): Promise<PemPair> {
   const { publicKey, privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
   const caKey = createPrivateKey(ca.keyPem);
   const names = [
-    tagged(0x82, Buffer.from('localhost')),
+    ...hosts.map((host) => tagged(0x82, Buffer.from(host))),
     tagged(0x87, Buffer.from([127, 0, 0, 1])),
     tagged(0x87, Buffer.concat([Buffer.alloc(15), Buffer.from([1])])),
   ];
@@ -73,7 +73,7 @@ export async function createLeaf(ca: PemPair): Promise<PemPair> {
     issuer: CA_NAME,
     publicKey,
     signer: caKey,
-    days: LEAF_DAYS,
+    expiresMs: Date.now() + LEAF_DAYS * DAY_MS,
     extensions: [
       basicConstraints(),
       keyUsage([0x80], 7), // digitalSignature
@@ -89,27 +89,27 @@ export function needsRenewal(pair: PemPair): boolean {
   return new X509Certificate(pair.certPem).validToDate.getTime() < Date.now() + RENEW_BEFORE_MS;
 }
 
-/** A certificate such as an app registers with Entra for its assertions. */
-export function createSelfSigned(privateKey: KeyObject, name: string): string {
+/** A certificate such as an app registers with Entra for its assertions. Times are epoch milliseconds. */
+export function createSelfSigned(privateKey: KeyObject, name: string, expiresMs: number): string {
   return issue({
     subject: name,
     issuer: name,
     publicKey: createPublicKey(privateKey),
     signer: privateKey,
-    days: 365,
+    expiresMs,
     extensions: [keyUsage([0x80], 7)],
   });
 }
 
 function issue(request: CertificateRequest): string {
   const algorithm = signatureAlgorithms[request.signer.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec'];
-  const from = Date.now() - DAY_MS;
+  const from = Math.min(Date.now(), request.expiresMs) - DAY_MS;
   const body = sequence(
     tagged(0xa0, positiveInteger(Buffer.from([2]))), // X.509 v3
     positiveInteger(Buffer.concat([Buffer.from([0x40]), randomBytes(15)])),
     algorithm,
     nameOf(request.issuer),
-    sequence(time(new Date(from)), time(new Date(from + request.days * DAY_MS))),
+    sequence(time(new Date(from)), time(new Date(request.expiresMs))),
     nameOf(request.subject),
     request.publicKey.export({ type: 'spki', format: 'der' }),
     tagged(0xa3, sequence(...request.extensions)),

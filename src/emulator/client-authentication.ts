@@ -58,6 +58,7 @@ function decoded(assertion: string): JWTPayload {
 
 async function checkSelfIssued(cloud: Cloud, proof: ClientProof, assertion: string): Promise<void> {
   const certificate = registeredCertificate(proof.app, assertion);
+  if (certificate.validToDate.getTime() <= cloud.now()) throw new EntraRefusal(700027, 'the key used is expired');
   try {
     const { payload } = await jwtVerify(assertion, certificate.publicKey, {
       algorithms: ['RS256', 'PS256'],

@@ -1,6 +1,7 @@
 import type { Control, ControlDeps } from './control.ts';
 import { accessActions } from './control-access.ts';
 import { appActions } from './control-apps.ts';
+import { graphActions } from './control-graph.ts';
 import { keyActions } from './control-keys.ts';
 import { vaultActions } from './control-vaults.ts';
 
@@ -8,6 +9,7 @@ export function createControl(deps: ControlDeps): Control {
   return {
     ...accessActions(deps.cloud),
     ...appActions(deps.cloud),
+    ...graphActions(deps.cloud),
     ...keyActions(deps.cloud),
     ...vaultActions(deps),
     requests: () => deps.log.entries(),

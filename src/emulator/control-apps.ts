@@ -1,13 +1,24 @@
 import { X509Certificate } from 'node:crypto';
 import { EXCHANGE_AUDIENCE } from './access-tokens.ts';
 import { createSelfSigned } from './certificates.ts';
-import { type Cloud, findPrincipal, getTenantByName, getVault, HOME, managedIdentity, vendorApp } from './cloud.ts';
+import {
+  type Cloud,
+  epochSeconds,
+  findPrincipal,
+  getTenantByName,
+  getVault,
+  HOME,
+  managedIdentity,
+  vendorApp,
+} from './cloud.ts';
 import type { Actions } from './control.ts';
 import { generateMaterial, privateKeyOf } from './key-material.ts';
 import { addAppSecret, newPrincipal } from './seed.ts';
 import type { AppSecret, ServicePrincipal } from './state.ts';
+import { addVersion, secretShelf } from './vault-items.ts';
 import { addKeyVersion } from './vault-keys.ts';
-import { addSecretVersion } from './vault-secrets.ts';
+
+const YEAR_SECONDS = 365 * 86_400;
 
 type AppActions = Pick<
   Actions,
@@ -122,7 +133,7 @@ async function addCertificate(
   cloud: Cloud,
   order: NonNullable<Parameters<Actions['addAppCertificate']>[0]>,
 ): ReturnType<Actions['addAppCertificate']> {
-  const made = order.certPem === undefined ? await makeCertificate(cloud, order.storeAs, order.exportable) : undefined;
+  const made = order.certPem === undefined ? await makeCertificate(cloud, order) : undefined;
   const certPem = made?.certPem ?? order.certPem ?? '';
   const thumbprint = new X509Certificate(certPem).fingerprint.replaceAll(':', '');
   vendorApp(cloud.state).certificates.push({ thumbprint, certPem });
@@ -130,22 +141,25 @@ async function addCertificate(
   return { thumbprint, certPem, ...(made !== undefined && { keyPem: made.keyPem }) };
 }
 
-/** Key Vault keeps a certificate as three things of one name; the key and the secret are what apps use. */
+/** Key Vault keeps a certificate as three things of one name and version; the key and the secret are what apps use. */
 async function makeCertificate(
   cloud: Cloud,
-  storeAs: string | undefined,
-  exportable = false,
+  order: NonNullable<Parameters<Actions['addAppCertificate']>[0]>,
 ): Promise<{ certPem: string; keyPem: string }> {
+  const { storeAs, exportable = false, expiresInSeconds = YEAR_SECONDS } = order;
+  const exp = epochSeconds(cloud) + expiresInSeconds;
   const home = getVault(cloud.state, HOME);
   const material = await generateMaterial('vault', 'RSA');
   const keyVersion = { ...material, version: '', enabled: true, created: 0, updated: 0, keyOps: [] };
   const privateKey = privateKeyOf(keyVersion);
-  const certPem = createSelfSigned(privateKey, 'vaultspan');
+  const certPem = createSelfSigned(privateKey, 'vaultspan', exp * 1000);
   const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   if (storeAs !== undefined) {
-    addKeyVersion(cloud, home, storeAs, material, { keyOps: ['sign', 'verify'] });
+    const key = addKeyVersion(cloud, home, storeAs, material, { keyOps: ['sign', 'verify'], exp });
     const value = exportable ? `${keyPem}${certPem}` : certPem;
-    addSecretVersion(cloud, home, storeAs, value, { contentType: 'application/x-pem-file' });
+    const { version, enabled, created, updated } = key;
+    const contentType = 'application/x-pem-file';
+    addVersion(secretShelf(home), storeAs, { version, enabled, created, updated, exp, value, contentType });
   }
   return { certPem, keyPem };
 }

@@ -69,6 +69,16 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     parameters: { tenant: 'string' },
     example: { tenant: 'contoso' },
   },
+  consentGraph: {
+    does: "Consents to application permissions of Graph for the vendor's app in a tenant; tokens issued from now on carry them.",
+    parameters: { tenant: 'string', permissions: 'string[]' },
+    example: { tenant: 'contoso', permissions: ['GroupMember.Read.All'] },
+  },
+  revokeGraphConsent: {
+    does: 'Takes permissions of Graph away; without permissions, all of them. Tokens already issued keep theirs.',
+    parameters: { tenant: 'string', permissions: 'string[]?' },
+    example: { tenant: 'contoso', permissions: ['User.Read.All'] },
+  },
   addAppSecret: {
     does: "Adds a client secret to the vendor's app and answers its value; by default for one year, and not in the home vault.",
     parameters: { expiresInSeconds: 'number?', storeInHomeVault: 'boolean?' },
@@ -91,7 +101,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
   },
   addAppCertificate: {
     does: 'Registers a certificate for the app; makes one if none is given, and keeps it in the home vault under storeAs.',
-    parameters: { certPem: 'string?', storeAs: 'string?', exportable: 'boolean?' },
+    parameters: { certPem: 'string?', storeAs: 'string?', exportable: 'boolean?', expiresInSeconds: 'number?' },
     example: { storeAs: 'vaultspan-app', exportable: true },
   },
   removeAppCertificate: {
@@ -214,7 +224,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { tenant: 'contoso', name: 'contoso-hsm', kind: 'hsm' },
   },
   injectFault: {
-    does: 'Breaks requests. at: entra, a vault, or *. kind: status, hang, reset, delay or garbage. operation: token, challenge, getKey, unwrapKey and the like, as GET /requests shows it. Without times: until cleared.',
+    does: 'Breaks requests. at: entra, graph, a vault, or *. kind: status, hang, reset, delay or garbage. operation: token, challenge, getKey, unwrapKey and the like, as GET /requests shows it. Without times: until cleared.',
     parameters: {
       at: 'string',
       operation: 'string?',

@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { getTenantByName, getVault } from './cloud.ts';
 import type { Actions, ControlDeps } from './control.ts';
 import { entraOperations } from './entra.ts';
+import { graphOperations } from './graph.ts';
 import { newVault } from './seed.ts';
 import { vaultOperations } from './vault-routes.ts';
 
 const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 const SHORT_NAME = /^[a-z][a-z\d-]{1,30}$/;
 
-const operations: readonly string[] = [...entraOperations, 'challenge', ...vaultOperations];
+const operations: readonly string[] = [...entraOperations, ...graphOperations, 'challenge', ...vaultOperations];
 
 type VaultActions = Pick<
   Actions,
@@ -70,7 +71,7 @@ export function vaultActions({ cloud, faults, openVault, dropConnections }: Cont
       return { vaultUrl: cloud.vaultUrl(name) };
     },
     async injectFault(fault) {
-      const places = ['entra', '*', ...state.vaults.map((vault) => vault.name)];
+      const places = ['entra', 'graph', '*', ...state.vaults.map((vault) => vault.name)];
       if (!places.includes(fault.at)) throw new RangeError(`at must be one of: ${places.join(', ')}`);
       if (fault.operation !== undefined && !operations.includes(fault.operation)) {
         throw new RangeError(`operation must be one of: ${operations.join(', ')}`);

@@ -56,6 +56,11 @@ export interface Actions {
   blockByConditionalAccess(order: OfTenant): Promise<void>;
   unblock(order: OfTenant): Promise<void>;
 
+  /** Adds to what the vendor's app may read in Graph; removing the app takes all of it away. */
+  consentGraph(order: OfTenant & { readonly permissions: readonly string[] }): Promise<void>;
+  /** Without `permissions`: all of them. */
+  revokeGraphConsent(order: OfTenant & { readonly permissions?: readonly string[] }): Promise<void>;
+
   addAppSecret(order?: {
     readonly expiresInSeconds?: number;
     readonly storeInHomeVault?: boolean;
@@ -72,6 +77,8 @@ export interface Actions {
     readonly certPem?: string;
     readonly storeAs?: string;
     readonly exportable?: boolean;
+    /** Default: a year. */
+    readonly expiresInSeconds?: number;
   }): Promise<{ readonly thumbprint: string; readonly certPem: string; readonly keyPem?: string }>;
   /** Without `thumbprint`: all of them. */
   removeAppCertificate(order?: { readonly thumbprint?: string }): Promise<void>;

@@ -9,6 +9,13 @@ export function demo(directory: DirectoryBuilder): void {
     tenantId: '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3',
     keys: ['data', 'wrap'],
     role: WRAP_ROLE,
+    directory: {
+      displayName: 'Contoso Ltd',
+      verifiedDomains: ['contoso.onmicrosoft.com', 'contoso.com'],
+      users: 250,
+      groups: 40,
+    },
+    graphPermissions: ['Organization.Read.All', 'User.Read.All'],
   });
   directory.addCustomer({
     name: 'fabrikam',

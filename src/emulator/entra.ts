@@ -3,6 +3,7 @@ import { authenticateClient } from './client-authentication.ts';
 import { type Cloud, findApp, findPrincipal, findTenant, VAULT_RESOURCE } from './cloud.ts';
 import { EntraRefusal, entraErrorReply, refusalReply } from './entra-refusal.ts';
 import type { Exchange } from './exchange.ts';
+import { GRAPH_PREFIX, graphSite } from './graph.ts';
 import type { Site } from './listener.ts';
 import { managedIdentityToken } from './managed-identity.ts';
 import { ok, type Reply } from './reply.ts';
@@ -43,6 +44,7 @@ export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
       }
     },
     failure: (status, code, message) => failure(cloud, status, code, message),
+    branch: { prefix: GRAPH_PREFIX, site: graphSite(cloud, signer) },
   };
 }
 
@@ -142,6 +144,8 @@ function audienceOf(cloud: Cloud, tenant: TenantState, scope: string): string {
   const { callerAudience, homeTenantId } = cloud.state;
   const isCallerApi = resource === callerAudience || resource === `api://${callerAudience}`;
   if (isCallerApi && tenant.tenantId === homeTenantId) return callerAudience;
+  // Graph answers under this address too, which then names it.
+  if (resource === cloud.authorityHost()) return GRAPH_RESOURCE;
   const known: readonly string[] = [VAULT_RESOURCE.vault, VAULT_RESOURCE.hsm, GRAPH_RESOURCE];
   const audience = known.find((candidate) => candidate === resource.replace(/\/$/, ''));
   if (audience === undefined) throw new EntraRefusal(500011, resource);

@@ -12,7 +12,7 @@ import type { PemPair } from './state.ts';
 const LOOPBACK = '127.0.0.1';
 const KEEP_ALIVE_MS = 65_000;
 
-/** What answers on one port: Entra, or one vault. */
+/** What answers on one port: Entra with Graph, or one vault. */
 export interface Site {
   /** As the log and the faults call it. */
   readonly at: string;
@@ -22,6 +22,8 @@ export interface Site {
   readonly operationOf: (exchange: Exchange) => string;
   readonly handle: (exchange: Exchange) => Promise<Reply> | Reply;
   readonly failure: (status: number, code: string, message: string) => Reply;
+  /** Another site on the same port, for the paths that begin so. */
+  readonly branch?: { readonly prefix: string; readonly site: Site };
 }
 
 export interface Listener {
@@ -73,8 +75,11 @@ function explain(error: NodeJS.ErrnoException, port: number, what: string): Erro
 const answering =
   (deps: ListenerDeps, site: Site): RequestListener =>
   (request, response) => {
-    answer(deps, site, request, response).catch(() => response.destroy());
+    answer(deps, siteFor(site, request), request, response).catch(() => response.destroy());
   };
+
+const siteFor = (site: Site, { url = '' }: IncomingMessage): Site =>
+  site.branch !== undefined && url.startsWith(site.branch.prefix) ? site.branch.site : site;
 
 async function answer(
   deps: ListenerDeps,

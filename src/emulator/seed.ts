@@ -28,7 +28,7 @@ const ALL_ROLES = [
   'Audit.Read',
 ];
 
-interface CustomerSeed {
+interface CustomerSeed extends Pick<TenantState, 'directory'>, Pick<ServicePrincipal, 'graphPermissions'> {
   /** Short name of the tenant and of its vault. */
   readonly name: string;
   /** A GUID; default: a random one. */
@@ -151,8 +151,9 @@ export function addAppSecret(
 
 async function addCustomer(cloud: Cloud, customer: CustomerSeed): Promise<void> {
   const { state } = cloud;
-  const principals = customer.isAppAdded === false ? [] : [newPrincipal(state.appId)];
-  const tenant: TenantState = { name: customer.name, tenantId: customer.tenantId ?? randomUUID(), principals };
+  const { name, tenantId = randomUUID(), directory, graphPermissions = [] } = customer;
+  const principals = customer.isAppAdded === false ? [] : [{ ...newPrincipal(state.appId), graphPermissions }];
+  const tenant: TenantState = { name, tenantId, principals, ...(directory && { directory }) };
   const vault = newVault({ name: customer.name, tenantId: tenant.tenantId, kind: customer.kind ?? 'vault' });
   state.tenants.push(tenant);
   state.vaults.push(vault);

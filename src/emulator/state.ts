@@ -69,6 +69,17 @@ export interface TenantState {
   readonly name: string;
   readonly tenantId: string;
   principals: ServicePrincipal[];
+  /** What Graph tells of the tenant; absent: hardly anything. */
+  readonly directory?: DirectoryState;
+}
+
+export interface DirectoryState {
+  readonly displayName: string;
+  /** The first is the initial one, the last the default. */
+  readonly verifiedDomains: readonly string[];
+  /** How many there are; names and ids follow from that. */
+  readonly users: number;
+  readonly groups: number;
 }
 
 export interface ServicePrincipal {
@@ -80,6 +91,8 @@ export interface ServicePrincipal {
   isBlockedByConditionalAccess: boolean;
   /** App roles on the caller API; empty for everybody else. */
   readonly appRoles: readonly string[];
+  /** Application permissions of Graph that were consented to; absent: none. */
+  graphPermissions?: readonly string[];
 }
 
 export type VaultKind = 'vault' | 'hsm';

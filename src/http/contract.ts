@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { Role } from '../callers/principal.ts';
 import type { ErrorCode } from '../errors.ts';
+import { DirectoryFactsAnswer } from './directory-schemas.ts';
 import {
   DecryptRequest,
   DecryptResult,
@@ -339,6 +340,36 @@ export const operations = {
       script: '#!/usr/bin/env bash…',
     },
     errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
+  },
+  getDirectory: {
+    auditedAs: 'directory',
+    method: 'get',
+    path: '/tenants/{tenantId}/directory',
+    tag: 'Tenants',
+    summary: "Read facts of the customer's directory",
+    description:
+      "Optional facts through Microsoft Graph: only those that the tenant's record asks for in `graph`, and only as far as the customer's administrator consented. Each tells its state; with no consent at all the answer is still 200. Always with a fresh sign-in.",
+    role: 'Tenants.Read',
+    params: TenantParams,
+    response: DirectoryFactsAnswer,
+    responseExample: {
+      organization: {
+        state: 'read',
+        displayName: 'Contoso Ltd',
+        verifiedDomains: ['contoso.onmicrosoft.com', 'contoso.com'],
+      },
+      users: { state: 'read', count: 250 },
+      groups: { state: 'not-consented', permission: 'GroupMember.Read.All' },
+    },
+    errors: [
+      'malformed-request',
+      ...TENANT_ERRORS,
+      'access-revoked',
+      'tenant-misconfigured',
+      'identity-unavailable',
+      'home-credential-rejected',
+      'vault-unavailable',
+    ],
   },
   getHealth: {
     method: 'get',

@@ -7,10 +7,15 @@ import {
 } from '../operations/change-tenant.ts';
 import { type CheckTenantDeps, checkTenant } from '../operations/check-tenant.ts';
 import { getOnboarding, type OnboardingDeps } from '../operations/onboarding.ts';
+import { type ReadDirectoryDeps, readDirectory } from '../operations/read-directory.ts';
 import { getTenant, listTenants, type ReadTenantsDeps } from '../operations/read-tenants.ts';
 import type { Handlers } from './mount.ts';
 
-export type TenantRoutesDeps = ReadTenantsDeps & ChangeTenantDeps & CheckTenantDeps & OnboardingDeps;
+export type TenantRoutesDeps = ReadTenantsDeps &
+  ChangeTenantDeps &
+  CheckTenantDeps &
+  OnboardingDeps &
+  ReadDirectoryDeps;
 
 type TenantHandlers = Pick<
   Handlers,
@@ -23,6 +28,7 @@ type TenantHandlers = Pick<
   | 'resumeTenant'
   | 'checkTenant'
   | 'getOnboarding'
+  | 'getDirectory'
 >;
 
 export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
@@ -40,4 +46,5 @@ export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
   resumeTenant: ({ params }, call) => setTenantState(deps, call, params.tenantId, 'active'),
   checkTenant: ({ params }, call) => checkTenant(deps, call, params.tenantId),
   getOnboarding: ({ params }, call) => getOnboarding(deps, call, params.tenantId),
+  getDirectory: ({ params }, call) => readDirectory(deps, call, params.tenantId),
 });

@@ -87,12 +87,12 @@ async function changed(
   } catch (error) {
     const isRace = error instanceof ServiceError && error.code === 'revision-mismatch';
     if (!isRace || triesLeft <= 1) throw error;
-    return await changed(deps, call, tenantId, state, triesLeft - 1);
+    return changed(deps, call, tenantId, state, triesLeft - 1);
   }
 }
 
 /** The record as it was written: without what the service adds. */
-export function inputOf(tenant: Tenant): object {
+function inputOf(tenant: Tenant): object {
   const { revision: _revision, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = tenant;
   return record;
 }

@@ -8,7 +8,7 @@ import { onboardingScript } from './onboarding-script.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 /** One thing that the customer's side has to do. */
-export interface OnboardingStep {
+interface OnboardingStep {
   readonly title: string;
   readonly owner: FixOwner;
   readonly explanation: string;
@@ -43,7 +43,7 @@ export async function getOnboarding(deps: OnboardingDeps, call: Call, tenantId: 
   return onboarding;
 }
 
-export function onboardingOf(tenant: Tenant, app: Pick<OnboardingDeps, 'appId' | 'authorityHost'>): Onboarding {
+function onboardingOf(tenant: Tenant, app: Pick<OnboardingDeps, 'appId' | 'authorityHost'>): Onboarding {
   const { appId } = app;
   const keys = Object.entries(tenant.keys);
   const steps = [

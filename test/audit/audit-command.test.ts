@@ -24,6 +24,7 @@ async function run(args: readonly string[], { cwd = '.', signal = new AbortContr
     },
     env: {},
     setEnv: () => undefined,
+    user: 'tester',
     cwd,
     signal,
   });

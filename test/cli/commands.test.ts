@@ -14,7 +14,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'audit', 'token'];
+const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'check', 'onboard', 'audit', 'token'];
 
 /** Two neighbouring ranges that nobody listens on, near one that the system gave. */
 async function freePorts(): Promise<{ readonly port: string; readonly emulatorPort: string }> {
@@ -108,9 +108,12 @@ describe('dev', () => {
     const reader = await tokenAs('--as', 'reader');
     expect((await post('contoso/encrypt', { plaintext: '' }, reader)).body).toMatchObject({ code: 'grant-missing' });
 
-    const config = runCli(['check-config'], { cwd: folder });
+    const config = runCli(['check-config', '--online'], { cwd: folder });
     expect(await config.exitCode).toBe(0);
     expect(config.out()).toContain('tenants     4 in');
+    expect(config.out()).toMatch(
+      /credential {2}client-secret vaultspan-client-secret\n +version [0-9a-f]{32}: expires \d{4}-/,
+    );
     const unknown = runCli(['token', '--as', 'nobody'], { cwd: folder });
     expect(await unknown.exitCode).toBe(2);
     expect(unknown.err()).toContain('demo, reader');

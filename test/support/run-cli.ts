@@ -26,6 +26,7 @@ export function runCli(
     },
     env: options.env ?? {},
     cwd: options.cwd,
+    user: 'tester',
     setEnv: (name, value) => {
       process.env[name] = value;
     },

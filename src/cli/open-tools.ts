@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import { openFileSink } from '../audit/file-sink.ts';
+import type { AuditSink } from '../audit/sink.ts';
+import { systemClock } from '../cache/clock.ts';
+import type { Call } from '../callers/call.ts';
+import type { Role } from '../callers/principal.ts';
+import { cloudOf, openAzure, openRegistry } from '../compose-parts.ts';
+import { type Config, loadConfig } from '../config.ts';
+import type { CheckTenantDeps } from '../operations/check-tenant.ts';
+import type { OnboardingDeps } from '../operations/onboarding.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import type { CommandIo } from './command.ts';
+import { prepareForEmulator } from './emulated-azure.ts';
+
+/** What commands on tenants work with, beside a running service or without one. */
+export interface Tools extends AsyncDisposable, Omit<OnboardingDeps, 'tenants'> {
+  readonly config: Config;
+  readonly tenants: TenantRegistry;
+  readonly audit: AuditSink;
+  /** Every command is a call of its own, by `cli:` and the user's name. */
+  readonly call: () => Call;
+}
+
+const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
+
+/** Opens the registry and a chain of the audit log, in this process. @throws ConfigError, ServiceError, TenantListError */
+export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
+  const config = loadConfig({ path, env: io.env, cwd: io.cwd });
+  prepareForEmulator(config, io);
+  const tenants = await openRegistry(config, createLogger('silent'));
+  const audit = await openFileSink({ directory: config.audit.directory });
+  const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
+  return {
+    config,
+    tenants,
+    audit,
+    contextDigest: () => '', // no command here has an encryption context
+    appId: config.home.appId,
+    authorityHost: cloudOf(config).authorityHost,
+    call: () => ({ principal, requestId: randomUUID() }),
+    [Symbol.asyncDispose]: async () => {
+      await audit.close();
+      await tenants.close();
+    },
+  };
+}
+
+/** The same with what the doctor needs; the app's credential is read from the home vault. @throws ServiceError */
+export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
+  const { openProbe } = await openAzure(tools.config, createLogger('silent'), systemClock);
+  return { ...tools, openProbe, clock: systemClock };
+}

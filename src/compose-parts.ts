@@ -1,0 +1,107 @@
+import { createHmac } from 'node:crypto';
+import { type Cloud, clouds } from './azure/cloud.ts';
+import { GraphDirectory } from './azure/graph.ts';
+import type { ConfiguredHomeCredential } from './azure/home-credential.ts';
+import { createHomeCredential } from './azure/home-credential-kinds.ts';
+import { exchangeAudiences } from './azure/home-credential-managed-identity.ts';
+import { AUDIT_KEY_SECRET, HomeKeys, ORIGIN_KEY_SECRET } from './azure/home-keys.ts';
+import { HomeVault } from './azure/home-vault.ts';
+import { KeyVault } from './azure/key-vault.ts';
+import { platformCredential } from './azure/platform-credential.ts';
+import { TenantCredential } from './azure/tenant-credential.ts';
+import { AzureTenantProbe } from './azure/tenant-probe.ts';
+import { type Clock, systemClock } from './cache/clock.ts';
+import type { Config } from './config.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { openFileRegistry } from './tenants/file-registry.ts';
+import type { TenantRegistry } from './tenants/registry.ts';
+import type { Tenant } from './tenants/tenant.ts';
+import { type VaultHosts, vaultHosts } from './tenants/vault-hosts.ts';
+
+/** Parts that the service and the commands that work in process both build from the configuration. */
+
+/** Addresses of the deployment's one cloud. */
+export function cloudOf({ cloud }: Pick<Config, 'cloud'>): Cloud {
+  if (cloud.name !== 'custom') return clouds[cloud.name];
+  const { authorityHost = '', graphEndpoint = authorityHost, vaultSuffix = '', managedHsmSuffix = vaultSuffix } = cloud;
+  return { authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix };
+}
+
+export function hostsOf(config: Pick<Config, 'cloud' | 'emulator'>): VaultHosts {
+  const { vaultSuffix, managedHsmSuffix } = cloudOf(config);
+  return vaultHosts([...new Set([vaultSuffix, managedHsmSuffix])], config.emulator !== undefined);
+}
+
+export function homeVaultOf(config: Config, clock: Clock = systemClock): HomeVault {
+  return new HomeVault({
+    vaultUrl: config.home.vaultUrl,
+    credential: platformOf(config),
+    unsafeAllowEmulator: config.emulator !== undefined,
+    deadlineMs: config.vault.deadlineSeconds * 1_000,
+    clock,
+  });
+}
+
+const platformOf = (config: Config) => platformCredential({ ...config.home, ...cloudOf(config) });
+
+export function homeCredentialOf(config: Config, logger: Logger, clock: Clock = systemClock): ConfiguredHomeCredential {
+  const { home, cloud } = config;
+  return createHomeCredential({
+    ...home,
+    kind: home.credential,
+    authorityHost: cloudOf(config).authorityHost,
+    vault: homeVaultOf(config, clock),
+    platform: platformOf(config),
+    unsafeAllowEmulator: config.emulator !== undefined,
+    exchangeAudience: cloud.exchangeAudience ?? exchangeAudiences[cloud.name === 'custom' ? 'public' : cloud.name],
+    deadlineMs: config.vault.deadlineSeconds * 1_000,
+    clock,
+    onRotation: (version) => logger.info({ version }, 'signing in with this version of the credential'),
+    onUnusable: (version, error) => logger.warn({ version, error }, 'a version of the credential is not usable'),
+  });
+}
+
+/** Everything that calls Azure. The secrets of the home vault are read before this resolves. @throws ServiceError */
+export async function openAzure(config: Config, logger: Logger, clock: Clock) {
+  const unsafeAllowEmulator = config.emulator !== undefined;
+  const { authorityHost, graphEndpoint, vaultSuffix } = cloudOf(config);
+  const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;
+  const { appId } = config.home;
+  const homeVault = homeVaultOf(config, clock);
+  const onFailure = (error: unknown) => logger.warn({ error }, 'the home vault was not reread');
+  const home = homeCredentialOf(config, logger, clock);
+  const originKeys = new HomeKeys(ORIGIN_KEY_SECRET, homeVault, clock, onFailure);
+  const auditKeys = new HomeKeys(AUDIT_KEY_SECRET, homeVault, clock, onFailure);
+  await home.load();
+  await Promise.all([originKeys.load(), auditKeys.load()]);
+  const [auditKey] = auditKeys.current();
+  if (!auditKey) throw new Error('no audit key');
+  const options = {
+    home,
+    appId,
+    unsafeAllowEmulator,
+    deadlineMs: config.vault.deadlineSeconds * 1_000,
+    revocationBoundSeconds: config.revocation.boundSeconds,
+    tokenMaxAgeSeconds: config.revocation.tokenMaxAgeSeconds,
+    clock,
+  };
+  const vault = new KeyVault(options);
+  const openProbe = () => new AzureTenantProbe({ ...options, authorityHost, vaultScope });
+  const contextDigest = (context: Buffer) => createHmac('sha256', auditKey).update(context).digest('base64url');
+  // Signs in once for each reading: a consent given a moment ago counts, and no token stays behind.
+  const credentialOf = ({ entraTenantId }: Pick<Tenant, 'entraTenantId'>) =>
+    new TenantCredential({ home, appId, entraTenantId, tokenMaxAgeMs: 0, clock });
+  const directory = new GraphDirectory({ graphEndpoint, appId, credentialOf, deadlineMs: options.deadlineMs, clock });
+  return { vault, originKeys, contextDigest, openProbe, directory };
+}
+
+/** @throws TenantListError, or what reading the list threw */
+export async function openRegistry(config: Config, logger: Logger): Promise<TenantRegistry> {
+  return openFileRegistry({
+    file: config.registry.file,
+    hosts: hostsOf(config),
+    onReload: (count) => logger.info({ count }, 'tenants reread'),
+    onBrokenEdit: (error) =>
+      logger.error({ problems: error.message }, 'tenants not reread: the last good list goes on'),
+  });
+}

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { startService, type TestService } from '../support/start-service.ts';
+
+const CALLS = [
+  ['encrypt', 'Data.Encrypt', { plaintext: 'aGk=' }],
+  ['decrypt', 'Data.Decrypt', { ciphertext: 'x' }],
+  ['wrap', 'Keys.Wrap', { value: 'aGk=', key: 'wrap' }],
+  ['unwrap', 'Keys.Unwrap', { wrappedKey: 'aGk=', keyId: 'x', algorithm: 'RSA-OAEP' }],
+] as const;
+const ROLES = CALLS.map(([, role]) => role);
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startService({
+    tenant: (record) => (record['id'] === 'fabrikam' ? { ...record, state: 'suspended' } : record),
+    limits: { 'of-contoso': ['contoso'], 'of-nobody': [] },
+  });
+});
+beforeEach(() => service.emulator.control.clearRequests());
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+const tokenOf = (roles: readonly string[], azp?: string) =>
+  service.emulator.issueCallerToken({ roles, ...(azp !== undefined && { claims: { azp } }) });
+const vaultCalls = () => [...service.vaultCalls('contoso'), ...service.vaultCalls('fabrikam')];
+
+/** What two callers could compare. */
+const comparable = ({ status, body }: { readonly status: number; readonly body: Record<string, unknown> }) => {
+  const { requestId, ...rest } = body;
+  return { status, hasRequestId: typeof requestId === 'string', ...rest };
+};
+
+describe.each(CALLS)('%s', (operation, role, body) => {
+  const path = (tenant: string) => `/tenants/${tenant}/${operation}`;
+
+  test(`without ${role} is refused before any look-up, whatever other roles there are`, async () => {
+    const token = await tokenOf(ROLES.filter((other) => other !== role));
+    const known = await service.post(path('contoso'), body, token);
+    expect([known.status, known.body.code, known.body.reason]).toEqual([403, 'grant-missing', role]);
+    expect(known.body.fix).toMatchObject({ owner: 'vendor', action: expect.stringContaining(role) });
+    for (const tenant of ['nobody', 'fabrikam']) {
+      const other = await service.post(path(tenant), body, token);
+      expect(comparable(other)).toEqual(comparable(known));
+    }
+    expect(vaultCalls()).toEqual([]);
+  });
+
+  test(`with ${role} alone finds no tenant that isn't there`, async () => {
+    const response = await service.post(path('nobody'), body, await tokenOf([role]));
+    expect([response.status, response.body.code]).toEqual([404, 'tenant-not-found']);
+  });
+
+  test('of a suspended tenant is refused, and no vault is asked', async () => {
+    const response = await service.post(path('fabrikam'), body, await tokenOf([role]));
+    expect([response.status, response.body.code, response.body.fix?.owner]).toEqual([
+      403,
+      'tenant-suspended',
+      'vendor',
+    ]);
+    expect(vaultCalls()).toEqual([]);
+  });
+
+  test('by a caller limited to other tenants answers as of a tenant that does not exist', async () => {
+    const token = await tokenOf([role], 'of-contoso');
+    const absent = await service.post(path('nobody'), body, token);
+    expect(absent.status).toBe(404);
+    for (const tenant of ['fabrikam', 'northwind']) {
+      expect(comparable(await service.post(path(tenant), body, token))).toEqual(comparable(absent));
+    }
+    const ofNobody = await service.post(path('contoso'), body, await tokenOf([role], 'of-nobody'));
+    expect(comparable(ofNobody)).toEqual(comparable(absent));
+    expect(vaultCalls()).toEqual([]);
+  });
+
+  test('without a token is refused before all else', async () => {
+    for (const tenant of ['contoso', 'nobody', 'fabrikam']) {
+      const response = await service.post(path(tenant), body, '');
+      expect([response.status, response.body.code]).toEqual([401, 'unauthenticated']);
+    }
+  });
+});
+
+test('a caller limited to a tenant may use it, and one without limits any', async () => {
+  const body = { plaintext: 'aGk=' };
+  const ofContoso = await service.post('/tenants/contoso/encrypt', body, await tokenOf(['Data.Encrypt'], 'of-contoso'));
+  expect(ofContoso.status).toBe(200);
+  const suspended = await service.post('/tenants/fabrikam/encrypt', body, await tokenOf(['Data.Encrypt'], 'of-all'));
+  expect(suspended.body.code).toBe('tenant-suspended');
+});
+
+test('one role is enough for its call: a token of no roles and one of roles as a text are not', async () => {
+  const encrypt = (token: string) => service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' }, token);
+  expect((await encrypt(await tokenOf(['Data.Encrypt']))).status).toBe(200);
+  expect((await encrypt(await tokenOf([]))).status).toBe(403);
+  const asText = await service.emulator.issueCallerToken({ claims: { roles: 'Data.Encrypt' } });
+  expect((await encrypt(asText)).status).toBe(403);
+});
+
+test('the reader, with a token of its own from Entra, decrypts and does nothing else', async () => {
+  const token = await signIn(service, 'reader');
+  const { ciphertext } = (await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' })).body;
+  const decrypted = await service.post('/tenants/contoso/decrypt', { ciphertext }, token);
+  expect(decrypted.body.plaintext).toBe('aGk=');
+  for (const [operation, , body] of CALLS.filter(([name]) => name !== 'decrypt')) {
+    const response = await service.post(`/tenants/contoso/${operation}`, body, token);
+    expect([response.status, response.body.code]).toEqual([403, 'grant-missing']);
+  }
+});
+
+async function signIn({ emulator }: TestService, name: string): Promise<string> {
+  const caller = emulator.callers.find((candidate) => candidate.name === name);
+  const response = await fetch(`${emulator.authorityHost}/${emulator.homeTenantId}/oauth2/v2.0/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: caller?.clientId ?? '',
+      client_secret: caller?.clientSecret ?? '',
+      scope: caller?.scope ?? '',
+    }),
+  });
+  return ((await response.json()) as { readonly access_token: string }).access_token;
+}

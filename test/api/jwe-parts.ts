@@ -1,0 +1,32 @@
+/** Members of a ciphertext's protected header, in their order. */
+export type Header = Readonly<Record<string, unknown>>;
+
+export function headerOf(ciphertext: string): Header {
+  const [encoded = ''] = ciphertext.split('.');
+  return JSON.parse(Buffer.from(encoded, 'base64url').toString()) as Header;
+}
+
+/** The ciphertext with its header's JSON replaced, so that nothing else gives the change away. */
+export function withHeader(ciphertext: string, change: Header | ((json: string) => string)): string {
+  const [, ...rest] = ciphertext.split('.');
+  const header = headerOf(ciphertext);
+  const json = typeof change === 'function' ? change(JSON.stringify(header)) : JSON.stringify({ ...header, ...change });
+  return [Buffer.from(json).toString('base64url'), ...rest].join('.');
+}
+
+/** The ciphertext with one bit of one segment's bytes flipped. */
+export function withBitFlipped(ciphertext: string, segment: number, byte: number): string {
+  return withSegment(ciphertext, segment, (text) => {
+    const bytes = Buffer.from(text, 'base64url');
+    const at = byte < 0 ? bytes.length + byte : byte;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    return bytes.toString('base64url');
+  });
+}
+
+export function withSegment(ciphertext: string, segment: number, change: (text: string) => string): string {
+  return ciphertext
+    .split('.')
+    .map((text, index) => (index === segment ? change(text) : text))
+    .join('.');
+}

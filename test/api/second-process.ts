@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import supertest from 'supertest';
+import { startService } from '../../src/compose.ts';
+import { ConfigSchema } from '../../src/config-schema.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import type { TestService } from '../support/start-service.ts';
+
+export interface SecondProcess extends AsyncDisposable {
+  post(path: string, body: unknown, token?: string): supertest.Test;
+}
+
+/**
+ * Another process of the same deployment, on the same emulated Azure, tenants file and clock: its caches are cold. The SDK keeps one
+ * cache of managed identity tokens for the whole module, so a test file has one emulator and as many of these as it needs.
+ */
+export async function startSecondProcess(
+  { emulator, folder, clock, token }: TestService,
+  config: Record<string, unknown> = {},
+): Promise<SecondProcess> {
+  const service = await startService({
+    config: ConfigSchema.parse({
+      http: { port: 0, drainSeconds: 0 },
+      callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience] }],
+      home: {
+        tenantId: emulator.homeTenantId,
+        appId: emulator.appId,
+        vaultUrl: emulator.homeVaultUrl,
+        secretName: emulator.appSecretName,
+        identity: 'managed-identity',
+      },
+      cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
+      registry: { file: join(folder, 'tenants.json') },
+      audit: { directory: join(folder, 'audit') },
+      emulator: {
+        unsafeAllowEmulator: true,
+        caFile: join(folder, 'ca.pem'),
+        identityEndpoint: emulator.managedIdentity.endpoint,
+        identityHeader: emulator.managedIdentity.header,
+      },
+      ...config,
+    }),
+    logger: createLogger('silent'),
+    clock,
+  });
+  const agent = supertest(service.url);
+  return {
+    post: (path, body, bearer = token()) =>
+      agent
+        .post(path)
+        .set('Authorization', `Bearer ${bearer}`)
+        .set('Content-Type', 'application/json')
+        .send(JSON.stringify(body)),
+    [Symbol.asyncDispose]: () => service.stop(),
+  };
+}

@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { startService, type TestService } from '../support/start-service.ts';
+
+/** A text that occurs nowhere by chance. */
+const planted = (what: string): string => `planted-${what}-${randomBytes(9).toString('hex')}`;
+
+const name = planted('name');
+const value = planted('value');
+const message = planted('message');
+const wrapped = planted('key');
+const encryptionContext = { [name]: value };
+const plaintext = Buffer.from(message).toString('base64');
+const keyValue = Buffer.from(wrapped).toString('base64');
+
+let service: TestService;
+let token: string;
+let appSecret: string;
+/** All bodies of refusals. */
+const refusals: string[] = [];
+let audit: string;
+
+beforeAll(async () => {
+  service = await startService();
+  token = await service.emulator.issueCallerToken();
+  appSecret = (await service.emulator.control.addAppSecret({ storeInHomeVault: true })).value;
+  await succeed();
+  await refuse();
+  await fail();
+  await service.stop();
+  const directory = join(service.folder, 'audit');
+  const files = await readdir(directory);
+  audit = (await Promise.all(files.map((file) => readFile(join(directory, file), 'utf8')))).join('');
+});
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+const post = (path: string, body: unknown) => service.post(`/tenants/${path}`, body, token);
+
+async function refused(path: string, body: unknown, expected: number): Promise<void> {
+  const { status, text } = await post(path, body);
+  if (status !== expected) throw new Error(`${path} answered ${status}, not ${expected}`);
+  refusals.push(text);
+}
+
+async function succeed(): Promise<void> {
+  const { ciphertext } = (await post('contoso/encrypt', { plaintext, encryptionContext })).body;
+  await post('contoso/decrypt', { ciphertext, encryptionContext });
+  const { body } = await post('contoso/wrap', { value: keyValue, key: 'wrap' });
+  await post('contoso/unwrap', body);
+  await refused('contoso/decrypt', { ciphertext }, 422);
+  await refused('contoso/decrypt', { ciphertext, encryptionContext: { [name]: `${value}!` } }, 422);
+  await refused('contoso/decrypt', { ciphertext: `${ciphertext.slice(0, -2)}AA`, encryptionContext }, 422);
+  await refused('fabrikam/decrypt', { ciphertext, encryptionContext }, 422);
+  await refused('contoso/unwrap', { ...body, wrappedKey: randomBytes(256).toString('base64') }, 422);
+}
+
+/** Faults of the request, wherever what must stay secret can stand. */
+async function refuse(): Promise<void> {
+  const bad: [string, unknown][] = [
+    ['contoso/encrypt', { plaintext: `${message}!`, encryptionContext }],
+    ['contoso/encrypt', { plaintext, encryptionContext: { [name]: 1 } }],
+    ['contoso/encrypt', { plaintext, encryptionContext: { [name.padEnd(129, 'x')]: value } }],
+    ['contoso/encrypt', { plaintext, encryptionContext: { [name]: value.padEnd(1_025, 'x') } }],
+    ['contoso/encrypt', { plaintext, encryptionContext: { [`vaultspan${name}`]: value } }],
+    ['contoso/encrypt', { plaintext, encryptionContext: [name, value] }],
+    ['contoso/encrypt', { plaintext, encryptionContext: value }],
+    ['contoso/encrypt', { plaintext, encryptionContext: { a: { [name]: value } } }],
+    ['contoso/encrypt', `{"plaintext":"${plaintext}","encryptionContext":{"${name}":"${value}"`],
+    ['contoso/encrypt', { plaintext: { message } }],
+    ['contoso/decrypt', { ciphertext: plaintext, encryptionContext }],
+    ['contoso/wrap', { value: `${wrapped}!`, key: 'wrap' }],
+    ['contoso/wrap', { value: keyValue.repeat(20), key: 'wrap' }],
+  ];
+  for (const [path, body] of bad) await refused(path, body, 400);
+  await refused('northwind/encrypt', { plaintext, encryptionContext }, 403);
+  await refused('adatum/encrypt', { plaintext, encryptionContext }, 403);
+  await refused('nobody/encrypt', { plaintext, encryptionContext }, 404);
+}
+
+/** Trouble that the SDK reports with errors which hold whole requests. */
+async function fail(): Promise<void> {
+  const { control } = service.emulator;
+  for (const kind of ['garbage', 'reset', 'status'] as const) {
+    await control.injectFault({ at: 'contoso', kind });
+    await refused('contoso/wrap', { value: keyValue, key: 'wrap' }, 503);
+    await control.clearFaults();
+    await control.injectFault({ at: 'entra', operation: 'token', kind });
+    await refused('fabrikam/encrypt', { plaintext, encryptionContext }, 503);
+    await control.clearFaults();
+  }
+  await control.removeAppSecret();
+  await refused('fabrikam/encrypt', { plaintext, encryptionContext }, 503);
+}
+
+const places: [string, () => string][] = [
+  ['the audit log', () => audit],
+  ['the log', () => service.logLines.join('')],
+  ['the refusals', () => refusals.join('\n')],
+];
+
+test.each(places)('nothing that must stay secret stands in %s', (_place, textOf) => {
+  const text = textOf();
+  expect(text.length).toBeGreaterThan(100);
+  for (const secret of [name, value, message, wrapped]) {
+    expect(text).not.toContain(secret);
+    expect(text).not.toContain(Buffer.from(secret).toString('base64').slice(0, 20));
+    expect(text).not.toContain(Buffer.from(secret).toString('hex'));
+  }
+  expect(text).not.toContain(appSecret);
+  expect(text).not.toContain(token.split('.')[2]);
+});
+
+test.each(places)('no token and no ciphertext stands in %s', (_place, textOf) => {
+  expect(textOf()).not.toMatch(/eyJ[\w-]{10}/);
+  expect(textOf()).not.toMatch(/Bearer (?!error=)/);
+});
+
+test('what failed behind the service is in the log, under the request’s id', () => {
+  const failed = refusals.map((text) => JSON.parse(text)).filter(({ status }) => status >= 500);
+  expect(failed).toHaveLength(7);
+  const lines = service.logLines.filter((line) => line.includes('request failed')).map((line) => JSON.parse(line));
+  expect(lines.map(({ requestId }) => requestId)).toEqual(failed.map(({ requestId }) => requestId));
+});
