@@ -86,7 +86,7 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock) {
     clock,
   };
   const vault = new KeyVault(options);
-  const openProbe = () => new AzureTenantProbe({ ...options, authorityHost, vaultScope });
+  const openProbe = () => new AzureTenantProbe({ ...options, authorityHost, graphEndpoint, vaultScope });
   const contextDigest = (context: Buffer) => createHmac('sha256', auditKey).update(context).digest('base64url');
   // Signs in once for each reading: a consent given a moment ago counts, and no token stays behind.
   const credentialOf = ({ entraTenantId }: Pick<Tenant, 'entraTenantId'>) =>

@@ -1,14 +1,18 @@
+import { randomUUID } from 'node:crypto';
 import { SecretClient } from '@azure/keyvault-secrets';
 import type { KekFacts, VaultResult } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
+import type { DirectoryFacts } from '../tenants/directory-facts.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
 import { noSdkRetries, withinDeadline } from './deadline.ts';
+import { GraphDirectory } from './graph.ts';
 import { KeyVault, type KeyVaultOptions } from './key-vault.ts';
 import { signInFailure } from './sign-in-failures.ts';
 import { vaultFailure } from './vault-failures.ts';
 
 export interface TenantProbeOptions extends KeyVaultOptions {
   readonly authorityHost: string;
+  readonly graphEndpoint: string;
   /** Scope of the cloud's Key Vault tokens, such as `https://vault.azure.net/.default`. */
   readonly vaultScope: string;
 }
@@ -70,6 +74,11 @@ export class AzureTenantProbe {
 
   unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult> {
     return this.#vault.unwrapKey(tenant, kek, algorithm, wrapped);
+  }
+
+  readDirectory(tenant: Tenant): Promise<DirectoryFacts> {
+    const credentialOf = (of: Tenant) => this.#vault.credentialOf(of);
+    return new GraphDirectory({ ...this.#options, credentialOf }).readDirectory(tenant, randomUUID());
   }
 
   async readSecret(tenant: Tenant, vaultUrl: string, name: string): Promise<void> {

@@ -4,6 +4,7 @@ import type { Call } from '../callers/call.ts';
 import { algorithmOf, assertMayProtect } from '../envelope/kek-facts.ts';
 import type { KekFacts } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
+import { wantsDirectory } from '../tenants/directory-facts.ts';
 import { TENANT_TAG } from '../tenants/fixes.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { kidOf, type Tenant, type TenantKey } from '../tenants/tenant.ts';
@@ -48,6 +49,7 @@ export async function examine(
   await runner.step('sign-in', ['discovery'], async () => ({ value: await probe.signIn(tenant) }));
   for (const [alias, key] of Object.entries(tenant.keys)) await examineKey(deps, runner, probe, tenant, alias, key);
   if (tenant.canarySecret !== undefined) await examineSecret(runner, probe, tenant, tenant.canarySecret);
+  if (wantsDirectory(tenant)) await runner.step('directory facts', ['sign-in'], () => examineDirectory(probe, tenant));
   const { steps } = runner;
   const state = steps.every((step) => step.state === 'passed') ? 'passed' : 'failed';
   return { tenantId: tenant.id, state, at: new Date(deps.clock.wallMs()).toISOString(), steps };
@@ -92,6 +94,32 @@ async function examineSecret(runner: StepRunner, probe: TenantProbe, tenant: Ten
   await runner.step(`secret ${name}`, ['sign-in'], async () => ({
     value: await probe.readSecret(tenant, vaultUrl, name),
   }));
+}
+
+/** Missing consent is a finding, as the record asks for these facts; trouble of Graph is one too. */
+async function examineDirectory(probe: TenantProbe, tenant: Tenant) {
+  const facts = Object.entries(await probe.readDirectory(tenant)) as [
+    string,
+    { readonly state: string; readonly permission?: string },
+  ][];
+  const missing = facts.filter(([, { state }]) => state === 'not-consented' || state === 'denied');
+  if (missing.length > 0) {
+    const permissions = missing.map(([, { permission }]) => permission).join(', ');
+    throw new ServiceError(
+      'access-revoked',
+      `Graph permissions that the customer has not consented to: ${permissions}`,
+      {
+        reason: 'consent-missing',
+        fix: {
+          owner: 'customer-admin',
+          action: "Open the consent link of the tenant's onboarding, or take graph out of its record",
+        },
+      },
+    );
+  }
+  const away = facts.filter(([, { state }]) => state === 'unavailable').map(([name]) => name);
+  if (away.length > 0) throw new ServiceError('identity-unavailable', `Graph does not answer for ${away.join(', ')}`);
+  return { value: true, detail: facts.map(([name]) => name).join(', ') };
 }
 
 function assertSameDirectory(tenant: Tenant, directory: string): true {

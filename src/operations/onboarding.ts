@@ -1,5 +1,6 @@
 import type { Call } from '../callers/call.ts';
 import type { FixOwner } from '../errors.ts';
+import { wantsDirectory } from '../tenants/directory-facts.ts';
 import { addApp, createKey, grantAccessPolicy, grantRole, isManagedHsm, vaultArgument } from '../tenants/fixes.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant, TenantKey } from '../tenants/tenant.ts';
@@ -48,7 +49,7 @@ function onboardingOf(tenant: Tenant, app: Pick<OnboardingDeps, 'appId' | 'autho
   const keys = Object.entries(tenant.keys);
   const steps = [
     appStep(tenant, appId),
-    ...(wantsGraph(tenant) ? [consentStep(tenant, app)] : []),
+    ...(wantsDirectory(tenant) ? [consentStep(tenant, app)] : []),
     ...keys.flatMap(([alias, key]) => [keyStep(tenant, alias, key), roleStep(alias, key, appId)]),
   ];
   return {
@@ -59,8 +60,6 @@ function onboardingOf(tenant: Tenant, app: Pick<OnboardingDeps, 'appId' | 'autho
     script: onboardingScript(tenant, appId),
   };
 }
-
-const wantsGraph = ({ graph }: Tenant): boolean => graph !== undefined && Object.values(graph).includes(true);
 
 const appStep = (tenant: Tenant, appId: string): OnboardingStep => ({
   title: "Add the vendor's app to the directory",

@@ -1,4 +1,5 @@
 import type { KekFacts, KeyWrapper } from '../envelope/key-wrapper.ts';
+import type { DirectoryFacts } from '../tenants/directory-facts.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 
 /**
@@ -14,6 +15,8 @@ export interface TenantProbe extends Pick<KeyWrapper, 'wrapKey' | 'unwrapKey'> {
     tenant: Tenant,
     key: { readonly vaultUrl: string; readonly name: string; readonly keyVersion?: string },
   ): Promise<KekFacts>;
+  /** The facts that the record asks for, each with its consent state. */
+  readDirectory(tenant: Tenant): Promise<DirectoryFacts>;
   /** Reads a secret and forgets it. */
   readSecret(tenant: Tenant, vaultUrl: string, name: string): Promise<void>;
 }

@@ -35,3 +35,7 @@ export interface DirectoryReader {
    */
   readDirectory(tenant: Tenant, requestId: string): Promise<DirectoryFacts>;
 }
+
+/** Whether a record asks for any fact of its directory. */
+export const wantsDirectory = ({ graph }: Pick<Tenant, 'graph'>): boolean =>
+  graph !== undefined && Object.values(graph).includes(true);

@@ -5,7 +5,12 @@ import { startService, type TestService } from '../support/start-service.ts';
 let service: TestService;
 beforeAll(async () => {
   service = await startService({
-    tenant: (record) => (record['id'] === 'fabrikam' ? { ...record, canarySecret: 'canary' } : record),
+    tenant: (record) => {
+      if (record['id'] === 'adatum') return record;
+      return record['id'] === 'fabrikam'
+        ? { ...record, canarySecret: 'canary', graph: { groups: true } }
+        : { ...record, ...(record['id'] === 'contoso' && { graph: { users: true } }) };
+    },
   });
 });
 afterAll(async () => {
@@ -40,6 +45,7 @@ describe('check', () => {
       'key wrap',
       'wrap with wrap',
       'unwrap with wrap',
+      'directory facts',
     ]);
     for (const step of found.steps) expect(step).toMatchObject({ state: 'passed', durationMs: expect.any(Number) });
     expect(stepOf(found, 'key data')?.['warnings']).toEqual(['the key has no tag vaultspan-tenant']);
@@ -97,6 +103,7 @@ describe('check', () => {
       fix: { owner: 'resource-owner' },
     });
     expect(stepOf(found, 'key archive')?.['warnings']).toContainEqual(expect.stringContaining('expires on'));
+    expect(stepOf(found, 'directory facts')).toMatchObject({ state: 'failed', reason: 'consent-missing' });
     expect(stepOf(found, 'secret canary')).toMatchObject({ state: 'failed', fix: { owner: 'resource-owner' } });
   });
 
