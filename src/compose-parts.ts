@@ -4,7 +4,7 @@ import { GraphDirectory } from './azure/graph.ts';
 import type { ConfiguredHomeCredential } from './azure/home-credential.ts';
 import { createHomeCredential } from './azure/home-credential-kinds.ts';
 import { exchangeAudiences } from './azure/home-credential-managed-identity.ts';
-import { AUDIT_KEY_SECRET, HomeKeys, ORIGIN_KEY_SECRET } from './azure/home-keys.ts';
+import { AUDIT_KEY_SECRET, HomeKeys, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from './azure/home-keys.ts';
 import { HomeVault } from './azure/home-vault.ts';
 import { KeyVault } from './azure/key-vault.ts';
 import { platformCredential } from './azure/platform-credential.ts';
@@ -13,8 +13,6 @@ import { AzureTenantProbe } from './azure/tenant-probe.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import type { Config } from './config.ts';
 import type { Logger } from './telemetry/logger.ts';
-import { openFileRegistry } from './tenants/file-registry.ts';
-import type { TenantRegistry } from './tenants/registry.ts';
 import type { Tenant } from './tenants/tenant.ts';
 import { type VaultHosts, vaultHosts } from './tenants/vault-hosts.ts';
 
@@ -42,7 +40,7 @@ export function homeVaultOf(config: Config, clock: Clock = systemClock): HomeVau
   });
 }
 
-const platformOf = (config: Config) => platformCredential({ ...config.home, ...cloudOf(config) });
+export const platformOf = (config: Config) => platformCredential({ ...config.home, ...cloudOf(config) });
 
 export function homeCredentialOf(config: Config, logger: Logger, clock: Clock = systemClock): ConfiguredHomeCredential {
   const { home, cloud } = config;
@@ -74,6 +72,8 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock) {
   const auditKeys = new HomeKeys(AUDIT_KEY_SECRET, homeVault, clock, onFailure);
   await home.load();
   await Promise.all([originKeys.load(), auditKeys.load()]);
+  const webhookKeys = new HomeKeys(WEBHOOK_KEY_SECRET, homeVault, clock, onFailure);
+  if (config.rounds.webhookUrl !== undefined) await webhookKeys.load();
   const [auditKey] = auditKeys.current();
   if (!auditKey) throw new Error('no audit key');
   const options = {
@@ -92,16 +92,6 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock) {
   const credentialOf = ({ entraTenantId }: Pick<Tenant, 'entraTenantId'>) =>
     new TenantCredential({ home, appId, entraTenantId, tokenMaxAgeMs: 0, clock });
   const directory = new GraphDirectory({ graphEndpoint, appId, credentialOf, deadlineMs: options.deadlineMs, clock });
-  return { vault, originKeys, contextDigest, openProbe, directory };
-}
-
-/** @throws TenantListError, or what reading the list threw */
-export async function openRegistry(config: Config, logger: Logger): Promise<TenantRegistry> {
-  return openFileRegistry({
-    file: config.registry.file,
-    hosts: hostsOf(config),
-    onReload: (count) => logger.info({ count }, 'tenants reread'),
-    onBrokenEdit: (error) =>
-      logger.error({ problems: error.message }, 'tenants not reread: the last good list goes on'),
-  });
+  const [webhookKey] = webhookKeys.current();
+  return { vault, originKeys, webhookKey, contextDigest, openProbe, directory };
 }

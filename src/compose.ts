@@ -3,7 +3,9 @@ import { openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
-import { cloudOf, hostsOf, openAzure, openRegistry } from './compose-parts.ts';
+import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
+import { startRounds } from './compose-rounds.ts';
+import { openStore } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
 import { parseInput } from './http/parse-input.ts';
@@ -28,7 +30,8 @@ export interface ServiceOptions {
 /** Builds every part from the configuration and listens. @throws ServiceError, TenantListError, or what listening threw */
 export async function startService({ config, logger, clock = systemClock }: ServiceOptions): Promise<Service> {
   const azure = await openAzure(config, logger, clock);
-  const tenants = await openRegistry(config, logger);
+  const store = await openStore(config, logger);
+  const { tenants } = store;
   const audit = await openFileSink({ directory: config.audit.directory });
   const refusals = new RefusalCounter({
     sink: audit,
@@ -43,6 +46,17 @@ export async function startService({ config, logger, clock = systemClock }: Serv
     revocationBoundSeconds: config.revocation.boundSeconds,
     onBackgroundFailure: (error) => logger.warn({ error }, 'a data key was not renewed ahead of time'),
   });
+  // A suspended tenant's keys and token go at once; a changed one's keys go by their revision, when they are next asked for.
+  const dropKeys = async (tenantId: string | undefined) => {
+    if (tenantId === undefined) return;
+    dataKeys.forget(tenantId);
+    const tenant = await tenants.get(tenantId);
+    if (tenant.state === 'suspended') azure.vault.forget(tenant);
+  };
+  tenants.onChange(
+    (tenantId) =>
+      void dropKeys(tenantId).catch((error: unknown) => logger.debug({ error }, 'keys of a tenant that is gone')),
+  );
   const server = await listen(
     (isDraining) =>
       createApp({
@@ -57,6 +71,7 @@ export async function startService({ config, logger, clock = systemClock }: Serv
         isDraining,
         openProbe: azure.openProbe,
         directory: azure.directory,
+        lastChecks: async (ids) => (await store.claims?.lastChecks(ids)) ?? new Map(),
         clock,
         appId: config.home.appId,
         authorityHost: cloudOf(config).authorityHost,
@@ -66,7 +81,8 @@ export async function startService({ config, logger, clock = systemClock }: Serv
     config.http,
   );
   logger.info({ url: server.url }, 'listening');
-  return { url: server.url, stop: () => stop(server, [refusals, audit, tenants], config, logger) };
+  const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });
+  return { url: server.url, stop: () => stop(server, [rounds, refusals, audit, store], config, logger) };
 }
 
 async function stop(

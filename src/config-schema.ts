@@ -103,13 +103,43 @@ const DataKeys = section({
     .default(64 * 1024 * MIB),
 });
 
+const Database = section({
+  url: z.string().min(1).optional().describe('PostgreSQL, also as DATABASE_URL; without it SQLite.'),
+  directUrl: z.string().min(1).optional().describe('PostgreSQL past a transaction pooler, for notifications.'),
+  file: z.string().min(1).default('vaultspan.db').describe('SQLite.'),
+  password: z
+    .enum(['url', 'entra'])
+    .default('url')
+    .describe("entra: a token of this machine's identity instead of a password."),
+  tls: z.enum(['off', 'require', 'verify-full']).optional().describe("By default what the URL's sslmode says."),
+  caFile: z.string().min(1).optional().describe("Authorities to trust instead of the system's, PEM."),
+  maxConnections: z.int().min(2).max(100).default(10),
+  statementTimeoutSeconds: seconds(1, 300).default(5),
+  migrate: z.enum(['at-start', 'by-command']).default('at-start'),
+});
+
 /** Everything that can be set, with its default and its bounds. Durations are in seconds. */
 export const ConfigSchema = z.strictObject({
   http: Http,
   callers: z.array(Caller).min(1).describe('Who may call: issuers of tokens.'),
   home: Home,
   cloud: Cloud,
-  registry: z.strictObject({ file: z.string().min(1).describe('The static list of tenants, YAML or JSON.') }),
+  registry: section({
+    file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The static list of tenants, YAML or JSON; without it they are in the database.'),
+  }),
+  database: Database,
+  rounds: section({
+    enabled: z.boolean().default(true),
+    intervalSeconds: seconds(60, 30 * 24 * HOUR)
+      .default(HOUR)
+      .describe('Between visits of a tenant; its record may have its own.'),
+    maxConcurrent: z.int().min(1).max(256).default(16).describe('Visits under way in one process.'),
+    webhookUrl: httpsUrl.optional().describe("Told of every change of a tenant's state."),
+  }),
   dataKeys: DataKeys,
   revocation: section({
     boundSeconds: seconds(0, HOUR)

@@ -62,7 +62,12 @@ function readDocument(file: string, isNamed: boolean): unknown {
 function withAbsolutePaths(config: Config, base: string): Config {
   return {
     ...config,
-    registry: { ...config.registry, file: resolve(base, config.registry.file) },
+    registry: { ...(config.registry.file !== undefined && { file: resolve(base, config.registry.file) }) },
+    database: {
+      ...config.database,
+      file: resolve(base, config.database.file),
+      ...(config.database.caFile !== undefined && { caFile: resolve(base, config.database.caFile) }),
+    },
     audit: { ...config.audit, directory: resolve(base, config.audit.directory) },
     ...(config.emulator && { emulator: { ...config.emulator, caFile: resolve(base, config.emulator.caFile) } }),
   };

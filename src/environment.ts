@@ -4,6 +4,9 @@ const PREFIX = 'VAULTSPAN_';
 /** Read by the commands themselves; no settings. */
 const OTHERS: ReadonlySet<string> = new Set(['VAULTSPAN_CONFIG', 'VAULTSPAN_URL', 'VAULTSPAN_TOKEN']);
 
+/** The one alias: platforms set it by themselves. */
+const DATABASE_ALIAS = 'DATABASE_URL';
+
 export interface EnvironmentOverrides {
   /** The settings found, in the shape of the configuration file. */
   readonly overrides: Readonly<Record<string, unknown>>;
@@ -18,7 +21,8 @@ export function environmentOverrides(
   const settings = new Map(settingsOf(schema, []).map((setting) => [nameOf(setting.path), setting]));
   const overrides: Record<string, unknown> = {};
   const problems: string[] = [];
-  for (const [name, text] of Object.entries(env)) {
+  for (const [given, text] of Object.entries(env)) {
+    const name = given === DATABASE_ALIAS ? 'VAULTSPAN_DATABASE_URL' : given;
     if (text === undefined || !name.startsWith(PREFIX) || OTHERS.has(name)) continue;
     const setting = settings.get(name);
     if (!setting) {

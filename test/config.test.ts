@@ -44,7 +44,7 @@ describe('the configuration', () => {
   });
 
   test('tells all that is missing at once', () => {
-    expect(problemsOf('{}')).toEqual(['callers: is missing', 'home: is missing', 'registry: is missing']);
+    expect(problemsOf('{}')).toEqual(['callers: is missing', 'home: is missing']);
   });
 
   test('refuses unknown members by name, at any depth', () => {

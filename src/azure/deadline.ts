@@ -7,7 +7,7 @@ const RETRY_JITTER_MS = 150;
 export const noSdkRetries = { retryOptions: { maxRetries: 0 } } as const;
 
 /** What a call that outlived its deadline throws. */
-class DeadlineError extends Error {
+export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 }
 

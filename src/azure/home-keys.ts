@@ -9,6 +9,8 @@ import type { HomeVault } from './home-vault.ts';
 export const ORIGIN_KEY_SECRET = 'vaultspan-origin-key';
 /** Keys the HMAC by which encryption contexts stand in the audit log. */
 export const AUDIT_KEY_SECRET = 'vaultspan-audit-key';
+/** Signs what the webhook is told. */
+export const WEBHOOK_KEY_SECRET = 'vaultspan-webhook-key';
 const KEY_BYTES = 32;
 const MAX_VERSIONS = 32;
 const REREAD_COOLDOWN_MS = 10_000;

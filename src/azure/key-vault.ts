@@ -27,6 +27,8 @@ const MAX_CREDENTIALS = 10_000;
 const MAX_CLIENTS = 20_000;
 /** Entra throttles who signs in all the time. */
 const MIN_TOKEN_AGE_SECONDS = 60;
+/** Of a vault call's deadline: a sign-in that hangs is told as such before the call itself is given up. */
+const SIGN_IN_PART = 0.7;
 const KEY_VERSION = /^[0-9a-f]{32}$/;
 
 /** The customers' vaults, through the SDK: one credential a directory, one client a vault, every call on a pinned key version. */
@@ -99,14 +101,27 @@ export class KeyVault implements KeyWrapper {
     return `${tenant.entraTenantId} ${this.#tokenMaxAgeSeconds(tenant)}`;
   }
 
+  /** Drops the tenant's token. Others that share its directory sign in again. */
+  forget(tenant: Tenant): void {
+    this.#credentials.delete(this.#credentialKey(tenant));
+    for (const { vaultUrl } of Object.values(tenant.keys)) this.#clients.delete(this.#clientKey(tenant, vaultUrl));
+  }
+
   /** Our sign-in to the tenant's directory, shared by all that we do there. */
   credentialOf(tenant: Tenant): TenantCredential {
     const key = this.#credentialKey(tenant);
     const known = this.#credentials.get(key);
     if (known) return known;
-    const { home, appId, clock } = this.#options;
+    const { home, appId, clock, deadlineMs } = this.#options;
     const tokenMaxAgeMs = this.#tokenMaxAgeSeconds(tenant) * 1_000;
-    const credential = new TenantCredential({ home, appId, entraTenantId: tenant.entraTenantId, tokenMaxAgeMs, clock });
+    const credential = new TenantCredential({
+      home,
+      appId,
+      entraTenantId: tenant.entraTenantId,
+      tokenMaxAgeMs,
+      signInTimeoutMs: deadlineMs * SIGN_IN_PART,
+      clock,
+    });
     this.#credentials.set(key, credential);
     return credential;
   }

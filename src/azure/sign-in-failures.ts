@@ -1,5 +1,6 @@
 import { type Fix, ServiceError } from '../errors.ts';
 import { addApp, enableApp } from '../tenants/fixes.ts';
+import { DeadlineError } from './deadline.ts';
 import { type ForeignError, readForeignError } from './foreign-error.ts';
 
 /** Whose sign-in failed. */
@@ -150,6 +151,7 @@ const unknownRefusal = ({ aadsts }: ForeignError, cause: unknown): ServiceError 
 const outage = ({ status, retryAfter }: ForeignError, cause: unknown): ServiceError =>
   new ServiceError('identity-unavailable', 'Entra could not be reached or is in trouble', {
     ...(status === 429 && { reason: 'throttled' }),
+    ...(cause instanceof DeadlineError && { reason: 'timeout' }),
     retryAfter: retryAfter ?? 5,
     cause,
   });

@@ -2,6 +2,7 @@ import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-
 import type { Clock } from '../cache/clock.ts';
 import { singleFlight } from '../cache/single-flight.ts';
 import { ServiceError } from '../errors.ts';
+import { withinDeadline } from './deadline.ts';
 import type { HomeCredential } from './home-credential.ts';
 import { signInFailure } from './sign-in-failures.ts';
 import { vaultElsewhere } from './vault-failures.ts';
@@ -12,6 +13,8 @@ export interface TenantCredentialOptions {
   readonly entraTenantId: string;
   /** A token older than this is replaced before it is used again, so that Entra is asked whether we may still come in. */
   readonly tokenMaxAgeMs: number;
+  /** Longest wait for Entra; less than the deadline of the vault call that needs the token, so that it is known who did not answer. */
+  readonly signInTimeoutMs?: number;
   readonly clock: Clock;
 }
 
@@ -24,7 +27,9 @@ interface Held {
 }
 
 const EXPIRY_MARGIN_MS = 30_000;
-const SIGN_IN_TIMEOUT_MS = 30_000;
+const DEFAULT_TIMEOUT_MS = 8_000;
+/** Whatever the clock says. */
+const LONG_EXPIRED = 0;
 
 /**
  * Our sign-in to one customer's directory, pinned to it. It owns the policy for tokens: the SDK's own cycler keeps one for its
@@ -42,11 +47,11 @@ export class TenantCredential implements TokenCredential {
 
   /** @throws ServiceError as `signInFailure`, or `tenant-misconfigured` for a vault whose challenge names another directory */
   async getToken(scopes: string | string[], options: GetTokenOptions = {}): Promise<AccessToken> {
-    const { entraTenantId, clock } = this.#options;
+    const { entraTenantId } = this.#options;
     if (options.tenantId !== undefined && options.tenantId.toLowerCase() !== entraTenantId) throw vaultElsewhere();
     const scope = [scopes].flat().join(' ');
     const { token } = this.#fresh(scope) ?? (await this.#replace(scope));
-    return { token, expiresOnTimestamp: clock.wallMs() };
+    return { token, expiresOnTimestamp: LONG_EXPIRED };
   }
 
   /** The token held, unless it is old or about to expire. */
@@ -75,13 +80,10 @@ export class TenantCredential implements TokenCredential {
 
   /** Not under the caller's signal: others wait for it too. */
   async #signIn(scope: string): Promise<Held> {
-    const { home, entraTenantId, clock } = this.#options;
+    const { home, entraTenantId, clock, signInTimeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
     const since = clock.monotonicMs();
-    const { token, expiresOnTimestamp } = await home.signIn(
-      entraTenantId,
-      scope,
-      AbortSignal.timeout(SIGN_IN_TIMEOUT_MS),
-    );
+    const signIn = (signal: AbortSignal) => home.signIn(entraTenantId, scope, signal);
+    const { token, expiresOnTimestamp } = await withinDeadline(signInTimeoutMs, signIn, () => false);
     const held = { token, since, expires: expiresOnTimestamp };
     this.#held.set(scope, held);
     return held;
@@ -90,4 +92,7 @@ export class TenantCredential implements TokenCredential {
 
 /** Failures of a sign-in that one more try may mend. */
 export const isSignInOutage = (error: unknown): boolean =>
-  error instanceof ServiceError && error.code === 'identity-unavailable' && error.reason === undefined;
+  error instanceof ServiceError &&
+  error.code === 'identity-unavailable' &&
+  error.reason !== 'throttled' &&
+  error.reason !== 'timeout';

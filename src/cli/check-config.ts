@@ -23,8 +23,6 @@ Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
       options: { config: { type: 'string' }, online: { type: 'boolean', default: false } },
     });
     const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
-    const document: unknown = parse(readFileSync(config.registry.file, 'utf8'));
-    const tenants = parseTenantList(document, hostsOf(config), new Date().toISOString());
     const { authorityHost } = cloudOf(config);
     io.stdout(
       [
@@ -34,7 +32,7 @@ Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
         `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
         `revocation  within ${config.revocation.boundSeconds} s of Azure's own refusal`,
         `audit       ${config.audit.directory}`,
-        `tenants     ${tenants.size} in ${config.registry.file}`,
+        `tenants     ${tenantsOf(config)}`,
         '',
       ].join('\n'),
     );
@@ -42,6 +40,14 @@ Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
     return 0;
   },
 };
+
+function tenantsOf(config: Config): string {
+  const { file } = config.registry;
+  if (file === undefined)
+    return config.database.url === undefined ? `in ${config.database.file} (SQLite)` : 'in PostgreSQL';
+  const list = parseTenantList(parse(readFileSync(file, 'utf8')), hostsOf(config), new Date().toISOString());
+  return `${list.size} in ${file}`;
+}
 
 async function describeCredential(config: Config, io: CommandIo): Promise<string> {
   prepareForEmulator(config, io);

@@ -4,9 +4,8 @@ import { ConfigError } from '../config.ts';
 import { type CheckTenantDeps, checkTenant } from '../operations/check-tenant.ts';
 import type { CheckStep, TenantCheck } from '../operations/tenant-check.ts';
 import type { Command, CommandIo } from './command.ts';
-import { openDoctor, openTools, type Tools } from './open-tools.ts';
+import { allTenants, openDoctor, openTools, type Tools } from './open-tools.ts';
 
-const PAGE = 200;
 const RETRY_MS = 5_000;
 
 export const check: Command = {
@@ -68,13 +67,8 @@ async function checkUntil(
   }
 }
 
-async function* allIds({ tenants }: Tools): AsyncGenerator<string> {
-  let cursor: string | undefined;
-  do {
-    const page = await tenants.list(PAGE, cursor);
-    yield* page.tenants.map(({ id }) => id);
-    cursor = page.nextCursor;
-  } while (cursor !== undefined);
+async function* allIds(tools: Tools): AsyncGenerator<string> {
+  for await (const { id } of allTenants(tools)) yield id;
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };

@@ -1,12 +1,15 @@
-import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { startService } from '../compose.ts';
-import { ConfigError, loadConfig } from '../config.ts';
+import { hostsOf } from '../compose-parts.ts';
+import { openStore } from '../compose-store.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { type Emulator, startEmulator } from '../emulator/emulator.ts';
+import { ServiceError } from '../errors.ts';
 import { createLogger } from '../telemetry/logger.ts';
+import { tenantSchema } from '../tenants/tenant-schema.ts';
 import { aborted } from './aborted.ts';
 import type { Command } from './command.ts';
 import { welcome } from './dev-welcome.ts';
@@ -46,6 +49,7 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
       const config = loadConfig({ path: join(folder, 'config.yaml'), env: io.env, cwd: io.cwd });
       prepareForEmulator(config, io);
       await createHomeKeys(config, () => undefined);
+      await registerDemo(config, emulator);
       const service = await startService({ config, logger: createLogger(config.telemetry.logLevel) });
       io.stdout(welcome(service.url, emulator));
       await aborted(io.signal);
@@ -63,13 +67,28 @@ function portOf(text: string, name: string): number {
   throw new ConfigError(`--${name} is a port between 1 and 65000, not ${text}`);
 }
 
-/** The configuration of this run. The list of tenants is yours once it is there: edit it and the service rereads it. */
+/** The emulated customers are tenants from the first start on; what you change of them stays. */
+async function registerDemo(config: Config, emulator: Emulator): Promise<void> {
+  const schema = tenantSchema(hostsOf(config));
+  const store = await openStore(config, createLogger('silent'));
+  try {
+    for (const record of tenantsOf(emulator))
+      await store.tenants.put(schema.parse(record), undefined, 'dev').catch(isThere);
+  } finally {
+    await store.close();
+  }
+}
+
+function isThere(error: unknown): void {
+  if (!(error instanceof ServiceError) || error.code !== 'tenant-exists') throw error;
+}
+
+/** The configuration of this run. */
 async function writeFiles(folder: string, emulator: Emulator, port: number, logLevel: string): Promise<void> {
   const write = (name: string, content: string) => writeFile(join(folder, name), content, { mode: 0o600 });
   await write('ca.pem', emulator.caPem);
   await write('config.yaml', stringify(configOf(emulator, port, logLevel)));
   await write('callers.yaml', stringify(callersOf(emulator)));
-  if (!existsSync(join(folder, 'tenants.yaml'))) await write('tenants.yaml', stringify(tenantsOf(emulator)));
 }
 
 function configOf(emulator: Emulator, port: number, logLevel: string): object {
@@ -84,7 +103,6 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
       identity: 'managed-identity',
     },
     cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
-    registry: { file: 'tenants.yaml' },
     revocation: { boundSeconds: 5 }, // so that what a customer does is seen at once
     audit: { directory: 'audit' },
     telemetry: { logLevel },
@@ -106,13 +124,12 @@ const callersOf = (emulator: Emulator): object => ({
 });
 
 /** A tenant for each emulated customer; a key named `wrap` serves wrap and unwrap, any other seals data. */
-export const tenantsOf = (emulator: Pick<Emulator, 'customers'>): { readonly tenants: readonly object[] } => ({
-  tenants: emulator.customers.map(({ name, tenantId, vaultUrl, keys }) => ({
+const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
+  emulator.customers.map(({ name, tenantId, vaultUrl, keys }) => ({
     id: name,
     displayName: name.charAt(0).toUpperCase() + name.slice(1),
     entraTenantId: tenantId,
     keys: Object.fromEntries(keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }])),
     defaultKey: 'data',
     ...(name === 'contoso' && { graph: { organization: true, users: true, groups: true } }),
-  })),
-});
+  }));

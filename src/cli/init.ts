@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET } from '../azure/home-keys.ts';
+import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from '../azure/home-keys.ts';
 import { homeVaultOf } from '../compose-parts.ts';
 import { type Config, loadConfig } from '../config.ts';
 import type { Command, CommandIo } from './command.ts';
@@ -11,9 +11,10 @@ export const init: Command = {
   help: `
 Usage: vaultspan init [--config FILE]
 
-Creates two secrets in the home vault, each 32 random bytes, unless they are there already:
+Creates three secrets in the home vault, each 32 random bytes, unless they are there already:
   ${ORIGIN_KEY_SECRET}  marks the data keys that this deployment made; without it no ciphertext opens, so back the vault up
   ${AUDIT_KEY_SECRET}   hides encryption contexts in the audit log
+  ${WEBHOOK_KEY_SECRET} signs what the webhook is told, as Standard Webhooks has it
 
 Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Officer" on the home vault; the service itself needs
 "Key Vault Secrets User" only.`,
@@ -29,7 +30,7 @@ Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Offi
 /** @throws ServiceError */
 export async function createHomeKeys(config: Config, tell: CommandIo['stdout']): Promise<void> {
   const vault = homeVaultOf(config);
-  for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET]) {
+  for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET]) {
     const exists = (await vault.usableVersions(name, 1)).length > 0;
     if (!exists) await vault.add(name, newSecretKey(), 'application/vnd.vaultspan.key');
     tell(`${name}: ${exists ? 'is there already' : 'created'}\n`);

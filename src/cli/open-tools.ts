@@ -4,17 +4,22 @@ import type { AuditSink } from '../audit/sink.ts';
 import { systemClock } from '../cache/clock.ts';
 import type { Call } from '../callers/call.ts';
 import type { Role } from '../callers/principal.ts';
-import { cloudOf, openAzure, openRegistry } from '../compose-parts.ts';
+import { cloudOf, hostsOf, openAzure } from '../compose-parts.ts';
+import { openStore } from '../compose-store.ts';
 import { type Config, loadConfig } from '../config.ts';
+import { parseInput } from '../http/parse-input.ts';
+import type { ChangeTenantDeps } from '../operations/change-tenant.ts';
 import type { CheckTenantDeps } from '../operations/check-tenant.ts';
 import type { OnboardingDeps } from '../operations/onboarding.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
+import type { Tenant } from '../tenants/tenant.ts';
+import { tenantSchema } from '../tenants/tenant-schema.ts';
 import type { CommandIo } from './command.ts';
 import { prepareForEmulator } from './emulated-azure.ts';
 
 /** What commands on tenants work with, beside a running service or without one. */
-export interface Tools extends AsyncDisposable, Omit<OnboardingDeps, 'tenants'> {
+export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTenantDeps, 'tenants'> {
   readonly config: Config;
   readonly tenants: TenantRegistry;
   readonly audit: AuditSink;
@@ -28,20 +33,22 @@ const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
 export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
   const config = loadConfig({ path, env: io.env, cwd: io.cwd });
   prepareForEmulator(config, io);
-  const tenants = await openRegistry(config, createLogger('silent'));
+  const store = await openStore(config, createLogger('silent'));
+  const schema = tenantSchema(hostsOf(config));
   const audit = await openFileSink({ directory: config.audit.directory });
   const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
   return {
     config,
-    tenants,
+    tenants: store.tenants,
     audit,
+    parseTenant: (record) => parseInput(schema, record, ''),
     contextDigest: () => '', // no command here has an encryption context
     appId: config.home.appId,
     authorityHost: cloudOf(config).authorityHost,
     call: () => ({ principal, requestId: randomUUID() }),
     [Symbol.asyncDispose]: async () => {
       await audit.close();
-      await tenants.close();
+      await store.close();
     },
   };
 }
@@ -50,4 +57,16 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
 export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
   const { openProbe } = await openAzure(tools.config, createLogger('silent'), systemClock);
   return { ...tools, openProbe, clock: systemClock };
+}
+
+const PAGE = 200;
+
+/** Every tenant, in the order of ids, a page in memory at a time. */
+export async function* allTenants({ tenants }: Pick<Tools, 'tenants'>): AsyncGenerator<Tenant> {
+  let cursor: string | undefined;
+  do {
+    const page = await tenants.list(PAGE, cursor);
+    yield* page.tenants;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
 }

@@ -9,6 +9,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dev: async () => (await import('./dev.ts')).dev,
   init: async () => (await import('./init.ts')).init,
   'check-config': async () => (await import('./check-config.ts')).checkConfig,
+  migrate: async () => (await import('./migrate.ts')).migrate,
+  tenants: async () => (await import('./tenants.ts')).tenants,
   check: async () => (await import('./check.ts')).check,
   onboard: async () => (await import('./onboard.ts')).onboard,
   audit: async () => (await import('./audit.ts')).auditCommand,

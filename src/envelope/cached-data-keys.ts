@@ -49,6 +49,16 @@ export class CachedDataKeys implements DataKeys {
     return this.#keysOf(tenant).slotFor(key).usableFacts();
   }
 
+  /** Drops all keys of a tenant, such as one that was suspended. */
+  forget(tenantId: string): void {
+    this.#tenants.delete(tenantId);
+  }
+
+  /** Has the versions of a tenant's keys read again ahead of time. */
+  reread(tenantId: string): void {
+    this.#tenants.get(tenantId)?.reread();
+  }
+
   #keysOf(tenant: Tenant): TenantKeys {
     const known = this.#tenants.get(tenant.id);
     if (known?.tenant.revision === tenant.revision) return known;

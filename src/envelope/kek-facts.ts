@@ -34,10 +34,13 @@ export function assertMayProtect(facts: KekFacts, now: number): void {
   }
 }
 
+export const isAlgorithmFor = (facts: KekFacts, algorithm: WrapAlgorithm): boolean =>
+  algorithm.startsWith('RSA') === (facts.type === 'RSA');
+
 /** The algorithm that a key of this type wraps by, unless its record says another. */
 export function algorithmOf(facts: KekFacts, registered: WrapAlgorithm | undefined): WrapAlgorithm {
   const algorithm = registered ?? (facts.type === 'RSA' ? 'RSA-OAEP-256' : 'A256KW');
-  if (algorithm.startsWith('RSA') === (facts.type === 'RSA')) return algorithm;
+  if (isAlgorithmFor(facts, algorithm)) return algorithm;
   throw new ServiceError(
     'tenant-misconfigured',
     `Key ${kidOf(facts.kek)} is of type ${facts.type}, not for ${algorithm}`,

@@ -82,6 +82,11 @@ export class SealingSlot {
     this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
   }
 
+  /** The next use reads the key's version again, with nobody waiting. */
+  reread(): void {
+    this.#rereadAt = 0;
+  }
+
   #isNewest(kid: string): boolean {
     return this.#facts !== undefined && kidOf(this.#facts.kek) === kid;
   }
@@ -188,12 +193,15 @@ export class SealingSlot {
 
   async #wrap(facts: KekFacts, algorithm: WrapAlgorithm, bytes: Buffer): Promise<Buffer> {
     const { tenant, deps } = this.#keys;
-    const { bytes: encrypted } = await this.#keys.ask(
-      this.#wrapping,
-      () => deps.wrapper.wrapKey(tenant, facts.kek, algorithm, bytes),
-      () => this.drop(kidOf(facts.kek)),
-    );
-    return encrypted;
+    const wrap = async () => {
+      try {
+        return await deps.wrapper.wrapKey(tenant, facts.kek, algorithm, bytes);
+      } catch (error) {
+        const isUnfit = error instanceof ServiceError && error.code === 'malformed-request';
+        throw isUnfit ? unfitKey(facts, algorithm, error) : error;
+      }
+    };
+    return (await this.#keys.ask(this.#wrapping, wrap, () => this.drop(kidOf(facts.kek)))).bytes;
   }
 
   async #assertUnwraps(wrapped: WrappedDataKey, bytes: Buffer): Promise<void> {
@@ -216,6 +224,15 @@ export class SealingSlot {
     return { dataKey, header: headerTemplate(dataKey, originMac(newest, wrapped), 'vaultspan+jwe') };
   }
 }
+
+/** The value was ours, so whatever the vault finds wrong with it is the key's fault, such as an oct-HSM key of another size. */
+const unfitKey = (facts: KekFacts, algorithm: WrapAlgorithm, cause: ServiceError): ServiceError =>
+  new ServiceError('tenant-misconfigured', `Key ${kidOf(facts.kek)} does not wrap a 256-bit data key by ${algorithm}`, {
+    reason: 'key-type',
+    scope: 'key',
+    fix: { owner: 'vendor', action: "Correct the key or its algorithm in the tenant's record" },
+    cause,
+  });
 
 /** RFC 8017 §7.1.1 with the public half of the KEK; MGF1 uses the same hash (RFC 7518 §4.3). */
 function wrapLocally(jwk: NonNullable<KekFacts['publicKey']>, algorithm: WrapAlgorithm, bytes: Buffer): Buffer {

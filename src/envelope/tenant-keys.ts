@@ -132,6 +132,10 @@ export class TenantKeys {
     }
   }
 
+  reread(): void {
+    for (const slot of this.#slots.values()) slot.reread();
+  }
+
   remember(dataKey: DataKey): void {
     this.#opened.put(dataKey);
   }

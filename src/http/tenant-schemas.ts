@@ -77,6 +77,20 @@ export const TenantPatch = named(
   z.record(z.string(), z.any()).meta({ description: 'Members of a TenantRecord; `null` removes one.' }),
 );
 
+const LastCheck = named(
+  'LastCheck',
+  z
+    .object({
+      state: z.string().meta({ description: '`passed`, or the reason or code of the step that failed.' }),
+      checkedAt: z.string().meta({ format: 'date-time' }),
+      step: z.string().optional(),
+      code: z.string().optional(),
+      detail: z.string().optional(),
+      warnings: z.array(z.string()).optional(),
+    })
+    .meta({ description: 'What the last visit of the rounds found.' }),
+);
+
 export const TenantAnswer = named(
   'Tenant',
   z.object({
@@ -85,6 +99,7 @@ export const TenantAnswer = named(
     revision: z.string().meta({ description: 'Also the `ETag`.' }),
     createdAt: z.string().meta({ format: 'date-time' }),
     updatedAt: z.string().meta({ format: 'date-time' }),
+    lastCheck: LastCheck.optional(),
   }),
 );
 

@@ -1,6 +1,7 @@
 import type { Call } from '../callers/call.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantPage, TenantRegistry } from '../tenants/registry.ts';
+import type { Check } from '../tenants/sql/claims.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import { TENANT_ID } from '../tenants/tenant-schema.ts';
 import { assertGranted, assertRole } from './granted-tenant.ts';
@@ -8,12 +9,30 @@ import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 export interface ReadTenantsDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get' | 'list'>;
+  /** What the last visits found, by id; without those never visited. */
+  readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
+}
+
+export type CheckedTenant = Tenant & { readonly lastCheck?: Check };
+
+interface CheckedPage {
+  readonly tenants: readonly CheckedTenant[];
+  readonly nextCursor?: string;
+}
+
+async function withLastChecks(deps: ReadTenantsDeps, tenants: readonly Tenant[]): Promise<CheckedTenant[]> {
+  const checks = await deps.lastChecks(tenants.map(({ id }) => id));
+  return tenants.map((tenant) => {
+    const lastCheck = checks.get(tenant.id);
+    return lastCheck ? { ...tenant, lastCheck } : tenant;
+  });
 }
 
 /** One tenant's record, suspended or not. @throws ServiceError */
-export async function getTenant(deps: ReadTenantsDeps, call: Call, tenantId: string): Promise<Tenant> {
+export async function getTenant(deps: ReadTenantsDeps, call: Call, tenantId: string): Promise<CheckedTenant> {
   assertGranted(call.principal, 'Tenants.Read', tenantId);
-  const tenant = await deps.tenants.get(tenantId);
+  const [tenant] = await withLastChecks(deps, [await deps.tenants.get(tenantId)]);
+  if (!tenant) throw new Error('a tenant came back as none');
   await recordSuccess(deps, call, { operation: 'tenant-read', tenantId });
   return tenant;
 }
@@ -23,13 +42,14 @@ export async function listTenants(
   deps: ReadTenantsDeps,
   call: Call,
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<TenantPage> {
+): Promise<CheckedPage> {
   assertRole(call.principal, 'Tenants.Read');
   const after = cursor === undefined ? undefined : idOf(cursor);
   const { tenantIds } = call.principal;
   const page = tenantIds ? await pageOf(deps, [...tenantIds], limit, after) : await deps.tenants.list(limit, after);
   await recordSuccess(deps, call, { operation: 'tenant-list' });
-  const { tenants, nextCursor } = page;
+  const { nextCursor } = page;
+  const tenants = await withLastChecks(deps, page.tenants);
   return nextCursor === undefined ? { tenants } : { tenants, nextCursor: cursorOf(nextCursor) };
 }
 

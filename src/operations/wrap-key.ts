@@ -1,6 +1,6 @@
 import type { Call } from '../callers/call.ts';
 import type { DataKeys } from '../envelope/data-keys.ts';
-import { algorithmOf } from '../envelope/kek-facts.ts';
+import { algorithmOf, isAlgorithmFor } from '../envelope/kek-facts.ts';
 import type { KeyWrapper } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
@@ -35,6 +35,9 @@ export async function wrapKey(deps: WrapKeyDeps, call: Call, input: WrapKeyInput
   const key = keyByAlias(tenant, input.key, 'wrap');
   assertAlgorithm(key, input.algorithm);
   const facts = await deps.dataKeys.currentVersion(tenant, key);
+  if (input.algorithm !== undefined && !isAlgorithmFor(facts, input.algorithm)) {
+    throw wrongAlgorithm(`is not for a key of type ${facts.type}`);
+  }
   const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
   const { bytes, vaultRequestId } = await deps.vault.wrapKey(tenant, facts.kek, algorithm, input.value);
   const keyId = kidOf(facts.kek);
@@ -46,6 +49,8 @@ export async function wrapKey(deps: WrapKeyDeps, call: Call, input: WrapKeyInput
 /** A record that names an algorithm allows no other. @throws ServiceError `malformed-request` */
 export function assertAlgorithm(key: TenantKey, asked: WrapAlgorithm | undefined): void {
   if (asked === undefined || key.algorithm === undefined || asked === key.algorithm) return;
-  const detail = `this key is registered for ${key.algorithm}`;
-  throw new ServiceError('malformed-request', detail, { errors: [{ pointer: '/algorithm', detail }] });
+  throw wrongAlgorithm(`is not ${key.algorithm}, which the key is registered for`);
 }
+
+const wrongAlgorithm = (detail: string): ServiceError =>
+  new ServiceError('malformed-request', `algorithm ${detail}`, { errors: [{ pointer: '/algorithm', detail }] });

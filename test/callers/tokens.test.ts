@@ -191,15 +191,15 @@ describe('the verifier', () => {
 
   test('says 503 where the issuer does not answer, and recovers', async () => {
     const set = await jwks();
-    let isUp = false;
-    await using issuer = await issuerAt(() => (isUp ? set : undefined));
+    const state: { isUp: boolean } = { isUp: false };
+    await using issuer = await issuerAt(() => (state.isUp ? set : undefined));
     const verify = createTokenVerifier(
       [{ issuer: 'https://i', audience: ['api'], rolesClaim: 'roles', jwksUrl: issuer.url }],
       clock,
     );
     const token = await sign({ iss: 'https://i', aud: 'api', sub: 's' });
     await expect(verify(token)).rejects.toMatchObject({ code: 'identity-unavailable' });
-    isUp = true;
+    state.isUp = true;
     expect((await verify(token)).id).toBe('https://i#s');
   });
 });

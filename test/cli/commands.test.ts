@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'check', 'onboard', 'audit', 'token'];
+const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'migrate', 'tenants', 'check', 'onboard', 'audit', 'token'];
 
 /** Two neighbouring ranges that nobody listens on, near one that the system gave. */
 async function freePorts(): Promise<{ readonly port: string; readonly emulatorPort: string }> {
@@ -55,7 +55,7 @@ describe('the command line', () => {
   test('serve without a configuration says what is missing, exits 2 and starts nothing', async () => {
     const run = runCli(['serve'], { cwd: folder });
     expect(await run.exitCode).toBe(2);
-    for (const part of ['no configuration file', 'callers: is missing', 'home: is missing', 'registry: is missing']) {
+    for (const part of ['no configuration file', 'callers: is missing', 'home: is missing']) {
       expect(run.err()).toContain(part);
     }
     expect(run.out()).toBe('');
@@ -72,10 +72,12 @@ describe('dev', () => {
   // One emulator's addresses for all: the SDK keeps a managed identity's tokens for the whole process.
   let args: string[];
   let url: string;
+  let controlPort: number;
   beforeAll(async () => {
     const { port, emulatorPort } = await freePorts();
     args = ['dev', '--port', port, '--emulator-port', emulatorPort, '--log-level', 'silent'];
     url = `http://127.0.0.1:${port}`;
+    controlPort = Number(emulatorPort) - 1;
   });
 
   test('serves the story that its welcome tells, and again with yesterday’s ciphertext after a restart', async () => {
@@ -110,7 +112,7 @@ describe('dev', () => {
 
     const config = runCli(['check-config', '--online'], { cwd: folder });
     expect(await config.exitCode).toBe(0);
-    expect(config.out()).toContain('tenants     4 in');
+    expect(config.out()).toContain('vaultspan.db (SQLite)');
     expect(config.out()).toMatch(
       /credential {2}client-secret vaultspan-client-secret\n +version [0-9a-f]{32}: expires \d{4}-/,
     );
@@ -141,13 +143,63 @@ describe('dev', () => {
     expect([await verify.exitCode, verify.err()]).toEqual([0, '']);
   }, 60_000);
 
-  test('with a broken list of tenants says what is wrong and exits 2', async () => {
-    const file = join(folder, '.vaultspan', 'tenants.yaml');
-    const before = await readFile(file, 'utf8');
-    await writeFile(file, before.replace('id: contoso', 'id: CONTOSO'));
-    const run = runCli(args, { cwd: folder });
-    expect(await run.exitCode).toBe(2);
-    expect(run.err()).toContain('/tenants/0/id: is 1 to 64');
-    await writeFile(file, before);
-  });
+  test('shares its tenants with the commands beside it', async () => {
+    const service = runCli(args, { cwd: folder });
+    await ready(service);
+    const tools = async (...command: string[]) => {
+      const run = runCli(command, { cwd: folder });
+      return { exitCode: await run.exitCode, out: run.out(), err: run.err() };
+    };
+    const checkOf = async (tenant: string) => tools('check', tenant);
+    expect((await tools('tenants', 'list')).out).toMatch(/^adatum .*\ncontoso .*\nfabrikam .*\nnorthwind /);
+
+    const steps = await tools('onboard', 'northwind');
+    expect(steps.out).toContain('az role assignment create');
+    expect((await tools('onboard', 'northwind', '--script')).out).toMatch(/^#!\/usr\/bin\/env bash/);
+    const before = await checkOf('northwind');
+    expect(before.exitCode).toBe(1);
+    expect(before.out).toContain('✗ key data');
+    expect(before.out).toContain('resource-owner');
+    const grant = { vault: 'northwind', role: 'Key Vault Crypto Service Encryption User' };
+    await fetch(`http://127.0.0.1:${controlPort}/grant-role`, { method: 'POST', body: JSON.stringify(grant) });
+    const after = await tools('check', 'northwind', '--wait', '30s');
+    expect([after.exitCode, after.out]).toEqual([0, expect.stringContaining('northwind: passed')]);
+
+    const token = runCli(['token'], { cwd: folder });
+    await token.exitCode;
+    const encrypt = () =>
+      fetch(`${url}/tenants/fabrikam/encrypt`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token.out().trim()}` },
+        body: '{"plaintext":""}',
+      });
+    expect((await encrypt()).status).toBe(200);
+    expect((await tools('tenants', 'suspend', 'fabrikam')).exitCode).toBe(0);
+    let status = 200;
+    for (let tries = 0; tries < 100 && status === 200; tries += 1) {
+      status = (await encrypt()).status;
+      await sleep(10);
+    }
+    expect(status).toBe(403);
+    expect((await tools('tenants', 'resume', 'fabrikam')).exitCode).toBe(0);
+
+    const exported = await tools('tenants', 'export');
+    await writeFile(join(folder, 'tenants.yaml'), exported.out);
+    expect((await tools('tenants', 'import', 'tenants.yaml')).out).toBe(
+      '0 created, 0 replaced, 4 unchanged, 0 failed\n',
+    );
+    await writeFile(join(folder, 'tenants.yaml'), exported.out.replace('displayName: Contoso', 'displayName: Changed'));
+    expect((await tools('tenants', 'import', 'tenants.yaml', '--dry-run')).out).toContain(
+      'would be: 0 created, 1 replaced',
+    );
+    expect((await tools('tenants', 'import', 'tenants.yaml')).out).toContain('0 created, 1 replaced, 3 unchanged');
+    await writeFile(join(folder, 'tenants.yaml'), exported.out.replace('id: contoso', 'id: CONTOSO'));
+    const wrong = await tools('tenants', 'import', 'tenants.yaml');
+    expect([wrong.exitCode, wrong.err]).toEqual([2, expect.stringContaining('/tenants/1/id: is 1 to 64')]);
+    expect((await tools('tenants', 'remove', 'adatum')).exitCode).toBe(0);
+    expect((await tools('tenants', 'show', 'adatum')).err).toContain('tenant-not-found');
+    expect((await tools('migrate')).out).toBe('The database is up to date\n');
+    service.stop();
+    expect(await service.exitCode).toBe(0);
+  }, 90_000);
 });

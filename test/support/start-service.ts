@@ -7,9 +7,13 @@ import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home-keys.ts';
 import type { Clock } from '../../src/cache/clock.ts';
 import { startService as composeService } from '../../src/compose.ts';
+import { hostsOf } from '../../src/compose-parts.ts';
+import { openStore } from '../../src/compose-store.ts';
+import type { Config } from '../../src/config.ts';
 import { ConfigSchema } from '../../src/config-schema.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { tenantSchema } from '../../src/tenants/tenant-schema.ts';
 
 /** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
 export class TestClock implements Clock {
@@ -46,6 +50,8 @@ export interface TestServiceOptions {
   readonly config?: Record<string, unknown>;
   /** Tenants by subject of the emulated callers. */
   readonly limits?: Readonly<Record<string, readonly string[]>>;
+  /** Tenants are in SQLite instead of in a file. */
+  readonly inDatabase?: boolean;
   /** Changes each tenant's record. */
   readonly tenant?: (record: Record<string, unknown>) => Record<string, unknown>;
 }
@@ -70,7 +76,12 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
     await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
   }
   await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator, options.tenant)));
-  const config = ConfigSchema.parse({ ...configOf(emulator, folder, options.limits), ...options.config });
+  const config = ConfigSchema.parse({
+    ...configOf(emulator, folder, options.limits),
+    ...(options.inDatabase && { registry: {} }),
+    ...options.config,
+  });
+  if (options.inDatabase) await register(config, tenantsOf(emulator, options.tenant));
   const logLines: string[] = [];
   const logger = createLogger('debug', { write: (line) => void logLines.push(line) });
   const service = await composeService({ config, logger, clock }).catch(async (error: unknown) => {
@@ -119,7 +130,17 @@ function trust(emulator: Emulator): void {
   process.env['IDENTITY_HEADER'] = emulator.managedIdentity.header;
 }
 
-function tenantsOf(emulator: Emulator, change: TestServiceOptions['tenant'] = (record) => record): object {
+async function register(config: Config, { tenants }: ReturnType<typeof tenantsOf>): Promise<void> {
+  const store = await openStore(config, createLogger('silent'));
+  const schema = tenantSchema(hostsOf(config));
+  for (const tenant of tenants) await store.tenants.put(schema.parse(tenant), undefined, 'test');
+  await store.close();
+}
+
+function tenantsOf(
+  emulator: Emulator,
+  change: TestServiceOptions['tenant'] = (record) => record,
+): { readonly tenants: readonly object[] } {
   const tenants = emulator.customers.map(({ name, tenantId, vaultUrl, keys }) => ({
     id: name,
     entraTenantId: tenantId,
@@ -142,6 +163,8 @@ function configOf(emulator: Emulator, folder: string, limits: TestServiceOptions
     },
     cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
     registry: { file: join(folder, 'tenants.json') },
+    database: { file: join(folder, 'vaultspan.db') },
+    rounds: { enabled: false },
     audit: { directory: join(folder, 'audit') },
     emulator: {
       unsafeAllowEmulator: true,

@@ -1,15 +1,13 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { openFileRegistry } from '../../src/tenants/file-registry.ts';
 import type { TenantRegistry } from '../../src/tenants/registry.ts';
-import { vaultHosts } from '../../src/tenants/vault-hosts.ts';
 import { record } from '../support/make-tenant.ts';
-
-const hosts = vaultHosts(['.vault.azure.net', '.managedhsm.azure.net'], false);
+import { eventually } from './eventually.ts';
+import { DATABASES, hosts, replaceAll } from './sql-databases.ts';
 
 interface Opened extends AsyncDisposable {
   readonly registry: TenantRegistry;
@@ -53,80 +51,105 @@ async function openFile(tenants: readonly object[]): Promise<OpenedFile> {
   };
 }
 
-/** Waits for a condition, at most 5 s. */
-async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 500; tries += 1) {
-    if (await condition()) return;
-    await sleep(10);
-  }
-  throw new Error('it did not come true');
+/** Tenants of a database, changed through another registry than the one that is looked at. */
+async function openSql(create: (typeof DATABASES)[number][1], tenants: readonly object[]): Promise<Opened> {
+  const database = await create();
+  const writer = await database.openRegistry();
+  await replaceAll(writer, tenants);
+  return {
+    registry: await database.openRegistry(),
+    store: (wanted) => replaceAll(writer, wanted),
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
+  };
 }
 
+const KEY = { vaultUrl: 'https://contoso-kv.vault.azure.net', use: 'data' };
 const named = (...ids: readonly string[]) => ids.map((id) => record({ id }));
 
 /** What every registry promises. */
-describe.each([['file', openFile as (tenants: readonly object[]) => Promise<Opened>]])(
-  '%s tenant registry',
-  (_name, open) => {
-    test('get gives a registered tenant with its defaults', async () => {
-      await using opened = await open(named('contoso'));
-      expect(await opened.registry.get('contoso')).toMatchObject({
-        id: 'contoso',
-        state: 'active',
-        origin: 'required',
-        retiredKeys: [],
-        requiredContext: [],
-      });
+describe.each([
+  ['file', openFile as (tenants: readonly object[]) => Promise<Opened>],
+  ...DATABASES.map(([name, create]) => [name, (tenants: readonly object[]) => openSql(create, tenants)] as const),
+] as const)('%s tenant registry', (_name, open) => {
+  test('get gives a registered tenant with its defaults', async () => {
+    await using opened = await open(named('contoso'));
+    expect(await opened.registry.get('contoso')).toMatchObject({
+      id: 'contoso',
+      state: 'active',
+      origin: 'required',
+      retiredKeys: [],
+      requiredContext: [],
     });
+  });
 
-    test('get of an unknown tenant rejects with tenant-not-found', async () => {
-      await using opened = await open(named('contoso'));
-      for (const id of ['nobody', 'constructor', '__proto__', '']) {
-        await expect(opened.registry.get(id)).rejects.toMatchObject({ code: 'tenant-not-found' });
-      }
-    });
+  test('get of an unknown tenant rejects with tenant-not-found', async () => {
+    await using opened = await open(named('contoso'));
+    for (const id of ['nobody', 'constructor', '__proto__', '']) {
+      await expect(opened.registry.get(id)).rejects.toMatchObject({ code: 'tenant-not-found' });
+    }
+  });
 
-    test('list gives every tenant once, in the order of ids, page by page', async () => {
-      await using opened = await open(named('d', 'a', 'c', 'e', 'b'));
-      const seen: string[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await opened.registry.list(2, cursor);
-        seen.push(...page.tenants.map(({ id }) => id));
-        cursor = page.nextCursor;
-      } while (cursor !== undefined);
-      expect(seen).toEqual(['a', 'b', 'c', 'd', 'e']);
-    });
+  test('list gives every tenant once, in the order of ids, page by page', async () => {
+    await using opened = await open(named('d', 'a', 'c', 'e', 'b'));
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await opened.registry.list(2, cursor);
+      seen.push(...page.tenants.map(({ id }) => id));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
 
-    test('list goes on after a cursor whose tenant has gone, and ends without one', async () => {
-      await using opened = await open(named('a', 'b', 'd'));
-      expect((await opened.registry.list(10, 'c')).tenants.map(({ id }) => id)).toEqual(['d']);
-      expect(await opened.registry.list(3)).not.toHaveProperty('nextCursor');
-      expect(await opened.registry.list(10, 'z')).toEqual({ tenants: [] });
-    });
+  test('list goes on after a cursor whose tenant has gone, and ends without one', async () => {
+    await using opened = await open(named('a', 'b', 'd'));
+    expect((await opened.registry.list(10, 'c')).tenants.map(({ id }) => id)).toEqual(['d']);
+    expect(await opened.registry.list(3)).not.toHaveProperty('nextCursor');
+    expect(await opened.registry.list(10, 'z')).toEqual({ tenants: [] });
+  });
 
-    test('a change takes hold with a new revision, and only for the tenant changed', async () => {
-      await using opened = await open(named('a', 'b'));
-      const before = await Promise.all([opened.registry.get('a'), opened.registry.get('b')]);
-      await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
-      await eventually(async () => (await opened.registry.get('a')).displayName === 'Changed');
-      expect((await opened.registry.get('a')).revision).not.toBe(before[0].revision);
-      expect((await opened.registry.get('b')).revision).toBe(before[1].revision);
-    });
+  test('a change takes hold with a new revision, and only for the tenant changed', async () => {
+    await using opened = await open(named('a', 'b'));
+    const before = await Promise.all([opened.registry.get('a'), opened.registry.get('b')]);
+    await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
+    await eventually(async () => (await opened.registry.get('a')).displayName === 'Changed');
+    expect((await opened.registry.get('a')).revision).not.toBe(before[0].revision);
+    expect((await opened.registry.get('b')).revision).toBe(before[1].revision);
+  });
 
-    test('a tenant removed is found no more', async () => {
-      await using opened = await open(named('a', 'b'));
-      await opened.store(named('b'));
-      await eventually(() =>
-        opened.registry.get('a').then(
-          () => false,
-          () => true,
-        ),
-      );
-      expect((await opened.registry.list(10)).tenants.map(({ id }) => id)).toEqual(['b']);
-    });
-  },
-);
+  test('orders ids by their characters, not by a language', async () => {
+    await using opened = await open(
+      ['a-c', 'ab', 'a1', 'a--b', 'a', '-a', '0'].map((id) =>
+        record({ id, keys: { data: { ...KEY, name: `data-${id}` } } }),
+      ),
+    );
+    const { tenants } = await opened.registry.list(10);
+    expect(tenants.map(({ id }) => id)).toEqual(['-a', '0', 'a', 'a--b', 'a-c', 'a1', 'ab']);
+  });
+
+  test('tells of the tenant changed, within a second', async () => {
+    await using opened = await open(named('a', 'b'));
+    const told: (string | undefined)[] = [];
+    opened.registry.onChange((tenantId) => told.push(tenantId));
+    await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
+    const changedAt = performance.now();
+    await eventually(() => told.length > 0);
+    expect(performance.now() - changedAt).toBeLessThan(1_000);
+    expect([undefined, 'a']).toContain(told[0]);
+  });
+
+  test('a tenant removed is found no more', async () => {
+    await using opened = await open(named('a', 'b'));
+    await opened.store(named('b'));
+    await eventually(() =>
+      opened.registry.get('a').then(
+        () => false,
+        () => true,
+      ),
+    );
+    expect((await opened.registry.list(10)).tenants.map(({ id }) => id)).toEqual(['b']);
+  });
+});
 
 describe('the file registry', () => {
   test('keeps the last good list over a broken edit, says so once, and takes the mended one', async () => {

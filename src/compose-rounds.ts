@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Clock } from './cache/clock.ts';
+import type { openAzure } from './compose-parts.ts';
+import type { Store } from './compose-store.ts';
+import type { Config } from './config.ts';
+import type { CachedDataKeys } from './envelope/cached-data-keys.ts';
+import { examine } from './operations/check-tenant.ts';
+import { Rounds, type Visited } from './rounds/rounds.ts';
+import { Webhook } from './rounds/webhook.ts';
+import type { Logger } from './telemetry/logger.ts';
+
+export interface RoundsParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly azure: Awaited<ReturnType<typeof openAzure>>;
+  readonly dataKeys: CachedDataKeys;
+}
+
+const POLL_MS = 1_000;
+
+/** Starts the rounds, unless they are switched off; `close` waits for the visits under way. */
+export function startRounds({ config, logger, clock, store, azure, dataKeys }: RoundsParts): {
+  close(): Promise<void>;
+} {
+  if (!config.rounds.enabled || !store.claims) return { close: () => Promise.resolve() };
+  const webhook = openWebhook(config, logger, clock, azure.webhookKey);
+  const rounds = new Rounds({
+    tenants: store.tenants,
+    claims: store.claims,
+    examine: (tenant) => examine({ openProbe: azure.openProbe, clock }, tenant),
+    owner: `${hostname()} ${randomUUID()}`,
+    intervalSeconds: config.rounds.intervalSeconds,
+    maxConcurrent: config.rounds.maxConcurrent,
+    pollMs: POLL_MS,
+    wallMs: () => clock.wallMs(),
+    onVisited: (visited) => {
+      dataKeys.reread(visited.tenant.id);
+      report(visited, logger, webhook);
+    },
+    onTrouble: (error) => logger.warn({ error }, 'a visit failed; it is made again when its lease ends'),
+  });
+  rounds.start();
+  return {
+    close: async () => {
+      await rounds.stop();
+      await webhook?.close();
+    },
+  };
+}
+
+function report(visited: Visited, logger: Logger, webhook: Webhook | undefined): void {
+  const { tenant, check, isChanged, previous } = visited;
+  logger.debug({ tenantId: tenant.id, state: check.state }, 'tenant visited');
+  if (!isChanged) return;
+  logger.info(
+    { tenantId: tenant.id, state: check.state, previousState: previous?.state },
+    'the state of a tenant changed',
+  );
+  webhook?.send(visited);
+}
+
+function openWebhook(
+  config: Config,
+  logger: Logger,
+  clock: Clock,
+  key: RoundsParts['azure']['webhookKey'],
+): Webhook | undefined {
+  const { webhookUrl } = config.rounds;
+  if (webhookUrl === undefined || !key) return undefined;
+  return new Webhook({
+    url: webhookUrl,
+    key,
+    wallMs: () => clock.wallMs(),
+    onLost: (error) => logger.error({ error }, 'a change was not delivered to the webhook'),
+  });
+}

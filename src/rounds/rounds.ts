@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ServiceError } from '../errors.ts';
+import type { TenantCheck } from '../operations/tenant-check.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import type { Check, Claims } from '../tenants/sql/claims.ts';
+import type { Tenant } from '../tenants/tenant.ts';
+
+export interface RoundsOptions {
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+  readonly claims: Pick<Claims, 'claimDue' | 'finish'>;
+  /** The doctor's steps, with a fresh sign-in. */
+  readonly examine: (tenant: Tenant) => Promise<TenantCheck>;
+  /** Names this process among those that share the work. */
+  readonly owner: string;
+  /** Of a tenant whose record has none of its own. */
+  readonly intervalSeconds: number;
+  readonly maxConcurrent: number;
+  /** Pause between looks for due tenants, in milliseconds. */
+  readonly pollMs: number;
+  readonly wallMs: () => number;
+  readonly onVisited: (visited: Visited) => void;
+  readonly onTrouble: (error: unknown) => void;
+}
+
+/** What a visit found, and whether that is news. */
+export interface Visited {
+  readonly tenant: Tenant;
+  readonly check: Check;
+  readonly isChanged: boolean;
+  readonly previous?: Check;
+}
+
+/** A visit that takes longer has died with its process, and is picked up by another. */
+const LEASE_MS = 5 * 60_000;
+/** Visits spread over this part of the interval, so that tenants registered together don't stay together. */
+const JITTER_PART = 0.2;
+
+/** Visits tenants at regular intervals; any number of processes share the work, and no tenant is visited twice at once. */
+export class Rounds {
+  readonly #options: RoundsOptions;
+  readonly #visits = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(options: RoundsOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Claims nothing more and waits for the visits under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await Promise.all(this.#visits);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const claimed = await this.#claim();
+      if (claimed > 0 && this.#visits.size < this.#options.maxConcurrent) continue;
+      const wakeUp = sleep(this.#options.pollMs, undefined, { signal, ref: false }).catch(() => undefined);
+      // With every place taken the next one that is free is filled at once.
+      await (claimed > 0 ? Promise.race([wakeUp, ...this.#visits]) : wakeUp);
+    }
+  }
+
+  async #claim(): Promise<number> {
+    const { claims, owner, wallMs, maxConcurrent, onTrouble } = this.#options;
+    const free = maxConcurrent - this.#visits.size;
+    if (free === 0) return 0;
+    try {
+      const ids = await claims.claimDue(wallMs(), owner, LEASE_MS, free);
+      for (const id of ids) this.#track(this.#visit(id));
+      return ids.length;
+    } catch (error) {
+      onTrouble(error);
+      return 0;
+    }
+  }
+
+  #track(visit: Promise<void>): void {
+    const tracked = visit.catch(this.#options.onTrouble).finally(() => this.#visits.delete(tracked));
+    this.#visits.add(tracked);
+  }
+
+  /** A visit that fails for a fault of ours, or without a database to write to, is left to its lease. */
+  async #visit(tenantId: string): Promise<void> {
+    const { tenants, claims, examine, owner, onVisited } = this.#options;
+    const tenant = await tenants.get(tenantId).catch(absentIfNotFound);
+    if (!tenant) return;
+    const check = checkOf(await examine(tenant));
+    const finished = await claims.finish(tenantId, owner, check, this.#nextDueAt(tenant));
+    if (finished) onVisited({ tenant, check, ...finished });
+  }
+
+  #nextDueAt({ checkIntervalSeconds = this.#options.intervalSeconds }: Tenant): number {
+    const jitter = 1 + JITTER_PART * (Math.random() - 0.5);
+    return Math.round(this.#options.wallMs() + checkIntervalSeconds * 1_000 * jitter);
+  }
+}
+
+/** What is kept of a check: its first failure, by code and not by text. */
+function checkOf({ at, state, steps }: TenantCheck): Check {
+  const failed = steps.find((step) => step.state === 'failed');
+  const warnings = steps.flatMap((step) => step.warnings ?? []);
+  return {
+    state: failed?.reason ?? failed?.code ?? state,
+    checkedAt: at,
+    ...(failed && { step: failed.name, code: failed.code, detail: failed.detail }),
+    ...(warnings.length > 0 && { warnings }),
+  };
+}
+
+function absentIfNotFound(error: unknown): undefined {
+  if (error instanceof ServiceError && error.code === 'tenant-not-found') return undefined;
+  throw error;
+}

@@ -1,0 +1,88 @@
+import { createHmac, type KeyObject, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Visited } from './rounds.ts';
+
+export interface WebhookOptions {
+  readonly url: string;
+  readonly key: KeyObject;
+  readonly wallMs: () => number;
+  /** Told of a change that could not be delivered. */
+  readonly onLost: (error: unknown) => void;
+  /** Pauses before the second and later tries, in milliseconds. */
+  readonly retryAfterMs?: readonly number[];
+}
+
+const RETRY_AFTER_MS = [1_000, 10_000, 60_000];
+const TIMEOUT_MS = 10_000;
+/** Beyond it changes are lost, and told of: a receiver that is down must not fill our memory. */
+const MAX_WAITING = 1_000;
+
+/**
+ * Tells a receiver of every tenant whose state changed, signed as Standard Webhooks 1.0 has it: `webhook-signature` is
+ * `v1,` and the base64 of HMAC-SHA256 over `ID.TIMESTAMP.BODY`. Delivered at least once, in no order.
+ */
+export class Webhook {
+  readonly #options: WebhookOptions;
+  readonly #waiting = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+
+  constructor(options: WebhookOptions) {
+    this.#options = options;
+  }
+
+  send({ tenant, check, previous }: Visited): void {
+    if (this.#waiting.size >= MAX_WAITING) {
+      this.#options.onLost(new Error('too many changes wait for the webhook'));
+      return;
+    }
+    const body = JSON.stringify({
+      type: 'tenant.state-changed',
+      timestamp: check.checkedAt,
+      data: { tenantId: tenant.id, state: check.state, previousState: previous?.state, check },
+    });
+    const delivery = this.#deliver(randomUUID(), body)
+      .catch(this.#options.onLost)
+      .finally(() => this.#waiting.delete(delivery));
+    this.#waiting.add(delivery);
+  }
+
+  /** Waits for deliveries under way, and gives up those that wait for another try. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#waiting);
+  }
+
+  async #deliver(id: string, body: string): Promise<void> {
+    let failure: unknown;
+    for (const pauseMs of [0, ...(this.#options.retryAfterMs ?? RETRY_AFTER_MS)]) {
+      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: this.#stopping.signal });
+      try {
+        await this.#post(id, body);
+        return;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  async #post(id: string, body: string): Promise<void> {
+    const { url, key, wallMs } = this.#options;
+    const timestamp = String(Math.floor(wallMs() / 1_000));
+    const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'Content-Type': 'application/json',
+        'webhook-id': id,
+        'webhook-timestamp': timestamp,
+        'webhook-signature': `v1,${signature}`,
+      },
+      body,
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    await response.body?.cancel();
+    if (!response.ok) throw new Error(`the webhook answered ${response.status}`);
+  }
+}

@@ -1,0 +1,23 @@
+/** A tenant that was created, replaced or removed. */
+export interface TenantChange {
+  /** Which registry wrote it, so that a registry knows its own. */
+  readonly origin: string;
+  readonly sequence: number;
+  readonly tenantId: string;
+}
+
+export interface ChangeEvents {
+  changed(change: TenantChange): void;
+  /** Something was written: whoever wants to know what looks it up. */
+  written(): void;
+  /** The feed hears again, after a start or a gap in which anything may have happened. */
+  connected(): void;
+  /** The feed hears nothing until `connected`. */
+  lost(error: Error): void;
+}
+
+/** What other processes write, heard within a second. It mends itself. */
+export interface ChangeFeed {
+  isConnected(): boolean;
+  close(): Promise<void>;
+}

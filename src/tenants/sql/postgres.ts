@@ -1,0 +1,87 @@
+import { type Dialect, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
+import { type ClientConfig, DatabaseError, Pool, type PoolClient } from 'pg';
+import type { SqlDialect } from './dialect.ts';
+import { CHANNEL, encodeChange, listenToPostgres } from './postgres-feed.ts';
+
+/** Any number: what matters is that every version of this program uses the same one. */
+const SCHEMA_LOCK = 7_355_608;
+
+/** Classes and codes of SQLSTATE by which the server can't serve now: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const OUTAGE = /^(?:08|28|40|53|57|58|3D000|25006|55P03|XX)/;
+/** Serialization failure, deadlock. */
+const CONTENTION: ReadonlySet<string> = new Set(['40001', '40P01']);
+/** Ended by an administrator, by a crash; and what the system says of a broken connection. */
+const LOST: ReadonlySet<string> = new Set(['57P01', '57P02', 'ECONNRESET', 'EPIPE']);
+
+export function openPostgres(connection: ClientConfig, maxConnections: number): Dialect {
+  const { password } = connection;
+  if (typeof password !== 'function') return dialectOf(new Pool({ ...connection, max: maxConnections }));
+  // Asked before the connection is made: failing in the middle, pg would leave it open until the server loses patience.
+  let asked = '';
+  const pool = new Pool({ ...connection, password: () => asked, max: maxConnections });
+  return dialectOf(pool, async () => {
+    if (pool.idleCount === 0) asked = await password();
+  });
+}
+
+function dialectOf(pool: Pool, beforeConnect?: () => Promise<void>): Dialect {
+  // Without listeners the loss of a connection would end the process, whether it's idle or between two statements of a transaction.
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return new PostgresDialect({
+    pool: {
+      options: pool.options,
+      connect: async () => {
+        await beforeConnect?.();
+        return pooledClient(await pool.connect());
+      },
+      end: () => pool.end(),
+    },
+  });
+}
+
+export const postgresDialect = (listening: ClientConfig): SqlDialect => ({
+  name: 'PostgreSQL',
+  idType: sql`text collate "C"`,
+  tableExists: (table) => sql`select count(to_regclass(${table})) as found`,
+  lockSchema: async (trx) => {
+    await sql`select pg_advisory_xact_lock(${SCHEMA_LOCK})`.execute(trx);
+  },
+  skipLocked: (due) => due.forUpdate().skipLocked(),
+  notify: async (trx, change) => {
+    await sql`select pg_notify(${CHANNEL}, ${encodeChange(change)})`.execute(trx);
+  },
+  openFeed: (_db, events) => listenToPostgres(listening, events),
+  isOutage,
+  isContention: (error) => CONTENTION.has(codeOf(error)),
+  isLostConnection: (error) =>
+    LOST.has(codeOf(error)) || (Error.isError(error) && error.message === 'Connection terminated unexpectedly'),
+});
+
+/** Every connection that failed otherwise than by the server's answer is thrown away: it may still wait for that answer. */
+function pooledClient(client: PoolClient): PostgresPoolClient {
+  let isBroken = false;
+  const query = async (text: string, parameters: readonly unknown[]) => {
+    try {
+      return await client.query(text, [...parameters]);
+    } catch (error) {
+      isBroken ||= !isDatabaseError(error);
+      throw error;
+    }
+  };
+  return {
+    query: query as unknown as PostgresPoolClient['query'], // its other form takes cursors, of which there are none
+    release: (destroy = false) => client.release(destroy || isBroken),
+  };
+}
+
+const codeOf = (error: unknown): string =>
+  Error.isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+const isDatabaseError = (error: unknown): error is DatabaseError => error instanceof DatabaseError;
+
+/** pg has no class for lost connections and timeouts: they are plain errors, which our own mistakes are not. */
+function isOutage(error: unknown): boolean {
+  if (isDatabaseError(error)) return OUTAGE.test(codeOf(error));
+  return Error.isError(error) && ['Error', 'AggregateError'].includes(error.name);
+}

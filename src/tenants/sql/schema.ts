@@ -1,0 +1,47 @@
+/**
+ * The tables, in SQL that SQLite and PostgreSQL share. Times are milliseconds since 1970, so that both compare and add them alike,
+ * whatever the server's time zone; records are JSON in text columns, since they are only ever read whole, keep the order of their
+ * members there, and may hold U+0000, which `jsonb` refuses.
+ */
+export interface Schema {
+  readonly schema_migrations: { version: number; name: string; applied_at: number };
+  /**
+   * One row, whose number every change of a tenant takes. Its row lock makes writers of PostgreSQL follow each other (SQLite has one at a
+   * time anyway), so numbers are committed in their order and "greater than the last one seen" misses nothing.
+   */
+  readonly tenant_changes: { id: number; sequence: number };
+  readonly tenants: {
+    id: string;
+    record: string;
+    revision: number;
+    state: string;
+    created_at: number;
+    updated_at: number;
+    /** Set, the row is a tombstone: nothing but the proof that its id was given out. */
+    removed_at: number | null;
+    change_sequence: number;
+  };
+  /** A vault key belongs to one tenant, retired ones included. */
+  readonly tenant_keys: { vault_key: string; tenant_id: string };
+  readonly tenant_history: {
+    tenant_id: string;
+    revision: number;
+    action: string;
+    record: string;
+    changed_by: string;
+    changed_at: number;
+  };
+  /** When a tenant is visited next, and what the last visit found. */
+  readonly tenant_checks: {
+    tenant_id: string;
+    /** 1 while the tenant is active: the others are not visited. */
+    is_watched: number;
+    /** While a lease runs, its end: a visit that died is due again by itself, and a claim needs this one column. */
+    due_at: number;
+    lease_owner: string | null;
+    last_check: string | null;
+    /** How many changes of state there were: the number of the newest row in check_history. */
+    changes: number;
+  };
+  readonly check_history: { tenant_id: string; change: number; check: string };
+}

@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startService, type TestService } from '../support/start-service.ts';
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startService({ inDatabase: true });
+});
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+type Method = 'get' | 'put' | 'patch' | 'delete' | 'post';
+
+function send(method: Method, path: string, body?: object, headers: Record<string, string> = {}) {
+  const request = service.request()[method](path).set('Authorization', `Bearer ${service.token()}`).set(headers);
+  const type = method === 'patch' ? 'application/merge-patch+json' : 'application/json';
+  return body ? request.set('Content-Type', type).send(JSON.stringify(body)) : request;
+}
+
+const record = (id: string, change: object = {}) => ({
+  entraTenantId: '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3',
+  keys: { data: { vaultUrl: `https://${id}-kv.vault.azure.net`, name: 'data', use: 'data' } },
+  defaultKey: 'data',
+  ...change,
+});
+const create = async (id: string, change: object = {}) => {
+  const response = await send('put', `/tenants/${id}`, record(id, change));
+  expect(response.status).toBe(200);
+  return String(response.headers['etag']);
+};
+
+describe('a tenant', () => {
+  test('is created, read, replaced, patched and removed, each change with a new ETag', async () => {
+    const created = await create('fresh');
+    expect((await send('get', '/tenants/fresh')).headers['etag']).toBe(created);
+    const replaced = await send('put', '/tenants/fresh', record('fresh', { displayName: 'New' }), {
+      'If-Match': created,
+    });
+    expect([replaced.status, replaced.body.displayName]).toEqual([200, 'New']);
+    const patched = await send(
+      'patch',
+      '/tenants/fresh',
+      { displayName: null, metadata: { plan: 'gold' } },
+      { 'If-Match': String(replaced.headers['etag']) },
+    );
+    expect(patched.body).toMatchObject({ metadata: { plan: 'gold' } });
+    expect(patched.body).not.toHaveProperty('displayName');
+    expect(new Set([created, replaced.headers['etag'], patched.headers['etag']]).size).toBe(3);
+    const removed = await send('delete', '/tenants/fresh', undefined, { 'If-Match': String(patched.headers['etag']) });
+    expect([removed.status, removed.text]).toEqual([204, '']);
+    expect((await send('get', '/tenants/fresh')).status).toBe(404);
+  });
+
+  test('is not given out twice, not even after its removal', async () => {
+    const etag = await create('once');
+    expect((await send('put', '/tenants/once', record('once'))).body.code).toBe('tenant-exists');
+    await send('delete', '/tenants/once', undefined, { 'If-Match': etag });
+    expect((await send('put', '/tenants/once', record('once'))).body).toMatchObject({
+      code: 'tenant-exists',
+      reason: 'id-used-before',
+    });
+  });
+
+  test('is changed only by who has read it', async () => {
+    const etag = await create('guarded');
+    expect((await send('patch', '/tenants/guarded', { displayName: 'x' })).body.code).toBe('precondition-required');
+    expect((await send('delete', '/tenants/guarded')).body.code).toBe('precondition-required');
+    const stale = { 'If-Match': '"999"' };
+    for (const response of [
+      await send('put', '/tenants/guarded', record('guarded'), stale),
+      await send('patch', '/tenants/guarded', { displayName: 'x' }, stale),
+      await send('delete', '/tenants/guarded', undefined, stale),
+    ]) {
+      expect([response.status, response.body.code]).toEqual([412, 'revision-mismatch']);
+    }
+    for (const ifMatch of ['*', 'W/"1"', '1', '"1", "2"']) {
+      const response = await send('patch', '/tenants/guarded', { displayName: 'x' }, { 'If-Match': ifMatch });
+      expect(response.body).toMatchObject({ code: 'malformed-request', errors: [{ pointer: '/header/If-Match' }] });
+    }
+    expect((await send('get', '/tenants/guarded')).headers['etag']).toBe(etag);
+  });
+
+  test('never gets a key of another, and is not told whose it is', async () => {
+    await create('keyholder');
+    const response = await send('put', '/tenants/thief', record('keyholder'));
+    expect([response.status, response.body.code, response.body.reason]).toEqual([
+      409,
+      'tenant-misconfigured',
+      'key-taken',
+    ]);
+    expect(response.body.errors[0].pointer).toBe('/keys/data');
+    expect(JSON.stringify(response.body)).not.toContain('keyholder"');
+  });
+
+  test.each([
+    ['an unknown member', { colour: 'red' }, '/colour'],
+    ['another id than the path', { id: 'other' }, '/id'],
+    [
+      'a vault over http',
+      { keys: { data: { vaultUrl: 'http://x-kv.vault.azure.net', name: 'd', use: 'data' } } },
+      '/keys/data/vaultUrl',
+    ],
+    [
+      'a vault elsewhere',
+      { keys: { data: { vaultUrl: 'https://vault.azure.net.evil.example', name: 'd', use: 'data' } } },
+      '/keys/data/vaultUrl',
+    ],
+    ['a default key that is not listed', { defaultKey: 'nope' }, '/defaultKey'],
+    ['a directory that is no GUID', { entraTenantId: 'x' }, '/entraTenantId'],
+  ])('with %s is refused with 400 at its place', async (_case, change, pointer) => {
+    const response = await send('put', '/tenants/wrong', record('wrong', change));
+    expect([response.status, response.body.code, response.body.errors[0].pointer]).toEqual([
+      400,
+      'malformed-request',
+      pointer,
+    ]);
+  });
+
+  test('takes a patch as a merge patch alone', async () => {
+    const etag = await create('typed');
+    const response = await send('patch', '/tenants/typed', { displayName: 'x' }, { 'If-Match': etag }).set(
+      'Content-Type',
+      'application/json',
+    );
+    expect(response.body.code).toBe('unsupported-media-type');
+  });
+
+  test('is changed by who has Tenants.Manage alone, and each change is recorded', async () => {
+    const reader = await service.emulator.issueCallerToken({ roles: ['Tenants.Read'] });
+    for (const [method, path] of [
+      ['put', '/tenants/new'],
+      ['patch', '/tenants/contoso'],
+      ['delete', '/tenants/contoso'],
+      ['post', '/tenants/contoso/suspend'],
+    ] as const) {
+      const body = method === 'put' ? record('new') : method === 'patch' ? {} : undefined;
+      const response = await send(method, path, body, { Authorization: `Bearer ${reader}` });
+      expect(response.body).toMatchObject({ code: 'grant-missing', reason: 'Tenants.Manage' });
+    }
+    const operations = (await service.auditRecords()).map(
+      ({ operation, outcome }) => `${String(operation)} ${String(outcome)}`,
+    );
+    expect(operations).toEqual(
+      expect.arrayContaining(['tenant-put succeeded', 'tenant-put refused', 'tenant-remove succeeded']),
+    );
+  });
+});
+
+describe('suspending a tenant', () => {
+  const encrypt = () => service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' });
+
+  test('refuses it at once, drops its keys and its token, and resuming takes all back', async () => {
+    const sealed = await encrypt();
+    expect(sealed.status).toBe(200);
+    expect((await send('post', '/tenants/contoso/suspend')).body.state).toBe('suspended');
+    expect((await encrypt()).body.code).toBe('tenant-suspended');
+    expect((await service.post('/tenants/contoso/decrypt', { ciphertext: sealed.body.ciphertext })).body.code).toBe(
+      'tenant-suspended',
+    );
+    expect((await send('post', '/tenants/contoso/suspend')).status).toBe(200);
+    service.emulator.control.clearRequests();
+    expect((await send('post', '/tenants/contoso/resume')).body.state).toBe('active');
+    expect((await encrypt()).status).toBe(200);
+    expect(service.vaultCalls('entra')).toContain('token');
+    expect(service.vaultCalls('contoso')).toEqual(expect.arrayContaining(['wrapKey', 'unwrapKey']));
+  });
+
+  test('of nobody is a 404', async () => {
+    expect((await send('post', '/tenants/nobody/suspend')).body.code).toBe('tenant-not-found');
+  });
+});
