@@ -16,7 +16,7 @@ export interface TenantRecord {
 type Change = (tenant: TenantRecord) => TenantRecord;
 
 /** Writes the tenants file anew and waits until the service has reread it: all its data keys are cold then. */
-export async function rewriteTenants(
+async function rewriteTenants(
   service: TestService,
   change: (tenants: readonly TenantRecord[]) => readonly TenantRecord[],
 ): Promise<void> {
