@@ -8,6 +8,9 @@ import { type Refusal, ways } from './ways-to-refuse.ts';
 /** After a refusal one request in 10 s asks again; of a version that was never there, one in 60 s. */
 const PAST_THE_PROBE_SECONDS = 61;
 
+/** Keys are generated, which takes its time on a busy machine. */
+const SET_UP_MS = 30_000;
+
 let service: TestService;
 /** Has signed in nowhere yet. */
 let cold: SecondProcess;
@@ -15,7 +18,7 @@ beforeAll(async () => {
   service = await startService();
   await addCustomers(service, [...Object.keys(ways), 'elsewhere', 'nowhere']);
   cold = await startSecondProcess(service);
-});
+}, SET_UP_MS);
 afterAll(async () => {
   await cold[Symbol.asyncDispose]();
   await service[Symbol.asyncDispose]();

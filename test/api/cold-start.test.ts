@@ -95,7 +95,7 @@ test('a message opens in another process by one unwrap, and again without', asyn
 
 describe("a rotation of the app's secret under load", () => {
   const TENANTS = ['load-a', 'load-b', 'load-c'];
-  beforeAll(() => addCustomers(service, TENANTS));
+  beforeAll(() => addCustomers(service, TENANTS), 30_000);
 
   /** Enough requests at a time for every tenant, all of which need a proof of access and a fresh sign-in. */
   const load = () => {
@@ -123,7 +123,7 @@ describe("a rotation of the app's secret under load", () => {
     control.clearRequests();
     await load();
     expect([refusedSignIns(), signIns('load-a')]).toEqual([0, 1]);
-  });
+  }, 30_000);
 
   test('loses no request when the new one is stored before Entra knows it', async () => {
     const { control } = service.emulator;

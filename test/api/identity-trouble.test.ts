@@ -17,6 +17,9 @@ const troubles: Record<string, Kind> = {
 };
 const PROOF_SECONDS = 300;
 
+/** Keys are generated, which takes its time on a busy machine. */
+const SET_UP_MS = 30_000;
+
 let service: TestService;
 /** It outlives all that the clock is moved by. */
 let token: string;
@@ -29,7 +32,7 @@ beforeAll(async () => {
     'once',
   ]);
   await encrypt('fabrikam'); // the callers' keys are read
-});
+}, SET_UP_MS);
 beforeEach(() => service.emulator.control.clearRequests());
 afterEach(() => service.emulator.control.clearFaults());
 afterAll(async () => {

@@ -4,11 +4,14 @@ import { addCustomers, changeTenant, type TenantRecord } from './customers.ts';
 
 const REREAD_SECONDS = 901;
 
+/** Keys are generated, which takes its time on a busy machine. */
+const SET_UP_MS = 30_000;
+
 let service: TestService;
 beforeAll(async () => {
   service = await startService();
   await addCustomers(service, ['rotating', 'pinned', 'newest-disabled', 'retiring', 'requiring']);
-});
+}, SET_UP_MS);
 beforeEach(() => service.emulator.control.clearRequests());
 afterAll(async () => {
   await service[Symbol.asyncDispose]();

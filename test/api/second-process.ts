@@ -30,6 +30,8 @@ export async function startSecondProcess(
       },
       cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
       registry: { file: join(folder, 'tenants.json') },
+      database: { file: join(folder, 'second.db') },
+      rounds: { enabled: false },
       audit: { directory: join(folder, 'audit') },
       emulator: {
         unsafeAllowEmulator: true,

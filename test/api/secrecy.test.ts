@@ -15,6 +15,9 @@ const encryptionContext = { [name]: value };
 const plaintext = Buffer.from(message).toString('base64');
 const keyValue = Buffer.from(wrapped).toString('base64');
 
+/** It runs into many a failure, each with its retry. */
+const SET_UP_MS = 30_000;
+
 let service: TestService;
 let token: string;
 let appSecret: string;
@@ -33,7 +36,7 @@ beforeAll(async () => {
   const directory = join(service.folder, 'audit');
   const files = await readdir(directory);
   audit = (await Promise.all(files.map((file) => readFile(join(directory, file), 'utf8')))).join('');
-});
+}, SET_UP_MS);
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });

@@ -50,6 +50,9 @@ const transients: Record<string, Kind> = {
   'once-reset': { kind: 'reset', times: 1 },
 };
 
+/** Keys are generated, which takes its time on a busy machine. */
+const SET_UP_MS = 30_000;
+
 let service: TestService;
 /** It outlives all that the clock is moved by. */
 let token: string;
@@ -58,7 +61,7 @@ beforeAll(async () => {
   token = await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 });
   await addCustomers(service, [...Object.keys(troubles), ...Object.keys(transients), 'challenged', 'rejected', 'gone']);
   await encrypt('fabrikam'); // the callers' keys are read, and fabrikam is warm
-});
+}, SET_UP_MS);
 beforeEach(() => service.emulator.control.clearRequests());
 afterEach(() => service.emulator.control.clearFaults());
 afterAll(async () => {

@@ -20,8 +20,6 @@ export interface SqlDatabase {
 
 const DEFAULT_MAX_CONNECTIONS = 10;
 const DEFAULT_PATIENCE_MS = 5_000;
-/** Enough to try the pool's connections that a restart broke, one after another. */
-const LOST_PATIENCE_MS = 250;
 const RETRY_AFTER_SECONDS = 5;
 
 /** Opens SQLite's file, or a pool of PostgreSQL, which connects when it is first used. */
@@ -50,7 +48,15 @@ function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: num
   };
   return {
     dialect,
-    read: (query) => run(() => retryWhile(dialect.isLostConnection, LOST_PATIENCE_MS, () => query(kysely))),
+    read: (query) =>
+      run(async () => {
+        try {
+          return await query(kysely);
+        } catch (error) {
+          if (!dialect.isLostConnection(error)) throw error;
+          return query(kysely); // by now the pool knows which of its connections are gone
+        }
+      }),
     write: (change) => run(() => kysely.transaction().setIsolationLevel('read committed').execute(change)),
     close: () => kysely.destroy(),
   };

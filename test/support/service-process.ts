@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+import { prepareForEmulator } from '../../src/cli/emulated-azure.ts';
+import { startService } from '../../src/compose.ts';
+import { ConfigSchema } from '../../src/config-schema.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+
+/** The service in a process of its own, against an emulator in another: prints where it listens, and drains on SIGTERM. */
+const config = ConfigSchema.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
+prepareForEmulator(config, {
+  setEnv: (name, value) => {
+    process.env[name] = value;
+  },
+});
+const service = await startService({ config, logger: createLogger('silent') });
+process.on('SIGTERM', () => void service.stop());
+process.stdout.write(`${service.url}\n`);
