@@ -58,6 +58,8 @@ export interface ServiceErrorOptions extends ErrorOptions {
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number;
   readonly errors?: readonly FieldError[];
+  /** `x-ms-client-request-id` of the vault call that failed; for the audit, never for the caller. */
+  readonly vaultRequestId?: string;
 }
 
 /** A failure with a published code. `message` is shown to the caller: no secret, no text of a foreign error goes into it. */
@@ -69,6 +71,7 @@ export class ServiceError extends Error {
   readonly scope: 'key' | 'tenant' | undefined;
   readonly retryAfter: number | undefined;
   readonly errors: readonly FieldError[] | undefined;
+  readonly vaultRequestId: string | undefined;
 
   constructor(code: ErrorCode, detail: string, options: ServiceErrorOptions = {}) {
     super(detail, 'cause' in options ? { cause: options.cause } : undefined);
@@ -78,5 +81,6 @@ export class ServiceError extends Error {
     this.scope = options.scope;
     this.retryAfter = options.retryAfter;
     this.errors = options.errors;
+    this.vaultRequestId = options.vaultRequestId;
   }
 }

@@ -121,6 +121,13 @@ describe('the tree of src', () => {
     expect(imports.filter(({ from, to }) => partOf(from) === 'emulator' && partOf(to) !== 'emulator')).toEqual([]);
   });
 
+  test('lets only tenants/sql talk SQL', () => {
+    const users = files.filter((file) =>
+      /from '(?:kysely|pg|node:sqlite)'/.test(readFileSync(join(SRC, file), 'utf8')),
+    );
+    expect(users.filter((file) => !file.startsWith('tenants/sql/'))).toEqual([]);
+  });
+
   test('lets only dev load the emulator', () => {
     const users = imports.filter(({ from, to }) => partOf(to) === 'emulator' && partOf(from) !== 'emulator');
     expect([...new Set(users.map(({ from }) => from))].sort()).toEqual(['cli/dev-welcome.ts', 'cli/dev.ts']);

@@ -66,14 +66,16 @@ export class KeyVault implements KeyWrapper {
     operation: VaultCall['operation'],
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    const fail = (error: unknown) => vaultFailure(error, { operation, kek, appId: this.#options.appId });
+    const fail = (error: unknown, requestId?: string) =>
+      vaultFailure(error, { operation, kek, appId: this.#options.appId, requestId });
     const attempt = async (abortSignal: AbortSignal) => {
       const client = this.#client(tenant, kek.vaultUrl);
+      const requestId = randomUUID();
       try {
-        return await call(client, { requestId: randomUUID(), abortSignal });
+        return await call(client, { requestId, abortSignal });
       } catch (error) {
         if (!client.isOpened) this.#clients.delete(this.#clientKey(tenant, kek.vaultUrl));
-        throw fail(error);
+        throw fail(error, requestId);
       }
     };
     try {

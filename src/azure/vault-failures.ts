@@ -1,4 +1,4 @@
-import { type Fix, ServiceError } from '../errors.ts';
+import { type ErrorCode, type Fix, ServiceError, type ServiceErrorOptions } from '../errors.ts';
 import {
   activateKey,
   enableKey,
@@ -18,6 +18,8 @@ export interface VaultCall {
   /** `keyVersion` is empty where the newest was asked for. */
   readonly kek: KekRef;
   readonly appId: string;
+  /** GUID that the call went under; absent where it had none. */
+  readonly requestId?: string | undefined;
 }
 
 interface Refusal {
@@ -78,72 +80,91 @@ const WRONG_DIRECTORY = 10_032;
 const BACK_OFF_SECONDS = 2; // Key Vault's 429 may come without Retry-After
 const RETRY_SECONDS = 5;
 
+/** What a failure means, without what all have: the cause, and the id of the call. */
+interface Meaning extends Omit<ServiceErrorOptions, 'cause' | 'vaultRequestId'> {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
 /** What a failed vault call means. Whatever is no definite refusal says nothing of access. */
 export function vaultFailure(error: unknown, call: VaultCall): ServiceError {
   if (error instanceof ServiceError) return error;
-  const foreign = readForeignError(error);
+  const { code, detail, ...options } = meaningOf(readForeignError(error), call);
+  const { requestId } = call;
+  return new ServiceError(code, detail, { ...options, cause: error, ...(requestId && { vaultRequestId: requestId }) });
+}
+
+/** The vault of a customer answers for another directory than the one registered, as its challenge says. */
+export function vaultElsewhere(): ServiceError {
+  const { code, detail, ...options } = ELSEWHERE;
+  return new ServiceError(code, detail, options);
+}
+
+function meaningOf(foreign: ForeignError, call: VaultCall): Meaning {
   switch (foreign.status ?? 0) {
     case 400:
-      return badRequest(call, error);
+      return badRequest(call);
     case 401:
-      return foreign.akv === WRONG_DIRECTORY ? vaultElsewhere(error) : tokenRefused(error);
+      return foreign.akv === WRONG_DIRECTORY ? ELSEWHERE : TOKEN_REFUSED;
     case 403:
-      return refusal(FORBIDDEN.get(foreign.innerCode) ?? FORBIDDEN.get(foreign.code) ?? forbidden, call, error);
+      return refusal(FORBIDDEN.get(foreign.innerCode) ?? FORBIDDEN.get(foreign.code) ?? forbidden, call);
     case 404:
-      return keyAbsent(call, error);
+      return refusal(absent, call);
     case 429:
-      return new ServiceError('vault-throttled', "The customer's vault is over its quota", {
+      return {
+        code: 'vault-throttled',
+        detail: "The customer's vault is over its quota",
         retryAfter: foreign.retryAfter ?? BACK_OFF_SECONDS,
-        cause: error,
-      });
+      };
     default:
-      return outage(foreign, error);
+      return outage(foreign.code);
   }
 }
 
-/** The vault of a customer answers for another directory than the one registered, by its challenge or by its refusal. */
-export const vaultElsewhere = (cause?: unknown): ServiceError =>
-  new ServiceError('tenant-misconfigured', "The vault belongs to another directory than the tenant's record says", {
-    reason: 'vault-elsewhere',
-    scope: 'key',
-    fix: { owner: 'vendor', action: "Correct entraTenantId or vaultUrl in the tenant's record" },
-    cause,
-  });
+const ELSEWHERE: Meaning = {
+  code: 'tenant-misconfigured',
+  detail: "The vault belongs to another directory than the tenant's record says",
+  reason: 'vault-elsewhere',
+  scope: 'key',
+  fix: { owner: 'vendor', action: "Correct entraTenantId or vaultUrl in the tenant's record" },
+};
 
-function refusal({ reason, detail, fix }: Refusal, call: VaultCall, cause: unknown): ServiceError {
-  return new ServiceError('access-revoked', detail, { reason, scope: 'key', fix: fix(call), cause });
-}
+const TOKEN_REFUSED: Meaning = {
+  code: 'access-revoked',
+  detail: 'The vault does not accept the token that Entra issued',
+  reason: 'token-refused',
+  scope: 'key',
+  fix: { owner: 'vendor', action: "Check the deployment's cloud and the machine's clock" },
+};
 
-const keyAbsent = (call: VaultCall, cause: unknown): ServiceError =>
-  refusal(
-    { reason: 'key-absent', detail: 'The vault has no such key or version', fix: ({ kek }) => recoverKey(kek) },
-    call,
-    cause,
-  );
+const absent: Refusal = {
+  reason: 'key-absent',
+  detail: 'The vault has no such key or version',
+  fix: ({ kek }) => recoverKey(kek),
+};
 
-const tokenRefused = (cause: unknown): ServiceError =>
-  new ServiceError('access-revoked', 'The vault does not accept the token that Entra issued', {
-    reason: 'token-refused',
-    scope: 'key',
-    fix: { owner: 'vendor', action: "Check the deployment's cloud and the machine's clock" },
-    cause,
-  });
+const refusal = ({ reason, detail, fix }: Refusal, call: VaultCall): Meaning => ({
+  code: 'access-revoked',
+  detail,
+  reason,
+  scope: 'key',
+  fix: fix(call),
+});
 
-/** On unwrap a 400 says that this key never wrapped these bytes; on wrap, that the value doesn't fit the key. */
-function badRequest({ operation }: VaultCall, cause: unknown): ServiceError {
-  if (operation === 'unwrapKey') return new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
+/** On unwrap a 400 says that this key never wrapped these bytes; on wrap, that the value doesn't fit the key. A read has no reason for one. */
+function badRequest({ operation }: VaultCall): Meaning {
+  if (operation === 'unwrapKey') return { code: 'undecryptable', detail: 'The ciphertext does not open' };
+  if (operation === 'getKey') return outage('');
   const errors = [{ pointer: '/value', detail: 'does not fit the key and its algorithm' }];
-  return new ServiceError('malformed-request', 'The vault refused the value', { cause, errors });
+  return { code: 'malformed-request', detail: 'The vault refused the value', errors };
 }
 
-function outage({ code }: ForeignError, cause: unknown): ServiceError {
-  const isUnknownHost = code === 'ENOTFOUND';
-  return new ServiceError('vault-unavailable', "The customer's vault could not be reached or is in trouble", {
-    ...(isUnknownHost && {
-      reason: 'vault-not-found',
-      fix: { owner: 'resource-owner', action: "Check the vault's name, its deletion and its private DNS" } as const,
-    }),
-    retryAfter: RETRY_SECONDS,
-    cause,
-  });
-}
+const outage = (code: string): Meaning => ({
+  code: 'vault-unavailable',
+  detail: "The customer's vault could not be reached or is in trouble",
+  ...(code === 'ENOTFOUND' && {
+    reason: 'vault-not-found',
+    fix: { owner: 'resource-owner', action: "Check the vault's name, its deletion and its private DNS" } as const,
+  }),
+  retryAfter: RETRY_SECONDS,
+});

@@ -104,7 +104,7 @@ async function recorded(deps: ProblemDeps, scope: RequestScope, failure: Service
   }
 }
 
-function eventOf(scope: RequestScope, { code, reason }: ServiceError): AuditEvent {
+function eventOf(scope: RequestScope, { code, reason, vaultRequestId }: ServiceError): AuditEvent {
   const { status } = problemTable[code];
   return {
     operation: scope.operation ?? 'none',
@@ -114,6 +114,7 @@ function eventOf(scope: RequestScope, { code, reason }: ServiceError): AuditEven
     requestId: scope.requestId,
     ...(scope.clientRequestId !== undefined && { clientRequestId: scope.clientRequestId }),
     ...(scope.principal !== undefined && { principal: scope.principal.id }),
+    ...(vaultRequestId !== undefined && { vaultRequestId }),
     ...(scope.tenantId !== undefined && scope.principal !== undefined && { tenantId: scope.tenantId }),
   };
 }

@@ -105,6 +105,11 @@ describe('a refusal leaves one record', () => {
     expect(record).not.toHaveProperty('keyId');
   });
 
+  test('of the vault names the call that it refused, as the customer has it', async () => {
+    const { record } = await audited('encrypt', { plaintext }, 'northwind');
+    expect(idsInVaultLog('northwind', 'getKey')).toContain(record['vaultRequestId']);
+  });
+
   test('for a missing role, and names the caller', async () => {
     const token = await service.emulator.issueCallerToken({ roles: [] });
     const response = await service.post('/tenants/contoso/encrypt', { plaintext }, token);
