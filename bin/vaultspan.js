@@ -5,7 +5,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const main = existsSync(at('../dist/main.js')) ? at('../dist/main.js') : at('../src/main.ts');
+// A checkout runs its sources, whatever an earlier build left; an installation has dist alone.
+const main = existsSync(at('../src/main.ts')) ? at('../src/main.ts') : at('../dist/main.js');
 if (Number(process.versions.node.split('.')[0]) >= 26) {
   await import(main);
 } else {

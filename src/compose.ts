@@ -1,15 +1,17 @@
+import type { Request, Response } from 'express';
 import { createApp } from './app.ts';
 import { openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
+import type { AuditSink } from './audit/sink.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
 import { startRounds } from './compose-rounds.ts';
-import { openStore } from './compose-store.ts';
+import { openStore, type Store } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
 import { parseInput } from './http/parse-input.ts';
-import { listen, type RunningServer } from './http/server.ts';
+import { answerUnroutable, listen, type RunningServer } from './http/server.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { tenantSchema } from './tenants/tenant-schema.ts';
 
@@ -31,8 +33,28 @@ export interface ServiceOptions {
 export async function startService({ config, logger, clock = systemClock }: ServiceOptions): Promise<Service> {
   const azure = await openAzure(config, logger, clock);
   const store = await openStore(config, logger);
+  const opened: Closable[] = [store];
+  try {
+    const audit = await openFileSink({ directory: config.audit.directory });
+    opened.unshift(audit);
+    return await serve({ config, logger, clock, azure, store, audit });
+  } catch (error) {
+    await closeAll(opened, logger);
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly azure: Awaited<ReturnType<typeof openAzure>>;
+  readonly store: Store;
+  readonly audit: AuditSink;
+}
+
+async function serve({ config, logger, clock, azure, store, audit }: Parts): Promise<Service> {
   const { tenants } = store;
-  const audit = await openFileSink({ directory: config.audit.directory });
   const refusals = new RefusalCounter({
     sink: audit,
     onFailure: (error) => logger.error({ error }, 'refusals not recorded'),
@@ -57,43 +79,49 @@ export async function startService({ config, logger, clock = systemClock }: Serv
     (tenantId) =>
       void dropKeys(tenantId).catch((error: unknown) => logger.debug({ error }, 'keys of a tenant that is gone')),
   );
-  const server = await listen(
-    (isDraining) =>
-      createApp({
-        tenants,
-        dataKeys,
-        audit,
-        vault: azure.vault,
-        maxPlaintextBytes: config.http.maxPlaintextBytes,
-        contextDigest: azure.contextDigest,
-        countRefusal: (event) => refusals.count(event),
-        onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),
-        isDraining,
-        openProbe: azure.openProbe,
-        directory: azure.directory,
-        lastChecks: async (ids) => (await store.claims?.lastChecks(ids)) ?? new Map(),
-        clock,
-        appId: config.home.appId,
-        authorityHost: cloudOf(config).authorityHost,
-        parseTenant: (record) => parseInput(tenantRecord, record, ''),
-        verifyToken: createTokenVerifier(config.callers, clock),
-      }),
-    config.http,
-  );
+  const server = await listen((isDraining) => {
+    const app = createApp({
+      tenants,
+      dataKeys,
+      audit,
+      vault: azure.vault,
+      maxPlaintextBytes: config.http.maxPlaintextBytes,
+      contextDigest: azure.contextDigest,
+      countRefusal: (event) => refusals.count(event),
+      onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),
+      isDraining,
+      openProbe: azure.openProbe,
+      directory: azure.directory,
+      lastChecks: async (ids) => (await store.claims?.lastChecks(ids)) ?? new Map(),
+      clock,
+      appId: config.home.appId,
+      authorityHost: cloudOf(config).authorityHost,
+      parseTenant: (record) => parseInput(tenantRecord, record, ''),
+      verifyToken: createTokenVerifier(config.callers, clock),
+    });
+    // Express itself would answer with a page of its own what it finds no path in.
+    return (req, res) => app(req as Request, res as Response, () => answerUnroutable(res));
+  }, config.http);
   logger.info({ url: server.url }, 'listening');
   const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });
   return { url: server.url, stop: () => stop(server, [rounds, refusals, audit, store], config, logger) };
 }
 
-async function stop(
-  server: RunningServer,
-  parts: readonly { close(): Promise<void> }[],
-  config: Config,
-  logger: Logger,
-): Promise<void> {
+async function stop(server: RunningServer, parts: readonly Closable[], config: Config, logger: Logger): Promise<void> {
   logger.info('draining');
   const cut = await server.drain(config.http.drainSeconds);
   if (cut > 0) logger.warn({ cut }, 'requests were cut at the end of the drain');
-  for (const part of parts) await part.close();
+  await closeAll(parts, logger);
   logger.info('stopped');
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** One part that can't be closed well keeps none of the others open. */
+async function closeAll(parts: readonly Closable[], logger: Logger): Promise<void> {
+  for (const part of parts) {
+    await part.close().catch((error: unknown) => logger.error({ error }, 'a part was not closed well'));
+  }
 }

@@ -147,7 +147,7 @@ export const ConfigSchema = z.strictObject({
       .describe('Longest use of a data key without a proof of access; 0 asks the vault each time.'),
     tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
       .optional()
-      .describe('Oldest token of Entra in use; by default the bound, at least 60.'),
+      .describe('Oldest token of Entra in use; by default half the bound, at least 60.'),
   }),
   vault: section({
     deadlineSeconds: seconds(1, 60)

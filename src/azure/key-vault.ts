@@ -18,7 +18,7 @@ export interface KeyVaultOptions {
   readonly deadlineMs: number;
   /** Default of a tenant's revocation bound, in seconds. */
   readonly revocationBoundSeconds: number;
-  /** Absent, each tenant's revocation bound. */
+  /** Absent, half of each tenant's revocation bound: a proof may be made with a token of this age, and holds for the bound. */
   readonly tokenMaxAgeSeconds?: number | undefined;
   readonly clock: Clock;
 }
@@ -130,10 +130,8 @@ export class KeyVault implements KeyWrapper {
 
   #tokenMaxAgeSeconds(tenant: Tenant): number {
     const { tokenMaxAgeSeconds, revocationBoundSeconds } = this.#options;
-    return Math.max(
-      MIN_TOKEN_AGE_SECONDS,
-      tokenMaxAgeSeconds ?? tenant.revocationBoundSeconds ?? revocationBoundSeconds,
-    );
+    const boundSeconds = tenant.revocationBoundSeconds ?? revocationBoundSeconds;
+    return Math.max(MIN_TOKEN_AGE_SECONDS, tokenMaxAgeSeconds ?? boundSeconds / 2);
   }
 }
 

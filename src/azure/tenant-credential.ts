@@ -26,6 +26,8 @@ interface Held {
   readonly expires: number;
 }
 
+/** After Entra did not answer, the token held serves for so long before Entra is asked again, with nobody waiting. */
+const ASK_AGAIN_AFTER_MS = 10_000;
 const EXPIRY_MARGIN_MS = 30_000;
 const DEFAULT_TIMEOUT_MS = 8_000;
 /** Whatever the clock says. */
@@ -40,6 +42,8 @@ export class TenantCredential implements TokenCredential {
   readonly #options: TenantCredentialOptions;
   readonly #held = new Map<string, Held>();
   readonly #signIns = new Map<string, Promise<Held>>();
+  /** By scope: when Entra is asked again after it did not answer. Monotonic. */
+  readonly #askAgainAt = new Map<string, number>();
 
   constructor(options: TenantCredentialOptions) {
     this.#options = options;
@@ -50,7 +54,7 @@ export class TenantCredential implements TokenCredential {
     const { entraTenantId } = this.#options;
     if (options.tenantId !== undefined && options.tenantId.toLowerCase() !== entraTenantId) throw vaultElsewhere();
     const scope = [scopes].flat().join(' ');
-    const { token } = this.#fresh(scope) ?? (await this.#replace(scope));
+    const { token } = this.#fresh(scope) ?? this.#throughOutage(scope) ?? (await this.#replace(scope));
     return { token, expiresOnTimestamp: LONG_EXPIRED };
   }
 
@@ -65,6 +69,15 @@ export class TenantCredential implements TokenCredential {
     return this.#options.clock.wallMs() < held.expires - EXPIRY_MARGIN_MS;
   }
 
+  /** While Entra is away nobody waits for it again and again: the old token serves, and Entra is asked behind the scenes. */
+  #throughOutage(scope: string): Held | undefined {
+    const askAgainAt = this.#askAgainAt.get(scope);
+    const held = this.#held.get(scope);
+    if (askAgainAt === undefined || !held || !this.#isValid(held)) return undefined;
+    if (this.#options.clock.monotonicMs() >= askAgainAt) this.#replace(scope).catch(() => undefined); // the next call asks and is told
+    return held;
+  }
+
   /** Entra refuses: revoked, and the old token goes. Entra does not answer: the old token serves while it is valid. */
   async #replace(scope: string): Promise<Held> {
     try {
@@ -72,7 +85,11 @@ export class TenantCredential implements TokenCredential {
     } catch (error) {
       const failure = signInFailure(error, this.#options);
       const held = this.#held.get(scope);
-      if (failure.code === 'identity-unavailable' && held && this.#isValid(held)) return held;
+      if (failure.code === 'identity-unavailable' && held && this.#isValid(held)) {
+        this.#askAgainAt.set(scope, this.#options.clock.monotonicMs() + ASK_AGAIN_AFTER_MS);
+        return held;
+      }
+      this.#askAgainAt.delete(scope);
       if (failure.scope === 'tenant') this.#held.clear();
       throw failure;
     }
@@ -86,6 +103,7 @@ export class TenantCredential implements TokenCredential {
     const { token, expiresOnTimestamp } = await withinDeadline(signInTimeoutMs, signIn, () => false);
     const held = { token, since, expires: expiresOnTimestamp };
     this.#held.set(scope, held);
+    this.#askAgainAt.delete(scope);
     return held;
   }
 }

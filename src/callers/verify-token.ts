@@ -35,6 +35,8 @@ const ALGORITHMS = [
 const MAX_TOKEN_CHARACTERS = 12_000;
 const MAX_REMEMBERED = 5_000;
 const JWKS_TIMEOUT_MS = 5_000;
+/** A discovery that failed is not tried again for so long. */
+const DISCOVERY_COOLDOWN_MS = 5_000;
 /** Unknown key ids don't make us ask the issuer more often than this. */
 const JWKS_COOLDOWN_MS = 30_000;
 const JWKS_MAX_AGE_MS = 600_000;
@@ -93,14 +95,17 @@ function remoteKeys(url: string): JWTVerifyGetKey {
 /** Finds an issuer's keys by OpenID Connect Discovery 1.0 §4 when the first token comes; a failure is forgotten after the cool-down. */
 function discoveredKeys(issuer: string): JWTVerifyGetKey {
   let found: Promise<JWTVerifyGetKey> | undefined;
+  const start = () => {
+    const tried = discover(issuer);
+    const forget = () => {
+      if (found === tried) found = undefined;
+    };
+    tried.catch(() => setTimeout(forget, DISCOVERY_COOLDOWN_MS).unref()); // whoever awaits it gets the failure
+    return tried;
+  };
   return async (header, token) => {
-    found ??= discover(issuer);
-    try {
-      return await (await found)(header, token);
-    } catch (error) {
-      if (error instanceof DiscoveryError) setTimeout(() => (found = undefined), JWKS_TIMEOUT_MS).unref();
-      throw error;
-    }
+    found ??= start();
+    return (await found)(header, token);
   };
 }
 

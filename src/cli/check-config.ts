@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { parse } from 'yaml';
 import { cloudOf, homeCredentialOf, hostsOf } from '../compose-parts.ts';
-import { type Config, loadConfig } from '../config.ts';
-import { createLogger } from '../telemetry/logger.ts';
-import { parseTenantList } from '../tenants/tenant-list.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { silentLogger } from '../telemetry/logger.ts';
+import { readTenantList } from '../tenants/tenant-list.ts';
 import type { Command, CommandIo } from './command.ts';
 import { prepareForEmulator } from './emulated-azure.ts';
 
@@ -45,13 +44,21 @@ function tenantsOf(config: Config): string {
   const { file } = config.registry;
   if (file === undefined)
     return config.database.url === undefined ? `in ${config.database.file} (SQLite)` : 'in PostgreSQL';
-  const list = parseTenantList(parse(readFileSync(file, 'utf8')), hostsOf(config), new Date().toISOString());
+  const list = readTenantList(readText(file), hostsOf(config), new Date().toISOString());
   return `${list.size} in ${file}`;
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`The list of tenants can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
+  }
 }
 
 async function describeCredential(config: Config, io: CommandIo): Promise<string> {
   prepareForEmulator(config, io);
-  const credential = homeCredentialOf(config, createLogger('silent'));
+  const credential = homeCredentialOf(config, silentLogger());
   await credential.load();
   const { kind, name, versions, federation } = await credential.describe();
   const lines = versions.map(({ version, expires, thumbprint }) => {

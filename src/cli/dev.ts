@@ -8,7 +8,7 @@ import { openStore } from '../compose-store.ts';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { type Emulator, startEmulator } from '../emulator/emulator.ts';
 import { ServiceError } from '../errors.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { createLogger, silentLogger } from '../telemetry/logger.ts';
 import { tenantSchema } from '../tenants/tenant-schema.ts';
 import { aborted } from './aborted.ts';
 import type { Command } from './command.ts';
@@ -33,24 +33,27 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
   --reset             forget .vaultspan/ first: keys, ciphertexts and audit log of earlier runs are lost`,
   async run(args, io) {
     const options = {
-      port: { type: 'string', default: '8080' },
+      port: { type: 'string' },
       'emulator-port': { type: 'string', default: String(FIRST_EMULATOR_PORT) },
-      'log-level': { type: 'string', default: 'warn' },
+      'log-level': { type: 'string' },
       reset: { type: 'boolean', default: false },
     } as const;
     const { values } = parseArgs({ args: [...args], options });
+    // What is said on the command line goes over the environment.
+    const { VAULTSPAN_HTTP_PORT, VAULTSPAN_TELEMETRY_LOG_LEVEL, ...env } = io.env;
     const folder = resolve(io.cwd, '.vaultspan');
     if (values.reset) await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const firstPort = portOf(values['emulator-port'], 'emulator-port');
     const emulator = await startEmulator({ stateFile: join(folder, 'emulator.json'), firstPort });
     try {
-      await writeFiles(folder, emulator, portOf(values.port, 'port'), values['log-level']);
-      const config = loadConfig({ path: join(folder, 'config.yaml'), env: io.env, cwd: io.cwd });
+      const port = portOf(values.port ?? VAULTSPAN_HTTP_PORT ?? '8080', 'port');
+      await writeFiles(folder, emulator, port, values['log-level'] ?? VAULTSPAN_TELEMETRY_LOG_LEVEL ?? 'warn');
+      const config = loadConfig({ path: join(folder, 'config.yaml'), env, cwd: io.cwd });
       prepareForEmulator(config, io);
       await createHomeKeys(config, () => undefined);
       await registerDemo(config, emulator);
-      const service = await startService({ config, logger: createLogger(config.telemetry.logLevel) });
+      const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
       io.stdout(welcome(service.url, emulator));
       await aborted(io.signal);
       await service.stop();
@@ -63,14 +66,14 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
 
 function portOf(text: string, name: string): number {
   const port = Number(text);
-  if (Number.isInteger(port) && port > 0 && port < 65_000) return port;
+  if (Number.isInteger(port) && port > 0 && port <= 65_000) return port;
   throw new ConfigError(`--${name} is a port between 1 and 65000, not ${text}`);
 }
 
 /** The emulated customers are tenants from the first start on; what you change of them stays. */
 async function registerDemo(config: Config, emulator: Emulator): Promise<void> {
   const schema = tenantSchema(hostsOf(config));
-  const store = await openStore(config, createLogger('silent'));
+  const store = await openStore(config, silentLogger());
   try {
     for (const record of tenantsOf(emulator))
       await store.tenants.put(schema.parse(record), undefined, 'dev').catch(isThere);

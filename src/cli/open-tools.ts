@@ -11,7 +11,7 @@ import { parseInput } from '../http/parse-input.ts';
 import type { ChangeTenantDeps } from '../operations/change-tenant.ts';
 import type { CheckTenantDeps } from '../operations/check-tenant.ts';
 import type { OnboardingDeps } from '../operations/onboarding.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { silentLogger } from '../telemetry/logger.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import { tenantSchema } from '../tenants/tenant-schema.ts';
@@ -33,7 +33,7 @@ const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
 export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
   const config = loadConfig({ path, env: io.env, cwd: io.cwd });
   prepareForEmulator(config, io);
-  const store = await openStore(config, createLogger('silent'));
+  const store = await openStore(config, silentLogger());
   const schema = tenantSchema(hostsOf(config));
   const audit = await openFileSink({ directory: config.audit.directory });
   const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
@@ -55,7 +55,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
 
 /** The same with what the doctor needs; the app's credential is read from the home vault. @throws ServiceError */
 export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
-  const { openProbe } = await openAzure(tools.config, createLogger('silent'), systemClock);
+  const { openProbe } = await openAzure(tools.config, silentLogger(), systemClock);
   return { ...tools, openProbe, clock: systemClock };
 }
 

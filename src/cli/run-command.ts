@@ -69,6 +69,7 @@ const isUsageError = (error: unknown): error is Error =>
 function describeFault(error: unknown): string {
   if (!Error.isError(error)) return 'failed without an error';
   const code = 'code' in error ? error.code : undefined;
+  if (Error.isError(error.cause) && 'code' in error.cause && error.cause.code === 'EADDRINUSE') return error.message;
   return code === 'EADDRINUSE' || code === 'ENOENT' || code === 'EACCES'
     ? error.message
     : (error.stack ?? error.message);

@@ -26,7 +26,7 @@ Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
       ]);
     }
     if (io.env['HTTPS_PROXY'] !== undefined) setGlobalProxyFromEnv(); // for fetch; the SDK looks for itself
-    const service = await startService({ config, logger: createLogger(config.telemetry.logLevel) });
+    const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
     await aborted(io.signal);
     await service.stop();
     return 0;

@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parse } from 'yaml';
 import { hostsOf } from '../compose-parts.ts';
 import { ServiceError } from '../errors.ts';
 import { putTenant } from '../operations/change-tenant.ts';
 import type { Tenant } from '../tenants/tenant.ts';
-import { parseTenantList } from '../tenants/tenant-list.ts';
+import { readTenantList } from '../tenants/tenant-list.ts';
 import type { CommandIo } from './command.ts';
 import type { Tools } from './open-tools.ts';
 
@@ -14,8 +13,8 @@ const PROGRESS_EVERY = 500;
 
 /** Registers a list. The whole of it is checked first; then each tenant is one change, so that a second run goes on where one ended. */
 export async function importTenants(tools: Tools, file: string, isDryRun: boolean, io: CommandIo): Promise<number> {
-  const document: unknown = parse(await readFile(resolve(io.cwd, file), 'utf8'));
-  const wanted = [...parseTenantList(document, hostsOf(tools.config), new Date().toISOString()).values()];
+  const text = await readFile(resolve(io.cwd, file), 'utf8');
+  const wanted = [...readTenantList(text, hostsOf(tools.config), new Date().toISOString()).values()];
   const counts: Record<Outcome | 'failed', number> = { created: 0, replaced: 0, unchanged: 0, failed: 0 };
   for (const [index, tenant] of wanted.entries()) {
     if (io.signal.aborted) break;

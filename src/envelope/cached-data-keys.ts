@@ -49,6 +49,10 @@ export class CachedDataKeys implements DataKeys {
     return this.#keysOf(tenant).slotFor(key).usableFacts();
   }
 
+  versionRefused(tenant: Tenant, key: TenantKey): void {
+    this.#keysOf(tenant).slotFor(key).drop();
+  }
+
   /** Drops all keys of a tenant, such as one that was suspended. */
   forget(tenantId: string): void {
     this.#tenants.delete(tenantId);

@@ -29,6 +29,8 @@ export interface DataKeys {
   forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Promise<OpeningUse>;
   /** The version of a registered key that protects new data now, read again every 15 min. */
   currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts>;
+  /** The vault has refused that version: it is read again after a while, for the refusal may have been mended by a new one. */
+  versionRefused(tenant: Tenant, key: TenantKey): void;
 }
 
 /** The keys of `mac`, newest first: the first makes it, any of them is accepted. */

@@ -52,6 +52,26 @@ export function algorithmOf(facts: KekFacts, registered: WrapAlgorithm | undefin
   );
 }
 
+/** RFC 8017 §7.1.1: twice the hash and 2 bytes go to OAEP. RFC 3394 §2: whole blocks of 8 bytes, two at least. */
+const OAEP_OVERHEAD: Readonly<Partial<Record<WrapAlgorithm, number>>> = { 'RSA-OAEP-256': 66, 'RSA-OAEP': 42 };
+
+/** Why a value of this size can't be wrapped, or undefined. */
+export function valueProblem({ bits = 0 }: KekFacts, algorithm: WrapAlgorithm, bytes: number): string | undefined {
+  const overhead = OAEP_OVERHEAD[algorithm];
+  if (overhead === undefined) {
+    return bytes >= 16 && bytes % 8 === 0 ? undefined : `is a multiple of 8 bytes, at least 16, for ${algorithm}`;
+  }
+  const most = bits / 8 - overhead;
+  return bytes <= most ? undefined : `has at most ${most} bytes for ${algorithm} and a key of ${bits} bits`;
+}
+
+/** Whether bytes of this length can be what the algorithm gives: an RSA modulus that Key Vault has, or RFC 3394's blocks and 8 bytes. */
+export function isWrappedLength(algorithm: WrapAlgorithm, bytes: number): boolean {
+  return algorithm.startsWith('RSA') ? RSA_BYTES.has(bytes) : bytes >= 24 && bytes % 8 === 0;
+}
+
+const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
+
 function refusal(reason: string, detail: string, fix: Fix): ServiceError {
   return new ServiceError('access-revoked', detail, { reason, scope: 'key', fix });
 }

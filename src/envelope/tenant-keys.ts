@@ -74,6 +74,7 @@ export class TenantKeys {
     return singleFlight(this.#proofs, dataKey.kid, async () => {
       const { bytes } = await this.unwrap(dataKey);
       const isSame = bytes.length === DATA_KEY_BYTES && dataKeyFrom(bytes, dataKey).commitment === dataKey.commitment;
+      bytes.fill(0);
       if (!isSame) throw new Error(`${dataKey.kid} unwrapped one encrypted key to two different data keys`);
     });
   }
@@ -149,7 +150,10 @@ export class TenantKeys {
   async #open(wrapped: WrappedDataKey): Promise<DataKey> {
     try {
       const { bytes } = await this.unwrap(wrapped);
-      if (bytes.length !== DATA_KEY_BYTES) throw undecryptable();
+      if (bytes.length !== DATA_KEY_BYTES) {
+        bytes.fill(0);
+        throw undecryptable();
+      }
       const dataKey = dataKeyFrom(bytes, wrapped);
       this.remember(dataKey);
       return dataKey;

@@ -1,5 +1,5 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
-import type * as z from 'zod';
+import * as z from 'zod';
 import type { Call } from '../callers/call.ts';
 import type { VerifyToken } from '../callers/verify-token.ts';
 import { ServiceError } from '../errors.ts';
@@ -54,7 +54,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
     const params = operation.params && parseInput(operation.params, req.params, '/path');
     if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
-    const query = operation.query && parseInput(operation.query, req.query, '/query');
+    const query = parseQuery(operation, req);
     const body =
       operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes, operation.bodyType), '');
     const ifMatch = operation.ifMatch && req.headers['if-match'];
@@ -63,6 +63,14 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     if (operation.response) sendJson(res, answer);
     else res.status(204).end();
   };
+}
+
+const NO_QUERY = z.strictObject({});
+
+/** Where nothing is asked for nothing is taken; a path without a question mark has nothing to parse. */
+function parseQuery({ query, role }: Operation, req: Request): unknown {
+  if (query) return parseInput(query, req.query, '/query');
+  return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
 }
 
 async function openCall(req: Request, res: Response, { verifyToken }: MountDeps): Promise<Call> {

@@ -67,7 +67,7 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
 }
 
 /** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
-function sendProblem(res: ServerResponse, problem: Problem, reason?: string): void {
+export function sendProblem(res: ServerResponse, problem: Problem, reason?: string): void {
   res.statusCode = problem.status;
   if (problem.retryAfter !== undefined) res.setHeader('Retry-After', problem.retryAfter);
   if (problem.code === 'unauthenticated') res.setHeader('WWW-Authenticate', challengeOf(reason));

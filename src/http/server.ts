@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
-import { problemOf } from './problem.ts';
+import { problemOf, sendProblem } from './problem.ts';
 
 const HEADERS_TIMEOUT_MS = 15_000;
 const CHECK_EVERY_MS = 5_000;
@@ -47,6 +47,8 @@ export async function listen(
       listener(req, res);
     },
   );
+  // Any expectation but 100-continue, which Node answers by itself.
+  server.on('checkExpectation', (_req, res: ServerResponse) => answerUnroutable(res));
   server.on('clientError', answerClientError);
   const open = openRequests(server);
   await start(server, host, port);
@@ -93,6 +95,13 @@ async function close(server: Server, open: () => number, limitMs: number): Promi
   server.closeAllConnections();
   await closed;
   return cut;
+}
+
+/** A request that no route could even be looked up for. */
+export function answerUnroutable(res: ServerResponse): void {
+  const failure = new ServiceError('malformed-request', 'This is not a request that can be routed');
+  res.setHeader('Connection', 'close');
+  sendProblem(res, problemOf(failure, randomUUID()));
 }
 
 /** What never became a request gets a problem too: unparsable bytes, headers too large or too slow. */

@@ -1,7 +1,7 @@
 import type { Call } from '../callers/call.ts';
 import type { FixOwner } from '../errors.ts';
 import { wantsDirectory } from '../tenants/directory-facts.ts';
-import { addApp, createKey, grantAccessPolicy, grantRole, isManagedHsm, vaultArgument } from '../tenants/fixes.ts';
+import { addApp, createKey, disableWholeKey, grantAccessPolicy, grantRole, isManagedHsm } from '../tenants/fixes.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant, TenantKey } from '../tenants/tenant.ts';
 import { assertGranted } from './granted-tenant.ts';
@@ -101,8 +101,8 @@ const roleStep = (alias: string, key: TenantKey, appId: string): OnboardingStep 
 
 function takeBackOf(tenant: Tenant, appId: string): Onboarding['takeBack'] {
   const disable = Object.values(tenant.keys).map((key) => ({
-    title: `Disable the key ${key.name}: the fastest way`,
-    command: `az keyvault key set-attributes ${vaultArgument(key.vaultUrl)} --name ${key.name} --enabled false`,
+    title: `Disable the key ${key.name} in all its versions: the fastest way`,
+    command: disableWholeKey(key),
   }));
   const withdraw = Object.values(tenant.keys).map((key) => ({
     title: `Withdraw the role on ${key.name}: Azure needs up to 10 minutes to spread it`,

@@ -1,4 +1,6 @@
 import type { Call } from '../callers/call.ts';
+import { undecryptable } from '../envelope/jwe.ts';
+import { isWrappedLength } from '../envelope/kek-facts.ts';
 import type { KeyWrapper } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
@@ -29,6 +31,7 @@ export async function unwrapKey(
   const tenant = await grantedTenant(deps.tenants, call.principal, 'Keys.Unwrap', input.tenantId);
   const { key, kek } = wrapKeyKek(tenant, parseKeyId(input.keyId));
   assertAlgorithm(key, input.algorithm);
+  if (!isWrappedLength(input.algorithm, input.wrappedKey.length)) throw undecryptable();
   const { bytes, vaultRequestId } = await deps.vault.unwrapKey(tenant, kek, input.algorithm, input.wrappedKey);
   const keyId = kidOf(kek);
   await recordSuccess(deps, call, {

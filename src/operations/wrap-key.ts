@@ -1,7 +1,7 @@
 import type { Call } from '../callers/call.ts';
 import type { DataKeys } from '../envelope/data-keys.ts';
-import { algorithmOf, isAlgorithmFor } from '../envelope/kek-facts.ts';
-import type { KeyWrapper } from '../envelope/key-wrapper.ts';
+import { algorithmOf, isAlgorithmFor, valueProblem } from '../envelope/kek-facts.ts';
+import type { KekFacts, KeyWrapper } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/tenant.ts';
@@ -11,7 +11,7 @@ import { keyByAlias } from './registered-key.ts';
 
 export interface WrapKeyDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
-  readonly dataKeys: Pick<DataKeys, 'currentVersion'>;
+  readonly dataKeys: Pick<DataKeys, 'currentVersion' | 'versionRefused'>;
   readonly vault: KeyWrapper;
 }
 
@@ -39,11 +39,24 @@ export async function wrapKey(deps: WrapKeyDeps, call: Call, input: WrapKeyInput
     throw wrongAlgorithm(`is not for a key of type ${facts.type}`);
   }
   const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
-  const { bytes, vaultRequestId } = await deps.vault.wrapKey(tenant, facts.kek, algorithm, input.value);
+  assertFits(facts, algorithm, input.value.length);
+  const { bytes, vaultRequestId } = await deps.vault
+    .wrapKey(tenant, facts.kek, algorithm, input.value)
+    .catch((error: unknown) => {
+      if (error instanceof ServiceError && error.scope === 'key') deps.dataKeys.versionRefused(tenant, key);
+      throw error;
+    });
   const keyId = kidOf(facts.kek);
   const size = input.value.length;
   await recordSuccess(deps, call, { operation: 'wrap', tenantId: tenant.id, keyId, bytes: size, vaultRequestId });
   return { wrappedKey: bytes, keyId, algorithm };
+}
+
+/** What can't be wrapped costs no vault call. @throws ServiceError `malformed-request` */
+function assertFits(facts: KekFacts, algorithm: WrapAlgorithm, bytes: number): void {
+  const problem = valueProblem(facts, algorithm, bytes);
+  if (problem === undefined) return;
+  throw new ServiceError('malformed-request', `value ${problem}`, { errors: [{ pointer: '/value', detail: problem }] });
 }
 
 /** A record that names an algorithm allows no other. @throws ServiceError `malformed-request` */

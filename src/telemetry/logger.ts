@@ -1,12 +1,13 @@
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { type Logger, pino } from 'pino';
 
 export type { Logger };
 
 /**
- * JSON lines on standard output. A message is a constant and everything else a field; redaction is a net under that, not the plan.
+ * JSON lines, each given to `write`. A message is a constant and everything else a field; redaction is a net under that, not the plan.
  * Of an error only its names and codes are logged: the SDK's errors hold whole requests, tokens and bodies among them.
+ * Not pino's own destination: it retries a failing write synchronously, and a full disk under the log would stop the process.
  */
-export function createLogger(level: string, destination?: DestinationStream): Logger {
+export function createLogger(level: string, write: (line: string) => void): Logger {
   const options = {
     level,
     redact: ['*.authorization', '*.clientSecret', '*.plaintext', '*.token', '*.value'],
@@ -14,8 +15,11 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return destination ? pino(options, destination) : pino(options);
+  return pino(options, { write });
 }
+
+/** For commands that tell by themselves what they do. */
+export const silentLogger = (): Logger => createLogger('silent', () => undefined);
 
 const MAX_CAUSES = 4;
 

@@ -1,9 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { ServiceError } from '../errors.ts';
 import { type TenantPage, type TenantRegistry, tenantNotFound } from './registry.ts';
 import type { Tenant } from './tenant.ts';
-import { parseTenantList } from './tenant-list.ts';
+import { readTenantList } from './tenant-list.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
 export interface FileRegistryOptions {
@@ -57,10 +56,12 @@ class FileRegistry implements TenantRegistry {
     const { file, hosts } = this.#options;
     const { stamp, changedAt } = await this.#look();
     this.#stamp = stamp;
-    const tenants = parseTenantList(parse(await readFile(file, 'utf8')), hosts, changedAt);
+    const tenants = readTenantList(await readFile(file, 'utf8'), hosts, changedAt);
+    const before = this.#tenants;
     this.#tenants = tenants;
     this.#ids = [...tenants.keys()];
     this.#trouble = undefined;
+    for (const id of changedIds(before, tenants)) for (const listener of this.#listeners) listener(id);
   }
 
   async get(tenantId: string): Promise<Tenant> {
@@ -108,7 +109,6 @@ class FileRegistry implements TenantRegistry {
     try {
       if ((await this.#look()).stamp === this.#stamp) return;
       await this.load();
-      for (const listener of this.#listeners) listener(undefined);
       this.#options.onReload(this.#tenants.size);
     } catch (error) {
       if (!Error.isError(error)) throw error;
@@ -147,4 +147,10 @@ function readOnly(): ServiceError {
       fix: { owner: 'vendor', action: 'Edit the list of tenants, or move to a database (docs/configuration.md)' },
     },
   );
+}
+
+/** New ones, those of another revision, and those that are gone. */
+function changedIds(before: ReadonlyMap<string, Tenant>, after: ReadonlyMap<string, Tenant>): string[] {
+  const ids = new Set([...before.keys(), ...after.keys()]);
+  return [...ids].filter((id) => before.get(id)?.revision !== after.get(id)?.revision);
 }

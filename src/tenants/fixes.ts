@@ -34,6 +34,10 @@ export const enableKey = (key: KekRef): Fix => ({
   command: setAttributes(key, '--enabled true'),
 });
 
+/** Every version: without one the CLI changes the newest alone, and what older versions sealed would still open. */
+export const disableWholeKey = (key: KeyName): string =>
+  `az keyvault key list-versions ${vaultArgument(key.vaultUrl)} --name ${key.name} --query '[].kid' -o tsv | xargs -n1 az keyvault key set-attributes --enabled false --id`;
+
 export const activateKey = (key: KekRef): Fix => ({
   owner: 'resource-owner',
   action: "Wait for the key's activation date or move it",

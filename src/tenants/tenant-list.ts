@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { parse, YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import type { Tenant } from './tenant.ts';
 import { type TenantInput, tenantOf, tenantSchema } from './tenant-schema.ts';
@@ -30,6 +31,19 @@ export function parseTenantList(document: unknown, hosts: VaultHosts, changedAt:
     tenantOf(input, { revision: revisionOf(input), createdAt: changedAt, updatedAt: changedAt }),
   );
   return new Map(stamped.sort((a, b) => (a.id < b.id ? -1 : 1)).map((tenant) => [tenant.id, tenant]));
+}
+
+/** The same from YAML or JSON text. @throws TenantListError */
+export function readTenantList(text: string, hosts: VaultHosts, changedAt: string): ReadonlyMap<string, Tenant> {
+  let document: unknown;
+  try {
+    document = parse(text);
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    const { line, col } = error.linePos?.[0] ?? { line: 0, col: 0 };
+    throw new TenantListError([`line ${line}, column ${col}: is neither YAML nor JSON (${error.code})`]);
+  }
+  return parseTenantList(document, hosts, changedAt);
 }
 
 /** The record itself, hashed: the same text after any restart, another after any change. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import supertest from 'supertest';
 import { startService } from '../../src/compose.ts';
 import { ConfigSchema } from '../../src/config-schema.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import type { TestService } from '../support/start-service.ts';
 
 export interface SecondProcess extends AsyncDisposable {
@@ -41,7 +41,7 @@ export async function startSecondProcess(
       },
       ...config,
     }),
-    logger: createLogger('silent'),
+    logger: silentLogger(),
     clock,
   });
   const agent = supertest(service.url);

@@ -121,12 +121,29 @@ describe('an old token', () => {
     await expect(tokenOf(HSM)).rejects.toMatchObject({ code: 'identity-unavailable' });
   });
 
-  test('serves while Entra does not answer, which is asked again each time', async () => {
+  test('serves while Entra does not answer, which is asked again every 10 s with nobody waiting', async () => {
     home.failure = outage;
     for (let time = 0; time < 3; time += 1) expect(await tokenOf()).toBe('token 1');
-    expect(home.signIns).toHaveLength(4);
+    expect(home.signIns).toHaveLength(2);
+    clock.advance(10);
+    expect(await tokenOf()).toBe('token 1');
+    await new Promise(setImmediate);
+    expect(home.signIns).toHaveLength(3);
     home.failure = undefined;
-    expect(await tokenOf()).toBe('token 5');
+    clock.advance(10);
+    expect(await tokenOf()).toBe('token 1');
+    await new Promise(setImmediate);
+    expect(await tokenOf()).toBe('token 4');
+  });
+
+  test('ends when Entra, back again, refuses', async () => {
+    home.failure = outage;
+    await tokenOf();
+    home.failure = refusal;
+    clock.advance(10);
+    await tokenOf();
+    await new Promise(setImmediate);
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
   });
 
   test.each([[429], [500], [503]])('serves while Entra answers %i', async (status) => {

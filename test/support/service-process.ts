@@ -3,7 +3,7 @@ import process from 'node:process';
 import { prepareForEmulator } from '../../src/cli/emulated-azure.ts';
 import { startService } from '../../src/compose.ts';
 import { ConfigSchema } from '../../src/config-schema.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 
 /** The service in a process of its own, against an emulator in another: prints where it listens, and drains on SIGTERM. */
 const config = ConfigSchema.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
@@ -12,6 +12,6 @@ prepareForEmulator(config, {
     process.env[name] = value;
   },
 });
-const service = await startService({ config, logger: createLogger('silent') });
+const service = await startService({ config, logger: silentLogger() });
 process.on('SIGTERM', () => void service.stop());
 process.stdout.write(`${service.url}\n`);

@@ -12,7 +12,7 @@ import { openStore } from '../../src/compose-store.ts';
 import type { Config } from '../../src/config.ts';
 import { ConfigSchema } from '../../src/config-schema.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
+import { createLogger, silentLogger } from '../../src/telemetry/logger.ts';
 import { tenantSchema } from '../../src/tenants/tenant-schema.ts';
 
 /** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
@@ -83,7 +83,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   });
   if (options.inDatabase) await register(config, tenantsOf(emulator, options.tenant));
   const logLines: string[] = [];
-  const logger = createLogger('debug', { write: (line) => void logLines.push(line) });
+  const logger = createLogger('debug', (line) => logLines.push(line));
   const service = await composeService({ config, logger, clock }).catch(async (error: unknown) => {
     await emulator.close();
     throw error;
@@ -131,7 +131,7 @@ function trust(emulator: Emulator): void {
 }
 
 async function register(config: Config, { tenants }: ReturnType<typeof tenantsOf>): Promise<void> {
-  const store = await openStore(config, createLogger('silent'));
+  const store = await openStore(config, silentLogger());
   const schema = tenantSchema(hostsOf(config));
   for (const tenant of tenants) await store.tenants.put(schema.parse(tenant), undefined, 'test');
   await store.close();

@@ -168,6 +168,15 @@ describe('the file registry', () => {
     expect(opened.broken).toHaveLength(2);
   });
 
+  test('tells which tenants an edit has changed, added or removed', async () => {
+    await using opened = await openFile(named('a', 'b', 'c'));
+    const told: (string | undefined)[] = [];
+    opened.registry.onChange((id) => told.push(id));
+    await opened.store([record({ id: 'a' }), record({ id: 'b', displayName: 'Changed' }), record({ id: 'd' })]);
+    await eventually(() => opened.reloads.length > 0);
+    expect(told.toSorted()).toEqual(['b', 'c', 'd']);
+  });
+
   test('outlives the removal of its file', async () => {
     await using opened = await openFile(named('contoso'));
     const list = stringify({ tenants: named('contoso') });
