@@ -25,12 +25,13 @@ const POLL_MS = 1_000;
 export function startRounds({ config, logger, clock, store, azure, dataKeys }: RoundsParts): {
   close(): Promise<void>;
 } {
-  if (!config.rounds.enabled || !store.claims) return { close: () => Promise.resolve() };
+  const { claims } = store;
+  if (!config.rounds.enabled || !claims) return { close: () => Promise.resolve() };
   const webhook = openWebhook(config, logger, clock, azure.webhookKey);
   const rounds = new Rounds({
     tenants: store.tenants,
-    claims: store.claims,
-    examine: (tenant) => examine({ openProbe: azure.openProbe, clock }, tenant),
+    claims,
+    examine: (tenant) => examine({ openProbe: azure.openProbe, clock, lastCheck: claims.lastCheck }, tenant),
     owner: `${hostname()} ${randomUUID()}`,
     intervalSeconds: config.rounds.intervalSeconds,
     maxConcurrent: config.rounds.maxConcurrent,

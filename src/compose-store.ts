@@ -2,8 +2,10 @@ import { hostsOf, platformOf } from './compose-parts.ts';
 import type { Config } from './config.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { openFileRegistry } from './tenants/file-registry.ts';
+import type { KeyUsageStore } from './tenants/key-usage.ts';
 import type { TenantRegistry } from './tenants/registry.ts';
 import { type Claims, openClaims } from './tenants/sql/claims.ts';
+import { keyUsageTable } from './tenants/sql/key-usage-table.ts';
 import { migrate } from './tenants/sql/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from './tenants/sql/open-database.ts';
 import { openSqlRegistry } from './tenants/sql/sql-registry.ts';
@@ -13,6 +15,7 @@ export interface Store {
   readonly tenants: TenantRegistry;
   /** Due visits and last checks: always in the database, wherever the tenants are. Absent where nothing needs them. */
   readonly claims: Claims | undefined;
+  readonly keyUsage: KeyUsageStore | undefined;
   close(): Promise<void>;
 }
 
@@ -48,6 +51,7 @@ export async function openStore(config: Config, logger: Logger): Promise<Store> 
     return {
       tenants,
       claims,
+      keyUsage: database && keyUsageTable(database),
       close: async () => {
         await tenants.close();
         await database?.close();

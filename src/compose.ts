@@ -13,6 +13,7 @@ import { CachedDataKeys } from './envelope/cached-data-keys.ts';
 import { parseInput } from './http/parse-input.ts';
 import { answerUnroutable, listen, type RunningServer } from './http/server.ts';
 import type { Logger } from './telemetry/logger.ts';
+import { KeyUsage } from './tenants/key-usage.ts';
 import { tenantSchema } from './tenants/tenant-schema.ts';
 
 /** A service that listens. */
@@ -65,9 +66,17 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
     originKeys: azure.originKeys,
     clock,
     bounds: config.dataKeys,
+    requireTenantTag: config.vault.requireTenantTag,
     revocationBoundSeconds: config.revocation.boundSeconds,
     onBackgroundFailure: (error) => logger.warn({ error }, 'a data key was not renewed ahead of time'),
   });
+  const keyUsage =
+    store.keyUsage &&
+    new KeyUsage({
+      store: store.keyUsage,
+      wallMs: () => clock.wallMs(),
+      onFailure: (error) => logger.warn({ error }, 'uses of keys were not counted yet'),
+    });
   // A suspended tenant's keys and token go at once; a changed one's keys go by their revision, when they are next asked for.
   const dropKeys = async (tenantId: string | undefined) => {
     if (tenantId === undefined) return;
@@ -92,6 +101,9 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       isDraining,
       openProbe: azure.openProbe,
       directory: azure.directory,
+      lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
+      countKeyUse: (tenantId, keyId, use) => keyUsage?.count(tenantId, keyId, use),
+      keyUsageOf: async (tenantId) => (await keyUsage?.of(tenantId)) ?? [],
       lastChecks: async (ids) => (await store.claims?.lastChecks(ids)) ?? new Map(),
       clock,
       appId: config.home.appId,
@@ -104,7 +116,10 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
   }, config.http);
   logger.info({ url: server.url }, 'listening');
   const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });
-  return { url: server.url, stop: () => stop(server, [rounds, refusals, audit, store], config, logger) };
+  return {
+    url: server.url,
+    stop: () => stop(server, [rounds, ...(keyUsage ? [keyUsage] : []), refusals, audit, store], config, logger),
+  };
 }
 
 async function stop(server: RunningServer, parts: readonly Closable[], config: Config, logger: Logger): Promise<void> {

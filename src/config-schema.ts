@@ -150,6 +150,10 @@ export const ConfigSchema = z.strictObject({
       .describe('Oldest token of Entra in use; by default half the bound, at least 60.'),
   }),
   vault: section({
+    requireTenantTag: z
+      .boolean()
+      .default(false)
+      .describe('Keys seal only when their tag vaultspan-tenant names the tenant, so that no other can register them.'),
     deadlineSeconds: seconds(1, 60)
       .default(10)
       .describe('Longest wait for one vault call, its sign-in and its retry included.'),

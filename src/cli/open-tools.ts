@@ -25,6 +25,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly audit: AuditSink;
   /** Every command is a call of its own, by `cli:` and the user's name. */
   readonly call: () => Call;
+  readonly lastCheck: CheckTenantDeps['lastCheck'];
 }
 
 const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
@@ -40,6 +41,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
   return {
     config,
     tenants: store.tenants,
+    lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
     audit,
     parseTenant: (record) => parseInput(schema, record, ''),
     contextDigest: () => '', // no command here has an encryption context

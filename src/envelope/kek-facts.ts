@@ -1,5 +1,5 @@
 import { type Fix, ServiceError } from '../errors.ts';
-import { activateKey, enableKey, permitKeyOperations, renewKey } from '../tenants/fixes.ts';
+import { activateKey, enableKey, permitKeyOperations, renewKey, TENANT_TAG, tagKey } from '../tenants/fixes.ts';
 import { kidOf, type WrapAlgorithm } from '../tenants/tenant.ts';
 import type { KekFacts } from './key-wrapper.ts';
 
@@ -36,6 +36,20 @@ export function assertMayProtect(facts: KekFacts, now: number): void {
 
 export const isAlgorithmFor = (facts: KekFacts, algorithm: WrapAlgorithm): boolean =>
   algorithm.startsWith('RSA') === (facts.type === 'RSA');
+
+/**
+ * The customer says by a tag which tenant a key is for, so that nobody can have another's key registered as its own.
+ *
+ * @throws ServiceError `tenant-misconfigured`
+ */
+export function assertTagged({ kek, tags }: KekFacts, tenantId: string): void {
+  if (tags?.[TENANT_TAG] === tenantId) return;
+  throw new ServiceError('tenant-misconfigured', `Key ${kidOf(kek)} is not tagged ${TENANT_TAG}=${tenantId}`, {
+    reason: 'tag-missing',
+    scope: 'key',
+    fix: tagKey(kek, tenantId),
+  });
+}
 
 /** The algorithm that a key of this type wraps by, unless its record says another. */
 export function algorithmOf(facts: KekFacts, registered: WrapAlgorithm | undefined): WrapAlgorithm {

@@ -5,7 +5,7 @@ import { Access } from './access.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from './data-key.ts';
 import type { SealingKey } from './jwe.ts';
 import { headerTemplate } from './jwe-header.ts';
-import { algorithmOf, assertMayProtect } from './kek-facts.ts';
+import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import { MintedKey } from './minted-key.ts';
 import type { TenantKeys } from './tenant-keys.ts';
@@ -153,6 +153,7 @@ export class SealingSlot {
     const { tenant, deps } = this.#keys;
     const facts = await deps.wrapper.readKey(tenant, this.#key);
     assertMayProtect(facts, deps.clock.wallMs());
+    if (deps.requireTenantTag) assertTagged(facts, tenant.id);
     return facts;
   }
 

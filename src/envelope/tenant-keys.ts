@@ -19,6 +19,8 @@ export interface TenantKeysDeps {
   readonly clock: Clock;
   readonly bounds: DataKeyBounds;
   readonly revocationBoundMs: number;
+  /** Whether a key must carry the tag that names its tenant. */
+  readonly requireTenantTag: boolean;
   /** Told of what failed with nobody waiting for it: a renewal or minting ahead of time. */
   readonly onBackgroundFailure: (error: unknown) => void;
 }

@@ -91,6 +91,16 @@ const LastCheck = named(
     .meta({ description: 'What the last visit of the rounds found.' }),
 );
 
+const KeyUseAnswer = named(
+  'KeyUse',
+  z.object({
+    keyId: z.string(),
+    sealed: z.int(),
+    opened: z.int(),
+    lastUsedAt: z.string().meta({ format: 'date-time' }),
+  }),
+);
+
 export const TenantAnswer = named(
   'Tenant',
   z.object({
@@ -100,6 +110,10 @@ export const TenantAnswer = named(
     createdAt: z.string().meta({ format: 'date-time' }),
     updatedAt: z.string().meta({ format: 'date-time' }),
     lastCheck: LastCheck.optional(),
+    keyUsage: z.array(KeyUseAnswer).optional().meta({
+      description:
+        'Key versions that sealed or opened data, the one used last first; of one tenant, not in lists. What is not here was not needed as far as seen.',
+    }),
   }),
 );
 

@@ -7,6 +7,7 @@ import { ServiceError } from '../errors.ts';
 import { wantsDirectory } from '../tenants/directory-facts.ts';
 import { TENANT_TAG } from '../tenants/fixes.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
+import type { Check } from '../tenants/sql/claims.ts';
 import { kidOf, type Tenant, type TenantKey } from '../tenants/tenant.ts';
 import { assertGranted } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -21,6 +22,8 @@ export interface CheckTenantDeps extends AuditDeps {
   /** A new probe for each check: nothing of an earlier one is remembered. */
   readonly openProbe: () => TenantProbe;
   readonly clock: Clock;
+  /** What the last visit of the rounds found. */
+  readonly lastCheck: (tenantId: string) => Promise<Check | undefined>;
 }
 
 /** The doctor, step by step, for a caller. Suspended tenants are looked at as well. @throws ServiceError */
@@ -33,11 +36,11 @@ export async function checkTenant(deps: CheckTenantDeps, call: Call, tenantId: s
 
 /** Every step in order; what depends on a failed one is skipped. */
 export async function examine(
-  deps: Pick<CheckTenantDeps, 'openProbe' | 'clock'>,
+  deps: Pick<CheckTenantDeps, 'openProbe' | 'clock' | 'lastCheck'>,
   tenant: Tenant,
 ): Promise<TenantCheck> {
   const probe = deps.openProbe();
-  const runner = new StepRunner(() => deps.clock.monotonicMs(), describe);
+  const runner = new StepRunner(() => deps.clock.monotonicMs(), describeAfter(await deps.lastCheck(tenant.id)));
   await runner.step('configuration', [], async () => ({
     value: true,
     detail: `${Object.keys(tenant.keys).length} keys`,
@@ -146,6 +149,20 @@ function warningsOf(key: KekFacts, tenant: Tenant, now: number): string[] {
   if (tag === undefined) warnings.push(`the key has no tag ${TENANT_TAG}`);
   else if (tag !== tenant.id) warnings.push(`the key's tag ${TENANT_TAG} names another tenant`);
   return warnings;
+}
+
+/** A role that is missing was withdrawn, or never granted, or granted a moment ago: Azure tells these apart by nothing but time. */
+function describeAfter(lastCheck: Check | undefined): (error: unknown) => ServiceError {
+  return (error) => {
+    const failure = describe(error);
+    if (failure.reason !== 'role-missing' || failure.fix === undefined) return failure;
+    const { code, reason, fix } = failure;
+    const detail =
+      lastCheck?.state === 'passed'
+        ? `The app had the role at ${lastCheck.checkedAt}: it has been withdrawn since`
+        : 'The app has no role on the key. If it was granted in the last 10 minutes it may still be spreading: check again, or wait with --wait 10m';
+    return new ServiceError(code, detail, { reason, fix, cause: error });
+  };
 }
 
 /** A failure that has no code is a fault of ours, not a finding. */

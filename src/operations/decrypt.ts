@@ -6,6 +6,7 @@ import { malformed } from '../envelope/jwe-header.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
+import type { CountKeyUse } from './count-key-use.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyKek } from './registered-key.ts';
@@ -13,6 +14,7 @@ import { dataKeyKek } from './registered-key.ts';
 export interface DecryptDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly dataKeys: DataKeys;
+  readonly countKeyUse: CountKeyUse;
 }
 
 export interface DecryptInput {
@@ -37,6 +39,7 @@ export async function decrypt(
   const keyId = dataKey.kid;
   const bytes = plaintext.length;
   await recordSuccess(deps, call, { operation: 'decrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
+  deps.countKeyUse(tenant.id, keyId, 'opened');
   return { plaintext, keyId };
 }
 

@@ -5,6 +5,7 @@ import { sealJwe } from '../envelope/jwe.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant } from '../tenants/tenant.ts';
+import type { CountKeyUse } from './count-key-use.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { keyByAlias } from './registered-key.ts';
@@ -13,6 +14,7 @@ export interface EncryptDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly dataKeys: DataKeys;
   readonly maxPlaintextBytes: number;
+  readonly countKeyUse: CountKeyUse;
 }
 
 export interface EncryptInput {
@@ -40,6 +42,7 @@ export async function encrypt(
   const keyId = use.key.dataKey.kid;
   const { vaultRequestId } = use;
   await recordSuccess(deps, call, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
+  deps.countKeyUse(tenant.id, keyId, 'sealed');
   return { ciphertext, keyId };
 }
 

@@ -1,5 +1,6 @@
 import type { Call } from '../callers/call.ts';
 import { ServiceError } from '../errors.ts';
+import type { ShownKeyUse } from '../tenants/key-usage.ts';
 import type { TenantPage, TenantRegistry } from '../tenants/registry.ts';
 import type { Check } from '../tenants/sql/claims.ts';
 import type { Tenant } from '../tenants/tenant.ts';
@@ -9,6 +10,8 @@ import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 export interface ReadTenantsDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get' | 'list'>;
+  /** Key versions that were used, the last one first. */
+  readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
   /** What the last visits found, by id; without those never visited. */
   readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
 }
@@ -28,13 +31,18 @@ async function withLastChecks(deps: ReadTenantsDeps, tenants: readonly Tenant[])
   });
 }
 
-/** One tenant's record, suspended or not. @throws ServiceError */
-export async function getTenant(deps: ReadTenantsDeps, call: Call, tenantId: string): Promise<CheckedTenant> {
+/** One tenant's record, suspended or not, with the use of its keys as far as seen. @throws ServiceError */
+export async function getTenant(
+  deps: ReadTenantsDeps,
+  call: Call,
+  tenantId: string,
+): Promise<CheckedTenant & { readonly keyUsage: readonly ShownKeyUse[] }> {
   assertGranted(call.principal, 'Tenants.Read', tenantId);
   const [tenant] = await withLastChecks(deps, [await deps.tenants.get(tenantId)]);
   if (!tenant) throw new Error('a tenant came back as none');
+  const keyUsage = await deps.keyUsageOf(tenantId);
   await recordSuccess(deps, call, { operation: 'tenant-read', tenantId });
-  return tenant;
+  return { ...tenant, keyUsage };
 }
 
 /** A page of the tenants that the caller may see, in the order of ids. @throws ServiceError */

@@ -56,6 +56,12 @@ export const permitKeyOperations = (key: KekRef): Fix => ({
   command: setAttributes(key, '--ops wrapKey unwrapKey'),
 });
 
+export const tagKey = (key: KekRef, tenantId: string): Fix => ({
+  owner: 'resource-owner',
+  action: 'Say by a tag which tenant the key is for',
+  command: setAttributes(key, `--tags ${TENANT_TAG}=${tenantId}`),
+});
+
 export const recoverKey = (key: KeyName): Fix => ({
   owner: 'resource-owner',
   action: 'Recover the key if it was deleted; otherwise correct its name or version in the record',

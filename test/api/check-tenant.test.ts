@@ -67,6 +67,7 @@ describe('check', () => {
       state: 'failed',
       code: 'access-revoked',
       reason: 'role-missing',
+      detail: expect.stringContaining('may still be spreading'),
       fix: { owner: 'resource-owner', command: expect.stringContaining(service.emulator.appId) },
     });
     expect(stepOf(found, 'unwrap with data')).toEqual({

@@ -169,3 +169,29 @@ describe('suspending a tenant', () => {
     expect((await send('post', '/tenants/nobody/suspend')).body.code).toBe('tenant-not-found');
   });
 });
+
+describe('the use of keys', () => {
+  test('is counted by key version, and shows that a retired key is still needed', async () => {
+    const sealed = await service.post('/tenants/fabrikam/encrypt', { plaintext: 'aGk=', key: 'archive' });
+    for (let time = 0; time < 2; time += 1) {
+      await service.post('/tenants/fabrikam/decrypt', { ciphertext: sealed.body.ciphertext });
+    }
+    const { body, headers } = await send('get', '/tenants/fabrikam');
+    expect(body.keyUsage).toEqual([{ keyId: sealed.body.keyId, sealed: 1, opened: 2, lastUsedAt: expect.any(String) }]);
+    const { archive, ...keys } = body.keys;
+    const retired = [{ vaultUrl: archive.vaultUrl, name: archive.name }];
+    await send(
+      'patch',
+      '/tenants/fabrikam',
+      { keys: { ...keys, archive: null }, retiredKeys: retired },
+      { 'If-Match': String(headers['etag']) },
+    );
+    await service.post('/tenants/fabrikam/decrypt', { ciphertext: sealed.body.ciphertext });
+    expect((await send('get', '/tenants/fabrikam')).body.keyUsage).toMatchObject([
+      { keyId: sealed.body.keyId, opened: 3 },
+    ]);
+    expect((await send('get', '/tenants/contoso')).body.keyUsage).not.toContainEqual(
+      expect.objectContaining({ keyId: sealed.body.keyId }),
+    );
+  });
+});

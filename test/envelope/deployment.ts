@@ -121,6 +121,7 @@ class Process {
       originKeys: deployment.originKeys,
       clock: deployment.clock,
       bounds: BOUNDS,
+      requireTenantTag: false,
       revocationBoundSeconds: BOUND,
       onBackgroundFailure: (error) => void this.backgroundFailures.push(error),
     });
@@ -145,7 +146,7 @@ class Process {
       close: async () => {},
     };
     const { dataKeys } = this;
-    return { tenants: this.#deployment, dataKeys, audit, contextDigest: () => 'digest' };
+    return { tenants: this.#deployment, dataKeys, audit, countKeyUse: () => undefined, contextDigest: () => 'digest' };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { SqlDialect } from './dialect.ts';
 import { createTenants } from './migrations/0001-create-tenants.ts';
+import { countKeyUsage } from './migrations/0002-count-key-usage.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from './open-database.ts';
 import type { Schema } from './schema.ts';
 
@@ -12,7 +13,10 @@ export interface Migration {
 }
 
 /** In the order of their versions, which count from 1. */
-export const MIGRATIONS: readonly Migration[] = [{ version: 1, name: 'create-tenants', up: createTenants }];
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: 'create-tenants', up: createTenants },
+  { version: 2, name: 'count-key-usage', up: countKeyUsage },
+];
 
 /**
  * Brings the database to this program's schema, on a connection without a limit on a statement's time: names of the steps that it took.

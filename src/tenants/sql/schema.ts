@@ -43,5 +43,7 @@ export interface Schema {
     /** How many changes of state there were: the number of the newest row in check_history. */
     changes: number;
   };
+  /** How often each key version of a tenant was used, by all processes together. */
+  readonly key_usage: { tenant_id: string; key_id: string; sealed: number; opened: number; last_used_at: number };
   readonly check_history: { tenant_id: string; change: number; check: string };
 }
