@@ -4,8 +4,9 @@ import { describe, expect, test } from '@jest/globals';
 import type { Express } from 'express';
 import { parse, stringify } from 'yaml';
 import { type AppDeps, createApp } from '../src/app.ts';
-import { type Operation, operations } from '../src/http/contract.ts';
+import { operations } from '../src/http/contract.ts';
 import { buildOpenApi } from '../src/http/openapi.ts';
+import type { Operation } from '../src/http/operation.ts';
 import { problemTable } from '../src/http/problem-table.ts';
 
 interface Described {

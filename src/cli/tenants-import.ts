@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { hostsOf } from '../compose-parts.ts';
 import { ServiceError } from '../errors.ts';
 import { putTenant } from '../operations/change-tenant.ts';
-import type { Tenant } from '../tenants/tenant.ts';
+import { findTenant } from '../tenants/registry.ts';
+import { recordOf, type Tenant } from '../tenants/tenant.ts';
 import { readTenantList } from '../tenants/tenant-list.ts';
 import type { CommandIo } from './command.ts';
 import type { Tools } from './open-tools.ts';
@@ -35,7 +36,7 @@ export async function importTenants(tools: Tools, file: string, isDryRun: boolea
 }
 
 async function importOne(tools: Tools, wanted: Tenant, isDryRun: boolean): Promise<Outcome> {
-  const existing = await tools.tenants.get(wanted.id).catch(absentIfNotFound);
+  const existing = await findTenant(tools.tenants, wanted.id);
   const record = recordOf(wanted);
   if (existing && JSON.stringify(sorted(recordOf(existing))) === JSON.stringify(sorted(record))) return 'unchanged';
   if (!isDryRun) {
@@ -43,11 +44,6 @@ async function importOne(tools: Tools, wanted: Tenant, isDryRun: boolean): Promi
     await putTenant(tools, tools.call(), { tenantId: wanted.id, record, ifMatch });
   }
   return existing ? 'replaced' : 'created';
-}
-
-function recordOf(tenant: Tenant): object {
-  const { revision: _revision, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = tenant;
-  return record;
 }
 
 /** Two records are equal whatever the order of their members. */
@@ -59,9 +55,4 @@ function sorted(value: unknown): unknown {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, member]) => [name, sorted(member)]),
   );
-}
-
-function absentIfNotFound(error: unknown): undefined {
-  if (error instanceof ServiceError && error.code === 'tenant-not-found') return undefined;
-  throw error;
 }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { ConfigError } from '../config.ts';
 import { removeTenant, setTenantState } from '../operations/change-tenant.ts';
-import type { Tenant } from '../tenants/tenant.ts';
+import { recordOf, type Tenant } from '../tenants/tenant.ts';
 import type { Command, CommandIo } from './command.ts';
 import { allTenants, openTools, type Tools } from './open-tools.ts';
 import { importTenants } from './tenants-import.ts';
@@ -82,8 +82,11 @@ async function show(tools: Tools, id: string, _flags: Flags, io: CommandIo): Pro
 async function exportAll(tools: Tools, _argument: string, _flags: Flags, io: CommandIo): Promise<number> {
   io.stdout('tenants:\n');
   for await (const tenant of allTenants(tools)) {
-    const { revision: _revision, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = tenant;
-    io.stdout(`${stringify([record]).replaceAll(/^/gm, '  ').trimEnd()}\n`);
+    io.stdout(
+      `${stringify([recordOf(tenant)])
+        .replaceAll(/^/gm, '  ')
+        .trimEnd()}\n`,
+    );
   }
   return 0;
 }

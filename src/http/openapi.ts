@@ -3,7 +3,8 @@ import { stringify } from 'yaml';
 import * as z from 'zod';
 import { createDocument, type ZodOpenApiOverride } from 'zod-openapi';
 import type { ErrorCode } from '../errors.ts';
-import { type Operation, operations } from './contract.ts';
+import { operations } from './contract.ts';
+import type { Operation } from './operation.ts';
 import { problemTable } from './problem-table.ts';
 import { problemSchema } from './schemas.ts';
 

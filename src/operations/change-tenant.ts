@@ -1,7 +1,7 @@
 import type { Call } from '../callers/call.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import type { Tenant } from '../tenants/tenant.ts';
+import { recordOf, type Tenant } from '../tenants/tenant.ts';
 import type { TenantInput } from '../tenants/tenant-schema.ts';
 import { assertGranted } from './granted-tenant.ts';
 import { mergePatch } from './merge-patch.ts';
@@ -37,7 +37,7 @@ export async function patchTenant(deps: ChangeTenantDeps, call: Call, input: Cha
   const revision = requiredRevision(input.ifMatch);
   const before = await deps.tenants.get(input.tenantId);
   if (before.revision !== revision) throw mismatch();
-  const record = deps.parseTenant(withId(mergePatch(inputOf(before), input.record), input.tenantId));
+  const record = deps.parseTenant(withId(mergePatch(recordOf(before), input.record), input.tenantId));
   const tenant = await deps.tenants.put(record, revision, call.principal.id);
   await recordSuccess(deps, call, { operation: 'tenant-patch', tenantId: tenant.id });
   return tenant;
@@ -83,18 +83,12 @@ async function changed(
   const before = await deps.tenants.get(tenantId);
   if (before.state === state) return before;
   try {
-    return await deps.tenants.put(deps.parseTenant({ ...inputOf(before), state }), before.revision, call.principal.id);
+    return await deps.tenants.put(deps.parseTenant({ ...recordOf(before), state }), before.revision, call.principal.id);
   } catch (error) {
     const isRace = error instanceof ServiceError && error.code === 'revision-mismatch';
     if (!isRace || triesLeft <= 1) throw error;
     return changed(deps, call, tenantId, state, triesLeft - 1);
   }
-}
-
-/** The record as it was written: without what the service adds. */
-function inputOf(tenant: Tenant): object {
-  const { revision: _revision, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = tenant;
-  return record;
 }
 
 function withId(record: unknown, id: string): unknown {

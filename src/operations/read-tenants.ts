@@ -1,7 +1,7 @@
 import type { Call } from '../callers/call.ts';
 import { ServiceError } from '../errors.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
-import type { TenantPage, TenantRegistry } from '../tenants/registry.ts';
+import { findTenant, type TenantPage, type TenantRegistry } from '../tenants/registry.ts';
 import type { Check } from '../tenants/sql/claims.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import { TENANT_ID } from '../tenants/tenant-schema.ts';
@@ -65,15 +65,10 @@ export async function listTenants(
 async function pageOf(deps: ReadTenantsDeps, ids: string[], limit: number, after = ''): Promise<TenantPage> {
   const following = ids.filter((id) => id > after).sort((a, b) => (a < b ? -1 : 1));
   const wanted = following.slice(0, limit);
-  const found = await Promise.all(wanted.map((id) => deps.tenants.get(id).catch(absentIfNotFound)));
+  const found = await Promise.all(wanted.map((id) => findTenant(deps.tenants, id)));
   const tenants = found.filter((tenant) => tenant !== undefined);
   const last = wanted.at(-1);
   return following.length > limit && last !== undefined ? { tenants, nextCursor: last } : { tenants };
-}
-
-function absentIfNotFound(error: unknown): undefined {
-  if (error instanceof ServiceError && error.code === 'tenant-not-found') return undefined;
-  throw error;
 }
 
 /** Opaque to clients, so that its content may change. */

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ServiceError } from '../errors.ts';
 import type { TenantCheck } from '../operations/tenant-check.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
+import { findTenant, type TenantRegistry } from '../tenants/registry.ts';
 import type { Check, Claims } from '../tenants/sql/claims.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 
@@ -90,7 +89,7 @@ export class Rounds {
   /** A visit that fails for a fault of ours, or without a database to write to, is left to its lease. */
   async #visit(tenantId: string): Promise<void> {
     const { tenants, claims, examine, owner, onVisited } = this.#options;
-    const tenant = await tenants.get(tenantId).catch(absentIfNotFound);
+    const tenant = await findTenant(tenants, tenantId);
     if (!tenant) return;
     const check = checkOf(await examine(tenant));
     const finished = await claims.finish(tenantId, owner, check, this.#nextDueAt(tenant));
@@ -113,9 +112,4 @@ function checkOf({ at, state, steps }: TenantCheck): Check {
     ...(failed && { step: failed.name, code: failed.code, detail: failed.detail }),
     ...(warnings.length > 0 && { warnings }),
   };
-}
-
-function absentIfNotFound(error: unknown): undefined {
-  if (error instanceof ServiceError && error.code === 'tenant-not-found') return undefined;
-  throw error;
 }

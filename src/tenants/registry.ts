@@ -31,6 +31,16 @@ export interface TenantRegistry {
   close(): Promise<void>;
 }
 
+/** A tenant, or undefined where there is none. @throws ServiceError `registry-unavailable` */
+export async function findTenant(tenants: Pick<TenantRegistry, 'get'>, tenantId: string): Promise<Tenant | undefined> {
+  try {
+    return await tenants.get(tenantId);
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'tenant-not-found') return undefined;
+    throw error;
+  }
+}
+
 /** One body for a tenant that doesn't exist and for one that the caller may not see. */
 export function tenantNotFound(): ServiceError {
   return new ServiceError('tenant-not-found', 'No such tenant', {

@@ -75,3 +75,9 @@ export function parseKid(kid: string): KekRef | undefined {
 export function isSameKey(a: RetiredKey, b: RetiredKey): boolean {
   return a.vaultUrl.toLowerCase() === b.vaultUrl.toLowerCase() && a.name.toLowerCase() === b.name.toLowerCase();
 }
+
+/** The record as it was written: without what a registry adds. */
+export function recordOf(tenant: Tenant): Omit<Tenant, 'revision' | 'createdAt' | 'updatedAt'> {
+  const { revision: _revision, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = tenant;
+  return record;
+}

@@ -3,7 +3,7 @@ import supertest from 'supertest';
 import { startService } from '../../src/compose.ts';
 import { ConfigSchema } from '../../src/config-schema.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
-import type { TestService } from '../support/start-service.ts';
+import { configOf, type TestService } from '../support/start-service.ts';
 
 export interface SecondProcess extends AsyncDisposable {
   post(path: string, body: unknown, token?: string): supertest.Test;
@@ -19,26 +19,8 @@ export async function startSecondProcess(
 ): Promise<SecondProcess> {
   const service = await startService({
     config: ConfigSchema.parse({
-      http: { port: 0, drainSeconds: 0 },
-      callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience] }],
-      home: {
-        tenantId: emulator.homeTenantId,
-        appId: emulator.appId,
-        vaultUrl: emulator.homeVaultUrl,
-        secretName: emulator.appSecretName,
-        identity: 'managed-identity',
-      },
-      cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
-      registry: { file: join(folder, 'tenants.json') },
+      ...configOf(emulator, folder),
       database: { file: join(folder, 'second.db') },
-      rounds: { enabled: false },
-      audit: { directory: join(folder, 'audit') },
-      emulator: {
-        unsafeAllowEmulator: true,
-        caFile: join(folder, 'ca.pem'),
-        identityEndpoint: emulator.managedIdentity.endpoint,
-        identityHeader: emulator.managedIdentity.header,
-      },
       ...config,
     }),
     logger: silentLogger(),

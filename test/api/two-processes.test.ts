@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home-keys.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
-import { ALL_ROLES } from '../support/start-service.ts';
+import { ALL_ROLES, configOf } from '../support/start-service.ts';
 import { DATABASES, type TestDatabase } from '../tenants/sql-databases.ts';
 
 let emulator: Emulator;
@@ -60,24 +60,10 @@ async function start({ options }: TestDatabase, rounds: object = { enabled: fals
 }
 
 const configOn = (database: object, rounds: object) => ({
-  http: { port: 0, drainSeconds: 0 },
-  callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience] }],
-  home: {
-    tenantId: emulator.homeTenantId,
-    appId: emulator.appId,
-    vaultUrl: emulator.homeVaultUrl,
-    identity: 'managed-identity',
-  },
-  cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
+  ...configOf(emulator, folder),
+  registry: {},
   database,
   rounds,
-  audit: { directory: join(folder, 'audit') },
-  emulator: {
-    unsafeAllowEmulator: true,
-    caFile: join(folder, 'ca.pem'),
-    identityEndpoint: emulator.managedIdentity.endpoint,
-    identityHeader: emulator.managedIdentity.header,
-  },
 });
 
 const contoso = () => {

@@ -150,7 +150,11 @@ function tenantsOf(
   return { tenants: tenants.map(change) };
 }
 
-function configOf(emulator: Emulator, folder: string, limits: TestServiceOptions['limits']): Record<string, unknown> {
+export function configOf(
+  emulator: Emulator,
+  folder: string,
+  limits?: TestServiceOptions['limits'],
+): Record<string, unknown> {
   return {
     http: { port: 0, drainSeconds: 0 },
     callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience], limits }],
