@@ -99,30 +99,18 @@ async function examineSecret(runner: StepRunner, probe: TenantProbe, tenant: Ten
   }));
 }
 
-/** Missing consent is a finding, as the record asks for these facts; trouble of Graph is one too. */
+/** These facts are a bonus: consent that is missing, and Graph away, are worth a warning and keep no data from being encrypted. */
 async function examineDirectory(probe: TenantProbe, tenant: Tenant) {
-  const facts = Object.entries(await probe.readDirectory(tenant)) as [
-    string,
-    { readonly state: string; readonly permission?: string },
-  ][];
-  const missing = facts.filter(([, { state }]) => state === 'not-consented' || state === 'denied');
-  if (missing.length > 0) {
-    const permissions = missing.map(([, { permission }]) => permission).join(', ');
-    throw new ServiceError(
-      'access-revoked',
-      `Graph permissions that the customer has not consented to: ${permissions}`,
-      {
-        reason: 'consent-missing',
-        fix: {
-          owner: 'customer-admin',
-          action: "Open the consent link of the tenant's onboarding, or take graph out of its record",
-        },
-      },
-    );
-  }
-  const away = facts.filter(([, { state }]) => state === 'unavailable').map(([name]) => name);
-  if (away.length > 0) throw new ServiceError('identity-unavailable', `Graph does not answer for ${away.join(', ')}`);
-  return { value: true, detail: facts.map(([name]) => name).join(', ') };
+  const facts = await probe.readDirectory(tenant);
+  const warnings = Object.entries(facts).flatMap(([name, fact]) => {
+    if (fact.state === 'read') return [];
+    const missing =
+      'permission' in fact
+        ? `: the customer has not consented to ${fact.permission} (its link is in the onboarding)`
+        : '';
+    return [`${name} ${fact.state}${missing}`];
+  });
+  return { value: true, detail: Object.keys(facts).join(', '), warnings };
 }
 
 function assertSameDirectory(tenant: Tenant, directory: string): true {

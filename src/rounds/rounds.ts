@@ -105,7 +105,7 @@ export class Rounds {
 /** What is kept of a check: its first failure, by code and not by text. */
 function checkOf({ at, state, steps }: TenantCheck): Check {
   const failed = steps.find((step) => step.state === 'failed');
-  const warnings = steps.flatMap((step) => step.warnings ?? []);
+  const warnings = steps.flatMap((step) => (step.warnings ?? []).map((warning) => `${step.name}: ${warning}`));
   return {
     state: failed?.reason ?? failed?.code ?? state,
     checkedAt: at,

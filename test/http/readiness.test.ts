@@ -1,0 +1,45 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AppDeps } from '../../src/app.ts';
+import { readinessRoute } from '../../src/http/health-routes.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+const ready = async () => {
+  const { status, body } = await service.request().get('/readyz');
+  return { status, body: body as { readonly status: string; readonly degraded?: readonly string[] } };
+};
+
+test('a process that answers is ready', async () => {
+  expect(await ready()).toEqual({ status: 200, body: { status: 'ready' } });
+  expect((await service.request().get('/healthz')).body).toEqual({ status: 'ok' });
+});
+
+test('trouble with the registry degrades, and leaves the process ready: known tenants go on', async () => {
+  await writeFile(join(service.folder, 'tenants.json'), '{"tenants": [');
+  let answer = await ready();
+  for (let tries = 0; tries < 100 && !answer.body.degraded; tries += 1) {
+    await sleep(50);
+    answer = await ready();
+  }
+  expect(answer).toEqual({ status: 200, body: { status: 'ready', degraded: ['registry'] } });
+  expect((await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' })).status).toBe(200);
+});
+
+test('a log that takes no records, or a drain, makes it not ready', () => {
+  const well = { audit: { trouble: () => undefined }, tenants: { trouble: () => undefined }, isDraining: () => false };
+  const route = (change: object) => readinessRoute({ ...well, ...change } as AppDeps);
+  const call = (change: object) => () => route(change)({} as never, undefined);
+  expect(call({ audit: { trouble: () => 'ENOSPC' } })).toThrow(expect.objectContaining({ code: 'audit-unavailable' }));
+  expect(call({ isDraining: () => true })).toThrow(expect.objectContaining({ code: 'draining' }));
+  expect(call({})()).toEqual({ status: 'ready' });
+});
