@@ -1,6 +1,6 @@
 import express, { type Express } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
-import { decryptRoute, encryptRoute } from './http/data-routes.ts';
+import { dataKeyRoute, decryptRoute, encryptRoute, rewrapRoute } from './http/data-routes.ts';
 import { docsRouter } from './http/docs.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/key-routes.ts';
@@ -11,11 +11,13 @@ import { securityHeaders } from './http/security-headers.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
+import type { IssueDataKeyDeps } from './operations/issue-data-key.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
 /** What every part of the application needs, and no more. */
 export type AppDeps = EncryptDeps &
+  IssueDataKeyDeps &
   DecryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
@@ -36,6 +38,8 @@ export function createApp(deps: AppDeps): Express {
     {
       encryptData: encryptRoute(deps),
       decryptData: decryptRoute(deps),
+      createDataKey: dataKeyRoute(deps),
+      rewrapData: rewrapRoute(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       ...tenantRoutes(deps),

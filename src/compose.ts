@@ -95,6 +95,7 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       audit,
       vault: azure.vault,
       maxPlaintextBytes: config.http.maxPlaintextBytes,
+      revocationBoundSeconds: config.revocation.boundSeconds,
       contextDigest: azure.contextDigest,
       countRefusal: (event) => refusals.count(event),
       onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),

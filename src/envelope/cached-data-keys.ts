@@ -49,6 +49,10 @@ export class CachedDataKeys implements DataKeys {
     return this.#keysOf(tenant).slotFor(key).usableFacts();
   }
 
+  async freshenVersion(tenant: Tenant, key: TenantKey): Promise<void> {
+    await this.#keysOf(tenant).slotFor(key).freshen();
+  }
+
   versionRefused(tenant: Tenant, key: TenantKey): void {
     this.#keysOf(tenant).slotFor(key).drop();
   }

@@ -29,6 +29,8 @@ export interface DataKeys {
   forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Promise<OpeningUse>;
   /** The version of a registered key that protects new data now, read again every 15 min. */
   currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts>;
+  /** Makes sure that a version read more than a minute ago is still the newest, before old data is moved to it. */
+  freshenVersion(tenant: Tenant, key: TenantKey): Promise<void>;
   /** The vault has refused that version: it is read again after a while, for the refusal may have been mended by a new one. */
   versionRefused(tenant: Tenant, key: TenantKey): void;
 }

@@ -12,6 +12,8 @@ import type { TenantKeys } from './tenant-keys.ts';
 
 /** How long a key that follows the newest version is not read again. */
 const REREAD_AFTER_MS = 15 * 60_000;
+/** Old data is not moved to a version that was the newest longer ago. */
+const FRESH_MS = 60_000;
 /** What failed with nobody waiting is tried again after this; after a refusal the version may have changed, which would be its mending. */
 const RETRY_AFTER_MS = 10_000;
 
@@ -24,6 +26,7 @@ export class SealingSlot {
   #current: MintedKey | undefined;
   #minting: Promise<MintedKey> | undefined;
   #facts: KekFacts | undefined;
+  #readAt = 0;
   #rereadAt = 0;
   #mintAheadAt = 0;
   #reading: Promise<KekFacts> | undefined;
@@ -82,6 +85,12 @@ export class SealingSlot {
     this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
   }
 
+  /** Reads the version again when that is a minute ago, and waits for the data key of a new one. */
+  async freshen(): Promise<void> {
+    const current = this.#current;
+    if (current && this.#keys.deps.clock.monotonicMs() - this.#readAt >= FRESH_MS) await this.#followVersion(current);
+  }
+
   /** The next use reads the key's version again, with nobody waiting. */
   reread(): void {
     this.#rereadAt = 0;
@@ -135,7 +144,8 @@ export class SealingSlot {
   async #read(): Promise<KekFacts> {
     const { clock } = this.#keys.deps;
     const previous = this.#rereadAt;
-    this.#rereadAt = clock.monotonicMs() + REREAD_AFTER_MS;
+    this.#readAt = clock.monotonicMs();
+    this.#rereadAt = this.#readAt + REREAD_AFTER_MS;
     try {
       this.#facts = await this.#keys.ask(
         this.#wrapping,

@@ -1,11 +1,14 @@
 import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import {
+  DataKeyRequest,
+  DataKeyResult,
   DecryptRequest,
   DecryptResult,
   EncryptRequest,
   EncryptResult,
   Health,
   Readiness,
+  RewrapRequest,
   TenantParams,
   UnwrapRequest,
   UnwrapResult,
@@ -21,6 +24,14 @@ const VAULT_TROUBLE = [
   'home-credential-rejected',
 ] as const;
 const ACCESS_ERRORS = ['access-revoked', 'tenant-misconfigured', ...VAULT_TROUBLE] as const;
+
+const CIPHERTEXT_ERRORS = [
+  'malformed-ciphertext',
+  'wrong-tenant',
+  'unknown-key',
+  'context-mismatch',
+  'undecryptable',
+] as const;
 
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 const WRAP_KEY_ID = 'https://contoso-kv.vault.azure.net/keys/wrap/a1b2c3d4e5f60718293a4b5c6d7e8f90';
@@ -60,16 +71,44 @@ export const operations = {
     },
     response: DecryptResult,
     responseExample: { plaintext: 'aGVsbG8=', keyId: KEY_ID },
-    errors: [
-      ...BODY_ERRORS,
-      ...TENANT_ERRORS,
-      'malformed-ciphertext',
-      'wrong-tenant',
-      'unknown-key',
-      'context-mismatch',
-      'undecryptable',
-      ...ACCESS_ERRORS,
-    ],
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, ...ACCESS_ERRORS],
+  },
+  createDataKey: {
+    auditedAs: 'data-key',
+    method: 'post',
+    path: '/tenants/{tenantId}/data-keys',
+    tag: 'Data',
+    summary: 'Get a key to encrypt with locally',
+    description:
+      'A fresh 256-bit key, in plaintext and sealed. For clients that encrypt much, or where this service must not see it. Drop the plaintext by `expiresAt`; decrypt opens the sealed one again as long as the customer lets it.',
+    role: 'Data.Encrypt',
+    params: TenantParams,
+    body: DataKeyRequest,
+    bodyExample: { encryptionContext: { file: 'scan.tiff' } },
+    response: DataKeyResult,
+    responseExample: {
+      plaintext: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+      ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…',
+      keyId: KEY_ID,
+      expiresAt: '2026-11-23T08:05:00.000Z',
+    },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
+  },
+  rewrapData: {
+    auditedAs: 'rewrap',
+    method: 'post',
+    path: '/tenants/{tenantId}/rewrap',
+    tag: 'Data',
+    summary: 'Move a ciphertext to the newest key version, another key or another tenant',
+    description:
+      'Opens and seals anew; the plaintext never leaves the service, and the context stays. Needs `Data.Encrypt` at the target too.',
+    role: 'Data.Decrypt',
+    params: TenantParams,
+    body: RewrapRequest,
+    bodyExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', to: { key: 'archive' } },
+    response: EncryptResult,
+    responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },
   wrapKey: {
     auditedAs: 'wrap',

@@ -77,6 +77,46 @@ export const DecryptRequest = named(
   }),
 );
 export const DecryptResult = named('DecryptResult', z.object({ plaintext: bytes('The bytes, base64.'), keyId: KeyId }));
+export const DataKeyRequest = named(
+  'DataKeyRequest',
+  z.strictObject({
+    encryptionContext: EncryptionContext.optional(),
+    key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; its default key without it." }),
+  }),
+);
+export const DataKeyResult = named(
+  'DataKeyResult',
+  z.object({
+    plaintext: bytes('The key, 32 bytes in base64. Never store it.'),
+    ciphertext: z
+      .string()
+      .meta({ description: 'The same key sealed: store it beside what you encrypt; decrypt opens it.' }),
+    keyId: KeyId,
+    expiresAt: z
+      .string()
+      .meta({ format: 'date-time', description: 'Drop the plaintext by then: a revocation can not reach it.' }),
+  }),
+);
+export const RewrapRequest = named(
+  'RewrapRequest',
+  z.strictObject({
+    ciphertext: z.string().max(MAX_CIPHERTEXT).meta({ description: 'What encrypt, createDataKey or rewrapData gave.' }),
+    encryptionContext: EncryptionContext.optional(),
+    to: named(
+      'RewrapTarget',
+      z.strictObject({
+        tenantId: z
+          .string()
+          .regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -')
+          .optional()
+          .meta({ description: 'The same tenant without it.' }),
+        key: Alias.optional().meta({
+          description: "Alias of one of the target's data keys; its default key without it.",
+        }),
+      }),
+    ).optional(),
+  }),
+);
 export const WrapRequest = named(
   'WrapRequest',
   z.strictObject({

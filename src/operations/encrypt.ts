@@ -1,20 +1,16 @@
 import type { Call } from '../callers/call.ts';
-import type { DataKeys } from '../envelope/data-keys.ts';
 import { canonicalContext } from '../envelope/encryption-context.ts';
-import { sealJwe } from '../envelope/jwe.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant } from '../tenants/tenant.ts';
-import type { CountKeyUse } from './count-key-use.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
-import { keyByAlias } from './registered-key.ts';
+import { dataKeyByAlias } from './registered-key.ts';
+import { type SealDeps, sealMessage } from './seal-message.ts';
 
-export interface EncryptDeps extends AuditDeps {
+export interface EncryptDeps extends AuditDeps, SealDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
-  readonly dataKeys: DataKeys;
   readonly maxPlaintextBytes: number;
-  readonly countKeyUse: CountKeyUse;
 }
 
 export interface EncryptInput {
@@ -35,19 +31,16 @@ export async function encrypt(
   const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
   const bytes = input.plaintext.length;
   assertFits(bytes, deps.maxPlaintextBytes);
-  const key = keyByAlias(tenant, input.key ?? tenant.defaultKey, 'data');
+  const key = dataKeyByAlias(tenant, input.key);
   const context = contextForSealing(tenant, input.encryptionContext);
-  const use = await deps.dataKeys.forSealing(tenant, key, bytes);
-  const ciphertext = sealJwe(use.key, use.iv, input.plaintext, context);
-  const keyId = use.key.dataKey.kid;
-  const { vaultRequestId } = use;
+  const sealed = await sealMessage(deps, tenant, key, input.plaintext, context);
+  const { ciphertext, keyId, vaultRequestId } = sealed;
   await recordSuccess(deps, call, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
-  deps.countKeyUse(tenant.id, keyId, 'sealed');
   return { ciphertext, keyId };
 }
 
 /** Names that the tenant requires are asked of new data only: what was sealed before still opens. */
-function contextForSealing(tenant: Tenant, encryptionContext: unknown): Buffer | undefined {
+export function contextForSealing(tenant: Tenant, encryptionContext: unknown): Buffer | undefined {
   const context = canonicalContext(encryptionContext);
   const isMissing = (name: string) => context === undefined || !Object.hasOwn(encryptionContext as object, name);
   const missing = tenant.requiredContext.filter(isMissing);

@@ -13,6 +13,10 @@ export function keyByAlias(tenant: Tenant, alias: string, use: TenantKey['use'])
   return key;
 }
 
+/** The data key of this alias, the default one without it. @throws ServiceError `unknown-key-alias`, `key-use` */
+export const dataKeyByAlias = (tenant: Tenant, alias: string | undefined): TenantKey =>
+  keyByAlias(tenant, alias ?? tenant.defaultKey, 'data');
+
 /** The current or retired data key that a message's header names, whatever its version. @throws ServiceError `unknown-key` */
 export function dataKeyKek(
   tenant: Tenant,

@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../cache/clock.ts';
+import type { Call } from '../callers/call.ts';
+import { DATA_KEY_BYTES } from '../envelope/data-key.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import { contextForSealing } from './encrypt.ts';
+import { grantedTenant } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+import { dataKeyByAlias } from './registered-key.ts';
+import { type SealDeps, sealMessage } from './seal-message.ts';
+
+export interface IssueDataKeyDeps extends AuditDeps, SealDeps {
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+  readonly clock: Clock;
+  /** Of a tenant whose record has none of its own. */
+  readonly revocationBoundSeconds: number;
+}
+
+export interface IssueDataKeyInput {
+  readonly tenantId: string;
+  readonly encryptionContext?: unknown;
+  readonly key?: string | undefined;
+}
+
+export interface IssuedDataKey {
+  readonly plaintext: Buffer;
+  readonly ciphertext: string;
+  readonly keyId: string;
+  /** RFC 3339. The client drops the plaintext by then, since a revocation can't reach it. */
+  readonly expiresAt: string;
+}
+
+/** A fresh 256-bit key for a client that encrypts by itself; decrypt opens it again. @throws ServiceError */
+export async function issueDataKey(
+  deps: IssueDataKeyDeps,
+  call: Call,
+  input: IssueDataKeyInput,
+): Promise<IssuedDataKey> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
+  const key = dataKeyByAlias(tenant, input.key);
+  const context = contextForSealing(tenant, input.encryptionContext);
+  const plaintext = randomBytes(DATA_KEY_BYTES);
+  const { ciphertext, keyId, vaultRequestId } = await sealMessage(deps, tenant, key, plaintext, context);
+  const boundSeconds = tenant.revocationBoundSeconds ?? deps.revocationBoundSeconds;
+  const expiresAt = new Date(deps.clock.wallMs() + boundSeconds * 1_000).toISOString();
+  const facts = { operation: 'data-key', tenantId: tenant.id, keyId, bytes: DATA_KEY_BYTES, vaultRequestId };
+  await recordSuccess(deps, call, facts, context);
+  return { plaintext, ciphertext, keyId, expiresAt };
+}

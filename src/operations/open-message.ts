@@ -1,0 +1,50 @@
+import type { DataKeys } from '../envelope/data-keys.ts';
+import { type Jwe, openJwe, parseJwe } from '../envelope/jwe.ts';
+import { malformed } from '../envelope/jwe-header.ts';
+import { ServiceError } from '../errors.ts';
+import type { KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
+import type { CountKeyUse } from './count-key-use.ts';
+import { dataKeyKek } from './registered-key.ts';
+
+export interface OpenDeps {
+  readonly dataKeys: DataKeys;
+  readonly countKeyUse: CountKeyUse;
+}
+
+export interface OpenedMessage {
+  readonly plaintext: Buffer;
+  readonly keyId: string;
+  readonly vaultRequestId: string;
+}
+
+/** Opens a tenant's message. `context` is canonical. @throws ServiceError */
+export async function openMessage(
+  deps: OpenDeps,
+  tenant: Tenant,
+  ciphertext: string,
+  context: Buffer | undefined,
+): Promise<OpenedMessage> {
+  const jwe = parseJwe(ciphertext, 'vaultspan+jwe');
+  const kek = kekOf(tenant, jwe);
+  const { dataKey, vaultRequestId } = await deps.dataKeys.forOpening(tenant, jwe, kek);
+  const plaintext = openJwe(dataKey, jwe, context);
+  deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
+  return { plaintext, keyId: dataKey.kid, vaultRequestId };
+}
+
+/** Matches the header with the registry. The vault that is asked is the registered one, never the one that the ciphertext names. */
+function kekOf(tenant: Tenant, jwe: Jwe): KekRef {
+  if (jwe.header.tid !== tenant.id) {
+    throw new ServiceError('wrong-tenant', 'The message belongs to another tenant', {
+      errors: [{ pointer: '/ciphertext', detail: "is not one of this tenant's" }],
+    });
+  }
+  const { key, kek } = dataKeyKek(tenant, jwe.kek);
+  if (key && !isAlgorithmOf(key, jwe)) throw malformed('its alg is not the one of its key');
+  return kek;
+}
+
+/** A record without an algorithm means RSA-OAEP-256, or A256KW of a symmetric key, which only a Managed HSM has. */
+function isAlgorithmOf(key: TenantKey, { header: { alg } }: Jwe): boolean {
+  return key.algorithm === undefined ? alg !== 'RSA-OAEP' : alg === key.algorithm;
+}
