@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { freePorts } from '../support/free-ports.ts';
 import { runCli } from '../support/run-cli.ts';
 
 let folder: string;
@@ -16,15 +16,8 @@ afterAll(async () => {
 
 const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'migrate', 'tenants', 'check', 'onboard', 'audit', 'token'];
 
-/** Two neighbouring ranges that nobody listens on, near one that the system gave. */
-async function freePorts(): Promise<{ readonly port: string; readonly emulatorPort: string }> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { readonly port: number };
-  await new Promise((resolve) => server.close(resolve));
-  const base = Math.min(port, 60_000);
-  return { port: String(base), emulatorPort: String(base + 10) };
-}
+/** Of the service, the control listener, Entra and five vaults. */
+const PORTS = 8;
 
 async function ready(run: ReturnType<typeof runCli>): Promise<void> {
   for (let tries = 0; tries < 1_000 && !run.out().includes('Stop with Ctrl-C'); tries += 1) await sleep(10);
@@ -74,7 +67,8 @@ describe('dev', () => {
   let url: string;
   let controlPort: number;
   beforeAll(async () => {
-    const { port, emulatorPort } = await freePorts();
+    const first = await freePorts(PORTS);
+    const [port, emulatorPort] = [String(first), String(first + 2)]; // the control listener stands before the emulator's others
     args = ['dev', '--port', port, '--emulator-port', emulatorPort, '--log-level', 'silent'];
     url = `http://127.0.0.1:${port}`;
     controlPort = Number(emulatorPort) - 1;
