@@ -69,12 +69,17 @@ export class TenantCredential implements TokenCredential {
     return this.#options.clock.wallMs() < held.expires - EXPIRY_MARGIN_MS;
   }
 
-  /** While Entra is away nobody waits for it again and again: the old token serves, and Entra is asked behind the scenes. */
+  /**
+   * While Entra is away nobody waits for it again and again: the old token serves, and Entra is asked behind the scenes. Only in an outage
+   * seen just now: an old token must not prove access after a hiccup of minutes ago.
+   */
   #throughOutage(scope: string): Held | undefined {
     const askAgainAt = this.#askAgainAt.get(scope);
     const held = this.#held.get(scope);
     if (askAgainAt === undefined || !held || !this.#isValid(held)) return undefined;
-    if (this.#options.clock.monotonicMs() >= askAgainAt) this.#replace(scope).catch(() => undefined); // the next call asks and is told
+    const now = this.#options.clock.monotonicMs();
+    if (now >= askAgainAt + ASK_AGAIN_AFTER_MS) return undefined;
+    if (now >= askAgainAt) this.#replace(scope).catch(() => undefined); // the next call asks and is told
     return held;
   }
 

@@ -136,6 +136,14 @@ describe('an old token', () => {
     expect(await tokenOf()).toBe('token 4');
   });
 
+  test('serves no call long after an outage before Entra was asked again', async () => {
+    home.failure = outage;
+    await tokenOf();
+    home.failure = refusal;
+    clock.advance(20);
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
+  });
+
   test('ends when Entra, back again, refuses', async () => {
     home.failure = outage;
     await tokenOf();
