@@ -25,7 +25,7 @@ describe.each(DATABASES)('migrating %s', (_name, create) => {
     expect(rows.map(({ version }) => version)).toEqual(Array.from({ length: NEXT }, (_, at) => at + 1));
   });
 
-  test('by several processes at once is done by one of them', async () => {
+  test('by several processes at once takes each step once', async () => {
     await using database = await create([]);
     const script = `const { migrate } = await import(process.argv[1]); console.log(JSON.stringify(await migrate(JSON.parse(process.argv[2]))));`;
     const run = promisify(execFile);
@@ -35,7 +35,8 @@ describe.each(DATABASES)('migrating %s', (_name, create) => {
       ),
     );
     const taken = outcomes.flatMap(({ stdout }) => JSON.parse(stdout) as string[]);
-    expect(taken).toEqual(MIGRATIONS.map(({ name }) => name));
+    // Each step once, whichever process takes it: the lock is held for a step.
+    expect(taken.toSorted()).toEqual(MIGRATIONS.map(({ name }) => name).toSorted());
     const registry = await database.openRegistry();
     expect((await registry.put(input(), undefined, 'ann')).revision).toBe('1');
   }, 30_000);
