@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import process from 'node:process';
 import { Client } from 'pg';
 
@@ -29,4 +31,12 @@ export function printTable(title: string, header: readonly string[], rows: reado
   process.stdout.write(
     `${title}\n\n${line(header)}${line(widths.map((width) => '-'.repeat(width)))}${rows.map(line).join('')}`,
   );
+}
+
+/** Writes a benchmark's figures to bench/results/NAME.json, with the machine that they are of. */
+export async function writeResults(name: string, results: readonly object[]): Promise<void> {
+  const folder = join(import.meta.dirname, 'results');
+  await mkdir(folder, { recursive: true });
+  const report = { benchmark: name, at: new Date().toISOString(), machine: describeMachine(), results };
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(report, undefined, 2)}\n`);
 }

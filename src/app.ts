@@ -6,8 +6,6 @@ import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-r
 import { unwrapKeyRoute, wrapKeyRoute } from './http/key-routes.ts';
 import { mount } from './http/mount.ts';
 import { type ProblemDeps, problemHandler, routeNotFound } from './http/problem.ts';
-import { openScope } from './http/scope.ts';
-import { securityHeaders } from './http/security-headers.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
@@ -31,8 +29,6 @@ const BODY_OVERHEAD_BYTES = 16 * 1024;
 export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
-  app.use(openScope);
-  app.use(securityHeaders());
   mount(
     app,
     {
@@ -52,5 +48,6 @@ export function createApp(deps: AppDeps): Express {
   app.use(docsRouter());
   app.use(routeNotFound);
   app.use(problemHandler(deps));
+
   return app;
 }

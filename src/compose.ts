@@ -112,8 +112,12 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       parseTenant: (record) => parseInput(tenantRecord, record, ''),
       verifyToken: createTokenVerifier(config.callers, clock),
     });
-    // Express itself would answer with a page of its own what it finds no path in.
-    return (req, res) => app(req as Request, res as Response, () => answerUnroutable(res));
+    return {
+      // Express itself would answer with a page of its own what it finds no path in.
+      handle: (req, res) => app(req as Request, res as Response, () => answerUnroutable(res)),
+      request: app.request,
+      response: app.response,
+    };
   }, config.http);
   logger.info({ url: server.url }, 'listening');
   const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });

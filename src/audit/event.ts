@@ -3,23 +3,23 @@ export interface AuditEvent {
   readonly operation: string;
   readonly outcome: 'succeeded' | 'refused' | 'failed';
   /** The published error code; absent when the operation succeeded. */
-  readonly code?: string;
-  readonly reason?: string;
+  readonly code?: string | undefined;
+  readonly reason?: string | undefined;
   /** Our own UUID of the request, the one of `X-Request-Id`. */
   readonly requestId: string;
   /** The caller's own id of the request. */
-  readonly clientRequestId?: string;
+  readonly clientRequestId?: string | undefined;
   /** Issuer and subject of the verified token; absent when there was none. */
-  readonly principal?: string;
-  readonly tenantId?: string;
+  readonly principal?: string | undefined;
+  readonly tenantId?: string | undefined;
   /** Full id of the Key Vault key version used. */
-  readonly keyId?: string;
+  readonly keyId?: string | undefined;
   /** Size of the plaintext or value. */
-  readonly bytes?: number;
+  readonly bytes?: number | undefined;
   /** HMAC of the canonical encryption context under the audit key: equal contexts can be matched, none can be read. */
-  readonly context?: string;
+  readonly context?: string | undefined;
   /** `x-ms-client-request-id` of the vault call that proved access: the same id stands in the customer's Key Vault log. */
-  readonly vaultRequestId?: string;
+  readonly vaultRequestId?: string | undefined;
   /** How many requests this record stands for; absent for one. */
-  readonly count?: number;
+  readonly count?: number | undefined;
 }

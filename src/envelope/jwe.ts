@@ -45,7 +45,7 @@ export interface SealingKey {
 /** Seals a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must never have been used with this data key. */
 export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): string {
   const { dataKey } = key;
-  const ctx = context && contextMac(dataKey, context).toString('base64url');
+  const ctx = context && contextMac(dataKey, context);
   const protectedHeader = encodeHeader(key.header, ctx);
   const cipher = createCipheriv(CIPHER, dataKey.cek, iv).setAAD(Buffer.from(protectedHeader, 'latin1'));
   const ciphertext = cipher.update(plaintext).toString('base64url');
@@ -109,11 +109,11 @@ export function undecryptable(cause?: unknown): ServiceError {
 
 function isSameContext(dataKey: DataKey, ctx: string | undefined, context: Buffer | undefined): boolean {
   if (ctx === undefined || context === undefined) return ctx === undefined && context === undefined;
-  return timingSafeEqual(Buffer.from(ctx, 'base64url'), contextMac(dataKey, context));
+  return timingSafeEqual(Buffer.from(ctx), Buffer.from(contextMac(dataKey, context)));
 }
 
-const contextMac = (dataKey: DataKey, context: Buffer): Buffer =>
-  createHmac('sha256', dataKey.contextKey).update(context).digest();
+const contextMac = (dataKey: DataKey, context: Buffer): string =>
+  createHmac('sha256', dataKey.contextKey).update(context).digest('base64url');
 
 /** Not `split`: a text of a million dots must not become a million strings. */
 function fiveSegments(text: string): [string, string, string, string, string] | undefined {

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { boundedMap } from '../cache/bounded-map.ts';
 import type { Clock } from '../cache/clock.ts';
 import { singleFlight } from '../cache/single-flight.ts';
@@ -9,9 +10,16 @@ const MAX_OPENED = 500;
 const MAX_REFUSED = 1_000;
 const REFUSED_FOR_MS = 600_000;
 
+/** Where the mac of a data key was found right. */
+interface Accepted {
+  readonly mac: string;
+  readonly originKeys: readonly KeyObject[];
+}
+
 /** One tenant's unwrapped data keys, the unwraps under way, and the encrypted keys that its vault said it never wrapped. */
 export class OpenedKeys {
   readonly #opened = boundedMap<DataKey>(MAX_OPENED);
+  readonly #accepted = boundedMap<Accepted>(MAX_OPENED);
   readonly #refused;
   readonly #unwraps = new Map<string, Promise<DataKey>>();
 
@@ -32,6 +40,16 @@ export class OpenedKeys {
     const key = cacheKey(wrapped);
     const refusal = this.#refused.get(key);
     return refusal ? Promise.reject(refusal) : singleFlight(this.#unwraps, key, unwrap);
+  }
+
+  /** Whether these very origin keys have accepted the mac before: computing it again is a third of a warm decrypt. */
+  isAccepted(wrapped: WrappedDataKey, mac: string, originKeys: readonly KeyObject[]): boolean {
+    const accepted = this.#accepted.get(cacheKey(wrapped));
+    return accepted?.mac === mac && accepted.originKeys === originKeys;
+  }
+
+  accept(wrapped: WrappedDataKey, mac: string, originKeys: readonly KeyObject[]): void {
+    this.#accepted.set(cacheKey(wrapped), { mac, originKeys });
   }
 
   refuse(wrapped: WrappedDataKey, refusal: ServiceError): void {

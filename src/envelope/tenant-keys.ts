@@ -169,8 +169,11 @@ export class TenantKeys {
   async #assertOurs(wrapped: WrappedDataKey, mac: string): Promise<void> {
     if (this.tenant.origin === 'optional') return;
     const { originKeys } = this.deps;
-    if (isOriginMac(originKeys.current(), wrapped, mac)) return;
-    if (!isOriginMac(await originKeys.reread(), wrapped, mac)) throw undecryptable();
+    const keys = originKeys.current();
+    if (this.#opened.isAccepted(wrapped, mac, keys)) return;
+    if (!isOriginMac(keys, wrapped, mac) && !isOriginMac(await originKeys.reread(), wrapped, mac))
+      throw undecryptable();
+    this.#opened.accept(wrapped, mac, originKeys.current());
   }
 
   #evict(kid: string): void {

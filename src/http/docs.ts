@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Router } from 'express';
+import { pageHeaders } from './page-headers.ts';
 
 const ASSETS = ['swagger-ui-dist/swagger-ui.css', 'swagger-ui-dist/swagger-ui-bundle.js'];
 const PAGE = `<!doctype html>
@@ -15,6 +16,7 @@ const START = `SwaggerUIBundle({ url: 'openapi.yaml', dom_id: '#ui', validatorUr
 export function docsRouter(): Router {
   const contract = readFileSync(fileURLToPath(new URL('../../openapi.yaml', import.meta.url)), 'utf8');
   const router = Router();
+  router.use(['/openapi.yaml', '/docs'], pageHeaders());
   router.get('/openapi.yaml', (_req, res) => {
     res.type('application/yaml').send(contract);
   });

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Call } from '../callers/call.ts';
 import type { VerifyToken } from '../callers/verify-token.ts';
 import { ServiceError } from '../errors.ts';
+import { sendNothing, sendText } from './answer.ts';
 import { authenticate } from './authenticate.ts';
 import { type OperationId, type Operations, operations } from './contract.ts';
 import type { Operation } from './operation.ts';
@@ -60,9 +61,11 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
       operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes, operation.bodyType), '');
     const ifMatch = operation.ifMatch && req.headers['if-match'];
     const answer: unknown = await handler({ params, query, body, ifMatch } as never, call as never);
-    if (operation.etag) res.setHeader('ETag', `"${(answer as { readonly revision: string }).revision}"`);
-    if (operation.response) sendJson(res, answer);
-    else res.status(204).end();
+    const headers = ['X-Request-Id', scope.requestId];
+    if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
+    // Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached.
+    if (operation.response) sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
+    else sendNothing(res, headers);
   };
 }
 
@@ -79,14 +82,6 @@ async function openCall(req: Request, res: Response, { verifyToken }: MountDeps)
   const principal = await authenticate(req, verifyToken);
   scope.principal = principal;
   return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
-}
-
-/** Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached. */
-function sendJson(res: Response, answer: unknown): void {
-  const body = Buffer.from(JSON.stringify(answer));
-  res.setHeader('Content-Type', 'application/json');
-  res.setHeader('Content-Length', body.length);
-  res.end(body);
 }
 
 const ROUTES = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)].map(([path, some]) => ({

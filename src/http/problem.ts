@@ -3,6 +3,7 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
+import { sendText } from './answer.ts';
 import { problemTable } from './problem-table.ts';
 import { type RequestScope, scopeOf } from './scope.ts';
 
@@ -68,13 +69,10 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
 
 /** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
 export function sendProblem(res: ServerResponse, problem: Problem, reason?: string): void {
-  res.statusCode = problem.status;
-  if (problem.retryAfter !== undefined) res.setHeader('Retry-After', problem.retryAfter);
-  if (problem.code === 'unauthenticated') res.setHeader('WWW-Authenticate', challengeOf(reason));
-  const body = Buffer.from(JSON.stringify(problem));
-  res.setHeader('Content-Type', 'application/problem+json');
-  res.setHeader('Content-Length', body.length);
-  res.end(body);
+  const headers: (string | number)[] = ['X-Request-Id', problem.requestId];
+  if (problem.retryAfter !== undefined) headers.push('Retry-After', problem.retryAfter);
+  if (problem.code === 'unauthenticated') headers.push('WWW-Authenticate', challengeOf(reason));
+  sendText(res, problem.status, 'application/problem+json', JSON.stringify(problem), headers);
 }
 
 const challengeOf = (reason = 'missing'): string =>
@@ -110,11 +108,11 @@ function eventOf(scope: RequestScope, { code, reason, vaultRequestId }: ServiceE
     operation: scope.operation ?? 'none',
     outcome: status >= 500 || status === 429 ? 'failed' : 'refused',
     code,
-    ...(reason !== undefined && { reason }),
+    reason,
     requestId: scope.requestId,
-    ...(scope.clientRequestId !== undefined && { clientRequestId: scope.clientRequestId }),
-    ...(scope.principal !== undefined && { principal: scope.principal.id }),
-    ...(vaultRequestId !== undefined && { vaultRequestId }),
-    ...(scope.tenantId !== undefined && scope.principal !== undefined && { tenantId: scope.tenantId }),
+    clientRequestId: scope.clientRequestId,
+    principal: scope.principal?.id,
+    vaultRequestId,
+    tenantId: scope.principal && scope.tenantId,
   };
 }

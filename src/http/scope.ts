@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { RequestHandler, Response } from 'express';
+import type { Response } from 'express';
 import type { Principal } from '../callers/principal.ts';
 
 /** What is known of a request while it is served; the problem handler and the audit read it. */
@@ -16,23 +16,19 @@ export interface RequestScope {
 
 const CLIENT_REQUEST_ID = /^[\w.-]{1,64}$/;
 
-/** First of all middleware: gives the request its id. */
-export const openScope: RequestHandler = (req, res, next) => {
-  const requestId = randomUUID();
-  const scope: RequestScope = {
-    requestId,
-    clientRequestId: clientRequestIdOf(req),
+/** The scope of a request, opened when it is first asked for: a middleware of its own for that costs as much as the JSON does. */
+export function scopeOf(res: Response): RequestScope {
+  const locals = res.locals as { scope?: RequestScope };
+  locals.scope ??= {
+    requestId: randomUUID(),
+    clientRequestId: clientRequestIdOf(res.req),
     startedAt: performance.now(),
     operation: undefined,
     principal: undefined,
     tenantId: undefined,
   };
-  res.locals['scope'] = scope;
-  res.setHeader('X-Request-Id', requestId);
-  next();
-};
-
-export const scopeOf = (res: Response): RequestScope => res.locals['scope'] as RequestScope;
+  return locals.scope;
+}
 
 function clientRequestIdOf(req: IncomingMessage): string | undefined {
   const given = req.headers['x-request-id'];

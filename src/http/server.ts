@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  ServerResponse,
+} from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
@@ -27,13 +34,20 @@ export interface RunningServer {
   drain(limitSeconds: number): Promise<number>;
 }
 
-/** Builds the listener with `isDraining`, so that readiness can tell. */
+/** What answers requests; `request` and `response` are the prototypes that it expects of them, Node's own without. */
+export interface Application {
+  readonly handle: RequestListener;
+  readonly request?: object;
+  readonly response?: object;
+}
+
+/** Builds the application with `isDraining`, so that readiness can tell. */
 export async function listen(
-  createListener: (isDraining: () => boolean) => RequestListener,
+  createApp: (isDraining: () => boolean) => Application,
   { host, port }: ListenOptions,
 ): Promise<RunningServer> {
   let draining = false;
-  const listener = createListener(() => draining);
+  const app = createApp(() => draining);
   // requestTimeout is off: it would cut long uploads at 300 s. Bodies have deadlines of their own.
   const options = {
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -41,10 +55,10 @@ export async function listen(
     connectionsCheckingInterval: CHECK_EVERY_MS,
   };
   const server = createServer(
-    { ...options, keepAliveTimeout: KEEP_ALIVE_MS },
+    { ...options, ...messagesOf(app), keepAliveTimeout: KEEP_ALIVE_MS },
     (req: IncomingMessage, res: ServerResponse) => {
       if (draining) res.setHeader('Connection', 'close');
-      listener(req, res);
+      app.handle(req, res);
     },
   );
   // Any expectation but 100-continue, which Node answers by itself.
@@ -62,6 +76,26 @@ export async function listen(
       return close(server, open, limitSeconds * 1_000 - CLOSE_GRACE_MS);
     },
   };
+}
+
+/**
+ * Requests and responses are born with the prototypes that Express would give each of them: a prototype that changes makes every
+ * later access to its object slow, several µs a request (bench/data-path.ts).
+ */
+function messagesOf({ request, response }: Application): Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'> {
+  return {
+    ...(request && { IncomingMessage: bornAs(IncomingMessage, request) }),
+    ...(response && { ServerResponse: bornAs(ServerResponse, response) }),
+  };
+}
+
+/** Node's two are constructor functions, not classes. */
+function bornAs<T extends typeof IncomingMessage | typeof ServerResponse>(create: T, prototype: object): T {
+  function Born(this: object, ...args: unknown[]): void {
+    Reflect.apply(create, this, args);
+  }
+  Born.prototype = prototype;
+  return Born as unknown as T;
 }
 
 function start(server: Server, host: string, port: number): Promise<void> {

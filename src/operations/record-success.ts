@@ -16,12 +16,12 @@ export async function recordSuccess(deps: AuditDeps, call: Call, facts: Facts, c
     operation: facts.operation,
     outcome: 'succeeded',
     requestId: call.requestId,
-    ...(call.clientRequestId !== undefined && { clientRequestId: call.clientRequestId }),
+    clientRequestId: call.clientRequestId,
     principal: call.principal.id,
-    ...(facts.tenantId !== undefined && { tenantId: facts.tenantId }),
-    ...(facts.keyId !== undefined && { keyId: facts.keyId }),
-    ...(facts.bytes !== undefined && { bytes: facts.bytes }),
-    ...(context !== undefined && { context: deps.contextDigest(context) }),
-    ...(facts.vaultRequestId !== undefined && { vaultRequestId: facts.vaultRequestId }),
+    tenantId: facts.tenantId,
+    keyId: facts.keyId,
+    bytes: facts.bytes,
+    context: context && deps.contextDigest(context),
+    vaultRequestId: facts.vaultRequestId,
   });
 }

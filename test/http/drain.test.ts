@@ -36,11 +36,13 @@ describe('drain', () => {
     const held: (() => void)[] = [];
     const open = () =>
       listen(
-        () => (_req, res) => {
-          held.push(() => res.end('done'));
-          res.writeHead(200);
-          res.flushHeaders();
-        },
+        () => ({
+          handle: (_req, res) => {
+            held.push(() => res.end('done'));
+            res.writeHead(200);
+            res.flushHeaders();
+          },
+        }),
         { host: '127.0.0.1', port: 0 },
       );
     const ending = await open();
@@ -61,7 +63,7 @@ describe('drain', () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { readonly port: number };
-    await expect(listen(() => () => undefined, { host: '127.0.0.1', port })).rejects.toMatchObject({
+    await expect(listen(() => ({ handle: () => undefined }), { host: '127.0.0.1', port })).rejects.toMatchObject({
       code: 'EADDRINUSE',
     });
     await new Promise((resolve) => other.close(resolve));

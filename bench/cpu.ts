@@ -1,0 +1,62 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+
+/** What a measured process tells of itself. */
+export interface Usage {
+  /** Of the whole process, user and system. */
+  readonly cpuMicroseconds: number;
+  readonly residentBytes: number;
+}
+
+/** A server in a process of its own, which tells its usage when asked. */
+export interface MeasuredServer {
+  readonly url: string;
+  usage(): Promise<Usage>;
+  stop(): Promise<void>;
+}
+
+/** In the measured process: says where it listens, then answers each question. */
+export function answerCpuQuestions(url: string): void {
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage();
+    process.send?.({ cpuMicroseconds: user + system, residentBytes: process.memoryUsage.rss() } satisfies Usage);
+  });
+  process.send?.({ url });
+}
+
+export async function startMeasured(file: string, args: readonly string[]): Promise<MeasuredServer> {
+  const child = fork(file, args, {
+    execArgv: (process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter(Boolean),
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  const { url } = await messageOf<{ readonly url: string }>(child);
+  return {
+    url,
+    usage: () => {
+      const usage = messageOf<Usage>(child);
+      child.send('usage');
+      return usage;
+    },
+    stop: async () => {
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+async function messageOf<T>(child: ChildProcess): Promise<T> {
+  const answered = new AbortController();
+  const { signal } = answered;
+  const failed = once(child, 'exit', { signal }).then(([code]) => {
+    throw new Error(`the measured server ended with ${String(code)}`);
+  });
+  try {
+    const [message] = (await Promise.race([once(child, 'message', { signal }), failed])) as [T];
+    return message;
+  } finally {
+    answered.abort();
+    failed.catch(() => undefined);
+  }
+}

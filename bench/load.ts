@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { MeasuredServer } from './cpu.ts';
+
+export interface Load {
+  readonly path: string;
+  readonly body: unknown;
+  readonly token: string;
+}
+
+export interface Measured {
+  readonly requestsPerSecond: number;
+  /** CPU of the server, not of the client. */
+  readonly cpuMicroseconds: number;
+  readonly p99Milliseconds: number;
+}
+
+const CONNECTIONS = 32;
+const run = promisify(execFile);
+
+/** One run of wrk. @throws Error when an answer was not 2xx */
+export async function wrk(server: MeasuredServer, load: Load, seconds: number, folder: string): Promise<Measured> {
+  const script = join(folder, 'load.lua');
+  await writeFile(join(folder, 'body.json'), JSON.stringify(load.body));
+  await writeFile(
+    script,
+    `wrk.method = "POST"
+wrk.body = io.open("${join(folder, 'body.json')}"):read("*a")
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = "Bearer ${load.token}"
+done = function(summary, latency)
+  local e = summary.errors
+  io.write(string.format("RESULT %d %d %d %d\\n", summary.requests, summary.duration, latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end
+`,
+  );
+  const before = await server.usage();
+  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, server.url + load.path];
+  const { stdout } = await run('wrk', args);
+  const after = await server.usage();
+  const [requests = 0, duration = 1, p99 = 0, errors = 0] = (/RESULT (.*)/.exec(stdout)?.[1] ?? '')
+    .split(' ')
+    .map(Number);
+  if (errors > 0 || requests === 0) throw new Error(`${errors} of ${requests} requests to ${load.path} failed`);
+  return {
+    requestsPerSecond: requests / (duration / 1e6),
+    cpuMicroseconds: (after.cpuMicroseconds - before.cpuMicroseconds) / requests,
+    p99Milliseconds: p99 / 1_000,
+  };
+}

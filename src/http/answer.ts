@@ -1,0 +1,39 @@
+import type { ServerResponse } from 'node:http';
+
+/**
+ * Headers of every answer that is data: those that OWASP's REST Security Cheat Sheet asks for. The pages, which a browser renders, get
+ * all of helmet's (docs.ts).
+ */
+const API_HEADERS: readonly string[] = [
+  'Cache-Control',
+  'no-store',
+  'Content-Security-Policy',
+  "default-src 'none'; frame-ancestors 'none'",
+  'Strict-Transport-Security',
+  'max-age=31536000; includeSubDomains',
+  'X-Content-Type-Options',
+  'nosniff',
+  'X-Frame-Options',
+  'DENY',
+];
+/** Up to here joining a text to its headers is cheaper than a second buffer. */
+const MAX_JOINED = 64 * 1_024;
+
+/** Names and values in turn, as `writeHead` takes them. */
+export type Headers = readonly (string | number)[];
+
+/**
+ * Sends a whole answer. One flat block of headers costs half of what setting each does, and a short ASCII text leaves in the same
+ * write as they do: 9 µs less for each answer of 1.5 KiB (bench/data-path.ts).
+ */
+export function sendText(res: ServerResponse, status: number, type: string, text: string, headers: Headers): void {
+  const length = Buffer.byteLength(text);
+  res.writeHead(status, [...API_HEADERS, 'Content-Type', type, 'Content-Length', length, ...headers] as string[]);
+  if (length !== text.length) res.end(Buffer.from(text));
+  else if (length > MAX_JOINED) res.end(Buffer.from(text, 'latin1'));
+  else res.end(text, 'latin1');
+}
+
+export function sendNothing(res: ServerResponse, headers: Headers): void {
+  res.writeHead(204, [...API_HEADERS, ...headers] as string[]).end();
+}
