@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import process from 'node:process';
 
 /** What a measured process tells of itself. */
-export interface Usage {
+interface Usage {
   /** Of the whole process, user and system. */
   readonly cpuMicroseconds: number;
   readonly residentBytes: number;

@@ -1,5 +1,6 @@
 import express, { type Express } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
+import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/batch-routes.ts';
 import { dataKeyRoute, decryptRoute, encryptRoute, rewrapRoute } from './http/data-routes.ts';
 import { docsRouter } from './http/docs.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-routes.ts';
@@ -36,6 +37,9 @@ export function createApp(deps: AppDeps): Express {
       decryptData: decryptRoute(deps),
       createDataKey: dataKeyRoute(deps),
       rewrapData: rewrapRoute(deps),
+      encryptBatch: encryptBatchRoute(deps),
+      decryptBatch: decryptBatchRoute(deps),
+      rewrapBatch: rewrapBatchRoute(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       ...tenantRoutes(deps),

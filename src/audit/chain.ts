@@ -48,6 +48,8 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     bytes: event.bytes,
     context: event.context,
     vaultRequestId: event.vaultRequestId,
+    items: event.items,
+    keys: event.keys,
     count: event.count,
     tenantSequence,
   } satisfies Record<Member, unknown>);

@@ -20,6 +20,12 @@ export interface AuditEvent {
   readonly context?: string | undefined;
   /** `x-ms-client-request-id` of the vault call that proved access: the same id stands in the customer's Key Vault log. */
   readonly vaultRequestId?: string | undefined;
+  /** Of a batch: how many of its items ended how, by code or `succeeded`. */
+  readonly items?: Readonly<Record<string, number>> | undefined;
+  /** Of a batch: each key version used, with the vault call that proved access to it and the number of items. */
+  readonly keys?:
+    | readonly { readonly keyId: string; readonly vaultRequestId: string; readonly count: number }[]
+    | undefined;
   /** How many requests this record stands for; absent for one. */
   readonly count?: number | undefined;
 }

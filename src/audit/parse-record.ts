@@ -36,6 +36,8 @@ const EventRecord = z.strictObject({
     bytes: z.number().exactOptional(),
     context: text,
     vaultRequestId: text,
+    items: z.record(z.string(), Count).exactOptional(),
+    keys: z.array(z.strictObject({ keyId: z.string(), vaultRequestId: z.string(), count: Count })).exactOptional(),
     count: z.number().exactOptional(),
   } satisfies Record<keyof AuditEvent, z.ZodType>),
   tenantSequence: Count.exactOptional(),

@@ -1,3 +1,4 @@
+import { batchOperations } from './batch-contract.ts';
 import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import {
   DataKeyRequest,
@@ -110,6 +111,7 @@ export const operations = {
     responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },
+  ...batchOperations,
   wrapKey: {
     auditedAs: 'wrap',
     method: 'post',

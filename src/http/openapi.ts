@@ -5,8 +5,8 @@ import { createDocument, type ZodOpenApiOverride } from 'zod-openapi';
 import type { ErrorCode } from '../errors.ts';
 import { operations } from './contract.ts';
 import type { Operation } from './operation.ts';
+import { ProblemResult } from './problem-schema.ts';
 import { problemTable } from './problem-table.ts';
-import { problemSchema } from './schemas.ts';
 
 const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'grant-missing', 'audit-unavailable', 'internal'];
 const DESCRIPTION = [
@@ -40,10 +40,9 @@ const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
 
 /** openapi.yaml as a document: OpenAPI 3.0.3, since 3.1's idioms lose types in generated clients. */
 export function buildOpenApi() {
-  const Problem = problemSchema(Object.keys(problemTable));
   const paths: Record<string, Record<string, object>> = {};
   for (const [operationId, operation] of Object.entries<Operation>(operations)) {
-    paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operationId, operation, Problem) };
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operationId, operation) };
   }
   return createDocument(
     {
@@ -59,7 +58,7 @@ export function buildOpenApi() {
   );
 }
 
-function describe(operationId: string, operation: Operation, Problem: z.ZodType): object {
+function describe(operationId: string, operation: Operation): object {
   const { tag, summary, description, role, params, query, ifMatch, response, responseExample, etag } = operation;
   return {
     operationId,
@@ -85,8 +84,8 @@ function describe(operationId: string, operation: Operation, Problem: z.ZodType)
             },
           }
         : { 204: { description: 'Done' } }),
-      ...failures(operation, Problem),
-      default: { description: 'Failure', content: { 'application/problem+json': { schema: Problem } } },
+      ...failures(operation),
+      default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
     },
   };
 }
@@ -114,7 +113,7 @@ const IF_MATCH = {
 };
 const ETAG = { ETag: { description: 'The revision, for `If-Match`.', schema: { type: 'string' } } };
 
-function failures(operation: Operation, Problem: z.ZodType): Record<number, object> {
+function failures(operation: Operation): Record<number, object> {
   const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];
   const byStatus = Map.groupBy(codes, (code) => problemTable[code].status);
   return Object.fromEntries(
@@ -123,7 +122,7 @@ function failures(operation: Operation, Problem: z.ZodType): Record<number, obje
       {
         description: some.map((code) => `\`${code}\`: ${problemTable[code].title}.`).join('\n\n'),
         ...(status === 429 || status === 503 ? { headers: RETRY_AFTER } : {}),
-        content: { 'application/problem+json': { schema: Problem } },
+        content: { 'application/problem+json': { schema: ProblemResult } },
       },
     ]),
   );

@@ -12,7 +12,7 @@ export interface ProblemDeps {
   /** Counts refusals of strangers, so that a flood of them does not flood the log. */
   readonly countRefusal: (event: AuditEvent) => void;
   /** Told of every fault of our own and of every trouble behind us. */
-  readonly onFailure: (scope: RequestScope, error: unknown) => void;
+  readonly onFailure: (scope: Pick<RequestScope, 'requestId' | 'operation'>, error: unknown) => void;
 }
 
 /** RFC 9457, as it goes over the wire. */
@@ -79,7 +79,7 @@ const challengeOf = (reason = 'missing'): string =>
   reason === 'missing' ? 'Bearer' : `Bearer error="invalid_token", error_description="${reason}"`;
 
 /** Whatever is not a ServiceError or Express' own complaint of a path is a fault of ours: an id, and no detail. */
-function toFailure(error: unknown): ServiceError {
+export function toFailure(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof URIError) {
     const detail = 'is not well percent-encoded';

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { named, ProblemFix } from './schemas.ts';
+import { ProblemFix } from './problem-schema.ts';
+import { named } from './schemas.ts';
 
 const CheckStepAnswer = named(
   'CheckStep',

@@ -1,6 +1,7 @@
 import type { Call } from '../callers/call.ts';
 import { canonicalContext } from '../envelope/encryption-context.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
+import { eachItem, type Outcome, recordBatch } from './batch.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -9,23 +10,43 @@ export interface DecryptDeps extends AuditDeps, OpenDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
 }
 
-export interface DecryptInput {
-  readonly tenantId: string;
+/** One message to open. */
+export interface DecryptItem {
   readonly ciphertext: string;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
 }
 
+export interface DecryptInput extends DecryptItem {
+  readonly tenantId: string;
+}
+
+export interface Decrypted {
+  readonly plaintext: Buffer;
+  readonly keyId: string;
+}
+
 /** Opens a message with the tenant's own key. @throws ServiceError */
-export async function decrypt(
-  deps: DecryptDeps,
-  call: Call,
-  input: DecryptInput,
-): Promise<{ readonly plaintext: Buffer; readonly keyId: string }> {
+export async function decrypt(deps: DecryptDeps, call: Call, input: DecryptInput): Promise<Decrypted> {
   const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', input.tenantId);
   const context = canonicalContext(input.encryptionContext);
   const { plaintext, keyId, vaultRequestId } = await openMessage(deps, tenant, input.ciphertext, context);
   const bytes = plaintext.length;
   await recordSuccess(deps, call, { operation: 'decrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
   return { plaintext, keyId };
+}
+
+/** Opens many of one tenant's messages, each for itself; those of one data key share its unwrap. @throws ServiceError for trouble of the whole */
+export async function decryptBatch(
+  deps: DecryptDeps,
+  call: Call,
+  { tenantId, items }: { readonly tenantId: string; readonly items: readonly Outcome<DecryptItem>[] },
+): Promise<readonly Outcome<Decrypted>[]> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
+  const outcomes = await eachItem(items, async ({ ciphertext, encryptionContext }) => {
+    const opened = await openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext));
+    return { ...opened, bytes: opened.plaintext.length };
+  });
+  await recordBatch(deps, call, { operation: 'batch-decrypt', tenantId }, outcomes);
+  return outcomes;
 }

@@ -3,6 +3,7 @@ import { canonicalContext } from '../envelope/encryption-context.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant } from '../tenants/tenant.ts';
+import { eachItem, type Outcome, recordBatch } from './batch.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
@@ -13,8 +14,8 @@ export interface EncryptDeps extends AuditDeps, SealDeps {
   readonly maxPlaintextBytes: number;
 }
 
-export interface EncryptInput {
-  readonly tenantId: string;
+/** One message to seal. */
+export interface EncryptItem {
   readonly plaintext: Buffer;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
@@ -22,21 +23,45 @@ export interface EncryptInput {
   readonly key?: string | undefined;
 }
 
+export interface EncryptInput extends EncryptItem {
+  readonly tenantId: string;
+}
+
+export interface Encrypted {
+  readonly ciphertext: string;
+  readonly keyId: string;
+}
+
 /** Seals a message under the tenant's own key. @throws ServiceError */
-export async function encrypt(
-  deps: EncryptDeps,
-  call: Call,
-  input: EncryptInput,
-): Promise<{ readonly ciphertext: string; readonly keyId: string }> {
+export async function encrypt(deps: EncryptDeps, call: Call, input: EncryptInput): Promise<Encrypted> {
   const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
-  const bytes = input.plaintext.length;
-  assertFits(bytes, deps.maxPlaintextBytes);
-  const key = dataKeyByAlias(tenant, input.key);
-  const context = contextForSealing(tenant, input.encryptionContext);
-  const sealed = await sealMessage(deps, tenant, key, input.plaintext, context);
+  const { sealed, context, bytes } = await sealItem(deps, tenant, input);
   const { ciphertext, keyId, vaultRequestId } = sealed;
   await recordSuccess(deps, call, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
   return { ciphertext, keyId };
+}
+
+/** Seals many under one tenant's keys, each for itself. @throws ServiceError for trouble of the whole */
+export async function encryptBatch(
+  deps: EncryptDeps,
+  call: Call,
+  { tenantId, items }: { readonly tenantId: string; readonly items: readonly Outcome<EncryptItem>[] },
+): Promise<readonly Outcome<Encrypted>[]> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', tenantId);
+  const outcomes = await eachItem(items, async (item) => {
+    const { sealed, bytes } = await sealItem(deps, tenant, item);
+    return { ...sealed, bytes };
+  });
+  await recordBatch(deps, call, { operation: 'batch-encrypt', tenantId }, outcomes);
+  return outcomes;
+}
+
+async function sealItem(deps: EncryptDeps, tenant: Tenant, item: EncryptItem) {
+  const bytes = item.plaintext.length;
+  assertFits(bytes, deps.maxPlaintextBytes);
+  const key = dataKeyByAlias(tenant, item.key);
+  const context = contextForSealing(tenant, item.encryptionContext);
+  return { sealed: await sealMessage(deps, tenant, key, item.plaintext, context), context, bytes };
 }
 
 /** Names that the tenant requires are asked of new data only: what was sealed before still opens. */

@@ -2,6 +2,8 @@ import type { Call } from '../callers/call.ts';
 import { canonicalContext } from '../envelope/encryption-context.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant, TenantKey } from '../tenants/tenant.ts';
+import { eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
+import type { Encrypted } from './encrypt.ts';
 import { assertGranted, grantedTenant } from './granted-tenant.ts';
 import { type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -12,12 +14,16 @@ export interface RewrapDeps extends AuditDeps, OpenDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
 }
 
-export interface RewrapInput {
-  readonly tenantId: string;
+/** One message to move. */
+export interface RewrapItem {
   readonly ciphertext: string;
   readonly encryptionContext?: unknown;
   /** Absent members: the same tenant, its default key. */
   readonly to?: { readonly tenantId?: string | undefined; readonly key?: string | undefined } | undefined;
+}
+
+export interface RewrapInput extends RewrapItem {
+  readonly tenantId: string;
 }
 
 /**
@@ -26,33 +32,70 @@ export interface RewrapInput {
  *
  * @throws ServiceError
  */
-export async function rewrap(
-  deps: RewrapDeps,
-  call: Call,
-  input: RewrapInput,
-): Promise<{ readonly ciphertext: string; readonly keyId: string }> {
+export async function rewrap(deps: RewrapDeps, call: Call, input: RewrapInput): Promise<Encrypted> {
   const { tenantId, to = {} } = input;
   assertGranted(call.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
   const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
-  const target = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
-  const context = canonicalContext(input.encryptionContext);
-  const key = dataKeyByAlias(target, to.key);
-  const opened = await openMessage(deps, source, input.ciphertext, context);
-  const bytes = opened.plaintext.length;
-  const sealed = await sealAnew(deps, target, key, opened.plaintext, context);
-  const { ciphertext, keyId, vaultRequestId } = sealed;
-  if (target.id !== source.id) {
-    const from = {
-      operation: 'rewrap',
-      tenantId: source.id,
-      keyId: opened.keyId,
-      bytes,
-      vaultRequestId: opened.vaultRequestId,
-    };
-    await recordSuccess(deps, call, from, context);
+  const { ciphertext, target, opened, sealed, context } = await moveItem(deps, call, source, input);
+  if (target !== source.id) {
+    await recordSuccess(deps, call, { operation: 'rewrap', tenantId: source.id, ...opened }, context);
   }
-  await recordSuccess(deps, call, { operation: 'rewrap', tenantId: target.id, keyId, bytes, vaultRequestId }, context);
-  return { ciphertext, keyId };
+  await recordSuccess(deps, call, { operation: 'rewrap', tenantId: target, ...sealed }, context);
+  return { ciphertext, keyId: sealed.keyId };
+}
+
+/** Moves many of one tenant's messages, each for itself. @throws ServiceError for trouble of the whole */
+export async function rewrapBatch(
+  deps: RewrapDeps,
+  call: Call,
+  { tenantId, items }: { readonly tenantId: string; readonly items: readonly Outcome<RewrapItem>[] },
+): Promise<readonly Outcome<Encrypted>[]> {
+  const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
+  const outcomes = await eachItem(items, (item) => moveItem(deps, call, source, item));
+  const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
+  const elsewhere = Map.groupBy(
+    moved.filter(({ target }) => target !== tenantId),
+    ({ target }) => target,
+  );
+  const operation = 'batch-rewrap';
+  // The source's own log tells of every item; each other tenant's of what came to it.
+  await recordBatch(deps, call, { operation, tenantId }, outcomes.map(usedAt(tenantId)));
+  for (const [target, some] of elsewhere) {
+    const uses = some.map(({ sealed }) => ({ value: sealed }));
+    await recordBatch(deps, call, { operation, tenantId: target }, uses);
+  }
+  return outcomes.map((outcome) =>
+    'value' in outcome
+      ? { value: { ciphertext: outcome.value.ciphertext, keyId: outcome.value.sealed.keyId } }
+      : outcome,
+  );
+}
+
+interface Moved {
+  readonly ciphertext: string;
+  readonly target: string;
+  readonly opened: ItemUse;
+  readonly sealed: ItemUse;
+  readonly context: Buffer | undefined;
+}
+
+const usedAt =
+  (tenantId: string) =>
+  (outcome: Outcome<Moved>): Outcome<ItemUse> => {
+    if (!('value' in outcome)) return outcome;
+    const { target, opened, sealed } = outcome.value;
+    return { value: target === tenantId ? sealed : opened };
+  };
+
+async function moveItem(deps: RewrapDeps, call: Call, source: Tenant, item: RewrapItem): Promise<Moved> {
+  const { to = {} } = item;
+  const target = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', to.tenantId ?? source.id);
+  const context = canonicalContext(item.encryptionContext);
+  const key = dataKeyByAlias(target, to.key);
+  const { plaintext, ...opened } = await openMessage(deps, source, item.ciphertext, context);
+  const bytes = plaintext.length;
+  const { ciphertext, ...sealed } = await sealAnew(deps, target, key, plaintext, context);
+  return { ciphertext, target: target.id, opened: { ...opened, bytes }, sealed: { ...sealed, bytes }, context };
 }
 
 async function sealAnew(
