@@ -1,5 +1,6 @@
 import { ConfigError } from '../config.ts';
 import { ServiceError } from '../errors.ts';
+import { CertificateError } from '../http/certificate-files.ts';
 import { TenantListError } from '../tenants/tenant-list.ts';
 import type { Command, CommandIo } from './command.ts';
 
@@ -50,6 +51,10 @@ function report(error: unknown, name: string, io: CommandIo): number {
   }
   if (error instanceof TenantListError) {
     io.stderr(`The tenants are not usable:\n${error.problems.map((problem) => `  ${problem}`).join('\n')}\n`);
+    return USAGE;
+  }
+  if (error instanceof CertificateError) {
+    io.stderr(`The certificate is not usable:\n  ${error.message}\n`);
     return USAGE;
   }
   if (error instanceof ServiceError) {
