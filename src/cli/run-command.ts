@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./check.ts')).check,
   onboard: async () => (await import('./onboard.ts')).onboard,
   audit: async () => (await import('./audit.ts')).auditCommand,
+  health: async () => (await import('./health.ts')).health,
   token: async () => (await import('./token.ts')).token,
 };
 

@@ -6,6 +6,9 @@ import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { createCa, createLeaf } from '../../src/emulator/certificates.ts';
+import type { CertificateFiles } from '../../src/http/certificate-files.ts';
+import { openServedCertificate } from '../../src/http/served-certificate.ts';
+import { listen } from '../../src/http/server.ts';
 import { until } from '../api/until.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService } from '../support/start-service.ts';
@@ -35,6 +38,20 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
+
+const GUID = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
+const configText = (listener: object): string =>
+  stringify({
+    http: listener,
+    callers: [{ issuer: 'https://issuer.example/', audience: ['api'] }],
+    home: { tenantId: GUID, appId: GUID, vaultUrl: 'https://home-kv.vault.azure.net' },
+  });
+
+const served = async (files: CertificateFiles) => {
+  const nothing = () => undefined;
+  const told = { onReload: nothing, onBrokenEdit: nothing, onDates: nothing };
+  return openServedCertificate({ files, wallMs: Date.now, ...told });
+};
 
 interface Answer {
   readonly status: number | undefined;
@@ -75,6 +92,11 @@ test('the service serves everything over mutual TLS, and tells readiness and aud
   await expect(send(encrypt, { headers, body })).rejects.toThrow();
   await expect(send(`${service.url}/healthz`, {})).rejects.toThrow();
 
+  const file = join(folder, 'health.yaml');
+  const { port } = new URL(service.url);
+  await writeFile(file, configText({ ...http(), port: Number(port) }));
+  expect(await runCli(['health', '--config', file], { cwd: folder }).exitCode).toBe(0);
+
   await writeFile(join(folder, 'key.pem'), 'broken');
   await until(
     'readiness tells',
@@ -97,14 +119,8 @@ test('the service serves everything over mutual TLS, and tells readiness and aud
 });
 
 test('check-config shows the certificate; a wrong key is told with its setting by it and by serve, before anything is asked', async () => {
-  const guid = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
   const file = join(folder, 'config.yaml');
-  const config = (keyFile: string) =>
-    stringify({
-      http: { ...http(), port: 8080, certificateFile: 'cert.pem', keyFile },
-      callers: [{ issuer: 'https://issuer.example/', audience: ['api'] }],
-      home: { tenantId: guid, appId: guid, vaultUrl: 'https://home-kv.vault.azure.net' },
-    });
+  const config = (keyFile: string) => configText({ ...http(), port: 8080, certificateFile: 'cert.pem', keyFile });
   await writeFile(file, config('key.pem'));
   const good = runCli(['check-config', '--config', file], { cwd: tmpdir() });
   expect([await good.exitCode, good.err()]).toEqual([0, '']);
@@ -116,5 +132,25 @@ test('check-config shows the certificate; a wrong key is told with its setting b
     expect(await run.exitCode).toBe(2);
     expect(run.err()).toContain('http.keyFile: ');
     expect(run.err()).toContain('is not the key of the first certificate');
+  }
+});
+
+test('health is 0 only while the service answers, over HTTP, TLS and on any address', async () => {
+  const file = join(folder, 'alive.yaml');
+  const health = async () => {
+    const run = runCli(['health', '--config', file], { cwd: folder });
+    return [await run.exitCode, run.err().split(':')[0]];
+  };
+  const { clientCaFile: _none, ...tls } = http();
+  for (const listener of [{ port: 0 }, { host: '0.0.0.0', port: 0, tls: 'terminated-upstream' }, tls]) {
+    const server = await listen(() => (_req, res) => res.end('{}'), {
+      host: '127.0.0.1',
+      ...listener,
+      ...(listener === tls && { certificate: await served(tls) }),
+    });
+    await writeFile(file, configText({ ...listener, port: Number(new URL(server.url).port) }));
+    expect(await health()).toEqual([0, '']);
+    await server.drain(0);
+    expect(await health()).toEqual([1, 'no sign of life']);
   }
 });
