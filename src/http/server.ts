@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
@@ -54,6 +54,7 @@ export async function listen(
   server.on('checkExpectation', (_req, res: ServerResponse) => answerUnroutable(res));
   server.on('clientError', answerClientError);
   const open = openRequests(server);
+  const endHandshakes = openHandshakes(server);
   await start(server, options);
   const address = server.address() as AddressInfo;
   return {
@@ -64,6 +65,7 @@ export async function listen(
       // The listener alone: http's own close would also end idle connections, on which a request may be on its way.
       if (reusePort) NetServer.prototype.close.call(server);
       await sleep(Math.min(CLOSE_GRACE_MS, limitSeconds * 1_000));
+      endHandshakes();
       return close(server, open, limitSeconds * 1_000 - CLOSE_GRACE_MS);
     },
   };
@@ -120,6 +122,24 @@ function openRequests(server: Server): () => number {
     });
   });
   return () => count;
+}
+
+/** TLS connections that Node counts as none of http's until they have shaken hands, which a stranger need never do. */
+function openHandshakes(server: Server): () => void {
+  const pending = new Map<string, Socket>();
+  if (!(server instanceof TlsServer)) return () => undefined;
+  const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  server.on('connection', (socket: Socket) => {
+    const key = keyOf(socket);
+    pending.set(key, socket);
+    socket.once('close', () => {
+      if (pending.get(key) === socket) pending.delete(key);
+    });
+  });
+  server.on('secureConnection', (socket: TLSSocket) => pending.delete(keyOf(socket)));
+  return () => {
+    for (const socket of pending.values()) socket.destroy();
+  };
 }
 
 async function close(server: Server, open: () => number, limitMs: number): Promise<number> {

@@ -137,6 +137,16 @@ describe('a listener with a certificate', () => {
     });
   });
 
+  test('is drained without waiting for who connected and never shook hands', async () => {
+    const server = await open(await filesOf(leaf));
+    const silent = connectPlain(server.port, '127.0.0.1');
+    await once(silent, 'connect');
+    expect((await get(server.url)).body).toBe('hello'); // so that the server has seen the one before
+    const closed = once(silent.resume(), 'close');
+    await server[Symbol.asyncDispose]();
+    await closed;
+  }, 10_000); // a handshake may take 15 s
+
   test('takes over new files for new connections; those under way go on', async () => {
     const files = await filesOf(leaf);
     await using server = await open(files);
