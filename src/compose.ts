@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { createApp } from './app.ts';
 import { openFileSink } from './audit/file-sink.ts';
@@ -5,12 +6,14 @@ import { RefusalCounter } from './audit/refusals.ts';
 import type { AuditSink } from './audit/sink.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
+import { openCertificate } from './compose-certificate.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
 import { startRounds } from './compose-rounds.ts';
 import { openStore, type Store } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
 import { parseInput } from './http/parse-input.ts';
+import type { ServedCertificate } from './http/served-certificate.ts';
 import { answerUnroutable, listen, type RunningServer } from './http/server.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { KeyUsage } from './tenants/key-usage.ts';
@@ -30,15 +33,17 @@ export interface ServiceOptions {
   readonly clock?: Clock;
 }
 
-/** Builds every part from the configuration and listens. @throws ServiceError, TenantListError, or what listening threw */
+/** Builds every part from the configuration and listens. @throws CertificateError, ServiceError, TenantListError, or what listening threw */
 export async function startService({ config, logger, clock = systemClock }: ServiceOptions): Promise<Service> {
-  const azure = await openAzure(config, logger, clock);
-  const store = await openStore(config, logger);
-  const opened: Closable[] = [store];
+  const certificate = await openCertificate(config, logger, clock);
+  const opened: Closable[] = certificate ? [certificate] : [];
   try {
+    const azure = await openAzure(config, logger, clock);
+    const store = await openStore(config, logger);
+    opened.unshift(store);
     const audit = await openFileSink({ directory: config.audit.directory });
     opened.unshift(audit);
-    return await serve({ config, logger, clock, azure, store, audit });
+    return await serve({ config, logger, clock, certificate, azure, store, audit });
   } catch (error) {
     await closeAll(opened, logger);
     throw error;
@@ -49,12 +54,13 @@ interface Parts {
   readonly config: Config;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly certificate: ServedCertificate | undefined;
   readonly azure: Awaited<ReturnType<typeof openAzure>>;
   readonly store: Store;
   readonly audit: AuditSink;
 }
 
-async function serve({ config, logger, clock, azure, store, audit }: Parts): Promise<Service> {
+async function serve({ config, logger, clock, certificate, azure, store, audit }: Parts): Promise<Service> {
   const { tenants } = store;
   const refusals = new RefusalCounter({
     sink: audit,
@@ -88,6 +94,17 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
     (tenantId) =>
       void dropKeys(tenantId).catch((error: unknown) => logger.debug({ error }, 'keys of a tenant that is gone')),
   );
+  const refused = {
+    operation: 'none',
+    outcome: 'refused',
+    code: 'unauthenticated',
+    reason: 'client-certificate',
+  } as const;
+  const listenOptions = {
+    ...config.http,
+    certificate,
+    onRefusedClient: () => refusals.count({ ...refused, requestId: randomUUID() }),
+  };
   const server = await listen((isDraining) => {
     const app = createApp({
       tenants,
@@ -100,6 +117,7 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       countRefusal: (event) => refusals.count(event),
       onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),
       isDraining,
+      certificate,
       openProbe: azure.openProbe,
       directory: azure.directory,
       lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
@@ -112,19 +130,20 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       parseTenant: (record) => parseInput(tenantRecord, record, ''),
       verifyToken: createTokenVerifier(config.callers, clock),
     });
-    return {
-      // Express itself would answer with a page of its own what it finds no path in.
-      handle: (req, res) => app(req as Request, res as Response, () => answerUnroutable(res)),
-      request: app.request,
-      response: app.response,
-    };
-  }, config.http);
+    // Express itself would answer with a page of its own what it finds no path in.
+    return (req, res) => app(req as Request, res as Response, () => answerUnroutable(res));
+  }, listenOptions);
   logger.info({ url: server.url }, 'listening');
   const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });
-  return {
-    url: server.url,
-    stop: () => stop(server, [rounds, ...(keyUsage ? [keyUsage] : []), refusals, audit, store], config, logger),
-  };
+  const parts = [
+    rounds,
+    ...(keyUsage ? [keyUsage] : []),
+    refusals,
+    audit,
+    store,
+    ...(certificate ? [certificate] : []),
+  ];
+  return { url: server.url, stop: () => stop(server, parts, config, logger) };
 }
 
 async function stop(server: RunningServer, parts: readonly Closable[], config: Config, logger: Logger): Promise<void> {

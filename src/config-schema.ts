@@ -13,10 +13,18 @@ const Http = section({
     .default('127.0.0.1')
     .describe('Address to listen on. Plain HTTP leaves 127.0.0.1 only with tls: terminated-upstream.'),
   port: z.int().min(0).max(65_535).default(8080),
+  reusePort: z.boolean().default(false).describe('Any number of processes of this user share the port (Linux).'),
   tls: z
-    .enum(['none', 'terminated-upstream'])
+    .enum(['none', 'terminated-upstream', 'certificate'])
     .default('none')
-    .describe('terminated-upstream: a proxy in front speaks TLS.'),
+    .describe('terminated-upstream: a proxy in front speaks TLS; certificate: the service itself.'),
+  certificateFile: z.string().min(1).optional().describe("PEM: the server's certificate, then its issuers."),
+  keyFile: z.string().min(1).optional().describe('PEM: its private key, not encrypted.'),
+  clientCaFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('PEM: authorities of which every client must show a certificate (mutual TLS).'),
   maxPlaintextBytes: z
     .int()
     .min(1_024)
@@ -24,10 +32,24 @@ const Http = section({
     .default(MIB)
     .describe('Largest plaintext of one message.'),
   drainSeconds: seconds(0, 300).default(25).describe('Longest wait for requests under way after SIGTERM.'),
-}).refine(({ host, tls }) => isLoopback(host) || tls !== 'none', {
-  path: ['host'],
-  message: 'plain HTTP is for 127.0.0.1 only: put a TLS proxy in front and set tls: terminated-upstream',
-});
+})
+  .refine(({ host, tls }) => isLoopback(host) || tls !== 'none', {
+    path: ['host'],
+    message:
+      'plain HTTP is for 127.0.0.1 only: set tls: certificate, or put a TLS proxy in front and set tls: terminated-upstream',
+  })
+  .refine(({ tls, certificateFile, keyFile }) => tls !== 'certificate' || (certificateFile && keyFile), {
+    path: ['tls'],
+    message: 'certificate needs certificateFile and keyFile',
+  })
+  .refine(
+    ({ tls, ...files }) => tls === 'certificate' || !(files.certificateFile || files.keyFile || files.clientCaFile),
+    { path: ['tls'], message: 'certificateFile, keyFile and clientCaFile go with tls: certificate' },
+  )
+  .refine(({ reusePort, port }) => !reusePort || port !== 0, {
+    path: ['reusePort'],
+    message: 'processes can share a port that has a number only',
+  });
 
 const Caller = z.strictObject({
   issuer: z

@@ -60,8 +60,15 @@ function readDocument(file: string, isNamed: boolean): unknown {
 
 /** Relative paths are the configuration file's, wherever the command was started. */
 function withAbsolutePaths(config: Config, base: string): Config {
+  const { certificateFile, keyFile, clientCaFile } = config.http;
   return {
     ...config,
+    http: {
+      ...config.http,
+      ...(certificateFile !== undefined && { certificateFile: resolve(base, certificateFile) }),
+      ...(keyFile !== undefined && { keyFile: resolve(base, keyFile) }),
+      ...(clientCaFile !== undefined && { clientCaFile: resolve(base, clientCaFile) }),
+    },
     registry: { ...(config.registry.file !== undefined && { file: resolve(base, config.registry.file) }) },
     database: {
       ...config.database,

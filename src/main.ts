@@ -20,11 +20,20 @@ const io: CommandIo = {
   stderr: (text) => process.stderr.write(text),
   env: process.env,
   cwd: process.cwd(),
-  user: userInfo().username,
+  user: userName(),
   setEnv: (name, value) => {
     process.env[name] = value;
   },
   signal: stopping.signal,
 };
+
+/** Containers may run under a number that no user has. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid-${process.getuid?.() ?? 'unknown'}`;
+  }
+}
 
 process.exitCode = await runCommand(process.argv.slice(2), io);

@@ -24,6 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'emulator',
   ],
   compose: [
+    'compose-certificate',
     'compose-parts',
     'compose-store',
     'compose-rounds',
@@ -37,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
     'config',
   ],
+  'compose-certificate': ['http', 'cache', 'telemetry', 'config'],
   'compose-store': ['compose-parts', 'tenants', 'telemetry', 'config'],
   'compose-rounds': [
     'compose-parts',

@@ -86,6 +86,9 @@ describe('the configuration', () => {
 
   test.each([
     ['plain HTTP beyond this machine', 'http: {host: 0.0.0.0}', 'http.host'],
+    ['TLS without its files', 'http: {tls: certificate, certificateFile: c.pem}', 'http.tls'],
+    ['files of TLS without it', 'http: {clientCaFile: ca.pem}', 'http.tls'],
+    ['a shared port without a number', 'http: {reusePort: true, port: 0}', 'http.reusePort'],
     ['a plaintext over the ceiling', 'http: {maxPlaintextBytes: 33554432}', 'http.maxPlaintextBytes'],
     ['a custom cloud without its addresses', 'cloud: {name: custom}', 'cloud.name'],
     ['addresses without a custom cloud', 'cloud: {authorityHost: https://login.example}', 'cloud.name'],
@@ -108,6 +111,13 @@ describe('the configuration', () => {
 
   test('lets a proxy speak TLS in front', () => {
     expect(load(`${MINIMAL}\nhttp: {host: 0.0.0.0, tls: terminated-upstream}`).http.host).toBe('0.0.0.0');
+  });
+
+  test('lets the service speak TLS itself, on any address', () => {
+    const { http } = load(
+      `${MINIMAL}\nhttp: {host: '::', tls: certificate, certificateFile: c.pem, keyFile: /etc/k.pem}`,
+    );
+    expect([http.certificateFile, http.keyFile]).toEqual([join(folder, 'c.pem'), '/etc/k.pem']);
   });
 
   test('that is named and missing, or no YAML, is an error that names the file', () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { cloudOf, homeCredentialOf, hostsOf } from '../compose-parts.ts';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { readCertificate } from '../http/certificate-files.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { readTenantList } from '../tenants/tenant-list.ts';
 import type { Command, CommandIo } from './command.ts';
@@ -26,6 +27,7 @@ Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
     io.stdout(
       [
         `listens     ${config.http.host}:${config.http.port}, TLS ${config.http.tls}`,
+        ...(await describeCertificate(config)),
         `app         ${config.home.appId}, signing in at ${authorityHost} by ${config.home.credential}`,
         `home vault  ${config.home.vaultUrl}, opened by ${config.home.identity} identity`,
         `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
@@ -39,6 +41,17 @@ Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
     return 0;
   },
 };
+
+async function describeCertificate({ http }: Config): Promise<string[]> {
+  const { certificateFile, keyFile, clientCaFile } = http;
+  if (certificateFile === undefined || keyFile === undefined) return [];
+  const { subject, validFrom, validTo } = await readCertificate({ certificateFile, keyFile, clientCaFile });
+  const isValid = validFrom.getTime() <= Date.now() && Date.now() <= validTo.getTime();
+  return [
+    `certificate ${subject.replaceAll('\n', ', ')}, ${isValid ? 'valid' : 'NOT VALID NOW:'} from ${validFrom.toISOString()} to ${validTo.toISOString()}`,
+    ...(clientCaFile === undefined ? [] : [`clients     must show a certificate of an authority in ${clientCaFile}`]),
+  ];
+}
 
 function tenantsOf(config: Config): string {
   const { file } = config.registry;

@@ -1,5 +1,6 @@
 import { ConfigError } from '../config.ts';
 import { ServiceError } from '../errors.ts';
+import { CertificateError } from '../http/certificate-files.ts';
 import { TenantListError } from '../tenants/tenant-list.ts';
 import type { Command, CommandIo } from './command.ts';
 
@@ -14,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./check.ts')).check,
   onboard: async () => (await import('./onboard.ts')).onboard,
   audit: async () => (await import('./audit.ts')).auditCommand,
+  health: async () => (await import('./health.ts')).health,
   token: async () => (await import('./token.ts')).token,
 };
 
@@ -50,6 +52,10 @@ function report(error: unknown, name: string, io: CommandIo): number {
   }
   if (error instanceof TenantListError) {
     io.stderr(`The tenants are not usable:\n${error.problems.map((problem) => `  ${problem}`).join('\n')}\n`);
+    return USAGE;
+  }
+  if (error instanceof CertificateError) {
+    io.stderr(`The certificate is not usable:\n  ${error.message}\n`);
     return USAGE;
   }
   if (error instanceof ServiceError) {

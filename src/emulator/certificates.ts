@@ -77,7 +77,7 @@ export async function createLeaf(ca: PemPair, hosts: readonly string[] = ['local
     extensions: [
       basicConstraints(),
       keyUsage([0x80], 7), // digitalSignature
-      extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.1'))), // serverAuth
+      extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.1'), oid('1.3.6.1.5.5.7.3.2'))), // serverAuth, clientAuth
       extension('2.5.29.17', sequence(...names)),
       authorityKeyIdentifier(ca.certPem),
     ],

@@ -4,6 +4,8 @@ import type { Handler } from './mount.ts';
 export interface ReadinessDeps {
   readonly audit: { trouble(): string | undefined };
   readonly tenants: { trouble(): string | undefined };
+  /** Of the listener; absent where it speaks plain HTTP. */
+  readonly certificate?: { trouble(): string | undefined } | undefined;
   readonly isDraining: () => boolean;
 }
 
@@ -17,5 +19,9 @@ export const readinessRoute =
     const audit = deps.audit.trouble();
     if (audit !== undefined)
       throw new ServiceError('audit-unavailable', 'The audit log takes no records', { retryAfter: 5 });
-    return deps.tenants.trouble() === undefined ? { status: 'ready' } : { status: 'ready', degraded: ['registry'] };
+    const degraded = [
+      ...(deps.tenants.trouble() === undefined ? [] : ['registry']),
+      ...(deps.certificate?.trouble() === undefined ? [] : ['certificate']),
+    ];
+    return degraded.length === 0 ? { status: 'ready' } : { status: 'ready', degraded };
   };

@@ -152,10 +152,9 @@ export const Readiness = named(
   'Readiness',
   z.object({
     status: z.string().meta({ description: '`ready`' }),
-    degraded: z
-      .array(z.string())
-      .optional()
-      .meta({ description: 'Parts in trouble while requests are still answered, such as `registry`.' }),
+    degraded: z.array(z.string()).optional().meta({
+      description: 'Parts in trouble while requests are still answered, such as `registry` or `certificate`.',
+    }),
   }),
 );
 

@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import {
-  createServer,
-  IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerOptions,
-  ServerResponse,
-} from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
 import { ServiceError } from '../errors.ts';
 import { problemOf, sendProblem } from './problem.ts';
+import type { ServedCertificate } from './served-certificate.ts';
 
 const HEADERS_TIMEOUT_MS = 15_000;
+const HANDSHAKE_TIMEOUT_MS = 15_000;
 const CHECK_EVERY_MS = 5_000;
 const KEEP_ALIVE_MS = 65_000; // longer than the usual balancer's 60 s, so that it is the balancer who closes
 /** Keep-alive clients learn in this time that their connection ends with the next answer. */
@@ -21,6 +18,12 @@ const CLOSE_GRACE_MS = 2_000;
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
+  /** Other processes listen on the same port. */
+  readonly reusePort?: boolean;
+  /** Absent: plain HTTP. */
+  readonly certificate?: ServedCertificate | undefined;
+  /** Told of each client that showed no certificate of the authorities that were asked for. */
+  readonly onRefusedClient?: () => void;
 }
 
 /** A listening server that can be drained. */
@@ -29,79 +32,81 @@ export interface RunningServer {
   isDraining(): boolean;
   /**
    * Readiness goes off and answers carry `Connection: close` for 2 s; then nothing new is accepted, and what is under way has until
-   * the limit. Resolves with the number of connections that were cut.
+   * the limit. On a shared port nothing new is accepted from the start: it goes to the other processes. Resolves with the number of
+   * connections that were cut.
    */
   drain(limitSeconds: number): Promise<number>;
 }
 
-/** What answers requests; `request` and `response` are the prototypes that it expects of them, Node's own without. */
-export interface Application {
-  readonly handle: RequestListener;
-  readonly request?: object;
-  readonly response?: object;
-}
-
-/** Builds the application with `isDraining`, so that readiness can tell. */
+/** Builds the listener with `isDraining`, so that readiness can tell. */
 export async function listen(
-  createApp: (isDraining: () => boolean) => Application,
-  { host, port }: ListenOptions,
+  createListener: (isDraining: () => boolean) => RequestListener,
+  options: ListenOptions,
 ): Promise<RunningServer> {
+  const { host, reusePort = false } = options;
   let draining = false;
-  const app = createApp(() => draining);
-  // requestTimeout is off: it would cut long uploads at 300 s. Bodies have deadlines of their own.
-  const options = {
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: 0,
-    connectionsCheckingInterval: CHECK_EVERY_MS,
-  };
-  const server = createServer(
-    { ...options, ...messagesOf(app), keepAliveTimeout: KEEP_ALIVE_MS },
-    (req: IncomingMessage, res: ServerResponse) => {
-      if (draining) res.setHeader('Connection', 'close');
-      app.handle(req, res);
-    },
-  );
+  const listener = createListener(() => draining);
+  const server = serverOf(options, (req: IncomingMessage, res: ServerResponse) => {
+    if (draining) res.setHeader('Connection', 'close');
+    listener(req, res);
+  });
   // Any expectation but 100-continue, which Node answers by itself.
   server.on('checkExpectation', (_req, res: ServerResponse) => answerUnroutable(res));
   server.on('clientError', answerClientError);
   const open = openRequests(server);
-  await start(server, host, port);
+  const endHandshakes = openHandshakes(server);
+  await start(server, options);
   const address = server.address() as AddressInfo;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
+    url: `${options.certificate ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     isDraining: () => draining,
     drain: async (limitSeconds) => {
       draining = true;
+      // The listener alone: http's own close would also end idle connections, on which a request may be on its way.
+      if (reusePort) NetServer.prototype.close.call(server);
       await sleep(Math.min(CLOSE_GRACE_MS, limitSeconds * 1_000));
+      endHandshakes();
       return close(server, open, limitSeconds * 1_000 - CLOSE_GRACE_MS);
     },
   };
 }
 
-/**
- * Requests and responses are born with the prototypes that Express would give each of them: a prototype that changes makes every
- * later access to its object slow, several µs a request (bench/data-path.ts).
- */
-function messagesOf({ request, response }: Application): Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'> {
-  return {
-    ...(request && { IncomingMessage: bornAs(IncomingMessage, request) }),
-    ...(response && { ServerResponse: bornAs(ServerResponse, response) }),
+function serverOf(options: ListenOptions, listener: RequestListener): Server {
+  const { certificate, onRefusedClient = () => undefined } = options;
+  // requestTimeout is off: it would cut long uploads at 300 s. Bodies have deadlines of their own.
+  const timeouts = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: 0,
+    connectionsCheckingInterval: CHECK_EVERY_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
   };
+  if (!certificate) return createServer(timeouts, listener);
+  const { context } = certificate.current;
+  const isMutual = context.ca !== undefined;
+  const server = createTlsServer(
+    {
+      ...timeouts,
+      ...context,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      requestCert: isMutual,
+      rejectUnauthorized: isMutual,
+    },
+    listener,
+  );
+  // A context of its own for new connections; it also forgets all sessions, so that no client resumes past new authorities.
+  certificate.onChange((changed) => server.setSecureContext(changed.context));
+  server.on('tlsClientError', (error: Error & { readonly code?: string }, socket) => {
+    const isAbsent = error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
+    const isRefused = Boolean(socket.authorizationError); // null where nothing was shown, whatever its type says
+    if (isMutual && (isAbsent || isRefused)) onRefusedClient();
+  });
+  return server;
 }
 
-/** Node's two are constructor functions, not classes. */
-function bornAs<T extends typeof IncomingMessage | typeof ServerResponse>(create: T, prototype: object): T {
-  function Born(this: object, ...args: unknown[]): void {
-    Reflect.apply(create, this, args);
-  }
-  Born.prototype = prototype;
-  return Born as unknown as T;
-}
-
-function start(server: Server, host: string, port: number): Promise<void> {
+function start(server: Server, { host, port, reusePort = false }: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen({ port, host, reusePort }, () => {
       server.off('error', reject);
       resolve();
     });
@@ -117,6 +122,24 @@ function openRequests(server: Server): () => number {
     });
   });
   return () => count;
+}
+
+/** TLS connections that Node counts as none of http's until they have shaken hands, which a stranger need never do. */
+function openHandshakes(server: Server): () => void {
+  const pending = new Map<string, Socket>();
+  if (!(server instanceof TlsServer)) return () => undefined;
+  const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  server.on('connection', (socket: Socket) => {
+    const key = keyOf(socket);
+    pending.set(key, socket);
+    socket.once('close', () => {
+      if (pending.get(key) === socket) pending.delete(key);
+    });
+  });
+  server.on('secureConnection', (socket: TLSSocket) => pending.delete(keyOf(socket)));
+  return () => {
+    for (const socket of pending.values()) socket.destroy();
+  };
 }
 
 async function close(server: Server, open: () => number, limitMs: number): Promise<number> {
@@ -139,8 +162,9 @@ export function answerUnroutable(res: ServerResponse): void {
 }
 
 /** What never became a request gets a problem too: unparsable bytes, headers too large or too slow. */
-function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+function answerClientError(error: Error & { readonly code?: string }, socket: Socket | TLSSocket): void {
+  const isHandshake = 'secureConnecting' in socket && socket.secureConnecting; // no answer can be read before its end
+  if (!socket.writable || error.code === 'ECONNRESET' || isHandshake) {
     socket.destroy();
     return;
   }

@@ -14,7 +14,19 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'migrate', 'tenants', 'check', 'onboard', 'audit', 'token'];
+const COMMANDS = [
+  'serve',
+  'dev',
+  'init',
+  'check-config',
+  'migrate',
+  'tenants',
+  'check',
+  'onboard',
+  'audit',
+  'health',
+  'token',
+];
 
 /** Of the service, the control listener, Entra and five vaults. */
 const PORTS = 8;

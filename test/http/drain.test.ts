@@ -1,6 +1,7 @@
-import { Agent, createServer, request } from 'node:http';
+import { Agent, createServer, request, type ServerResponse } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
 import { listen } from '../../src/http/server.ts';
+import { freePorts } from '../support/free-ports.ts';
 import { startService } from '../support/start-service.ts';
 
 interface Answer {
@@ -36,13 +37,11 @@ describe('drain', () => {
     const held: (() => void)[] = [];
     const open = () =>
       listen(
-        () => ({
-          handle: (_req, res) => {
-            held.push(() => res.end('done'));
-            res.writeHead(200);
-            res.flushHeaders();
-          },
-        }),
+        () => (_req, res) => {
+          held.push(() => res.end('done'));
+          res.writeHead(200);
+          res.flushHeaders();
+        },
         { host: '127.0.0.1', port: 0 },
       );
     const ending = await open();
@@ -59,11 +58,31 @@ describe('drain', () => {
     await cut;
   });
 
+  test('on a shared port new connections go elsewhere at once, and kept ones are answered to the end', async () => {
+    const answering = (text: string) => () => (_req: unknown, res: ServerResponse) => res.end(text);
+    const alone = await listen(answering('alone'), { host: '127.0.0.1', port: 0 });
+    const taken = { host: '127.0.0.1', port: Number(new URL(alone.url).port), reusePort: true };
+    await expect(listen(answering('one'), taken)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await alone.drain(0);
+
+    const shared = { host: '127.0.0.1', port: await freePorts(1), reusePort: true };
+    const one = await listen(answering('one'), shared);
+    const agent = new Agent({ keepAlive: true });
+    await get(one.url, agent);
+    const other = await listen(answering('other'), shared);
+    const drained = one.drain(3);
+    const bodies = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(other.url)).text()));
+    expect([...new Set(bodies)]).toEqual(['other']);
+    expect(await get(one.url, agent)).toEqual({ status: 200, connection: 'close' });
+    expect(await drained).toBe(0);
+    await other.drain(0);
+  });
+
   test('a port that is taken is an error, not a silence', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { readonly port: number };
-    await expect(listen(() => ({ handle: () => undefined }), { host: '127.0.0.1', port })).rejects.toMatchObject({
+    await expect(listen(() => () => undefined, { host: '127.0.0.1', port })).rejects.toMatchObject({
       code: 'EADDRINUSE',
     });
     await new Promise((resolve) => other.close(resolve));

@@ -1,0 +1,46 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { type Package, productionPackages } from './production-packages.ts';
+
+/** Permissive licences, fit for a service that is given to others as an image. Another one is a decision, not an edit. */
+const ALLOWED: ReadonlySet<string> = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'BlueOak-1.0.0',
+  'ISC',
+  'MIT',
+]);
+
+export const LICENCES_FILE = join(import.meta.dirname, '..', 'docs', 'licences.md');
+
+/** Packages whose licence is not allowed; an expression counts as a licence of its own. */
+export const forbidden = (packages: readonly Package[]): readonly Package[] =>
+  packages.filter(({ licence }) => !ALLOWED.has(licence));
+
+export function licencesPage(packages: readonly Package[]): string {
+  const rows = packages.map(
+    ({ name, version, licence, isDirect }) => `| ${isDirect ? `**${name}**` : name} | ${version} | ${licence} |`,
+  );
+  return `# Licences
+
+Every package that runs in production, as \`npm run licences\` writes it; what the package asks for itself is bold. Their texts are in the image, beside
+each package. Allowed are ${[...ALLOWED].join(', ')}; anything else fails the command and the tests.
+
+| package | version | licence |
+| --- | --- | --- |
+${rows.join('\n')}
+`;
+}
+
+if (import.meta.main) {
+  const packages = productionPackages();
+  writeFileSync(LICENCES_FILE, licencesPage(packages));
+  const wrong = forbidden(packages).map(({ name, version, licence }) => `${name}@${version}: ${licence}`);
+  if (wrong.length > 0) {
+    process.stderr.write(`licences that are not allowed:\n${wrong.map((line) => `  ${line}\n`).join('')}`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,29 @@
+import { execFileSync } from 'node:child_process';
+import process from 'node:process';
+import * as z from 'zod';
+import { productionPackages } from './production-packages.ts';
+
+/**
+ * Prints the SBOM of what runs in production, CycloneDX as npm makes it. npm lists everything and the lock decides here:
+ * `npm sbom --omit dev` (npm 11.19) also leaves out what runs in production as soon as a development package needs it too, such as zod.
+ */
+const Sbom = z.looseObject({
+  components: z.array(z.looseObject({ 'bom-ref': z.string(), name: z.string(), version: z.string() })),
+  dependencies: z.array(z.object({ ref: z.string(), dependsOn: z.array(z.string()) })),
+  metadata: z.looseObject({ component: z.looseObject({ 'bom-ref': z.string() }) }),
+});
+
+const MAX_BYTES = 64 * 1024 * 1024;
+const everything = Sbom.parse(
+  JSON.parse(execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx'], { encoding: 'utf8', maxBuffer: MAX_BYTES })),
+);
+const wanted = new Set(productionPackages().map(({ name, version }) => `${name}@${version}`));
+const components = everything.components.filter(({ name, version }) => wanted.has(`${name}@${version}`));
+const kept = new Set([
+  everything.metadata.component['bom-ref'],
+  ...components.map((component) => component['bom-ref']),
+]);
+const dependencies = everything.dependencies
+  .filter(({ ref }) => kept.has(ref))
+  .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((needed) => kept.has(needed)) }));
+process.stdout.write(`${JSON.stringify({ ...everything, components, dependencies }, undefined, 2)}\n`);

@@ -1,0 +1,87 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parse, parseAllDocuments } from 'yaml';
+import { type Config, loadConfig } from '../src/config.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: number | string };
+}
+
+interface Container {
+  readonly image: string;
+  readonly probes?: readonly Probe[];
+  readonly livenessProbe?: Probe;
+  readonly readinessProbe?: Probe;
+  readonly startupProbe?: Probe;
+  readonly volumeMounts: readonly { readonly mountPath: string }[];
+}
+
+interface Pod {
+  readonly terminationGracePeriodSeconds: number;
+  readonly securityContext?: { readonly runAsUser: number };
+  readonly containers: readonly [Container];
+}
+
+function kubernetes(): { readonly config: string; readonly pod: Pod; readonly selectors: readonly unknown[] } {
+  const objects = parseAllDocuments(read('deploy/kubernetes/vaultspan.yaml')).map((document) => document.toJS());
+  const of = (kind: string) => objects.find((object) => object.kind === kind);
+  const { spec } = of('Deployment');
+  const selectors = [
+    spec.selector.matchLabels,
+    of('Service').spec.selector,
+    of('PodDisruptionBudget').spec.selector.matchLabels,
+    of('NetworkPolicy').spec.podSelector.matchLabels,
+  ];
+  return { config: of('ConfigMap').data['config.yaml'], pod: spec.template.spec, selectors };
+}
+
+function containerApps(): { readonly config: string; readonly pod: Pod } {
+  const { configuration, template } = parse(read('deploy/azure-container-apps/vaultspan.yaml')).properties;
+  return { config: configuration.secrets[0].value, pod: template };
+}
+
+function configOf(text: string): Config {
+  const path = join(mkdtempSync(join(tmpdir(), 'deploy-')), 'config.yaml');
+  writeFileSync(path, text);
+  return loadConfig({ path, env: {}, cwd: tmpdir() });
+}
+
+describe.each([
+  ['Kubernetes', kubernetes()],
+  ['Azure Container Apps', containerApps()],
+])('the example for %s', (_name, { config: text, pod }) => {
+  const config = configOf(text);
+  const [container] = pod.containers;
+
+  test('has a configuration that the service takes, with the audit log on a volume', () => {
+    expect(container.volumeMounts.map(({ mountPath }) => mountPath)).toContain(config.audit.directory);
+  });
+
+  test('waits for the drain, and probes what the service has', () => {
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(config.http.drainSeconds + 5);
+    const { startupProbe, livenessProbe, readinessProbe, probes } = container;
+    const paths = (probes ?? [startupProbe, livenessProbe, readinessProbe]).map((probe) => probe?.httpGet.path);
+    expect(paths).toEqual(['/healthz', '/healthz', '/readyz']);
+  });
+
+  test('runs the version of the package', () => {
+    expect(container.image).toMatch(new RegExp(`:${JSON.parse(read('package.json')).version}$`));
+  });
+});
+
+test('the Kubernetes example names its pods the same everywhere, and runs as the image’s user', () => {
+  const { pod, selectors } = kubernetes();
+  const labels = { 'app.kubernetes.io/name': 'vaultspan' };
+  expect(selectors).toEqual([labels, labels, labels, labels]);
+  expect(read('Dockerfile')).toContain(`\nUSER ${pod.securityContext?.runAsUser}:`);
+});
+
+test('systemd and compose wait for the drain', () => {
+  expect(read('deploy/systemd/vaultspan@.service')).toMatch(/^TimeoutStopSec=30$/m);
+  expect(parse(read('deploy/compose.yaml')).services.vaultspan.stop_grace_period).toBe('30s');
+});
