@@ -9,6 +9,7 @@ import { type ProblemDeps, problemHandler, routeNotFound } from './http/problem.
 import { openScope } from './http/scope.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
+import { type OpenSpan, traceRequests } from './http/trace-requests.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
 import type { IssueDataKeyDeps } from './operations/issue-data-key.ts';
@@ -23,7 +24,7 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   TenantRoutesDeps &
   ProblemDeps &
-  ReadinessDeps & { readonly verifyToken: VerifyToken };
+  ReadinessDeps & { readonly verifyToken: VerifyToken; readonly openSpan: OpenSpan | undefined };
 
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
@@ -32,6 +33,7 @@ export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   app.use(openScope);
+  if (deps.openSpan) app.use(traceRequests(deps.openSpan));
   app.use(securityHeaders());
   mount(
     app,
@@ -47,7 +49,11 @@ export function createApp(deps: AppDeps): Express {
       getReadiness: readinessRoute(deps),
     },
     // What encrypts must decrypt: base64 makes four bytes of three, and the rest is header, context and JSON.
-    { verifyToken: deps.verifyToken, maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES },
+    {
+      verifyToken: deps.verifyToken,
+      maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES,
+      onAnswered: deps.onAnswered,
+    },
   );
   app.use(docsRouter());
   app.use(routeNotFound);

@@ -1,13 +1,13 @@
 import type { Request, Response } from 'express';
 import { createApp } from './app.ts';
-import { openFileSink } from './audit/file-sink.ts';
+import { type CountingSink, openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
-import type { AuditSink } from './audit/sink.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
 import { startRounds } from './compose-rounds.ts';
 import { openStore, type Store } from './compose-store.ts';
+import { openTelemetry, type Telemetry } from './compose-telemetry.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
 import { parseInput } from './http/parse-input.ts';
@@ -19,6 +19,8 @@ import { tenantSchema } from './tenants/tenant-schema.ts';
 /** A service that listens. */
 export interface Service {
   readonly url: string;
+  /** Of the metrics, where they are enabled. */
+  readonly metricsUrl: string | undefined;
   /** Drains, ends the audit chain and lets everything go. */
   stop(): Promise<void>;
 }
@@ -32,13 +34,15 @@ export interface ServiceOptions {
 
 /** Builds every part from the configuration and listens. @throws ServiceError, TenantListError, or what listening threw */
 export async function startService({ config, logger, clock = systemClock }: ServiceOptions): Promise<Service> {
-  const azure = await openAzure(config, logger, clock);
-  const store = await openStore(config, logger);
-  const opened: Closable[] = [store];
+  const telemetry = await openTelemetry(config, logger);
+  const opened: Closable[] = [telemetry];
   try {
+    const azure = await openAzure(config, logger, clock, telemetry.metrics?.azure);
+    const store = await openStore(config, logger);
+    opened.unshift(store);
     const audit = await openFileSink({ directory: config.audit.directory });
     opened.unshift(audit);
-    return await serve({ config, logger, clock, azure, store, audit });
+    return await serve({ config, logger, clock, azure, store, audit, telemetry });
   } catch (error) {
     await closeAll(opened, logger);
     throw error;
@@ -51,11 +55,13 @@ interface Parts {
   readonly clock: Clock;
   readonly azure: Awaited<ReturnType<typeof openAzure>>;
   readonly store: Store;
-  readonly audit: AuditSink;
+  readonly audit: CountingSink;
+  readonly telemetry: Telemetry;
 }
 
-async function serve({ config, logger, clock, azure, store, audit }: Parts): Promise<Service> {
+async function serve({ config, logger, clock, azure, store, audit, telemetry }: Parts): Promise<Service> {
   const { tenants } = store;
+  const keyUses = { sealed: 0, opened: 0 };
   const refusals = new RefusalCounter({
     sink: audit,
     onFailure: (error) => logger.error({ error }, 'refusals not recorded'),
@@ -103,7 +109,12 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       openProbe: azure.openProbe,
       directory: azure.directory,
       lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
-      countKeyUse: (tenantId, keyId, use) => keyUsage?.count(tenantId, keyId, use),
+      countKeyUse: (tenantId, keyId, use) => {
+        keyUses[use] += 1;
+        keyUsage?.count(tenantId, keyId, use);
+      },
+      onAnswered: telemetry.onAnswered,
+      openSpan: telemetry.openSpan,
       keyUsageOf: async (tenantId) => (await keyUsage?.of(tenantId)) ?? [],
       lastChecks: async (ids) => (await store.claims?.lastChecks(ids)) ?? new Map(),
       clock,
@@ -115,12 +126,32 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
     // Express itself would answer with a page of its own what it finds no path in.
     return (req, res) => app(req as Request, res as Response, () => answerUnroutable(res));
   }, config.http);
-  logger.info({ url: server.url }, 'listening');
-  const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });
+  telemetry.metrics?.watch({
+    requestsInFlight: () => server.openRequests(),
+    dataKeys,
+    keyUses,
+    audit,
+    tenants,
+    countOverdue: overdueCounter(config, store, clock),
+    homeCredentialExpiry: azure.homeCredentialExpiry,
+  });
+  logger.info({ url: server.url, metricsUrl: telemetry.metricsUrl }, 'listening');
+  const metrics = telemetry.metrics?.rounds;
+  const rounds = startRounds({ config, logger, clock, store, azure, dataKeys, metrics });
   return {
     url: server.url,
-    stop: () => stop(server, [rounds, ...(keyUsage ? [keyUsage] : []), refusals, audit, store], config, logger),
+    metricsUrl: telemetry.metricsUrl,
+    stop: () =>
+      stop(server, [rounds, ...(keyUsage ? [keyUsage] : []), refusals, audit, store, telemetry], config, logger),
   };
+}
+
+/** Longer than a visit's lease would be trouble; shorter ones are only waiting for their turn. */
+const OVERDUE_MS = 5 * 60_000;
+
+function overdueCounter(config: Config, { claims }: Store, clock: Clock): (() => Promise<number>) | undefined {
+  if (!config.rounds.enabled || !claims) return undefined;
+  return () => claims.countOverdue(clock.wallMs() - OVERDUE_MS);
 }
 
 async function stop(server: RunningServer, parts: readonly Closable[], config: Config, logger: Logger): Promise<void> {

@@ -8,7 +8,7 @@ import { type OperationId, type Operations, operations } from './contract.ts';
 import type { Operation } from './operation.ts';
 import { parseInput } from './parse-input.ts';
 import { readJson } from './read-json.ts';
-import { scopeOf } from './scope.ts';
+import { type OnAnswered, scopeOf } from './scope.ts';
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
 type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
@@ -37,6 +37,7 @@ export type Handlers = { readonly [K in OperationId]: Handler<K> };
 export interface MountDeps {
   readonly verifyToken: VerifyToken;
   readonly maxBodyBytes: number;
+  readonly onAnswered: OnAnswered | undefined;
 }
 
 /** Mounts one handler for each operation of the contract; leaving one out doesn't compile. Other methods on its path are refused. */
@@ -63,6 +64,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     if (operation.etag) res.setHeader('ETag', `"${(answer as { readonly revision: string }).revision}"`);
     if (operation.response) sendJson(res, answer);
     else res.status(204).end();
+    deps.onAnswered?.(scope, res.statusCode);
   };
 }
 

@@ -20,6 +20,8 @@ export interface ListenOptions {
 export interface RunningServer {
   readonly url: string;
   isDraining(): boolean;
+  /** Requests under way. */
+  openRequests(): number;
   /**
    * Readiness goes off and answers carry `Connection: close` for 2 s; then nothing new is accepted, and what is under way has until
    * the limit. Resolves with the number of connections that were cut.
@@ -56,6 +58,7 @@ export async function listen(
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     isDraining: () => draining,
+    openRequests: open,
     drain: async (limitSeconds) => {
       draining = true;
       await sleep(Math.min(CLOSE_GRACE_MS, limitSeconds * 1_000));

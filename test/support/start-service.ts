@@ -31,6 +31,8 @@ export class TestClock implements Clock {
 
 export interface TestService extends AsyncDisposable {
   readonly url: string;
+  /** Of the metrics; '' where they are off. */
+  readonly metricsUrl: string;
   readonly emulator: Emulator;
   readonly clock: TestClock;
   readonly logLines: readonly string[];
@@ -97,6 +99,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   };
   return {
     url: service.url,
+    metricsUrl: service.metricsUrl ?? '',
     emulator,
     clock,
     logLines,
