@@ -73,10 +73,9 @@ async function openTracing(
 
 /** The one place after each answer. */
 function tellAnswered(metrics: Metrics | undefined, tracing: Tracing | undefined): OnAnswered {
-  return ({ requestId, operation = 'none', startedAt, tenantId }, status, code) => {
-    const seconds = (performance.now() - startedAt) / 1_000;
-    metrics?.requests.answered({ operation, status, code, seconds, tenantId });
-    tracing?.answered({ requestId, operation, status, code, tenantId });
+  return (scope, status, code) => {
+    metrics?.requests.answered(scope, status, code, (performance.now() - scope.startedAt) / 1_000);
+    tracing?.answered(scope, status, code);
   };
 }
 

@@ -164,7 +164,7 @@ export const ConfigSchema = z.strictObject({
     host: z.string().default('127.0.0.1').describe('Plain HTTP: an address that only the monitoring reaches.'),
     port: z.int().min(0).max(65_535).default(9464),
     tenantLabels: z.boolean().default(false).describe('Requests by tenant too.'),
-    maxTenants: z.int().min(1).max(10_000).default(200).describe('Tenants with a label; all others are `other`.'),
+    maxTenants: z.int().min(1).max(10_000).default(200).describe('Tenants with a label; all others are `_other`.'),
   }),
   telemetry: section({
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

@@ -24,9 +24,7 @@ export interface TracingOptions {
 
 interface AnsweredRequest {
   readonly requestId: string;
-  readonly operation: string;
-  readonly status: number;
-  readonly code: string | undefined;
+  readonly operation: string | undefined;
   readonly tenantId: string | undefined;
 }
 
@@ -77,11 +75,11 @@ export class Tracing {
     };
   }
 
-  /** Ends the span of the request that this is called in. */
-  answered({ requestId, operation, status, code, tenantId }: AnsweredRequest): void {
+  /** Ends the span of the request that this is called in; `code` is that of a problem. */
+  answered({ requestId, operation, tenantId }: AnsweredRequest, status: number, code: string | undefined): void {
     const span = trace.getSpan(this.contexts.active());
     if (!span?.isRecording()) return;
-    span.updateName(operation);
+    if (operation !== undefined) span.updateName(operation);
     span.setAttribute('http.response.status_code', status);
     span.setAttribute('vaultspan.request_id', requestId);
     if (code !== undefined) span.setAttribute('error.type', code);
