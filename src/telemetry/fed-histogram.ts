@@ -30,10 +30,10 @@ export interface FedHistogramOptions {
 }
 
 /**
- * A histogram whose numbers are kept by others and read at a scrape. prom-client's own looks its series up by a text made of the
- * labels for each observation, which together with its counter cost 2.4 µs a request under load, against 0.2 like this. It has no way
- * to be fed, so this is a metric beside its own, by the one method that a registry asks for: the version is pinned, and
- * test/telemetry/metrics.test.ts fails where that no longer holds.
+ * A histogram whose numbers are kept by others and read at a scrape. prom-client's own looks a series up by a text made of its labels
+ * at each observation: with its counter 0.36 µs in a loop and about 2 under load, against 0.1 like this. It can't be fed, so this is a
+ * metric beside its own, by the one method that a registry asks for. The version is pinned, and test/telemetry/metrics.test.ts fails
+ * where that no longer holds.
  */
 export function registerFedHistogram(registry: Registry, options: FedHistogramOptions): void {
   const { name, help } = options;

@@ -1,4 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** Who is asked may hang; Prometheus gives a scrape up after 10 s. */
+const MAX_WAIT_MS = 1_000;
 
 interface Described {
   readonly name: string;
@@ -46,8 +50,8 @@ export function readGauge(registry: Registry, described: Described, read: () => 
 }
 
 /**
- * A value that takes a query: asked for at a scrape, at most once in `maxAgeMs`, however many scrape. Without an answer the last one
- * stands; before the first there is no value.
+ * A value that takes a query: asked for at a scrape, at most once in `maxAgeMs`, however many scrape. Without an answer, or until a late
+ * one comes, the last one stands; before the first there is no value.
  */
 export function askedGauge(
   registry: Registry,
@@ -62,9 +66,13 @@ export function askedGauge(
     async collect() {
       if (performance.now() - askedAt < maxAgeMs) return;
       askedAt = performance.now();
-      const value = await ask().catch(() => undefined);
-      if (value !== undefined) this.set(value);
+      const asked = ask().then(show, () => undefined);
+      await Promise.race([asked, sleep(MAX_WAIT_MS, undefined, { ref: false })]);
     },
   });
-  gauge.remove(); // or an unknown value would read as 0
+  const show = (value: number | undefined) => {
+    if (value === undefined) gauge.remove();
+    else gauge.set(value);
+  };
+  show(undefined); // or what is unknown would read as 0
 }
