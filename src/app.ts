@@ -8,6 +8,7 @@ import { unwrapKeyRoute, wrapKeyRoute } from './http/key-routes.ts';
 import { mount } from './http/mount.ts';
 import { type ProblemDeps, problemHandler, routeNotFound } from './http/problem.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
+import { type OpenSpan, traceRequests } from './http/trace-requests.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
 import type { IssueDataKeyDeps } from './operations/issue-data-key.ts';
@@ -22,7 +23,7 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   TenantRoutesDeps &
   ProblemDeps &
-  ReadinessDeps & { readonly verifyToken: VerifyToken };
+  ReadinessDeps & { readonly verifyToken: VerifyToken; readonly openSpan: OpenSpan | undefined };
 
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
@@ -30,6 +31,7 @@ const BODY_OVERHEAD_BYTES = 16 * 1024;
 export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
+  if (deps.openSpan) app.use(traceRequests(deps.openSpan));
   mount(
     app,
     {
@@ -47,7 +49,11 @@ export function createApp(deps: AppDeps): Express {
       getReadiness: readinessRoute(deps),
     },
     // What encrypts must decrypt: base64 makes four bytes of three, and the rest is header, context and JSON.
-    { verifyToken: deps.verifyToken, maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES },
+    {
+      verifyToken: deps.verifyToken,
+      maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES,
+      onAnswered: deps.onAnswered,
+    },
   );
   app.use(docsRouter());
   app.use(routeNotFound);

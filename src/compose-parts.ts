@@ -7,6 +7,7 @@ import { exchangeAudiences } from './azure/home-credential-managed-identity.ts';
 import { AUDIT_KEY_SECRET, HomeKeys, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from './azure/home-keys.ts';
 import { HomeVault } from './azure/home-vault.ts';
 import { KeyVault } from './azure/key-vault.ts';
+import type { AzureObserver } from './azure/observed.ts';
 import { platformCredential } from './azure/platform-credential.ts';
 import { TenantCredential } from './azure/tenant-credential.ts';
 import { AzureTenantProbe } from './azure/tenant-probe.ts';
@@ -42,7 +43,12 @@ export function homeVaultOf(config: Config, clock: Clock = systemClock): HomeVau
 
 export const platformOf = (config: Config) => platformCredential({ ...config.home, ...cloudOf(config) });
 
-export function homeCredentialOf(config: Config, logger: Logger, clock: Clock = systemClock): ConfiguredHomeCredential {
+export function homeCredentialOf(
+  config: Config,
+  logger: Logger,
+  clock: Clock = systemClock,
+  observer?: AzureObserver,
+): ConfiguredHomeCredential {
   const { home, cloud } = config;
   return createHomeCredential({
     ...home,
@@ -54,20 +60,21 @@ export function homeCredentialOf(config: Config, logger: Logger, clock: Clock = 
     exchangeAudience: cloud.exchangeAudience ?? exchangeAudiences[cloud.name === 'custom' ? 'public' : cloud.name],
     deadlineMs: config.vault.deadlineSeconds * 1_000,
     clock,
+    observer,
     onRotation: (version) => logger.info({ version }, 'signing in with this version of the credential'),
     onUnusable: (version, error) => logger.warn({ version, error }, 'a version of the credential is not usable'),
   });
 }
 
 /** Everything that calls Azure. The secrets of the home vault are read before this resolves. @throws ServiceError */
-export async function openAzure(config: Config, logger: Logger, clock: Clock) {
+export async function openAzure(config: Config, logger: Logger, clock: Clock, observer?: AzureObserver) {
   const unsafeAllowEmulator = config.emulator !== undefined;
   const { authorityHost, graphEndpoint, vaultSuffix } = cloudOf(config);
   const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;
   const { appId } = config.home;
   const homeVault = homeVaultOf(config, clock);
   const onFailure = (error: unknown) => logger.warn({ error }, 'the home vault was not reread');
-  const home = homeCredentialOf(config, logger, clock);
+  const home = homeCredentialOf(config, logger, clock, observer);
   const originKeys = new HomeKeys(ORIGIN_KEY_SECRET, homeVault, clock, onFailure);
   const auditKeys = new HomeKeys(AUDIT_KEY_SECRET, homeVault, clock, onFailure);
   await home.load();
@@ -84,14 +91,27 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock) {
     revocationBoundSeconds: config.revocation.boundSeconds,
     tokenMaxAgeSeconds: config.revocation.tokenMaxAgeSeconds,
     clock,
+    observer,
   };
   const vault = new KeyVault(options);
   const openProbe = () => new AzureTenantProbe({ ...options, authorityHost, graphEndpoint, vaultScope });
   const contextDigest = (context: Buffer) => createHmac('sha256', auditKey).update(context).digest('base64url');
   // Signs in once for each reading: a consent given a moment ago counts, and no token stays behind.
   const credentialOf = ({ entraTenantId }: Pick<Tenant, 'entraTenantId'>) =>
-    new TenantCredential({ home, appId, entraTenantId, tokenMaxAgeMs: 0, clock });
+    new TenantCredential({ home, appId, entraTenantId, tokenMaxAgeMs: 0, clock, observer });
   const directory = new GraphDirectory({ graphEndpoint, appId, credentialOf, deadlineMs: options.deadlineMs, clock });
   const [webhookKey] = webhookKeys.current();
-  return { vault, originKeys, webhookKey, contextDigest, openProbe, directory };
+  const homeCredentialExpiry = () => expiryOfHome(home, config);
+  return { vault, originKeys, webhookKey, contextDigest, openProbe, directory, homeCredentialExpiry };
+}
+
+/** In seconds since 1970. Reads the home vault anew, so that a version stored since the start shows before it is needed. */
+async function expiryOfHome(
+  home: ConfiguredHomeCredential,
+  { home: { credential } }: Config,
+): Promise<number | undefined> {
+  if (credential === 'managed-identity') return undefined; // nothing of it is ours to renew
+  await home.load();
+  const { expires } = await home.describe();
+  return expires && expires.getTime() / 1_000;
 }

@@ -9,6 +9,7 @@ import { examine } from './operations/check-tenant.ts';
 import { Rounds, type Visited } from './rounds/rounds.ts';
 import { Webhook } from './rounds/webhook.ts';
 import type { Logger } from './telemetry/logger.ts';
+import type { RoundsMetrics } from './telemetry/rounds-metrics.ts';
 
 export interface RoundsParts {
   readonly config: Config;
@@ -17,17 +18,18 @@ export interface RoundsParts {
   readonly store: Store;
   readonly azure: Awaited<ReturnType<typeof openAzure>>;
   readonly dataKeys: CachedDataKeys;
+  readonly metrics: RoundsMetrics | undefined;
 }
 
 const POLL_MS = 1_000;
 
 /** Starts the rounds, unless they are switched off; `close` waits for the visits under way. */
-export function startRounds({ config, logger, clock, store, azure, dataKeys }: RoundsParts): {
+export function startRounds({ config, logger, clock, store, azure, dataKeys, metrics }: RoundsParts): {
   close(): Promise<void>;
 } {
   const { claims } = store;
   if (!config.rounds.enabled || !claims) return { close: () => Promise.resolve() };
-  const webhook = openWebhook(config, logger, clock, azure.webhookKey);
+  const webhook = openWebhook({ config, logger, clock, azure, metrics });
   const rounds = new Rounds({
     tenants: store.tenants,
     claims,
@@ -39,9 +41,13 @@ export function startRounds({ config, logger, clock, store, azure, dataKeys }: R
     wallMs: () => clock.wallMs(),
     onVisited: (visited) => {
       dataKeys.reread(visited.tenant.id);
+      metrics?.visited(visited.check.code, visited.isChanged);
       report(visited, logger, webhook);
     },
-    onTrouble: (error) => logger.warn({ error }, 'a visit failed; it is made again when its lease ends'),
+    onTrouble: (error) => {
+      metrics?.visitFailed();
+      logger.warn({ error }, 'a visit failed; it is made again when its lease ends');
+    },
   });
   rounds.start();
   return {
@@ -63,18 +69,22 @@ function report(visited: Visited, logger: Logger, webhook: Webhook | undefined):
   webhook?.send(visited);
 }
 
-function openWebhook(
-  config: Config,
-  logger: Logger,
-  clock: Clock,
-  key: RoundsParts['azure']['webhookKey'],
-): Webhook | undefined {
+function openWebhook({
+  config,
+  logger,
+  clock,
+  azure: { webhookKey: key },
+  metrics,
+}: Omit<RoundsParts, 'store' | 'dataKeys'>): Webhook | undefined {
   const { webhookUrl } = config.rounds;
   if (webhookUrl === undefined || !key) return undefined;
   return new Webhook({
     url: webhookUrl,
     key,
     wallMs: () => clock.wallMs(),
-    onLost: (error) => logger.error({ error }, 'a change was not delivered to the webhook'),
+    onLost: (error) => {
+      metrics?.webhookLost();
+      logger.error({ error }, 'a change was not delivered to the webhook');
+    },
   });
 }

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { createApp } from './app.ts';
-import { openFileSink } from './audit/file-sink.ts';
+import { type CountingSink, openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
-import type { AuditSink } from './audit/sink.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
 import { openCertificate } from './compose-certificate.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
 import { startRounds } from './compose-rounds.ts';
 import { openStore, type Store } from './compose-store.ts';
+import { openTelemetry, type Telemetry } from './compose-telemetry.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
 import { parseInput } from './http/parse-input.ts';
@@ -22,6 +22,8 @@ import { tenantSchema } from './tenants/tenant-schema.ts';
 /** A service that listens. */
 export interface Service {
   readonly url: string;
+  /** Of the metrics, where they are enabled. */
+  readonly metricsUrl: string | undefined;
   /** Drains, ends the audit chain and lets everything go. */
   stop(): Promise<void>;
 }
@@ -35,15 +37,17 @@ export interface ServiceOptions {
 
 /** Builds every part from the configuration and listens. @throws CertificateError, ServiceError, TenantListError, or what listening threw */
 export async function startService({ config, logger, clock = systemClock }: ServiceOptions): Promise<Service> {
-  const certificate = await openCertificate(config, logger, clock);
-  const opened: Closable[] = certificate ? [certificate] : [];
+  const telemetry = await openTelemetry(config, logger);
+  const opened: Closable[] = [telemetry];
   try {
-    const azure = await openAzure(config, logger, clock);
+    const certificate = await openCertificate(config, logger, clock);
+    if (certificate) opened.unshift(certificate);
+    const azure = await openAzure(config, logger, clock, telemetry.metrics?.azure);
     const store = await openStore(config, logger);
     opened.unshift(store);
     const audit = await openFileSink({ directory: config.audit.directory });
     opened.unshift(audit);
-    return await serve({ config, logger, clock, certificate, azure, store, audit });
+    return await serve({ config, logger, clock, certificate, azure, store, audit, telemetry });
   } catch (error) {
     await closeAll(opened, logger);
     throw error;
@@ -57,11 +61,13 @@ interface Parts {
   readonly certificate: ServedCertificate | undefined;
   readonly azure: Awaited<ReturnType<typeof openAzure>>;
   readonly store: Store;
-  readonly audit: AuditSink;
+  readonly audit: CountingSink;
+  readonly telemetry: Telemetry;
 }
 
-async function serve({ config, logger, clock, certificate, azure, store, audit }: Parts): Promise<Service> {
+async function serve({ config, logger, clock, certificate, azure, store, audit, telemetry }: Parts): Promise<Service> {
   const { tenants } = store;
+  const keyUses = { sealed: 0, opened: 0 };
   const refusals = new RefusalCounter({
     sink: audit,
     onFailure: (error) => logger.error({ error }, 'refusals not recorded'),
@@ -121,7 +127,12 @@ async function serve({ config, logger, clock, certificate, azure, store, audit }
       openProbe: azure.openProbe,
       directory: azure.directory,
       lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
-      countKeyUse: (tenantId, keyId, use) => keyUsage?.count(tenantId, keyId, use),
+      countKeyUse: (tenantId, keyId, use) => {
+        keyUses[use] += 1;
+        keyUsage?.count(tenantId, keyId, use);
+      },
+      onAnswered: telemetry.onAnswered,
+      openSpan: telemetry.openSpan,
       keyUsageOf: async (tenantId) => (await keyUsage?.of(tenantId)) ?? [],
       lastChecks: async (ids) => (await store.claims?.lastChecks(ids)) ?? new Map(),
       clock,
@@ -133,8 +144,18 @@ async function serve({ config, logger, clock, certificate, azure, store, audit }
     // Express itself would answer with a page of its own what it finds no path in.
     return (req, res) => app(req as Request, res as Response, () => answerUnroutable(res));
   }, listenOptions);
-  logger.info({ url: server.url }, 'listening');
-  const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });
+  telemetry.metrics?.watch({
+    requestsInFlight: () => server.openRequests(),
+    dataKeys,
+    keyUses,
+    audit,
+    tenants,
+    countOverdue: overdueCounter(config, store, clock),
+    homeCredentialExpiry: azure.homeCredentialExpiry,
+  });
+  logger.info({ url: server.url, metricsUrl: telemetry.metricsUrl }, 'listening');
+  const metrics = telemetry.metrics?.rounds;
+  const rounds = startRounds({ config, logger, clock, store, azure, dataKeys, metrics });
   const parts = [
     rounds,
     ...(keyUsage ? [keyUsage] : []),
@@ -142,8 +163,17 @@ async function serve({ config, logger, clock, certificate, azure, store, audit }
     audit,
     store,
     ...(certificate ? [certificate] : []),
+    telemetry,
   ];
-  return { url: server.url, stop: () => stop(server, parts, config, logger) };
+  return { url: server.url, metricsUrl: telemetry.metricsUrl, stop: () => stop(server, parts, config, logger) };
+}
+
+/** Longer than a visit's lease would be trouble; shorter ones are only waiting for their turn. */
+const OVERDUE_MS = 5 * 60_000;
+
+function overdueCounter(config: Config, { claims }: Store, clock: Clock): (() => Promise<number>) | undefined {
+  if (!config.rounds.enabled || !claims) return undefined;
+  return () => claims.countOverdue(clock.wallMs() - OVERDUE_MS);
 }
 
 async function stop(server: RunningServer, parts: readonly Closable[], config: Config, logger: Logger): Promise<void> {

@@ -181,8 +181,24 @@ export const ConfigSchema = z.strictObject({
       .describe('Longest wait for one vault call, its sign-in and its retry included.'),
   }),
   audit: section({ directory: z.string().min(1).default('audit') }),
+  metrics: section({
+    enabled: z.boolean().default(false).describe('Prometheus metrics at /metrics of a listener of their own.'),
+    host: z.string().default('127.0.0.1').describe('Plain HTTP: an address that only the monitoring reaches.'),
+    port: z.int().min(0).max(65_535).default(9464),
+    tenantLabels: z.boolean().default(false).describe('Requests by tenant too.'),
+    maxTenants: z.int().min(1).max(10_000).default(200).describe('Tenants with a label; all others are `_other`.'),
+  }),
   telemetry: section({
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+    otlpEndpoint: z
+      .url({ protocol: /^https?$/, error: 'is an http or https URL' })
+      .transform((url) => url.replace(/\/$/, ''))
+      .optional()
+      .describe(
+        'Collector of traces, OTLP over HTTP with JSON, without /v1/traces; also as OTEL_EXPORTER_OTLP_ENDPOINT.',
+      ),
+    sampleRatio: z.number().min(0).max(1).default(1).describe('Part of the requests without a trace context to trace.'),
+    tenantIds: z.boolean().default(false).describe('Ids of tenants and addresses of their vaults in traces.'),
   }),
   emulator: z
     .strictObject({

@@ -4,8 +4,11 @@ const PREFIX = 'VAULTSPAN_';
 /** Read by the commands themselves; no settings. */
 const OTHERS: ReadonlySet<string> = new Set(['VAULTSPAN_CONFIG', 'VAULTSPAN_URL', 'VAULTSPAN_TOKEN']);
 
-/** The one alias: platforms set it by themselves. */
-const DATABASE_ALIAS = 'DATABASE_URL';
+/** Names that platforms set by themselves; ours go over them. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['DATABASE_URL', 'VAULTSPAN_DATABASE_URL'],
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'VAULTSPAN_TELEMETRY_OTLP_ENDPOINT'],
+]);
 
 export interface EnvironmentOverrides {
   /** The settings found, in the shape of the configuration file. */
@@ -22,8 +25,10 @@ export function environmentOverrides(
   const overrides: Record<string, unknown> = {};
   const problems: string[] = [];
   for (const [given, text] of Object.entries(env)) {
-    const name = given === DATABASE_ALIAS ? 'VAULTSPAN_DATABASE_URL' : given;
+    const alias = ALIASES.get(given);
+    const name = alias ?? given;
     if (text === undefined || !name.startsWith(PREFIX) || OTHERS.has(name)) continue;
+    if (alias !== undefined && env[alias] !== undefined) continue;
     const setting = settings.get(name);
     if (!setting) {
       problems.push(`${name}: there is no such setting`);

@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'compose-parts',
     'compose-store',
     'compose-rounds',
+    'compose-telemetry',
     'app',
     'http',
     'envelope',
@@ -40,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'compose-certificate': ['http', 'cache', 'telemetry', 'config'],
   'compose-store': ['compose-parts', 'tenants', 'telemetry', 'config'],
+  'compose-telemetry': ['azure', 'http', 'telemetry', 'config'],
   'compose-rounds': [
     'compose-parts',
     'compose-store',
@@ -128,6 +130,17 @@ describe('the tree of src', () => {
       /from '(?:kysely|pg|node:sqlite)'/.test(readFileSync(join(SRC, file), 'utf8')),
     );
     expect(users.filter((file) => !file.startsWith('tenants/sql/'))).toEqual([]);
+  });
+
+  test('loads Prometheus’ and OpenTelemetry’s packages only in files that are loaded when they are configured', () => {
+    const users = files.filter((file) =>
+      /^import (?!type).* from '(?:prom-client|@opentelemetry\/)/m.test(readFileSync(join(SRC, file), 'utf8')),
+    );
+    expect(users.length).toBeGreaterThan(3);
+    const loaders = imports.filter(
+      ({ from, to, isTypeOnly }) => users.includes(to) && !users.includes(from) && !isTypeOnly,
+    );
+    expect([...new Set(loaders.map(({ from }) => from))].sort()).toEqual(['compose-telemetry.ts']);
   });
 
   test('lets only dev load the emulator', () => {

@@ -76,6 +76,16 @@ describe('the configuration', () => {
     expect(config.callers[0]?.issuer).toBe('https://other.example/');
   });
 
+  test('knows names that platforms set, and lets its own go over them', () => {
+    const OTEL_EXPORTER_OTLP_ENDPOINT = 'http://collector:4318/';
+    expect(load(MINIMAL).telemetry.otlpEndpoint).toBeUndefined();
+    expect(load(MINIMAL, { OTEL_EXPORTER_OTLP_ENDPOINT }).telemetry.otlpEndpoint).toBe('http://collector:4318');
+    const own = { VAULTSPAN_TELEMETRY_OTLP_ENDPOINT: 'https://other' };
+    expect(load(MINIMAL, { ...own, OTEL_EXPORTER_OTLP_ENDPOINT }).telemetry.otlpEndpoint).toBe('https://other');
+    expect(load(MINIMAL, { OTEL_EXPORTER_OTLP_ENDPOINT, ...own }).telemetry.otlpEndpoint).toBe('https://other');
+    expect(load(MINIMAL, { DATABASE_URL: 'postgres://a/b' }).database.url).toBe('postgres://a/b');
+  });
+
   test('refuses variables that are no setting, no number or no JSON', () => {
     expect(problemsOf(MINIMAL, { VAULTSPAN_HTTP_PROT: '1' })).toEqual([
       'VAULTSPAN_HTTP_PROT: there is no such setting',
@@ -103,6 +113,7 @@ describe('the configuration', () => {
       'home.appId',
     ],
     ['more messages than AES-GCM bears', `dataKeys: {maxMessages: ${2 ** 32 + 1}}`, 'dataKeys.maxMessages'],
+    ['a collector that is no HTTP', 'telemetry: {otlpEndpoint: "grpc://collector:4317"}', 'telemetry.otlpEndpoint'],
     ['the emulator without saying that it is unsafe', 'emulator: {caFile: ca.pem}', 'emulator.unsafeAllowEmulator'],
   ])('refuses %s', (_case, text, place) => {
     const document = text.startsWith('home:') ? MINIMAL.replace(/^home:.*$/m, text) : `${MINIMAL}\n${text}`;

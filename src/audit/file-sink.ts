@@ -20,8 +20,24 @@ export interface FileSinkOptions {
   readonly retryMs?: number;
 }
 
+/** What a sink has done since its start, and how far behind it is. */
+interface AuditCounts {
+  readonly records: number;
+  /** Writes of the file, each of one record or more. */
+  readonly groups: number;
+  /** Records refused: no room for them, or a write that failed. */
+  readonly refused: number;
+  readonly waiting: number;
+  /** Age of the oldest record that is not written yet; 0 where none waits. */
+  readonly lagMs: number;
+}
+
+export interface CountingSink extends AuditSink {
+  counts(): AuditCounts;
+}
+
 /** Begins a new chain in the directory; its open record is written when this resolves. */
-export async function openFileSink(options: FileSinkOptions): Promise<AuditSink> {
+export async function openFileSink(options: FileSinkOptions): Promise<CountingSink> {
   const { directory, now = Date.now, createFile = createOnDisk, retryMs = RETRY_AFTER_SECONDS * 1000 } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const continued = await findChainEnd(directory);
@@ -65,7 +81,7 @@ interface FileSinkParts {
  * A record is encoded when its write begins, so a failed group leaves nothing behind that the next would build on. A
  * refused record may still stand in the chain, when its line was whole before the disk filled up: never the other way.
  */
-class FileSink implements AuditSink {
+class FileSink implements CountingSink {
   readonly #writer: ChainWriter;
   readonly #log: AppendLog;
   readonly #now: () => number;
@@ -77,6 +93,9 @@ class FileSink implements AuditSink {
   /** Requests refused since the last note of it in the chain. */
   #refused = 0;
   #retry: NodeJS.Timeout | undefined;
+  readonly #counts = { records: 0, groups: 0, refused: 0 };
+  /** When the first record of the group now being written came. */
+  #groupSince: number | undefined;
 
   constructor({ writer, log, now, retryMs }: FileSinkParts) {
     this.#writer = writer;
@@ -96,6 +115,12 @@ class FileSink implements AuditSink {
 
   trouble(): string | undefined {
     return this.#closed === undefined ? this.#trouble : 'the audit chain is closed';
+  }
+
+  counts(): AuditCounts {
+    const since = this.#groupSince ?? this.#waiting[0]?.at;
+    const lagMs = since === undefined ? 0 : Math.max(0, this.#now() - since);
+    return { ...this.#counts, waiting: this.#waiting.length, lagMs };
   }
 
   close(): Promise<void> {
@@ -122,10 +147,14 @@ class FileSink implements AuditSink {
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
     let text = '';
     for (const { at, event } of group) text += this.#writer.event(at, event);
+    this.#groupSince = group[0]?.at;
     const { lines, error } = await this.#log.append(text, group.length);
+    this.#groupSince = undefined;
     this.#writer.keep(lines);
     if (error === undefined) {
       this.#trouble = undefined;
+      this.#counts.groups += 1;
+      this.#counts.records += group.length;
       for (const { resolve } of group) resolve();
       return;
     }
@@ -140,6 +169,7 @@ class FileSink implements AuditSink {
   #refuse(events: readonly AuditEvent[], trouble: string): void {
     this.#trouble = trouble;
     for (const { count = 1 } of events) this.#refused += count;
+    this.#counts.refused += events.length;
     if (this.#closed === undefined) this.#retry ??= setTimeout(() => this.#noteRefused(), this.#retryMs).unref();
   }
 

@@ -11,6 +11,7 @@ import { ManagedIdentityHomeCredential } from './home-credential-managed-identit
 import type { EntraAccess } from './home-sign-in.ts';
 import type { HomeVault } from './home-vault.ts';
 import { VaultSigner } from './home-vault-signer.ts';
+import type { AzureObserver } from './observed.ts';
 
 export interface HomeCredentialOptions extends EntraAccess {
   readonly kind: HomeCredentialKind;
@@ -27,6 +28,7 @@ export interface HomeCredentialOptions extends EntraAccess {
   readonly onRotation: (version: string) => void;
   /** A version in the home vault was left out. */
   readonly onUnusable: (version: string, problem: ServiceError) => void;
+  readonly observer?: AzureObserver | undefined;
 }
 
 /** The home credential that the configuration names; `load` it before use. */

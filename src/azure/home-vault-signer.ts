@@ -4,6 +4,7 @@ import { type CryptographyClient, KeyClient } from '@azure/keyvault-keys';
 import { ServiceError } from '../errors.ts';
 import { noSdkRetries, withinDeadline } from './deadline.ts';
 import { type ForeignError, readForeignError } from './foreign-error.ts';
+import { type AzureObserver, type CallOutcome, observed, tokenOutcome } from './observed.ts';
 
 export interface VaultSignerOptions {
   readonly vaultUrl: string;
@@ -13,6 +14,7 @@ export interface VaultSignerOptions {
   readonly credential: TokenCredential;
   readonly unsafeAllowEmulator: boolean;
   readonly deadlineMs: number;
+  readonly observer?: AzureObserver | undefined;
 }
 
 /** Signs with the key of a certificate in the home vault, which never leaves it. */
@@ -36,14 +38,16 @@ export class VaultSigner {
    */
   async sign(keyVersion: string, input: Buffer): Promise<Uint8Array> {
     const digest = createHash('sha256').update(input).digest();
+    const { deadlineMs, observer } = this.#options;
+    const call = async (abortSignal: AbortSignal) => {
+      const client = await this.#client(keyVersion, abortSignal);
+      return (await client.sign('PS256', digest, { abortSignal })).result;
+    };
     try {
-      return await withinDeadline(
-        this.#options.deadlineMs,
-        async (abortSignal) => {
-          const client = await this.#client(keyVersion, abortSignal);
-          return (await client.sign('PS256', digest, { abortSignal })).result;
-        },
-        (error) => (readForeignError(error).status ?? 500) >= 500,
+      return await observed(
+        () => withinDeadline(deadlineMs, call, (error) => (readForeignError(error).status ?? 500) >= 500),
+        (error) => signOutcome(error, this.#options),
+        (outcome, seconds) => observer?.vaultCall('sign', outcome, seconds),
       );
     } catch (error) {
       throw signerFailure(error, this.#options);
@@ -102,6 +106,12 @@ function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSigne
     retryAfter: 5,
     cause,
   });
+}
+
+/** Here a rejected credential is the home vault's refusal. */
+function signOutcome(error: unknown, options: VaultSignerOptions): CallOutcome {
+  const outcome = tokenOutcome(signerFailure(error, options));
+  return outcome === 'home-rejected' ? 'refused' : outcome;
 }
 
 const isKeyUnusable = ({ status, innerCode, code }: ForeignError): boolean =>

@@ -7,6 +7,7 @@ import { ServiceError } from '../errors.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
 import { withinDeadline } from './deadline.ts';
 import type { HomeCredential } from './home-credential.ts';
+import { type AzureObserver, observed, vaultOutcome } from './observed.ts';
 import { isSignInOutage, TenantCredential } from './tenant-credential.ts';
 import { type CallOptions, VaultClient } from './vault-client.ts';
 import { type VaultCall, vaultFailure } from './vault-failures.ts';
@@ -21,6 +22,7 @@ export interface KeyVaultOptions {
   /** Absent, half of each tenant's revocation bound: a proof may be made with a token of this age, and holds for the bound. */
   readonly tokenMaxAgeSeconds?: number | undefined;
   readonly clock: Clock;
+  readonly observer?: AzureObserver | undefined;
 }
 
 const MAX_CREDENTIALS = 10_000;
@@ -29,6 +31,7 @@ const MAX_CLIENTS = 20_000;
 const MIN_TOKEN_AGE_SECONDS = 60;
 /** Of a vault call's deadline: a sign-in that hangs is told as such before the call itself is given up. */
 const SIGN_IN_PART = 0.7;
+const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as const;
 const KEY_VERSION = /^[0-9a-f]{32}$/;
 
 /** The customers' vaults, through the SDK: one credential a directory, one client a vault, every call on a pinned key version. */
@@ -78,8 +81,13 @@ export class KeyVault implements KeyWrapper {
         throw fail(error, requestId);
       }
     };
+    const { deadlineMs, observer } = this.#options;
     try {
-      return await withinDeadline(this.#options.deadlineMs, attempt, isOutage);
+      return await observed(
+        () => withinDeadline(deadlineMs, attempt, isOutage),
+        (error) => vaultOutcome(fail(error)),
+        (outcome, seconds) => observer?.vaultCall(OBSERVED_AS[operation], outcome, seconds),
+      );
     } catch (error) {
       throw fail(error);
     }
@@ -114,7 +122,7 @@ export class KeyVault implements KeyWrapper {
     const key = this.#credentialKey(tenant);
     const known = this.#credentials.get(key);
     if (known) return known;
-    const { home, appId, clock, deadlineMs } = this.#options;
+    const { home, appId, clock, deadlineMs, observer } = this.#options;
     const tokenMaxAgeMs = this.#tokenMaxAgeSeconds(tenant) * 1_000;
     const credential = new TenantCredential({
       home,
@@ -123,6 +131,7 @@ export class KeyVault implements KeyWrapper {
       tokenMaxAgeMs,
       signInTimeoutMs: deadlineMs * SIGN_IN_PART,
       clock,
+      observer,
     });
     this.#credentials.set(key, credential);
     return credential;

@@ -4,6 +4,7 @@ import { singleFlight } from '../cache/single-flight.ts';
 import { ServiceError } from '../errors.ts';
 import { withinDeadline } from './deadline.ts';
 import type { HomeCredential } from './home-credential.ts';
+import { type AzureObserver, observed, tokenOutcome } from './observed.ts';
 import { signInFailure } from './sign-in-failures.ts';
 import { vaultElsewhere } from './vault-failures.ts';
 
@@ -16,6 +17,7 @@ export interface TenantCredentialOptions {
   /** Longest wait for Entra; less than the deadline of the vault call that needs the token, so that it is known who did not answer. */
   readonly signInTimeoutMs?: number;
   readonly clock: Clock;
+  readonly observer?: AzureObserver | undefined;
 }
 
 interface Held {
@@ -105,7 +107,11 @@ export class TenantCredential implements TokenCredential {
     const { home, entraTenantId, clock, signInTimeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
     const since = clock.monotonicMs();
     const signIn = (signal: AbortSignal) => home.signIn(entraTenantId, scope, signal);
-    const { token, expiresOnTimestamp } = await withinDeadline(signInTimeoutMs, signIn, () => false);
+    const { token, expiresOnTimestamp } = await observed(
+      () => withinDeadline(signInTimeoutMs, signIn, () => false),
+      (error) => tokenOutcome(signInFailure(error, this.#options)),
+      (outcome, seconds) => this.#options.observer?.tokenRequest(outcome, seconds),
+    );
     const held = { token, since, expires: expiresOnTimestamp };
     this.#held.set(scope, held);
     this.#askAgainAt.delete(scope);

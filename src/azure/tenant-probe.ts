@@ -7,6 +7,7 @@ import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant
 import { noSdkRetries, withinDeadline } from './deadline.ts';
 import { GraphDirectory } from './graph.ts';
 import { KeyVault, type KeyVaultOptions } from './key-vault.ts';
+import { observed, tokenOutcome } from './observed.ts';
 import { signInFailure } from './sign-in-failures.ts';
 import { vaultFailure } from './vault-failures.ts';
 
@@ -51,13 +52,14 @@ export class AzureTenantProbe {
   }
 
   async signIn(tenant: Tenant): Promise<void> {
-    const { home, vaultScope, deadlineMs } = this.#options;
+    const { home, vaultScope, deadlineMs, observer } = this.#options;
     const parties = this.#parties(tenant);
     try {
-      await withinDeadline(
-        deadlineMs,
-        (signal) => home.signIn(tenant.entraTenantId, vaultScope, signal),
-        () => false,
+      const signIn = (signal: AbortSignal) => home.signIn(tenant.entraTenantId, vaultScope, signal);
+      await observed(
+        () => withinDeadline(deadlineMs, signIn, () => false),
+        (error) => tokenOutcome(signInFailure(error, parties)),
+        (outcome, seconds) => observer?.tokenRequest(outcome, seconds),
       );
     } catch (error) {
       throw signInFailure(error, parties);

@@ -158,10 +158,13 @@ async function handled(site: Site, exchange: Exchange): Promise<Reply> {
 
 function logged(site: Site, exchange: Exchange | undefined): Record<string, string> {
   const clientRequestId = exchange?.headers[site.requestIdHeader];
+  const { traceparent, tracestate } = exchange?.headers ?? {};
   return {
     ...(exchange?.tenantId !== undefined && { tenantId: exchange.tenantId }),
     ...(exchange?.appId !== undefined && { appId: exchange.appId }),
     ...(typeof clientRequestId === 'string' && { clientRequestId }),
+    ...(typeof traceparent === 'string' && { traceparent }),
+    ...(typeof tracestate === 'string' && { tracestate }),
     ...(exchange?.errorCode !== undefined && { errorCode: exchange.errorCode }),
   };
 }

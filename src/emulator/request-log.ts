@@ -14,6 +14,9 @@ export interface RequestLogEntry {
   readonly tenantId?: string;
   readonly appId?: string;
   readonly clientRequestId?: string;
+  /** W3C Trace Context, as it came. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
   readonly errorCode?: string;
 }
 

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
+import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
 import { IvPool } from './iv-pool.ts';
 import type { Jwe } from './jwe.ts';
@@ -10,7 +11,7 @@ const MAX_TENANTS = 10_000;
 /** A wall clock that leaves the monotonic one by more was set, or the machine was resumed from a snapshot. */
 const MAX_CLOCK_JUMP_MS = 60_000;
 
-export interface CachedDataKeysOptions extends Omit<TenantKeysDeps, 'bounds' | 'revocationBoundMs'> {
+export interface CachedDataKeysOptions extends Omit<TenantKeysDeps, 'bounds' | 'revocationBoundMs' | 'counts'> {
   readonly bounds: DataKeyBounds;
   readonly revocationBoundSeconds: number;
 }
@@ -20,6 +21,7 @@ export class CachedDataKeys implements DataKeys {
   readonly #options: CachedDataKeysOptions;
   readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
   readonly #ivs = new IvPool();
+  readonly counts = new DataKeyCounts();
   #clockOffsetMs: number;
 
   constructor(options: CachedDataKeysOptions) {
@@ -31,7 +33,10 @@ export class CachedDataKeys implements DataKeys {
     this.#dropAfterClockJump();
     const keys = this.#keysOf(tenant);
     const slot = keys.slotFor(key);
-    const minted = slot.take(bytes) ?? (await slot.waitFor(bytes));
+    const ready = slot.take(bytes);
+    if (ready) this.counts.sealingHits += 1;
+    else this.counts.sealingWaits += 1;
+    const minted = ready ?? (await slot.waitFor(bytes));
     const isPerMessage = keys.deps.bounds.mode === 'perMessage';
     return {
       key: isPerMessage ? await slot.mintForOneMessage(minted) : minted.key,
@@ -67,6 +72,16 @@ export class CachedDataKeys implements DataKeys {
     this.#tenants.get(tenantId)?.reread();
   }
 
+  held(): DataKeysHeld {
+    const held = { tenants: this.#tenants.size, sealing: 0, opening: 0 };
+    for (const keys of this.#tenants.values()) {
+      const { sealing, opening } = keys.held();
+      held.sealing += sealing;
+      held.opening += opening;
+    }
+    return held;
+  }
+
   #keysOf(tenant: Tenant): TenantKeys {
     const known = this.#tenants.get(tenant.id);
     if (known?.tenant.revision === tenant.revision) return known;
@@ -74,6 +89,7 @@ export class CachedDataKeys implements DataKeys {
     const keys = new TenantKeys(tenant, {
       ...deps,
       bounds: boundsOf(tenant, bounds),
+      counts: this.counts,
       revocationBoundMs: (tenant.revocationBoundSeconds ?? revocationBoundSeconds) * 1_000,
     });
     this.#tenants.set(tenant.id, keys);

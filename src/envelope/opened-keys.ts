@@ -31,6 +31,10 @@ export class OpenedKeys {
     return this.#opened.get(cacheKey(wrapped));
   }
 
+  get size(): number {
+    return this.#opened.size;
+  }
+
   put(dataKey: DataKey): void {
     this.#opened.set(cacheKey(dataKey), dataKey);
   }

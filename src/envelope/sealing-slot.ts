@@ -72,10 +72,15 @@ export class SealingSlot {
       const encrypted = facts.publicKey
         ? wrapLocally(facts.publicKey, algorithm, bytes)
         : await this.#wrap(facts, algorithm, bytes);
+      this.#keys.deps.counts.minted += 1;
       return this.#sealingKey(bytes, this.#wrapped(facts, algorithm, encrypted));
     } finally {
       bytes.fill(0);
     }
+  }
+
+  get isFilled(): boolean {
+    return this.#current !== undefined;
   }
 
   /** Forgets the current data key, or only one under this key version. The version itself is read again after a while. */
@@ -194,6 +199,7 @@ export class SealingSlot {
       const minted = new MintedKey(this.#sealingKey(bytes, wrapped), facts, bounds, clock.monotonicMs());
       this.#keys.remember(minted.key.dataKey);
       this.#wrapping.check(clock.monotonicMs()); // the version may have been refused meanwhile
+      this.#keys.deps.counts.minted += 1;
       this.#mintAheadAt = 0;
       this.#current = minted;
       return minted;

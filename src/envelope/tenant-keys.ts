@@ -5,6 +5,7 @@ import { ServiceError } from '../errors.ts';
 import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
 import { Access } from './access.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDataKey } from './data-key.ts';
+import type { DataKeyCounts } from './data-key-counts.ts';
 import type { OpeningUse, OriginKeys } from './data-keys.ts';
 import { type Jwe, undecryptable } from './jwe.ts';
 import type { KeyWrapper, VaultResult } from './key-wrapper.ts';
@@ -23,6 +24,7 @@ export interface TenantKeysDeps {
   readonly requireTenantTag: boolean;
   /** Told of what failed with nobody waiting for it: a renewal or minting ahead of time. */
   readonly onBackgroundFailure: (error: unknown) => void;
+  readonly counts: DataKeyCounts;
 }
 
 /** All keys of one tenant in one revision of its record: what is proven, what may seal, what was opened. */
@@ -51,6 +53,7 @@ export class TenantKeys {
     const wrapped: WrappedDataKey = { kek, algorithm: alg, kid, tenantId: tid, encryptedKey: jwe.encryptedKey };
     await this.#assertOurs(wrapped, mac);
     const opened = this.#opened.get(wrapped);
+    if (opened) this.deps.counts.openingHits += 1;
     const now = this.deps.clock.monotonicMs();
     if (opened && this.accessTo(kid).isFresh(now)) this.renewAhead(opened, now);
     else if (opened) await this.prove(opened);
@@ -77,7 +80,8 @@ export class TenantKeys {
       const { bytes } = await this.unwrap(dataKey);
       const isSame = bytes.length === DATA_KEY_BYTES && dataKeyFrom(bytes, dataKey).commitment === dataKey.commitment;
       bytes.fill(0);
-      if (!isSame) throw new Error(`${dataKey.kid} unwrapped one encrypted key to two different data keys`);
+      if (isSame) this.deps.counts.proofs += 1;
+      else throw new Error(`${dataKey.kid} unwrapped one encrypted key to two different data keys`);
     });
   }
 
@@ -124,6 +128,7 @@ export class TenantKeys {
       this.#signIn.answered(startedAt);
     }
     if (error.scope === undefined) return;
+    this.deps.counts.refused(error);
     const now = this.deps.clock.monotonicMs();
     if (error.scope === 'key') {
       this.#signIn.answered(startedAt); // only a sign-in reaches the vault
@@ -143,6 +148,13 @@ export class TenantKeys {
     this.#opened.put(dataKey);
   }
 
+  /** Data keys in memory: those that may seal, and those opened. */
+  held(): { readonly sealing: number; readonly opening: number } {
+    let sealing = 0;
+    for (const slot of this.#slots.values()) if (slot.isFilled) sealing += 1;
+    return { sealing, opening: this.#opened.size };
+  }
+
   dropAll(): void {
     this.#opened.clear();
     this.#access.clear();
@@ -157,6 +169,7 @@ export class TenantKeys {
         throw undecryptable();
       }
       const dataKey = dataKeyFrom(bytes, wrapped);
+      this.deps.counts.unwrapped += 1;
       this.remember(dataKey);
       return dataKey;
     } catch (error) {

@@ -9,7 +9,7 @@ import { type OperationId, type Operations, operations } from './contract.ts';
 import type { Operation } from './operation.ts';
 import { parseInput } from './parse-input.ts';
 import { readJson } from './read-json.ts';
-import { scopeOf } from './scope.ts';
+import { type OnAnswered, scopeOf } from './scope.ts';
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
 type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
@@ -38,6 +38,7 @@ export type Handlers = { readonly [K in OperationId]: Handler<K> };
 export interface MountDeps {
   readonly verifyToken: VerifyToken;
   readonly maxBodyBytes: number;
+  readonly onAnswered: OnAnswered | undefined;
 }
 
 /** Mounts one handler for each operation of the contract; leaving one out doesn't compile. Other methods on its path are refused. */
@@ -66,6 +67,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     // Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached.
     if (operation.response) sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
     else sendNothing(res, headers);
+    deps.onAnswered?.(scope, res.statusCode);
   };
 }
 

@@ -5,7 +5,7 @@ import type { AuditSink } from '../audit/sink.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
 import { sendText } from './answer.ts';
 import { problemTable } from './problem-table.ts';
-import { type RequestScope, scopeOf } from './scope.ts';
+import { type OnAnswered, type RequestScope, scopeOf } from './scope.ts';
 
 export interface ProblemDeps {
   readonly audit: AuditSink;
@@ -13,6 +13,7 @@ export interface ProblemDeps {
   readonly countRefusal: (event: AuditEvent) => void;
   /** Told of every fault of our own and of every trouble behind us. */
   readonly onFailure: (scope: Pick<RequestScope, 'requestId' | 'operation'>, error: unknown) => void;
+  readonly onAnswered: OnAnswered | undefined;
 }
 
 /** RFC 9457, as it goes over the wire. */
@@ -36,12 +37,12 @@ export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
     const scope = scopeOf(res);
     const failure = await recorded(deps, scope, toFailure(error));
     if (problemTable[failure.code].status >= 500) deps.onFailure(scope, failure);
-    if (res.headersSent) {
-      res.destroy();
-      return;
+    if (res.headersSent) res.destroy();
+    else {
+      if (!req.complete) res.setHeader('Connection', 'close'); // what is still to come of the body is not worth reading
+      sendProblem(res, problemOf(failure, scope.requestId), failure.reason);
     }
-    if (!req.complete) res.setHeader('Connection', 'close'); // what is still to come of the body is not worth reading
-    sendProblem(res, problemOf(failure, scope.requestId), failure.reason);
+    deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
   };
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Response } from 'express';
 import type { Principal } from '../callers/principal.ts';
+import type { ErrorCode } from '../errors.ts';
 
 /** What is known of a request while it is served; the problem handler and the audit read it. */
 export interface RequestScope {
@@ -13,6 +14,9 @@ export interface RequestScope {
   principal: Principal | undefined;
   tenantId: string | undefined;
 }
+
+/** Told of each request once its answer is sent; `code` is that of a problem. */
+export type OnAnswered = (scope: RequestScope, status: number, code?: ErrorCode) => void;
 
 const CLIENT_REQUEST_ID = /^[\w.-]{1,64}$/;
 

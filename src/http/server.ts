@@ -30,6 +30,8 @@ export interface ListenOptions {
 export interface RunningServer {
   readonly url: string;
   isDraining(): boolean;
+  /** Requests under way. */
+  openRequests(): number;
   /**
    * Readiness goes off and answers carry `Connection: close` for 2 s; then nothing new is accepted, and what is under way has until
    * the limit. On a shared port nothing new is accepted from the start: it goes to the other processes. Resolves with the number of
@@ -60,6 +62,7 @@ export async function listen(
   return {
     url: `${options.certificate ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     isDraining: () => draining,
+    openRequests: open,
     drain: async (limitSeconds) => {
       draining = true;
       // The listener alone: http's own close would also end idle connections, on which a request may be on its way.

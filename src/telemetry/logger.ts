@@ -2,6 +2,19 @@ import { type Logger, pino } from 'pino';
 
 export type { Logger };
 
+/** Members that no line of ours has: should one come to have them, their values stay out. */
+const SECRETS = [
+  'authorization',
+  'assertion',
+  'clientSecret',
+  'encryptionContext',
+  'password',
+  'plaintext',
+  'secret',
+  'token',
+  'value',
+];
+
 /**
  * JSON lines, each given to `write`. A message is a constant and everything else a field; redaction is a net under that, not the plan.
  * Of an error only its names and codes are logged: the SDK's errors hold whole requests, tokens and bodies among them.
@@ -10,7 +23,7 @@ export type { Logger };
 export function createLogger(level: string, write: (line: string) => void): Logger {
   const options = {
     level,
-    redact: ['*.authorization', '*.clientSecret', '*.plaintext', '*.token', '*.value'],
+    redact: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
     serializers: { error: describeError },
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,

@@ -46,6 +46,7 @@ class FileRegistry implements TenantRegistry {
   #stamp = '';
   #trouble: string | undefined;
   #polling: Promise<void> | undefined;
+  #confirmedAt = performance.now();
 
   constructor(options: FileRegistryOptions) {
     this.#options = options;
@@ -61,6 +62,7 @@ class FileRegistry implements TenantRegistry {
     this.#tenants = tenants;
     this.#ids = [...tenants.keys()];
     this.#trouble = undefined;
+    this.#confirmedAt = performance.now();
     for (const id of changedIds(before, tenants)) for (const listener of this.#listeners) listener(id);
   }
 
@@ -94,6 +96,10 @@ class FileRegistry implements TenantRegistry {
     return this.#trouble;
   }
 
+  staleMs(): number {
+    return performance.now() - this.#confirmedAt;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#polling;
@@ -107,7 +113,10 @@ class FileRegistry implements TenantRegistry {
 
   async #reloadIfChanged(): Promise<void> {
     try {
-      if ((await this.#look()).stamp === this.#stamp) return;
+      if ((await this.#look()).stamp === this.#stamp) {
+        if (this.#trouble === undefined) this.#confirmedAt = performance.now();
+        return;
+      }
       await this.load();
       this.#options.onReload(this.#tenants.size);
     } catch (error) {

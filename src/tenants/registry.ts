@@ -28,6 +28,8 @@ export interface TenantRegistry {
   onChange(listener: (tenantId: string | undefined) => void): void;
   /** What is wrong at the moment, such as an edit that could not be taken over; undefined when all is well. For readiness. */
   trouble(): string | undefined;
+  /** Milliseconds since what is in memory was last known to be what the store has. */
+  staleMs(): number;
   close(): Promise<void>;
 }
 

@@ -2,10 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startService, type TestService } from '../support/start-service.ts';
-
-/** A text that occurs nowhere by chance. */
-const planted = (what: string): string => `planted-${what}-${randomBytes(9).toString('hex')}`;
+import { newSecretKey } from '../../src/azure/home-keys.ts';
+import { openStore } from '../../src/compose-store.ts';
+import { ConfigSchema } from '../../src/config-schema.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { formsOf, planted } from '../support/planted.ts';
+import { configOf, startService, type TestService } from '../support/start-service.ts';
+import { type OtlpReceiver, startOtlpReceiver } from '../telemetry/otlp-receiver.ts';
 
 const name = planted('name');
 const value = planted('value');
@@ -13,6 +16,12 @@ const message = planted('message');
 const wrapped = planted('key');
 const encryptionContext = { [name]: value };
 const plaintext = Buffer.from(message).toString('base64');
+/** Keys of the home vault, as the vault has them. */
+const homeSecrets = {
+  'vaultspan-origin-key': newSecretKey(),
+  'vaultspan-audit-key': newSecretKey(),
+  'vaultspan-webhook-key': newSecretKey(),
+};
 const keyValue = Buffer.from(wrapped).toString('base64');
 
 /** It runs into many a failure, each with its retry. */
@@ -24,14 +33,27 @@ let appSecret: string;
 /** All bodies of refusals. */
 const refusals: string[] = [];
 let audit: string;
+let metrics: string;
+let receiver: OtlpReceiver;
+/** Of a client that encrypts by itself. */
+let dataKey: Buffer;
 
 beforeAll(async () => {
-  service = await startService();
+  receiver = await startOtlpReceiver();
+  service = await startService({
+    homeSecrets,
+    config: {
+      metrics: { enabled: true, port: 0, tenantLabels: true },
+      telemetry: { otlpEndpoint: receiver.url, tenantIds: true },
+      rounds: { webhookUrl: 'https://127.0.0.1:9/hook' },
+    },
+  });
   token = await service.emulator.issueCallerToken();
   appSecret = (await service.emulator.control.addAppSecret({ storeInHomeVault: true })).value;
   await succeed();
   await refuse();
   await fail();
+  metrics = await (await fetch(service.metricsUrl)).text();
   await service.stop();
   const directory = join(service.folder, 'audit');
   const files = await readdir(directory);
@@ -39,6 +61,7 @@ beforeAll(async () => {
 }, SET_UP_MS);
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
+  await receiver[Symbol.asyncDispose]();
 });
 
 const post = (path: string, body: unknown) => service.post(`/tenants/${path}`, body, token);
@@ -54,9 +77,11 @@ async function succeed(): Promise<void> {
   await post('contoso/decrypt', { ciphertext, encryptionContext });
   const { body } = await post('contoso/wrap', { value: keyValue, key: 'wrap' });
   await post('contoso/unwrap', body);
+  dataKey = Buffer.from((await post('contoso/data-keys', { encryptionContext })).body.plaintext, 'base64');
+  const forged = `${ciphertext.slice(0, -2)}${ciphertext.endsWith('AA') ? 'BA' : 'AA'}`;
   await refused('contoso/decrypt', { ciphertext }, 422);
   await refused('contoso/decrypt', { ciphertext, encryptionContext: { [name]: `${value}!` } }, 422);
-  await refused('contoso/decrypt', { ciphertext: `${ciphertext.slice(0, -2)}AA`, encryptionContext }, 422);
+  await refused('contoso/decrypt', { ciphertext: forged, encryptionContext }, 422);
   await refused('fabrikam/decrypt', { ciphertext, encryptionContext }, 422);
   await refused('contoso/unwrap', { ...body, wrappedKey: randomBytes(256).toString('base64') }, 422);
 }
@@ -103,17 +128,26 @@ const places: [string, () => string][] = [
   ['the audit log', () => audit],
   ['the log', () => service.logLines.join('')],
   ['the refusals', () => refusals.join('\n')],
+  ['the metrics', () => metrics],
+  ['the traces', () => receiver.text()],
 ];
 
 test.each(places)('nothing that must stay secret stands in %s', (_place, textOf) => {
   const text = textOf();
   expect(text.length).toBeGreaterThan(100);
-  for (const secret of [name, value, message, wrapped]) {
-    expect(text).not.toContain(secret);
-    expect(text).not.toContain(Buffer.from(secret).toString('base64').slice(0, 20));
-    expect(text).not.toContain(Buffer.from(secret).toString('hex'));
+  const keys = Object.values(homeSecrets);
+  const secrets = [
+    name,
+    value,
+    message,
+    wrapped,
+    appSecret,
+    ...keys,
+    ...keys.map((key) => Buffer.from(key, 'base64url')),
+  ];
+  for (const secret of [...secrets, dataKey]) {
+    for (const form of formsOf(secret)) expect(text).not.toContain(form);
   }
-  expect(text).not.toContain(appSecret);
   expect(text).not.toContain(token.split('.')[2]);
 });
 
@@ -128,3 +162,42 @@ test('what failed behind the service is in the log, under the request’s id', (
   const lines = service.logLines.filter((line) => line.includes('request failed')).map((line) => JSON.parse(line));
   expect(lines.map(({ requestId }) => requestId)).toEqual(failed.map(({ requestId }) => requestId));
 });
+
+test('what is searched is there to be found, in each of its forms', () => {
+  expect(dataKey).toHaveLength(32);
+  expect(service.logLines.join('')).toContain('a change was not delivered to the webhook');
+  expect(receiver.text()).toContain('vaultspan.tenant_id');
+  expect(metrics).toContain('vaultspan_tenant_requests_total{tenant="contoso"');
+  for (const secret of [appSecret, dataKey]) {
+    const around = (offset: number) => Buffer.concat([randomBytes(offset), Buffer.from(secret), randomBytes(4)]);
+    for (const offset of [0, 1, 2]) {
+      for (const encoding of ['base64', 'base64url', 'hex'] as const) {
+        const text = around(offset).toString(encoding);
+        expect(formsOf(secret).some((form) => text.includes(form))).toBe(true);
+      }
+    }
+  }
+});
+
+test.each([
+  ['is out of reach', (password: string) => `postgres://vaultspan:${password}@127.0.0.1:9/vaultspan`],
+  ['has no usable address', (password: string) => `postgres://vaultspan:${password}@127.0.0.1:port/vaultspan`],
+])('the password of a database that %s stands in no failure', async (_case, urlOf) => {
+  const password = planted('password');
+  const changed = { registry: {}, database: { url: urlOf(password) } };
+  const config = ConfigSchema.parse({ ...configOf(service.emulator, service.folder), ...changed });
+  const lines: string[] = [];
+  const logger = createLogger('debug', (line) => lines.push(line));
+  const error = await openStore(config, logger).then(
+    () => undefined,
+    (failure: unknown) => failure,
+  );
+  logger.error({ error }, 'a line');
+  const told = [lines.join(''), ...chainOf(error).flatMap(({ message, stack = '' }) => [message, stack])].join('\n');
+  expect(told.length).toBeGreaterThan(100);
+  for (const form of formsOf(password)) expect(told).not.toContain(form);
+});
+
+function chainOf(error: unknown): Error[] {
+  return Error.isError(error) ? [error, ...chainOf(error.cause)] : [];
+}

@@ -31,6 +31,8 @@ export class TestClock implements Clock {
 
 export interface TestService extends AsyncDisposable {
   readonly url: string;
+  /** Of the metrics; '' where they are off. */
+  readonly metricsUrl: string;
   readonly emulator: Emulator;
   readonly clock: TestClock;
   readonly logLines: readonly string[];
@@ -52,6 +54,8 @@ export interface TestServiceOptions {
   readonly limits?: Readonly<Record<string, readonly string[]>>;
   /** Tenants are in SQLite instead of in a file. */
   readonly inDatabase?: boolean;
+  /** Secrets of the home vault, beside those that each service needs or instead of them. */
+  readonly homeSecrets?: Readonly<Record<string, string>>;
   /** Changes each tenant's record. */
   readonly tenant?: (record: Record<string, unknown>) => Record<string, unknown>;
 }
@@ -72,8 +76,9 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   const clock = new TestClock();
   const emulator = await startEmulator({ firstPort: 0, now: () => clock.wallMs() });
   trust(emulator);
-  for (const name of ['vaultspan-origin-key', 'vaultspan-audit-key']) {
-    await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
+  const homeKeys = { 'vaultspan-origin-key': newSecretKey(), 'vaultspan-audit-key': newSecretKey() };
+  for (const [name, value] of Object.entries({ ...homeKeys, ...options.homeSecrets })) {
+    await emulator.control.setSecret({ vault: 'home', name, value });
   }
   await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator, options.tenant)));
   const config = ConfigSchema.parse({
@@ -97,6 +102,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   };
   return {
     url: service.url,
+    metricsUrl: service.metricsUrl ?? '',
     emulator,
     clock,
     logLines,

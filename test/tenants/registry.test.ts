@@ -168,6 +168,16 @@ describe('the file registry', () => {
     expect(opened.broken).toHaveLength(2);
   });
 
+  test('tells how old its list is, from a broken edit to the mended one', async () => {
+    await using opened = await openFile(named('contoso'));
+    await opened.write('tenants: [');
+    await eventually(() => opened.registry.staleMs() > 300);
+    expect(opened.broken).toHaveLength(1);
+    await opened.store(named('contoso', 'fabrikam'));
+    await eventually(() => opened.registry.staleMs() < 300);
+    expect(opened.reloads).toEqual([2]);
+  });
+
   test('tells which tenants an edit has changed, added or removed', async () => {
     await using opened = await openFile(named('a', 'b', 'c'));
     const told: (string | undefined)[] = [];

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { ManualClock } from '../support/manual-clock.ts';
 import { eventually } from './eventually.ts';
 import { DATABASES, input } from './sql-databases.ts';
 
@@ -23,6 +24,20 @@ describe.each(DATABASES)('changes of tenants in %s', (_name, create) => {
     await eventually(() => told[1]?.includes('b') === true);
     await expect(registries[1].get('b')).rejects.toMatchObject({ code: 'tenant-not-found' });
     for (const heard of told) expect(new Set(heard)).toEqual(new Set(['a', 'b']));
+  });
+});
+
+describe.each(DATABASES)('the age of what is known in %s', (_name, create) => {
+  test('grows with the time, and ends with each look-up', async () => {
+    await using database = await create();
+    const clock = new ManualClock();
+    const idle = await database.openRegistry({ clock });
+    await eventually(() => idle.staleMs() === 0);
+    clock.advance(100);
+    expect(idle.staleMs()).toBe(100_000);
+    const busy = await database.openRegistry({ clock, refreshSeconds: 0.02 });
+    clock.advance(100);
+    await eventually(() => busy.staleMs() === 0);
   });
 });
 

@@ -78,6 +78,18 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(await dead.claimDue(HOUR_MS, 'dead', LEASE_MS, 10)).toEqual(['contoso']);
   });
 
+  test('tenants whose visit is late are counted, and those being visited are not', async () => {
+    await using database = await create();
+    const claims = await claimsOn(database);
+    await claims.watch(['a', 'b', 'c'], 1_000);
+    expect(await claims.countOverdue(1_000)).toBe(0);
+    expect(await claims.countOverdue(1_001)).toBe(3);
+    await claims.claimDue(1_000, 'one', LEASE_MS, 2);
+    expect(await claims.countOverdue(1_001)).toBe(1);
+    await claims.watch(['b'], 1_000);
+    expect(await claims.countOverdue(1_001 + LEASE_MS)).toBe(1);
+  });
+
   test('a visit is finished by its owner only, and once', async () => {
     await using database = await create();
     const claims = await claimsOn(database);

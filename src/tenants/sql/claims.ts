@@ -10,6 +10,8 @@ export interface Check {
   readonly state: string;
   /** RFC 3339. */
   readonly checkedAt: string;
+  /** Of the step that failed; absent where all passed. */
+  readonly code?: string;
   readonly [member: string]: unknown;
 }
 
@@ -36,6 +38,8 @@ export interface Claims {
   finish(tenantId: string, owner: string, check: Check, nextDueAt: number): Promise<FinishedCheck | undefined>;
   /** For tenants that are kept in a file: exactly these are visited. Those of the database are known by themselves. */
   watch(tenantIds: readonly string[], now: number): Promise<void>;
+  /** How many tenants were due before this time, and nobody has visited them. */
+  countOverdue(dueBefore: number): Promise<number>;
   lastCheck(tenantId: string): Promise<Check | undefined>;
   /** Of many tenants at once, by id; without those never checked. */
   lastChecks(tenantIds: readonly string[]): Promise<ReadonlyMap<string, Check>>;
@@ -73,6 +77,18 @@ export const openClaims = ({ read, write, dialect }: SqlDatabase): Claims => ({
   finish: (tenantId, owner, check, nextDueAt) => write((trx) => finish(trx, tenantId, owner, check, nextDueAt)),
 
   watch: (tenantIds, now) => write((trx) => watchOnly(trx, tenantIds, now)),
+
+  countOverdue: async (dueBefore) => {
+    const row = await read((db) =>
+      db
+        .selectFrom('tenant_checks')
+        .select(({ fn }) => fn.countAll().as('overdue'))
+        .where('is_watched', '=', 1)
+        .where('due_at', '<', dueBefore)
+        .executeTakeFirstOrThrow(),
+    );
+    return Number(row.overdue);
+  },
 
   lastCheck: async (tenantId) => {
     const text = (await read((db) => lastCheckText(db, [tenantId]))).get(tenantId);

@@ -64,6 +64,11 @@ export class RegistryCache<T> {
     this.#confirmedAt = atMs;
   }
 
+  /** When all was last confirmed, on the monotonic clock; -Infinity before the first time. */
+  get confirmedAt(): number {
+    return this.#confirmedAt;
+  }
+
   #isCurrent({ readAt }: Entry<T>): boolean {
     const { clock, staleAfterMs } = this.#options;
     return clock.monotonicMs() - Math.max(readAt, this.#confirmedAt) <= staleAfterMs;

@@ -59,10 +59,12 @@ class SqlRegistry implements TenantRegistry {
   readonly #cache: RegistryCache<Read>;
   readonly #follower: ChangeFollower;
   readonly #listeners: ChangeListener[] = [];
+  readonly #openedAt: number;
 
   constructor(options: SqlRegistryOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#openedAt = this.#clock.monotonicMs();
     this.#schema = tenantSchema(options.hosts);
     this.#cache = new RegistryCache({
       load: (tenantId) => this.#load(tenantId),
@@ -132,6 +134,10 @@ class SqlRegistry implements TenantRegistry {
 
   trouble(): string | undefined {
     return this.#follower.trouble();
+  }
+
+  staleMs(): number {
+    return this.#clock.monotonicMs() - Math.max(this.#openedAt, this.#cache.confirmedAt);
   }
 
   close(): Promise<void> {

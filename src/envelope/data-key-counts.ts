@@ -1,0 +1,37 @@
+import type { ServiceError } from '../errors.ts';
+
+/** Reasons are words of ours; this holds even where one is not. */
+const MAX_REASONS = 50;
+
+/** What a process has done with data keys since its start: plain numbers, since they are counted on the path of each request. */
+export class DataKeyCounts {
+  /** Seals that found a data key ready, and those that waited for the vault. */
+  sealingHits = 0;
+  sealingWaits = 0;
+  minted = 0;
+  /** Opens that found the data key in memory. */
+  openingHits = 0;
+  unwrapped = 0;
+  /** Proofs of access renewed. */
+  proofs = 0;
+  readonly #refusals = new Map<string, number>();
+
+  /** A definite refusal of access, after which data keys are dropped. */
+  refused({ reason, code }: ServiceError): void {
+    const known = reason ?? code;
+    const name = this.#refusals.has(known) || this.#refusals.size < MAX_REASONS ? known : 'other';
+    this.#refusals.set(name, (this.#refusals.get(name) ?? 0) + 1);
+  }
+
+  /** By reason, such as `role-missing`. */
+  get refusals(): ReadonlyMap<string, number> {
+    return this.#refusals;
+  }
+}
+
+/** What is in memory now. */
+export interface DataKeysHeld {
+  readonly tenants: number;
+  readonly sealing: number;
+  readonly opening: number;
+}

@@ -1,0 +1,41 @@
+import { versions } from 'node:process';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { AzureMetrics } from './azure-metrics.ts';
+import { RequestMetrics, type TenantLabelOptions } from './request-metrics.ts';
+import { RoundsMetrics } from './rounds-metrics.ts';
+import { type WatchedParts, watchParts } from './watched-parts.ts';
+
+/** All metrics of one service in a registry of its own: there may be several in one process, and none is global. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly requests: RequestMetrics;
+  readonly azure: AzureMetrics;
+  readonly rounds: RoundsMetrics;
+
+  constructor(version: string, tenantLabels: TenantLabelOptions | undefined) {
+    collectDefaultMetrics({ register: this.#registry });
+    new Gauge({
+      name: 'vaultspan_build_info',
+      help: 'Always 1; the labels tell what runs',
+      labelNames: ['version', 'node'],
+      registers: [this.#registry],
+    }).set({ version, node: versions.node }, 1);
+    this.requests = new RequestMetrics(this.#registry, tenantLabels);
+    this.azure = new AzureMetrics(this.#registry);
+    this.rounds = new RoundsMetrics(this.#registry);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** In Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Once, when the parts are built. */
+  watch(parts: WatchedParts): void {
+    watchParts(this.#registry, parts);
+  }
+}

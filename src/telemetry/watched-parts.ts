@@ -1,0 +1,117 @@
+import { Gauge, type Registry } from 'prom-client';
+import { askedGauge, readCounter, readCounters, readGauge } from './read-metrics.ts';
+
+/** Parts that count by themselves, or can be asked; read when somebody scrapes, so that counting costs next to nothing. */
+export interface WatchedParts {
+  readonly requestsInFlight: () => number;
+  readonly dataKeys: {
+    readonly counts: Readonly<
+      Record<'sealingHits' | 'sealingWaits' | 'minted' | 'openingHits' | 'unwrapped' | 'proofs', number>
+    > & { readonly refusals: ReadonlyMap<string, number> };
+    held(): Readonly<Record<'tenants' | 'sealing' | 'opening', number>>;
+  };
+  readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
+  readonly audit: {
+    counts(): Readonly<Record<'records' | 'groups' | 'refused' | 'waiting' | 'lagMs', number>>;
+  };
+  readonly tenants: {
+    staleMs(): number;
+    onChange(listener: () => void): void;
+  };
+  /** Absent without a database. */
+  readonly countOverdue: (() => Promise<number>) | undefined;
+  /** Seconds since 1970 at which the app's credential expires; undefined where it never does, or nobody knows. */
+  readonly homeCredentialExpiry: () => Promise<number | undefined>;
+}
+
+const OVERDUE_MAX_AGE_MS = 10_000;
+/** A new version of the credential shows within this time. */
+const EXPIRY_MAX_AGE_MS = 600_000;
+
+export function watchParts(registry: Registry, parts: WatchedParts): void {
+  watchDataKeys(registry, parts);
+  watchAudit(registry, parts);
+  watchTenants(registry, parts);
+  const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests under way' };
+  readGauge(registry, inFlight, parts.requestsInFlight);
+  const expiry = {
+    name: 'vaultspan_home_credential_expiry_timestamp_seconds',
+    help: "When the app's credential expires; absent where it never does",
+  };
+  askedGauge(registry, expiry, EXPIRY_MAX_AGE_MS, parts.homeCredentialExpiry);
+}
+
+function watchDataKeys(registry: Registry, { dataKeys, keyUses }: WatchedParts): void {
+  const { counts } = dataKeys;
+  const asked = {
+    name: 'vaultspan_data_key_requests_total',
+    help: 'Data keys asked for, by whether one was in memory',
+  };
+  readCounters(registry, asked, 'result', () => [
+    ['sealing-hit', counts.sealingHits],
+    ['sealing-wait', counts.sealingWaits],
+    ['opening-hit', counts.openingHits],
+    ['opening-unwrap', counts.unwrapped],
+  ]);
+  const minted = { name: 'vaultspan_data_keys_minted_total', help: 'Data keys made and wrapped' };
+  readCounter(registry, minted, () => counts.minted);
+  const proofs = { name: 'vaultspan_access_proofs_total', help: 'Proofs of access renewed by an unwrap' };
+  readCounter(registry, proofs, () => counts.proofs);
+  const refusals = { name: 'vaultspan_access_refusals_total', help: 'Definite refusals of access by Azure, by reason' };
+  readCounters(registry, refusals, 'reason', () => counts.refusals);
+  const uses = { name: 'vaultspan_key_uses_total', help: 'Messages sealed and opened' };
+  readCounters(registry, uses, 'use', () => Object.entries(keyUses));
+  new Gauge({
+    name: 'vaultspan_data_keys_held',
+    help: 'Data keys in memory, by use',
+    labelNames: ['use'],
+    registers: [registry],
+    collect() {
+      const { sealing, opening } = dataKeys.held();
+      this.set({ use: 'sealing' }, sealing);
+      this.set({ use: 'opening' }, opening);
+    },
+  });
+  const active = { name: 'vaultspan_tenants_active', help: 'Tenants with keys in memory' };
+  readGauge(registry, active, () => dataKeys.held().tenants);
+}
+
+function watchAudit(registry: Registry, { audit }: WatchedParts): void {
+  const records = { name: 'vaultspan_audit_records_total', help: 'Audit records written' };
+  readCounter(registry, records, () => audit.counts().records);
+  const groups = { name: 'vaultspan_audit_groups_total', help: 'Writes of audit records, many in one' };
+  readCounter(registry, groups, () => audit.counts().groups);
+  const failures = { name: 'vaultspan_audit_failures_total', help: 'Audit records that could not be written' };
+  readCounter(registry, failures, () => audit.counts().refused);
+  const waiting = { name: 'vaultspan_audit_records_waiting', help: 'Audit records that wait to be written' };
+  readGauge(registry, waiting, () => audit.counts().waiting);
+  const lag = { name: 'vaultspan_audit_lag_seconds', help: 'Age of the oldest audit record that is not written yet' };
+  readGauge(registry, lag, () => audit.counts().lagMs / 1_000);
+}
+
+function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedParts): void {
+  let changes = 0;
+  let lastChangeAt = 0;
+  tenants.onChange(() => {
+    changes += 1;
+    lastChangeAt = Date.now() / 1_000;
+  });
+  const told = { name: 'vaultspan_tenant_changes_total', help: 'Changes of tenants that this process was told of' };
+  readCounter(registry, told, () => changes);
+  const last = {
+    name: 'vaultspan_last_tenant_change_timestamp_seconds',
+    help: 'When this process was told of a change; 0 before the first',
+  };
+  readGauge(registry, last, () => lastChangeAt);
+  const staleness = {
+    name: 'vaultspan_registry_staleness_seconds',
+    help: 'Time since the tenants in memory were last known to be current',
+  };
+  readGauge(registry, staleness, () => tenants.staleMs() / 1_000);
+  if (!countOverdue) return;
+  const overdue = {
+    name: 'vaultspan_visits_overdue',
+    help: 'Tenants whose visit is overdue by 5 minutes, in the whole deployment',
+  };
+  askedGauge(registry, overdue, OVERDUE_MAX_AGE_MS, countOverdue);
+}

@@ -1,0 +1,46 @@
+import { expect, test } from '@jest/globals';
+import { openFileSink } from '../../src/audit/file-sink.ts';
+import { eventOf, temporaryDirectory } from './chains.ts';
+import { PlannedFile, recordEvents } from './planned-file.ts';
+
+/** A file whose writes wait until they are let go. */
+class SlowFile extends PlannedFile {
+  readonly gates: (() => void)[] = [];
+  isSlow: boolean = false;
+
+  override async write(bytes: Uint8Array): Promise<{ bytesWritten: number }> {
+    if (this.isSlow) await new Promise<void>((resolve) => this.gates.push(resolve));
+    return super.write(bytes);
+  }
+}
+
+test('the sink tells how many records wait and for how long, the group that is being written included', async () => {
+  await using directory = await temporaryDirectory();
+  const file = new SlowFile();
+  let now = 1_000_000;
+  const sink = await openFileSink({ directory: directory.path, createFile: async () => file, now: () => now });
+  expect(sink.counts()).toEqual({ records: 0, groups: 0, refused: 0, waiting: 0, lagMs: 0 });
+  file.isSlow = true;
+  const first = sink.record(eventOf(0));
+  while (file.gates.length === 0) await new Promise(setImmediate); // its group is being written
+  now += 250;
+  const others = recordEvents(sink, 1, 4);
+  now += 50;
+  expect(sink.counts()).toMatchObject({ records: 0, waiting: 3, lagMs: 300 });
+  file.isSlow = false;
+  for (const open of file.gates) open();
+  await Promise.all([first, ...others]);
+  expect(sink.counts()).toEqual({ records: 4, groups: 2, refused: 0, waiting: 0, lagMs: 0 });
+  await sink.close();
+});
+
+test('records that could not be written are counted as refused, and not as written', async () => {
+  await using directory = await temporaryDirectory();
+  const file = new PlannedFile();
+  const sink = await openFileSink({ directory: directory.path, createFile: async () => file });
+  file.plan = [{ error: 'ENOSPC' }];
+  await Promise.allSettled(recordEvents(sink, 0, 1));
+  expect(sink.counts()).toMatchObject({ records: 0, groups: 0, refused: 1, lagMs: 0 });
+  await sink.record(eventOf(1));
+  await sink.close();
+});
