@@ -10,6 +10,7 @@ import { KeyVault } from './azure/key-vault.ts';
 import { platformCredential } from './azure/platform-credential.ts';
 import { TenantCredential } from './azure/tenant-credential.ts';
 import { AzureTenantProbe } from './azure/tenant-probe.ts';
+import { VaultGates } from './azure/vault-gates.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import type { Config } from './config.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -85,7 +86,15 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock) {
     tokenMaxAgeSeconds: config.revocation.tokenMaxAgeSeconds,
     clock,
   };
-  const vault = new KeyVault(options);
+  const gates = new VaultGates({
+    limits: config.vault,
+    clock,
+    observer: {
+      onBreaker: (host, isOpen) => logger.warn({ host, isOpen }, 'breaker of a vault'),
+      onRationed: (host, rationing) => logger.debug({ host, rationing }, 'a call to a vault was not made'),
+    },
+  });
+  const vault = new KeyVault({ ...options, gates });
   const openProbe = () => new AzureTenantProbe({ ...options, authorityHost, graphEndpoint, vaultScope });
   const contextDigest = (context: Buffer) => createHmac('sha256', auditKey).update(context).digest('base64url');
   // Signs in once for each reading: a consent given a moment ago counts, and no token stays behind.

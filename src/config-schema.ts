@@ -157,6 +157,14 @@ export const ConfigSchema = z.strictObject({
     deadlineSeconds: seconds(1, 60)
       .default(10)
       .describe('Longest wait for one vault call, its sign-in and its retry included.'),
+    maxConcurrent: z.int().min(1).max(1_000).default(32).describe('Calls to one vault under way in one process.'),
+    budgetPerSecond: z
+      .number()
+      .min(0.1)
+      .max(10_000)
+      .default(150)
+      .describe("Calls to one vault by one process; with its burst below the vault's quota, which is for 10 s."),
+    budgetBurst: z.int().min(1).max(10_000).default(300).describe('Calls that may come at once.'),
   }),
   audit: section({ directory: z.string().min(1).default('audit') }),
   telemetry: section({

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { KeyVaultKey } from '@azure/keyvault-keys';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../cache/clock.ts';
-import type { KekFacts, KeyWrapper, VaultResult } from '../envelope/key-wrapper.ts';
+import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
 import { withinDeadline } from './deadline.ts';
@@ -10,6 +10,7 @@ import type { HomeCredential } from './home-credential.ts';
 import { isSignInOutage, TenantCredential } from './tenant-credential.ts';
 import { type CallOptions, VaultClient } from './vault-client.ts';
 import { type VaultCall, vaultFailure } from './vault-failures.ts';
+import type { VaultGates } from './vault-gates.ts';
 
 export interface KeyVaultOptions {
   readonly home: HomeCredential;
@@ -21,6 +22,8 @@ export interface KeyVaultOptions {
   /** Absent, half of each tenant's revocation bound: a proof may be made with a token of this age, and holds for the bound. */
   readonly tokenMaxAgeSeconds?: number | undefined;
   readonly clock: Clock;
+  /** What rations calls by vault; absent for the doctor, who must see the vault itself and calls it a few times. */
+  readonly gates?: VaultGates;
 }
 
 const MAX_CREDENTIALS = 10_000;
@@ -43,19 +46,31 @@ export class KeyVault implements KeyWrapper {
 
   async readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
-    return this.#call(tenant, kek, 'getKey', async (client, options) =>
+    return this.#call(tenant, kek, 'getKey', 'upkeep', async (client, options) =>
       factsOf(await client.getKey(key.name, key.keyVersion, options), kek),
     );
   }
 
-  async wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult> {
-    return this.#call(tenant, kek, 'wrapKey', async (client, options) =>
+  async wrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    bytes: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#call(tenant, kek, 'wrapKey', use, async (client, options) =>
       resultOf(await client.wrapKey(kek, algorithm, bytes, options), options),
     );
   }
 
-  async unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult> {
-    return this.#call(tenant, kek, 'unwrapKey', async (client, options) =>
+  async unwrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    wrapped: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#call(tenant, kek, 'unwrapKey', use, async (client, options) =>
       resultOf(await client.unwrapKey(kek, algorithm, wrapped, options), options),
     );
   }
@@ -64,11 +79,13 @@ export class KeyVault implements KeyWrapper {
     tenant: Tenant,
     kek: KekRef,
     operation: VaultCall['operation'],
+    use: VaultUse,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<T> {
     const fail = (error: unknown, requestId?: string) =>
       vaultFailure(error, { operation, kek, appId: this.#options.appId, requestId });
-    const attempt = async (abortSignal: AbortSignal) => {
+    const gate = this.#options.gates?.of(kek.vaultUrl);
+    const ask = async (abortSignal: AbortSignal) => {
       const client = this.#client(tenant, kek.vaultUrl);
       const requestId = randomUUID();
       try {
@@ -78,8 +95,11 @@ export class KeyVault implements KeyWrapper {
         throw fail(error, requestId);
       }
     };
+    const attempt = (signal: AbortSignal) =>
+      gate ? gate.run({ tenantId: tenant.id, use }, signal, () => ask(signal)) : ask(signal);
+    const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isOpen !== true;
     try {
-      return await withinDeadline(this.#options.deadlineMs, attempt, isOutage);
+      return await withinDeadline(this.#options.deadlineMs, attempt, isWorthRetry);
     } catch (error) {
       throw fail(error);
     }
@@ -137,7 +157,8 @@ export class KeyVault implements KeyWrapper {
 
 /** Wrap, unwrap and read change nothing in the vault: all are safe to repeat. A throttled vault is left alone. */
 const isOutage = (error: unknown): boolean =>
-  isSignInOutage(error) || (error instanceof ServiceError && error.code === 'vault-unavailable');
+  isSignInOutage(error) ||
+  (error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy');
 
 function resultOf(bytes: Uint8Array, { requestId }: CallOptions): VaultResult {
   return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultRequestId: requestId };

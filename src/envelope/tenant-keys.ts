@@ -7,7 +7,7 @@ import { Access } from './access.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDataKey } from './data-key.ts';
 import type { OpeningUse, OriginKeys } from './data-keys.ts';
 import { type Jwe, undecryptable } from './jwe.ts';
-import type { KeyWrapper, VaultResult } from './key-wrapper.ts';
+import type { KeyWrapper, VaultResult, VaultUse } from './key-wrapper.ts';
 import { OpenedKeys } from './opened-keys.ts';
 import { SealingSlot } from './sealing-slot.ts';
 
@@ -74,7 +74,7 @@ export class TenantKeys {
   /** Has the vault unwrap this data key again; whoever asks for the same KEK meanwhile shares the answer. */
   prove(dataKey: DataKey): Promise<void> {
     return singleFlight(this.#proofs, dataKey.kid, async () => {
-      const { bytes } = await this.unwrap(dataKey);
+      const { bytes } = await this.unwrap(dataKey, 'upkeep');
       const isSame = bytes.length === DATA_KEY_BYTES && dataKeyFrom(bytes, dataKey).commitment === dataKey.commitment;
       bytes.fill(0);
       if (!isSame) throw new Error(`${dataKey.kid} unwrapped one encrypted key to two different data keys`);
@@ -82,7 +82,7 @@ export class TenantKeys {
   }
 
   /** @throws ServiceError as KeyWrapper, and the refusals remembered */
-  async unwrap(wrapped: WrappedDataKey): Promise<VaultResult> {
+  async unwrap(wrapped: WrappedDataKey, use: VaultUse): Promise<VaultResult> {
     const access = this.accessTo(wrapped.kid);
     const { clock, wrapper } = this.deps;
     const startedAt = clock.monotonicMs();
@@ -90,7 +90,7 @@ export class TenantKeys {
     access.admit(startedAt);
     try {
       const bytes = Buffer.from(wrapped.encryptedKey, 'base64url');
-      const unwrapped = await wrapper.unwrapKey(this.tenant, wrapped.kek, wrapped.algorithm, bytes);
+      const unwrapped = await wrapper.unwrapKey(this.tenant, wrapped.kek, wrapped.algorithm, bytes, use);
       access.proven(startedAt, unwrapped.vaultRequestId);
       this.#signIn.answered(startedAt);
       return unwrapped;
@@ -151,7 +151,7 @@ export class TenantKeys {
 
   async #open(wrapped: WrappedDataKey): Promise<DataKey> {
     try {
-      const { bytes } = await this.unwrap(wrapped);
+      const { bytes } = await this.unwrap(wrapped, 'ciphertext');
       if (bytes.length !== DATA_KEY_BYTES) {
         bytes.fill(0);
         throw undecryptable();

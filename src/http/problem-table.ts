@@ -24,7 +24,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'unknown-key-alias': { status: 422, title: 'The tenant has no key of this alias' },
   'context-mismatch': { status: 422, title: 'The encryption context is not the one sealed with' },
   undecryptable: { status: 422, title: 'The ciphertext does not open' },
-  'vault-throttled': { status: 429, title: "The customer's vault is over its quota" },
+  'vault-throttled': { status: 429, title: "The customer's vault is asked too often" },
   internal: { status: 500, title: 'A fault of the service' },
   'vault-unavailable': { status: 503, title: 'The vault is out of reach or in trouble' },
   'identity-unavailable': { status: 503, title: 'Entra is out of reach or in trouble' },
