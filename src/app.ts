@@ -1,5 +1,6 @@
 import express, { type Express } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
+import type { Admission } from './http/admission.ts';
 import { dataKeyRoute, decryptRoute, encryptRoute, rewrapRoute } from './http/data-routes.ts';
 import { docsRouter } from './http/docs.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-routes.ts';
@@ -23,7 +24,7 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   TenantRoutesDeps &
   ProblemDeps &
-  ReadinessDeps & { readonly verifyToken: VerifyToken };
+  ReadinessDeps & { readonly verifyToken: VerifyToken; readonly admission: Pick<Admission, 'admit'> };
 
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
@@ -47,7 +48,11 @@ export function createApp(deps: AppDeps): Express {
       getReadiness: readinessRoute(deps),
     },
     // What encrypts must decrypt: base64 makes four bytes of three, and the rest is header, context and JSON.
-    { verifyToken: deps.verifyToken, maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES },
+    {
+      verifyToken: deps.verifyToken,
+      admission: deps.admission,
+      maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES,
+    },
   );
   app.use(docsRouter());
   app.use(routeNotFound);

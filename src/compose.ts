@@ -4,12 +4,14 @@ import { openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
 import type { AuditSink } from './audit/sink.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
+import { CallerRates } from './callers/caller-rates.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
 import { startRounds } from './compose-rounds.ts';
 import { openStore, type Store } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
+import { Admission } from './http/admission.ts';
 import { parseInput } from './http/parse-input.ts';
 import { answerUnroutable, listen, type RunningServer } from './http/server.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -88,6 +90,12 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
     (tenantId) =>
       void dropKeys(tenantId).catch((error: unknown) => logger.debug({ error }, 'keys of a tenant that is gone')),
   );
+  const admission = new Admission({
+    ...config.http,
+    callerRates: callerRatesOf(config, clock),
+    countRefusal: (event) => refusals.count(event),
+    onShed: (reason) => logger.debug({ reason }, 'a request was shed'),
+  });
   const server = await listen((isDraining) => {
     const app = createApp({
       tenants,
@@ -111,9 +119,10 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       authorityHost: cloudOf(config).authorityHost,
       parseTenant: (record) => parseInput(tenantRecord, record, ''),
       verifyToken: createTokenVerifier(config.callers, clock),
+      admission,
     });
     // Express itself would answer with a page of its own what it finds no path in.
-    return (req, res) => app(req as Request, res as Response, () => answerUnroutable(res));
+    return admission.guard((req, res) => app(req as Request, res as Response, () => answerUnroutable(res)));
   }, config.http);
   logger.info({ url: server.url }, 'listening');
   const rounds = startRounds({ config, logger, clock, store, azure, dataKeys });
@@ -121,6 +130,12 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
     url: server.url,
     stop: () => stop(server, [rounds, ...(keyUsage ? [keyUsage] : []), refusals, audit, store], config, logger),
   };
+}
+
+function callerRatesOf({ http }: Config, clock: Clock): CallerRates | undefined {
+  const { callerRequestsPerSecond: requestsPerSecond, callerBurst } = http;
+  if (requestsPerSecond === undefined) return undefined;
+  return new CallerRates({ requestsPerSecond, burst: callerBurst ?? Math.max(1, 2 * requestsPerSecond), clock });
 }
 
 async function stop(server: RunningServer, parts: readonly Closable[], config: Config, logger: Logger): Promise<void> {

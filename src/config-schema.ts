@@ -23,11 +23,40 @@ const Http = section({
     .max(24 * MIB)
     .default(MIB)
     .describe('Largest plaintext of one message.'),
+  maxConcurrent: z
+    .int()
+    .min(8)
+    .max(100_000)
+    .default(1_000)
+    .describe('Requests under way in one process; more are shed.'),
+  maxBufferedBytes: z
+    .int()
+    .min(MIB)
+    .max(64 * 1024 * MIB)
+    .default(128 * MIB)
+    .describe('Bytes of JSON bodies under way in one process; requests with more are shed.'),
+  callerRequestsPerSecond: z
+    .number()
+    .min(0.1)
+    .max(1_000_000)
+    .optional()
+    .describe('Of each caller, in one process; without it callers are not limited.'),
+  callerBurst: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Requests of a caller that may come at once; by default what it may send in 2 s.'),
   drainSeconds: seconds(0, 300).default(25).describe('Longest wait for requests under way after SIGTERM.'),
-}).refine(({ host, tls }) => isLoopback(host) || tls !== 'none', {
-  path: ['host'],
-  message: 'plain HTTP is for 127.0.0.1 only: put a TLS proxy in front and set tls: terminated-upstream',
-});
+})
+  .refine(({ host, tls }) => isLoopback(host) || tls !== 'none', {
+    path: ['host'],
+    message: 'plain HTTP is for 127.0.0.1 only: put a TLS proxy in front and set tls: terminated-upstream',
+  })
+  .refine(({ maxPlaintextBytes, maxBufferedBytes }) => maxBufferedBytes >= 4 * maxPlaintextBytes, {
+    path: ['maxBufferedBytes'],
+    message: 'is at least 4 times maxPlaintextBytes, so that a few of the largest bodies find room',
+  });
 
 const Caller = z.strictObject({
   issuer: z

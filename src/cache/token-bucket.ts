@@ -11,12 +11,18 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
-  /** Takes `count` where at least one token is there, into debt if need be: what costs more than the burst is let in, and paid for afterwards. */
-  take(now: number, count: number = 1): boolean {
+  /** Takes one where it is there. */
+  take(now: number): boolean {
     this.#refill(now);
     if (this.#tokens < 1) return false;
-    this.#tokens -= count;
+    this.#tokens -= 1;
     return true;
+  }
+
+  /** Takes so many, into debt if need be: what was begun is paid for afterwards. */
+  owe(now: number, count: number): void {
+    this.#refill(now);
+    this.#tokens -= count;
   }
 
   /** Milliseconds until `count` tokens are there; 0 when they are. */

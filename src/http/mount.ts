@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Call } from '../callers/call.ts';
 import type { VerifyToken } from '../callers/verify-token.ts';
 import { ServiceError } from '../errors.ts';
+import { type Admission, declaredBytes } from './admission.ts';
 import { authenticate } from './authenticate.ts';
 import { type OperationId, type Operations, operations } from './contract.ts';
 import type { Operation } from './operation.ts';
@@ -36,6 +37,7 @@ export type Handlers = { readonly [K in OperationId]: Handler<K> };
 
 export interface MountDeps {
   readonly verifyToken: VerifyToken;
+  readonly admission: Pick<Admission, 'admit'>;
   readonly maxBodyBytes: number;
 }
 
@@ -55,6 +57,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
     const params = operation.params && parseInput(operation.params, req.params, '/path');
     if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
+    admit(req, res, operation, deps);
     const query = parseQuery(operation, req);
     const body =
       operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes, operation.bodyType), '');
@@ -79,6 +82,13 @@ async function openCall(req: Request, res: Response, { verifyToken }: MountDeps)
   const principal = await authenticate(req, verifyToken);
   scope.principal = principal;
   return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
+}
+
+/** Before the body is read: what is shed then has cost a look at the token. */
+function admit(req: Request, res: Response, { body }: Operation, { admission, maxBodyBytes }: MountDeps): void {
+  const { principal, tenantId } = scopeOf(res);
+  const bytes = body ? declaredBytes(req, maxBodyBytes) : 0;
+  if (principal) admission.admit(res, { callerId: principal.id, tenantId, bytes });
 }
 
 /** Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached. */

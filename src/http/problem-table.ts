@@ -24,6 +24,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'unknown-key-alias': { status: 422, title: 'The tenant has no key of this alias' },
   'context-mismatch': { status: 422, title: 'The encryption context is not the one sealed with' },
   undecryptable: { status: 422, title: 'The ciphertext does not open' },
+  'caller-throttled': { status: 429, title: 'The caller makes too many requests' },
   'vault-throttled': { status: 429, title: "The customer's vault is asked too often" },
   internal: { status: 500, title: 'A fault of the service' },
   'vault-unavailable': { status: 503, title: 'The vault is out of reach or in trouble' },
@@ -31,5 +32,6 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'home-credential-rejected': { status: 503, title: "The service's own credential was rejected" },
   'registry-unavailable': { status: 503, title: 'The registry of tenants is out of reach' },
   'audit-unavailable': { status: 503, title: 'The audit log takes no records' },
+  overloaded: { status: 503, title: 'The service has more to do than it can' },
   draining: { status: 503, title: 'This process is shutting down' },
 };

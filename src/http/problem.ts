@@ -8,7 +8,7 @@ import { type RequestScope, scopeOf } from './scope.ts';
 
 export interface ProblemDeps {
   readonly audit: AuditSink;
-  /** Counts refusals of strangers, so that a flood of them does not flood the log. */
+  /** Counts refusals of strangers and of what is shed, so that a flood of them does not flood the log. */
   readonly countRefusal: (event: AuditEvent) => void;
   /** Told of every fault of our own and of every trouble behind us. */
   readonly onFailure: (scope: RequestScope, error: unknown) => void;
@@ -28,13 +28,16 @@ export interface Problem {
   readonly errors?: ServiceError['errors'];
 }
 
+/** A record of each would cost more than the request would have. */
+const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled']);
+
 /** The one place that every failure passes: records it, then answers. No record, no answer but `audit-unavailable`. */
 export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return async (error: unknown, req, res, _next) => {
     const scope = scopeOf(res);
     const failure = await recorded(deps, scope, toFailure(error));
-    if (problemTable[failure.code].status >= 500) deps.onFailure(scope, failure);
+    if (problemTable[failure.code].status >= 500 && !SHED.has(failure.code)) deps.onFailure(scope, failure);
     if (res.headersSent) {
       res.destroy();
       return;
@@ -95,7 +98,7 @@ function toFailure(error: unknown): ServiceError {
 async function recorded(deps: ProblemDeps, scope: RequestScope, failure: ServiceError): Promise<ServiceError> {
   const event = eventOf(scope, failure);
   try {
-    if (scope.principal === undefined) deps.countRefusal(event);
+    if (scope.principal === undefined || SHED.has(failure.code)) deps.countRefusal(event);
     else await deps.audit.record(event);
     return failure;
   } catch (error) {
