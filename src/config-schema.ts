@@ -27,7 +27,7 @@ const Http = section({
     .int()
     .min(8)
     .max(100_000)
-    .default(1_000)
+    .default(2_000)
     .describe('Requests under way in one process; more are shed.'),
   maxBufferedBytes: z
     .int()

@@ -15,20 +15,31 @@ export class FairShare {
     this.#max = max;
   }
 
+  /** Whether this holder would be refused one more though there may be room. */
+  hasEnough(holder: string): boolean {
+    return !this.#mayAdd(holder, 1);
+  }
+
+  isCrowded(): boolean {
+    return this.#total >= this.#max * CROWDED_PART;
+  }
+
   hasRoomFor(amount: number): boolean {
     return this.#total + amount <= this.#max;
   }
 
   /** Takes so much for this holder, or nothing. One that holds nothing yet gets whatever fits. */
   take(holder: string, amount: number): boolean {
-    if (!this.hasRoomFor(amount)) return false;
-    const total = this.#total + amount;
-    const held = this.#held.get(holder) ?? 0;
-    const isCrowded = total > this.#max * CROWDED_PART;
-    if (isCrowded && held > 0 && held + amount > this.#max * SHARE_PART) return false;
-    this.#total = total;
-    this.#held.set(holder, held + amount);
+    if (!this.hasRoomFor(amount) || !this.#mayAdd(holder, amount)) return false;
+    this.#total += amount;
+    this.#held.set(holder, (this.#held.get(holder) ?? 0) + amount);
     return true;
+  }
+
+  #mayAdd(holder: string, amount: number): boolean {
+    if (this.#total + amount <= this.#max * CROWDED_PART) return true;
+    const held = this.#held.get(holder) ?? 0;
+    return held === 0 || held + amount <= this.#max * SHARE_PART;
   }
 
   give(holder: string, amount: number): void {

@@ -5,7 +5,7 @@ import { FairShare } from '../cache/fair-share.ts';
 import type { CallerRates } from '../callers/caller-rates.ts';
 import { ServiceError } from '../errors.ts';
 import { operations } from './contract.ts';
-import { problemOf, sendProblem } from './problem.ts';
+import { closeUnlessComplete, problemOf, sendProblem } from './problem.ts';
 
 /** What there was too much of: requests under way, bytes of their bodies, or either of one tenant's. */
 export type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
@@ -33,14 +33,26 @@ export interface Applicant {
 }
 
 const RETRY_AFTER_SECONDS = 1;
-/** A smaller body that nobody reads is cheaper let through than a new connection. */
-const WORTH_CUTTING_BYTES = 64 * 1024;
+const overloaded = (reason: string): ServiceError =>
+  new ServiceError('overloaded', 'The service has more to do than it can do in time', {
+    reason,
+    retryAfter: RETRY_AFTER_SECONDS,
+  });
+/** Made once: an error costs a look at the stack, and that is when there is least to spare. */
+const OVERLOADED = {
+  requests: overloaded('requests'),
+  bytes: overloaded('bytes'),
+  'tenant-share': overloaded('tenant-share'),
+} as const;
+
 /** Whoever watches the process must reach it above all when it is busy. */
 const NEVER_SHED: ReadonlySet<string> = new Set([operations.getHealth.path, operations.getReadiness.path]);
 
+const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
+
 /**
- * Refuses work while there is too much of it, before latency runs away: by number at the door, where a refusal costs next to nothing, and
- * by tenant, bytes and caller as soon as the token has told who calls, before the body is read.
+ * Refuses work while there is too much of it, before latency runs away: by number and tenant at the door, where a refusal costs next to
+ * nothing; by bytes, caller and once more by tenant as soon as the token has told who calls, before the body is read.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -57,8 +69,10 @@ export class Admission {
   /** The door: whatever comes in while the house is full is answered here. */
   guard(listener: RequestListener): RequestListener {
     return (req, res) => {
-      if (NEVER_SHED.has(req.url ?? '')) listener(req, res);
-      else if (this.#underWay >= this.#options.maxConcurrent) this.#turnAway(req, res);
+      const url = req.url ?? '';
+      const reason = this.#reasonToShed(url);
+      if (NEVER_SHED.has(url)) listener(req, res);
+      else if (reason) void this.#turnAway(req, res, reason);
       else {
         this.#underWay += 1;
         res.once('close', () => {
@@ -67,6 +81,14 @@ export class Admission {
         listener(req, res);
       }
     };
+  }
+
+  /** Shares are held by authenticated requests alone: a stranger who names a tenant takes nothing of it. */
+  #reasonToShed(url: string): 'requests' | 'tenant-share' | undefined {
+    if (this.#underWay >= this.#options.maxConcurrent) return 'requests';
+    if (!this.#requests.isCrowded()) return undefined;
+    const tenantId = TENANT_PATH.exec(url)?.[1];
+    return tenantId !== undefined && this.#requests.hasEnough(tenantId) ? 'tenant-share' : undefined;
   }
 
   /** Holds a request's part of what there is until its answer is out. @throws ServiceError `overloaded`, `caller-throttled` */
@@ -92,8 +114,8 @@ export class Admission {
     }
   }
 
-  #turnAway(req: IncomingMessage, res: ServerResponse): void {
-    const failure = this.#shed('requests');
+  async #turnAway(req: IncomingMessage, res: ServerResponse, reason: keyof typeof OVERLOADED): Promise<void> {
+    const failure = this.#shed(reason);
     const requestId = randomUUID();
     this.#options.countRefusal({
       operation: 'none',
@@ -102,19 +124,15 @@ export class Admission {
       ...(failure.reason !== undefined && { reason: failure.reason }),
       requestId,
     });
-    const { 'content-length': length, 'transfer-encoding': encoding } = req.headers;
-    if (encoding !== undefined || Number(length ?? 0) > WORTH_CUTTING_BYTES) res.setHeader('Connection', 'close');
+    await closeUnlessComplete(req, res);
     res.setHeader('X-Request-Id', requestId);
     res.setHeader('Cache-Control', 'no-store');
     sendProblem(res, problemOf(failure, requestId));
   }
 
-  #shed(reason: ShedReason): ServiceError {
+  #shed(reason: keyof typeof OVERLOADED): ServiceError {
     this.#options.onShed(reason);
-    return new ServiceError('overloaded', 'The service has more to do than it can do in time', {
-      reason,
-      retryAfter: RETRY_AFTER_SECONDS,
-    });
+    return OVERLOADED[reason];
   }
 }
 

@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
@@ -42,9 +43,18 @@ export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
       res.destroy();
       return;
     }
-    if (!req.complete) res.setHeader('Connection', 'close'); // what is still to come of the body is not worth reading
+    await closeUnlessComplete(req, res);
     sendProblem(res, problemOf(failure, scope.requestId), failure.reason);
   };
+}
+
+/**
+ * Has the connection closed where more of a body is to come that nobody will read. Small bodies come with their head, and are parsed before
+ * the next turn of the event loop: a refused request then costs no new connection.
+ */
+export async function closeUnlessComplete(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  if (!req.complete) await setImmediate();
+  if (!req.complete) res.setHeader('Connection', 'close');
 }
 
 export const routeNotFound: RequestHandler = () => {

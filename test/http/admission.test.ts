@@ -60,10 +60,18 @@ describe('requests under way', () => {
     const refused = await encrypt('busy');
     expect(refused.body).toMatchObject(shed('tenant-share'));
     expect([refused.headers['retry-after'], refused.type]).toEqual(['1', 'application/problem+json']);
+    expect((await service.post('/tenants/busy/encrypt', { plaintext }, '')).body).toMatchObject(shed('tenant-share'));
     expect((await encrypt('fabrikam')).status).toBe(200);
     await hold('fabrikam', 2);
     await untilShed('fabrikam', 'tenant-share');
     expect((await encrypt('large')).status).toBe(200);
+  });
+
+  test('of strangers take nothing of the tenant that they name', async () => {
+    await hold('busy', 3);
+    const strangers = Array.from({ length: 20 }, () => service.post('/tenants/fabrikam/encrypt', { plaintext }, 'x'));
+    await Promise.all(strangers);
+    expect((await encrypt('fabrikam')).status).toBe(200);
   });
 
   test('beyond the limit are turned away at the door, token or not, but for the probes', async () => {
@@ -138,7 +146,7 @@ test('what is shed is counted in the audit, a record for many, and never one by 
   expect(overloaded).toEqual(
     expect.arrayContaining([
       ['requests', false],
-      ['tenant-share', true],
+      ['tenant-share', false],
       ['bytes', true],
     ]),
   );
