@@ -11,8 +11,8 @@ import { describeMachine, median, printTable } from './measure.ts';
  * What one tenant's requests take alone, beside a healthy neighbour, and beside one whose vault hangs while its callers try again and
  * again. Service and emulated Azure share one process, the callers have another.
  */
-const ROUNDS = 7;
-const PHASE_MS = 5_000;
+const ROUNDS = 12;
+const PHASE_MS = 2_500;
 const WARM_EVERY_MS = 5;
 const COLD_EVERY_MS = 25;
 /** The neighbour's; each waits so long after an answer, whatever its Retry-After says. */
@@ -48,7 +48,7 @@ async function serve(): Promise<void> {
 
 interface Answer {
   readonly status: number;
-  readonly body: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, string | undefined>>;
 }
 
 class Callers {
@@ -142,6 +142,12 @@ async function seal(callers: Callers, tenant: string, count: number): Promise<st
 const percentile = (values: readonly number[], part: number): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN;
 
+const COLUMNS = ['warm p50', 'warm p99', 'cold p50', 'cold p99'];
+
+/** To what was measured alone in the same round, since other work on the machine comes and goes. */
+const ratio = (rounds: readonly number[][], alone: readonly number[][], at: number): number =>
+  median(rounds.map((round, index) => (round[at] ?? Number.NaN) / (alone[index]?.[at] ?? Number.NaN)));
+
 async function measure(): Promise<void> {
   const service = fork(import.meta.filename, ['service']);
   const [site] = (await once(service, 'message')) as [Site];
@@ -178,10 +184,11 @@ async function measure(): Promise<void> {
   }
   printTable(
     `Neighbours: ms a request, medians of ${ROUNDS} rounds of ${PHASE_MS / 1_000} s, warm encrypt 1 KiB ${1_000 / WARM_EVERY_MS}/s and cold decrypt ${1_000 / COLD_EVERY_MS}/s, ${CALLERS} callers next door; ${describeMachine()}`,
-    ['', 'warm p50', 'warm p99', 'cold p50', 'cold p99'],
+    ['', ...COLUMNS, 'warm p99, ratio', 'cold p99, ratio'],
     [...figures].map(([name, rounds]) => [
       name,
-      ...[0, 1, 2, 3].map((at) => median(rounds.map((round) => round[at] ?? Number.NaN)).toFixed(2)),
+      ...COLUMNS.map((_column, at) => median(rounds.map((round) => round[at] ?? Number.NaN)).toFixed(2)),
+      ...[1, 3].map((at) => ratio(rounds, figures.get('alone') ?? [], at).toFixed(2)),
     ]),
   );
   process.stdout.write(

@@ -8,7 +8,7 @@ import { operations } from './contract.ts';
 import { closeUnlessComplete, problemOf, sendProblem } from './problem.ts';
 
 /** What there was too much of: requests under way, bytes of their bodies, or either of one tenant's. */
-export type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
+type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
 
 export interface AdmissionOptions {
   /** Requests under way in this process. */

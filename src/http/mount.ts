@@ -87,8 +87,11 @@ async function openCall(req: Request, res: Response, { verifyToken }: MountDeps)
 /** Before the body is read: what is shed then has cost a look at the token. */
 function admit(req: Request, res: Response, { body }: Operation, { admission, maxBodyBytes }: MountDeps): void {
   const { principal, tenantId } = scopeOf(res);
+  if (!principal) return;
   const bytes = body ? declaredBytes(req, maxBodyBytes) : 0;
-  if (principal) admission.admit(res, { callerId: principal.id, tenantId, bytes });
+  // Who may not name a tenant uses up none of its share.
+  const isLimited = tenantId !== undefined && principal.tenantIds?.has(tenantId) === false;
+  admission.admit(res, { callerId: principal.id, tenantId: isLimited ? undefined : tenantId, bytes });
 }
 
 /** Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached. */

@@ -11,7 +11,7 @@ export interface ProblemDeps {
   readonly audit: AuditSink;
   /** Counts refusals of strangers and of what is shed, so that a flood of them does not flood the log. */
   readonly countRefusal: (event: AuditEvent) => void;
-  /** Told of every fault of our own and of every trouble behind us. */
+  /** Told of every fault of our own and of every trouble behind us, but not of the flood of what is refused for it. */
   readonly onFailure: (scope: RequestScope, error: unknown) => void;
 }
 
@@ -32,13 +32,17 @@ export interface Problem {
 /** A record of each would cost more than the request would have. */
 const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled']);
 
+/** A vault that is given up is told of once, when its breaker opens. */
+const isFlood = ({ code, reason = '' }: ServiceError): boolean => SHED.has(code) || VAULT_GIVEN_UP.has(reason);
+const VAULT_GIVEN_UP: ReadonlySet<string> = new Set(['breaker', 'busy']);
+
 /** The one place that every failure passes: records it, then answers. No record, no answer but `audit-unavailable`. */
 export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return async (error: unknown, req, res, _next) => {
     const scope = scopeOf(res);
     const failure = await recorded(deps, scope, toFailure(error));
-    if (problemTable[failure.code].status >= 500 && !SHED.has(failure.code)) deps.onFailure(scope, failure);
+    if (problemTable[failure.code].status >= 500 && !isFlood(failure)) deps.onFailure(scope, failure);
     if (res.headersSent) {
       res.destroy();
       return;

@@ -62,6 +62,9 @@ describe('a vault that hangs while its callers retry', () => {
     expect(service.vaultCalls('hanging')).toEqual(Array.from({ length: 10 }, () => 'unwrapKey'));
     expect(service.logLines.filter((line) => line.includes('"msg":"breaker of a vault"'))).toHaveLength(1);
 
+    const logged = service.logLines.filter((line) => line.includes('"msg":"request failed"'));
+    expect(logged).toHaveLength(10); // what hung, and not what was refused for it
+
     const retry = await decrypt('hanging', ciphertexts[0] ?? '');
     expect([retry.status, retry.headers['retry-after'], retry.body.retryAfter]).toEqual([503, '5', 5]);
     await service.emulator.control.clearFaults();

@@ -16,6 +16,7 @@ let service: TestService;
 let sockets: Socket[] = [];
 beforeAll(async () => {
   service = await startService({
+    limits: { 'limited-service': ['contoso'] },
     config: {
       http: { port: 0, drainSeconds: 0, maxConcurrent: MAX_CONCURRENT, maxBufferedBytes: 4 * MIB },
     },
@@ -32,26 +33,32 @@ afterAll(async () => {
 });
 
 const plaintext = Buffer.from('an invoice').toString('base64');
-const encrypt = (tenant: string) => service.post(`/tenants/${tenant}/encrypt`, { plaintext });
+const encrypt = (tenant: string, token = service.token()) =>
+  service.post(`/tenants/${tenant}/encrypt`, { plaintext }, token);
 const get = (path: string) => service.request().get(path);
 const shed = (reason: string) => ({ status: 503, code: 'overloaded', reason, retryAfter: 1 });
 
 /** Requests that send their head and a part of a body, and the rest never: under way until the test ends. */
-async function hold(tenant: string, count: number, bytes: number = 100): Promise<void> {
+async function hold(
+  tenant: string,
+  count: number,
+  bytes: number = 100,
+  token: string = service.token(),
+): Promise<void> {
   const { host, port, hostname } = new URL(service.url);
   for (let n = 0; n < count; n += 1) {
     const socket = connect(Number(port), hostname);
     sockets.push(socket);
     await once(socket, 'connect');
     socket.write(
-      `POST /tenants/${tenant}/encrypt HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${service.token()}\r\n` +
+      `POST /tenants/${tenant}/encrypt HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n` +
         `Content-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n{`,
     );
   }
 }
 
-const untilShed = (tenant: string, reason: string): Promise<void> =>
-  until(`${tenant} is shed for ${reason}`, async () => (await encrypt(tenant)).body.reason === reason);
+const untilShed = (tenant: string, reason: string, token?: string): Promise<void> =>
+  until(`${tenant} is shed for ${reason}`, async () => (await encrypt(tenant, token)).body.reason === reason);
 
 describe('requests under way', () => {
   test('of one tenant leave room for others: who holds most is shed first', async () => {
@@ -65,6 +72,13 @@ describe('requests under way', () => {
     await hold('fabrikam', 2);
     await untilShed('fabrikam', 'tenant-share');
     expect((await encrypt('large')).status).toBe(200);
+  });
+
+  test('of a caller that may not name a tenant take nothing of its share', async () => {
+    const limited = await service.emulator.issueCallerToken({ claims: { azp: 'limited-service' } });
+    await hold('fabrikam', 4, 100, limited);
+    await untilShed('fabrikam', 'tenant-share', limited);
+    expect((await encrypt('fabrikam')).status).toBe(200);
   });
 
   test('of strangers take nothing of the tenant that they name', async () => {
@@ -147,6 +161,7 @@ test('what is shed is counted in the audit, a record for many, and never one by 
     expect.arrayContaining([
       ['requests', false],
       ['tenant-share', false],
+      ['tenant-share', true],
       ['bytes', true],
     ]),
   );
