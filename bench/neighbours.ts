@@ -11,11 +11,11 @@ import { describeMachine, median, printTable } from './measure.ts';
  * What one tenant's requests take alone, beside a healthy neighbour, and beside one whose vault hangs while its callers try again and
  * again. Service and emulated Azure share one process, the callers have another.
  */
-const ROUNDS = 12;
-const PHASE_MS = 2_500;
+const ROUNDS = 8;
+const PHASE_MS = 2_000;
 const WARM_EVERY_MS = 5;
 const COLD_EVERY_MS = 25;
-/** The neighbour's; each waits so long after an answer, whatever its Retry-After says. */
+/** The neighbour's; each waits so long after an answer, give or take a half, whatever its Retry-After says. */
 const CALLERS = 50;
 const PAUSE_MS = 100;
 /** The deadline of a vault call, after which the breaker opens. */
@@ -117,7 +117,7 @@ class Callers {
         const { status, body } = await send();
         const outcome = status === 200 ? '200' : `${body['code']} ${body['reason'] ?? ''}`.trim();
         answers.set(outcome, (answers.get(outcome) ?? 0) + 1);
-        await sleep(PAUSE_MS);
+        await sleep(PAUSE_MS * (0.5 + Math.random())); // or they would all come at once
       }
     });
     return async () => {
