@@ -1,5 +1,6 @@
 import express, { type Express } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
+import type { Admission } from './http/admission.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/batch-routes.ts';
 import { dataKeyRoute, decryptRoute, encryptRoute, rewrapRoute } from './http/data-routes.ts';
 import { docsRouter } from './http/docs.ts';
@@ -23,7 +24,11 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   TenantRoutesDeps &
   ProblemDeps &
-  ReadinessDeps & { readonly verifyToken: VerifyToken; readonly openSpan: OpenSpan | undefined };
+  ReadinessDeps & {
+    readonly verifyToken: VerifyToken;
+    readonly openSpan: OpenSpan | undefined;
+    readonly admission: Pick<Admission, 'admit' | 'chargeItems'>;
+  };
 
 const BODY_OVERHEAD_BYTES = 16 * 1024;
 
@@ -51,6 +56,7 @@ export function createApp(deps: AppDeps): Express {
     // What encrypts must decrypt: base64 makes four bytes of three, and the rest is header, context and JSON.
     {
       verifyToken: deps.verifyToken,
+      admission: deps.admission,
       maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES,
       onAnswered: deps.onAnswered,
     },

@@ -11,6 +11,7 @@ import type { AzureObserver } from './azure/observed.ts';
 import { platformCredential } from './azure/platform-credential.ts';
 import { TenantCredential } from './azure/tenant-credential.ts';
 import { AzureTenantProbe } from './azure/tenant-probe.ts';
+import { VaultGates } from './azure/vault-gates.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import type { Config } from './config.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -93,7 +94,15 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock, ob
     clock,
     observer,
   };
-  const vault = new KeyVault(options);
+  const gates = new VaultGates({
+    limits: config.vault,
+    clock,
+    observer: {
+      onBreaker: (host, isOpen) => logger.warn({ host, isOpen }, 'breaker of a vault'),
+      onRationed: (host, rationing) => logger.debug({ host, rationing }, 'a call to a vault was not made'),
+    },
+  });
+  const vault = new KeyVault({ ...options, gates });
   const openProbe = () => new AzureTenantProbe({ ...options, authorityHost, graphEndpoint, vaultScope });
   const contextDigest = (context: Buffer) => createHmac('sha256', auditKey).update(context).digest('base64url');
   // Signs in once for each reading: a consent given a moment ago counts, and no token stays behind.

@@ -4,6 +4,7 @@ import { createApp } from './app.ts';
 import { type CountingSink, openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
+import { CallerRates } from './callers/caller-rates.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
 import { openCertificate } from './compose-certificate.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
@@ -12,6 +13,7 @@ import { openStore, type Store } from './compose-store.ts';
 import { openTelemetry, type Telemetry } from './compose-telemetry.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
+import { Admission } from './http/admission.ts';
 import { parseInput } from './http/parse-input.ts';
 import type { ServedCertificate } from './http/served-certificate.ts';
 import { answerUnroutable, listen, type RunningServer } from './http/server.ts';
@@ -111,6 +113,12 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
     certificate,
     onRefusedClient: () => refusals.count({ ...refused, requestId: randomUUID() }),
   };
+  const admission = new Admission({
+    ...config.http,
+    callerRates: callerRatesOf(config, clock),
+    countRefusal: (event) => refusals.count(event),
+    onShed: (reason) => logger.debug({ reason }, 'a request was shed'),
+  });
   const server = await listen((isDraining) => {
     const app = createApp({
       tenants,
@@ -140,9 +148,10 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
       authorityHost: cloudOf(config).authorityHost,
       parseTenant: (record) => parseInput(tenantRecord, record, ''),
       verifyToken: createTokenVerifier(config.callers, clock),
+      admission,
     });
     // Express itself would answer with a page of its own what it finds no path in.
-    return (req, res) => app(req as Request, res as Response, () => answerUnroutable(res));
+    return admission.guard((req, res) => app(req as Request, res as Response, () => answerUnroutable(res)));
   }, listenOptions);
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
@@ -174,6 +183,12 @@ const OVERDUE_MS = 5 * 60_000;
 function overdueCounter(config: Config, { claims }: Store, clock: Clock): (() => Promise<number>) | undefined {
   if (!config.rounds.enabled || !claims) return undefined;
   return () => claims.countOverdue(clock.wallMs() - OVERDUE_MS);
+}
+
+function callerRatesOf({ http }: Config, clock: Clock): CallerRates | undefined {
+  const { callerRequestsPerSecond: requestsPerSecond, callerBurst } = http;
+  if (requestsPerSecond === undefined) return undefined;
+  return new CallerRates({ requestsPerSecond, burst: callerBurst ?? Math.max(1, 2 * requestsPerSecond), clock });
 }
 
 async function stop(server: RunningServer, parts: readonly Closable[], config: Config, logger: Logger): Promise<void> {

@@ -31,6 +31,30 @@ const Http = section({
     .max(24 * MIB)
     .default(MIB)
     .describe('Largest plaintext of one message.'),
+  maxConcurrent: z
+    .int()
+    .min(8)
+    .max(100_000)
+    .default(2_000)
+    .describe('Requests under way in one process; more are shed.'),
+  maxBufferedBytes: z
+    .int()
+    .min(MIB)
+    .max(64 * 1024 * MIB)
+    .default(128 * MIB)
+    .describe('Bytes of JSON bodies under way in one process; requests with more are shed.'),
+  callerRequestsPerSecond: z
+    .number()
+    .min(0.1)
+    .max(1_000_000)
+    .optional()
+    .describe('Of each caller, in one process; without it callers are not limited.'),
+  callerBurst: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Requests of a caller that may come at once; by default what it may send in 2 s.'),
   drainSeconds: seconds(0, 300).default(25).describe('Longest wait for requests under way after SIGTERM.'),
 })
   .refine(({ host, tls }) => isLoopback(host) || tls !== 'none', {
@@ -49,6 +73,10 @@ const Http = section({
   .refine(({ reusePort, port }) => !reusePort || port !== 0, {
     path: ['reusePort'],
     message: 'processes can share a port that has a number only',
+  })
+  .refine(({ maxPlaintextBytes, maxBufferedBytes }) => maxBufferedBytes >= 4 * maxPlaintextBytes, {
+    path: ['maxBufferedBytes'],
+    message: 'is at least 4 times maxPlaintextBytes, so that a few of the largest bodies find room',
   });
 
 const Caller = z.strictObject({
@@ -179,6 +207,14 @@ export const ConfigSchema = z.strictObject({
     deadlineSeconds: seconds(1, 60)
       .default(10)
       .describe('Longest wait for one vault call, its sign-in and its retry included.'),
+    maxConcurrent: z.int().min(1).max(1_000).default(32).describe('Calls to one vault under way in one process.'),
+    budgetPerSecond: z
+      .number()
+      .min(0.1)
+      .max(10_000)
+      .default(150)
+      .describe("Calls to one vault by one process; with its burst below the vault's quota, which is for 10 s."),
+    budgetBurst: z.int().min(1).max(10_000).default(300).describe('Calls that may come at once.'),
   }),
   audit: section({ directory: z.string().min(1).default('audit') }),
   metrics: section({

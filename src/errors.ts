@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'unknown-key-alias'
   | 'context-mismatch'
   | 'undecryptable'
+  | 'caller-throttled'
   | 'vault-throttled'
   | 'internal'
   | 'vault-unavailable'
@@ -31,6 +32,7 @@ export type ErrorCode =
   | 'home-credential-rejected'
   | 'registry-unavailable'
   | 'audit-unavailable'
+  | 'overloaded'
   | 'draining';
 
 /** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */

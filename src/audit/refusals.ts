@@ -5,15 +5,15 @@ export interface RefusalCounterOptions {
   readonly sink: Pick<AuditSink, 'record'>;
   /** How long refusals are gathered, from the first of them on; default 10 s. */
   readonly intervalMs?: number;
-  /** Distinct pairs of code and reason told apart; the rest is counted per code, with the reason `other`. Default 1,000. */
+  /** Distinct kinds (code, reason, principal) told apart; the rest is counted per code, with the reason `other`. Default 1,000. */
   readonly maxPairs?: number;
   /** Told when what an interval gathered could not be recorded; it is kept for the next one. */
   readonly onFailure?: (error: unknown) => void;
 }
 
 /**
- * Gathers refusals that happen before the caller is known, so that strangers can't fill the disk: one record per code,
- * reason and interval. It has operation and request id of the first, and nothing else of any.
+ * Gathers refusals that happen before the caller is known or because it asks too much, so that neither can fill the disk: one record per
+ * code, reason, principal (where it is known) and interval. It has operation and request id of the first, and nothing else of any.
  */
 export class RefusalCounter {
   readonly #sink: Pick<AuditSink, 'record'>;
@@ -33,7 +33,10 @@ export class RefusalCounter {
 
   /** To be called before `close`: what comes later is lost. */
   count(event: AuditEvent): void {
-    if (!this.#add(event)) this.#add({ ...event, reason: 'other' });
+    if (!this.#add(event)) {
+      const { principal, ...unnamed } = event;
+      this.#add({ ...unnamed, reason: 'other' });
+    }
     if (!this.#isClosed) this.#timer ??= setTimeout(() => this.#flushInTime(), this.#intervalMs).unref();
   }
 
@@ -45,8 +48,8 @@ export class RefusalCounter {
   }
 
   /** False when the table is full; codes are a closed set, so `other` always has room. */
-  #add({ operation, outcome, code, reason, requestId, count = 1 }: AuditEvent): boolean {
-    const pair = `${code}/${reason}`;
+  #add({ operation, outcome, code, reason, principal, requestId, count = 1 }: AuditEvent): boolean {
+    const pair = `${code}/${reason}/${principal}`;
     const before = this.#counted.get(pair);
     if (before !== undefined) {
       this.#counted.set(pair, { ...before, count: (before.count ?? 1) + count });
@@ -58,6 +61,7 @@ export class RefusalCounter {
       outcome,
       ...(code === undefined ? {} : { code }),
       ...(reason === undefined ? {} : { reason }),
+      ...(principal === undefined ? {} : { principal }),
       requestId,
       ...(count === 1 ? {} : { count }),
     });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { KeyVaultKey } from '@azure/keyvault-keys';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../cache/clock.ts';
-import type { KekFacts, KeyWrapper, VaultResult } from '../envelope/key-wrapper.ts';
+import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
 import { withinDeadline } from './deadline.ts';
@@ -11,6 +11,7 @@ import { type AzureObserver, observed, vaultOutcome } from './observed.ts';
 import { isSignInOutage, TenantCredential } from './tenant-credential.ts';
 import { type CallOptions, VaultClient } from './vault-client.ts';
 import { type VaultCall, vaultFailure } from './vault-failures.ts';
+import type { VaultGates } from './vault-gates.ts';
 
 export interface KeyVaultOptions {
   readonly home: HomeCredential;
@@ -23,6 +24,8 @@ export interface KeyVaultOptions {
   readonly tokenMaxAgeSeconds?: number | undefined;
   readonly clock: Clock;
   readonly observer?: AzureObserver | undefined;
+  /** What rations calls by vault; absent for the doctor, who must see the vault itself and calls it a few times. */
+  readonly gates?: VaultGates;
 }
 
 const MAX_CREDENTIALS = 10_000;
@@ -46,19 +49,31 @@ export class KeyVault implements KeyWrapper {
 
   async readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
-    return this.#call(tenant, kek, 'getKey', async (client, options) =>
+    return this.#call(tenant, kek, 'getKey', 'upkeep', async (client, options) =>
       factsOf(await client.getKey(key.name, key.keyVersion, options), kek),
     );
   }
 
-  async wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult> {
-    return this.#call(tenant, kek, 'wrapKey', async (client, options) =>
+  async wrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    bytes: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#call(tenant, kek, 'wrapKey', use, async (client, options) =>
       resultOf(await client.wrapKey(kek, algorithm, bytes, options), options),
     );
   }
 
-  async unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult> {
-    return this.#call(tenant, kek, 'unwrapKey', async (client, options) =>
+  async unwrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    wrapped: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#call(tenant, kek, 'unwrapKey', use, async (client, options) =>
       resultOf(await client.unwrapKey(kek, algorithm, wrapped, options), options),
     );
   }
@@ -67,11 +82,13 @@ export class KeyVault implements KeyWrapper {
     tenant: Tenant,
     kek: KekRef,
     operation: VaultCall['operation'],
+    use: VaultUse,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<T> {
     const fail = (error: unknown, requestId?: string) =>
       vaultFailure(error, { operation, kek, appId: this.#options.appId, requestId });
-    const attempt = async (abortSignal: AbortSignal) => {
+    const gate = this.#options.gates?.of(kek.vaultUrl);
+    const ask = async (abortSignal: AbortSignal) => {
       const client = this.#client(tenant, kek.vaultUrl);
       const requestId = randomUUID();
       try {
@@ -81,10 +98,13 @@ export class KeyVault implements KeyWrapper {
         throw fail(error, requestId);
       }
     };
+    const attempt = (signal: AbortSignal) =>
+      gate ? gate.run({ tenantId: tenant.id, use }, signal, () => ask(signal)) : ask(signal);
+    const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isOpen !== true;
     const { deadlineMs, observer } = this.#options;
     try {
       return await observed(
-        () => withinDeadline(deadlineMs, attempt, isOutage),
+        () => withinDeadline(deadlineMs, attempt, isWorthRetry),
         (error) => vaultOutcome(fail(error)),
         (outcome, seconds) => observer?.vaultCall(OBSERVED_AS[operation], outcome, seconds),
       );
@@ -146,7 +166,8 @@ export class KeyVault implements KeyWrapper {
 
 /** Wrap, unwrap and read change nothing in the vault: all are safe to repeat. A throttled vault is left alone. */
 const isOutage = (error: unknown): boolean =>
-  isSignInOutage(error) || (error instanceof ServiceError && error.code === 'vault-unavailable');
+  isSignInOutage(error) ||
+  (error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy');
 
 function resultOf(bytes: Uint8Array, { requestId }: CallOptions): VaultResult {
   return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultRequestId: requestId };

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SecretClient } from '@azure/keyvault-secrets';
-import type { KekFacts, VaultResult } from '../envelope/key-wrapper.ts';
+import type { KekFacts, VaultResult, VaultUse } from '../envelope/key-wrapper.ts';
 import { ServiceError } from '../errors.ts';
 import type { DirectoryFacts } from '../tenants/directory-facts.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
@@ -70,12 +70,24 @@ export class AzureTenantProbe {
     return this.#vault.readKey(tenant, key);
   }
 
-  wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult> {
-    return this.#vault.wrapKey(tenant, kek, algorithm, bytes);
+  wrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    bytes: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#vault.wrapKey(tenant, kek, algorithm, bytes, use);
   }
 
-  unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult> {
-    return this.#vault.unwrapKey(tenant, kek, algorithm, wrapped);
+  unwrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    wrapped: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#vault.unwrapKey(tenant, kek, algorithm, wrapped, use);
   }
 
   readDirectory(tenant: Tenant): Promise<DirectoryFacts> {

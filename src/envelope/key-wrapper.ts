@@ -25,6 +25,12 @@ export interface VaultResult {
 }
 
 /**
+ * Why a vault is called, which decides how it is rationed: to keep a tenant going (reads, new data keys, proofs of access), for a ciphertext
+ * whose data key is not at hand, or for a caller that has each call made for itself (wrap, unwrap).
+ */
+export type VaultUse = 'upkeep' | 'ciphertext' | 'caller';
+
+/**
  * What a vault must do for us. Every failure is a ServiceError:
  * - `access-revoked`, `tenant-misconfigured`: a definite refusal; its `scope` says how far it reaches
  * - `undecryptable`: the vault says that these bytes were not wrapped by this key (unwrap only)
@@ -33,6 +39,18 @@ export interface VaultResult {
 export interface KeyWrapper {
   /** Reads a key: the pinned version, else the newest. */
   readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts>;
-  wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult>;
-  unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult>;
+  wrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    bytes: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult>;
+  unwrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    wrapped: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult>;
 }

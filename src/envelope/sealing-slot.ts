@@ -6,7 +6,7 @@ import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from './d
 import type { SealingKey } from './jwe.ts';
 import { headerTemplate } from './jwe-header.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
-import type { KekFacts } from './key-wrapper.ts';
+import type { KekFacts, VaultUse } from './key-wrapper.ts';
 import { MintedKey } from './minted-key.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 
@@ -71,7 +71,7 @@ export class SealingSlot {
     try {
       const encrypted = facts.publicKey
         ? wrapLocally(facts.publicKey, algorithm, bytes)
-        : await this.#wrap(facts, algorithm, bytes);
+        : await this.#wrap(facts, algorithm, bytes, 'caller'); // one for each message
       this.#keys.deps.counts.minted += 1;
       return this.#sealingKey(bytes, this.#wrapped(facts, algorithm, encrypted));
     } finally {
@@ -193,7 +193,7 @@ export class SealingSlot {
     access.check(clock.monotonicMs());
     const bytes = randomBytes(DATA_KEY_BYTES);
     try {
-      const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes));
+      const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes, 'upkeep'));
       // Nothing is ever sealed that can't be opened: without a fresh proof of access the vault must unwrap what it wrapped.
       if (!access.isFresh(clock.monotonicMs())) await this.#assertUnwraps(wrapped, bytes);
       const minted = new MintedKey(this.#sealingKey(bytes, wrapped), facts, bounds, clock.monotonicMs());
@@ -208,11 +208,11 @@ export class SealingSlot {
     }
   }
 
-  async #wrap(facts: KekFacts, algorithm: WrapAlgorithm, bytes: Buffer): Promise<Buffer> {
+  async #wrap(facts: KekFacts, algorithm: WrapAlgorithm, bytes: Buffer, use: VaultUse): Promise<Buffer> {
     const { tenant, deps } = this.#keys;
     const wrap = async () => {
       try {
-        return await deps.wrapper.wrapKey(tenant, facts.kek, algorithm, bytes);
+        return await deps.wrapper.wrapKey(tenant, facts.kek, algorithm, bytes, use);
       } catch (error) {
         const isUnfit = error instanceof ServiceError && error.code === 'malformed-request';
         throw isUnfit ? unfitKey(facts, algorithm, error) : error;
@@ -222,7 +222,7 @@ export class SealingSlot {
   }
 
   async #assertUnwraps(wrapped: WrappedDataKey, bytes: Buffer): Promise<void> {
-    const unwrapped = (await this.#keys.unwrap(wrapped)).bytes;
+    const unwrapped = (await this.#keys.unwrap(wrapped, 'upkeep')).bytes;
     const isSame = unwrapped.length === bytes.length && timingSafeEqual(unwrapped, bytes);
     unwrapped.fill(0);
     if (!isSame)

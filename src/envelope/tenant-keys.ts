@@ -8,7 +8,7 @@ import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDat
 import type { DataKeyCounts } from './data-key-counts.ts';
 import type { OpeningUse, OriginKeys } from './data-keys.ts';
 import { type Jwe, undecryptable } from './jwe.ts';
-import type { KeyWrapper, VaultResult } from './key-wrapper.ts';
+import type { KeyWrapper, VaultResult, VaultUse } from './key-wrapper.ts';
 import { OpenedKeys } from './opened-keys.ts';
 import { SealingSlot } from './sealing-slot.ts';
 
@@ -77,7 +77,7 @@ export class TenantKeys {
   /** Has the vault unwrap this data key again; whoever asks for the same KEK meanwhile shares the answer. */
   prove(dataKey: DataKey): Promise<void> {
     return singleFlight(this.#proofs, dataKey.kid, async () => {
-      const { bytes } = await this.unwrap(dataKey);
+      const { bytes } = await this.unwrap(dataKey, 'upkeep');
       const isSame = bytes.length === DATA_KEY_BYTES && dataKeyFrom(bytes, dataKey).commitment === dataKey.commitment;
       bytes.fill(0);
       if (isSame) this.deps.counts.proofs += 1;
@@ -86,7 +86,7 @@ export class TenantKeys {
   }
 
   /** @throws ServiceError as KeyWrapper, and the refusals remembered */
-  async unwrap(wrapped: WrappedDataKey): Promise<VaultResult> {
+  async unwrap(wrapped: WrappedDataKey, use: VaultUse): Promise<VaultResult> {
     const access = this.accessTo(wrapped.kid);
     const { clock, wrapper } = this.deps;
     const startedAt = clock.monotonicMs();
@@ -94,7 +94,7 @@ export class TenantKeys {
     access.admit(startedAt);
     try {
       const bytes = Buffer.from(wrapped.encryptedKey, 'base64url');
-      const unwrapped = await wrapper.unwrapKey(this.tenant, wrapped.kek, wrapped.algorithm, bytes);
+      const unwrapped = await wrapper.unwrapKey(this.tenant, wrapped.kek, wrapped.algorithm, bytes, use);
       access.proven(startedAt, unwrapped.vaultRequestId);
       this.#signIn.answered(startedAt);
       return unwrapped;
@@ -163,7 +163,7 @@ export class TenantKeys {
 
   async #open(wrapped: WrappedDataKey): Promise<DataKey> {
     try {
-      const { bytes } = await this.unwrap(wrapped);
+      const { bytes } = await this.unwrap(wrapped, 'ciphertext');
       if (bytes.length !== DATA_KEY_BYTES) {
         bytes.fill(0);
         throw undecryptable();

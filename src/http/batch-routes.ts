@@ -4,46 +4,55 @@ import type { Outcome } from '../operations/batch.ts';
 import { type DecryptDeps, decryptBatch } from '../operations/decrypt.ts';
 import { type EncryptDeps, encryptBatch } from '../operations/encrypt.ts';
 import { type RewrapDeps, rewrapBatch } from '../operations/rewrap.ts';
+import type { Admission } from './admission.ts';
 import type { Handler } from './mount.ts';
 import { parseInput } from './parse-input.ts';
-import { type Problem, type ProblemDeps, problemOf, toFailure } from './problem.ts';
-import { problemTable } from './problem-table.ts';
+import { isWorthLogging, type Problem, type ProblemDeps, problemOf, toFailure } from './problem.ts';
 import { DecryptRequest, EncryptRequest, RewrapRequest } from './schemas.ts';
 
-type FailureDeps = Pick<ProblemDeps, 'onFailure'>;
+interface BatchDeps extends Pick<ProblemDeps, 'onFailure'> {
+  readonly admission: Pick<Admission, 'chargeItems'>;
+}
 
 export const encryptBatchRoute =
-  (deps: EncryptDeps & FailureDeps): Handler<'encryptBatch'> =>
+  (deps: EncryptDeps & BatchDeps): Handler<'encryptBatch'> =>
   async ({ params: { tenantId }, body }, call) => {
-    const outcomes = await encryptBatch(deps, call, { tenantId, items: body.items.map(parseItem(EncryptRequest)) });
+    const outcomes = await encryptBatch(deps, call, {
+      tenantId,
+      items: itemsOf(deps, call, EncryptRequest, body.items),
+    });
     return answer(deps, call, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
 
 export const decryptBatchRoute =
-  (deps: DecryptDeps & FailureDeps): Handler<'decryptBatch'> =>
+  (deps: DecryptDeps & BatchDeps): Handler<'decryptBatch'> =>
   async ({ params: { tenantId }, body }, call) => {
-    const outcomes = await decryptBatch(deps, call, { tenantId, items: body.items.map(parseItem(DecryptRequest)) });
+    const outcomes = await decryptBatch(deps, call, {
+      tenantId,
+      items: itemsOf(deps, call, DecryptRequest, body.items),
+    });
     return answer(deps, call, outcomes, ({ plaintext, keyId }) => ({ plaintext: plaintext.toString('base64'), keyId }));
   };
 
 export const rewrapBatchRoute =
-  (deps: RewrapDeps & FailureDeps): Handler<'rewrapBatch'> =>
+  (deps: RewrapDeps & BatchDeps): Handler<'rewrapBatch'> =>
   async ({ params: { tenantId }, body }, call) => {
-    const outcomes = await rewrapBatch(deps, call, { tenantId, items: body.items.map(parseItem(RewrapRequest)) });
+    const outcomes = await rewrapBatch(deps, call, { tenantId, items: itemsOf(deps, call, RewrapRequest, body.items) });
     return answer(deps, call, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
 
-const parseItem =
-  <T extends z.ZodType>(schema: T) =>
-  (item: unknown): Outcome<z.output<T>> => {
+function itemsOf<T extends z.ZodType>(deps: BatchDeps, call: Call, schema: T, items: readonly unknown[]) {
+  deps.admission.chargeItems(call.principal.id, items.length);
+  return items.map((item): Outcome<z.output<T>> => {
     try {
       return { value: parseInput(schema, item, '') };
     } catch (failure) {
       return { failure };
     }
-  };
+  });
+}
 
-function answer<T, R>(deps: FailureDeps, call: Call, outcomes: readonly Outcome<T>[], resultOf: (value: T) => R) {
+function answer<T, R>(deps: BatchDeps, call: Call, outcomes: readonly Outcome<T>[], resultOf: (value: T) => R) {
   const items = outcomes.map((outcome, at) =>
     'value' in outcome ? resultOf(outcome.value) : { error: itemProblem(deps, call, outcome.failure, at) },
   );
@@ -51,10 +60,9 @@ function answer<T, R>(deps: FailureDeps, call: Call, outcomes: readonly Outcome<
 }
 
 /** What the single call would have answered; pointers are those of the batch's body. */
-function itemProblem(deps: FailureDeps, call: Call, thrown: unknown, at: number): Problem {
+function itemProblem(deps: BatchDeps, call: Call, thrown: unknown, at: number): Problem {
   const failure = toFailure(thrown);
-  if (problemTable[failure.code].status >= 500)
-    deps.onFailure({ requestId: call.requestId, operation: undefined }, failure);
+  if (isWorthLogging(failure)) deps.onFailure({ requestId: call.requestId, operation: undefined }, failure);
   const { errors, ...problem } = problemOf(failure, call.requestId);
   return errors
     ? { ...problem, errors: errors.map(({ pointer, detail }) => ({ pointer: `/items/${at}${pointer}`, detail })) }

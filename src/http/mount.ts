@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Call } from '../callers/call.ts';
 import type { VerifyToken } from '../callers/verify-token.ts';
 import { ServiceError } from '../errors.ts';
+import { type Admission, declaredBytes } from './admission.ts';
 import { sendNothing, sendText } from './answer.ts';
 import { authenticate } from './authenticate.ts';
 import { type OperationId, type Operations, operations } from './contract.ts';
@@ -37,6 +38,7 @@ export type Handlers = { readonly [K in OperationId]: Handler<K> };
 
 export interface MountDeps {
   readonly verifyToken: VerifyToken;
+  readonly admission: Pick<Admission, 'admit'>;
   readonly maxBodyBytes: number;
   readonly onAnswered: OnAnswered | undefined;
 }
@@ -57,6 +59,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
     const params = operation.params && parseInput(operation.params, req.params, '/path');
     if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
+    admit(req, res, operation, deps);
     const query = parseQuery(operation, req);
     const body =
       operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes, operation.bodyType), '');
@@ -84,6 +87,16 @@ async function openCall(req: Request, res: Response, { verifyToken }: MountDeps)
   const principal = await authenticate(req, verifyToken);
   scope.principal = principal;
   return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
+}
+
+/** Before the body is read: what is shed then has cost a look at the token. */
+function admit(req: Request, res: Response, { body }: Operation, { admission, maxBodyBytes }: MountDeps): void {
+  const { principal, tenantId } = scopeOf(res);
+  if (!principal) return;
+  const bytes = body ? declaredBytes(req, maxBodyBytes) : 0;
+  // Who may not name a tenant uses up none of its share.
+  const isLimited = tenantId !== undefined && principal.tenantIds?.has(tenantId) === false;
+  admission.admit(res, { callerId: principal.id, tenantId: isLimited ? undefined : tenantId, bytes });
 }
 
 const ROUTES = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)].map(([path, some]) => ({

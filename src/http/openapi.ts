@@ -8,7 +8,14 @@ import type { Operation } from './operation.ts';
 import { ProblemResult } from './problem-schema.ts';
 import { problemTable } from './problem-table.ts';
 
-const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'grant-missing', 'audit-unavailable', 'internal'];
+const AUTHENTICATED: readonly ErrorCode[] = [
+  'unauthenticated',
+  'grant-missing',
+  'caller-throttled',
+  'overloaded',
+  'audit-unavailable',
+  'internal',
+];
 const DESCRIPTION = [
   "Encrypts a SaaS vendor's data under each customer's own key, in the customer's own Azure Key Vault.",
   'Every call carries a bearer token of an issuer that the service is configured for. Its roles say what it may do; none implies another.',

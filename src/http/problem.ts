@@ -1,4 +1,5 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
@@ -9,9 +10,9 @@ import { type OnAnswered, type RequestScope, scopeOf } from './scope.ts';
 
 export interface ProblemDeps {
   readonly audit: AuditSink;
-  /** Counts refusals of strangers, so that a flood of them does not flood the log. */
+  /** Counts refusals of strangers and of what is shed, so that a flood of them does not flood the log. */
   readonly countRefusal: (event: AuditEvent) => void;
-  /** Told of every fault of our own and of every trouble behind us. */
+  /** Told of every fault of our own and of every trouble behind us, but not of the flood of what is refused for it. */
   readonly onFailure: (scope: Pick<RequestScope, 'requestId' | 'operation'>, error: unknown) => void;
   readonly onAnswered: OnAnswered | undefined;
 }
@@ -30,20 +31,37 @@ export interface Problem {
   readonly errors?: ServiceError['errors'];
 }
 
+/** A record of each would cost more than the request would have. */
+const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled']);
+
+/** A fault of ours or trouble behind us; but a vault that is given up is told of once, when its breaker opens. */
+export const isWorthLogging = ({ code, reason = '' }: ServiceError): boolean =>
+  problemTable[code].status >= 500 && !SHED.has(code) && !VAULT_GIVEN_UP.has(reason);
+const VAULT_GIVEN_UP: ReadonlySet<string> = new Set(['breaker', 'busy']);
+
 /** The one place that every failure passes: records it, then answers. No record, no answer but `audit-unavailable`. */
 export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return async (error: unknown, req, res, _next) => {
     const scope = scopeOf(res);
     const failure = await recorded(deps, scope, toFailure(error));
-    if (problemTable[failure.code].status >= 500) deps.onFailure(scope, failure);
+    if (isWorthLogging(failure)) deps.onFailure(scope, failure);
     if (res.headersSent) res.destroy();
     else {
-      if (!req.complete) res.setHeader('Connection', 'close'); // what is still to come of the body is not worth reading
+      await closeUnlessComplete(req, res);
       sendProblem(res, problemOf(failure, scope.requestId), failure.reason);
     }
     deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
   };
+}
+
+/**
+ * Has the connection closed where more of a body is to come that nobody will read. Small bodies come with their head, and are parsed before
+ * the next turn of the event loop: a refused request then costs no new connection.
+ */
+export async function closeUnlessComplete(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  if (!req.complete) await setImmediate();
+  if (!req.complete) res.setHeader('Connection', 'close');
 }
 
 export const routeNotFound: RequestHandler = () => {
@@ -94,7 +112,7 @@ export function toFailure(error: unknown): ServiceError {
 async function recorded(deps: ProblemDeps, scope: RequestScope, failure: ServiceError): Promise<ServiceError> {
   const event = eventOf(scope, failure);
   try {
-    if (scope.principal === undefined) deps.countRefusal(event);
+    if (scope.principal === undefined || SHED.has(failure.code)) deps.countRefusal(event);
     else await deps.audit.record(event);
     return failure;
   } catch (error) {

@@ -79,12 +79,12 @@ async function examineKey(
   const sample = randomBytes(PROBE_BYTES);
   const wrapped = await runner.step(`wrap with ${alias}`, [read], async () => {
     if (!facts) throw new Error('a key that was not read is not wrapped with');
-    const { bytes } = await probe.wrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), sample);
+    const { bytes } = await probe.wrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), sample, 'upkeep');
     return { value: bytes };
   });
   await runner.step(`unwrap with ${alias}`, [`wrap with ${alias}`], async () => {
     if (!facts || !wrapped) throw new Error('what was not wrapped is not unwrapped');
-    const { bytes } = await probe.unwrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), wrapped);
+    const { bytes } = await probe.unwrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), wrapped, 'upkeep');
     const isSame = bytes.length === sample.length && timingSafeEqual(bytes, sample);
     if (!isSame) throw new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped');
     return { value: true };

@@ -32,7 +32,13 @@ export async function unwrapKey(
   const { key, kek } = wrapKeyKek(tenant, parseKeyId(input.keyId));
   assertAlgorithm(key, input.algorithm);
   if (!isWrappedLength(input.algorithm, input.wrappedKey.length)) throw undecryptable();
-  const { bytes, vaultRequestId } = await deps.vault.unwrapKey(tenant, kek, input.algorithm, input.wrappedKey);
+  const { bytes, vaultRequestId } = await deps.vault.unwrapKey(
+    tenant,
+    kek,
+    input.algorithm,
+    input.wrappedKey,
+    'caller',
+  );
   const keyId = kidOf(kek);
   await recordSuccess(deps, call, {
     operation: 'unwrap',

@@ -41,7 +41,7 @@ export async function wrapKey(deps: WrapKeyDeps, call: Call, input: WrapKeyInput
   const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
   assertFits(facts, algorithm, input.value.length);
   const { bytes, vaultRequestId } = await deps.vault
-    .wrapKey(tenant, facts.kek, algorithm, input.value)
+    .wrapKey(tenant, facts.kek, algorithm, input.value, 'caller')
     .catch((error: unknown) => {
       if (error instanceof ServiceError && error.scope === 'key') deps.dataKeys.versionRefused(tenant, key);
       throw error;

@@ -130,6 +130,7 @@ describe('a refusal leaves one record', () => {
     const throttled = await audited('encrypt', { plaintext }, 'fabrikam');
     expect(throttled.record).toMatchObject({ outcome: 'failed', code: 'vault-throttled', tenantId: 'fabrikam' });
     await service.emulator.control.clearFaults();
+    service.clock.advance(60); // until the vault is asked again
     await service.emulator.control.injectFault({ at: 'fabrikam', kind: 'status', status: 503 });
     const unavailable = await audited('encrypt', { plaintext }, 'fabrikam');
     expect(unavailable.record).toMatchObject({ outcome: 'failed', code: 'vault-unavailable', tenantId: 'fabrikam' });

@@ -17,6 +17,9 @@ interface Trouble {
 const unavailable = { status: 503, code: 'vault-unavailable', retryAfter: 5 };
 const throttled = { status: 429, code: 'vault-throttled' };
 
+/** A vault that was throttling is left alone for as long as it said, a minute at most. */
+const BACK_OFF_SECONDS = 60;
+
 /** All of it happens at the vault, on whatever is asked of it with a token. */
 const troubles: Record<string, Trouble> = {
   throttling: {
@@ -84,6 +87,7 @@ describe.each(Object.entries(troubles))('%s of a vault', (name, trouble) => {
     expect(first.headers['retry-after']).toBe(String(retryAfter));
     expect(callsAfterChallenge(name)).toEqual(Array.from({ length: calls }, () => 'getKey'));
     await service.emulator.control.clearFaults();
+    service.clock.advance(BACK_OFF_SECONDS);
     const { ciphertext } = (await encrypt(name)).body;
     service.clock.advance(300);
     service.emulator.control.clearRequests();
@@ -96,6 +100,7 @@ describe.each(Object.entries(troubles))('%s of a vault', (name, trouble) => {
     ]);
     expect(callsAfterChallenge(name)).toEqual(Array.from({ length: calls }, () => 'unwrapKey'));
     await service.emulator.control.clearFaults();
+    service.clock.advance(BACK_OFF_SECONDS);
     expect((await decrypt(name, ciphertext)).body.plaintext).toBe(plaintext);
   });
 });

@@ -88,3 +88,15 @@ test('close rejects when its records are refused', async () => {
   refusals.count(refusal('r1'));
   await expect(refusals.close()).rejects.toThrow('planned');
 });
+
+test('known callers are told apart while there is room, and are among the rest beyond it', async () => {
+  const sink = new MemorySink();
+  const refusals = new RefusalCounter({ sink, maxPairs: 2 });
+  for (const principal of ['a', 'b', 'c', 'd', 'a']) refusals.count({ ...refusal('r'), principal });
+  await refusals.close();
+  expect(sink.events.map(({ principal, reason, count }) => [principal, reason, count])).toEqual([
+    ['a', undefined, 2],
+    ['b', undefined, undefined],
+    [undefined, 'other', 2],
+  ]);
+});

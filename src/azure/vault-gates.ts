@@ -1,0 +1,31 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../cache/clock.ts';
+import { VaultGate, type VaultLimits, type VaultObserver } from './vault-gate.ts';
+
+/** Far more than are in use at a time: a gate that is dropped has been idle for long, or the next one starts with a full budget. */
+const MAX_GATES = 20_000;
+
+export interface VaultGatesOptions {
+  readonly limits: VaultLimits;
+  readonly observer: VaultObserver;
+  readonly clock: Clock;
+}
+
+/** One gate for each vault, whichever tenants and directories it is registered under: the quota is the vault's. */
+export class VaultGates {
+  readonly #options: VaultGatesOptions;
+  readonly #gates = new LRUCache<string, VaultGate>({ max: MAX_GATES });
+
+  constructor(options: VaultGatesOptions) {
+    this.#options = options;
+  }
+
+  of(vaultUrl: string): VaultGate {
+    const { host } = new URL(vaultUrl); // in lower case, as the URL standard has it
+    const known = this.#gates.get(host);
+    if (known) return known;
+    const gate = new VaultGate({ host, ...this.#options });
+    this.#gates.set(host, gate);
+    return gate;
+  }
+}

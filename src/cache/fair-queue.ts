@@ -1,0 +1,44 @@
+/** A queue that takes turns between owners: who has a thousand waiting delays another's one by a single turn. */
+export class FairQueue<T> {
+  readonly #byOwner = new Map<string, Set<T>>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Owners that have something waiting. */
+  get owners(): number {
+    return this.#byOwner.size;
+  }
+
+  sizeOf(owner: string): number {
+    return this.#byOwner.get(owner)?.size ?? 0;
+  }
+
+  push(owner: string, item: T): void {
+    this.#byOwner.getOrInsertComputed(owner, () => new Set<T>()).add(item);
+    this.#size += 1;
+  }
+
+  /** The oldest item of the owner whose turn it is. */
+  shift(): T | undefined {
+    for (const [owner, items] of this.#byOwner) {
+      for (const item of items) {
+        this.#byOwner.delete(owner);
+        if (items.size > 1) this.#byOwner.set(owner, items); // to the end: the others come first
+        items.delete(item);
+        this.#size -= 1;
+        return item;
+      }
+    }
+    return undefined;
+  }
+
+  remove(owner: string, item: T): void {
+    const items = this.#byOwner.get(owner);
+    if (!items?.delete(item)) return;
+    this.#size -= 1;
+    if (items.size === 0) this.#byOwner.delete(owner);
+  }
+}

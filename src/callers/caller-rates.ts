@@ -1,0 +1,48 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../cache/clock.ts';
+import { TokenBucket } from '../cache/token-bucket.ts';
+import { ServiceError } from '../errors.ts';
+
+/** A caller that was forgotten has been idle for longest, and starts with a full bucket. */
+const MAX_CALLERS = 10_000;
+
+export interface CallerRatesOptions {
+  readonly requestsPerSecond: number;
+  /** Requests that may come at once. */
+  readonly burst: number;
+  readonly clock: Clock;
+}
+
+/** How many requests each authenticated caller may make, in one process. */
+export class CallerRates {
+  readonly #options: CallerRatesOptions;
+  readonly #buckets = new LRUCache<string, TokenBucket>({ max: MAX_CALLERS });
+
+  constructor(options: CallerRatesOptions) {
+    this.#options = options;
+  }
+
+  /** Counts one request. @throws ServiceError `caller-throttled` */
+  admit(callerId: string): void {
+    const bucket = this.#bucketOf(callerId);
+    const now = this.#options.clock.monotonicMs();
+    if (bucket.take(now)) return;
+    throw new ServiceError('caller-throttled', 'The caller makes more requests than it may', {
+      retryAfter: Math.max(1, Math.ceil(bucket.msUntil(now) / 1_000)),
+    });
+  }
+
+  /** Counts what an admitted request turned out to cost beyond one, such as the items of a batch; the caller's next ones wait for it. */
+  charge(callerId: string, units: number): void {
+    this.#bucketOf(callerId).owe(this.#options.clock.monotonicMs(), units);
+  }
+
+  #bucketOf(callerId: string): TokenBucket {
+    const known = this.#buckets.get(callerId);
+    if (known) return known;
+    const { requestsPerSecond, burst } = this.#options;
+    const bucket = new TokenBucket(requestsPerSecond, burst);
+    this.#buckets.set(callerId, bucket);
+    return bucket;
+  }
+}

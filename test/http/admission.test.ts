@@ -1,0 +1,177 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { addCustomers } from '../api/customers.ts';
+import { startSecondProcess } from '../api/second-process.ts';
+import { until } from '../api/until.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+
+const MAX_CONCURRENT = 8;
+const MIB = 1024 * 1024;
+/** A body over a quarter of what may be held. */
+const LARGE = 1_250_000;
+const SET_UP_MS = 30_000;
+
+let service: TestService;
+let sockets: Socket[] = [];
+beforeAll(async () => {
+  service = await startService({
+    limits: { 'limited-service': ['contoso'] },
+    config: {
+      http: { port: 0, drainSeconds: 0, maxConcurrent: MAX_CONCURRENT, maxBufferedBytes: 4 * MIB },
+    },
+  });
+  await addCustomers(service, ['busy', 'large']);
+}, SET_UP_MS);
+beforeEach(() => until('nothing is under way', async () => (await encrypt('busy')).status === 200));
+afterEach(() => {
+  for (const socket of sockets) socket.destroy();
+  sockets = [];
+});
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+const plaintext = Buffer.from('an invoice').toString('base64');
+const encrypt = (tenant: string, token = service.token()) =>
+  service.post(`/tenants/${tenant}/encrypt`, { plaintext }, token);
+const get = (path: string) => service.request().get(path);
+const shed = (reason: string) => ({ status: 503, code: 'overloaded', reason, retryAfter: 1 });
+
+/** Requests that send their head and a part of a body, and the rest never: under way until the test ends. */
+async function hold(
+  tenant: string,
+  count: number,
+  bytes: number = 100,
+  token: string = service.token(),
+): Promise<void> {
+  const { host, port, hostname } = new URL(service.url);
+  for (let n = 0; n < count; n += 1) {
+    const socket = connect(Number(port), hostname);
+    sockets.push(socket);
+    await once(socket, 'connect');
+    socket.write(
+      `POST /tenants/${tenant}/encrypt HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n` +
+        `Content-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n{`,
+    );
+  }
+}
+
+const untilShed = (tenant: string, reason: string, token?: string): Promise<void> =>
+  until(`${tenant} is shed for ${reason}`, async () => (await encrypt(tenant, token)).body.reason === reason);
+
+describe('requests under way', () => {
+  test('of one tenant leave room for others: who holds most is shed first', async () => {
+    await hold('busy', 4);
+    await untilShed('busy', 'tenant-share');
+    const refused = await encrypt('busy');
+    expect(refused.body).toMatchObject(shed('tenant-share'));
+    expect([refused.headers['retry-after'], refused.type]).toEqual(['1', 'application/problem+json']);
+    expect((await service.post('/tenants/busy/encrypt', { plaintext }, '')).body).toMatchObject(shed('tenant-share'));
+    expect((await encrypt('fabrikam')).status).toBe(200);
+    await hold('fabrikam', 2);
+    await untilShed('fabrikam', 'tenant-share');
+    expect((await encrypt('large')).status).toBe(200);
+  });
+
+  test('of a caller that may not name a tenant take nothing of its share', async () => {
+    const limited = await service.emulator.issueCallerToken({ claims: { azp: 'limited-service' } });
+    await hold('fabrikam', 4, 100, limited);
+    await untilShed('fabrikam', 'tenant-share', limited);
+    expect((await encrypt('fabrikam')).status).toBe(200);
+  });
+
+  test('of strangers take nothing of the tenant that they name', async () => {
+    await hold('busy', 3);
+    const strangers = Array.from({ length: 20 }, () => service.post('/tenants/fabrikam/encrypt', { plaintext }, 'x'));
+    await Promise.all(strangers);
+    expect((await encrypt('fabrikam')).status).toBe(200);
+  });
+
+  test('beyond the limit are turned away at the door, token or not, but for the probes', async () => {
+    await hold('busy', 4);
+    await untilShed('busy', 'tenant-share');
+    await hold('fabrikam', 2);
+    await untilShed('fabrikam', 'tenant-share');
+    await hold('large', 2);
+    await untilShed('contoso', 'requests');
+    const turnedAway = await encrypt('contoso');
+    expect(turnedAway.body).toMatchObject({ ...shed('requests'), requestId: turnedAway.headers['x-request-id'] });
+    expect((await get('/nowhere')).body).toMatchObject(shed('requests'));
+    expect([(await get('/healthz')).status, (await get('/readyz')).status]).toEqual([200, 200]);
+    for (const socket of sockets) socket.destroy();
+    await until('there is room', async () => (await encrypt('contoso')).status === 200);
+    expect((await encrypt('busy')).status).toBe(200);
+  });
+
+  test('end with their connection, answered or not', async () => {
+    for (let time = 0; time < 3; time += 1) {
+      await hold('busy', 4);
+      await untilShed('busy', 'tenant-share');
+      for (const socket of sockets) socket.destroy();
+      await until('there is room', async () => (await encrypt('busy')).status === 200);
+    }
+  });
+});
+
+describe('bytes of bodies under way', () => {
+  test('are bounded, for one tenant first; small bodies still find room', async () => {
+    await hold('large', 1, LARGE);
+    await hold('large', 1, LARGE);
+    await Promise.race(sockets.map((socket) => once(socket, 'data'))); // one of them is refused
+    await hold('busy', 1, LARGE);
+    await hold('fabrikam', 1, LARGE);
+    const chunked = () =>
+      fetch(`${service.url}/tenants/contoso/encrypt`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${service.token()}`, 'content-type': 'application/json' },
+        body: new Blob([JSON.stringify({ plaintext })]).stream(),
+        duplex: 'half',
+      });
+    await until('there is no room for a body of unknown length', async () => (await chunked()).status === 503);
+    expect(await (await chunked()).json()).toMatchObject(shed('bytes'));
+    expect((await encrypt('contoso')).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    await until('there is room', async () => (await chunked()).status === 200);
+  });
+});
+
+test('a caller over its rate is told when to come again, and no other one is', async () => {
+  const http = { port: 0, drainSeconds: 0, callerRequestsPerSecond: 0.1, callerBurst: 3 };
+  await using limited = await startSecondProcess(service, { http });
+  const other = await service.emulator.issueCallerToken({ claims: { azp: 'another-service' } });
+  const post = (token?: string) => limited.post('/tenants/contoso/encrypt', { plaintext }, token);
+  const statuses: number[] = [];
+  for (let time = 0; time < 5; time += 1) statuses.push((await post()).status);
+  expect(statuses).toEqual([200, 200, 200, 429, 429]);
+  const refused = await post();
+  expect(refused.body).toMatchObject({ code: 'caller-throttled', retryAfter: 10 });
+  expect(refused.headers['retry-after']).toBe('10');
+  expect((await post(other)).status).toBe(200);
+  service.clock.advance(10);
+  expect([(await post()).status, (await post()).status]).toEqual([200, 429]);
+  // A batch counts as many calls as it has items: two are left of the other caller's three.
+  const items = Array.from({ length: 3 }, () => ({ plaintext }));
+  const batch = () => limited.post('/tenants/contoso/batch/encrypt', { items }, other);
+  expect([(await batch()).status, (await batch()).status, (await post(other)).status]).toEqual([200, 429, 429]);
+});
+
+test('what is shed is counted in the audit, a record for many, and never one by one', async () => {
+  await service.stop();
+  const records = await service.auditRecords();
+  const ofCode = (code: string) => records.filter((record) => record['code'] === code);
+  const overloaded = ofCode('overloaded').map(({ reason, principal }) => [reason, principal !== undefined]);
+  expect(overloaded).toEqual(
+    expect.arrayContaining([
+      ['requests', false],
+      ['tenant-share', false],
+      ['tenant-share', true],
+      ['bytes', true],
+    ]),
+  );
+  expect(overloaded.length).toBeLessThanOrEqual(3 * 3); // a record for each reason in 10 s
+  const throttled = ofCode('caller-throttled');
+  expect(throttled.reduce((sum, { count = 1 }) => sum + Number(count), 0)).toBe(6);
+  expect(throttled.map(({ principal }) => principal)).toEqual(throttled.map(() => expect.stringContaining('#')));
+  expect(service.logLines.filter((line) => line.includes('"code":"overloaded"'))).toEqual([]);
+});
