@@ -1,10 +1,9 @@
 import type { Request, Response } from 'express';
 import { createApp } from './app.ts';
-import { openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
-import type { AuditSink } from './audit/sink.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
+import { type Audit, openAudit } from './compose-audit.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
 import { startRounds } from './compose-rounds.ts';
 import { openStore, type Store } from './compose-store.ts';
@@ -36,7 +35,7 @@ export async function startService({ config, logger, clock = systemClock }: Serv
   const store = await openStore(config, logger);
   const opened: Closable[] = [store];
   try {
-    const audit = await openFileSink({ directory: config.audit.directory });
+    const audit = await openAudit(config, logger);
     opened.unshift(audit);
     return await serve({ config, logger, clock, azure, store, audit });
   } catch (error) {
@@ -51,13 +50,13 @@ interface Parts {
   readonly clock: Clock;
   readonly azure: Awaited<ReturnType<typeof openAzure>>;
   readonly store: Store;
-  readonly audit: AuditSink;
+  readonly audit: Audit;
 }
 
 async function serve({ config, logger, clock, azure, store, audit }: Parts): Promise<Service> {
   const { tenants } = store;
   const refusals = new RefusalCounter({
-    sink: audit,
+    sink: audit.sink,
     onFailure: (error) => logger.error({ error }, 'refusals not recorded'),
   });
   const tenantRecord = tenantSchema(hostsOf(config));
@@ -92,7 +91,7 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
     const app = createApp({
       tenants,
       dataKeys,
-      audit,
+      audit: audit.sink,
       vault: azure.vault,
       maxPlaintextBytes: config.http.maxPlaintextBytes,
       revocationBoundSeconds: config.revocation.boundSeconds,

@@ -118,6 +118,21 @@ const Database = section({
   migrate: z.enum(['at-start', 'by-command']).default('at-start'),
 });
 
+const Audit = section({
+  directory: z.string().min(1).default('audit'),
+  durability: z
+    .enum(['write', 'fsync'])
+    .default('write')
+    .describe('What a record has survived before the answer: a crash of the process, or of the machine.'),
+  maxFileBytes: z
+    .int()
+    .min(64 * 1024)
+    .max(1024 * MIB)
+    .default(64 * MIB)
+    .describe('Size at which a chain goes on in a new file; so it does at each midnight of UTC.'),
+  retentionDays: z.int().min(1).max(36_500).optional().describe('Older records are removed; without it they stay.'),
+});
+
 /** Everything that can be set, with its default and its bounds. Durations are in seconds. */
 export const ConfigSchema = z.strictObject({
   http: Http,
@@ -158,7 +173,7 @@ export const ConfigSchema = z.strictObject({
       .default(10)
       .describe('Longest wait for one vault call, its sign-in and its retry included.'),
   }),
-  audit: section({ directory: z.string().min(1).default('audit') }),
+  audit: Audit,
   telemetry: section({
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   }),

@@ -11,6 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'compose',
     'compose-parts',
     'compose-store',
+    'compose-audit',
     'http',
     'operations',
     'callers',
@@ -27,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'compose-parts',
     'compose-store',
     'compose-rounds',
+    'compose-audit',
     'app',
     'http',
     'envelope',
@@ -38,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'config',
   ],
   'compose-store': ['compose-parts', 'tenants', 'telemetry', 'config'],
+  'compose-audit': ['compose-store', 'audit', 'tenants', 'telemetry', 'config'],
   'compose-rounds': [
     'compose-parts',
     'compose-store',
