@@ -1,5 +1,6 @@
 import express, { type Express } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
+import { listAuditRecordsRoute } from './http/audit-routes.ts';
 import { dataKeyRoute, decryptRoute, encryptRoute, rewrapRoute } from './http/data-routes.ts';
 import { docsRouter } from './http/docs.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-routes.ts';
@@ -12,6 +13,7 @@ import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
 import type { IssueDataKeyDeps } from './operations/issue-data-key.ts';
+import type { ReadAuditDeps } from './operations/read-audit.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
@@ -22,6 +24,7 @@ export type AppDeps = EncryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
   TenantRoutesDeps &
+  ReadAuditDeps &
   ProblemDeps &
   ReadinessDeps & { readonly verifyToken: VerifyToken };
 
@@ -43,6 +46,7 @@ export function createApp(deps: AppDeps): Express {
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       ...tenantRoutes(deps),
+      listAuditRecords: listAuditRecordsRoute(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),
     },

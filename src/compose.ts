@@ -92,6 +92,8 @@ async function serve({ config, logger, clock, azure, store, audit }: Parts): Pro
       tenants,
       dataKeys,
       audit: audit.sink,
+      auditRecords: audit.records,
+      shipper: audit.shipper,
       vault: azure.vault,
       maxPlaintextBytes: config.http.maxPlaintextBytes,
       revocationBoundSeconds: config.revocation.boundSeconds,

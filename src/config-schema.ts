@@ -131,64 +131,81 @@ const Audit = section({
     .default(64 * MIB)
     .describe('Size at which a chain goes on in a new file; so it does at each midnight of UTC.'),
   retentionDays: z.int().min(1).max(36_500).optional().describe('Older records are removed; without it they stay.'),
+  database: z
+    .boolean()
+    .optional()
+    .describe('Records go on from the files into PostgreSQL; by default where database.url is one.'),
+  maxSpoolBytes: z
+    .int()
+    .min(MIB)
+    .max(2 ** 40)
+    .default(1024 * MIB)
+    .describe('Most bytes that wait in files for the database; at more, nothing is answered.'),
 });
 
 /** Everything that can be set, with its default and its bounds. Durations are in seconds. */
-export const ConfigSchema = z.strictObject({
-  http: Http,
-  callers: z.array(Caller).min(1).describe('Who may call: issuers of tokens.'),
-  home: Home,
-  cloud: Cloud,
-  registry: section({
-    file: z
-      .string()
-      .min(1)
+export const ConfigSchema = z
+  .strictObject({
+    http: Http,
+    callers: z.array(Caller).min(1).describe('Who may call: issuers of tokens.'),
+    home: Home,
+    cloud: Cloud,
+    registry: section({
+      file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('The static list of tenants, YAML or JSON; without it they are in the database.'),
+    }),
+    database: Database,
+    rounds: section({
+      enabled: z.boolean().default(true),
+      intervalSeconds: seconds(60, 30 * 24 * HOUR)
+        .default(HOUR)
+        .describe('Between visits of a tenant; its record may have its own.'),
+      maxConcurrent: z.int().min(1).max(256).default(16).describe('Visits under way in one process.'),
+      webhookUrl: httpsUrl.optional().describe("Told of every change of a tenant's state."),
+    }),
+    dataKeys: DataKeys,
+    revocation: section({
+      boundSeconds: seconds(0, HOUR)
+        .default(300)
+        .describe('Longest use of a data key without a proof of access; 0 asks the vault each time.'),
+      tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
+        .optional()
+        .describe('Oldest token of Entra in use; by default half the bound, at least 60.'),
+    }),
+    vault: section({
+      requireTenantTag: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Keys seal only when their tag vaultspan-tenant names the tenant, so that no other can register them.',
+        ),
+      deadlineSeconds: seconds(1, 60)
+        .default(10)
+        .describe('Longest wait for one vault call, its sign-in and its retry included.'),
+    }),
+    audit: Audit,
+    telemetry: section({
+      logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+    }),
+    emulator: z
+      .strictObject({
+        unsafeAllowEmulator: z
+          .literal(true)
+          .describe('Admits vaults on loopback and relaxes checks of the SDK. serve refuses it.'),
+        caFile: z.string().min(1),
+        identityEndpoint: z.url(),
+        identityHeader: z.string().min(1),
+      })
       .optional()
-      .describe('The static list of tenants, YAML or JSON; without it they are in the database.'),
-  }),
-  database: Database,
-  rounds: section({
-    enabled: z.boolean().default(true),
-    intervalSeconds: seconds(60, 30 * 24 * HOUR)
-      .default(HOUR)
-      .describe('Between visits of a tenant; its record may have its own.'),
-    maxConcurrent: z.int().min(1).max(256).default(16).describe('Visits under way in one process.'),
-    webhookUrl: httpsUrl.optional().describe("Told of every change of a tenant's state."),
-  }),
-  dataKeys: DataKeys,
-  revocation: section({
-    boundSeconds: seconds(0, HOUR)
-      .default(300)
-      .describe('Longest use of a data key without a proof of access; 0 asks the vault each time.'),
-    tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
-      .optional()
-      .describe('Oldest token of Entra in use; by default half the bound, at least 60.'),
-  }),
-  vault: section({
-    requireTenantTag: z
-      .boolean()
-      .default(false)
-      .describe('Keys seal only when their tag vaultspan-tenant names the tenant, so that no other can register them.'),
-    deadlineSeconds: seconds(1, 60)
-      .default(10)
-      .describe('Longest wait for one vault call, its sign-in and its retry included.'),
-  }),
-  audit: Audit,
-  telemetry: section({
-    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  }),
-  emulator: z
-    .strictObject({
-      unsafeAllowEmulator: z
-        .literal(true)
-        .describe('Admits vaults on loopback and relaxes checks of the SDK. serve refuses it.'),
-      caFile: z.string().min(1),
-      identityEndpoint: z.url(),
-      identityHeader: z.string().min(1),
-    })
-    .optional()
-    .describe('Written by vaultspan dev.'),
-});
+      .describe('Written by vaultspan dev.'),
+  })
+  .refine(({ audit, database }) => audit.database !== true || database.url !== undefined, {
+    path: ['audit', 'database'],
+    message: 'needs a PostgreSQL in database.url',
+  });
 
 function isLoopback(host: string): boolean {
   return host === '127.0.0.1' || host === '::1' || host === 'localhost';

@@ -59,7 +59,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   callers: ['cache', 'errors'],
   envelope: ['tenants', 'cache', 'errors'],
   azure: ['tenants', 'envelope', 'cache', 'errors'],
-  audit: ['cache', 'errors'],
+  audit: ['tenants', 'cache', 'errors'],
   tenants: ['cache', 'errors'],
   telemetry: ['errors'],
   cache: [],

@@ -21,6 +21,8 @@ export interface ChainPosition {
   readonly part: number;
   /** Its bytes of whole lines, which no failure takes away any more. */
   readonly bytes: number;
+  /** Of all its files together. */
+  readonly totalBytes: number;
 }
 
 interface Part {
@@ -37,6 +39,7 @@ const dayOf = (at: number): number => Math.floor(at / DAY_MS);
 export class ChainLog {
   readonly #options: ChainLogOptions;
   #current: Part;
+  #finishedBytes = 0;
   /** The file was taken away underneath: what goes on into it is lost. */
   #isGone: boolean = false;
 
@@ -52,7 +55,7 @@ export class ChainLog {
 
   position(): ChainPosition {
     const { name, part, log } = this.#current;
-    return { name, part, bytes: log.length };
+    return { name, part, bytes: log.length, totalBytes: this.#finishedBytes + log.length };
   }
 
   /** Appends lines, the first of them of this time, to the file whose turn it is. Never rejects. */
@@ -87,6 +90,7 @@ export class ChainLog {
     // A torn line in the middle of a chain would end it for every reader.
     await before.log.repair();
     this.#current = await createPart(this.#options, before.part + 1, at);
+    this.#finishedBytes += before.log.length;
     this.#isGone = false;
     await before.log.close().catch(() => undefined); // each of its lines was accepted already
   }

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
 /** No record comes near it: what a caller can put into one is bounded by the size of request headers. */
-const MAX_LINE_BYTES = 1024 * 1024;
+export const MAX_LINE_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;
 const TAIL_BYTES = 64 * 1024;
@@ -21,7 +21,7 @@ export async function readLastLine(file: FileHandle): Promise<Buffer | undefined
 }
 
 /** `length` bytes from `start` on, or as many as there are. */
-async function readBlock(file: FileHandle, start: number, length: number): Promise<Buffer> {
+export async function readBlock(file: FileHandle, start: number, length: number): Promise<Buffer> {
   const block = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {

@@ -4,10 +4,16 @@ import { parseArgs } from 'node:util';
 import { lineProblems } from '../audit/verify.ts';
 import { linkProblems, type VerifiedSource } from '../audit/verify-chains.ts';
 import { verifyDirectories, verifyFile } from '../audit/verify-directory.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { verifyTable } from '../audit/verify-table.ts';
+import { isAuditInDatabase } from '../compose-audit.ts';
+import { databaseOptions } from '../compose-store.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { auditTable } from '../tenants/sql/audit-table.ts';
+import { openDatabase } from '../tenants/sql/open-database.ts';
 import type { Command, CommandIo } from './command.ts';
+import { prepareForEmulator } from './emulated-azure.ts';
 
-const usage = 'Usage: vaultspan audit verify [--json] [--config FILE] [PATH...]';
+const usage = 'Usage: vaultspan audit verify [--json] [--config FILE] [--database | PATH...]';
 
 export const auditCommand: Command = {
   name: 'audit',
@@ -16,10 +22,12 @@ export const auditCommand: Command = {
 ${usage}
 
 Checks audit chains: each record's place, the hashes that tie the records together, and the links between chains.
-PATH is a chain's file or a directory of them; without it, the audit directory of the configuration.
+PATH is a chain's file, or directories of them, which are checked together: old files may have been moved. Without it,
+the audit directory of the configuration.
 A chain without close record is no error: its process was killed or still runs. Records cut off the end of such a
 chain show only if a later chain continues it: keep copies of the directory elsewhere.
 
+  --database     the records in PostgreSQL instead of files
   --json         print the findings as JSON
   --config FILE  the configuration, when PATH is not given
 
@@ -30,11 +38,12 @@ Exit codes: 0 all chains hold, 1 one does not or there is none, 2 called wrongly
       io.stderr(`${call}\n${usage}\n`);
       return 2;
     }
-    const given = call.paths.length > 0 ? call.paths : [configOf(call, io).audit.directory];
-    const path = given.join(' ');
+    const given = call.paths.length > 0 || call.database ? call.paths : [configOf(call, io).audit.directory];
+    const path = call.database ? 'the database' : given.join(' ');
     const paths = given.map((one) => resolve(io.cwd, one));
     try {
-      return report(path, await verifyPaths(paths, io.signal), { json: call.json, io });
+      const found = call.database ? await verifyDatabase(call, io) : await verifyPaths(paths, io.signal);
+      return report(path, found, { json: call.json, io });
     } catch (error) {
       io.stderr(`${failureText(error, path, io.signal)}\n`);
       return 1;
@@ -45,6 +54,7 @@ Exit codes: 0 all chains hold, 1 one does not or there is none, 2 called wrongly
 interface Call {
   readonly paths: readonly string[];
   readonly config: string | undefined;
+  readonly database: boolean;
   readonly json: boolean;
 }
 
@@ -55,19 +65,33 @@ function parseCall(args: readonly string[]): Call | string {
       args: [...args],
       allowPositionals: true,
       options: {
+        database: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         config: { type: 'string' },
       },
     });
     const [verb, ...paths] = positionals;
     if (verb !== 'verify') return verb === undefined ? 'audit: verify what?' : `audit: no "${verb}"`;
-    return { paths, config: values.config, json: values.json };
+    if (values.database && paths.length > 0) return 'audit verify: --database or PATH';
+    return { paths, config: values.config, database: values.database, json: values.json };
   } catch (error) {
     return Error.isError(error) ? error.message : String(error);
   }
 }
 
 const configOf = ({ config }: Call, { env, cwd }: CommandIo): Config => loadConfig({ path: config, env, cwd });
+
+async function verifyDatabase(call: Call, io: CommandIo): Promise<VerifiedSource[]> {
+  const config = configOf(call, io);
+  prepareForEmulator(config, io);
+  if (!isAuditInDatabase(config)) throw new ConfigError('The audit records are not in a database: audit.database');
+  const database = await openDatabase(databaseOptions(config));
+  try {
+    return await verifyTable(auditTable(database), io.signal);
+  } finally {
+    await database.close();
+  }
+}
 
 async function verifyPaths(paths: readonly string[], signal: AbortSignal): Promise<VerifiedSource[]> {
   const [first = '', ...more] = paths;

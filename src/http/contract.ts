@@ -1,3 +1,4 @@
+import { auditOperations } from './audit-contract.ts';
 import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import {
   DataKeyRequest,
@@ -142,6 +143,7 @@ export const operations = {
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key', 'key-use', 'undecryptable', ...ACCESS_ERRORS],
   },
   ...tenantOperations,
+  ...auditOperations,
   getHealth: {
     method: 'get',
     path: '/healthz',

@@ -3,6 +3,8 @@ import type { Handler } from './mount.ts';
 
 export interface ReadinessDeps {
   readonly audit: { trouble(): string | undefined };
+  /** Brings records on into the database, where there is one. */
+  readonly shipper: { trouble(): string | undefined } | undefined;
   readonly tenants: { trouble(): string | undefined };
   readonly isDraining: () => boolean;
 }
@@ -17,5 +19,9 @@ export const readinessRoute =
     const audit = deps.audit.trouble();
     if (audit !== undefined)
       throw new ServiceError('audit-unavailable', 'The audit log takes no records', { retryAfter: 5 });
-    return deps.tenants.trouble() === undefined ? { status: 'ready' } : { status: 'ready', degraded: ['registry'] };
+    const degraded = [
+      ...(deps.tenants.trouble() === undefined ? [] : ['registry']),
+      ...(deps.shipper?.trouble() === undefined ? [] : ['audit']),
+    ];
+    return degraded.length === 0 ? { status: 'ready' } : { status: 'ready', degraded };
   };

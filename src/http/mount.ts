@@ -61,8 +61,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const ifMatch = operation.ifMatch && req.headers['if-match'];
     const answer: unknown = await handler({ params, query, body, ifMatch } as never, call as never);
     if (operation.etag) res.setHeader('ETag', `"${(answer as { readonly revision: string }).revision}"`);
-    if (operation.response) sendJson(res, answer);
-    else res.status(204).end();
+    send(operation, answer, req, res);
   };
 }
 
@@ -81,6 +80,12 @@ async function openCall(req: Request, res: Response, { verifyToken }: MountDeps)
   return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
 }
 
+function send({ response, lines }: Operation, answer: unknown, req: Request, res: Response): void {
+  if (lines !== undefined && wantsLines(req, res)) sendLines(res, answer, lines);
+  else if (response) sendJson(res, answer);
+  else res.status(204).end();
+}
+
 /** Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached. */
 function sendJson(res: Response, answer: unknown): void {
   const body = Buffer.from(JSON.stringify(answer));
@@ -88,6 +93,23 @@ function sendJson(res: Response, answer: unknown): void {
   res.setHeader('Content-Length', body.length);
   res.end(body);
 }
+
+function wantsLines(req: Request, res: Response): boolean {
+  res.vary('Accept');
+  return req.accepts(['application/json', NDJSON]) === NDJSON;
+}
+
+/** Each item in a line, and the cursor, for which there is no line, in a header. */
+function sendLines(res: Response, answer: unknown, member: string): void {
+  const { [member]: items, nextCursor } = answer as { readonly [name: string]: unknown; readonly nextCursor?: string };
+  const body = Buffer.from((items as readonly unknown[]).map((item) => `${JSON.stringify(item)}\n`).join(''));
+  if (nextCursor !== undefined) res.setHeader('Next-Cursor', nextCursor);
+  res.setHeader('Content-Type', NDJSON);
+  res.setHeader('Content-Length', body.length);
+  res.end(body);
+}
+
+const NDJSON = 'application/x-ndjson';
 
 const ROUTES = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)].map(([path, some]) => ({
   pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
