@@ -100,6 +100,8 @@ describe('the configuration', () => {
       'home.appId',
     ],
     ['more messages than AES-GCM bears', `dataKeys: {maxMessages: ${2 ** 32 + 1}}`, 'dataKeys.maxMessages'],
+    ['audit records in a database without one', 'audit: {database: true}', 'audit.database'],
+    ['a retention of no day', 'audit: {retentionDays: 0}', 'audit.retentionDays'],
     ['the emulator without saying that it is unsafe', 'emulator: {caFile: ca.pem}', 'emulator.unsafeAllowEmulator'],
   ])('refuses %s', (_case, text, place) => {
     const document = text.startsWith('home:') ? MINIMAL.replace(/^home:.*$/m, text) : `${MINIMAL}\n${text}`;

@@ -22,7 +22,8 @@ const event = {
     .optional()
     .meta({ description: 'HMAC of the encryption context: equal contexts can be matched, none can be read.' }),
   vaultRequestId: z.string().optional().meta({
-    description: "`clientRequestId` of the vault call that proved access, as the customer's Key Vault log has it.",
+    description:
+      "`x-ms-client-request-id` of the vault call that proved access: the customer's Key Vault log has it too.",
   }),
   count: z.int().optional().meta({ description: 'How many requests the record stands for; absent for one.' }),
 } satisfies Record<keyof AuditEvent, z.ZodType>;

@@ -155,7 +155,7 @@ export const Readiness = named(
     degraded: z
       .array(z.string())
       .optional()
-      .meta({ description: 'Parts in trouble while requests are still answered, such as `registry`.' }),
+      .meta({ description: 'Parts in trouble while requests are still answered, such as `registry` or `audit`.' }),
   }),
 );
 

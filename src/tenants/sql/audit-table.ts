@@ -183,13 +183,13 @@ export function auditTable({ read, write }: SqlDatabase): AuditTable {
   };
 }
 
-/** One statement with a parameter for each column, however many rows. */
+/** One statement with a parameter for each column, however many rows. Lines have no line break: joined, their many quotes need no escape. */
 const insert = (rows: readonly AuditRow[]) => sql`
   insert into audit_records (at, chain, sequence, tenant_id, removes, line)
   select * from unnest(
     ${rows.map(({ at }) => at)}::bigint[], ${rows.map(({ chain }) => chain)}::text[],
     ${rows.map(({ sequence }) => sequence)}::bigint[], ${rows.map(({ tenantId }) => tenantId ?? null)}::text[],
-    ${rows.map(({ removes }) => removes ?? null)}::text[], ${rows.map(({ line }) => line)}::text[])
+    ${rows.map(({ removes }) => removes ?? null)}::text[], string_to_array(${rows.map(({ line }) => line).join('\n')}::text, E'\\n'))
   on conflict do nothing`;
 
 const olderThan = ({ at, chain, sequence }: AuditPlace): Expression<SqlBool> =>
