@@ -40,17 +40,20 @@ export async function listChainFiles(directory: string): Promise<ChainFile[]> {
 export async function findChainEnd(directory: string): Promise<ChainEnd | undefined> {
   for (const { name, chain } of (await listChainFiles(directory)).reverse()) {
     const end = await findEndOfFile(join(directory, name));
-    if (end?.chain === chain) return end;
+    if (typeof end === 'object' && end.chain === chain) return end;
   }
 }
 
-/** The last record of one file, if there is a whole one in it. */
-export async function findEndOfFile(path: string): Promise<(ChainEnd & { readonly at: string }) | undefined> {
+type FileEnd = ChainEnd & { readonly at: string };
+
+/** The last record of one file; `empty` without a whole line, `unknown` where the last one is no record. */
+export async function findEndOfFile(path: string): Promise<FileEnd | 'empty' | 'unknown'> {
   const file = await open(path);
   try {
     const line = await readLastLine(file);
-    const record = line && parseRecord(line.toString());
-    if (!record || typeof record === 'string') return;
+    if (!line) return 'empty';
+    const record = parseRecord(line.toString());
+    if (typeof record === 'string') return 'unknown';
     return { chain: record.chain, sequence: record.sequence, hash: hashLine(line), at: record.at };
   } finally {
     await file.close();

@@ -26,7 +26,7 @@ export interface RemoveFilesOptions {
 export async function removeFiles(options: RemoveFilesOptions): Promise<string[]> {
   const files = await listChainFiles(options.directory);
   const going: ChainFile[] = [];
-  const notes: Removal[] = [];
+  const notes = new Map<string, Removal>();
   for (const [chain, parts] of Map.groupBy(files, (file) => file.chain)) {
     let last: Removal | undefined;
     for (const file of parts.toSorted((a, b) => a.part - b.part)) {
@@ -35,27 +35,33 @@ export async function removeFiles(options: RemoveFilesOptions): Promise<string[]
       going.push(file);
       if (end !== 'empty') last = { cause: options.cause, chain, through: end.sequence, hash: end.hash };
     }
-    if (last) notes.push(last);
+    if (last) notes.set(chain, last);
   }
   if (going.length === 0) return [];
   const staying = files.filter((file) => !going.includes(file));
-  notes.unshift(...(await notesToRepeat(options.directory, going, staying)));
-  await Promise.all(notes.map((note) => options.sink.recordRemoval(note)));
+  for (const note of await notesToRepeat(options.directory, going, staying)) keepFurther(notes, note);
+  await Promise.all([...notes.values()].map((note) => options.sink.recordRemoval(note)));
   for (const { name } of going) await unlink(join(options.directory, name)).catch(ignoreGone);
   return going.map(({ name }) => name);
 }
 
-/** Where it ends; undefined when it stays. */
+/** What reaches further explains what an earlier removal did. */
+export function keepFurther(notes: Map<string, Removal>, note: Removal): void {
+  if ((notes.get(note.chain)?.through ?? -1) < note.through) notes.set(note.chain, note);
+}
+
+/** Where it ends; undefined when it stays, as a file does of which nobody could say where it ended. */
 async function endOfRemovable(
   file: ChainFile,
   { directory, sink, olderThan, mayGo }: RemoveFilesOptions,
-): Promise<Awaited<ReturnType<typeof findEndOfFile>> | 'empty'> {
+): Promise<Exclude<Awaited<ReturnType<typeof findEndOfFile>>, 'unknown'> | undefined> {
   if (file.name === sink.position().name) return;
   const path = join(directory, file.name);
   const stats = await stat(path).catch(ignoreGone);
   if (!stats || stats.mtimeMs >= olderThan) return;
   const end = await findEndOfFile(path);
-  return mayGo(file, end && Date.parse(end.at)) ? (end ?? 'empty') : undefined;
+  if (end === 'unknown') return;
+  return mayGo(file, end === 'empty' ? undefined : Date.parse(end.at)) ? end : undefined;
 }
 
 async function notesToRepeat(

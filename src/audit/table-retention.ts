@@ -3,6 +3,7 @@ import type { Removal } from './chain.ts';
 import { hashLine } from './chain.ts';
 import type { FileSink } from './file-sink.ts';
 import { parseRecord } from './parse-record.ts';
+import { keepFurther } from './remove-files.ts';
 
 export interface TableRetentionOptions {
   readonly table: Pick<AuditTable, 'days' | 'dropDay' | 'endOnDay' | 'removalsOnDay'>;
@@ -23,8 +24,9 @@ export async function dropOldDays({ table, sink, days }: TableRetentionOptions, 
   const firstKept = Math.floor(now / DAY_MS) - days;
   const old = (await table.days()).filter((day) => day < firstKept);
   for (const day of old) {
-    const notes = [...(await notesToRepeat(table, day)), ...(await endsOf(table, day))];
-    await Promise.all(notes.map((note) => sink.recordRemoval(note)));
+    const notes = new Map<string, Removal>();
+    for (const note of [...(await notesToRepeat(table, day)), ...(await endsOf(table, day))]) keepFurther(notes, note);
+    await Promise.all([...notes.values()].map((note) => sink.recordRemoval(note)));
     await table.dropDay(day);
   }
   return old;

@@ -42,8 +42,15 @@ export interface VerifiedSource extends Omit<VerifiedChain, 'firstBad'> {
   readonly removed?: Removal['cause'];
 }
 
-/** Checks every chain by itself, that each continues a record which still exists, and that nobody but the service removed beginnings. */
-export async function verifyChains(sources: readonly ChainSource[]): Promise<VerifiedSource[]> {
+/**
+ * Checks every chain by itself, that each continues a record which still exists, and that nobody but the service removed beginnings.
+ *
+ * @param causes of removals that may have been here: what was shipped is gone from the files, and not from the database
+ */
+export async function verifyChains(
+  sources: readonly ChainSource[],
+  causes: readonly Removal['cause'][],
+): Promise<VerifiedSource[]> {
   const opens = await Promise.all(sources.map(findOpen));
   // Chains of processes that run at the same time continue each other midway, so any record can be the wanted one.
   const wanted = new Set(opens.map((open) => open?.continues));
@@ -54,7 +61,10 @@ export async function verifyChains(sources: readonly ChainSource[]): Promise<Ver
     const hashes = new Set<string>();
     const result = await verifySource(source, {
       onHash: (hash) => wanted.has(hash) && hashes.add(hash),
-      onRecord: ({ removed }) => removed && removals.getOrInsertComputed(removed.chain, () => []).push(removed),
+      onRecord: ({ removed }) => {
+        if (removed && causes.includes(removed.cause))
+          removals.getOrInsertComputed(removed.chain, () => []).push(removed);
+      },
     });
     found.set(result.chain ?? result.file, hashes);
     verified.push(result);

@@ -22,7 +22,7 @@ export async function verifyDirectories(
     const names = (await readdir(directory)).filter((name) => name.endsWith('.ndjson'));
     paths.push(...names.map((name) => join(directory, name)));
   }
-  return verifyChains(chainsOf(paths, signal));
+  return verifyChains(chainsOf(paths, signal), ['retention', 'shipped']);
 }
 
 /** Files of one chain by their part; a file that is named otherwise stands alone. */

@@ -13,7 +13,10 @@ export async function verifyTable(table: Chains, signal: AbortSignal): Promise<V
     chains.push({ id: first.chain, at: first.at });
   }
   const sorted = chains.sort((a, b) => a.at - b.at);
-  return verifyChains(sorted.map(({ id }) => sourceOf(table, id, signal)));
+  return verifyChains(
+    sorted.map(({ id }) => sourceOf(table, id, signal)),
+    ['retention'],
+  );
 }
 
 function sourceOf(table: Chains, id: string, signal: AbortSignal): ChainSource {

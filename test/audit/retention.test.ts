@@ -1,4 +1,4 @@
-import { rm, utimes } from 'node:fs/promises';
+import { appendFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/file-sink.ts';
@@ -103,6 +103,31 @@ test('a note of a removal that goes itself is repeated while it explains what st
   const notes = recordsOf(await log.directory.read(last.position().name)).filter(({ type }) => type === 'removed');
   expect(notes.map(({ removed: note }) => (note as { readonly chain: string }).chain)).toContain(log.sink.chain);
   await Promise.all([idle.close(), last.close()]);
+});
+
+test('notes do not pile up: the one that reaches furthest stands for all of a chain', async () => {
+  await using directory = await temporaryDirectory();
+  let at = START;
+  const sink = await openFileSink({ directory: directory.path, now: () => at });
+  for (let day = 0; day < 30; day += 1) {
+    at = START + day * DAY_MS;
+    await sink.record(eventOf(day));
+    await age(directory);
+    await removeOldFiles({ directory: directory.path, sink, days: 2 }, at);
+  }
+  const texts = await Promise.all((await directory.files()).map(directory.read));
+  expect(texts.length).toBeLessThan(5);
+  for (const text of texts) expect(recordsOf(text).filter(({ type }) => type === 'removed').length).toBeLessThan(2);
+  expect(await verifyDirectories([directory.path])).toMatchObject([{ removed: 'retention' }]);
+  await sink.close();
+});
+
+test('a file whose last line is no record stays, for nobody could say where it ended', async () => {
+  await using log = await tenDays();
+  const [oldest = ''] = await log.directory.files();
+  await appendFile(join(log.directory.path, oldest), 'nonsense\n');
+  await age(log.directory);
+  expect(await log.remove(3)).not.toContain(oldest);
 });
 
 test('no file goes whose note is not written', async () => {

@@ -193,6 +193,9 @@ test('shipped files go after a while, and both the directory and the table verif
     [first.sink.chain, true],
     [sink.chain, true],
   ]);
+  // That the files were shipped is no excuse for rows that are missing.
+  await spool.database.write((trx) => trx.deleteFrom('audit_records').where('sequence', '<', 2).execute());
+  expect(bad(await verifyTable(spool.table, signal))).toHaveLength(2);
 });
 
 test('a line that is no record is passed over and named, and stops nothing', async () => {
