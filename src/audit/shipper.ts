@@ -1,9 +1,10 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AuditTable } from '../tenants/sql/audit-table.ts';
+import type { AuditRow, AuditTable } from '../tenants/sql/audit-table.ts';
+import { hashLine, type Removal } from './chain.ts';
 import { type ChainFile, listChainFiles } from './chain-files.ts';
 import type { FileSink } from './file-sink.ts';
-import { MAX_LINE_BYTES, readBlock } from './read-lines.ts';
+import { readWholeLines } from './read-lines.ts';
 import { removeFiles } from './remove-files.ts';
 import { rowOf } from './shipped-row.ts';
 
@@ -55,9 +56,6 @@ export interface Backlog {
   readonly ageSeconds: number;
 }
 
-/** About 800 records: parsing them holds the event loop for 2 ms. */
-const BLOCK_BYTES = 512 * 1024;
-const NEWLINE = 0x0a;
 /** Clocks of machines differ by less. */
 const DAY_MS = 86_400_000;
 
@@ -70,6 +68,8 @@ interface Progress {
   offset: number;
   size: number;
   isDone: boolean;
+  /** What was past its retention already and is not noted as such yet. */
+  skipped: Removal | undefined;
 }
 
 /**
@@ -165,11 +165,11 @@ export class Shipper {
     if (!isDue && part === this.#scannedPart) return;
     this.#scannedPart = part;
     this.#scannedAt = this.#now();
-    if (isDue && !this.#isClosed) await this.#removeShipped();
     const files = await listChainFiles(this.#options.directory);
     const names = new Set(files.map(({ name }) => name));
     for (const name of this.#progress.keys()) if (!names.has(name)) this.#progress.delete(name);
     for (const file of files) await this.#watch(file);
+    if (isDue && !this.#isClosed) await this.#removeShipped();
     this.#countWaiting();
   }
 
@@ -177,13 +177,24 @@ export class Shipper {
   async #watch(file: ChainFile): Promise<void> {
     const isOwn = file.chain === this.#options.sink.chain;
     const known = this.#progress.get(file.name);
-    if (known?.isDone) return;
+    if (known?.isDone && isOwn) return;
     const stats = await stat(join(this.#options.directory, file.name)).catch(() => undefined);
     if (!stats || (!isOwn && this.#now() - stats.mtimeMs < this.#timing.idleMs)) return;
-    if (known) known.size = stats.size;
-    else {
+    if (known) {
+      // A process that only seemed to be gone has written on.
+      if (stats.size !== known.size) known.isDone = false;
+      known.size = stats.size;
+    } else {
       const firstSequence = isOwn ? 0 : -1;
-      this.#progress.set(file.name, { file, isOwn, firstSequence, offset: 0, size: stats.size, isDone: false });
+      this.#progress.set(file.name, {
+        file,
+        isOwn,
+        firstSequence,
+        offset: 0,
+        size: stats.size,
+        isDone: false,
+        skipped: undefined,
+      });
     }
   }
 
@@ -220,48 +231,47 @@ export class Shipper {
     try {
       // Of its own file only what no failed write takes back.
       const end = isCurrent ? position.bytes : (await file.stat()).size;
-      while (progress.offset < end) {
-        const block = await readBlock(file, progress.offset, Math.min(BLOCK_BYTES, end - progress.offset));
-        const whole = block.lastIndexOf(NEWLINE) + 1;
-        const text = whole > 0 ? block.subarray(0, whole) : await this.#longLine(file, progress, end);
-        if (!text) break;
-        await this.#shipText(progress, text);
-      }
-      if (!isCurrent) progress.isDone = true;
+      for await (const text of readWholeLines(file, progress.offset, end)) await this.#shipText(progress, text);
+      if (isCurrent) return;
+      // So ends the file of a process that was killed.
+      if (progress.offset < end) this.#options.onBadFile(name, 'the last line is torn');
+      await this.#noteSkipped(progress);
+      progress.size = end;
+      progress.isDone = true;
     } finally {
       await file.close();
     }
   }
 
-  /** A line that is longer than a block; undefined for a torn one, with which a file ends whose process was killed. */
-  async #longLine(
-    file: Parameters<typeof readBlock>[0],
-    { file: { name }, offset }: Progress,
-    end: number,
-  ): Promise<Buffer | undefined> {
-    const block = await readBlock(file, offset, Math.min(2 * MAX_LINE_BYTES, end - offset));
-    const whole = block.indexOf(NEWLINE) + 1;
-    if (whole > 0) return block.subarray(0, whole);
-    this.#options.onBadFile(name, 'the last line is torn');
-    return undefined;
-  }
-
   async #shipText(progress: Progress, text: Buffer): Promise<void> {
     const { retentionMs, table, onBadFile } = this.#options;
     const oldest = retentionMs === undefined ? 0 : this.#now() - retentionMs;
-    const rows = [];
+    const rows: AuditRow[] = [];
+    let skipped: AuditRow | undefined;
     for (const line of text.toString('utf8', 0, text.length - 1).split('\n')) {
       const row = rowOf(line, progress.file.chain);
       if (!row || row.at > this.#now() + DAY_MS)
         onBadFile(progress.file.name, 'a line is no record of a day until now');
-      else if (row.sequence >= progress.firstSequence && row.at >= oldest) rows.push(row);
+      else if (row.at < oldest) skipped = row;
+      else if (row.sequence >= progress.firstSequence) rows.push(row);
     }
+    if (skipped) progress.skipped = removalOf(skipped);
     this.#oldestAt = rows[0]?.at;
-    if (rows.length > 0) await table.add(rows);
+    if (rows.length > 0) {
+      await this.#noteSkipped(progress);
+      await table.add(rows);
+    }
     this.#oldestAt = undefined;
     progress.offset += text.length;
     if (progress.isOwn) this.#ownBytes += text.length;
     else this.#othersBytes -= text.length;
+  }
+
+  /** The chain begins late in the table then, and this says why. */
+  async #noteSkipped(progress: Progress): Promise<void> {
+    if (!progress.skipped) return;
+    await this.#options.sink.recordRemoval(progress.skipped);
+    progress.skipped = undefined;
   }
 
   #giveUp(progress: Progress, error: unknown): undefined {
@@ -269,3 +279,10 @@ export class Shipper {
     this.#progress.delete(progress.file.name);
   }
 }
+
+const removalOf = ({ chain, sequence, line }: AuditRow): Removal => ({
+  cause: 'retention',
+  chain,
+  through: sequence,
+  hash: hashLine(line),
+});

@@ -131,6 +131,21 @@ test('a file that a living process writes is left to it', async () => {
   await Promise.all([living.sink.close(), other.sink.close()]);
 });
 
+test('a process that was only asleep loses nothing to the one that took it for gone', async () => {
+  await using spool = await newSpool();
+  const asleep = await spool.start({}, { maxFileBytes: 1e6 });
+  await Promise.all(recordEvents(asleep.sink, 0, 5));
+  const other = await spool.start({ timing: { keepMs: -1_000 } });
+  await other.shipper.ship();
+  await other.sink.record(eventOf(5));
+  await Promise.all(recordEvents(asleep.sink, 6, 9));
+  const before = await spool.lines();
+  await other.shipper.ship();
+  const shipped = new Set(await linesIn(spool.table));
+  expect(before.filter((line) => !shipped.has(line))).toEqual([]);
+  await Promise.all([asleep.sink.close(), other.sink.close()]);
+});
+
 test('while the database is away records are taken, and the trouble shows; it ends by itself', async () => {
   await using spool = await newSpool();
   let isAway: boolean = true;
@@ -283,6 +298,25 @@ test('days past their retention are dropped, noted in the chain, and told from r
   await spool.table.dropDay(oldest);
   expect(bad(await verifyTable(spool.table, signal))).toMatchObject([{ firstBad: { problem: 'start-missing' } }]);
   await Promise.all([sink.close(), later.sink.close()]);
+});
+
+test('what was past its retention before it could be shipped is noted, not shipped', async () => {
+  await using spool = await newSpool();
+  let at = Date.now() - 10 * DAY_MS;
+  const old = await openFileSink({ directory: spool.directory.path, now: () => at });
+  for (; at < Date.now(); at += DAY_MS) await old.record(eventOf(0));
+  at -= DAY_MS;
+  await old.close();
+  const { sink, shipper } = await spool.start({ retentionMs: 3 * DAY_MS });
+  await shipper.ship();
+  await shipper.ship();
+  const verified = await verifyTable(spool.table, signal);
+  expect(bad(verified)).toEqual([]);
+  expect(verified.map(({ chain, removed }) => [chain, removed])).toEqual([
+    [old.chain, 'retention'],
+    [sink.chain, undefined],
+  ]);
+  await sink.close();
 });
 
 test('a record of a removal is repeated when its day goes before what it explains', async () => {
