@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 names=("$@")
-[ ${#names[@]} != 0 ] || names=(registry claims data-path neighbours)
+[ ${#names[@]} != 0 ] || names=(registry claims audit data-path neighbours)
 for name in "${names[@]}"; do
   scripts/postgres.sh node "bench/$name.ts"
   echo

@@ -1,6 +1,7 @@
 import express, { type Express } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
 import type { Admission } from './http/admission.ts';
+import { listAuditRecordsRoute } from './http/audit-routes.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/batch-routes.ts';
 import { dataKeyRoute, decryptRoute, encryptRoute, rewrapRoute } from './http/data-routes.ts';
 import { docsRouter } from './http/docs.ts';
@@ -13,6 +14,7 @@ import { type OpenSpan, traceRequests } from './http/trace-requests.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
 import type { IssueDataKeyDeps } from './operations/issue-data-key.ts';
+import type { ReadAuditDeps } from './operations/read-audit.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
@@ -23,6 +25,7 @@ export type AppDeps = EncryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
   TenantRoutesDeps &
+  ReadAuditDeps &
   ProblemDeps &
   ReadinessDeps & {
     readonly verifyToken: VerifyToken;
@@ -50,6 +53,7 @@ export function createApp(deps: AppDeps): Express {
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       ...tenantRoutes(deps),
+      listAuditRecords: listAuditRecordsRoute(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),
     },

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Request, Response } from 'express';
 import { createApp } from './app.ts';
-import { type CountingSink, openFileSink } from './audit/file-sink.ts';
 import { RefusalCounter } from './audit/refusals.ts';
 import { type Clock, systemClock } from './cache/clock.ts';
 import { CallerRates } from './callers/caller-rates.ts';
 import { createTokenVerifier } from './callers/verify-token.ts';
+import { type Audit, openAudit } from './compose-audit.ts';
 import { openCertificate } from './compose-certificate.ts';
 import { cloudOf, hostsOf, openAzure } from './compose-parts.ts';
 import { startRounds } from './compose-rounds.ts';
@@ -47,7 +47,7 @@ export async function startService({ config, logger, clock = systemClock }: Serv
     const azure = await openAzure(config, logger, clock, telemetry.metrics?.azure);
     const store = await openStore(config, logger);
     opened.unshift(store);
-    const audit = await openFileSink({ directory: config.audit.directory });
+    const audit = await openAudit(config, logger);
     opened.unshift(audit);
     return await serve({ config, logger, clock, certificate, azure, store, audit, telemetry });
   } catch (error) {
@@ -63,7 +63,7 @@ interface Parts {
   readonly certificate: ServedCertificate | undefined;
   readonly azure: Awaited<ReturnType<typeof openAzure>>;
   readonly store: Store;
-  readonly audit: CountingSink;
+  readonly audit: Audit;
   readonly telemetry: Telemetry;
 }
 
@@ -71,7 +71,7 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
   const { tenants } = store;
   const keyUses = { sealed: 0, opened: 0 };
   const refusals = new RefusalCounter({
-    sink: audit,
+    sink: audit.sink,
     onFailure: (error) => logger.error({ error }, 'refusals not recorded'),
   });
   const tenantRecord = tenantSchema(hostsOf(config));
@@ -123,7 +123,9 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
     const app = createApp({
       tenants,
       dataKeys,
-      audit,
+      audit: audit.sink,
+      auditRecords: audit.records,
+      shipper: audit.shipper,
       vault: azure.vault,
       maxPlaintextBytes: config.http.maxPlaintextBytes,
       revocationBoundSeconds: config.revocation.boundSeconds,
@@ -157,7 +159,7 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
     requestsInFlight: () => server.openRequests(),
     dataKeys,
     keyUses,
-    audit,
+    audit: audit.sink,
     tenants,
     countOverdue: overdueCounter(config, store, clock),
     homeCredentialExpiry: azure.homeCredentialExpiry,

@@ -168,86 +168,122 @@ const Database = section({
   migrate: z.enum(['at-start', 'by-command']).default('at-start'),
 });
 
-/** Everything that can be set, with its default and its bounds. Durations are in seconds. */
-export const ConfigSchema = z.strictObject({
-  http: Http,
-  callers: z.array(Caller).min(1).describe('Who may call: issuers of tokens.'),
-  home: Home,
-  cloud: Cloud,
-  registry: section({
-    file: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('The static list of tenants, YAML or JSON; without it they are in the database.'),
-  }),
-  database: Database,
-  rounds: section({
-    enabled: z.boolean().default(true),
-    intervalSeconds: seconds(60, 30 * 24 * HOUR)
-      .default(HOUR)
-      .describe('Between visits of a tenant; its record may have its own.'),
-    maxConcurrent: z.int().min(1).max(256).default(16).describe('Visits under way in one process.'),
-    webhookUrl: httpsUrl.optional().describe("Told of every change of a tenant's state."),
-  }),
-  dataKeys: DataKeys,
-  revocation: section({
-    boundSeconds: seconds(0, HOUR)
-      .default(300)
-      .describe('Longest use of a data key without a proof of access; 0 asks the vault each time.'),
-    tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
-      .optional()
-      .describe('Oldest token of Entra in use; by default half the bound, at least 60.'),
-  }),
-  vault: section({
-    requireTenantTag: z
-      .boolean()
-      .default(false)
-      .describe('Keys seal only when their tag vaultspan-tenant names the tenant, so that no other can register them.'),
-    deadlineSeconds: seconds(1, 60)
-      .default(10)
-      .describe('Longest wait for one vault call, its sign-in and its retry included.'),
-    maxConcurrent: z.int().min(1).max(1_000).default(32).describe('Calls to one vault under way in one process.'),
-    budgetPerSecond: z
-      .number()
-      .min(0.1)
-      .max(10_000)
-      .default(150)
-      .describe("Calls to one vault by one process; with its burst below the vault's quota, which is for 10 s."),
-    budgetBurst: z.int().min(1).max(10_000).default(300).describe('Calls that may come at once.'),
-  }),
-  audit: section({ directory: z.string().min(1).default('audit') }),
-  metrics: section({
-    enabled: z.boolean().default(false).describe('Prometheus metrics at /metrics of a listener of their own.'),
-    host: z.string().default('127.0.0.1').describe('Plain HTTP: an address that only the monitoring reaches.'),
-    port: z.int().min(0).max(65_535).default(9464),
-    tenantLabels: z.boolean().default(false).describe('Requests by tenant too.'),
-    maxTenants: z.int().min(1).max(10_000).default(200).describe('Tenants with a label; all others are `_other`.'),
-  }),
-  telemetry: section({
-    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-    otlpEndpoint: z
-      .url({ protocol: /^https?$/, error: 'is an http or https URL' })
-      .transform((url) => url.replace(/\/$/, ''))
-      .optional()
-      .describe(
-        'Collector of traces, OTLP over HTTP with JSON, without /v1/traces; also as OTEL_EXPORTER_OTLP_ENDPOINT.',
-      ),
-    sampleRatio: z.number().min(0).max(1).default(1).describe('Part of the requests without a trace context to trace.'),
-    tenantIds: z.boolean().default(false).describe('Ids of tenants and addresses of their vaults in traces.'),
-  }),
-  emulator: z
-    .strictObject({
-      unsafeAllowEmulator: z
-        .literal(true)
-        .describe('Admits vaults on loopback and relaxes checks of the SDK. serve refuses it.'),
-      caFile: z.string().min(1),
-      identityEndpoint: z.url(),
-      identityHeader: z.string().min(1),
-    })
-    .optional()
-    .describe('Written by vaultspan dev.'),
+const Vault = section({
+  requireTenantTag: z
+    .boolean()
+    .default(false)
+    .describe('Keys seal only when their tag vaultspan-tenant names the tenant, so that no other can register them.'),
+  deadlineSeconds: seconds(1, 60)
+    .default(10)
+    .describe('Longest wait for one vault call, its sign-in and its retry included.'),
+  maxConcurrent: z.int().min(1).max(1_000).default(32).describe('Calls to one vault under way in one process.'),
+  budgetPerSecond: z
+    .number()
+    .min(0.1)
+    .max(10_000)
+    .default(150)
+    .describe("Calls to one vault by one process; with its burst below the vault's quota, which is for 10 s."),
+  budgetBurst: z.int().min(1).max(10_000).default(300).describe('Calls that may come at once.'),
 });
+
+const Metrics = section({
+  enabled: z.boolean().default(false).describe('Prometheus metrics at /metrics of a listener of their own.'),
+  host: z.string().default('127.0.0.1').describe('Plain HTTP: an address that only the monitoring reaches.'),
+  port: z.int().min(0).max(65_535).default(9464),
+  tenantLabels: z.boolean().default(false).describe('Requests by tenant too.'),
+  maxTenants: z.int().min(1).max(10_000).default(200).describe('Tenants with a label; all others are `_other`.'),
+});
+
+const Telemetry = section({
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  otlpEndpoint: z
+    .url({ protocol: /^https?$/, error: 'is an http or https URL' })
+    .transform((url) => url.replace(/\/$/, ''))
+    .optional()
+    .describe(
+      'Collector of traces, OTLP over HTTP with JSON, without /v1/traces; also as OTEL_EXPORTER_OTLP_ENDPOINT.',
+    ),
+  sampleRatio: z.number().min(0).max(1).default(1).describe('Part of the requests without a trace context to trace.'),
+  tenantIds: z.boolean().default(false).describe('Ids of tenants and addresses of their vaults in traces.'),
+});
+
+const Audit = section({
+  directory: z.string().min(1).default('audit'),
+  durability: z
+    .enum(['write', 'fsync'])
+    .default('write')
+    .describe('What a record has survived before the answer: a crash of the process, or of the machine.'),
+  maxFileBytes: z
+    .int()
+    .min(64 * 1024)
+    .max(1024 * MIB)
+    .default(64 * MIB)
+    .describe('Size at which a chain goes on in a new file; so it does at each midnight of UTC.'),
+  retentionDays: z.int().min(1).max(36_500).optional().describe('Older records are removed; without it they stay.'),
+  database: z
+    .boolean()
+    .optional()
+    .describe('Records go on from the files into PostgreSQL; by default where database.url is one.'),
+  maxSpoolBytes: z
+    .int()
+    .min(MIB)
+    .max(2 ** 40)
+    .default(1024 * MIB)
+    .describe('Most bytes that wait in files for the database; at more, nothing is answered.'),
+});
+
+/** Everything that can be set, with its default and its bounds. Durations are in seconds. */
+export const ConfigSchema = z
+  .strictObject({
+    http: Http,
+    callers: z.array(Caller).min(1).describe('Who may call: issuers of tokens.'),
+    home: Home,
+    cloud: Cloud,
+    registry: section({
+      file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('The static list of tenants, YAML or JSON; without it they are in the database.'),
+    }),
+    database: Database,
+    rounds: section({
+      enabled: z.boolean().default(true),
+      intervalSeconds: seconds(60, 30 * 24 * HOUR)
+        .default(HOUR)
+        .describe('Between visits of a tenant; its record may have its own.'),
+      maxConcurrent: z.int().min(1).max(256).default(16).describe('Visits under way in one process.'),
+      webhookUrl: httpsUrl.optional().describe("Told of every change of a tenant's state."),
+    }),
+    dataKeys: DataKeys,
+    revocation: section({
+      boundSeconds: seconds(0, HOUR)
+        .default(300)
+        .describe('Longest use of a data key without a proof of access; 0 asks the vault each time.'),
+      tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
+        .optional()
+        .describe('Oldest token of Entra in use; by default half the bound, at least 60.'),
+    }),
+    vault: Vault,
+    audit: Audit,
+    metrics: Metrics,
+    telemetry: Telemetry,
+    emulator: z
+      .strictObject({
+        unsafeAllowEmulator: z
+          .literal(true)
+          .describe('Admits vaults on loopback and relaxes checks of the SDK. serve refuses it.'),
+        caFile: z.string().min(1),
+        identityEndpoint: z.url(),
+        identityHeader: z.string().min(1),
+      })
+      .optional()
+      .describe('Written by vaultspan dev.'),
+  })
+  .refine(({ audit, database }) => audit.database !== true || database.url !== undefined, {
+    path: ['audit', 'database'],
+    message: 'needs a PostgreSQL in database.url',
+  });
 
 function isLoopback(host: string): boolean {
   return host === '127.0.0.1' || host === '::1' || host === 'localhost';

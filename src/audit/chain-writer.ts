@@ -1,11 +1,12 @@
-import { createClock, createSalts, encodeRecord, hashLine, type RecordHead } from './chain.ts';
+import { createClock, createSalts, encodeRecord, hashLine, type RecordHead, type Removal } from './chain.ts';
 import type { AuditEvent } from './event.ts';
 import { TenantSequences } from './tenant-sequences.ts';
 
 /** Where an earlier chain stood when a new one began. */
 export interface ChainEnd {
   readonly chain: string;
-  /** Hash of its last whole line. */
+  /** Sequence number and hash of its last whole line. */
+  readonly sequence: number;
   readonly hash: string;
 }
 
@@ -32,13 +33,23 @@ export class ChainWriter {
 
   open(at: number, continued: ChainEnd | undefined): string {
     const tenantSequence = this.#tenants.next(undefined);
-    const head = { ...this.#head(at, 'open'), continues: continued?.hash, continuesChain: continued?.chain };
+    const head = {
+      ...this.#head(at, 'open'),
+      continues: continued?.hash,
+      continuesChain: continued?.chain,
+      continuesSequence: continued?.sequence,
+    };
     return this.#line(encodeRecord(head, NO_EVENT, tenantSequence));
   }
 
   event(at: number, event: AuditEvent): string {
     const tenantSequence = this.#tenants.next(event.tenantId);
     return this.#line(encodeRecord(this.#head(at, 'event'), event, tenantSequence));
+  }
+
+  removed(at: number, removed: Removal): string {
+    const tenantSequence = this.#tenants.next(undefined);
+    return this.#line(encodeRecord({ ...this.#head(at, 'removed'), removed }, NO_EVENT, tenantSequence));
   }
 
   close(at: number): string {

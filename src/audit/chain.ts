@@ -13,11 +13,26 @@ export interface RecordHead {
   readonly salt: string;
   /** Hash of the line before; absent in `open`. */
   readonly previous?: string | undefined;
-  readonly type: 'open' | 'event' | 'close';
+  readonly type: 'open' | 'event' | 'removed' | 'close';
   /** In `open`: hash of the last line of the newest chain that was there already … */
   readonly continues?: string | undefined;
-  /** … and that chain's id. */
+  /** … that chain's id … */
   readonly continuesChain?: string | undefined;
+  /** … and the line's sequence number in it. */
+  readonly continuesSequence?: number | undefined;
+  /** In `removed`. */
+  readonly removed?: Removal | undefined;
+}
+
+/** The beginning of a chain, up to and with one record, that this service took away itself. */
+export interface Removal {
+  /** `retention`: old enough to go. `shipped`: the database has these records. */
+  readonly cause: 'retention' | 'shipped';
+  readonly chain: string;
+  /** Sequence number of the last record taken away … */
+  readonly through: number;
+  /** … and the hash of its line, which the first record that is left names as the one before. */
+  readonly hash: string;
 }
 
 type Member = keyof RecordHead | keyof AuditEvent | 'tenantSequence';
@@ -36,6 +51,13 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     type: head.type,
     continues: head.continues,
     continuesChain: head.continuesChain,
+    continuesSequence: head.continuesSequence,
+    removed: head.removed && {
+      cause: head.removed.cause,
+      chain: head.removed.chain,
+      through: head.removed.through,
+      hash: head.removed.hash,
+    },
     operation: event.operation,
     outcome: event.outcome,
     code: event.code,

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
-import { type AppendFile, AppendLog } from './append-log.ts';
-import { chainFileName, findChainEnd } from './chain-files.ts';
+import type { AppendFile, Durability } from './append-log.ts';
+import type { Removal } from './chain.ts';
+import { findChainEnd } from './chain-files.ts';
+import { ChainLog, type ChainPosition, createOnDisk } from './chain-log.ts';
 import { ChainWriter } from './chain-writer.ts';
 import type { AuditEvent } from './event.ts';
 import type { AuditSink } from './sink.ts';
@@ -12,12 +13,20 @@ import type { AuditSink } from './sink.ts';
 export interface FileSinkOptions {
   /** Created when missing. Several processes may share it. */
   readonly directory: string;
+  /** Default `write`. */
+  readonly durability?: Durability;
+  /** Size at which a chain goes on in its next file; default 64 MiB. */
+  readonly maxFileBytes?: number;
+  /** Why no more records may be taken at the moment, though the file would; undefined as long as they may. */
+  readonly limit?: () => string | undefined;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number;
-  /** Creates the chain's file for appending and fails when it exists; default: on disk, for its owner only. */
-  readonly createFile?: (path: string) => Promise<AppendFile>;
+  /** Creates a file for appending and fails when it exists; default: on disk, for its owner only. */
+  readonly createFile?: (path: string, durability: Durability) => Promise<AppendFile>;
   /** Pause before the sink itself tries a failed file again; default 5 s. */
   readonly retryMs?: number;
+  /** How often the file is marked as one of a living process; default 30 s. */
+  readonly heartbeatMs?: number;
 }
 
 /** What a sink has done since its start, and how far behind it is. */
@@ -32,29 +41,43 @@ interface AuditCounts {
   readonly lagMs: number;
 }
 
-export interface CountingSink extends AuditSink {
+/** The sink of one chain on disk. */
+export interface FileSink extends AuditSink {
+  readonly chain: string;
+  position(): ChainPosition;
+  /** Writes down what this service takes away of a chain, before it does. @throws ServiceError `audit-unavailable` */
+  recordRemoval(removal: Removal): Promise<void>;
   counts(): AuditCounts;
 }
 
+const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
+const DEFAULT_HEARTBEAT_MS = 30_000;
+
 /** Begins a new chain in the directory; its open record is written when this resolves. */
-export async function openFileSink(options: FileSinkOptions): Promise<CountingSink> {
-  const { directory, now = Date.now, createFile = createOnDisk, retryMs = RETRY_AFTER_SECONDS * 1000 } = options;
+export async function openFileSink(options: FileSinkOptions): Promise<FileSink> {
+  const { directory, now = Date.now, createFile = createOnDisk, durability = 'write' } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const continued = await findChainEnd(directory);
   const writer = new ChainWriter(randomUUID());
   const startedAt = now();
-  const file = await createFile(join(directory, chainFileName(new Date(startedAt).toISOString(), writer.chain)));
-  const log = new AppendLog(file);
-  const { error } = await log.append(writer.open(startedAt, continued), 1);
+  const maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
+  const log = await ChainLog.open({ directory, chain: writer.chain, durability, maxFileBytes, createFile }, startedAt);
+  const { error } = await log.append(writer.open(startedAt, continued), 1, startedAt);
   if (error !== undefined) {
-    await file.close();
+    await log.close();
     throw error;
   }
   writer.keep(1);
-  return new FileSink({ writer, log, now, retryMs });
+  return new ChainSink({
+    writer,
+    log,
+    now,
+    startedAt,
+    limit: options.limit ?? (() => undefined),
+    retryMs: options.retryMs ?? RETRY_AFTER_SECONDS * 1000,
+    heartbeatMs: options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS,
+  });
 }
-
-const createOnDisk = (path: string): Promise<AppendFile> => open(path, 'ax', 0o600);
 
 const RETRY_AFTER_SECONDS = 5;
 /** Encoding this many holds the event loop for about 2 ms. */
@@ -63,17 +86,22 @@ const MAX_GROUP = 1000;
 const MAX_WAITING = 50_000;
 
 interface Waiting {
-  readonly event: AuditEvent;
+  /** What is to be recorded: the one or the other. */
+  readonly event: AuditEvent | undefined;
+  readonly removal: Removal | undefined;
   readonly at: number;
   readonly resolve: () => void;
   readonly reject: (error: ServiceError) => void;
 }
 
-interface FileSinkParts {
+interface ChainSinkParts {
   readonly writer: ChainWriter;
-  readonly log: AppendLog;
+  readonly log: ChainLog;
   readonly now: () => number;
+  readonly startedAt: number;
+  readonly limit: () => string | undefined;
   readonly retryMs: number;
+  readonly heartbeatMs: number;
 }
 
 /**
@@ -81,12 +109,15 @@ interface FileSinkParts {
  * A record is encoded when its write begins, so a failed group leaves nothing behind that the next would build on. A
  * refused record may still stand in the chain, when its line was whole before the disk filled up: never the other way.
  */
-class FileSink implements CountingSink {
+class ChainSink implements FileSink {
   readonly #writer: ChainWriter;
-  readonly #log: AppendLog;
+  readonly #log: ChainLog;
   readonly #now: () => number;
+  readonly #limit: () => string | undefined;
   readonly #retryMs: number;
+  readonly #heartbeat: NodeJS.Timeout;
   readonly #waiting: Waiting[] = [];
+  #lastAt: number;
   #writing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
   #trouble: string | undefined;
@@ -97,20 +128,36 @@ class FileSink implements CountingSink {
   /** When the first record of the group now being written came. */
   #groupSince: number | undefined;
 
-  constructor({ writer, log, now, retryMs }: FileSinkParts) {
+  constructor({ writer, log, now, startedAt, limit, retryMs, heartbeatMs }: ChainSinkParts) {
     this.#writer = writer;
     this.#log = log;
     this.#now = now;
+    this.#lastAt = startedAt;
+    this.#limit = limit;
     this.#retryMs = retryMs;
+    this.#heartbeat = setInterval(() => void log.touch(Date.now()), heartbeatMs).unref();
+  }
+
+  get chain(): string {
+    return this.#writer.chain;
+  }
+
+  position(): ChainPosition {
+    return this.#log.position();
   }
 
   record(event: AuditEvent): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(unavailable('closed'));
-    if (this.#waiting.length >= MAX_WAITING) {
-      this.#refuse([event], 'more records wait than may');
+    const limit = this.#waiting.length >= MAX_WAITING ? 'more records wait than may' : this.#limit();
+    if (limit !== undefined) {
+      this.#refuse(event.count, limit);
       return Promise.reject(unavailable('backlog'));
     }
-    return this.#enqueue(event);
+    return this.#enqueue(event, undefined);
+  }
+
+  recordRemoval(removal: Removal): Promise<void> {
+    return this.#closed === undefined ? this.#enqueue(undefined, removal) : Promise.reject(unavailable('closed'));
   }
 
   trouble(): string | undefined {
@@ -128,11 +175,18 @@ class FileSink implements CountingSink {
     return this.#closed;
   }
 
-  #enqueue(event: AuditEvent): Promise<void> {
+  #enqueue(event: AuditEvent | undefined, removal: Removal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ event, at: this.#now(), resolve, reject });
+      this.#waiting.push({ event, removal, at: this.#time(), resolve, reject });
       this.#writing ??= this.#writeWaiting();
     });
+  }
+
+  /** Within a chain time never goes back, though a clock may: what is older than a day is then a chain's beginning. */
+  #time(): number {
+    const now = this.#now();
+    if (now > this.#lastAt) this.#lastAt = now;
+    return this.#lastAt;
   }
 
   async #writeWaiting(): Promise<void> {
@@ -146,9 +200,12 @@ class FileSink implements CountingSink {
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
     let text = '';
-    for (const { at, event } of group) text += this.#writer.event(at, event);
+    for (const { at, event, removal } of group) {
+      if (event !== undefined) text += this.#writer.event(at, event);
+      else if (removal !== undefined) text += this.#writer.removed(at, removal);
+    }
     this.#groupSince = group[0]?.at;
-    const { lines, error } = await this.#log.append(text, group.length);
+    const { lines, error } = await this.#log.append(text, group.length, group[0]?.at ?? this.#lastAt);
     this.#groupSince = undefined;
     this.#writer.keep(lines);
     if (error === undefined) {
@@ -158,18 +215,16 @@ class FileSink implements CountingSink {
       for (const { resolve } of group) resolve();
       return;
     }
-    this.#refuse(
-      group.map(({ event }) => event),
-      `the audit file can't be written: ${causeOf(error)}`,
-    );
+    const trouble = `the audit file can't be written: ${causeOf(error)}`;
+    for (const { event } of group) if (event !== undefined) this.#refuse(event.count, trouble);
     const refusal = unavailable('write-failed', error);
     for (const { reject } of group) reject(refusal);
   }
 
-  #refuse(events: readonly AuditEvent[], trouble: string): void {
+  #refuse(count = 1, trouble: string): void {
     this.#trouble = trouble;
-    for (const { count = 1 } of events) this.#refused += count;
-    this.#counts.refused += events.length;
+    this.#refused += count;
+    this.#counts.refused += count;
     if (this.#closed === undefined) this.#retry ??= setTimeout(() => this.#noteRefused(), this.#retryMs).unref();
   }
 
@@ -182,21 +237,29 @@ class FileSink implements CountingSink {
     if (this.#refused === 0) return;
     const count = this.#refused;
     this.#refused = 0;
-    // Refused itself, it is counted back and tried again by #refuse.
-    this.#enqueue({
+    const limit = this.#closed === undefined ? this.#limit() : undefined;
+    if (limit !== undefined) {
+      this.#refuse(count, limit);
+      return;
+    }
+    const note = {
       operation: 'audit',
       outcome: 'failed',
       code: 'audit-unavailable',
       requestId: randomUUID(),
       count,
-    }).catch(() => undefined);
+    } as const;
+    // Refused itself, it is counted back and tried again by #refuse.
+    this.#enqueue(note, undefined).catch(() => undefined);
   }
 
   async #finish(): Promise<void> {
+    clearInterval(this.#heartbeat);
     clearTimeout(this.#retry);
     this.#noteRefused();
     await this.#writing;
-    const { lines, error } = await this.#log.append(this.#writer.close(this.#now()), 1);
+    const at = this.#time();
+    const { lines, error } = await this.#log.append(this.#writer.close(at), 1, at);
     this.#writer.keep(lines);
     await this.#log.close();
     if (error !== undefined) throw unavailable('write-failed', error);

@@ -15,6 +15,19 @@ const OpenRecord = z.strictObject({
   type: z.literal('open'),
   continues: Hash.exactOptional(),
   continuesChain: z.uuid().exactOptional(),
+  continuesSequence: Count.exactOptional(),
+});
+
+const RemovedRecord = z.strictObject({
+  ...head,
+  previous: Hash,
+  type: z.literal('removed'),
+  removed: z.strictObject({
+    cause: z.enum(['retention', 'shipped']),
+    chain: z.uuid(),
+    through: Count,
+    hash: Hash,
+  }),
 });
 
 const CloseRecord = z.strictObject({ ...head, previous: Hash, type: z.literal('close') });
@@ -43,9 +56,9 @@ const EventRecord = z.strictObject({
   tenantSequence: Count.exactOptional(),
 });
 
-const AuditRecord = z.discriminatedUnion('type', [OpenRecord, EventRecord, CloseRecord]);
+const AuditRecord = z.discriminatedUnion('type', [OpenRecord, EventRecord, RemovedRecord, CloseRecord]);
 
-/** A record as it stands in its line: of open and close records all members of the event are absent. */
+/** A record as it stands in its line: outside of `event` records the members of the event are absent. */
 export type ParsedRecord = RecordHead & Partial<AuditEvent> & { readonly tenantSequence?: number };
 
 /** The record of a line, or why there is none in it. */

@@ -16,11 +16,12 @@ export const lineProblems = {
   'after-close': 'the record stands after the close record',
   torn: 'the line is torn: the process was killed while writing, is writing now, or the file was cut',
   'wrong-file-name': 'the file name does not belong to this chain',
+  'start-missing': 'the records before it are missing, and no record says that the service removed them',
 } as const;
 
 type LineProblem = keyof typeof lineProblems;
 
-interface BadLine {
+export interface BadLine {
   /** From 1. */
   readonly line: number;
   /** The record's own, as far as it has one. */
@@ -35,6 +36,17 @@ export interface VerifiedChain {
   readonly records: number;
   readonly closed: boolean;
   readonly firstBad?: BadLine;
+  /** The first record, where it is not the chain's first: what it says of the one before. */
+  readonly begins?: { readonly sequence: number; readonly previous: string };
+}
+
+export interface VerifyChainOptions {
+  /** Told the hash of each line, beyond the first bad one too. */
+  readonly onHash?: (hash: string) => void;
+  /** Told each record that holds. */
+  readonly onRecord?: (record: ParsedRecord) => void;
+  /** Its first records may be gone. Tenants' own numbers are not checked then, for their beginnings are gone too. */
+  readonly mayBeginLate?: boolean;
 }
 
 /**
@@ -42,16 +54,15 @@ export interface VerifiedChain {
  * close record, unless a later chain continues it from there, and a chain rewritten from some record to its end. For
  * both a hash kept elsewhere is needed.
  * @param lines each with its newline; one without is torn
- * @param onHash told the hash of each line, beyond the first bad one too
  */
 export async function verifyChain(
   lines: AsyncIterable<string>,
-  onHash?: (hash: string) => void,
+  options: VerifyChainOptions = {},
 ): Promise<VerifiedChain> {
-  const check = new ChainCheck();
+  const check = new ChainCheck(options);
   for await (const line of lines) {
     const hash = check.add(line);
-    onHash?.(hash);
+    options.onHash?.(hash);
   }
   return check.end();
 }
@@ -64,6 +75,12 @@ class ChainCheck {
   #previous: string | undefined;
   #closed: boolean = false;
   #firstBad: BadLine | undefined;
+  #begins: VerifiedChain['begins'];
+  readonly #options: VerifyChainOptions;
+
+  constructor(options: VerifyChainOptions) {
+    this.#options = options;
+  }
 
   /** Returns the line's hash. */
   add(text: string): string {
@@ -83,6 +100,7 @@ class ChainCheck {
       records: this.#records,
       closed: this.#closed,
       ...(firstBad === undefined ? {} : { firstBad }),
+      ...(this.#begins === undefined ? {} : { begins: this.#begins }),
     };
   }
 
@@ -100,18 +118,30 @@ class ChainCheck {
     this.#records += 1;
     this.#chain = record.chain;
     this.#closed = record.type === 'close';
+    this.#options.onRecord?.(record);
   }
 
   #placeProblem(record: ParsedRecord): LineProblem | undefined {
-    if (this.#lines === 1) return record.type === 'open' ? undefined : 'no-open';
+    if (this.#lines === 1) return this.#firstProblem(record);
     if (record.chain !== this.#chain) return 'other-chain';
     if (this.#closed) return 'after-close';
-    if (record.sequence !== this.#lines - 1) return 'wrong-sequence';
+    if (record.sequence !== this.#sequenceOf(this.#lines)) return 'wrong-sequence';
     return record.previous === this.#previous ? undefined : 'wrong-previous';
+  }
+
+  #firstProblem({ type, sequence, previous }: ParsedRecord): LineProblem | undefined {
+    if (type === 'open') return;
+    if (this.#options.mayBeginLate !== true || previous === undefined) return 'no-open';
+    this.#begins = { sequence, previous };
+  }
+
+  #sequenceOf(line: number): number {
+    return (this.#begins?.sequence ?? 0) + line - 1;
   }
 
   #contentProblem(record: ParsedRecord, line: string | undefined): LineProblem | undefined {
     if (encodeRecord(record, record, record.tenantSequence) !== line) return 'not-canonical';
+    if (this.#begins !== undefined) return;
     const tenantSequence = this.#tenants.next(record.tenantId);
     this.#tenants.keep(1);
     return record.tenantSequence === tenantSequence ? undefined : 'wrong-tenant-sequence';
@@ -124,6 +154,6 @@ class ChainCheck {
     const record = parseRecord(line);
     if (typeof record === 'string' || record.previous !== this.#previous) return;
     this.#records -= 1;
-    this.#firstBad = { line: firstBad.line - 1, sequence: firstBad.line - 2, problem: 'changed' };
+    this.#firstBad = { line: firstBad.line - 1, sequence: this.#sequenceOf(firstBad.line - 1), problem: 'changed' };
   }
 }

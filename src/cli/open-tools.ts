@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { openFileSink } from '../audit/file-sink.ts';
 import type { AuditSink } from '../audit/sink.ts';
 import { systemClock } from '../cache/clock.ts';
 import type { Call } from '../callers/call.ts';
 import type { Role } from '../callers/principal.ts';
+import { openAudit } from '../compose-audit.ts';
 import { cloudOf, hostsOf, openAzure } from '../compose-parts.ts';
 import { openStore } from '../compose-store.ts';
 import { type Config, loadConfig } from '../config.ts';
@@ -36,13 +36,13 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
   prepareForEmulator(config, io);
   const store = await openStore(config, silentLogger());
   const schema = tenantSchema(hostsOf(config));
-  const audit = await openFileSink({ directory: config.audit.directory });
+  const audit = await openAudit(config, silentLogger());
   const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
   return {
     config,
     tenants: store.tenants,
     lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
-    audit,
+    audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
     contextDigest: () => '', // no command here has an encryption context
     appId: config.home.appId,

@@ -1,3 +1,4 @@
+import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
 import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import {
@@ -144,6 +145,7 @@ export const operations = {
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key', 'key-use', 'undecryptable', ...ACCESS_ERRORS],
   },
   ...tenantOperations,
+  ...auditOperations,
   getHealth: {
     method: 'get',
     path: '/healthz',

@@ -67,9 +67,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const answer: unknown = await handler({ params, query, body, ifMatch } as never, call as never);
     const headers = ['X-Request-Id', scope.requestId];
     if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
-    // Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached.
-    if (operation.response) sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
-    else sendNothing(res, headers);
+    send(operation, answer, req, res, headers);
     deps.onAnswered?.(scope, res.statusCode);
   };
 }
@@ -98,6 +96,28 @@ function admit(req: Request, res: Response, { body }: Operation, { admission, ma
   const isLimited = tenantId !== undefined && principal.tenantIds?.has(tenantId) === false;
   admission.admit(res, { callerId: principal.id, tenantId: isLimited ? undefined : tenantId, bytes });
 }
+
+function send({ response, lines }: Operation, answer: unknown, req: Request, res: Response, headers: string[]): void {
+  if (lines !== undefined) sendList(answer, lines, req, res, headers);
+  // Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached.
+  else if (response) sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
+  else sendNothing(res, headers);
+}
+
+/** As JSON, or as the caller prefers each item in a line, with the cursor, for which there is no line, in a header. */
+function sendList(answer: unknown, member: string, req: Request, res: Response, headers: string[]): void {
+  headers.push('Vary', 'Accept');
+  if (req.accepts(['application/json', NDJSON]) !== NDJSON) {
+    sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
+    return;
+  }
+  const { [member]: items, nextCursor } = answer as { readonly [name: string]: unknown; readonly nextCursor?: string };
+  if (nextCursor !== undefined) headers.push('Next-Cursor', nextCursor);
+  const text = (items as readonly unknown[]).map((item) => `${JSON.stringify(item)}\n`).join('');
+  sendText(res, 200, NDJSON, text, headers);
+}
+
+const NDJSON = 'application/x-ndjson';
 
 const ROUTES = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)].map(([path, some]) => ({
   pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),

@@ -26,6 +26,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Data: "Encrypt and decrypt under the customer's key.",
   Keys: "Key Vault's own wrap and unwrap.",
   Tenants: 'The registry of customers.',
+  Audit: 'What was done, by whom, with which key.',
   Health: 'For probes; no token needed.',
 };
 
@@ -66,7 +67,7 @@ export function buildOpenApi() {
 }
 
 function describe(operationId: string, operation: Operation): object {
-  const { tag, summary, description, role, params, query, ifMatch, response, responseExample, etag } = operation;
+  const { tag, summary, description, role, params, query, ifMatch, response, responseExample, etag, lines } = operation;
   return {
     operationId,
     tags: [tag],
@@ -87,7 +88,11 @@ function describe(operationId: string, operation: Operation): object {
             200: {
               description: 'Done',
               ...(etag && { headers: ETAG }),
-              content: { 'application/json': { schema: response, example: responseExample } },
+              ...(lines !== undefined && { headers: NEXT_CURSOR }),
+              content: {
+                'application/json': { schema: response, example: responseExample },
+                ...(lines !== undefined && { 'application/x-ndjson': { schema: { type: 'string' } } }),
+              },
             },
           }
         : { 204: { description: 'Done' } }),
@@ -119,6 +124,10 @@ const IF_MATCH = {
   }),
 };
 const ETAG = { ETag: { description: 'The revision, for `If-Match`.', schema: { type: 'string' } } };
+
+const NEXT_CURSOR = {
+  'Next-Cursor': { description: '`nextCursor`, with NDJSON; absent at the end.', schema: { type: 'string' } },
+};
 
 function failures(operation: Operation): Record<number, object> {
   const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];

@@ -26,6 +26,8 @@ export interface Operation {
   /** Absent, the answer is 204. */
   readonly response?: z.ZodType;
   readonly responseExample?: unknown;
+  /** The answer's member that is also given as NDJSON, to those who ask for it. */
+  readonly lines?: string;
   /** The answer's `revision` is given as `ETag` too. */
   readonly etag?: true;
   /** What it may answer beside success; what every authenticated call may answer is added when it is printed. */

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { verifyDirectory } from '../../src/audit/verify-directory.ts';
+import { verifyDirectories } from '../../src/audit/verify-directory.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 
 let service: TestService;
@@ -181,13 +181,13 @@ describe('at the end', () => {
       expect(record).not.toHaveProperty('tenantId');
     }
     const directory = join(service.folder, 'audit');
-    const [chain, ...others] = await verifyDirectory(directory);
+    const [chain, ...others] = await verifyDirectories([directory]);
     expect(others).toEqual([]);
     expect(chain).toMatchObject({ closed: true, records: records.length + 2 });
     expect(chain).not.toHaveProperty('firstBad');
     const [name = ''] = await readdir(directory);
     const text = await readFile(join(directory, name), 'utf8');
     await writeFile(join(directory, name), text.replace('"tenantId":"northwind"', '"tenantId":"contoso"'));
-    expect((await verifyDirectory(directory))[0]).toHaveProperty('firstBad');
+    expect((await verifyDirectories([directory]))[0]).toHaveProperty('firstBad');
   });
 });

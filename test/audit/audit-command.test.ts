@@ -1,9 +1,11 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/file-sink.ts';
 import { auditCommand } from '../../src/cli/audit.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
+import { auditTable } from '../../src/tenants/sql/audit-table.ts';
+import { newPostgres } from '../tenants/sql-databases.ts';
 import { eventOf, START, temporaryDirectory } from './chains.ts';
 
 interface Run {
@@ -142,6 +144,47 @@ test('without PATH and configuration it says so, exit 2', async () => {
   expect(err).toContain(config);
 });
 
+test('files that were moved away are checked together with those they belong to', async () => {
+  await using chains = await twoChains();
+  await using archive = await temporaryDirectory();
+  await rename(join(chains.path, chains.closed), join(archive.path, chains.closed));
+  expect(await run(['verify', chains.path])).toMatchObject({ code: 1, out: expect.stringContaining('BAD link') });
+  expect(await run(['verify', archive.path, chains.path])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('2 chains, 6 records: all hold'),
+  });
+});
+
+test('--database checks the records in PostgreSQL, and says when there are none', async () => {
+  await using postgres = await newPostgres();
+  await using chains = await twoChains();
+  await using home = await temporaryDirectory();
+  const config = join(home.path, 'config.json');
+  const url = 'url' in postgres.options ? postgres.options.url : '';
+  await writeFile(config, JSON.stringify({ ...settings(chains.path), database: { url } }));
+  const verify = () => run(['verify', '--database', '--config', config]);
+  expect(await verify()).toMatchObject({ code: 1, out: 'the database: no audit chain here\n' });
+  const table = auditTable(await postgres.open());
+  const lines = (await chains.read(chains.closed)).trimEnd().split('\n');
+  const rows = lines.map((line) => {
+    const { chain, sequence, at } = JSON.parse(line);
+    return { chain, sequence, at: Date.parse(at), tenantId: undefined, removes: undefined, line };
+  });
+  await table.add(rows);
+  const { chain } = rows[0] ?? {};
+  expect(await verify()).toMatchObject({
+    code: 0,
+    out: `${chain}: ok, 5 records, closed\n1 chain, 5 records: all hold\n`,
+  });
+  await (await postgres.open()).write((trx) => trx.deleteFrom('audit_records').where('sequence', '=', 2).execute());
+  expect(await verify()).toMatchObject({
+    code: 1,
+    out: expect.stringContaining(`${chain}: BAD at line 3, sequence 3`),
+  });
+  await writeFile(config, JSON.stringify(settings(chains.path)));
+  expect(await verify()).toMatchObject({ code: 2, err: expect.stringContaining('audit.database') });
+});
+
 test('nothing to check is a failure, not a success', async () => {
   await using directory = await temporaryDirectory();
   expect(await run(['verify', directory.path])).toMatchObject({
@@ -160,7 +203,7 @@ test('an interrupted check proves nothing and exits 1', async () => {
   expect(stopped).toMatchObject({ code: 1, out: '', err: expect.stringContaining('stopped') });
 });
 
-test.each([[[]], [['prune']], [['verify', 'a', 'b']], [['verify', '--fast']]])(
+test.each([[[]], [['prune']], [['verify', '--fast']], [['verify', '--database', 'a']]])(
   '%j is a usage error, exit 2',
   async (args) => {
     const { code, out, err } = await run(args);

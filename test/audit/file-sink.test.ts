@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals';
 import { hashLine } from '../../src/audit/chain.ts';
 import { openFileSink } from '../../src/audit/file-sink.ts';
 import { verifyChain } from '../../src/audit/verify.ts';
-import { verifyDirectory } from '../../src/audit/verify-directory.ts';
+import { verifyDirectories } from '../../src/audit/verify-directory.ts';
 import { eventOf, linesOf, START, temporaryDirectory } from './chains.ts';
 import { openPlanned, PlannedFile, recordEvents, recordsOf, requestsOf } from './planned-file.ts';
 
@@ -28,6 +28,7 @@ test('a record resolves only after the write that holds it', async () => {
       return file.write(bytes);
     },
     truncate: (length: number) => file.truncate(length),
+    datasync: () => file.datasync(),
     close: () => file.close(),
   });
   const sink = await openFileSink({ directory: directory.path, createFile });
@@ -48,9 +49,9 @@ test('a sink on disk makes a private file named for its start and its chain', as
   const sink = await openFileSink({ directory: path, now: () => START });
   await sink.record(eventOf(0));
   await sink.close();
-  const [verified] = await verifyDirectory(path);
+  const [verified] = await verifyDirectories([path]);
   expect(verified).toEqual({
-    file: `20261122T083000125Z-${verified?.chain}.ndjson`,
+    file: `20261122T083000125Z-${verified?.chain}-000001.ndjson`,
     chain: verified?.chain,
     records: 3,
     closed: true,
@@ -68,7 +69,7 @@ test('a new chain continues the last whole line of the newest one, past torn and
   const [file = ''] = await directory.files();
   const whole = await directory.read(file);
   await writeFile(join(directory.path, file), '{"chain":"', { flag: 'a' });
-  await writeFile(join(directory.path, '20261122T083000200Z-6f1c0f5e-6a52-4a53-9a86-0c5b3f1c7d10.ndjson'), '');
+  await writeFile(join(directory.path, '20261122T083000200Z-6f1c0f5e-6a52-4a53-9a86-0c5b3f1c7d10-000001.ndjson'), '');
   await writeFile(join(directory.path, 'zzz.txt'), 'something else\n');
   at += 1000;
   const second = await openNext();
@@ -79,6 +80,7 @@ test('a new chain continues the last whole line of the newest one, past torn and
     type: 'open',
     continues: hashLine(lines.at(-2) ?? ''),
     continuesChain: recordsOf(whole)[0]?.['chain'],
+    continuesSequence: 1,
   });
   expect(await directory.read(file)).toBe(`${whole}{"chain":"`);
   await first.close();
@@ -92,8 +94,8 @@ test('the last line is found when it is longer than a block of the file', async 
   at += 1000;
   await (await openFileSink({ directory: directory.path, now: () => at })).close();
   await first.close();
-  expect(await verifyDirectory(directory.path)).toMatchObject([{ records: 3 }, { records: 2 }]);
-  expect((await verifyDirectory(directory.path)).some(({ badLink, firstBad }) => badLink ?? firstBad)).toBe(false);
+  expect(await verifyDirectories([directory.path])).toMatchObject([{ records: 3 }, { records: 2 }]);
+  expect((await verifyDirectories([directory.path])).some(({ badLink, firstBad }) => badLink ?? firstBad)).toBe(false);
 });
 
 test('the first chain of a directory continues nothing', async () => {

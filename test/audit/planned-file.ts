@@ -17,6 +17,9 @@ export class PlannedFile implements AppendFile {
   plan: Write[] = [];
   /** Code of the failure of each truncation, while set. */
   truncateError: string | undefined;
+  syncs = 0;
+  /** Code of the failure of each sync, while set. */
+  syncError: string | undefined;
 
   async write(bytes: Uint8Array): Promise<{ bytesWritten: number }> {
     this.writes += 1;
@@ -30,6 +33,11 @@ export class PlannedFile implements AppendFile {
   async truncate(length: number): Promise<void> {
     if (this.truncateError !== undefined) throw systemError(this.truncateError);
     this.content = this.content.subarray(0, length);
+  }
+
+  async datasync(): Promise<void> {
+    this.syncs += 1;
+    if (this.syncError !== undefined) throw systemError(this.syncError);
   }
 
   async close(): Promise<void> {

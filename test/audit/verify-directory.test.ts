@@ -2,7 +2,7 @@ import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/file-sink.ts';
-import { verifyDirectory, verifyFile } from '../../src/audit/verify-directory.ts';
+import { verifyDirectories, verifyFile } from '../../src/audit/verify-directory.ts';
 import { type Directory, eventOf, START, temporaryDirectory } from './chains.ts';
 
 /** Three processes one after the other, the second killed before its close record. */
@@ -25,7 +25,7 @@ async function change(directory: Directory, file: string, edit: (lines: string[]
 
 test('chains that continue one another hold, closed or not', async () => {
   await using directory = await threeChains();
-  const verified = await verifyDirectory(directory.path);
+  const verified = await verifyDirectories([directory.path]);
   expect(verified.map(({ file }) => file)).toEqual(await directory.files());
   expect(verified.map(({ records, closed }) => [records, closed])).toEqual([
     [5, true],
@@ -41,7 +41,7 @@ test('a chain may continue another midway, when both processes run', async () =>
   const second = await openFileSink({ directory: directory.path, now: () => START + 1 });
   await first.record(eventOf(0));
   await Promise.all([first.close(), second.close()]);
-  const verified = await verifyDirectory(directory.path);
+  const verified = await verifyDirectories([directory.path]);
   expect(verified.map(({ records, badLink }) => [records, badLink])).toEqual([
     [3, undefined],
     [2, undefined],
@@ -52,7 +52,7 @@ test('whole records cut off a chain show in the link of the one that continues i
   await using directory = await threeChains();
   const [, cut = ''] = await directory.files();
   await change(directory, cut, (lines) => lines.slice(0, -1));
-  const [first, second, third] = await verifyDirectory(directory.path);
+  const [first, second, third] = await verifyDirectories([directory.path]);
   expect([first?.badLink, second?.badLink, second?.firstBad]).toEqual([undefined, undefined, undefined]);
   expect(third?.badLink).toEqual({ chain: second?.chain, problem: 'record-missing' });
 });
@@ -62,7 +62,7 @@ test('a removed file shows in the link of the one that continues it', async () =
   const [, removed = ''] = await directory.files();
   const { chain } = await verifyFile(join(directory.path, removed));
   await rm(join(directory.path, removed));
-  const verified = await verifyDirectory(directory.path);
+  const verified = await verifyDirectories([directory.path]);
   expect(verified.map(({ badLink }) => badLink)).toEqual([undefined, { chain, problem: 'chain-missing' }]);
 });
 
@@ -71,7 +71,7 @@ test('a chain under another name, copied or renamed, is named', async () => {
   const [first = '', second = '', third = ''] = await directory.files();
   await copyFile(join(directory.path, first), join(directory.path, 'copy.ndjson'));
   await rename(join(directory.path, third), join(directory.path, second));
-  const verified = await verifyDirectory(directory.path);
+  const verified = await verifyDirectories([directory.path]);
   const bad = { line: 1, sequence: 0, problem: 'wrong-file-name' };
   expect(verified.map(({ firstBad }) => firstBad)).toEqual([undefined, bad, bad]);
 });
@@ -107,5 +107,5 @@ test('lines across the blocks of a large file are put together, and an endless o
 
 test('an aborted check rejects instead of reporting half of it', async () => {
   await using directory = await threeChains();
-  await expect(verifyDirectory(directory.path, AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
+  await expect(verifyDirectories([directory.path], AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
 });

@@ -143,7 +143,7 @@ async function register(config: Config, { tenants }: ReturnType<typeof tenantsOf
   await store.close();
 }
 
-function tenantsOf(
+export function tenantsOf(
   emulator: Emulator,
   change: TestServiceOptions['tenant'] = (record) => record,
 ): { readonly tenants: readonly object[] } {

@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely';
 import type { SqlDialect } from './dialect.ts';
 import { createTenants } from './migrations/0001-create-tenants.ts';
 import { countKeyUsage } from './migrations/0002-count-key-usage.ts';
+import { storeAuditRecords } from './migrations/0003-store-audit-records.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from './open-database.ts';
 import type { Schema } from './schema.ts';
 
@@ -16,6 +17,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'create-tenants', up: createTenants },
   { version: 2, name: 'count-key-usage', up: countKeyUsage },
+  { version: 3, name: 'store-audit-records', up: storeAuditRecords },
 ];
 
 /**

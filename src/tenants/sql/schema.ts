@@ -45,5 +45,15 @@ export interface Schema {
   };
   /** How often each key version of a tenant was used, by all processes together. */
   readonly key_usage: { tenant_id: string; key_id: string; sealed: number; opened: number; last_used_at: number };
+  /** PostgreSQL alone. Each line as the audit file has it; the columns are out of it. */
+  readonly audit_records: {
+    at: number;
+    chain: string;
+    sequence: number;
+    tenant_id: string | null;
+    /** Of a record of type `removed`: the chain whose beginning went. */
+    removes: string | null;
+    line: string;
+  };
   readonly check_history: { tenant_id: string; change: number; check: string };
 }

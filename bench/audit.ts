@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { type FileSink, openFileSink } from '../src/audit/file-sink.ts';
+import { Shipper } from '../src/audit/shipper.ts';
+import { type AuditTable, auditTable } from '../src/tenants/sql/audit-table.ts';
+import { migrate } from '../src/tenants/sql/migrations.ts';
+import { openDatabase } from '../src/tenants/sql/open-database.ts';
+import { describeMachine, emptyDatabase, median, printTable } from './measure.ts';
+
+/** What one record costs in the file sink, from `record` until it is accepted; and with all of them shipped to PostgreSQL. */
+const RECORDS = 200_000;
+const WARM_UP = 50_000;
+const RUNS = 5;
+const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
+const PRINCIPAL = 'https://login.microsoftonline.com/8c0f3ad2-6a54-4a0e-9b6e-1d6f1f2f7c11/v2.0#billing';
+
+async function run(concurrency: number, records: number, table?: AuditTable): Promise<number> {
+  const directory = await mkdtemp(join(tmpdir(), 'bench-audit-'));
+  const sink = await openFileSink({ directory, limit: () => shipper?.limit() });
+  const shipper = table && openShipper(directory, sink, table);
+  const vaultRequestId = randomUUID();
+  const start = process.cpuUsage();
+  for (let n = 0; n < records; n += concurrency) {
+    const wave: Promise<void>[] = [];
+    for (let at = 0; at < concurrency; at += 1) {
+      wave.push(
+        sink.record({
+          operation: 'encrypt',
+          outcome: 'succeeded',
+          requestId: randomUUID(),
+          principal: PRINCIPAL,
+          tenantId: `tenant-${(n + at) % 1000}`,
+          keyId: KEY_ID,
+          bytes: 1024,
+          vaultRequestId,
+        }),
+      );
+    }
+    await Promise.all(wave);
+  }
+  while ((shipper?.backlog().bytes ?? 0) > 0) await shipper?.ship();
+  const { user, system } = process.cpuUsage(start);
+  await sink.close();
+  await shipper?.close();
+  await rm(directory, { recursive: true });
+  return (user + system) / records;
+}
+
+const openShipper = (directory: string, sink: FileSink, table: AuditTable): Shipper =>
+  new Shipper({
+    directory,
+    sink,
+    table,
+    maxSpoolBytes: Number.MAX_SAFE_INTEGER,
+    onTrouble: (error) => process.stderr.write(`${String(error)}\n`),
+    onRecovery: () => undefined,
+    onBadFile: (file) => process.stderr.write(`${file}\n`),
+  });
+
+const url = await emptyDatabase();
+await migrate({ url });
+const database = await openDatabase({ url, maxConnections: 2 });
+const table = auditTable(database);
+await run(64, WARM_UP, table);
+const rows: string[][] = [];
+for (const concurrency of [8, 64, 512]) {
+  const figures: number[] = [];
+  const shipped: number[] = [];
+  for (let time = 0; time < RUNS; time += 1) {
+    figures.push(await run(concurrency, RECORDS));
+    shipped.push(await run(concurrency, RECORDS, table));
+  }
+  rows.push([
+    String(concurrency),
+    ...[figures, shipped].flatMap((all) => [median(all).toFixed(2), Math.min(...all).toFixed(2)]),
+  ]);
+}
+await database.close();
+printTable(
+  `Audit: CPU of a record in this process, ${RECORDS} records, median of ${RUNS} (${describeMachine()})`,
+  ['requests at once', 'file, µs', 'least', 'file and PostgreSQL, µs', 'least'],
+  rows,
+);

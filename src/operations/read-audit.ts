@@ -1,0 +1,40 @@
+import type { ParsedRecord } from '../audit/parse-record.ts';
+import { type AuditRecords, cursorOf, placeOf } from '../audit/record-page.ts';
+import type { Call } from '../callers/call.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import { assertGranted } from './granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from './record-success.ts';
+
+export interface ReadAuditDeps extends AuditDeps {
+  readonly auditRecords: AuditRecords;
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+}
+
+export interface ReadAuditInput {
+  readonly tenantId: string;
+  /** Milliseconds since 1970: from `from` on, and before `to`. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+interface AuditPage {
+  readonly records: readonly ParsedRecord[];
+  readonly nextCursor?: string;
+}
+
+/**
+ * A page of what was done to one tenant, newest first. Suspended and removed tenants have theirs as well; one that never was has none.
+ *
+ * @throws ServiceError `grant-missing`, `tenant-not-found`, `malformed-request`, `registry-unavailable`
+ */
+export async function readAudit(deps: ReadAuditDeps, call: Call, input: ReadAuditInput): Promise<AuditPage> {
+  const { tenantId, from, to, limit, cursor } = input;
+  assertGranted(call.principal, 'Audit.Read', tenantId);
+  const before = cursor === undefined ? undefined : placeOf(cursor);
+  const { records, next } = await deps.auditRecords.page({ tenantId, from, to, before, limit });
+  if (records.length === 0 && !next && !before) await deps.tenants.get(tenantId);
+  await recordSuccess(deps, call, { operation: 'audit-read', tenantId });
+  return next ? { records, nextCursor: cursorOf(next) } : { records };
+}

@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startService, type TestService } from '../support/start-service.ts';
+import { newPostgres, type TestDatabase } from '../tenants/sql-databases.ts';
+import { openProxy } from '../tenants/sql-proxy.ts';
+import { leaveRecords, testReading } from './audit-reading.ts';
+import { until } from './until.ts';
+
+let database: TestDatabase;
+let proxy: Awaited<ReturnType<typeof openProxy>>;
+let service: TestService;
+beforeAll(async () => {
+  database = await newPostgres();
+  proxy = await openProxy(database.options);
+  service = await startService({
+    inDatabase: true,
+    config: { database: { url: proxy.url } },
+    limits: { 'of-fabrikam': ['fabrikam'] },
+  });
+  await leaveRecords(service);
+});
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+  await proxy[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
+
+const readiness = async () =>
+  (await service.request().get('/readyz')).body as { readonly degraded?: readonly string[] };
+
+describe('GET /tenants/{tenantId}/audit from PostgreSQL', () => {
+  testReading(() => service);
+});
+
+test('while PostgreSQL is away operations are answered, and readiness says what waits', async () => {
+  const encrypt = () => service.post('/tenants/fabrikam/encrypt', { plaintext: 'aGk=' });
+  expect((await encrypt()).status).toBe(200);
+  proxy.turn('refusing');
+  expect((await encrypt()).status).toBe(200);
+  await until('the trouble shows', async () => (await readiness()).degraded?.includes('audit') ?? false);
+  const { status, headers } = await encrypt();
+  expect(status).toBe(200);
+  proxy.turn('open');
+  await until('it is over', async () => !(await readiness()).degraded?.includes('audit'));
+  const { body } = await service
+    .request()
+    .get('/tenants/fabrikam/audit')
+    .set('Authorization', `Bearer ${service.token()}`);
+  expect(body.records.map(({ requestId }: { requestId: string }) => requestId)).toContain(headers['x-request-id']);
+});
