@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import { ServiceError } from '../errors.ts';
 import type { AppendFile, Durability } from './append-log.ts';
 import type { Removal } from './chain.ts';
@@ -190,11 +189,7 @@ class ChainSink implements FileSink {
   }
 
   async #writeWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      // Once the event loop has seen to every request that is there: a write by a thread costs as much as five records.
-      await turnOfLoop();
-      await this.#writeGroup(this.#waiting.splice(0, MAX_GROUP));
-    }
+    while (this.#waiting.length > 0) await this.#writeGroup(this.#waiting.splice(0, MAX_GROUP));
     this.#writing = undefined;
   }
 

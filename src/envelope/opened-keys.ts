@@ -10,16 +10,30 @@ const MAX_OPENED = 500;
 const MAX_REFUSED = 1_000;
 const REFUSED_FOR_MS = 600_000;
 
-/** Where the mac of a data key was found right. */
-interface Accepted {
-  readonly mac: string;
-  readonly originKeys: readonly KeyObject[];
+/** A data key in use. */
+class OpenedKey {
+  readonly dataKey: DataKey;
+  #mac: string | undefined;
+  #originKeys: readonly KeyObject[] | undefined;
+
+  constructor(dataKey: DataKey) {
+    this.dataKey = dataKey;
+  }
+
+  /** Whether these very origin keys have accepted this `mac` of it before: computing it again is a third of a warm opening. */
+  isAccepted(mac: string, originKeys: readonly KeyObject[]): boolean {
+    return this.#mac === mac && this.#originKeys === originKeys;
+  }
+
+  accept(mac: string, originKeys: readonly KeyObject[]): void {
+    this.#mac = mac;
+    this.#originKeys = originKeys;
+  }
 }
 
 /** One tenant's unwrapped data keys, the unwraps under way, and the encrypted keys that its vault said it never wrapped. */
 export class OpenedKeys {
-  readonly #opened = boundedMap<DataKey>(MAX_OPENED);
-  readonly #accepted = boundedMap<Accepted>(MAX_OPENED);
+  readonly #opened = boundedMap<OpenedKey>(MAX_OPENED);
   readonly #refused;
   readonly #unwraps = new Map<string, Promise<DataKey>>();
 
@@ -27,7 +41,7 @@ export class OpenedKeys {
     this.#refused = boundedMap<ServiceError>(MAX_REFUSED, { ttlMs: REFUSED_FOR_MS, clock });
   }
 
-  get(wrapped: WrappedDataKey): DataKey | undefined {
+  get(wrapped: WrappedDataKey): OpenedKey | undefined {
     return this.#opened.get(cacheKey(wrapped));
   }
 
@@ -36,7 +50,7 @@ export class OpenedKeys {
   }
 
   put(dataKey: DataKey): void {
-    this.#opened.set(cacheKey(dataKey), dataKey);
+    this.#opened.set(cacheKey(dataKey), new OpenedKey(dataKey));
   }
 
   /** Shares one unwrap among all who ask while it is under way. @throws ServiceError the remembered cryptographic refusal */
@@ -46,22 +60,12 @@ export class OpenedKeys {
     return refusal ? Promise.reject(refusal) : singleFlight(this.#unwraps, key, unwrap);
   }
 
-  /** Whether these very origin keys have accepted the mac before: computing it again is a third of a warm decrypt. */
-  isAccepted(wrapped: WrappedDataKey, mac: string, originKeys: readonly KeyObject[]): boolean {
-    const accepted = this.#accepted.get(cacheKey(wrapped));
-    return accepted?.mac === mac && accepted.originKeys === originKeys;
-  }
-
-  accept(wrapped: WrappedDataKey, mac: string, originKeys: readonly KeyObject[]): void {
-    this.#accepted.set(cacheKey(wrapped), { mac, originKeys });
-  }
-
   refuse(wrapped: WrappedDataKey, refusal: ServiceError): void {
     this.#refused.set(cacheKey(wrapped), refusal);
   }
 
   evict(kid: string): void {
-    for (const [key, dataKey] of this.#opened.entries()) if (dataKey.kid === kid) this.#opened.delete(key);
+    for (const [key, { dataKey }] of this.#opened.entries()) if (dataKey.kid === kid) this.#opened.delete(key);
   }
 
   clear(): void {

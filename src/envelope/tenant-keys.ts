@@ -51,14 +51,21 @@ export class TenantKeys {
   async forOpening(jwe: Jwe, kek: KekRef): Promise<OpeningUse> {
     const { alg, kid, tid, mac } = jwe.header;
     const wrapped: WrappedDataKey = { kek, algorithm: alg, kid, tenantId: tid, encryptedKey: jwe.encryptedKey };
-    await this.#assertOurs(wrapped, mac);
     const opened = this.#opened.get(wrapped);
-    if (opened) this.deps.counts.openingHits += 1;
-    const now = this.deps.clock.monotonicMs();
-    if (opened && this.accessTo(kid).isFresh(now)) this.renewAhead(opened, now);
-    else if (opened) await this.prove(opened);
-    const dataKey = opened ?? (await this.#opened.unwrapOnce(wrapped, () => this.#open(wrapped)));
-    return { dataKey, vaultRequestId: this.accessTo(kid).vaultRequestId };
+    const { clock, counts, originKeys } = this.deps;
+    if (!opened?.isAccepted(mac, originKeys.current())) {
+      await this.#assertOurs(wrapped, mac);
+      opened?.accept(mac, originKeys.current());
+    }
+    const dataKey = opened?.dataKey ?? (await this.#opened.unwrapOnce(wrapped, () => this.#open(wrapped)));
+    const access = this.accessTo(kid);
+    if (opened) {
+      counts.openingHits += 1;
+      const now = clock.monotonicMs();
+      if (access.isFresh(now)) this.renewAhead(dataKey, now);
+      else await this.prove(dataKey);
+    }
+    return { dataKey, vaultRequestId: access.vaultRequestId };
   }
 
   accessTo(kid: string): Access {
@@ -182,11 +189,8 @@ export class TenantKeys {
   async #assertOurs(wrapped: WrappedDataKey, mac: string): Promise<void> {
     if (this.tenant.origin === 'optional') return;
     const { originKeys } = this.deps;
-    const keys = originKeys.current();
-    if (this.#opened.isAccepted(wrapped, mac, keys)) return;
-    if (!isOriginMac(keys, wrapped, mac) && !isOriginMac(await originKeys.reread(), wrapped, mac))
-      throw undecryptable();
-    this.#opened.accept(wrapped, mac, originKeys.current());
+    if (isOriginMac(originKeys.current(), wrapped, mac)) return;
+    if (!isOriginMac(await originKeys.reread(), wrapped, mac)) throw undecryptable();
   }
 
   #evict(kid: string): void {
