@@ -5,9 +5,11 @@ import { docsRouter } from './http/docs.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/key-routes.ts';
 import { mount } from './http/mount.ts';
+import { mountStreams } from './http/mount-streams.ts';
 import { type ProblemDeps, problemHandler, routeNotFound } from './http/problem.ts';
 import { openScope } from './http/scope.ts';
 import { securityHeaders } from './http/security-headers.ts';
+import { rewrapStreamHeaderRoute, type StreamRoutesDeps, streamRoutes } from './http/stream-routes.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
 import type { EncryptDeps } from './operations/encrypt.ts';
@@ -21,6 +23,7 @@ export type AppDeps = EncryptDeps &
   DecryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
+  StreamRoutesDeps &
   TenantRoutesDeps &
   ProblemDeps &
   ReadinessDeps & { readonly verifyToken: VerifyToken };
@@ -33,6 +36,7 @@ export function createApp(deps: AppDeps): Express {
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   app.use(openScope);
   app.use(securityHeaders());
+  mountStreams(app, streamRoutes(deps), deps);
   mount(
     app,
     {
@@ -42,6 +46,7 @@ export function createApp(deps: AppDeps): Express {
       rewrapData: rewrapRoute(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
+      rewrapStreamHeader: rewrapStreamHeaderRoute(deps),
       ...tenantRoutes(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),

@@ -31,7 +31,8 @@ export type ErrorCode =
   | 'home-credential-rejected'
   | 'registry-unavailable'
   | 'audit-unavailable'
-  | 'draining';
+  | 'draining'
+  | 'http-version';
 
 /** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */
 export type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';

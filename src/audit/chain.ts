@@ -38,6 +38,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     continuesChain: head.continuesChain,
     operation: event.operation,
     outcome: event.outcome,
+    phase: event.phase,
     code: event.code,
     reason: event.reason,
     requestId: event.requestId,

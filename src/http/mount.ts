@@ -9,6 +9,7 @@ import type { Operation } from './operation.ts';
 import { parseInput } from './parse-input.ts';
 import { readJson } from './read-json.ts';
 import { scopeOf } from './scope.ts';
+import { streamOperations } from './stream-contract.ts';
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
 type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
@@ -69,12 +70,16 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
 const NO_QUERY = z.strictObject({});
 
 /** Where nothing is asked for nothing is taken; a path without a question mark has nothing to parse. */
-function parseQuery({ query, role }: Operation, req: Request): unknown {
+export function parseQuery({ query, role }: Pick<Operation, 'query' | 'role'>, req: Request): unknown {
   if (query) return parseInput(query, req.query, '/query');
   return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
 }
 
-async function openCall(req: Request, res: Response, { verifyToken }: MountDeps): Promise<Call> {
+export async function openCall(
+  req: Request,
+  res: Response,
+  { verifyToken }: Pick<MountDeps, 'verifyToken'>,
+): Promise<Call> {
   const scope = scopeOf(res);
   const principal = await authenticate(req, verifyToken);
   scope.principal = principal;
@@ -89,7 +94,11 @@ function sendJson(res: Response, answer: unknown): void {
   res.end(body);
 }
 
-const ROUTES = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)].map(([path, some]) => ({
+const MOUNTED: readonly Pick<Operation, 'method' | 'path'>[] = [
+  ...Object.values(operations),
+  ...Object.values(streamOperations),
+];
+const ROUTES = [...Map.groupBy(MOUNTED, ({ path }) => path)].map(([path, some]) => ({
   pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
   allowed: some.map(({ method }) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase())).join(', '),
 }));

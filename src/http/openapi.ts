@@ -7,6 +7,7 @@ import { operations } from './contract.ts';
 import type { Operation } from './operation.ts';
 import { problemTable } from './problem-table.ts';
 import { problemSchema } from './schemas.ts';
+import { type StreamOperation, streamOperations } from './stream-contract.ts';
 
 const AUTHENTICATED: readonly ErrorCode[] = ['unauthenticated', 'grant-missing', 'audit-unavailable', 'internal'];
 const DESCRIPTION = [
@@ -17,6 +18,7 @@ const DESCRIPTION = [
 ].join('\n\n');
 const TAGS: Readonly<Record<string, string>> = {
   Data: "Encrypt and decrypt under the customer's key.",
+  Streams: "Encrypt and decrypt bodies of any size under the customer's key.",
   Keys: "Key Vault's own wrap and unwrap.",
   Tenants: 'The registry of customers.',
   Health: 'For probes; no token needed.',
@@ -44,6 +46,9 @@ export function buildOpenApi() {
   const paths: Record<string, Record<string, object>> = {};
   for (const [operationId, operation] of Object.entries<Operation>(operations)) {
     paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operationId, operation, Problem) };
+  }
+  for (const [operationId, operation] of Object.entries<StreamOperation>(streamOperations)) {
+    paths[operation.path] = { [operation.method]: describeStream(operationId, operation, Problem) };
   }
   return createDocument(
     {
@@ -91,6 +96,23 @@ function describe(operationId: string, operation: Operation, Problem: z.ZodType)
   };
 }
 
+function describeStream(operationId: string, operation: StreamOperation, Problem: z.ZodType): object {
+  const { tag, summary, description, role, params, query } = operation;
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    description: `${description}\n\nNeeds the role \`${role}\`.`,
+    requestParams: { path: params, ...(query && { query }), header: CONTEXT_HEADER },
+    requestBody: { required: true, content: OCTETS },
+    responses: {
+      200: { description: 'Done, if it is complete', headers: KEY_ID, content: OCTETS },
+      ...failures(operation, Problem),
+      default: { description: 'Failure', content: { 'application/problem+json': { schema: Problem } } },
+    },
+  };
+}
+
 function requestBody({ body, bodyInPrint, bodyType, bodyExample }: Operation): object {
   const schema = bodyInPrint ?? body;
   return schema
@@ -114,7 +136,19 @@ const IF_MATCH = {
 };
 const ETAG = { ETag: { description: 'The revision, for `If-Match`.', schema: { type: 'string' } } };
 
-function failures(operation: Operation, Problem: z.ZodType): Record<number, object> {
+const OCTETS = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+const CONTEXT_HEADER = z.object({
+  'Encryption-Context': z.string().optional().meta({
+    description:
+      'The encryption context as base64url of its JSON, such as that of `{"purpose":"scan","id":"4711"}`. Its rules are those of `EncryptionContext`.',
+    example: 'eyJwdXJwb3NlIjoic2NhbiIsImlkIjoiNDcxMSJ9',
+  }),
+});
+const KEY_ID = {
+  'Key-Id': { description: 'Full id of the Key Vault key version.', required: true, schema: { type: 'string' } },
+};
+
+function failures(operation: Pick<Operation, 'errors' | 'role'>, Problem: z.ZodType): Record<number, object> {
   const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];
   const byStatus = Map.groupBy(codes, (code) => problemTable[code].status);
   return Object.fromEntries(

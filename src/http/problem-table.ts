@@ -32,4 +32,5 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'registry-unavailable': { status: 503, title: 'The registry of tenants is out of reach' },
   'audit-unavailable': { status: 503, title: 'The audit log takes no records' },
   draining: { status: 503, title: 'This process is shutting down' },
+  'http-version': { status: 505, title: 'The call needs HTTP/1.1' },
 };

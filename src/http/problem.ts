@@ -36,7 +36,7 @@ export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
     const failure = await recorded(deps, scope, toFailure(error));
     if (problemTable[failure.code].status >= 500) deps.onFailure(scope, failure);
     if (res.headersSent) {
-      res.destroy();
+      res.socket?.resetAndDestroy(); // not a clean end, which an answer without a length could be taken for
       return;
     }
     if (!req.complete) res.setHeader('Connection', 'close'); // what is still to come of the body is not worth reading

@@ -1,5 +1,6 @@
 import type { Call } from '../callers/call.ts';
 import { canonicalContext } from '../envelope/encryption-context.ts';
+import type { JweType } from '../envelope/jwe-header.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant, TenantKey } from '../tenants/tenant.ts';
 import { assertGranted, grantedTenant } from './granted-tenant.ts';
@@ -21,7 +22,7 @@ export interface RewrapInput {
 }
 
 /**
- * Seals a message anew under the newest version, another key or another tenant; its plaintext never leaves. The context stays what it
+ * Seals a message, or the header of a stream, anew under the newest version, another key or another tenant; its plaintext never leaves. The context stays what it
  * is: names that the record requires of new data are not asked of old.
  *
  * @throws ServiceError
@@ -30,20 +31,22 @@ export async function rewrap(
   deps: RewrapDeps,
   call: Call,
   input: RewrapInput,
+  typ: JweType = 'vaultspan+jwe',
 ): Promise<{ readonly ciphertext: string; readonly keyId: string }> {
   const { tenantId, to = {} } = input;
+  const operation = typ === 'vaultspan+jwe' ? 'rewrap' : 'rewrap-stream';
   assertGranted(call.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
   const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
   const target = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
   const context = canonicalContext(input.encryptionContext);
   const key = dataKeyByAlias(target, to.key);
-  const opened = await openMessage(deps, source, input.ciphertext, context);
+  const opened = await openMessage(deps, source, input.ciphertext, context, typ);
   const bytes = opened.plaintext.length;
-  const sealed = await sealAnew(deps, target, key, opened.plaintext, context);
+  const sealed = await sealAnew(deps, target, key, opened.plaintext, context, typ);
   const { ciphertext, keyId, vaultRequestId } = sealed;
   if (target.id !== source.id) {
     const from = {
-      operation: 'rewrap',
+      operation,
       tenantId: source.id,
       keyId: opened.keyId,
       bytes,
@@ -51,7 +54,7 @@ export async function rewrap(
     };
     await recordSuccess(deps, call, from, context);
   }
-  await recordSuccess(deps, call, { operation: 'rewrap', tenantId: target.id, keyId, bytes, vaultRequestId }, context);
+  await recordSuccess(deps, call, { operation, tenantId: target.id, keyId, bytes, vaultRequestId }, context);
   return { ciphertext, keyId };
 }
 
@@ -61,10 +64,11 @@ async function sealAnew(
   key: TenantKey,
   plaintext: Buffer,
   context: Buffer | undefined,
+  typ: JweType,
 ) {
   try {
     await deps.dataKeys.freshenVersion(target, key);
-    return await sealMessage(deps, target, key, plaintext, context);
+    return await sealMessage(deps, target, key, plaintext, context, typ);
   } finally {
     plaintext.fill(0);
   }
