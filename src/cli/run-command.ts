@@ -15,6 +15,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   onboard: async () => (await import('./onboard.ts')).onboard,
   audit: async () => (await import('./audit.ts')).auditCommand,
   token: async () => (await import('./token.ts')).token,
+  'encrypt-file': async () => (await import('./encrypt-file.ts')).encryptFile,
+  'decrypt-file': async () => (await import('./decrypt-file.ts')).decryptFile,
+  'rewrap-file': async () => (await import('./rewrap-file.ts')).rewrapFile,
 };
 
 const USAGE = 2;

@@ -3,6 +3,7 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
+import { endEarly } from './end-early.ts';
 import { problemTable } from './problem-table.ts';
 import { type RequestScope, scopeOf } from './scope.ts';
 
@@ -39,8 +40,9 @@ export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
       res.socket?.resetAndDestroy(); // not a clean end, which an answer without a length could be taken for
       return;
     }
-    if (!req.complete) res.setHeader('Connection', 'close'); // what is still to come of the body is not worth reading
-    sendProblem(res, problemOf(failure, scope.requestId), failure.reason);
+    const body = headOf(res, problemOf(failure, scope.requestId), failure.reason);
+    if (req.complete) res.end(body);
+    else endEarly(req, res, body);
   };
 }
 
@@ -66,15 +68,19 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
   };
 }
 
-/** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
-export function sendProblem(res: ServerResponse, problem: Problem, reason?: string): void {
+export function sendProblem(res: ServerResponse, problem: Problem): void {
+  res.end(headOf(res, problem));
+}
+
+/** Sets the head and gives the body. `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
+function headOf(res: ServerResponse, problem: Problem, reason?: string): Buffer {
   res.statusCode = problem.status;
   if (problem.retryAfter !== undefined) res.setHeader('Retry-After', problem.retryAfter);
   if (problem.code === 'unauthenticated') res.setHeader('WWW-Authenticate', challengeOf(reason));
   const body = Buffer.from(JSON.stringify(problem));
   res.setHeader('Content-Type', 'application/problem+json');
   res.setHeader('Content-Length', body.length);
-  res.end(body);
+  return body;
 }
 
 const challengeOf = (reason = 'missing'): string =>

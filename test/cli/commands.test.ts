@@ -14,7 +14,21 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const COMMANDS = ['serve', 'dev', 'init', 'check-config', 'migrate', 'tenants', 'check', 'onboard', 'audit', 'token'];
+const COMMANDS = [
+  'serve',
+  'dev',
+  'init',
+  'check-config',
+  'migrate',
+  'tenants',
+  'check',
+  'onboard',
+  'audit',
+  'token',
+  'encrypt-file',
+  'decrypt-file',
+  'rewrap-file',
+];
 
 /** Of the service, the control listener, Entra and five vaults. */
 const PORTS = 8;
