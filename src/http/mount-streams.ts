@@ -10,6 +10,7 @@ import { openCall, parseQuery } from './mount.ts';
 import { parseInput } from './parse-input.ts';
 import { scopeOf } from './scope.ts';
 import { type StreamOperation, type StreamOperationId, streamOperations } from './stream-contract.ts';
+import { createGarbageCount } from './stream-garbage.ts';
 import { transfer } from './transfer.ts';
 
 /** What a stream operation gets, parsed. */
@@ -33,16 +34,17 @@ export function mountStreams(
   handlers: StreamHandlers,
   deps: { readonly verifyToken: VerifyToken },
 ): void {
+  const countBytes = createGarbageCount();
   for (const [id, operation] of Object.entries<StreamOperation>(streamOperations)) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
-    app[operation.method](path, route(operation, handlers[id as StreamOperationId], deps));
+    app[operation.method](path, route(operation, handlers[id as StreamOperationId], { ...deps, countBytes }));
   }
 }
 
 function route(
   operation: StreamOperation,
   handler: StreamHandler,
-  deps: { readonly verifyToken: VerifyToken },
+  deps: { readonly verifyToken: VerifyToken; readonly countBytes: (bytes: number) => void },
 ): RequestHandler {
   return async (req, res) => {
     const scope = scopeOf(res);
@@ -64,7 +66,7 @@ function route(
       const work = await handler(input, call).catch((error: unknown) => {
         throw inRequestOfStream(error);
       });
-      await transfer(exchange, work, () => setHead(res, work));
+      await transfer(exchange, work, () => setHead(res, work), deps.countBytes);
     } catch (error) {
       if (error instanceof ClientGone) return;
       throw error;

@@ -22,7 +22,7 @@ export interface StreamOperation {
 const STREAM_ERRORS = [...BODY_ERRORS, 'http-version', ...TENANT_ERRORS] as const;
 
 const DUPLEX =
-  "The client must read the answer while it sends: at 1 MiB the answer begins, and whoever reads nothing before all is sent waits for ever, until it is cut after 30 s without progress. curl, Go and `fetch` of Node (`duplex: half`) do so; Python's http.client, requests and httpx and Java's HttpClient do not: use `data-keys` or `vaultspan encrypt-file` and `decrypt-file` there. A failure after the first byte cuts the connection, so an answer counts only when it is complete: all of `Content-Length`, which the answer has when the request had one, or the last chunk.";
+  "The client must read the answer while it sends: at 1 MiB the answer begins, and whoever reads nothing before all is sent waits for ever, until it is cut after 30 s without progress. curl, Go and `fetch` of Node (`duplex: half`) do so; Python's http.client, requests, httpx and aiohttp and Java's HttpClient do not: use `data-keys` or `vaultspan encrypt-file` and `decrypt-file` there. A failure after the first byte cuts the connection, so an answer counts only when it is complete: all of `Content-Length`, which the answer has when the request had one, or the last chunk.";
 
 export const streamOperations = {
   encryptStream: {

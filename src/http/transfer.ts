@@ -11,11 +11,13 @@ export async function transfer(
   exchange: Pick<Exchange, 'next' | 'send' | 'end'>,
   work: StreamWork,
   setHead: () => void,
+  countBytes: (bytes: number) => void,
 ): Promise<void> {
   let isStarted = false;
   for (let piece = await exchange.next(); piece; piece = await exchange.next()) {
     await work.recheck();
     const pieces = work.transform.push(piece);
+    countBytes(piece.length);
     if (pieces.length === 0) continue;
     if (!isStarted) {
       await work.start();

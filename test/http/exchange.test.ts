@@ -73,7 +73,14 @@ describe('a client', () => {
       send: (pieces: readonly Buffer[]) => exchange.send(pieces),
       end: (pieces: readonly Buffer[]) => exchange.end(pieces),
     };
-    await expect(transfer(counted, work, () => undefined)).rejects.toMatchObject(isIdle);
+    await expect(
+      transfer(
+        counted,
+        work,
+        () => undefined,
+        () => undefined,
+      ),
+    ).rejects.toMatchObject(isIdle);
     expect(phases).toEqual(['started']);
     // What is neither in the kernel's buffers nor gone: one segment that is being sent, one that waits for it, and a piece.
     expect(res.writableLength).toBeLessThanOrEqual(SEGMENT + 2_000);
@@ -96,7 +103,12 @@ describe('a client', () => {
     const received: Buffer[] = [];
     socket.on('data', (piece: Buffer) => received.push(piece));
     const { work, phases } = workOf();
-    await transfer(exchange, work, () => phases.push('head'));
+    let bytes = 0;
+    const count = (more: number) => {
+      bytes += more;
+    };
+    await transfer(exchange, work, () => phases.push('head'), count);
+    expect(bytes).toBe(3);
     expect(phases).toEqual(['started', 'finished', 'head']);
     await once(socket, 'close');
     expect(Buffer.concat(received).toString('latin1')).toContain('VSPN1');
