@@ -8,7 +8,9 @@ import { docsRouter } from './http/docs.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/health-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/key-routes.ts';
 import { mount } from './http/mount.ts';
+import { mountStreams } from './http/mount-streams.ts';
 import { type ProblemDeps, problemHandler, routeNotFound } from './http/problem.ts';
+import { rewrapStreamHeaderRoute, type StreamRoutesDeps, streamRoutes } from './http/stream-routes.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/tenant-routes.ts';
 import { type OpenSpan, traceRequests } from './http/trace-requests.ts';
 import type { DecryptDeps } from './operations/decrypt.ts';
@@ -24,6 +26,7 @@ export type AppDeps = EncryptDeps &
   DecryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
+  StreamRoutesDeps &
   TenantRoutesDeps &
   ReadAuditDeps &
   ProblemDeps &
@@ -40,6 +43,7 @@ export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   if (deps.openSpan) app.use(traceRequests(deps.openSpan));
+  mountStreams(app, streamRoutes(deps), deps);
   mount(
     app,
     {
@@ -52,6 +56,7 @@ export function createApp(deps: AppDeps): Express {
       rewrapBatch: rewrapBatchRoute(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
+      rewrapStreamHeader: rewrapStreamHeaderRoute(deps),
       ...tenantRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
       getHealth: healthRoute,

@@ -33,7 +33,8 @@ export type ErrorCode =
   | 'registry-unavailable'
   | 'audit-unavailable'
   | 'overloaded'
-  | 'draining';
+  | 'draining'
+  | 'http-version';
 
 /** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */
 export type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';

@@ -18,6 +18,9 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 const io: CommandIo = {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
+  isStderrTerminal: process.stderr.isTTY,
+  stdin: () => process.stdin,
+  stdoutBytes: () => process.stdout,
   env: process.env,
   cwd: process.cwd(),
   user: userName(),

@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'http',
     'operations',
     'callers',
+    'envelope',
     'cache',
     'config',
     'errors',

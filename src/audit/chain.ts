@@ -60,6 +60,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     },
     operation: event.operation,
     outcome: event.outcome,
+    phase: event.phase,
     code: event.code,
     reason: event.reason,
     requestId: event.requestId,

@@ -2,6 +2,8 @@
 export interface AuditEvent {
   readonly operation: string;
   readonly outcome: 'succeeded' | 'refused' | 'failed';
+  /** Of a stream, which has a record before its first byte and one before its last; a stream without the second was aborted. */
+  readonly phase?: 'started' | 'finished';
   /** The published error code; absent when the operation succeeded. */
   readonly code?: string | undefined;
   readonly reason?: string | undefined;

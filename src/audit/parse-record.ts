@@ -39,6 +39,7 @@ const EventRecord = z.strictObject({
   ...({
     operation: z.string(),
     outcome: z.enum(['succeeded', 'refused', 'failed']),
+    phase: z.enum(['started', 'finished']).exactOptional(),
     code: text,
     reason: text,
     requestId: z.string(),

@@ -1,7 +1,14 @@
+import type { Readable, Writable } from 'node:stream';
+
 /** What a command may touch of the outside world; `main.ts` fills it from the process. */
 export interface CommandIo {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** Whether somebody watches standard error. */
+  readonly isStderrTerminal: boolean;
+  /** For commands that take or give bytes. */
+  readonly stdin: () => Readable;
+  readonly stdoutBytes: () => Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** The operating system's name of whoever runs the command; the audit log has it. */

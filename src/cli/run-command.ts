@@ -17,6 +17,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   audit: async () => (await import('./audit.ts')).auditCommand,
   health: async () => (await import('./health.ts')).health,
   token: async () => (await import('./token.ts')).token,
+  'encrypt-file': async () => (await import('./encrypt-file.ts')).encryptFile,
+  'decrypt-file': async () => (await import('./decrypt-file.ts')).decryptFile,
+  'rewrap-file': async () => (await import('./rewrap-file.ts')).rewrapFile,
 };
 
 const USAGE = 2;

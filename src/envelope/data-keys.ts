@@ -1,12 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import type { KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
 import type { DataKey } from './data-key.ts';
-import type { Jwe, SealingKey } from './jwe.ts';
+import type { Jwe } from './jwe.ts';
 import type { KekFacts } from './key-wrapper.ts';
+import type { MintedSealingKey } from './minted-key.ts';
 
 /** One use of a data key to seal: its IV is fresh, its access proven. */
 export interface SealingUse {
-  readonly key: SealingKey;
+  readonly key: MintedSealingKey;
   readonly iv: Buffer;
   /** `x-ms-client-request-id` of the vault call that is the proof of access. */
   readonly vaultRequestId: string;

@@ -36,7 +36,7 @@ export interface Jwe {
   readonly tag: Buffer;
 }
 
-/** What seals messages: a data key and the header that goes with it. */
+/** What seals: a data key and the header that goes with it. */
 export interface SealingKey {
   readonly dataKey: DataKey;
   readonly header: HeaderTemplate;

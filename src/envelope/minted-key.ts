@@ -5,16 +5,21 @@ import type { KekFacts } from './key-wrapper.ts';
 /** From this part of a bound on the next data key is minted ahead, so that no request waits for it. */
 const AHEAD_PART = 0.9;
 
+/** Its header is that of messages; `mac` is there for whoever needs the header of another type. */
+export interface MintedSealingKey extends SealingKey {
+  readonly mac: string;
+}
+
 /** A data key that this process made, with what it was used for. The counts belong to the key and outlive every new proof of access. */
 export class MintedKey {
-  readonly key: SealingKey;
+  readonly key: MintedSealingKey;
   readonly facts: KekFacts;
   readonly #bounds: DataKeyBounds;
   readonly #mintedAt: number;
   #messages = 0;
   #bytes = 0;
 
-  constructor(key: SealingKey, facts: KekFacts, bounds: DataKeyBounds, mintedAt: number) {
+  constructor(key: MintedSealingKey, facts: KekFacts, bounds: DataKeyBounds, mintedAt: number) {
     this.key = key;
     this.facts = facts;
     this.#bounds = bounds;

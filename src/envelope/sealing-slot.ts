@@ -3,11 +3,10 @@ import { ServiceError } from '../errors.ts';
 import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/tenant.ts';
 import { Access } from './access.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from './data-key.ts';
-import type { SealingKey } from './jwe.ts';
 import { headerTemplate } from './jwe-header.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
 import type { KekFacts, VaultUse } from './key-wrapper.ts';
-import { MintedKey } from './minted-key.ts';
+import { MintedKey, type MintedSealingKey } from './minted-key.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 
 /** How long a key that follows the newest version is not read again. */
@@ -64,7 +63,7 @@ export class SealingSlot {
   }
 
   /** A data key for one message alone, wrapped with the public key: no vault call while a proof of access holds. */
-  async mintForOneMessage(proven: MintedKey): Promise<SealingKey> {
+  async mintForOneMessage(proven: MintedKey): Promise<MintedSealingKey> {
     const { facts } = proven;
     const algorithm = algorithmOf(facts, this.#key.algorithm);
     const bytes = randomBytes(DATA_KEY_BYTES);
@@ -234,11 +233,12 @@ export class SealingSlot {
     return { kek: facts.kek, algorithm, kid: kidOf(facts.kek), tenantId: this.#keys.tenant.id, encryptedKey };
   }
 
-  #sealingKey(bytes: Buffer, wrapped: WrappedDataKey): SealingKey {
+  #sealingKey(bytes: Buffer, wrapped: WrappedDataKey): MintedSealingKey {
     const [newest] = this.#keys.deps.originKeys.current();
     if (!newest) throw new Error('no origin key');
     const dataKey = dataKeyFrom(bytes, wrapped);
-    return { dataKey, header: headerTemplate(dataKey, originMac(newest, wrapped), 'vaultspan+jwe') };
+    const mac = originMac(newest, wrapped);
+    return { dataKey, mac, header: headerTemplate(dataKey, mac, 'vaultspan+jwe') };
   }
 }
 

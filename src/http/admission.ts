@@ -5,7 +5,7 @@ import { FairShare } from '../cache/fair-share.ts';
 import type { CallerRates } from '../callers/caller-rates.ts';
 import { ServiceError } from '../errors.ts';
 import { operations } from './contract.ts';
-import { closeUnlessComplete, problemOf, sendProblem } from './problem.ts';
+import { answerProblem, problemOf } from './problem.ts';
 
 /** What there was too much of: requests under way, bytes of their bodies, or either of one tenant's. */
 type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
@@ -129,8 +129,7 @@ export class Admission {
       ...(failure.reason !== undefined && { reason: failure.reason }),
       requestId,
     });
-    await closeUnlessComplete(req, res);
-    sendProblem(res, problemOf(failure, requestId));
+    await answerProblem(req, res, problemOf(failure, requestId));
   }
 
   #shed(reason: keyof typeof OVERLOADED): ServiceError {

@@ -25,6 +25,7 @@ const event = {
     description:
       "`x-ms-client-request-id` of the vault call that proved access: the customer's Key Vault log has it too.",
   }),
+  phase: z.string().optional().meta({ description: 'Of a stream: `started` or `finished`.' }),
   items: z
     .record(z.string(), z.int())
     .optional()

@@ -1,6 +1,6 @@
 import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
-import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
+import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import {
   DataKeyRequest,
   DataKeyResult,
@@ -17,23 +17,8 @@ import {
   WrapRequest,
   WrapResult,
 } from './schemas.ts';
+import { streamHeaderOperations } from './stream-contract.ts';
 import { tenantOperations } from './tenant-contract.ts';
-
-const VAULT_TROUBLE = [
-  'vault-throttled',
-  'vault-unavailable',
-  'identity-unavailable',
-  'home-credential-rejected',
-] as const;
-const ACCESS_ERRORS = ['access-revoked', 'tenant-misconfigured', ...VAULT_TROUBLE] as const;
-
-const CIPHERTEXT_ERRORS = [
-  'malformed-ciphertext',
-  'wrong-tenant',
-  'unknown-key',
-  'context-mismatch',
-  'undecryptable',
-] as const;
 
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 const WRAP_KEY_ID = 'https://contoso-kv.vault.azure.net/keys/wrap/a1b2c3d4e5f60718293a4b5c6d7e8f90';
@@ -144,6 +129,7 @@ export const operations = {
     responseExample: { value: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', keyId: WRAP_KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key', 'key-use', 'undecryptable', ...ACCESS_ERRORS],
   },
+  ...streamHeaderOperations,
   ...tenantOperations,
   ...auditOperations,
   getHealth: {

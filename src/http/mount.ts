@@ -4,6 +4,7 @@ import type { Call } from '../callers/call.ts';
 import type { VerifyToken } from '../callers/verify-token.ts';
 import { ServiceError } from '../errors.ts';
 import { type Admission, declaredBytes } from './admission.ts';
+import { admit } from './admit.ts';
 import { sendNothing, sendText } from './answer.ts';
 import { authenticate } from './authenticate.ts';
 import { type OperationId, type Operations, operations } from './contract.ts';
@@ -11,6 +12,7 @@ import type { Operation } from './operation.ts';
 import { parseInput } from './parse-input.ts';
 import { readJson } from './read-json.ts';
 import { type OnAnswered, scopeOf } from './scope.ts';
+import { streamOperations } from './stream-contract.ts';
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
 type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
@@ -59,7 +61,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
     const params = operation.params && parseInput(operation.params, req.params, '/path');
     if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
-    admit(req, res, operation, deps);
+    admit(deps.admission, res, operation.body ? declaredBytes(req, deps.maxBodyBytes) : 0);
     const query = parseQuery(operation, req);
     const body =
       operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes, operation.bodyType), '');
@@ -75,26 +77,20 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
 const NO_QUERY = z.strictObject({});
 
 /** Where nothing is asked for nothing is taken; a path without a question mark has nothing to parse. */
-function parseQuery({ query, role }: Operation, req: Request): unknown {
+export function parseQuery({ query, role }: Pick<Operation, 'query' | 'role'>, req: Request): unknown {
   if (query) return parseInput(query, req.query, '/query');
   return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
 }
 
-async function openCall(req: Request, res: Response, { verifyToken }: MountDeps): Promise<Call> {
+export async function openCall(
+  req: Request,
+  res: Response,
+  { verifyToken }: Pick<MountDeps, 'verifyToken'>,
+): Promise<Call> {
   const scope = scopeOf(res);
   const principal = await authenticate(req, verifyToken);
   scope.principal = principal;
   return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
-}
-
-/** Before the body is read: what is shed then has cost a look at the token. */
-function admit(req: Request, res: Response, { body }: Operation, { admission, maxBodyBytes }: MountDeps): void {
-  const { principal, tenantId } = scopeOf(res);
-  if (!principal) return;
-  const bytes = body ? declaredBytes(req, maxBodyBytes) : 0;
-  // Who may not name a tenant uses up none of its share.
-  const isLimited = tenantId !== undefined && principal.tenantIds?.has(tenantId) === false;
-  admission.admit(res, { callerId: principal.id, tenantId: isLimited ? undefined : tenantId, bytes });
 }
 
 function send({ response, lines }: Operation, answer: unknown, req: Request, res: Response, headers: string[]): void {
@@ -119,7 +115,11 @@ function sendList(answer: unknown, member: string, req: Request, res: Response, 
 
 const NDJSON = 'application/x-ndjson';
 
-const ROUTES = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)].map(([path, some]) => ({
+const MOUNTED: readonly Pick<Operation, 'method' | 'path'>[] = [
+  ...Object.values(operations),
+  ...Object.values(streamOperations),
+];
+const ROUTES = [...Map.groupBy(MOUNTED, ({ path }) => path)].map(([path, some]) => ({
   pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
   allowed: some.map(({ method }) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase())).join(', '),
 }));

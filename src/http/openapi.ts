@@ -7,6 +7,7 @@ import { operations } from './contract.ts';
 import type { Operation } from './operation.ts';
 import { ProblemResult } from './problem-schema.ts';
 import { problemTable } from './problem-table.ts';
+import { type StreamOperation, streamOperations } from './stream-contract.ts';
 
 const AUTHENTICATED: readonly ErrorCode[] = [
   'unauthenticated',
@@ -24,6 +25,7 @@ const DESCRIPTION = [
 ].join('\n\n');
 const TAGS: Readonly<Record<string, string>> = {
   Data: "Encrypt and decrypt under the customer's key.",
+  Streams: "Encrypt and decrypt bodies of any size under the customer's key.",
   Keys: "Key Vault's own wrap and unwrap.",
   Tenants: 'The registry of customers.',
   Audit: 'What was done, by whom, with which key.',
@@ -51,6 +53,9 @@ export function buildOpenApi() {
   const paths: Record<string, Record<string, object>> = {};
   for (const [operationId, operation] of Object.entries<Operation>(operations)) {
     paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operationId, operation) };
+  }
+  for (const [operationId, operation] of Object.entries<StreamOperation>(streamOperations)) {
+    paths[operation.path] = { [operation.method]: describeStream(operationId, operation) };
   }
   return createDocument(
     {
@@ -102,6 +107,23 @@ function describe(operationId: string, operation: Operation): object {
   };
 }
 
+function describeStream(operationId: string, operation: StreamOperation): object {
+  const { tag, summary, description, role, params, query } = operation;
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    description: `${description}\n\nNeeds the role \`${role}\`.`,
+    requestParams: { path: params, ...(query && { query }), header: CONTEXT_HEADER },
+    requestBody: { required: true, content: OCTETS },
+    responses: {
+      200: { description: 'Done, if it is complete', headers: KEY_ID, content: OCTETS },
+      ...failures(operation),
+      default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
+    },
+  };
+}
+
 function requestBody({ body, bodyInPrint, bodyType, bodyExample }: Operation): object {
   const schema = bodyInPrint ?? body;
   return schema
@@ -129,7 +151,19 @@ const NEXT_CURSOR = {
   'Next-Cursor': { description: '`nextCursor`, with NDJSON; absent at the end.', schema: { type: 'string' } },
 };
 
-function failures(operation: Operation): Record<number, object> {
+const OCTETS = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+const CONTEXT_HEADER = z.object({
+  'Encryption-Context': z.string().optional().meta({
+    description:
+      'The encryption context as base64url of its JSON, such as that of `{"purpose":"scan","id":"4711"}`. Its rules are those of `EncryptionContext`.',
+    example: 'eyJwdXJwb3NlIjoic2NhbiIsImlkIjoiNDcxMSJ9',
+  }),
+});
+const KEY_ID = {
+  'Key-Id': { description: 'Full id of the Key Vault key version.', required: true, schema: { type: 'string' } },
+};
+
+function failures(operation: Pick<Operation, 'errors' | 'role'>): Record<number, object> {
   const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];
   const byStatus = Map.groupBy(codes, (code) => problemTable[code].status);
   return Object.fromEntries(

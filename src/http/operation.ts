@@ -36,3 +36,18 @@ export interface Operation {
 
 export const BODY_ERRORS = ['malformed-request', 'body-too-large', 'unsupported-media-type'] as const;
 export const TENANT_ERRORS = ['tenant-not-found', 'tenant-suspended', 'registry-unavailable'] as const;
+
+const VAULT_TROUBLE = [
+  'vault-throttled',
+  'vault-unavailable',
+  'identity-unavailable',
+  'home-credential-rejected',
+] as const;
+export const ACCESS_ERRORS = ['access-revoked', 'tenant-misconfigured', ...VAULT_TROUBLE] as const;
+export const CIPHERTEXT_ERRORS = [
+  'malformed-ciphertext',
+  'wrong-tenant',
+  'unknown-key',
+  'context-mismatch',
+  'undecryptable',
+] as const;

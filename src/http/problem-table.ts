@@ -34,4 +34,5 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'audit-unavailable': { status: 503, title: 'The audit log takes no records' },
   overloaded: { status: 503, title: 'The service has more to do than it can' },
   draining: { status: 503, title: 'This process is shutting down' },
+  'http-version': { status: 505, title: 'The call needs HTTP/1.1' },
 };

@@ -4,7 +4,8 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
 import { type ErrorCode, ServiceError } from '../errors.ts';
-import { sendText } from './answer.ts';
+import { type EndAnswer, sendText } from './answer.ts';
+import { endEarly } from './end-early.ts';
 import { problemTable } from './problem-table.ts';
 import { type OnAnswered, type RequestScope, scopeOf } from './scope.ts';
 
@@ -46,22 +47,30 @@ export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
     const scope = scopeOf(res);
     const failure = await recorded(deps, scope, toFailure(error));
     if (isWorthLogging(failure)) deps.onFailure(scope, failure);
-    if (res.headersSent) res.destroy();
-    else {
-      await closeUnlessComplete(req, res);
-      sendProblem(res, problemOf(failure, scope.requestId), failure.reason);
-    }
+    if (res.headersSent) {
+      res.socket?.resetAndDestroy(); // not a clean end, which an answer without a length could be taken for
+    } else await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason);
     deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
   };
 }
 
 /**
- * Has the connection closed where more of a body is to come that nobody will read. Small bodies come with their head, and are parsed before
- * the next turn of the event loop: a refused request then costs no new connection.
+ * Small bodies come with their head, and are parsed before the next turn of the event loop: a refused request then costs no new
+ * connection. Where more is to come that nobody will read, the connection ends with the answer.
  */
-export async function closeUnlessComplete(req: IncomingMessage, res: ServerResponse): Promise<void> {
+export async function answerProblem(
+  req: IncomingMessage,
+  res: ServerResponse,
+  problem: Problem,
+  reason?: string,
+): Promise<void> {
   if (!req.complete) await setImmediate();
-  if (!req.complete) res.setHeader('Connection', 'close');
+  if (req.complete) {
+    sendProblem(res, problem, reason);
+    return;
+  }
+  res.setHeader('Connection', 'close');
+  sendProblem(res, problem, reason, (body) => endEarly(req, res, body));
 }
 
 export const routeNotFound: RequestHandler = () => {
@@ -87,11 +96,11 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
 }
 
 /** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
-export function sendProblem(res: ServerResponse, problem: Problem, reason?: string): void {
+export function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end?: EndAnswer): void {
   const headers: (string | number)[] = ['X-Request-Id', problem.requestId];
   if (problem.retryAfter !== undefined) headers.push('Retry-After', problem.retryAfter);
   if (problem.code === 'unauthenticated') headers.push('WWW-Authenticate', challengeOf(reason));
-  sendText(res, problem.status, 'application/problem+json', JSON.stringify(problem), headers);
+  sendText(res, problem.status, 'application/problem+json', JSON.stringify(problem), headers, end);
 }
 
 const challengeOf = (reason = 'missing'): string =>

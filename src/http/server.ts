@@ -48,13 +48,27 @@ export async function listen(
   const { host, reusePort = false } = options;
   let draining = false;
   const listener = createListener(() => draining);
+  const answers = new WeakMap<Socket, ServerResponse>();
   const server = serverOf(options, (req: IncomingMessage, res: ServerResponse) => {
+    answers.set(req.socket, res);
     if (draining) res.setHeader('Connection', 'close');
     listener(req, res);
   });
   // Any expectation but 100-continue, which Node answers by itself.
   server.on('checkExpectation', (_req, res: ServerResponse) => answerUnroutable(res));
-  server.on('clientError', answerClientError);
+  server.on('checkContinue', (req, res: ServerResponse) => {
+    // Who refuses without reading spares the client its body.
+    req.once('resume', () => {
+      if (!res.headersSent) res.writeContinue();
+    });
+    server.emit('request', req, res);
+  });
+  server.on('clientError', (error, socket: Socket) => {
+    // Half an answer must not go on with the text of another: its client could take that for the rest.
+    const answer = answers.get(socket);
+    if (answer?.headersSent && !answer.writableFinished) socket.destroy();
+    else answerClientError(error, socket);
+  });
   const open = openRequests(server);
   const endHandshakes = openHandshakes(server);
   await start(server, options);

@@ -1,6 +1,6 @@
-import type { DataKeys } from '../envelope/data-keys.ts';
+import type { DataKeys, OpeningUse } from '../envelope/data-keys.ts';
 import { type Jwe, openJwe, parseJwe } from '../envelope/jwe.ts';
-import { malformed } from '../envelope/jwe-header.ts';
+import { type JweType, malformed } from '../envelope/jwe-header.ts';
 import { ServiceError } from '../errors.ts';
 import type { KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
 import type { CountKeyUse } from './count-key-use.ts';
@@ -23,14 +23,18 @@ export async function openMessage(
   tenant: Tenant,
   ciphertext: string,
   context: Buffer | undefined,
+  typ: JweType = 'vaultspan+jwe',
 ): Promise<OpenedMessage> {
-  const jwe = parseJwe(ciphertext, 'vaultspan+jwe');
-  const kek = kekOf(tenant, jwe);
-  const { dataKey, vaultRequestId } = await deps.dataKeys.forOpening(tenant, jwe, kek);
+  const jwe = parseJwe(ciphertext, typ);
+  const { dataKey, vaultRequestId } = await dataKeyOf(deps, tenant, jwe);
   const plaintext = openJwe(dataKey, jwe, context);
   deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
   return { plaintext, keyId: dataKey.kid, vaultRequestId };
 }
+
+/** The data key of a parsed message, access to it proven within the revocation bound. @throws ServiceError */
+export const dataKeyOf = ({ dataKeys }: Pick<OpenDeps, 'dataKeys'>, tenant: Tenant, jwe: Jwe): Promise<OpeningUse> =>
+  dataKeys.forOpening(tenant, jwe, kekOf(tenant, jwe));
 
 /** Matches the header with the registry. The vault that is asked is the registered one, never the one that the ciphertext names. */
 function kekOf(tenant: Tenant, jwe: Jwe): KekRef {

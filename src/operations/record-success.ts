@@ -8,13 +8,14 @@ export interface AuditDeps {
   readonly contextDigest: (context: Buffer) => string;
 }
 
-type Facts = Pick<AuditEvent, 'operation' | 'tenantId' | 'keyId' | 'bytes' | 'vaultRequestId'>;
+type Facts = Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'vaultRequestId'>;
 
 /** No record, no answer. Refusals are recorded where all of them pass, in `http/problem.ts`. @throws ServiceError `audit-unavailable` */
 export async function recordSuccess(deps: AuditDeps, call: Call, facts: Facts, context?: Buffer): Promise<void> {
   await deps.audit.record({
     operation: facts.operation,
     outcome: 'succeeded',
+    ...(facts.phase !== undefined && { phase: facts.phase }),
     requestId: call.requestId,
     clientRequestId: call.clientRequestId,
     principal: call.principal.id,

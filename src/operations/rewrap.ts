@@ -1,5 +1,6 @@
 import type { Call } from '../callers/call.ts';
 import { canonicalContext } from '../envelope/encryption-context.ts';
+import type { JweType } from '../envelope/jwe-header.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant, TenantKey } from '../tenants/tenant.ts';
 import { eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
@@ -27,20 +28,26 @@ export interface RewrapInput extends RewrapItem {
 }
 
 /**
- * Seals a message anew under the newest version, another key or another tenant; its plaintext never leaves. The context stays what it
+ * Seals a message, or the header of a stream, anew under the newest version, another key or another tenant; its plaintext never leaves. The context stays what it
  * is: names that the record requires of new data are not asked of old.
  *
  * @throws ServiceError
  */
-export async function rewrap(deps: RewrapDeps, call: Call, input: RewrapInput): Promise<Encrypted> {
+export async function rewrap(
+  deps: RewrapDeps,
+  call: Call,
+  input: RewrapInput,
+  typ: JweType = 'vaultspan+jwe',
+): Promise<Encrypted> {
   const { tenantId, to = {} } = input;
+  const operation = typ === 'vaultspan+jwe' ? 'rewrap' : 'rewrap-stream';
   assertGranted(call.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
   const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
-  const { ciphertext, target, opened, sealed, context } = await moveItem(deps, call, source, input);
+  const { ciphertext, target, opened, sealed, context } = await moveItem(deps, call, source, input, typ);
   if (target !== source.id) {
-    await recordSuccess(deps, call, { operation: 'rewrap', tenantId: source.id, ...opened }, context);
+    await recordSuccess(deps, call, { operation, tenantId: source.id, ...opened }, context);
   }
-  await recordSuccess(deps, call, { operation: 'rewrap', tenantId: target, ...sealed }, context);
+  await recordSuccess(deps, call, { operation, tenantId: target, ...sealed }, context);
   return { ciphertext, keyId: sealed.keyId };
 }
 
@@ -51,7 +58,7 @@ export async function rewrapBatch(
   { tenantId, items }: { readonly tenantId: string; readonly items: readonly Outcome<RewrapItem>[] },
 ): Promise<readonly Outcome<Encrypted>[]> {
   const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, (item) => moveItem(deps, call, source, item));
+  const outcomes = await eachItem(items, (item) => moveItem(deps, call, source, item, 'vaultspan+jwe'));
   const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
   const elsewhere = Map.groupBy(
     moved.filter(({ target }) => target !== tenantId),
@@ -87,14 +94,14 @@ const usedAt =
     return { value: target === tenantId ? sealed : opened };
   };
 
-async function moveItem(deps: RewrapDeps, call: Call, source: Tenant, item: RewrapItem): Promise<Moved> {
+async function moveItem(deps: RewrapDeps, call: Call, source: Tenant, item: RewrapItem, typ: JweType): Promise<Moved> {
   const { to = {} } = item;
   const target = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', to.tenantId ?? source.id);
   const context = canonicalContext(item.encryptionContext);
   const key = dataKeyByAlias(target, to.key);
-  const { plaintext, ...opened } = await openMessage(deps, source, item.ciphertext, context);
+  const { plaintext, ...opened } = await openMessage(deps, source, item.ciphertext, context, typ);
   const bytes = plaintext.length;
-  const { ciphertext, ...sealed } = await sealAnew(deps, target, key, plaintext, context);
+  const { ciphertext, ...sealed } = await sealAnew(deps, target, key, plaintext, context, typ);
   return { ciphertext, target: target.id, opened: { ...opened, bytes }, sealed: { ...sealed, bytes }, context };
 }
 
@@ -104,10 +111,11 @@ async function sealAnew(
   key: TenantKey,
   plaintext: Buffer,
   context: Buffer | undefined,
+  typ: JweType,
 ) {
   try {
     await deps.dataKeys.freshenVersion(target, key);
-    return await sealMessage(deps, target, key, plaintext, context);
+    return await sealMessage(deps, target, key, plaintext, context, typ);
   } finally {
     plaintext.fill(0);
   }

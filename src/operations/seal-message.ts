@@ -1,5 +1,7 @@
 import type { DataKeys } from '../envelope/data-keys.ts';
-import { sealJwe } from '../envelope/jwe.ts';
+import { type SealingKey, sealJwe } from '../envelope/jwe.ts';
+import { headerTemplate, type JweType } from '../envelope/jwe-header.ts';
+import type { MintedSealingKey } from '../envelope/minted-key.ts';
 import type { Tenant, TenantKey } from '../tenants/tenant.ts';
 import type { CountKeyUse } from './count-key-use.ts';
 
@@ -21,10 +23,15 @@ export async function sealMessage(
   key: TenantKey,
   plaintext: Buffer,
   context: Buffer | undefined,
+  typ: JweType = 'vaultspan+jwe',
 ): Promise<SealedMessage> {
   const use = await deps.dataKeys.forSealing(tenant, key, plaintext.length);
-  const ciphertext = sealJwe(use.key, use.iv, plaintext, context);
+  const ciphertext = sealJwe(keyOfType(use.key, typ), use.iv, plaintext, context);
   const keyId = use.key.dataKey.kid;
   deps.countKeyUse(tenant.id, keyId, 'sealed');
   return { ciphertext, keyId, vaultRequestId: use.vaultRequestId };
 }
+
+/** A data key keeps the header of messages at hand; a stream is rare and large enough to have its own made. */
+const keyOfType = (key: MintedSealingKey, typ: JweType): SealingKey =>
+  typ === 'vaultspan+jwe' ? key : { dataKey: key.dataKey, header: headerTemplate(key.dataKey, key.mac, typ) };

@@ -1,5 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/file-sink.ts';
 import { auditCommand } from '../../src/cli/audit.ts';
@@ -24,6 +25,9 @@ async function run(args: readonly string[], { cwd = '.', signal = new AbortContr
     stderr: (text) => {
       err += text;
     },
+    isStderrTerminal: false,
+    stdin: () => Readable.from([]),
+    stdoutBytes: () => new PassThrough(),
     env: {},
     setEnv: () => undefined,
     user: 'tester',

@@ -26,6 +26,9 @@ const COMMANDS = [
   'audit',
   'health',
   'token',
+  'encrypt-file',
+  'decrypt-file',
+  'rewrap-file',
 ];
 
 /** Of the service, the control listener, Entra and five vaults. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { compactDecrypt, importJWK, type JWK } from 'jose';
 import { CMK_V1, Deployment, HSM_KEY, headerOf } from './deployment.ts';
+import { FIRST, LATER, newStreamKey, openStream, PREFIX, sealStream } from './streams.ts';
 import { messages } from './vectors.ts';
 
 const SIZES = [0, 1, 15, 16, 17, 1_024, 1_048_576];
@@ -66,13 +67,40 @@ describe('messages of every size, with and without a context, under every kind o
   });
 
   test('open with jwcrypto and the private key', () => {
-    const python = run('scripts/python-venv.sh', []).trim();
-    const input = sealed.map(({ ciphertext, key }) => ({ ciphertext, key }));
-    const answer = run(python, ['test/envelope/open_with_jwcrypto.py'], JSON.stringify(input));
-    const opened = (JSON.parse(answer) as string[]).map((text) => Buffer.from(text, 'base64'));
+    const opened = python(
+      'test/envelope/open_with_jwcrypto.py',
+      sealed.map(({ ciphertext, key }) => ({ ciphertext, key })),
+    );
     expect(isSame(opened)).toEqual(Array.from({ length: count }, () => true));
   }, 300_000);
 });
+
+describe('streams of every size', () => {
+  const sizes = [0, 1, FIRST - 1, FIRST, FIRST + 1, FIRST + LATER, FIRST + LATER + 1, 3_500_000];
+  const plaintexts = sizes.map((size) => Buffer.alloc(size, 'a plaintext that goes on and on'));
+  const streamKey = newStreamKey().toString('base64');
+  const tink = (streams: readonly object[]) => python('test/envelope/tink_streams.py', streams);
+  const areSame = (opened: readonly Buffer[]) => plaintexts.map((plaintext, index) => opened[index]?.equals(plaintext));
+  const allSame = sizes.map(() => true);
+
+  test('that we sealed open with Tink', () => {
+    const bodies = plaintexts.map((plaintext) => sealStream(plaintext).toString('base64', PREFIX));
+    expect(areSame(tink(bodies.map((body) => ({ streamKey, sealed: body }))))).toEqual(allSame);
+  }, 300_000);
+
+  test('that Tink sealed open with us', () => {
+    const bodies = tink(plaintexts.map((plaintext) => ({ streamKey, plaintext: plaintext.toString('base64') })));
+    const prefix = sealStream(Buffer.alloc(0)).subarray(0, PREFIX);
+    expect(areSame(bodies.map((body) => openStream(Buffer.concat([prefix, body]))))).toEqual(allSame);
+  }, 300_000);
+});
+
+/** What a script makes of its input, of which it gives a list of bytes in base64. */
+function python(script: string, input: unknown): Buffer[] {
+  const interpreter = run('scripts/python-venv.sh', []).trim();
+  const answer = JSON.parse(run(interpreter, [script], JSON.stringify(input))) as string[];
+  return answer.map((text) => Buffer.from(text, 'base64'));
+}
 
 /** What a program writes. It fails with what the program complained of, such as what must be installed. */
 function run(command: string, args: readonly string[], input = ''): string {

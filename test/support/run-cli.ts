@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { Readable, Writable } from 'node:stream';
 import type { CommandIo } from '../../src/cli/command.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
 
@@ -6,15 +7,22 @@ import { runCommand } from '../../src/cli/run-command.ts';
 export interface CliRun {
   readonly exitCode: Promise<number>;
   readonly out: () => string;
+  readonly outBytes: () => Buffer;
   readonly err: () => string;
   readonly stop: () => void;
 }
 
 export function runCli(
   args: readonly string[],
-  options: { readonly cwd: string; readonly env?: Record<string, string> },
+  options: {
+    readonly cwd: string;
+    readonly env?: Record<string, string>;
+    readonly stdin?: Buffer;
+    readonly isStderrTerminal?: boolean;
+  },
 ): CliRun {
   let out = '';
+  const bytes: Buffer[] = [];
   let err = '';
   const stopping = new AbortController();
   const io: CommandIo = {
@@ -24,6 +32,15 @@ export function runCli(
     stderr: (text) => {
       err += text;
     },
+    isStderrTerminal: options.isStderrTerminal ?? false,
+    stdin: () => Readable.from([options.stdin ?? Buffer.alloc(0)], { objectMode: false }),
+    stdoutBytes: () =>
+      new Writable({
+        write: (piece: Buffer, _encoding, done) => {
+          bytes.push(piece);
+          done();
+        },
+      }),
     env: options.env ?? {},
     cwd: options.cwd,
     user: 'tester',
@@ -32,5 +49,11 @@ export function runCli(
     },
     signal: stopping.signal,
   };
-  return { exitCode: runCommand(args, io), out: () => out, err: () => err, stop: () => stopping.abort() };
+  return {
+    exitCode: runCommand(args, io),
+    out: () => out,
+    outBytes: () => Buffer.concat(bytes),
+    err: () => err,
+    stop: () => stopping.abort(),
+  };
 }

@@ -1,0 +1,61 @@
+import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';
+import { SegmentCutter } from './segment-cutter.ts';
+import {
+  assertFits,
+  CIPHER,
+  encodeHeader,
+  encodePrefix,
+  HEADER_BYTES,
+  SEGMENT_BYTES,
+  type SegmentKey,
+  segmentKey,
+  TAG_BYTES,
+} from './stream-format.ts';
+import type { StreamTransform } from './stream-transform.ts';
+
+/** Seals one stream. Fails with `body-too-large` at segment 2^20 + 1. */
+export class StreamSealer implements StreamTransform {
+  readonly #key: SegmentKey;
+  readonly #cutter = new SegmentCutter(SEGMENT_BYTES - HEADER_BYTES - TAG_BYTES, SEGMENT_BYTES - TAG_BYTES);
+  #out: Buffer[];
+  #segments = 0;
+  plaintextBytes = 0;
+
+  /** @param streamKey 32 bytes, which are taken over and overwritten @param jwe the stream key, sealed */
+  constructor(streamKey: Buffer, jwe: string) {
+    const header = encodeHeader(randomBytes(HEADER_BYTES - 1));
+    const key = segmentKey(createSecretKey(streamKey), header);
+    streamKey.fill(0);
+    if (!key) throw new TypeError('a header of our own is right');
+    this.#key = key;
+    this.#out = [encodePrefix(jwe), header];
+  }
+
+  push(chunk: Buffer): readonly Buffer[] {
+    this.plaintextBytes += chunk.length;
+    this.#cutter.push(chunk, (pieces) => this.#seal(pieces, false));
+    // Nothing leaves before a segment does: prefix and header alone say nothing yet.
+    return this.#segments === 0 ? [] : this.#take();
+  }
+
+  end(): readonly Buffer[] {
+    this.#seal(this.#cutter.last(), true);
+    return this.#take();
+  }
+
+  #seal(pieces: readonly Buffer[], isLast: boolean): void {
+    const nonce = this.#key.nonce(this.#segments, isLast);
+    this.#segments += 1;
+    assertFits(this.#segments);
+    const cipher = createCipheriv(CIPHER, this.#key.key, nonce);
+    for (const piece of pieces) this.#out.push(cipher.update(piece));
+    cipher.final();
+    this.#out.push(cipher.getAuthTag());
+  }
+
+  #take(): readonly Buffer[] {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+}

@@ -1,0 +1,24 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** A client that goes on sending is listened to for so long. */
+const LINGER_MS = 2_000;
+
+/**
+ * Ends an answer to a request whose body is not all here. Closing at once would reset the connection of a client that still sends, and
+ * could take the answer away from it: what it sends is thrown away for a while. The head is out, with `Connection: close` and the
+ * Content-Length by which the client knows the answer to be complete.
+ */
+export function endEarly(req: IncomingMessage, res: ServerResponse, body: string | Buffer): void {
+  const waitsForContinue = req.headers.expect !== undefined && !req.readableDidRead;
+  if (waitsForContinue) {
+    res.end(body);
+    return;
+  }
+  res.write(body);
+  const end = () => {
+    clearTimeout(timer);
+    res.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  req.removeAllListeners('data').once('end', end).once('close', end).resume();
+}

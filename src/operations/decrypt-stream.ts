@@ -1,0 +1,52 @@
+import type { Call } from '../callers/call.ts';
+import { canonicalContext } from '../envelope/encryption-context.ts';
+import { openJwe, parseJwe, undecryptable } from '../envelope/jwe.ts';
+import { openedLength, STREAM_KEY_BYTES, type StreamPrefix } from '../envelope/stream-format.ts';
+import { StreamOpener } from '../envelope/stream-opener.ts';
+import { grantedTenant } from './granted-tenant.ts';
+import { dataKeyOf, type OpenDeps } from './open-message.ts';
+import { recordSuccess } from './record-success.ts';
+import { recheckOf, type StreamDeps, type StreamWork } from './stream-work.ts';
+
+export interface DecryptStreamDeps extends StreamDeps, OpenDeps {}
+
+export interface DecryptStreamInput {
+  readonly tenantId: string;
+  /** As `JSON.parse` made it. */
+  readonly encryptionContext?: unknown;
+  /** Of the whole stream, where it is known ahead. */
+  readonly bytes: number | undefined;
+  /** Reads what the stream begins with; not called for whoever may not decrypt. */
+  readonly readPrefix: () => Promise<StreamPrefix>;
+}
+
+/** Gets a stream ready to be opened with the tenant's own key. @throws ServiceError */
+export async function decryptStream(
+  deps: DecryptStreamDeps,
+  call: Call,
+  input: DecryptStreamInput,
+): Promise<StreamWork> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', input.tenantId);
+  const context = canonicalContext(input.encryptionContext);
+  const prefix = await input.readPrefix();
+  const jwe = parseJwe(prefix.jwe, 'vaultspan-stream+jwe');
+  const answerBytes = input.bytes === undefined ? undefined : openedLength(prefix, input.bytes);
+  const { dataKey, vaultRequestId } = await dataKeyOf(deps, tenant, jwe);
+  const streamKey = openJwe(dataKey, jwe, context);
+  if (streamKey.length !== STREAM_KEY_BYTES) {
+    streamKey.fill(0);
+    throw undecryptable();
+  }
+  const transform = new StreamOpener(streamKey);
+  const keyId = dataKey.kid;
+  deps.countKeyUse(tenant.id, keyId, 'opened');
+  const facts = { operation: 'decrypt-stream', tenantId: tenant.id, keyId, vaultRequestId };
+  return {
+    keyId,
+    transform,
+    answerBytes,
+    start: () => recordSuccess(deps, call, { ...facts, phase: 'started' }, context),
+    recheck: recheckOf(deps, call, 'Data.Decrypt', tenant.id, jwe),
+    finish: () => recordSuccess(deps, call, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
+  };
+}

@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto';
+import type { Call } from '../callers/call.ts';
+import { parseJwe } from '../envelope/jwe.ts';
+import { STREAM_KEY_BYTES, sealedLength } from '../envelope/stream-format.ts';
+import { StreamSealer } from '../envelope/stream-sealer.ts';
+import { contextForSealing } from './encrypt.ts';
+import { grantedTenant } from './granted-tenant.ts';
+import { recordSuccess } from './record-success.ts';
+import { dataKeyByAlias } from './registered-key.ts';
+import { type SealDeps, sealMessage } from './seal-message.ts';
+import { recheckOf, type StreamDeps, type StreamWork } from './stream-work.ts';
+
+export interface EncryptStreamDeps extends StreamDeps, SealDeps {}
+
+export interface EncryptStreamInput {
+  readonly tenantId: string;
+  /** As `JSON.parse` made it. */
+  readonly encryptionContext?: unknown;
+  /** Alias; the tenant's default key without it. */
+  readonly key?: string | undefined;
+  /** Of the plaintext, where it is known ahead. */
+  readonly bytes: number | undefined;
+}
+
+/** Gets a stream ready to be sealed under the tenant's own key: a key of its own, sealed as a message is. @throws ServiceError */
+export async function encryptStream(
+  deps: EncryptStreamDeps,
+  call: Call,
+  input: EncryptStreamInput,
+): Promise<StreamWork> {
+  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
+  const key = dataKeyByAlias(tenant, input.key);
+  const context = contextForSealing(tenant, input.encryptionContext);
+  const streamKey = randomBytes(STREAM_KEY_BYTES);
+  const sealed = await sealMessage(deps, tenant, key, streamKey, context, 'vaultspan-stream+jwe');
+  const { ciphertext, keyId, vaultRequestId } = sealed;
+  const answerBytes = input.bytes === undefined ? undefined : sealedLength(ciphertext, input.bytes);
+  const transform = new StreamSealer(streamKey, ciphertext);
+  const facts = { operation: 'encrypt-stream', tenantId: tenant.id, keyId, vaultRequestId };
+  return {
+    keyId,
+    transform,
+    answerBytes,
+    start: () => recordSuccess(deps, call, { ...facts, phase: 'started' }, context),
+    recheck: recheckOf(deps, call, 'Data.Encrypt', tenant.id, parseJwe(ciphertext, 'vaultspan-stream+jwe')),
+    finish: () => recordSuccess(deps, call, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
+  };
+}

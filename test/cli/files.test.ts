@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { until } from '../api/until.ts';
+import { runCli } from '../support/run-cli.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+
+let service: TestService;
+let cwd: string;
+let env: Record<string, string>;
+let other: Server | undefined;
+
+beforeAll(async () => {
+  service = await startService();
+  env = { VAULTSPAN_URL: service.url, VAULTSPAN_TOKEN: service.token() };
+});
+beforeEach(async () => {
+  cwd = await mkdtemp(join(tmpdir(), 'vaultspan-files-'));
+});
+afterEach(() => rm(cwd, { recursive: true, force: true }));
+afterAll(async () => {
+  other?.closeAllConnections();
+  other?.close();
+  await service[Symbol.asyncDispose]();
+});
+
+const PLAINTEXT = Buffer.alloc(2_500_000, randomBytes(4_099));
+const FOR_CONTOSO = ['--tenant', 'contoso', '--context', 'file=scan'];
+
+async function run(
+  args: readonly string[],
+  options: { readonly stdin?: Buffer; readonly isStderrTerminal?: boolean } = {},
+) {
+  const cli = runCli(args, { cwd, env, ...options });
+  return { code: await cli.exitCode, out: cli.out(), err: cli.err(), bytes: cli.outBytes() };
+}
+const put = (name: string, bytes: Buffer) => writeFile(join(cwd, name), bytes);
+const read = (name: string) => readFile(join(cwd, name));
+const names = async () => (await readdir(cwd)).sort();
+
+async function sealFile(): Promise<Buffer> {
+  await put('scan', PLAINTEXT);
+  expect(await run(['encrypt-file', 'scan', ...FOR_CONTOSO])).toEqual({
+    code: 0,
+    out: '',
+    err: '',
+    bytes: Buffer.alloc(0),
+  });
+  return read('scan.vspn');
+}
+
+describe('a file', () => {
+  test('is encrypted beside itself and decrypted again, readable by its owner alone', async () => {
+    const sealed = await sealFile();
+    expect(sealed.toString('latin1', 0, 6)).toBe('VSPN1\n');
+    await rm(join(cwd, 'scan'));
+    expect((await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO])).code).toBe(0);
+    expect((await read('scan')).equals(PLAINTEXT)).toBe(true);
+    expect((await stat(join(cwd, 'scan'))).mode & 0o777).toBe(0o600);
+    expect(await names()).toEqual(['scan', 'scan.vspn']);
+  });
+
+  test('goes from standard input to standard output, or to a file that is named', async () => {
+    const sealed = await run(['encrypt-file', '-', ...FOR_CONTOSO], { stdin: Buffer.from('piped') });
+    expect([sealed.code, sealed.err]).toEqual([0, '']);
+    const opened = await run(['decrypt-file', '-', ...FOR_CONTOSO, '-o', 'opened'], { stdin: sealed.bytes });
+    expect([opened.code, opened.bytes.length]).toEqual([0, 0]);
+    expect((await read('opened')).toString()).toBe('piped');
+  });
+
+  test('of no bytes goes both ways', async () => {
+    await put('empty', Buffer.alloc(0));
+    expect((await run(['encrypt-file', 'empty', ...FOR_CONTOSO])).code).toBe(0);
+    expect((await run(['decrypt-file', 'empty.vspn', ...FOR_CONTOSO, '--force'])).code).toBe(0);
+    expect(await read('empty')).toHaveLength(0);
+  });
+
+  test('shows how far it is where somebody watches', async () => {
+    await put('scan', PLAINTEXT);
+    const { code, err } = await run(['encrypt-file', 'scan', ...FOR_CONTOSO], { isStderrTerminal: true });
+    expect(code).toBe(0);
+    expect(err).toMatch(/█ 100 % {2}2\.4 MiB {2}\d+ MiB\/s/);
+  });
+
+  test('that is there already is replaced by --force only', async () => {
+    await sealFile();
+    await put('scan', Buffer.from('other'));
+    const refused = await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO]);
+    expect([refused.code, (await read('scan')).toString()]).toEqual([2, 'other']);
+    expect(refused.err).toContain('--force');
+    expect((await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO, '--force'])).code).toBe(0);
+    expect((await read('scan')).equals(PLAINTEXT)).toBe(true);
+  });
+});
+
+describe('nothing is left of a file', () => {
+  test.each<[string, (sealed: Buffer) => Buffer, string]>([
+    ['truncated in its last segment', (sealed) => sealed.subarray(0, -100), 'was cut'],
+    ['truncated in its first segment', (sealed) => sealed.subarray(0, 100_000), 'undecryptable'],
+    ['with more at its end', (sealed) => Buffer.concat([sealed, Buffer.of(1)]), 'was cut'],
+    ['that is none of ours', () => Buffer.from('something else'), 'malformed-ciphertext'],
+  ])('%s', async (_case, change, told) => {
+    await put('changed.vspn', change(await sealFile()));
+    const { code, err } = await run(['decrypt-file', 'changed.vspn', ...FOR_CONTOSO]);
+    expect(code).toBe(1);
+    expect(err).toContain(told);
+    expect(await names()).toEqual(['changed.vspn', 'scan', 'scan.vspn']);
+  });
+
+  test('under another context, key or tenant, with its reason', async () => {
+    await sealFile();
+    const refusals = [
+      await run(['decrypt-file', 'scan.vspn', '--tenant', 'contoso', '-o', 'out']),
+      await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO.with(1, 'fabrikam'), '-o', 'out']),
+      await run(['encrypt-file', 'scan', ...FOR_CONTOSO, '--key', 'nope', '-o', 'out']),
+      await run(['encrypt-file', 'scan', ...FOR_CONTOSO.with(1, 'northwind'), '-o', 'out']),
+    ];
+    const told = ['context-mismatch', 'wrong-tenant', 'unknown-key-alias', 'access-revoked, role-missing'];
+    for (const [index, { code, err }] of refusals.entries()) {
+      expect(code).toBe(1);
+      expect(err).toContain(told[index]);
+    }
+    expect(refusals.at(-1)?.err).toContain('az role assignment create');
+    expect(await names()).toEqual(['scan', 'scan.vspn']);
+  });
+
+  test('of which half was answered when the command was stopped', async () => {
+    other = createServer((req, res) => {
+      req.resume();
+      res.writeHead(200, { 'Content-Length': 1_000 }).write('half');
+    });
+    await new Promise<void>((resolve) => other?.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+    await put('scan', PLAINTEXT);
+    const cli = runCli(['encrypt-file', 'scan', ...FOR_CONTOSO, '--url', url], { cwd, env });
+    await until('the part is there', async () => (await names()).length === 2);
+    cli.stop();
+    expect(await cli.exitCode).toBe(1);
+    expect(cli.err()).toBe('Stopped; nothing was written\n');
+    expect(await names()).toEqual(['scan']);
+  });
+});
+
+describe('rewrap-file', () => {
+  test('gives the file another header in its place, and tells the key', async () => {
+    const sealed = await sealFile();
+    const moved = await run([
+      'rewrap-file',
+      'scan.vspn',
+      ...FOR_CONTOSO,
+      '--to-tenant',
+      'fabrikam',
+      '--key',
+      'archive',
+    ]);
+    expect([moved.code, moved.err]).toEqual([0, '']);
+    expect(moved.out).toMatch(/^https:\/\/.+\/keys\/archive\/[0-9a-f]{32}\n$/);
+    const after = await read('scan.vspn');
+    expect(after.subarray(-2_500_000).equals(sealed.subarray(-2_500_000))).toBe(true);
+    const opened = await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO.with(1, 'fabrikam'), '-o', 'opened']);
+    expect(opened.code).toBe(0);
+    expect((await read('opened')).equals(PLAINTEXT)).toBe(true);
+    expect((await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO, '-o', 'not'])).err).toContain('wrong-tenant');
+  });
+
+  test('leaves a file that it may not move as it is', async () => {
+    const sealed = await sealFile();
+    const refused = await run(['rewrap-file', 'scan.vspn', '--tenant', 'contoso']);
+    expect([refused.code, refused.out]).toEqual([1, '']);
+    expect(refused.err).toContain('context-mismatch');
+    expect((await run(['rewrap-file', 'scan', ...FOR_CONTOSO])).err).toContain('malformed-ciphertext');
+    expect((await read('scan.vspn')).equals(sealed)).toBe(true);
+    expect(await names()).toEqual(['scan', 'scan.vspn']);
+  });
+});
+
+describe('called wrongly', () => {
+  test.each<[string, readonly string[]]>([
+    ['no file', ['encrypt-file', '--tenant', 'contoso']],
+    ['two files', ['encrypt-file', 'a', 'b', '--tenant', 'contoso']],
+    ['no tenant', ['encrypt-file', 'a']],
+    ['a context without a value', ['encrypt-file', 'a', '--tenant', 'contoso', '--context', 'a']],
+    [
+      'a context with a name twice',
+      ['encrypt-file', 'a', '--tenant', 'contoso', '--context', 'a=1', '--context', 'a=2'],
+    ],
+    ['no name for the output', ['decrypt-file', 'a', '--tenant', 'contoso']],
+    ['a key to decrypt with', ['decrypt-file', 'a.vspn', '--tenant', 'contoso', '--key', 'data']],
+    ['its input for its output', ['encrypt-file', 'a', '--tenant', 'contoso', '-o', './a']],
+    ['a URL that is none', ['encrypt-file', 'a', '--tenant', 'contoso', '--url', 'localhost:8080']],
+    ['an empty token', ['encrypt-file', 'a', '--tenant', 'contoso', '--token', '']],
+    ['standard input to rewrap', ['rewrap-file', '-', '--tenant', 'contoso']],
+  ])('with %s: exit code 2 and a word about it', async (_case, args) => {
+    await put('a', Buffer.from('a'));
+    await put('a.vspn', Buffer.from('a'));
+    const { code, err } = await run(args);
+    expect([code, err.includes('--help')]).toEqual([2, true]);
+    expect(await names()).toEqual(['a', 'a.vspn']);
+  });
+
+  test('a file that is not there, or a service that is not, is told in a line', async () => {
+    const absent = await run(['encrypt-file', 'absent', '--tenant', 'contoso']);
+    expect([absent.code, absent.err.trim().split('\n').length]).toEqual([1, 1]);
+    await put('a', Buffer.from('a'));
+    const unanswered = await run(['encrypt-file', 'a', '--tenant', 'contoso', '--url', 'http://127.0.0.1:9']);
+    expect([unanswered.code, unanswered.err.trim().split('\n').length]).toEqual([1, 1]);
+    expect(await names()).toEqual(['a']);
+  });
+});
