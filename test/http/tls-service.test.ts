@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { listen } from '../../src/http/server.ts';
 import { until } from '../api/until.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService } from '../support/start-service.ts';
+import { scrape } from '../telemetry/scrape.ts';
 
 type Pair = Awaited<ReturnType<typeof createLeaf>>;
 
@@ -76,7 +78,9 @@ function send(url: string, { body, ...options }: { readonly body?: object; reado
 }
 
 test('the service serves everything over mutual TLS, and tells readiness and audit what goes wrong', async () => {
-  await using service = await startService({ config: { http: http() } });
+  await using service = await startService({ config: { http: http(), metrics: { enabled: true, port: 0 } } });
+  const expiry = (await scrape(service.metricsUrl)).get('vaultspan_certificate_expiry_timestamp_seconds');
+  expect(expiry).toBe(new X509Certificate(leaf.certPem).validToDate.getTime() / 1_000);
   const shown = { cert: leaf.certPem, key: leaf.keyPem };
   expect(await send(`${service.url}/healthz`, shown)).toMatchObject({
     status: 200,
