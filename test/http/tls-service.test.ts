@@ -129,6 +129,16 @@ test('check-config shows the certificate; a wrong key is told with its setting b
   const good = runCli(['check-config', '--config', file], { cwd: tmpdir() });
   expect([await good.exitCode, good.err()]).toEqual([0, '']);
   expect(good.out()).toMatch(/certificate CN=localhost, valid from .* to /);
+  const env = {
+    VAULTSPAN_METRICS_ENABLED: 'true',
+    VAULTSPAN_METRICS_HOST: '::1',
+    VAULTSPAN_AUDIT_RETENTION_DAYS: '90',
+    VAULTSPAN_DATABASE_URL: 'postgres://user@db.example/vaultspan',
+  };
+  const more = runCli(['check-config', '--config', file], { cwd: tmpdir(), env });
+  expect([await more.exitCode, more.err()]).toEqual([0, '']);
+  expect(more.out()).toMatch(/^audit .*, and from there into PostgreSQL; durability write, kept for 90 days$/m);
+  expect(more.out()).toMatch(/^metrics {5}http:\/\/\[::1\]:9464\/metrics$/m);
   await writeFile(join(folder, 'other.pem'), ca.keyPem);
   await writeFile(file, config('other.pem'));
   for (const command of ['check-config', 'serve']) {
