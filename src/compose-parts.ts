@@ -111,7 +111,7 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock, ob
   const directory = new GraphDirectory({ graphEndpoint, appId, credentialOf, deadlineMs: options.deadlineMs, clock });
   const [webhookKey] = webhookKeys.current();
   const homeCredentialExpiry = () => expiryOfHome(home, config);
-  return { vault, originKeys, webhookKey, contextDigest, openProbe, directory, homeCredentialExpiry };
+  return { vault, gates, originKeys, webhookKey, contextDigest, openProbe, directory, homeCredentialExpiry };
 }
 
 /** In seconds since 1970. Reads the home vault anew, so that a version stored since the start shows before it is needed. */

@@ -117,7 +117,7 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
     ...config.http,
     callerRates: callerRatesOf(config, clock),
     countRefusal: (event) => refusals.count(event),
-    onShed: (reason) => logger.debug({ reason }, 'a request was shed'),
+    onAnswered: telemetry.onAnswered,
   });
   const server = await listen((isDraining) => {
     const app = createApp({
@@ -157,9 +157,13 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
   }, listenOptions);
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
+    requestsShed: admission.shed,
+    vaultGates: azure.gates,
     dataKeys,
     keyUses,
     audit: audit.sink,
+    spool: audit.shipper,
+    certificate,
     tenants,
     countOverdue: overdueCounter(config, store, clock),
     homeCredentialExpiry: azure.homeCredentialExpiry,

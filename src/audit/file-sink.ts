@@ -33,7 +33,7 @@ interface AuditCounts {
   readonly records: number;
   /** Writes of the file, each of one record or more. */
   readonly groups: number;
-  /** Records refused: no room for them, or a write that failed. */
+  /** Records refused, each once: no room for them, or a write that failed. */
   readonly refused: number;
   readonly waiting: number;
   /** Age of the oldest record that is not written yet; 0 where none waits. */
@@ -88,6 +88,8 @@ interface Waiting {
   /** What is to be recorded: the one or the other. */
   readonly event: AuditEvent | undefined;
   readonly removal: Removal | undefined;
+  /** It says how many were refused: not one that is, where it is refused itself. */
+  readonly isNote: boolean;
   readonly at: number;
   readonly resolve: () => void;
   readonly reject: (error: ServiceError) => void;
@@ -174,9 +176,9 @@ class ChainSink implements FileSink {
     return this.#closed;
   }
 
-  #enqueue(event: AuditEvent | undefined, removal: Removal | undefined): Promise<void> {
+  #enqueue(event: AuditEvent | undefined, removal: Removal | undefined, isNote: boolean = false): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ event, removal, at: this.#time(), resolve, reject });
+      this.#waiting.push({ event, removal, isNote, at: this.#time(), resolve, reject });
       this.#writing ??= this.#writeWaiting();
     });
   }
@@ -211,15 +213,23 @@ class ChainSink implements FileSink {
       return;
     }
     const trouble = `the audit file can't be written: ${causeOf(error)}`;
-    for (const { event } of group) if (event !== undefined) this.#refuse(event.count, trouble);
+    for (const { event, isNote } of group) {
+      if (isNote) this.#putOff(event?.count, trouble);
+      else if (event !== undefined) this.#refuse(event.count, trouble);
+    }
     const refusal = unavailable('write-failed', error);
     for (const { reject } of group) reject(refusal);
   }
 
-  #refuse(count = 1, trouble: string): void {
+  #refuse(count: number | undefined, trouble: string): void {
+    this.#counts.refused += 1;
+    this.#putOff(count, trouble);
+  }
+
+  /** Leaves so many requests to a later note. */
+  #putOff(count = 1, trouble: string): void {
     this.#trouble = trouble;
     this.#refused += count;
-    this.#counts.refused += count;
     if (this.#closed === undefined) this.#retry ??= setTimeout(() => this.#noteRefused(), this.#retryMs).unref();
   }
 
@@ -234,7 +244,7 @@ class ChainSink implements FileSink {
     this.#refused = 0;
     const limit = this.#closed === undefined ? this.#limit() : undefined;
     if (limit !== undefined) {
-      this.#refuse(count, limit);
+      this.#putOff(count, limit);
       return;
     }
     const note = {
@@ -244,8 +254,8 @@ class ChainSink implements FileSink {
       requestId: randomUUID(),
       count,
     } as const;
-    // Refused itself, it is counted back and tried again by #refuse.
-    this.#enqueue(note, undefined).catch(() => undefined);
+    // Refused itself, it is tried again in its time.
+    this.#enqueue(note, undefined, true).catch(() => undefined);
   }
 
   async #finish(): Promise<void> {

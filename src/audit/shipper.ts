@@ -153,7 +153,9 @@ export class Shipper {
       }
       if (this.#trouble !== undefined) this.#options.onRecovery();
       this.#trouble = undefined;
+      this.#oldestAt = undefined;
     } catch (error) {
+      this.#oldestAt ??= this.#now(); // for want of a better one, where it failed before it read any
       if (this.#trouble === undefined) this.#options.onTrouble(error);
       this.#trouble = 'the database takes no audit records';
     }

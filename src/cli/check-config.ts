@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { isAuditInDatabase } from '../compose-audit.ts';
 import { cloudOf, homeCredentialOf, hostsOf } from '../compose-parts.ts';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { readCertificate } from '../http/certificate-files.ts';
@@ -32,7 +33,8 @@ Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
         `home vault  ${config.home.vaultUrl}, opened by ${config.home.identity} identity`,
         `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
         `revocation  within ${config.revocation.boundSeconds} s of Azure's own refusal`,
-        `audit       ${config.audit.directory}`,
+        `audit       ${describeAudit(config)}`,
+        `metrics     ${describeMetrics(config)}`,
         `tenants     ${tenantsOf(config)}`,
         '',
       ].join('\n'),
@@ -51,6 +53,19 @@ async function describeCertificate({ http }: Config): Promise<string[]> {
     `certificate ${subject.replaceAll('\n', ', ')}, ${isValid ? 'valid' : 'NOT VALID NOW:'} from ${validFrom.toISOString()} to ${validTo.toISOString()}`,
     ...(clientCaFile === undefined ? [] : [`clients     must show a certificate of an authority in ${clientCaFile}`]),
   ];
+}
+
+function describeAudit(config: Config): string {
+  const { directory, durability, retentionDays } = config.audit;
+  const place = isAuditInDatabase(config) ? `${directory}, and from there into PostgreSQL` : directory;
+  const kept = retentionDays === undefined ? 'for ever' : `for ${retentionDays} days`;
+  return `${place}; durability ${durability}, kept ${kept}`;
+}
+
+function describeMetrics({ metrics: { enabled, host, port, tenantLabels } }: Config): string {
+  if (!enabled) return 'off';
+  const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}/metrics`;
+  return tenantLabels ? `${address}, by tenant too` : address;
 }
 
 function tenantsOf(config: Config): string {

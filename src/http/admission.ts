@@ -6,6 +6,7 @@ import type { CallerRates } from '../callers/caller-rates.ts';
 import { ServiceError } from '../errors.ts';
 import { operations } from './contract.ts';
 import { answerProblem, problemOf } from './problem.ts';
+import type { OnAnswered } from './scope.ts';
 
 /** What there was too much of: requests under way, bytes of their bodies, or either of one tenant's. */
 type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
@@ -19,8 +20,8 @@ export interface AdmissionOptions {
   readonly callerRates?: CallerRates | undefined;
   /** Counts the shed for the audit. */
   readonly countRefusal: (event: AuditEvent) => void;
-  /** Told of each request that is shed, for metrics. */
-  readonly onShed: (reason: ShedReason) => void;
+  /** Told of each request that is turned away at the door; of those that came further they are told who answer them. */
+  readonly onAnswered: OnAnswered | undefined;
 }
 
 /** What a request is known by once its caller is. */
@@ -48,6 +49,9 @@ const OVERLOADED = {
 /** Whoever watches the process must reach it above all when it is busy. */
 const NEVER_SHED: ReadonlySet<string> = new Set([operations.getHealth.path, operations.getReadiness.path]);
 
+/** What is known of a request that is turned away. */
+const UNKNOWN = { clientRequestId: undefined, operation: undefined, principal: undefined, tenantId: undefined };
+
 const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
 
 /**
@@ -55,6 +59,8 @@ const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
  * nothing; by bytes, caller and once more by tenant as soon as the token has told who calls, before the body is read.
  */
 export class Admission {
+  /** Requests shed since the start, for metrics. */
+  readonly shed: Record<ShedReason, number> = { requests: 0, bytes: 0, 'tenant-share': 0, 'caller-rate': 0 };
   readonly #options: AdmissionOptions;
   readonly #requests: FairShare;
   readonly #bytes: FairShare;
@@ -114,7 +120,7 @@ export class Admission {
     try {
       this.#options.callerRates?.admit(callerId);
     } catch (error) {
-      this.#options.onShed('caller-rate');
+      this.shed['caller-rate'] += 1;
       throw error;
     }
   }
@@ -122,6 +128,7 @@ export class Admission {
   async #turnAway(req: IncomingMessage, res: ServerResponse, reason: keyof typeof OVERLOADED): Promise<void> {
     const failure = this.#shed(reason);
     const requestId = randomUUID();
+    const startedAt = performance.now();
     this.#options.countRefusal({
       operation: 'none',
       outcome: 'failed',
@@ -129,11 +136,13 @@ export class Admission {
       ...(failure.reason !== undefined && { reason: failure.reason }),
       requestId,
     });
-    await answerProblem(req, res, problemOf(failure, requestId));
+    const problem = problemOf(failure, requestId);
+    await answerProblem(req, res, problem);
+    this.#options.onAnswered?.({ ...UNKNOWN, requestId, startedAt }, problem.status, problem.code);
   }
 
   #shed(reason: keyof typeof OVERLOADED): ServiceError {
-    this.#options.onShed(reason);
+    this.shed[reason] += 1;
     return OVERLOADED[reason];
   }
 }

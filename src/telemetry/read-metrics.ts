@@ -39,12 +39,15 @@ export function readCounters<L extends string>(
   });
 }
 
-export function readGauge(registry: Registry, described: Described, read: () => number): void {
+/** Without a value while `read` knows none. */
+export function readGauge(registry: Registry, described: Described, read: () => number | undefined): void {
   new Gauge({
     ...described,
     registers: [registry],
     collect() {
-      this.set(read());
+      const value = read();
+      if (value === undefined) this.remove();
+      else this.set(value);
     },
   });
 }

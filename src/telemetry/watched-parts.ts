@@ -4,6 +4,13 @@ import { askedGauge, readCounter, readCounters, readGauge } from './read-metrics
 /** Parts that count by themselves, or can be asked; read when somebody scrapes, so that counting costs next to nothing. */
 export interface WatchedParts {
   readonly requestsInFlight: () => number;
+  /** By reason. */
+  readonly requestsShed: Readonly<Record<string, number>>;
+  readonly vaultGates: {
+    /** By reason. */
+    readonly rationed: Readonly<Record<string, number>>;
+    countOpen(): number;
+  };
   readonly dataKeys: {
     readonly counts: Readonly<
       Record<'sealingHits' | 'sealingWaits' | 'minted' | 'openingHits' | 'unwrapped' | 'proofs', number>
@@ -14,6 +21,10 @@ export interface WatchedParts {
   readonly audit: {
     counts(): Readonly<Record<'records' | 'groups' | 'refused' | 'waiting' | 'lagMs', number>>;
   };
+  /** Absent where audit records stay in their files. */
+  readonly spool: { backlog(): Readonly<Record<'bytes' | 'ageSeconds', number>> } | undefined;
+  /** Absent where the service itself speaks no TLS. */
+  readonly certificate: { readonly current: { readonly validTo: Date } } | undefined;
   readonly tenants: {
     staleMs(): number;
     onChange(listener: () => void): void;
@@ -30,6 +41,7 @@ const EXPIRY_MAX_AGE_MS = 600_000;
 
 export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchDataKeys(registry, parts);
+  watchLimits(registry, parts);
   watchAudit(registry, parts);
   watchTenants(registry, parts);
   const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests under way' };
@@ -39,6 +51,23 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
     help: "When the app's credential expires; absent where it never does",
   };
   askedGauge(registry, expiry, EXPIRY_MAX_AGE_MS, parts.homeCredentialExpiry);
+  const certificate = {
+    name: 'vaultspan_certificate_expiry_timestamp_seconds',
+    help: "When the listener's certificate expires; absent where it serves no TLS",
+  };
+  readGauge(registry, certificate, () => parts.certificate && parts.certificate.current.validTo.getTime() / 1_000);
+}
+
+function watchLimits(registry: Registry, { requestsShed, vaultGates }: WatchedParts): void {
+  const shed = { name: 'vaultspan_requests_shed_total', help: 'Requests refused for their number or size, by reason' };
+  readCounters(registry, shed, 'reason', () => Object.entries(requestsShed));
+  const rationed = { name: 'vaultspan_vault_calls_rationed_total', help: 'Calls to vaults not made, by reason' };
+  readCounters(registry, rationed, 'reason', () => Object.entries(vaultGates.rationed));
+  const open = {
+    name: 'vaultspan_vault_breakers_open',
+    help: 'Vaults given up for not answering, until a call finds that they do',
+  };
+  readGauge(registry, open, () => vaultGates.countOpen());
 }
 
 function watchDataKeys(registry: Registry, { dataKeys, keyUses }: WatchedParts): void {
@@ -76,7 +105,7 @@ function watchDataKeys(registry: Registry, { dataKeys, keyUses }: WatchedParts):
   readGauge(registry, active, () => dataKeys.held().tenants);
 }
 
-function watchAudit(registry: Registry, { audit }: WatchedParts): void {
+function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {
   const records = { name: 'vaultspan_audit_records_total', help: 'Audit records written' };
   readCounter(registry, records, () => audit.counts().records);
   const groups = { name: 'vaultspan_audit_groups_total', help: 'Writes of audit records, many in one' };
@@ -87,6 +116,16 @@ function watchAudit(registry: Registry, { audit }: WatchedParts): void {
   readGauge(registry, waiting, () => audit.counts().waiting);
   const lag = { name: 'vaultspan_audit_lag_seconds', help: 'Age of the oldest audit record that is not written yet' };
   readGauge(registry, lag, () => audit.counts().lagMs / 1_000);
+  const bytes = {
+    name: 'vaultspan_audit_spool_bytes',
+    help: 'Audit records that wait in files for the database; absent without one',
+  };
+  readGauge(registry, bytes, () => spool?.backlog().bytes);
+  const age = {
+    name: 'vaultspan_audit_spool_age_seconds',
+    help: 'Age of the oldest audit record that the database did not take; absent without one',
+  };
+  readGauge(registry, age, () => spool?.backlog().ageSeconds);
 }
 
 function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedParts): void {

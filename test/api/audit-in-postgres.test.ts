@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startService, type TestService } from '../support/start-service.ts';
+import { scrape } from '../telemetry/scrape.ts';
 import { newPostgres, type TestDatabase } from '../tenants/sql-databases.ts';
 import { openProxy } from '../tenants/sql-proxy.ts';
 import { leaveRecords, testReading } from './audit-reading.ts';
@@ -13,7 +14,7 @@ beforeAll(async () => {
   proxy = await openProxy(database.options);
   service = await startService({
     inDatabase: true,
-    config: { database: { url: proxy.url } },
+    config: { database: { url: proxy.url }, metrics: { enabled: true, port: 0 } },
     limits: { 'of-fabrikam': ['fabrikam'] },
   });
   await leaveRecords(service);
@@ -27,6 +28,11 @@ afterAll(async () => {
 const readiness = async () =>
   (await service.request().get('/readyz')).body as { readonly degraded?: readonly string[] };
 
+const spool = async () => {
+  const shown = await scrape(service.metricsUrl);
+  return ['bytes', 'age_seconds'].map((what) => Number(shown.get(`vaultspan_audit_spool_${what}`)));
+};
+
 describe('GET /tenants/{tenantId}/audit from PostgreSQL', () => {
   testReading(() => service);
 });
@@ -37,10 +43,12 @@ test('while PostgreSQL is away operations are answered, and readiness says what 
   proxy.turn('refusing');
   expect((await encrypt()).status).toBe(200);
   await until('the trouble shows', async () => (await readiness()).degraded?.includes('audit') ?? false);
+  await until('the metrics tell what waits', async () => (await spool()).every((value) => value > 0));
   const { status, headers } = await encrypt();
   expect(status).toBe(200);
   proxy.turn('open');
   await until('it is over', async () => !(await readiness()).degraded?.includes('audit'));
+  await until('nothing waits', async () => (await spool()).every((value) => value === 0));
   const { body } = await service
     .request()
     .get('/tenants/fabrikam/audit')

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { startService, type TestService } from '../support/start-service.ts';
+import { scrape } from '../telemetry/scrape.ts';
 import { addCustomers, changeTenant } from './customers.ts';
 
 const BUDGET_BURST = 20;
@@ -11,7 +12,10 @@ let service: TestService;
 let token: string;
 beforeAll(async () => {
   service = await startService({
-    config: { vault: { deadlineSeconds: 1, budgetPerSecond: 0.1, budgetBurst: BUDGET_BURST } },
+    config: {
+      vault: { deadlineSeconds: 1, budgetPerSecond: 0.1, budgetBurst: BUDGET_BURST },
+      metrics: { enabled: true, port: 0 },
+    },
   });
   token = await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 });
   await addCustomers(service, ['hanging', 'spending', 'throttling', 'neighbour']);
@@ -34,6 +38,7 @@ const together = <T>(count: number, start: (index: number) => PromiseLike<T>): P
   Promise.all(Array.from({ length: count }, (_, index) => start(index)));
 const sealed = async (tenant: string, count: number): Promise<string[]> =>
   (await together(count, () => encrypt(tenant))).map(({ body }) => body.ciphertext);
+const shown = async (series: string) => (await scrape(service.metricsUrl)).get(`vaultspan_${series}`);
 /** How often each outcome was met: a status, or code and reason. */
 function tally(answers: readonly { readonly status: number; readonly body: Record<string, unknown> }[]) {
   const outcomeOf = ({ status, body }: (typeof answers)[number]) =>
@@ -43,12 +48,14 @@ function tally(answers: readonly { readonly status: number; readonly body: Recor
 
 describe('a vault that hangs while its callers retry', () => {
   const CALLERS = 15;
+  const rationed = (reason: string) => `vault_calls_rationed_total{reason="${reason}"}`;
 
   test('is given up after ten calls, harms no neighbour, and serves again when it answers', async () => {
     const ciphertexts = await sealed('hanging', CALLERS);
     await service.emulator.control.injectFault({ at: 'hanging', kind: 'hang' });
     service.clock.advance(200); // the budget is whole again
     service.emulator.control.clearRequests();
+    expect([await shown('vault_breakers_open'), await shown(rationed('breaker'))]).toEqual([0, 0]);
     const attempt = () => together(CALLERS, (index) => decrypt('hanging', ciphertexts[index] ?? ''));
     const first = attempt();
     const neighbour = await together(CALLERS, () => encrypt('neighbour'));
@@ -62,6 +69,10 @@ describe('a vault that hangs while its callers retry', () => {
     expect(service.vaultCalls('hanging')).toEqual(Array.from({ length: 10 }, () => 'unwrapKey'));
     expect(service.logLines.filter((line) => line.includes('"msg":"breaker of a vault"'))).toHaveLength(1);
 
+    expect(await shown('vault_breakers_open')).toBe(1);
+    expect(await shown(rationed('breaker'))).toBeGreaterThanOrEqual(2 * CALLERS); // and renewals ahead of time
+    expect(await shown(rationed('budget'))).toBeGreaterThanOrEqual(CALLERS - 10);
+
     const logged = service.logLines.filter((line) => line.includes('"msg":"request failed"'));
     expect(logged).toHaveLength(10); // what hung, and not what was refused for it
 
@@ -73,6 +84,7 @@ describe('a vault that hangs while its callers retry', () => {
     const back = await decrypt('hanging', ciphertexts[0] ?? '');
     expect([back.status, back.body.plaintext]).toEqual([200, plaintext]);
     expect(service.vaultCalls('hanging')).toEqual(['unwrapKey']);
+    expect(await shown('vault_breakers_open')).toBe(0);
   });
 });
 

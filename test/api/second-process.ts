@@ -6,6 +6,8 @@ import { silentLogger } from '../../src/telemetry/logger.ts';
 import { configOf, type TestService } from '../support/start-service.ts';
 
 export interface SecondProcess extends AsyncDisposable {
+  /** Of the metrics; '' where they are off. */
+  readonly metricsUrl: string;
   post(path: string, body: unknown, token?: string): supertest.Test;
 }
 
@@ -28,6 +30,7 @@ export async function startSecondProcess(
   });
   const agent = supertest(service.url);
   return {
+    metricsUrl: service.metricsUrl ?? '',
     post: (path, body, bearer = token()) =>
       agent
         .post(path)

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/file-sink.ts';
 import { eventOf, temporaryDirectory } from './chains.ts';
-import { PlannedFile, recordEvents } from './planned-file.ts';
+import { PlannedFile, recordEvents, recordsOf } from './planned-file.ts';
 
 /** A file whose writes wait until they are let go. */
 class SlowFile extends PlannedFile {
@@ -43,4 +43,20 @@ test('records that could not be written are counted as refused, and not as writt
   expect(sink.counts()).toMatchObject({ records: 0, groups: 0, refused: 1, lagMs: 0 });
   await sink.record(eventOf(1));
   await sink.close();
+});
+
+test('a refused record is counted once, however often the note of it is put off', async () => {
+  await using directory = await temporaryDirectory();
+  const file = new PlannedFile();
+  let asked = 0;
+  // Full for the record and for the first two attempts at a note; then the disk refuses two more.
+  const limit = () => (++asked <= 3 ? 'full' : undefined);
+  const sink = await openFileSink({ directory: directory.path, createFile: async () => file, retryMs: 1, limit });
+  file.plan = [{ error: 'ENOSPC' }, { error: 'ENOSPC' }];
+  await Promise.allSettled([sink.record({ ...eventOf(0), count: 5 })]);
+  while (sink.trouble() !== undefined) await new Promise(setImmediate);
+  expect([asked > 3, file.plan]).toEqual([true, []]);
+  expect(sink.counts()).toMatchObject({ records: 1, refused: 1 });
+  await sink.close();
+  expect(recordsOf(file.text)).toContainEqual(expect.objectContaining({ operation: 'audit', count: 5 }));
 });

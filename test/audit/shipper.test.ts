@@ -170,6 +170,34 @@ test('while the database is away records are taken, and the trouble shows; it en
   expect(await linesIn(spool.table)).toEqual(await spool.lines());
 });
 
+test('what a dead process left ages too, though the database can not even say how far it came', async () => {
+  await using spool = await newSpool();
+  const dead = await spool.start({}, { maxFileBytes: 1e6 });
+  await dead.sink.record(eventOf(0));
+  await dead.sink.close();
+  let now = Date.now();
+  let isAway: boolean = true;
+  const table: ShipperOptions['table'] = {
+    add: spool.table.add,
+    lastSequence: async (chain) => {
+      if (isAway) throw new ServiceError('registry-unavailable', 'away');
+      return spool.table.lastSequence(chain);
+    },
+  };
+  const { sink, shipper } = await spool.start({ table, now: () => now });
+  await shipper.ship();
+  now += 400_000;
+  await shipper.ship();
+  expect(shipper.backlog().ageSeconds).toBeGreaterThanOrEqual(400);
+  isAway = false;
+  await shipper.ship();
+  expect(shipper.backlog()).toEqual({ bytes: 0, ageSeconds: 0 });
+  await sink.record(eventOf(1));
+  expect(shipper.backlog().ageSeconds).toBe(0);
+  await sink.close();
+  await shipper.close();
+});
+
 test('a spool over its bound takes no more records until the database has some of it', async () => {
   await using spool = await newSpool();
   const { sink, shipper } = await spool.start({ maxSpoolBytes: 5_000 });

@@ -5,6 +5,7 @@ import { addCustomers } from '../api/customers.ts';
 import { startSecondProcess } from '../api/second-process.ts';
 import { until } from '../api/until.ts';
 import { startService, type TestService } from '../support/start-service.ts';
+import { scrape } from '../telemetry/scrape.ts';
 
 const MAX_CONCURRENT = 8;
 const MIB = 1024 * 1024;
@@ -19,6 +20,7 @@ beforeAll(async () => {
     limits: { 'limited-service': ['contoso'] },
     config: {
       http: { port: 0, drainSeconds: 0, maxConcurrent: MAX_CONCURRENT, maxBufferedBytes: 4 * MIB },
+      metrics: { enabled: true, port: 0 },
     },
   });
   await addCustomers(service, ['busy', 'large']);
@@ -36,6 +38,8 @@ const plaintext = Buffer.from('an invoice').toString('base64');
 const encrypt = (tenant: string, token = service.token()) =>
   service.post(`/tenants/${tenant}/encrypt`, { plaintext }, token);
 const get = (path: string) => service.request().get(path);
+const counted = async (series: string, url: string = service.metricsUrl) =>
+  (await scrape(url)).get(`vaultspan_${series}`);
 const shed = (reason: string) => ({ status: 503, code: 'overloaded', reason, retryAfter: 1 });
 
 /** Requests that send their head and a part of a body, and the rest never: under way until the test ends. */
@@ -95,8 +99,12 @@ describe('requests under way', () => {
     await untilShed('fabrikam', 'tenant-share');
     await hold('large', 2);
     await untilShed('contoso', 'requests');
+    const ofDoor = 'requests_total{operation="none",status="5xx",code="overloaded"}';
+    const before = [await counted(ofDoor), await counted('requests_shed_total{reason="requests"}')];
     const turnedAway = await encrypt('contoso');
     expect(turnedAway.body).toMatchObject({ ...shed('requests'), requestId: turnedAway.headers['x-request-id'] });
+    const after = [await counted(ofDoor), await counted('requests_shed_total{reason="requests"}')];
+    expect(after).toEqual(before.map((count) => Number(count) + 1));
     expect((await get('/nowhere')).body).toMatchObject(shed('requests'));
     expect([(await get('/healthz')).status, (await get('/readyz')).status]).toEqual([200, 200]);
     for (const socket of sockets) socket.destroy();
@@ -129,7 +137,9 @@ describe('bytes of bodies under way', () => {
         duplex: 'half',
       });
     await until('there is no room for a body of unknown length', async () => (await chunked()).status === 503);
+    const before = Number(await counted('requests_shed_total{reason="bytes"}'));
     expect(await (await chunked()).json()).toMatchObject(shed('bytes'));
+    expect(await counted('requests_shed_total{reason="bytes"}')).toBe(before + 1);
     expect((await encrypt('contoso')).status).toBe(200);
     for (const socket of sockets) socket.destroy();
     await until('there is room', async () => (await chunked()).status === 200);
@@ -138,7 +148,7 @@ describe('bytes of bodies under way', () => {
 
 test('a caller over its rate is told when to come again, and no other one is', async () => {
   const http = { port: 0, drainSeconds: 0, callerRequestsPerSecond: 0.1, callerBurst: 3 };
-  await using limited = await startSecondProcess(service, { http });
+  await using limited = await startSecondProcess(service, { http, metrics: { enabled: true, port: 0 } });
   const other = await service.emulator.issueCallerToken({ claims: { azp: 'another-service' } });
   const post = (token?: string) => limited.post('/tenants/contoso/encrypt', { plaintext }, token);
   const statuses: number[] = [];
@@ -154,6 +164,7 @@ test('a caller over its rate is told when to come again, and no other one is', a
   const items = Array.from({ length: 3 }, () => ({ plaintext }));
   const batch = () => limited.post('/tenants/contoso/batch/encrypt', { items }, other);
   expect([(await batch()).status, (await batch()).status, (await post(other)).status]).toEqual([200, 429, 429]);
+  expect(await counted('requests_shed_total{reason="caller-rate"}', limited.metricsUrl)).toBe(6);
 });
 
 test('what is shed is counted in the audit, a record for many, and never one by one', async () => {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { listen } from '../../src/http/server.ts';
 import { until } from '../api/until.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService } from '../support/start-service.ts';
+import { scrape } from '../telemetry/scrape.ts';
 
 type Pair = Awaited<ReturnType<typeof createLeaf>>;
 
@@ -76,7 +78,9 @@ function send(url: string, { body, ...options }: { readonly body?: object; reado
 }
 
 test('the service serves everything over mutual TLS, and tells readiness and audit what goes wrong', async () => {
-  await using service = await startService({ config: { http: http() } });
+  await using service = await startService({ config: { http: http(), metrics: { enabled: true, port: 0 } } });
+  const expiry = (await scrape(service.metricsUrl)).get('vaultspan_certificate_expiry_timestamp_seconds');
+  expect(expiry).toBe(new X509Certificate(leaf.certPem).validToDate.getTime() / 1_000);
   const shown = { cert: leaf.certPem, key: leaf.keyPem };
   expect(await send(`${service.url}/healthz`, shown)).toMatchObject({
     status: 200,
@@ -125,6 +129,16 @@ test('check-config shows the certificate; a wrong key is told with its setting b
   const good = runCli(['check-config', '--config', file], { cwd: tmpdir() });
   expect([await good.exitCode, good.err()]).toEqual([0, '']);
   expect(good.out()).toMatch(/certificate CN=localhost, valid from .* to /);
+  const env = {
+    VAULTSPAN_METRICS_ENABLED: 'true',
+    VAULTSPAN_METRICS_HOST: '::1',
+    VAULTSPAN_AUDIT_RETENTION_DAYS: '90',
+    VAULTSPAN_DATABASE_URL: 'postgres://user@db.example/vaultspan',
+  };
+  const more = runCli(['check-config', '--config', file], { cwd: tmpdir(), env });
+  expect([await more.exitCode, more.err()]).toEqual([0, '']);
+  expect(more.out()).toMatch(/^audit .*, and from there into PostgreSQL; durability write, kept for 90 days$/m);
+  expect(more.out()).toMatch(/^metrics {5}http:\/\/\[::1\]:9464\/metrics$/m);
   await writeFile(join(folder, 'other.pem'), ca.keyPem);
   await writeFile(file, config('other.pem'));
   for (const command of ['check-config', 'serve']) {

@@ -72,9 +72,36 @@ export const ALL_ROLES = [
 
 /** The whole service, composed as in production, listening on a free port against an emulated Azure of its own. */
 export async function startService(options: TestServiceOptions = {}): Promise<TestService> {
-  const folder = await mkdtemp(join(tmpdir(), 'vaultspan-'));
   const clock = new TestClock();
   const emulator = await startEmulator({ firstPort: 0, now: () => clock.wallMs() });
+  const folder = await mkdtemp(join(tmpdir(), 'vaultspan-'));
+  const site: Site = {
+    emulator,
+    clock,
+    folder,
+    close: async () => {
+      await emulator.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    return await startAt(site, options);
+  } catch (error) {
+    await site.close();
+    throw error;
+  }
+}
+
+/** What a service runs on. */
+interface Site {
+  readonly emulator: Emulator;
+  readonly clock: TestClock;
+  readonly folder: string;
+  close(): Promise<void>;
+}
+
+async function startAt(site: Site, options: TestServiceOptions): Promise<TestService> {
+  const { emulator, clock, folder } = site;
   trust(emulator);
   const homeKeys = { 'vaultspan-origin-key': newSecretKey(), 'vaultspan-audit-key': newSecretKey() };
   for (const [name, value] of Object.entries({ ...homeKeys, ...options.homeSecrets })) {
@@ -89,11 +116,8 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   if (options.inDatabase) await register(config, tenantsOf(emulator, options.tenant));
   const logLines: string[] = [];
   const logger = createLogger('debug', (line) => logLines.push(line));
-  const service = await composeService({ config, logger, clock }).catch(async (error: unknown) => {
-    await emulator.close();
-    throw error;
-  });
   const token = await emulator.issueCallerToken({ roles: ALL_ROLES });
+  const service = await composeService({ config, logger, clock });
   const agent = supertest(service.url);
   let stopped: Promise<void> | undefined;
   const stop = () => {
@@ -123,8 +147,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
     stop,
     [Symbol.asyncDispose]: async () => {
       await stop();
-      await emulator.close();
-      await rm(folder, { recursive: true, force: true });
+      await site.close();
     },
   };
 }
@@ -139,8 +162,11 @@ function trust(emulator: Emulator): void {
 async function register(config: Config, { tenants }: ReturnType<typeof tenantsOf>): Promise<void> {
   const store = await openStore(config, silentLogger());
   const schema = tenantSchema(hostsOf(config));
-  for (const tenant of tenants) await store.tenants.put(schema.parse(tenant), undefined, 'test');
-  await store.close();
+  try {
+    for (const tenant of tenants) await store.tenants.put(schema.parse(tenant), undefined, 'test');
+  } finally {
+    await store.close();
+  }
 }
 
 export function tenantsOf(

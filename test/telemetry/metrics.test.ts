@@ -112,6 +112,9 @@ describe('metrics', () => {
     expect(values.get('vaultspan_audit_lag_seconds')).toBe(0);
     expect([...values.keys()].some((name) => name.startsWith('vaultspan_build_info{version="'))).toBe(true);
     expect(values.get('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
+    // Here audit records stay in files, and TLS is another's.
+    const absent = [...values.keys()].filter((name) => /^vaultspan_(audit_spool|certificate)/.test(name));
+    expect(absent).toEqual([]);
     const expiry = values.get('vaultspan_home_credential_expiry_timestamp_seconds') ?? 0;
     expect(expiry).toBeGreaterThan(service.clock.wallMs() / 1_000);
   });
