@@ -8,20 +8,21 @@ import { Buffer } from 'node:buffer';
  * regular expression over a long string; and no decoder is faster than Buffer's.
  */
 export function decodeBase64Url(text: string): Buffer | undefined {
-  return text.includes('+') || text.includes('/') ? undefined : decode(text, URL_SAFE);
+  return text.includes('+') || text.includes('/') ? undefined : decode(text, 'base64url', URL_SAFE);
 }
 
 /** Bytes of standard or url-safe base64, one alphabet per value, padding optional, otherwise canonical; or undefined. */
 export function decodeAnyBase64(text: string): Buffer | undefined {
   const unpadded = text.endsWith('=') ? withoutPadding(text) : text;
   if (unpadded === undefined) return undefined;
-  return text.includes('-') || text.includes('_') ? decodeBase64Url(unpadded) : decode(unpadded, STANDARD);
+  return text.includes('-') || text.includes('_') ? decodeBase64Url(unpadded) : decode(unpadded, 'base64', STANDARD);
 }
 
 const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-function decode(text: string, letters: string): Buffer | undefined {
+/** Named the other alphabet, Buffer reads either too, but ten times slower. */
+function decode(text: string, alphabet: 'base64' | 'base64url', letters: string): Buffer | undefined {
   const rest = text.length % 4;
   // Buffer takes the low byte of what is no ASCII.
   if (rest === 1 || Buffer.byteLength(text) !== text.length) return undefined;
@@ -29,7 +30,7 @@ function decode(text: string, letters: string): Buffer | undefined {
     const spareBits = rest === 2 ? 0b1111 : 0b11;
     if ((letters.indexOf(text.charAt(text.length - 1)) & spareBits) !== 0) return undefined;
   }
-  const bytes = Buffer.from(text, 'base64');
+  const bytes = Buffer.from(text, alphabet);
   return bytes.length === Math.floor((text.length * 3) / 4) ? bytes : undefined;
 }
 

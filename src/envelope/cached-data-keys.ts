@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { type Soon, whenReady } from '../cache/when-ready.ts';
 import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
@@ -29,23 +30,22 @@ export class CachedDataKeys implements DataKeys {
     this.#clockOffsetMs = options.clock.wallMs() - options.clock.monotonicMs();
   }
 
-  async forSealing(tenant: Tenant, key: TenantKey, bytes: number): Promise<SealingUse> {
+  forSealing(tenant: Tenant, key: TenantKey, bytes: number): Soon<SealingUse> {
     this.#dropAfterClockJump();
     const keys = this.#keysOf(tenant);
     const slot = keys.slotFor(key);
     const ready = slot.take(bytes);
     if (ready) this.counts.sealingHits += 1;
     else this.counts.sealingWaits += 1;
-    const minted = ready ?? (await slot.waitFor(bytes));
-    const isPerMessage = keys.deps.bounds.mode === 'perMessage';
-    return {
-      key: isPerMessage ? await slot.mintForOneMessage(minted) : minted.key,
-      iv: this.#ivs.take(),
-      vaultRequestId: keys.accessTo(minted.key.dataKey.kid).vaultRequestId,
-    };
+    return whenReady(ready ?? slot.waitFor(bytes), (minted) => {
+      const { mode } = keys.deps.bounds;
+      const sealingKey = mode === 'perMessage' ? slot.mintForOneMessage(minted) : minted.key;
+      const { vaultRequestId } = keys.accessTo(minted.key.dataKey.kid);
+      return whenReady(sealingKey, (own) => ({ key: own, iv: this.#ivs.take(), vaultRequestId }));
+    });
   }
 
-  async forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Promise<OpeningUse> {
+  forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Soon<OpeningUse> {
     this.#dropAfterClockJump();
     return this.#keysOf(tenant).forOpening(jwe, kek);
   }

@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { copied } from '../cache/copied.ts';
 import type { KekRef, WrapAlgorithm } from '../tenants/tenant.ts';
 
 export const DATA_KEY_BYTES = 32;
@@ -40,7 +41,7 @@ export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey
       algorithm: wrapped.algorithm,
       kid: wrapped.kid,
       tenantId: wrapped.tenantId,
-      encryptedKey: wrapped.encryptedKey,
+      encryptedKey: copied(wrapped.encryptedKey),
       cek: createSecretKey(bytes),
       contextKey: createSecretKey(kc),
       commitment: okm.toString('base64url', 0, DATA_KEY_BYTES),

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { Soon } from '../cache/when-ready.ts';
 import type { KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
 import type { DataKey } from './data-key.ts';
 import type { Jwe } from './jwe.ts';
@@ -20,14 +21,14 @@ export interface OpeningUse {
 }
 
 /**
- * Where operations get data keys. Warm, neither call waits for a network; cold, callers of one key share one vault call.
+ * Where operations get data keys. Warm, either answers at once; cold, callers of one key share one vault call.
  * Failures are those of KeyWrapper.
  */
 export interface DataKeys {
   /** A data key of ours that may seal `bytes` of plaintext; the use is counted before it is handed out. */
-  forSealing(tenant: Tenant, key: TenantKey, bytes: number): Promise<SealingUse>;
+  forSealing(tenant: Tenant, key: TenantKey, bytes: number): Soon<SealingUse>;
   /** The data key of a parsed message; `kek` is the registered key in the version that the message names. */
-  forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Promise<OpeningUse>;
+  forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Soon<OpeningUse>;
   /** The version of a registered key that protects new data now, read again every 15 min. */
   currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts>;
   /** Makes sure that a version read more than a minute ago is still the newest, before old data is moved to it. */

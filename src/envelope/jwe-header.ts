@@ -1,6 +1,7 @@
 import { ServiceError } from '../errors.ts';
 import { type KekRef, parseKid, type WrapAlgorithm } from '../tenants/tenant.ts';
 import type { DataKey } from './data-key.ts';
+import { knownHeader, rememberHeader } from './known-headers.ts';
 
 /** `typ` of a message and of a data key; every endpoint takes exactly one. */
 export type JweType = 'vaultspan+jwe' | 'vaultspan-stream+jwe';
@@ -15,6 +16,12 @@ export interface JweHeader {
   readonly kc: string;
   readonly mac: string;
   readonly ctx?: string;
+}
+
+export interface ParsedHeader {
+  readonly header: JweHeader;
+  /** What `kid` names. */
+  readonly kek: KekRef;
 }
 
 /** All but `ctx` is constant for a data key: encoded once, up to a byte that base64 can go on from. */
@@ -63,7 +70,9 @@ export function encodeHeader(template: HeaderTemplate, ctx: string | undefined):
  *
  * @throws ServiceError `malformed-ciphertext`
  */
-export function parseHeader(encoded: string): { readonly header: JweHeader; readonly kek: KekRef } {
+export function parseHeader(encoded: string): ParsedHeader {
+  const known = knownHeader(encoded);
+  if (known) return known;
   if (encoded.length > MAX_HEADER_CHARACTERS) throw malformed('the header is longer than 2,048 characters');
   const members = parseObject(Buffer.from(encoded, 'base64url').toString('latin1'));
   if (!members || !isHeader(members)) throw malformed('the header is not one of this format');
@@ -72,7 +81,9 @@ export function parseHeader(encoded: string): { readonly header: JweHeader; read
   if (base64Url(JSON.stringify(header)) !== encoded) throw malformed('the header is not in canonical form');
   const kek = parseKid(kid);
   if (!kek) throw malformed('the header names no version of a Key Vault key');
-  return { header, kek };
+  const parsed = { header, kek };
+  rememberHeader(encoded, parsed);
+  return parsed;
 }
 
 function isHeader(

@@ -42,7 +42,9 @@ export class OpenedKeys {
   }
 
   get(wrapped: WrappedDataKey): OpenedKey | undefined {
-    return this.#opened.get(cacheKey(wrapped));
+    const opened = this.#opened.get(wrapped.encryptedKey);
+    const { kid, algorithm } = wrapped;
+    return opened?.dataKey.kid === kid && opened.dataKey.algorithm === algorithm ? opened : undefined;
   }
 
   get size(): number {
@@ -50,7 +52,7 @@ export class OpenedKeys {
   }
 
   put(dataKey: DataKey): void {
-    this.#opened.set(cacheKey(dataKey), new OpenedKey(dataKey));
+    this.#opened.set(dataKey.encryptedKey, new OpenedKey(dataKey));
   }
 
   /** Shares one unwrap among all who ask while it is under way. @throws ServiceError the remembered cryptographic refusal */

@@ -1,6 +1,7 @@
 import { boundedMap } from '../cache/bounded-map.ts';
 import type { Clock } from '../cache/clock.ts';
 import { singleFlight } from '../cache/single-flight.ts';
+import type { Soon } from '../cache/when-ready.ts';
 import { ServiceError } from '../errors.ts';
 import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
 import { Access } from './access.ts';
@@ -48,24 +49,31 @@ export class TenantKeys {
     return this.#slots.getOrInsertComputed(`${key.vaultUrl}/${key.name}`, () => new SealingSlot(this, key));
   }
 
-  async forOpening(jwe: Jwe, kek: KekRef): Promise<OpeningUse> {
+  forOpening(jwe: Jwe, kek: KekRef): Soon<OpeningUse> {
     const { alg, kid, tid, mac } = jwe.header;
     const wrapped: WrappedDataKey = { kek, algorithm: alg, kid, tenantId: tid, encryptedKey: jwe.encryptedKey };
     const opened = this.#opened.get(wrapped);
     const { clock, counts, originKeys } = this.deps;
-    if (!opened?.isAccepted(mac, originKeys.current())) {
-      await this.#assertOurs(wrapped, mac);
-      opened?.accept(mac, originKeys.current());
+    const now = clock.monotonicMs();
+    const access = this.accessTo(kid);
+    if (!opened?.isAccepted(mac, originKeys.current()) || !access.isFresh(now)) return this.#waitToOpen(wrapped, mac);
+    counts.openingHits += 1;
+    this.renewAhead(opened.dataKey, now);
+    return { dataKey: opened.dataKey, vaultRequestId: access.vaultRequestId };
+  }
+
+  async #waitToOpen(wrapped: WrappedDataKey, mac: string): Promise<OpeningUse> {
+    await this.#assertOurs(wrapped, mac);
+    const opened = this.#opened.get(wrapped);
+    opened?.accept(mac, this.deps.originKeys.current());
+    if (opened) {
+      this.deps.counts.openingHits += 1;
+      const now = this.deps.clock.monotonicMs();
+      if (this.accessTo(wrapped.kid).isFresh(now)) this.renewAhead(opened.dataKey, now);
+      else await this.prove(opened.dataKey);
     }
     const dataKey = opened?.dataKey ?? (await this.#opened.unwrapOnce(wrapped, () => this.#open(wrapped)));
-    const access = this.accessTo(kid);
-    if (opened) {
-      counts.openingHits += 1;
-      const now = clock.monotonicMs();
-      if (access.isFresh(now)) this.renewAhead(dataKey, now);
-      else await this.prove(dataKey);
-    }
-    return { dataKey, vaultRequestId: access.vaultRequestId };
+    return { dataKey, vaultRequestId: this.accessTo(wrapped.kid).vaultRequestId };
   }
 
   accessTo(kid: string): Access {

@@ -6,6 +6,7 @@ import {
   EncryptBatchResult,
   RewrapBatchRequest,
 } from './batch-schemas.ts';
+import { encodeItems } from './encode-answer.ts';
 import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import { TenantParams } from './schemas.ts';
 
@@ -29,6 +30,7 @@ export const batchOperations = {
     bodyInPrint: EncryptBatchRequest,
     bodyExample: { items: [{ plaintext: 'aGVsbG8=' }, { plaintext: 'd29ybGQ=', encryptionContext: { row: '4711' } }] },
     response: EncryptBatchResult,
+    encode: encodeItems,
     responseExample: { items: [{ ciphertext: CIPHERTEXT, keyId: KEY_ID }] },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS],
   },
@@ -45,6 +47,7 @@ export const batchOperations = {
     bodyInPrint: DecryptBatchRequest,
     bodyExample: { items: [{ ciphertext: CIPHERTEXT }] },
     response: DecryptBatchResult,
+    encode: encodeItems,
     responseExample: { items: [{ plaintext: 'aGVsbG8=', keyId: KEY_ID }] },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS],
   },
@@ -61,6 +64,7 @@ export const batchOperations = {
     bodyInPrint: RewrapBatchRequest,
     bodyExample: { items: [{ ciphertext: CIPHERTEXT }, { ciphertext: CIPHERTEXT, to: { key: 'archive' } }] },
     response: EncryptBatchResult,
+    encode: encodeItems,
     responseExample: { items: [{ ciphertext: CIPHERTEXT, keyId: KEY_ID }] },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS],
   },

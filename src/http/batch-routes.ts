@@ -43,13 +43,7 @@ export const rewrapBatchRoute =
 
 function itemsOf<T extends z.ZodType>(deps: BatchDeps, call: Call, schema: T, items: readonly unknown[]) {
   deps.admission.chargeItems(call.principal.id, items.length);
-  return items.map((item): Outcome<z.output<T>> => {
-    try {
-      return { value: parseInput(schema, item, '') };
-    } catch (failure) {
-      return { failure };
-    }
-  });
+  return items.map((item) => () => parseInput(schema, item, ''));
 }
 
 function answer<T, R>(deps: BatchDeps, call: Call, outcomes: readonly Outcome<T>[], resultOf: (value: T) => R) {

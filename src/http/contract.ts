@@ -1,5 +1,6 @@
 import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
+import { encodeUnescaped } from './encode-answer.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import {
   DataKeyRequest,
@@ -38,6 +39,7 @@ export const operations = {
     body: EncryptRequest,
     bodyExample: { plaintext: 'aGVsbG8=', encryptionContext: { purpose: 'invoice', id: '4711' } },
     response: EncryptResult,
+    encode: encodeUnescaped,
     responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },
@@ -57,6 +59,7 @@ export const operations = {
       encryptionContext: { purpose: 'invoice', id: '4711' },
     },
     response: DecryptResult,
+    encode: encodeUnescaped,
     responseExample: { plaintext: 'aGVsbG8=', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, ...ACCESS_ERRORS],
   },
@@ -73,6 +76,7 @@ export const operations = {
     body: DataKeyRequest,
     bodyExample: { encryptionContext: { file: 'scan.tiff' } },
     response: DataKeyResult,
+    encode: encodeUnescaped,
     responseExample: {
       plaintext: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
       ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…',
@@ -94,6 +98,7 @@ export const operations = {
     body: RewrapRequest,
     bodyExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', to: { key: 'archive' } },
     response: EncryptResult,
+    encode: encodeUnescaped,
     responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },

@@ -93,10 +93,16 @@ export async function openCall(
   return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
 }
 
-function send({ response, lines }: Operation, answer: unknown, req: Request, res: Response, headers: string[]): void {
+function send(
+  { response, lines, encode = JSON.stringify }: Operation,
+  answer: unknown,
+  req: Request,
+  res: Response,
+  headers: string[],
+): void {
   if (lines !== undefined) sendList(answer, lines, req, res, headers);
   // Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached.
-  else if (response) sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
+  else if (response) sendText(res, 200, 'application/json', encode(answer as never), headers);
   else sendNothing(res, headers);
 }
 

@@ -26,6 +26,8 @@ export interface Operation {
   /** Absent, the answer is 204. */
   readonly response?: z.ZodType;
   readonly responseExample?: unknown;
+  /** Writes the answer's JSON; JSON.stringify without it. */
+  readonly encode?: (answer: never) => string;
   /** The answer's member that is also given as NDJSON, to those who ask for it. */
   readonly lines?: string;
   /** The answer's `revision` is given as `ETag` too. */

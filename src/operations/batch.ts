@@ -1,11 +1,19 @@
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { AuditEvent } from '../audit/event.ts';
+import type { Soon } from '../cache/when-ready.ts';
 import type { Call } from '../callers/call.ts';
 import { ServiceError } from '../errors.ts';
 import type { AuditDeps } from './record-success.ts';
 
-/** One item, or what became of it: its value, or why there is none. */
+/** What became of one item: its value, or why there is none. */
 export type Outcome<T> = { readonly value: T } | { readonly failure: unknown };
+
+/** Items of one tenant, each read off the request when its turn comes: what one holds is gone before the next. */
+export interface Batch<I> {
+  readonly tenantId: string;
+  /** @throws ServiceError `malformed-request`, which is the item's own failure */
+  readonly items: readonly (() => I)[];
+}
 
 /** What an item's work used, for the batch's audit record. */
 export interface ItemUse {
@@ -20,17 +28,18 @@ const CONCURRENCY = 16;
 /** Longest that a batch keeps other requests waiting. */
 const TURN_MS = 2;
 
-/** Runs every item, in order as far as none waits; items that failed before stay failed, and none fails another. */
+/** Runs every item, in order as far as none waits; none fails another. */
 export async function eachItem<I, T>(
-  items: readonly Outcome<I>[],
-  run: (item: I) => Promise<T>,
+  items: Batch<I>['items'],
+  run: (item: I) => Soon<T>,
 ): Promise<readonly Outcome<T>[]> {
   const outcomes = new Array<Outcome<T>>(items.length);
   const queue = items.entries();
   let turnEndsAt = performance.now() + TURN_MS;
   const work = async () => {
-    for (const [at, item] of queue) {
-      outcomes[at] = 'failure' in item ? item : await outcomeOf(run(item.value));
+    for (const [at, read] of queue) {
+      const outcome = outcomeOf(() => run(read()));
+      outcomes[at] = outcome instanceof Promise ? await outcome : outcome;
       if (performance.now() < turnEndsAt) continue;
       await turnOfLoop();
       turnEndsAt = performance.now() + TURN_MS;
@@ -40,9 +49,14 @@ export async function eachItem<I, T>(
   return outcomes;
 }
 
-async function outcomeOf<T>(running: Promise<T>): Promise<Outcome<T>> {
+function outcomeOf<T>(start: () => Soon<T>): Soon<Outcome<T>> {
   try {
-    return { value: await running };
+    const running = start();
+    if (!(running instanceof Promise)) return { value: running };
+    return running.then(
+      (value) => ({ value }),
+      (failure: unknown) => ({ failure }),
+    );
   } catch (failure) {
     return { failure };
   }

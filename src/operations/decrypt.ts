@@ -1,7 +1,8 @@
+import { whenReady } from '../cache/when-ready.ts';
 import type { Call } from '../callers/call.ts';
 import { canonicalContext } from '../envelope/encryption-context.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import { eachItem, type Outcome, recordBatch } from './batch.ts';
+import { type Batch, eachItem, type Outcome, recordBatch } from './batch.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -40,13 +41,15 @@ export async function decrypt(deps: DecryptDeps, call: Call, input: DecryptInput
 export async function decryptBatch(
   deps: DecryptDeps,
   call: Call,
-  { tenantId, items }: { readonly tenantId: string; readonly items: readonly Outcome<DecryptItem>[] },
+  { tenantId, items }: Batch<DecryptItem>,
 ): Promise<readonly Outcome<Decrypted>[]> {
   const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, async ({ ciphertext, encryptionContext }) => {
-    const opened = await openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext));
-    return { ...opened, bytes: opened.plaintext.length };
-  });
+  const outcomes = await eachItem(items, ({ ciphertext, encryptionContext }) =>
+    whenReady(openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext)), (opened) => ({
+      ...opened,
+      bytes: opened.plaintext.length,
+    })),
+  );
   await recordBatch(deps, call, { operation: 'batch-decrypt', tenantId }, outcomes);
   return outcomes;
 }

@@ -1,9 +1,10 @@
+import { whenReady } from '../cache/when-ready.ts';
 import type { Call } from '../callers/call.ts';
 import { canonicalContext } from '../envelope/encryption-context.ts';
 import { ServiceError } from '../errors.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant } from '../tenants/tenant.ts';
-import { eachItem, type Outcome, recordBatch } from './batch.ts';
+import { type Batch, eachItem, type Outcome, recordBatch } from './batch.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
@@ -35,8 +36,8 @@ export interface Encrypted {
 /** Seals a message under the tenant's own key. @throws ServiceError */
 export async function encrypt(deps: EncryptDeps, call: Call, input: EncryptInput): Promise<Encrypted> {
   const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
-  const { sealed, context, bytes } = await sealItem(deps, tenant, input);
-  const { ciphertext, keyId, vaultRequestId } = sealed;
+  const context = contextForSealing(tenant, input.encryptionContext);
+  const { ciphertext, keyId, vaultRequestId, bytes } = await sealItem(deps, tenant, input, context);
   await recordSuccess(deps, call, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
   return { ciphertext, keyId };
 }
@@ -45,23 +46,21 @@ export async function encrypt(deps: EncryptDeps, call: Call, input: EncryptInput
 export async function encryptBatch(
   deps: EncryptDeps,
   call: Call,
-  { tenantId, items }: { readonly tenantId: string; readonly items: readonly Outcome<EncryptItem>[] },
+  { tenantId, items }: Batch<EncryptItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
   const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', tenantId);
-  const outcomes = await eachItem(items, async (item) => {
-    const { sealed, bytes } = await sealItem(deps, tenant, item);
-    return { ...sealed, bytes };
-  });
+  const outcomes = await eachItem(items, (item) =>
+    sealItem(deps, tenant, item, contextForSealing(tenant, item.encryptionContext)),
+  );
   await recordBatch(deps, call, { operation: 'batch-encrypt', tenantId }, outcomes);
   return outcomes;
 }
 
-async function sealItem(deps: EncryptDeps, tenant: Tenant, item: EncryptItem) {
-  const bytes = item.plaintext.length;
+function sealItem(deps: EncryptDeps, tenant: Tenant, { plaintext, key }: EncryptItem, context: Buffer | undefined) {
+  const bytes = plaintext.length;
   assertFits(bytes, deps.maxPlaintextBytes);
-  const key = dataKeyByAlias(tenant, item.key);
-  const context = contextForSealing(tenant, item.encryptionContext);
-  return { sealed: await sealMessage(deps, tenant, key, item.plaintext, context), context, bytes };
+  const sealing = sealMessage(deps, tenant, dataKeyByAlias(tenant, key), plaintext, context);
+  return whenReady(sealing, (sealed) => ({ ...sealed, bytes }));
 }
 
 /** Names that the tenant requires are asked of new data only: what was sealed before still opens. */

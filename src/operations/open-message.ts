@@ -1,3 +1,4 @@
+import { type Soon, whenReady } from '../cache/when-ready.ts';
 import type { DataKeys, OpeningUse } from '../envelope/data-keys.ts';
 import { type Jwe, openJwe, parseJwe } from '../envelope/jwe.ts';
 import { type JweType, malformed } from '../envelope/jwe-header.ts';
@@ -18,22 +19,23 @@ export interface OpenedMessage {
 }
 
 /** Opens a tenant's message. `context` is canonical. @throws ServiceError */
-export async function openMessage(
+export function openMessage(
   deps: OpenDeps,
   tenant: Tenant,
   ciphertext: string,
   context: Buffer | undefined,
   typ: JweType = 'vaultspan+jwe',
-): Promise<OpenedMessage> {
+): Soon<OpenedMessage> {
   const jwe = parseJwe(ciphertext, typ);
-  const { dataKey, vaultRequestId } = await dataKeyOf(deps, tenant, jwe);
-  const plaintext = openJwe(dataKey, jwe, context);
-  deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
-  return { plaintext, keyId: dataKey.kid, vaultRequestId };
+  return whenReady(dataKeyOf(deps, tenant, jwe), ({ dataKey, vaultRequestId }) => {
+    const plaintext = openJwe(dataKey, jwe, context);
+    deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
+    return { plaintext, keyId: dataKey.kid, vaultRequestId };
+  });
 }
 
 /** The data key of a parsed message, access to it proven within the revocation bound. @throws ServiceError */
-export const dataKeyOf = ({ dataKeys }: Pick<OpenDeps, 'dataKeys'>, tenant: Tenant, jwe: Jwe): Promise<OpeningUse> =>
+export const dataKeyOf = ({ dataKeys }: Pick<OpenDeps, 'dataKeys'>, tenant: Tenant, jwe: Jwe): Soon<OpeningUse> =>
   dataKeys.forOpening(tenant, jwe, kekOf(tenant, jwe));
 
 /** Matches the header with the registry. The vault that is asked is the registered one, never the one that the ciphertext names. */

@@ -3,7 +3,7 @@ import { canonicalContext } from '../envelope/encryption-context.ts';
 import type { JweType } from '../envelope/jwe-header.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Tenant, TenantKey } from '../tenants/tenant.ts';
-import { eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
+import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
 import type { Encrypted } from './encrypt.ts';
 import { assertGranted, grantedTenant } from './granted-tenant.ts';
 import { type OpenDeps, openMessage } from './open-message.ts';
@@ -55,7 +55,7 @@ export async function rewrap(
 export async function rewrapBatch(
   deps: RewrapDeps,
   call: Call,
-  { tenantId, items }: { readonly tenantId: string; readonly items: readonly Outcome<RewrapItem>[] },
+  { tenantId, items }: Batch<RewrapItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
   const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
   const outcomes = await eachItem(items, (item) => moveItem(deps, call, source, item, 'vaultspan+jwe'));

@@ -1,3 +1,4 @@
+import { type Soon, whenReady } from '../cache/when-ready.ts';
 import type { DataKeys } from '../envelope/data-keys.ts';
 import { type SealingKey, sealJwe } from '../envelope/jwe.ts';
 import { headerTemplate, type JweType } from '../envelope/jwe-header.ts';
@@ -17,19 +18,20 @@ export interface SealedMessage {
 }
 
 /** Seals under one of the tenant's data keys. `context` is canonical. @throws ServiceError */
-export async function sealMessage(
+export function sealMessage(
   deps: SealDeps,
   tenant: Tenant,
   key: TenantKey,
   plaintext: Buffer,
   context: Buffer | undefined,
   typ: JweType = 'vaultspan+jwe',
-): Promise<SealedMessage> {
-  const use = await deps.dataKeys.forSealing(tenant, key, plaintext.length);
-  const ciphertext = sealJwe(keyOfType(use.key, typ), use.iv, plaintext, context);
-  const keyId = use.key.dataKey.kid;
-  deps.countKeyUse(tenant.id, keyId, 'sealed');
-  return { ciphertext, keyId, vaultRequestId: use.vaultRequestId };
+): Soon<SealedMessage> {
+  return whenReady(deps.dataKeys.forSealing(tenant, key, plaintext.length), (use) => {
+    const ciphertext = sealJwe(keyOfType(use.key, typ), use.iv, plaintext, context);
+    const keyId = use.key.dataKey.kid;
+    deps.countKeyUse(tenant.id, keyId, 'sealed');
+    return { ciphertext, keyId, vaultRequestId: use.vaultRequestId };
+  });
 }
 
 /** A data key keeps the header of messages at hand; a stream is rare and large enough to have its own made. */

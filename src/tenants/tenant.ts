@@ -73,6 +73,7 @@ export function parseKid(kid: string): KekRef | undefined {
 
 /** Whether both name one key, whatever its version; Key Vault's names ignore case. */
 export function isSameKey(a: RetiredKey, b: RetiredKey): boolean {
+  if (a.name === b.name && a.vaultUrl === b.vaultUrl) return true;
   return a.vaultUrl.toLowerCase() === b.vaultUrl.toLowerCase() && a.name.toLowerCase() === b.name.toLowerCase();
 }
 
