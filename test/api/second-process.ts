@@ -5,7 +5,7 @@ import { ConfigSchema } from '../../src/config-schema.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { configOf, type TestService } from '../support/start-service.ts';
 
-export interface SecondProcess extends AsyncDisposable {
+export interface SecondProcess extends AsyncDisposable, Pick<TestService, 'url'> {
   post(path: string, body: unknown, token?: string): supertest.Test;
 }
 
@@ -28,6 +28,7 @@ export async function startSecondProcess(
   });
   const agent = supertest(service.url);
   return {
+    url: service.url,
     post: (path, body, bearer = token()) =>
       agent
         .post(path)
