@@ -21,7 +21,7 @@ export interface StreamRequest {
   readonly token?: string;
 }
 
-export const contextHeader = (context: unknown): string => Buffer.from(JSON.stringify(context)).toString('base64url');
+const contextHeader = (context: unknown): string => Buffer.from(JSON.stringify(context)).toString('base64url');
 
 /** Sends a stream and reads its answer at the same time. Rejects where there is no answer at all. */
 export function postStream(
