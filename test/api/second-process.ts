@@ -5,8 +5,9 @@ import { ConfigSchema } from '../../src/config-schema.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { configOf, type TestService } from '../support/start-service.ts';
 
-export interface SecondProcess extends AsyncDisposable, Pick<TestService, 'url'> {
+export interface SecondProcess extends AsyncDisposable {
   post(path: string, body: unknown, token?: string): supertest.Test;
+  readonly url: string;
 }
 
 /**
@@ -28,13 +29,13 @@ export async function startSecondProcess(
   });
   const agent = supertest(service.url);
   return {
-    url: service.url,
     post: (path, body, bearer = token()) =>
       agent
         .post(path)
         .set('Authorization', `Bearer ${bearer}`)
         .set('Content-Type', 'application/json')
         .send(JSON.stringify(body)),
+    url: service.url,
     [Symbol.asyncDispose]: () => service.stop(),
   };
 }
