@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Proves that openapi.yaml makes clients that compile and work: generates one in TypeScript and one in Python as a caller would,
-# and calls a real service, on the emulated Azure, through each. What it installs and generates is in .clients/, safe to delete.
+# and calls a real service, on the emulated Azure, through each; streams by curl and by Node's fetch as well. What it installs and
+# generates is in .clients/, safe to delete.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -16,6 +17,7 @@ export NO_PROXY="localhost,127.0.0.1${NO_PROXY:+,$NO_PROXY}"
 
 main() {
   [ -x node_modules/.bin/tsc ] || fail 'run npm ci first'
+  command -v curl >/dev/null || fail 'install curl'
   work=$(mktemp -d)
   service=
   trap clean_up EXIT
@@ -28,7 +30,9 @@ main() {
   export TOKEN
   node "$out/out/scripts/clients/try.js" "$url"
   PYTHONPATH=$out/python "$venv/bin/python" scripts/clients/try.py "$url"
-  echo 'clients: typescript ok, python ok'
+  node scripts/clients/try-streams.ts "$url"
+  try_curl
+  echo 'clients: typescript ok, python ok, fetch ok, curl ok'
 }
 
 # PyPI has the generator's jar and a Java beside it, so that pip, checking every file against its pinned SHA-256, is all it takes:
@@ -77,6 +81,23 @@ generate() {
   rm -rf "$folder" # what an earlier contract had and this one has not
   "$venv/bin/openapi-generator-cli" generate -g "$generator" -i openapi.yaml -o "$folder" \
     --additional-properties "$options" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "openapi.yaml makes no $generator client"; }
+}
+
+# As documented for whoever has no generated client: a file each way, and a refusal that makes curl fail.
+try_curl() {
+  head -c 5000000 /dev/urandom >"$work/plain"
+  stream encrypt "$work/plain" >"$work/sealed" || fail 'curl encrypts no stream'
+  stream decrypt "$work/sealed" | cmp - "$work/plain" || fail 'curl does not get back what it sent'
+  head -c 3000000 "$work/sealed" >"$work/cut"
+  if stream decrypt "$work/cut" >"$work/opened" 2>/dev/null; then fail 'curl takes a stream that was cut for a whole one'; fi
+  cmp -s -n "$(($(wc -c <"$work/opened")))" "$work/opened" "$work/plain" || fail 'curl got bytes that were never sealed'
+  echo 'curl streams: 5000000 bytes, and a cut stream fails'
+}
+
+# The token comes by a file that is none: arguments are everybody's to read.
+stream() {
+  curl --silent --show-error --fail -X POST -T "$2" -H 'Content-Type: application/octet-stream' \
+    -H @<(printf 'Authorization: Bearer %s\n' "$TOKEN") "$url/tenants/contoso/streams/$1"
 }
 
 start_service() {

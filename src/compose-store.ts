@@ -9,6 +9,7 @@ import { keyUsageTable } from './tenants/sql/key-usage-table.ts';
 import { migrate } from './tenants/sql/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from './tenants/sql/open-database.ts';
 import { openSqlRegistry } from './tenants/sql/sql-registry.ts';
+import { type TenantHistory, tenantHistory } from './tenants/sql/tenant-history.ts';
 
 /** Where tenants and what is known of them are kept. */
 export interface Store {
@@ -16,6 +17,7 @@ export interface Store {
   /** Due visits and last checks: always in the database, wherever the tenants are. Absent where nothing needs them. */
   readonly claims: Claims | undefined;
   readonly keyUsage: KeyUsageStore | undefined;
+  readonly history: ((tenantId: string) => Promise<TenantHistory>) | undefined;
   close(): Promise<void>;
 }
 
@@ -52,6 +54,7 @@ export async function openStore(config: Config, logger: Logger): Promise<Store> 
       tenants,
       claims,
       keyUsage: database && keyUsageTable(database),
+      history: database && ((tenantId) => tenantHistory(database, tenantId)),
       close: async () => {
         await tenants.close();
         await database?.close();

@@ -15,6 +15,8 @@ def main() -> None:
     configuration = vaultspan.Configuration(host=sys.argv[1], access_token=os.environ["TOKEN"])
     with vaultspan.ApiClient(configuration) as client:
         encrypt_and_decrypt(vaultspan.DataApi(client))
+        batch(vaultspan.DataApi(client))
+        rewrap_header(vaultspan.StreamsApi(client))
         wrap_and_unwrap(vaultspan.KeysApi(client))
         be_refused(vaultspan.DataApi(client))
 
@@ -28,6 +30,34 @@ def encrypt_and_decrypt(data: vaultspan.DataApi) -> None:
     expect("plaintext", decrypted.plaintext, plaintext)
     expect("keyId", decrypted.key_id, encrypted.key_id)
     step(f"encrypt, decrypt: {len(encrypted.ciphertext)} characters under {encrypted.key_id}")
+
+
+def batch(data: vaultspan.DataApi) -> None:
+    good = vaultspan.EncryptRequest(plaintext="aGVsbG8=", encryption_context=CONTEXT)
+    bad = vaultspan.EncryptRequest(plaintext="aGVsbG8=", key="nope")
+    sealed = data.encrypt_batch(TENANT, vaultspan.EncryptBatchRequest(items=[good, bad])).items
+    if sealed[0].ciphertext is None or sealed[1].error is None:
+        fail(f"the batch gave {sealed!r}")
+    expect("code", sealed[1].error.code, "unknown-key-alias")
+    stored = vaultspan.DecryptRequest(ciphertext=sealed[0].ciphertext, encryption_context=CONTEXT)
+    unbound = vaultspan.DecryptRequest(ciphertext=sealed[0].ciphertext)
+    opened = data.decrypt_batch(TENANT, vaultspan.DecryptBatchRequest(items=[stored, unbound])).items
+    expect("plaintext", opened[0].plaintext, "aGVsbG8=")
+    expect("code", opened[1].error and opened[1].error.code, "context-mismatch")
+    step(f"batch: {len(opened)} items each way, one of them refused by itself")
+
+
+def rewrap_header(streams: vaultspan.StreamsApi) -> None:
+    # Python's http.client, which this client is built on, reads nothing before all is sent: it serves streams of less than 1 MiB only.
+    plaintext = os.urandom(100_000)
+    stream = streams.encrypt_stream(TENANT, plaintext)
+    end = 10 + int.from_bytes(stream[6:10], "big")
+    target = vaultspan.RewrapTarget(tenant_id="fabrikam")
+    header = streams.rewrap_stream_header(TENANT, vaultspan.RewrapRequest(ciphertext=stream[10:end].decode(), to=target))
+    jwe = header.ciphertext.encode()
+    moved = stream[:6] + len(jwe).to_bytes(4, "big") + jwe + stream[end:]
+    expect("plaintext of the stream", bytes(streams.decrypt_stream("fabrikam", moved)), plaintext)
+    step(f"streams: {len(plaintext)} bytes encrypted, the header moved to fabrikam, decrypted there")
 
 
 def wrap_and_unwrap(keys: vaultspan.KeysApi) -> None:

@@ -1,7 +1,14 @@
 // Calls a running service through the generated TypeScript client: node try.js URL, with a caller's token in TOKEN.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { Configuration, DataApi, KeysApi, ProblemFromJSON, ResponseError } from '../../.clients/typescript/index.ts';
+import {
+  Configuration,
+  DataApi,
+  KeysApi,
+  ProblemFromJSON,
+  ResponseError,
+  StreamsApi,
+} from '../../.clients/typescript/index.ts';
 
 const configuration = new Configuration({
   basePath: process.argv[2] ?? assert.fail('Name the URL of the service'),
@@ -9,6 +16,7 @@ const configuration = new Configuration({
 });
 const data = new DataApi(configuration);
 const keys = new KeysApi(configuration);
+const streams = new StreamsApi(configuration);
 const tenantId = 'contoso';
 // Every byte that there is: this client takes and gives base64 text as it is on the wire.
 const plaintext = Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte)).toString('base64');
@@ -19,6 +27,33 @@ const { ciphertext } = encrypted;
 const decrypted = await data.decryptData({ tenantId, decryptRequest: { ciphertext, encryptionContext } });
 assert.deepEqual(decrypted, { plaintext, keyId: encrypted.keyId });
 step(`encrypt, decrypt: ${ciphertext.length} characters under ${encrypted.keyId}`);
+
+const items = [{ plaintext, encryptionContext }, { plaintext: 'not base64!' }];
+const sealed = await data.encryptBatch({ tenantId, encryptBatchRequest: { items } });
+const [good, bad] = sealed.items;
+assert.equal(bad?.error?.code, 'malformed-request');
+assert.equal(bad.error.errors?.[0]?.pointer, '/items/1/plaintext');
+const stored = { ciphertext: good?.ciphertext ?? assert.fail('The batch gave nothing'), encryptionContext };
+const opened = await data.decryptBatch({ tenantId, decryptBatchRequest: { items: [stored, { ciphertext }] } });
+assert.equal(opened.items[0]?.plaintext, plaintext);
+assert.equal(opened.items[1]?.error?.code, 'context-mismatch');
+step(`batch: ${sealed.items.length} items each way, one of them refused by itself`);
+
+// Several segments. The client is a fetch, which reads while it sends.
+const body = new Blob([randomBytes(3_000_000)]);
+const context = Buffer.from(JSON.stringify(encryptionContext)).toString('base64url');
+const stream = Buffer.from(await (await streams.encryptStream({ tenantId, body, encryptionContext: context })).arrayBuffer());
+const headerEnd = 10 + stream.readUInt32BE(6);
+const header = await streams.rewrapStreamHeader({
+  tenantId,
+  rewrapRequest: { ciphertext: stream.toString('latin1', 10, headerEnd), encryptionContext, to: { tenantId: 'fabrikam' } },
+});
+const length = Buffer.alloc(4);
+length.writeUInt32BE(header.ciphertext.length);
+const moved = new Blob([stream.subarray(0, 6), length, header.ciphertext, stream.subarray(headerEnd)]);
+const decryptedStream = await streams.decryptStream({ tenantId: 'fabrikam', body: moved, encryptionContext: context });
+assert.deepEqual(await decryptedStream.bytes(), await body.bytes());
+step(`streams: ${body.size} bytes encrypted, the header moved to fabrikam, decrypted there`);
 
 const value = randomBytes(32).toString('base64');
 const { wrappedKey, keyId, algorithm } = await keys.wrapKey({ tenantId, wrapRequest: { value, key: 'wrap' } });

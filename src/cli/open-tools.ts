@@ -5,7 +5,7 @@ import type { Call } from '../callers/call.ts';
 import type { Role } from '../callers/principal.ts';
 import { openAudit } from '../compose-audit.ts';
 import { cloudOf, hostsOf, openAzure } from '../compose-parts.ts';
-import { openStore } from '../compose-store.ts';
+import { openStore, type Store } from '../compose-store.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { parseInput } from '../http/parse-input.ts';
 import type { ChangeTenantDeps } from '../operations/change-tenant.ts';
@@ -26,6 +26,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   /** Every command is a call of its own, by `cli:` and the user's name. */
   readonly call: () => Call;
   readonly lastCheck: CheckTenantDeps['lastCheck'];
+  readonly history: Store['history'];
 }
 
 const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
@@ -42,6 +43,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     config,
     tenants: store.tenants,
     lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
+    history: store.history,
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
     contextDigest: () => '', // no command here has an encryption context

@@ -5,6 +5,7 @@ import { removeTenant, setTenantState } from '../operations/change-tenant.ts';
 import { recordOf, type Tenant } from '../tenants/tenant.ts';
 import type { Command, CommandIo } from './command.ts';
 import { allTenants, openTools, type Tools } from './open-tools.ts';
+import { showHistory } from './tenant-history.ts';
 import { importTenants } from './tenants-import.ts';
 
 interface Flags {
@@ -18,6 +19,7 @@ type Action = (tools: Tools, argument: string, flags: Flags, io: CommandIo) => P
 const ACTIONS: Readonly<Record<string, { readonly takes: 'nothing' | 'a tenant' | 'a file'; readonly run: Action }>> = {
   list: { takes: 'nothing', run: list },
   show: { takes: 'a tenant', run: show },
+  history: { takes: 'a tenant', run: (tools, id, { json }, io) => showHistory(tools, id, json, io) },
   import: { takes: 'a file', run: (tools, file, flags, io) => importTenants(tools, file, flags['dry-run'], io) },
   export: { takes: 'nothing', run: exportAll },
   suspend: { takes: 'a tenant', run: (tools, id, _flags, io) => setState(tools, id, 'suspended', io) },
@@ -33,6 +35,7 @@ Usage: vaultspan tenants ACTION [--config FILE]
 
   list [--json]            a line for each tenant
   show TENANT              its record as YAML
+  history TENANT [--json]  who changed its record and when its checks changed; --json with each record and check
   import FILE [--dry-run]  register or replace every tenant of a YAML or JSON list; again and again gives the same
   export                   all tenants as such a list, on standard output
   suspend TENANT           refuse everything for it, everywhere, within a second

@@ -9,6 +9,7 @@ export interface SecondProcess extends AsyncDisposable {
   /** Of the metrics; '' where they are off. */
   readonly metricsUrl: string;
   post(path: string, body: unknown, token?: string): supertest.Test;
+  readonly url: string;
 }
 
 /**
@@ -37,6 +38,7 @@ export async function startSecondProcess(
         .set('Authorization', `Bearer ${bearer}`)
         .set('Content-Type', 'application/json')
         .send(JSON.stringify(body)),
+    url: service.url,
     [Symbol.asyncDispose]: () => service.stop(),
   };
 }

@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startService, type TestService } from '../support/start-service.ts';
-import { contextHeader, postStream } from '../support/stream-client.ts';
+import { beginStream, postStream } from '../support/stream-client.ts';
 import { until } from './until.ts';
 
 let service: TestService;
@@ -17,32 +15,8 @@ afterAll(async () => {
 const PIECE = Buffer.alloc(1_100_000, 'p');
 const PATH = '/tenants/contoso/streams/encrypt';
 
-interface UnderWay {
-  readonly req: ClientRequest;
-  readonly res: IncomingMessage;
-  readonly received: Buffer[];
-  readonly requestId: string;
-  /** Resolves with whether the answer is complete. */
-  readonly closed: Promise<boolean>;
-}
-
 /** A stream of which the first segment is answered already; the body goes on. */
-async function begin(): Promise<UnderWay> {
-  const req = request(`${service.url}${PATH}`, {
-    method: 'POST',
-    headers: {
-      'Content-Type': 'application/octet-stream',
-      Authorization: `Bearer ${service.token()}`,
-      'Encryption-Context': contextHeader({ file: 'a' }),
-    },
-  });
-  req.on('error', () => undefined).write(PIECE);
-  const [res] = (await once(req, 'response')) as [IncomingMessage];
-  const received: Buffer[] = [];
-  res.on('data', (bytes: Buffer) => received.push(bytes)).on('error', () => undefined);
-  const closed = new Promise<boolean>((resolve) => res.on('close', () => resolve(res.complete)));
-  return { req, res, received, requestId: String(res.headers['x-request-id']), closed };
-}
+const begin = () => beginStream(service, PATH, { body: PIECE, context: { file: 'a' } });
 
 const recordsOf = async (requestId: string) =>
   (await service.auditRecords()).filter((record) => record['requestId'] === requestId);

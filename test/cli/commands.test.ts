@@ -209,6 +209,13 @@ describe('dev', () => {
     expect([wrong.exitCode, wrong.err]).toEqual([2, expect.stringContaining('/tenants/1/id: is 1 to 64')]);
     expect((await tools('tenants', 'remove', 'adatum')).exitCode).toBe(0);
     expect((await tools('tenants', 'show', 'adatum')).err).toContain('tenant-not-found');
+    const history = (await tools('tenants', 'history', 'contoso')).out;
+    expect(history).toMatch(/^\S+Z {2}replaced by cli:tester, revision 2\n/m);
+    expect(history).toMatch(/^\S+Z {2}created by dev, revision 1\n/m);
+    expect(history.indexOf('replaced')).toBeLessThan(history.indexOf('created'));
+    const [removed] = (await tools('tenants', 'history', 'adatum', '--json')).out.split('\n');
+    expect(JSON.parse(removed ?? '')).toMatchObject({ action: 'removed', by: 'cli:tester', record: { id: 'adatum' } });
+    expect((await tools('tenants', 'history', 'nobody')).err).toContain('tenant-not-found');
     expect((await tools('migrate')).out).toBe('The database is up to date\n');
     service.stop();
     expect(await service.exitCode).toBe(0);

@@ -10,7 +10,9 @@ import { canonicalContext } from '../../src/envelope/encryption-context.ts';
 import { sealJwe } from '../../src/envelope/jwe.ts';
 import { headerTemplate } from '../../src/envelope/jwe-header.ts';
 import { parseKid } from '../../src/tenants/tenant.ts';
+import { runCli } from '../support/run-cli.ts';
 import { startService, type TestService } from '../support/start-service.ts';
+import { postStream } from '../support/stream-client.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const CONTEXT = { purpose: 'invoice', 'naïve €': '😀"\n', '￿': 'after', '😀': 'before' };
@@ -95,6 +97,7 @@ describe('a message that the service sealed', () => {
     ['another context', (sealed: string) => sealed, { ...CONTEXT, purpose: 'offer' }, /context is another/],
     ['an empty context', (sealed: string) => sealed, {}, /context is another/],
     ['another commitment', (sealed: string) => withHeader(sealed, 'kc', 'A'.repeat(43)), CONTEXT, /another data key/],
+    ['another tid', (sealed: string) => withHeader(sealed, 'tid', 'fabrikam'), CONTEXT, /altered or cut off/],
     ['another typ', (sealed: string) => withHeader(sealed, 'typ', 'vaultspan-stream+jwe'), CONTEXT, /it is no/],
   ])('does not open with %s', async (_case, change, context, told) => {
     const opened = await open(change(await encrypt(Buffer.from('secret'), CONTEXT)), context);
@@ -176,6 +179,42 @@ describe('a stream', () => {
     const { code, plaintext, told } = await open(await stream(vector(part)), CONTEXT);
     const sha256 = createHash('sha256').update(plaintext).digest('hex');
     expect([code, told, sha256]).toEqual([0, '', vector(part).plaintextSha256]);
+  });
+
+  /** Three segments. */
+  const long = Buffer.alloc(2_500_000, randomBytes(4_099));
+
+  test('that the service sealed over HTTP opens, and fails once changed', async () => {
+    const sealed = await postStream(service, '/tenants/contoso/streams/encrypt', { body: long, context: CONTEXT });
+    expect(sealed).toMatchObject({ status: 200, isComplete: true });
+    const opened = await open(sealed.body, CONTEXT);
+    expect([opened.code, opened.told, opened.plaintext.equals(long)]).toEqual([0, '', true]);
+    const body = sealed.body.length - 40 - long.length - 3 * 16; // where Tink's begins
+    const third = body + 2 * 2 ** 20;
+    for (const [changed, verified] of [
+      [sealed.body.subarray(0, third), 1_048_520], // without its last segment: the second is not the last one
+      [Buffer.concat([sealed.body, Buffer.of(0)]), 2_097_080],
+      [Buffer.concat([sealed.body.subarray(0, body), sealed.body.subarray(third)]), 0],
+    ] as const) {
+      const { code, told, plaintext } = await open(changed, CONTEXT);
+      expect([code, told, plaintext.equals(long.subarray(0, verified))]).toEqual([
+        1,
+        expect.stringContaining('altered or cut off'),
+        true,
+      ]);
+    }
+    expect(await open(sealed.body, {})).toMatchObject({ code: 1, told: expect.stringContaining('context is another') });
+  });
+
+  test('that vaultspan encrypt-file made opens', async () => {
+    await writeFile(join(service.folder, 'scan'), long);
+    const env = { VAULTSPAN_URL: service.url, VAULTSPAN_TOKEN: service.token() };
+    const args = ['encrypt-file', 'scan', '--tenant', 'contoso', '--context', 'file=scan'];
+    expect(await runCli(args, { cwd: service.folder, env }).exitCode).toBe(0);
+    const sealed = await readFile(join(service.folder, 'scan.vspn'));
+    const opened = await open(sealed, { file: 'scan' });
+    expect([opened.code, opened.told, opened.plaintext.equals(long)]).toEqual([0, '', true]);
+    expect(await open(sealed, { file: 'other' })).toMatchObject({ code: 1, plaintext: Buffer.alloc(0) });
   });
 
   test('that was cut off or altered fails, and gives out no more than verified segments', async () => {

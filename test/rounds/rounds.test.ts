@@ -4,6 +4,7 @@ import { ServiceError } from '../../src/errors.ts';
 import type { TenantCheck } from '../../src/operations/tenant-check.ts';
 import { Rounds, type RoundsOptions, type Visited } from '../../src/rounds/rounds.ts';
 import { openClaims } from '../../src/tenants/sql/claims.ts';
+import { tenantHistory } from '../../src/tenants/sql/tenant-history.ts';
 import type { Tenant } from '../../src/tenants/tenant.ts';
 import { DATABASES, input, type TestDatabase } from '../tenants/sql-databases.ts';
 
@@ -159,9 +160,10 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
       [true, 'role-missing', 'passed'],
       [false, 'role-missing', 'role-missing'],
     ]);
-    const claims = openClaims(await database.open());
-    expect(await claims.lastCheck('a')).toMatchObject({ state: 'role-missing', step: 'key data' });
-    expect((await claims.checkHistory('a', 10)).checks.map(({ state }) => state)).toEqual(['role-missing', 'passed']);
+    const opened = await database.open();
+    expect(await openClaims(opened).lastCheck('a')).toMatchObject({ state: 'role-missing', step: 'key data' });
+    const { checks } = await tenantHistory(opened, 'a');
+    expect(checks.map((text) => (JSON.parse(text) as { state: string }).state)).toEqual(['role-missing', 'passed']);
   });
 
   test('keep to a tenant’s own interval, and leave a suspended one alone', async () => {

@@ -18,11 +18,16 @@ import { tenantSchema } from '../../src/tenants/tenant-schema.ts';
 /** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
 export class TestClock implements Clock {
   #offsetMs = 0;
+  #stoppedAt: { readonly monotonicMs: number; readonly wallMs: number } | undefined;
   monotonicMs(): number {
-    return performance.now() + this.#offsetMs;
+    return (this.#stoppedAt?.monotonicMs ?? performance.now()) + this.#offsetMs;
   }
   wallMs(): number {
-    return Date.now() + this.#offsetMs;
+    return (this.#stoppedAt?.wallMs ?? Date.now()) + this.#offsetMs;
+  }
+  /** From here on it moves by `advance` alone, in whole milliseconds, so that how long the machine takes changes no count. */
+  stop(): void {
+    this.#stoppedAt = { monotonicMs: Math.ceil(performance.now()), wallMs: Date.now() };
   }
   advance(seconds: number): void {
     this.#offsetMs += seconds * 1_000;

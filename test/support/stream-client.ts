@@ -1,4 +1,5 @@
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { once } from 'node:events';
+import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { Readable } from 'node:stream';
 import type { TestService } from './start-service.ts';
 
@@ -20,7 +21,7 @@ export interface StreamRequest {
   readonly token?: string;
 }
 
-export const contextHeader = (context: unknown): string => Buffer.from(JSON.stringify(context)).toString('base64url');
+const contextHeader = (context: unknown): string => Buffer.from(JSON.stringify(context)).toString('base64url');
 
 /** Sends a stream and reads its answer at the same time. Rejects where there is no answer at all. */
 export function postStream(
@@ -58,4 +59,35 @@ export function postStream(
     const source = Buffer.isBuffer(body) ? Readable.from([body], { objectMode: false }) : Readable.from(body);
     source.on('error', (error) => req.destroy(error)).pipe(req);
   });
+}
+
+export interface StreamUnderWay {
+  readonly req: ClientRequest;
+  readonly res: IncomingMessage;
+  readonly received: Buffer[];
+  readonly requestId: string;
+  /** Resolves with whether the answer is complete. */
+  readonly closed: Promise<boolean>;
+}
+
+/** Sends the first piece of a stream, which must be a segment at least, and waits for the answer to begin; the body goes on. */
+export async function beginStream(
+  service: Pick<TestService, 'url' | 'token'>,
+  path: string,
+  { body, context, token = service.token() }: Pick<StreamRequest, 'context' | 'token'> & { readonly body: Buffer },
+): Promise<StreamUnderWay> {
+  const req = request(`${service.url}${path}`, {
+    method: 'POST',
+    headers: {
+      'Content-Type': 'application/octet-stream',
+      Authorization: `Bearer ${token}`,
+      ...(context !== undefined && { 'Encryption-Context': contextHeader(context) }),
+    },
+  });
+  req.on('error', () => undefined).write(body);
+  const [res] = (await once(req, 'response')) as [IncomingMessage];
+  const received: Buffer[] = [];
+  res.on('data', (bytes: Buffer) => received.push(bytes)).on('error', () => undefined);
+  const closed = new Promise<boolean>((resolve) => res.on('close', () => resolve(res.complete)));
+  return { req, res, received, requestId: String(res.headers['x-request-id']), closed };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { tenantHistory } from '../../src/tenants/sql/tenant-history.ts';
 import type { TenantInput } from '../../src/tenants/tenant-schema.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { DATABASES, input } from './sql-databases.ts';
@@ -48,20 +49,16 @@ describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
     await registry.put(input(), undefined, 'ann');
     await registry.put(input({ displayName: 'Contoso' }), '1', 'bob');
     await registry.remove('contoso', '2', 'cleo');
-    const { read } = await database.open();
-    const history = await read((db) => db.selectFrom('tenant_history').selectAll().orderBy('revision').execute());
-    const changed_at = clock.wallMs();
-    const row = { tenant_id: 'contoso', changed_at };
-    expect(history).toMatchObject([
-      { ...row, revision: 1, action: 'created', changed_by: 'ann' },
-      { ...row, revision: 2, action: 'replaced', changed_by: 'bob' },
-      { ...row, revision: 3, action: 'removed', changed_by: 'cleo' },
+    const { changes } = await tenantHistory(await database.open(), 'contoso');
+    const changedAt = clock.wallMs();
+    expect(changes).toMatchObject([
+      { changedAt, revision: 3, action: 'removed', changedBy: 'cleo' },
+      { changedAt, revision: 2, action: 'replaced', changedBy: 'bob' },
+      { changedAt, revision: 1, action: 'created', changedBy: 'ann' },
     ]);
-    expect(history.map(({ record }) => (JSON.parse(record) as TenantInput).displayName)).toEqual([
-      undefined,
-      'Contoso',
-      'Contoso',
-    ]);
+    const names = changes.map(({ record }) => (JSON.parse(record) as TenantInput).displayName);
+    expect(names).toEqual(['Contoso', 'Contoso', undefined]);
+    expect((await tenantHistory(await database.open(), 'fabrikam')).changes).toEqual([]);
   });
 
   test('an id is created once, and never again after it was removed', async () => {

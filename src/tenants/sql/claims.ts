@@ -1,5 +1,4 @@
 import type { Transaction } from 'kysely';
-import { ServiceError } from '../../errors.ts';
 import { lastCheckText, watchOnly } from './check-rows.ts';
 import type { SqlDatabase } from './open-database.ts';
 import type { Schema } from './schema.ts';
@@ -21,12 +20,6 @@ export interface FinishedCheck {
   readonly previous?: Check;
 }
 
-/** Checks at which the state changed, newest first. */
-interface CheckPage {
-  readonly checks: readonly Check[];
-  readonly nextCursor?: string;
-}
-
 /**
  * Which tenants are to be visited, shared by all processes. Times are the caller's, in milliseconds since 1970: a lease must be longer
  * than clocks differ. Every method rejects with ServiceError `registry-unavailable` while the database is out of reach.
@@ -43,13 +36,10 @@ export interface Claims {
   lastCheck(tenantId: string): Promise<Check | undefined>;
   /** Of many tenants at once, by id; without those never checked. */
   lastChecks(tenantIds: readonly string[]): Promise<ReadonlyMap<string, Check>>;
-  /** @throws ServiceError `malformed-request` for a cursor that is none of ours */
-  checkHistory(tenantId: string, limit: number, cursor?: string): Promise<CheckPage>;
 }
 
 /** Older changes of a tenant's state are forgotten. */
 const MAX_CHANGES_KEPT = 100;
-const CURSOR = /^[0-9]{1,9}$/;
 
 const parseCheck = (text: string): Check => JSON.parse(text) as Check; // only `finish` writes it
 
@@ -99,23 +89,6 @@ export const openClaims = ({ read, write, dialect }: SqlDatabase): Claims => ({
     const texts = await read((db) => lastCheckText(db, tenantIds));
     return new Map([...texts].map(([tenantId, text]) => [tenantId, parseCheck(text)]));
   },
-
-  checkHistory: async (tenantId, limit, cursor) => {
-    const rows = await read((db) =>
-      db
-        .selectFrom('check_history')
-        .select(['change', 'check'])
-        .where('tenant_id', '=', tenantId)
-        .$if(cursor !== undefined, (rows) => rows.where('change', '<', changeOf(cursor)))
-        .orderBy('change', 'desc')
-        .limit(limit + 1)
-        .execute(),
-    );
-    const page = rows.slice(0, limit);
-    const checks = page.map((row) => parseCheck(row.check));
-    const last = page.at(-1);
-    return rows.length > limit && last ? { checks, nextCursor: String(last.change) } : { checks };
-  },
 });
 
 async function finish(
@@ -150,11 +123,4 @@ async function keepChange(trx: Transaction<Schema>, tenantId: string, change: nu
     .where('tenant_id', '=', tenantId)
     .where('change', '<=', change - MAX_CHANGES_KEPT)
     .execute();
-}
-
-function changeOf(cursor = ''): number {
-  if (CURSOR.test(cursor)) return Number(cursor);
-  throw new ServiceError('malformed-request', 'The cursor is none that this list gave out', {
-    errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
-  });
 }
