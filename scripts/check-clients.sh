@@ -9,25 +9,19 @@ out=$root/.clients
 venv=$out/venv
 locked=$root/scripts/clients/requirements.txt
 export PATH="$root/node_modules/.bin:$PATH" # Node 26 and its tsc, whatever the machine has
-# A developer's own settings must not reach the service that is started here.
-for name in "${!VAULTSPAN_@}"; do unset "$name"; done
-unset DATABASE_URL
-# Everything that is called here is on this machine, but for what pip fetches.
-export NO_PROXY="localhost,127.0.0.1${NO_PROXY:+,$NO_PROXY}"
+what=clients
+. scripts/dev-service.sh
 
 main() {
   [ -x node_modules/.bin/tsc ] || fail 'run npm ci first'
   command -v curl >/dev/null || fail 'install curl'
-  work=$(mktemp -d)
-  service=
   trap clean_up EXIT
   mkdir -p "$out"
   have_generator
   make_typescript_client
   make_python_client
   start_service
-  TOKEN=$(cd "$work" && node "$root/src/main.ts" token) # by the environment: arguments are everybody's to read
-  export TOKEN
+  take_token
   node "$out/out/scripts/clients/try.js" "$url"
   PYTHONPATH=$out/python "$venv/bin/python" scripts/clients/try.py "$url"
   node scripts/clients/try-streams.ts "$url"
@@ -98,45 +92,6 @@ try_curl() {
 stream() {
   curl --silent --show-error --fail -X POST -T "$2" -H 'Content-Type: application/octet-stream' \
     -H @<(printf 'Authorization: Bearer %s\n' "$TOKEN") "$url/tenants/contoso/streams/$1"
-}
-
-start_service() {
-  local port deadline
-  port=$(node scripts/clients/free-ports.ts 16) # one for the service, and room for the emulator's, which are neighbours
-  url=http://127.0.0.1:$port
-  (cd "$work" && exec node "$root/src/main.ts" dev --port "$port" --emulator-port "$((port + 2))") >"$work/service.log" 2>&1 &
-  service=$!
-  deadline=$((SECONDS + 60))
-  until is_ready; do
-    kill -0 "$service" 2>/dev/null || fail 'the service did not start'
-    [ "$SECONDS" -lt "$deadline" ] || fail 'the service was not ready within 60 s'
-    sleep 0.2
-  done
-}
-
-is_ready() {
-  node -e 'fetch(process.argv[1], { signal: AbortSignal.timeout(5000) }).then(
-    ({ status }) => process.exit(status === 200 ? 0 : 1), () => process.exit(1))' "$url/readyz"
-}
-
-clean_up() {
-  local status=$?
-  if [ -n "$service" ]; then
-    # Its state goes anyway, so there is nothing to wait for that a drain would save.
-    kill -KILL "$service" 2>/dev/null || true
-    wait "$service" 2>/dev/null || true
-    if [ "$status" != 0 ]; then
-      echo 'clients: failed; what the service said:' >&2
-      cat "$work/service.log" >&2
-    fi
-  fi
-  rm -rf "$work"
-  exit "$status"
-}
-
-fail() {
-  echo "clients: $1" >&2
-  exit 1
 }
 
 main

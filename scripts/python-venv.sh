@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Prints the path of a Python that has the packages of test/envelope/python-requirements.txt, in a virtual environment
-# under node_modules/.cache that is made when it is first needed and again when the requirements change.
+# Prints the path of a Python that has the packages of a requirements file (by default those of test/envelope), in a virtual
+# environment under node_modules/.cache that is made when it is first needed and again when the requirements change.
+# Usage: scripts/python-venv.sh [NAME REQUIREMENTS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-requirements=test/envelope/python-requirements.txt
-folder=node_modules/.cache/python
+name=${1:-python}
+requirements=${2:-test/envelope/python-requirements.txt}
+folder=node_modules/.cache/$name
 python="$PWD/$folder/bin/python"
 
 if ! command -v python3 >/dev/null; then

@@ -33,6 +33,7 @@ export type AppDeps = EncryptDeps &
   ReadinessDeps & {
     readonly verifyToken: VerifyToken;
     readonly openSpan: OpenSpan | undefined;
+    readonly bodyTimeoutMs: number;
     readonly admission: Pick<Admission, 'admit' | 'chargeItems'>;
   };
 
@@ -67,6 +68,7 @@ export function createApp(deps: AppDeps): Express {
       verifyToken: deps.verifyToken,
       admission: deps.admission,
       maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES,
+      bodyTimeoutMs: deps.bodyTimeoutMs,
       onAnswered: deps.onAnswered,
     },
   );

@@ -14,6 +14,7 @@ import { openTelemetry, type Telemetry } from './compose-telemetry.ts';
 import type { Config } from './config.ts';
 import { CachedDataKeys } from './envelope/cached-data-keys.ts';
 import { Admission } from './http/admission.ts';
+import { DEADLINES, type Deadlines } from './http/deadlines.ts';
 import { parseInput } from './http/parse-input.ts';
 import type { ServedCertificate } from './http/served-certificate.ts';
 import { answerUnroutable, listen, type RunningServer } from './http/server.ts';
@@ -35,10 +36,17 @@ export interface ServiceOptions {
   readonly logger: Logger;
   /** The system's, but in tests that move time. */
   readonly clock?: Clock;
+  /** The service's own, but in tests of slow clients. */
+  readonly deadlines?: Deadlines;
 }
 
 /** Builds every part from the configuration and listens. @throws CertificateError, ServiceError, TenantListError, or what listening threw */
-export async function startService({ config, logger, clock = systemClock }: ServiceOptions): Promise<Service> {
+export async function startService({
+  config,
+  logger,
+  clock = systemClock,
+  deadlines = DEADLINES,
+}: ServiceOptions): Promise<Service> {
   const telemetry = await openTelemetry(config, logger);
   const opened: Closable[] = [telemetry];
   try {
@@ -49,7 +57,7 @@ export async function startService({ config, logger, clock = systemClock }: Serv
     opened.unshift(store);
     const audit = await openAudit(config, logger);
     opened.unshift(audit);
-    return await serve({ config, logger, clock, certificate, azure, store, audit, telemetry });
+    return await serve({ config, logger, clock, deadlines, certificate, azure, store, audit, telemetry });
   } catch (error) {
     await closeAll(opened, logger);
     throw error;
@@ -60,6 +68,7 @@ interface Parts {
   readonly config: Config;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly deadlines: Deadlines;
   readonly certificate: ServedCertificate | undefined;
   readonly azure: Awaited<ReturnType<typeof openAzure>>;
   readonly store: Store;
@@ -67,7 +76,8 @@ interface Parts {
   readonly telemetry: Telemetry;
 }
 
-async function serve({ config, logger, clock, certificate, azure, store, audit, telemetry }: Parts): Promise<Service> {
+async function serve(parts: Parts): Promise<Service> {
+  const { config, logger, clock, deadlines, certificate, azure, store, audit, telemetry } = parts;
   const { tenants } = store;
   const keyUses = { sealed: 0, opened: 0 };
   const refusals = new RefusalCounter({
@@ -111,6 +121,7 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
   const listenOptions = {
     ...config.http,
     certificate,
+    deadlines,
     onRefusedClient: () => refusals.count({ ...refused, requestId: randomUUID() }),
   };
   const admission = new Admission({
@@ -151,9 +162,10 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
       parseTenant: (record) => parseInput(tenantRecord, record, ''),
       verifyToken: createTokenVerifier(config.callers, clock),
       admission,
+      bodyTimeoutMs: deadlines.bodyMs,
     });
     // Express itself would answer with a page of its own what it finds no path in.
-    return admission.guard((req, res) => app(req as Request, res as Response, () => answerUnroutable(res)));
+    return admission.guard((req, res) => app(req as Request, res as Response, () => void answerUnroutable(req, res)));
   }, listenOptions);
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
@@ -171,7 +183,7 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
   logger.info({ url: server.url, metricsUrl: telemetry.metricsUrl }, 'listening');
   const metrics = telemetry.metrics?.rounds;
   const rounds = startRounds({ config, logger, clock, store, azure, dataKeys, metrics });
-  const parts = [
+  const closables = [
     rounds,
     ...(keyUsage ? [keyUsage] : []),
     refusals,
@@ -180,7 +192,7 @@ async function serve({ config, logger, clock, certificate, azure, store, audit, 
     ...(certificate ? [certificate] : []),
     telemetry,
   ];
-  return { url: server.url, metricsUrl: telemetry.metricsUrl, stop: () => stop(server, parts, config, logger) };
+  return { url: server.url, metricsUrl: telemetry.metricsUrl, stop: () => stop(server, closables, config, logger) };
 }
 
 /** Longer than a visit's lease would be trouble; shorter ones are only waiting for their turn. */

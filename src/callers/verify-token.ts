@@ -32,6 +32,9 @@ const ALGORITHMS = [
   'EdDSA',
   'Ed25519',
 ];
+/** RFC 8725 §3.11: what an issuer signs for another purpose is no access token. Entra's say JWT, others' at+jwt (RFC 9068 §2.1). */
+const TYPES: ReadonlySet<string> = new Set(['JWT', 'AT+JWT']);
+const COMPACT = /^[\w-]+\.[\w-]+\.([\w-]+)$/;
 const MAX_TOKEN_CHARACTERS = 12_000;
 const MAX_REMEMBERED = 5_000;
 const JWKS_TIMEOUT_MS = 5_000;
@@ -55,7 +58,7 @@ export function createTokenVerifier(issuers: readonly CallerIssuer[], clock: Clo
     const known = remembered.get(token);
     const now = clock.wallMs();
     if (known && now < known.expires) return known.principal;
-    if (token.length > MAX_TOKEN_CHARACTERS) throw unauthenticated('signature');
+    if (token.length > MAX_TOKEN_CHARACTERS || !isCanonical(token)) throw unauthenticated('signature');
     const issuer = byIssuer.get(claimedIssuer(token));
     if (!issuer) throw unauthenticated('issuer');
     const claims = await verify(token, issuer, now);
@@ -126,6 +129,19 @@ async function discover(issuer: string): Promise<JWTVerifyGetKey> {
   }
 }
 
+/** A header is what its issuer made of it, whatever its type says. */
+const isAccessToken = (typ: unknown = 'JWT'): boolean =>
+  typeof typ === 'string' && TYPES.has(typ.toUpperCase().replace(/^APPLICATION\//, ''));
+
+/**
+ * One spelling for one token: decoders pass over whitespace and spare bits. What is before the signature is signed as it stands; the
+ * signature itself is not.
+ */
+function isCanonical(token: string): boolean {
+  const signature = COMPACT.exec(token)?.[1];
+  return signature !== undefined && Buffer.from(signature, 'base64url').toString('base64url') === signature;
+}
+
 function claimedIssuer(token: string): string {
   try {
     return decodeJwt(token).iss ?? '';
@@ -136,13 +152,14 @@ function claimedIssuer(token: string): string {
 
 async function verify(token: string, issuer: AcceptedIssuer, now: number): Promise<JWTPayload> {
   try {
-    const { payload } = await jwtVerify(token, issuer.keys, {
+    const { payload, protectedHeader } = await jwtVerify(token, issuer.keys, {
       issuer: issuer.issuer,
       audience: [...issuer.audience],
       algorithms: ALGORITHMS,
       requiredClaims: ['exp'],
       currentDate: new Date(now),
     });
+    if (!isAccessToken(protectedHeader.typ)) throw unauthenticated('signature');
     return payload;
   } catch (error) {
     throw toFailure(error);
@@ -150,6 +167,7 @@ async function verify(token: string, issuer: AcceptedIssuer, now: number): Promi
 }
 
 function toFailure(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
   if (error instanceof errors.JWTExpired) return unauthenticated('expired', error);
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === 'aud') return unauthenticated('audience', error);

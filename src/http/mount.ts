@@ -42,6 +42,7 @@ export interface MountDeps {
   readonly verifyToken: VerifyToken;
   readonly admission: Pick<Admission, 'admit'>;
   readonly maxBodyBytes: number;
+  readonly bodyTimeoutMs: number;
   readonly onAnswered: OnAnswered | undefined;
 }
 
@@ -64,7 +65,12 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     admit(deps.admission, res, operation.body ? declaredBytes(req, deps.maxBodyBytes) : 0);
     const query = parseQuery(operation, req);
     const body =
-      operation.body && parseInput(operation.body, await readJson(req, deps.maxBodyBytes, operation.bodyType), '');
+      operation.body &&
+      parseInput(
+        operation.body,
+        await readJson(req, { limit: deps.maxBodyBytes, timeoutMs: deps.bodyTimeoutMs, expected: operation.bodyType }),
+        '',
+      );
     const ifMatch = operation.ifMatch && req.headers['if-match'];
     const answer: unknown = await handler({ params, query, body, ifMatch } as never, call as never);
     const headers = ['X-Request-Id', scope.requestId];

@@ -96,7 +96,7 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
 }
 
 /** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
-export function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end?: EndAnswer): void {
+function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end?: EndAnswer): void {
   const headers: (string | number)[] = ['X-Request-Id', problem.requestId];
   if (problem.retryAfter !== undefined) headers.push('Retry-After', problem.retryAfter);
   if (problem.code === 'unauthenticated') headers.push('WWW-Authenticate', challengeOf(reason));

@@ -5,12 +5,12 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { ServiceError } from '../errors.ts';
-import { problemOf, sendProblem } from './problem.ts';
+import { DEADLINES, type Deadlines } from './deadlines.ts';
+import { isPlainRequest } from './plain-request.ts';
+import { answerProblem, problemOf } from './problem.ts';
 import type { ServedCertificate } from './served-certificate.ts';
 
-const HEADERS_TIMEOUT_MS = 15_000;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
-const CHECK_EVERY_MS = 5_000;
 const KEEP_ALIVE_MS = 65_000; // longer than the usual balancer's 60 s, so that it is the balancer who closes
 /** Keep-alive clients learn in this time that their connection ends with the next answer. */
 const CLOSE_GRACE_MS = 2_000;
@@ -22,6 +22,8 @@ export interface ListenOptions {
   readonly reusePort?: boolean;
   /** Absent: plain HTTP. */
   readonly certificate?: ServedCertificate | undefined;
+  /** The service's own, but in tests of slow clients. */
+  readonly deadlines?: Deadlines;
   /** Told of each client that showed no certificate of the authorities that were asked for. */
   readonly onRefusedClient?: () => void;
 }
@@ -52,10 +54,11 @@ export async function listen(
   const server = serverOf(options, (req: IncomingMessage, res: ServerResponse) => {
     answers.set(req.socket, res);
     if (draining) res.setHeader('Connection', 'close');
-    listener(req, res);
+    if (isPlainRequest(req)) listener(req, res);
+    else void answerUnroutable(req, res);
   });
   // Any expectation but 100-continue, which Node answers by itself.
-  server.on('checkExpectation', (_req, res: ServerResponse) => answerUnroutable(res));
+  server.on('checkExpectation', (req, res) => void answerUnroutable(req, res));
   server.on('checkContinue', (req, res: ServerResponse) => {
     // Who refuses without reading spares the client its body.
     req.once('resume', () => {
@@ -89,20 +92,22 @@ export async function listen(
 }
 
 function serverOf(options: ListenOptions, listener: RequestListener): Server {
-  const { certificate, onRefusedClient = () => undefined } = options;
+  const { certificate, deadlines = DEADLINES, onRefusedClient = () => undefined } = options;
   // requestTimeout is off: it would cut long uploads at 300 s. Bodies have deadlines of their own.
-  const timeouts = {
-    headersTimeout: HEADERS_TIMEOUT_MS,
+  const settings = {
+    headersTimeout: deadlines.headersMs,
     requestTimeout: 0,
-    connectionsCheckingInterval: CHECK_EVERY_MS,
+    connectionsCheckingInterval: deadlines.checkEveryMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    joinDuplicateHeaders: true, // or the first of two tokens, hosts or types would count, where others take the last
+    requireHostHeader: false, // isPlainRequest does, and answers with a problem
   };
-  if (!certificate) return createServer(timeouts, listener);
+  if (!certificate) return createServer(settings, listener);
   const { context } = certificate.current;
   const isMutual = context.ca !== undefined;
   const server = createTlsServer(
     {
-      ...timeouts,
+      ...settings,
       ...context,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       requestCert: isMutual,
@@ -171,11 +176,14 @@ async function close(server: Server, open: () => number, limitMs: number): Promi
   return cut;
 }
 
-/** A request that no route could even be looked up for. */
-export function answerUnroutable(res: ServerResponse): void {
+/**
+ * A request that no route could even be looked up for. Its answer waits until what came with it is parsed: were that malformed, the
+ * parser's complaint would be a second answer to one request.
+ */
+export async function answerUnroutable(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const failure = new ServiceError('malformed-request', 'This is not a request that can be routed');
   res.setHeader('Connection', 'close');
-  sendProblem(res, problemOf(failure, randomUUID()));
+  await answerProblem(req, res, problemOf(failure, randomUUID()));
 }
 
 /** What never became a request gets a problem too: unparsable bytes, headers too large or too slow. */

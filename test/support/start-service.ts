@@ -12,6 +12,7 @@ import { openStore } from '../../src/compose-store.ts';
 import type { Config } from '../../src/config.ts';
 import { ConfigSchema } from '../../src/config-schema.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
+import type { Deadlines } from '../../src/http/deadlines.ts';
 import { createLogger, silentLogger } from '../../src/telemetry/logger.ts';
 import { tenantSchema } from '../../src/tenants/tenant-schema.ts';
 
@@ -61,6 +62,7 @@ export interface TestServiceOptions {
   readonly inDatabase?: boolean;
   /** Secrets of the home vault, beside those that each service needs or instead of them. */
   readonly homeSecrets?: Readonly<Record<string, string>>;
+  readonly deadlines?: Deadlines;
   /** Changes each tenant's record. */
   readonly tenant?: (record: Record<string, unknown>) => Record<string, unknown>;
 }
@@ -122,7 +124,12 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
   const logLines: string[] = [];
   const logger = createLogger('debug', (line) => logLines.push(line));
   const token = await emulator.issueCallerToken({ roles: ALL_ROLES });
-  const service = await composeService({ config, logger, clock });
+  const service = await composeService({
+    config,
+    logger,
+    clock,
+    ...(options.deadlines && { deadlines: options.deadlines }),
+  });
   const agent = supertest(service.url);
   let stopped: Promise<void> | undefined;
   const stop = () => {

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# To be sourced: a throwaway service on the emulated Azure, with its state in a folder of its own.
+# Needs $root (the repository) and Node 26 in PATH; gives $url, $work (the folder) and $service (its process id).
+
+# A developer's own settings must not reach the service that is started here.
+for name in "${!VAULTSPAN_@}"; do unset "$name"; done
+unset DATABASE_URL
+# Everything that is called here is on this machine, but for what pip fetches.
+export NO_PROXY="localhost,127.0.0.1${NO_PROXY:+,$NO_PROXY}"
+work=$(mktemp -d)
+service=
+
+start_service() {
+  local port deadline
+  port=$(node "$root/scripts/clients/free-ports.ts" 16) # one for the service, and room for the emulator's, which are neighbours
+  url=http://127.0.0.1:$port
+  (cd "$work" && exec node "$root/src/main.ts" dev --port "$port" --emulator-port "$((port + 2))") >"$work/service.log" 2>&1 &
+  service=$!
+  deadline=$((SECONDS + 60))
+  until service_is_ready; do
+    kill -0 "$service" 2>/dev/null || fail 'the service did not start'
+    [ "$SECONDS" -lt "$deadline" ] || fail 'the service was not ready within 60 s'
+    sleep 0.2
+  done
+}
+
+service_is_ready() {
+  node -e 'fetch(process.argv[1], { signal: AbortSignal.timeout(5000) }).then(
+    ({ status }) => process.exit(status === 200 ? 0 : 1), () => process.exit(1))' "$url/readyz"
+}
+
+# By the environment: arguments are everybody's to read.
+take_token() {
+  TOKEN=$(cd "$work" && node "$root/src/main.ts" token)
+  export TOKEN
+}
+
+# For a trap on EXIT; says what the service said where the script fails.
+clean_up() {
+  local status=$?
+  if [ -n "$service" ]; then
+    # Its state goes anyway, so there is nothing to wait for that a drain would save.
+    kill -KILL "$service" 2>/dev/null || true
+    wait "$service" 2>/dev/null || true
+    if [ "$status" != 0 ]; then
+      echo "$what: failed; what the service said:" >&2
+      cat "$work/service.log" >&2
+    fi
+  fi
+  rm -rf "$work"
+  exit "$status"
+}
+
+fail() {
+  echo "$what: $1" >&2
+  exit 1
+}

@@ -1,0 +1,46 @@
+import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect } from '@jest/globals';
+import fc from 'fast-check';
+
+/** Of all files together: 10,000 in CI, a million by `npm run fuzz`. */
+const TOTAL = Number(process.env['FUZZ_RUNS'] ?? 10_000);
+/** Of one run again: fast-check prints it with each failure. */
+const SEED = process.env['FUZZ_SEED'];
+const MAX_GROWTH_BYTES = 48 * 1_024 * 1_024;
+/** Jest's own time limit does not count: a long run is no failure. */
+export const NO_LIMIT = 24 * 3_600_000;
+
+/** Runs a property for its part of all runs, and looks that it leaves neither handles nor memory behind. */
+export async function fuzz<T>(
+  name: string,
+  share: number,
+  input: fc.Arbitrary<T>,
+  property: (value: T) => Promise<void>,
+): Promise<void> {
+  const numRuns = Math.ceil(TOTAL * share);
+  await property(fc.sample(input, { numRuns: 1, seed: 1 })[0] as T); // what is opened once is open before
+  const before = resources();
+  let done = 0;
+  const counted = async (value: T) => {
+    await property(value);
+    done += 1;
+    if (done % 50_000 === 0) process.stderr.write(`${name}: ${done} of ${numRuns}\n`);
+  };
+  await fc.assert(fc.asyncProperty(input, counted), {
+    numRuns,
+    ...(SEED !== undefined && { seed: Number(SEED) }),
+  });
+  const after = resources();
+  expect(after.handles).toEqual(before.handles);
+  expect(after.heapBytes - before.heapBytes).toBeLessThan(MAX_GROWTH_BYTES);
+}
+
+function resources() {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  // Timers come and go with requests that are over; what holds a connection, a file or a process is counted.
+  const handles = process.getActiveResourcesInfo().filter((kind) => !['Timeout', 'Immediate'].includes(kind));
+  return { handles: handles.sort(), heapBytes: process.memoryUsage().heapUsed };
+}
