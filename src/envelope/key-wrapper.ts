@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
 
 /** What a vault tells of one key version. Times are milliseconds of the epoch. */
@@ -54,3 +55,7 @@ export interface KeyWrapper {
     use: VaultUse,
   ): Promise<VaultResult>;
 }
+
+/** A data key of ours came back as something else: the trouble is the vault's, or of what is on the way to it, and says nothing of access. */
+export const unwrappedToOther = (): ServiceError =>
+  new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });

@@ -5,7 +5,7 @@ import { Access } from './access.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from './data-key.ts';
 import { headerTemplate } from './jwe-header.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
-import type { KekFacts, VaultUse } from './key-wrapper.ts';
+import { type KekFacts, unwrappedToOther, type VaultUse } from './key-wrapper.ts';
 import { MintedKey, type MintedSealingKey } from './minted-key.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 
@@ -224,8 +224,7 @@ export class SealingSlot {
     const unwrapped = (await this.#keys.unwrap(wrapped, 'upkeep')).bytes;
     const isSame = unwrapped.length === bytes.length && timingSafeEqual(unwrapped, bytes);
     unwrapped.fill(0);
-    if (!isSame)
-      throw new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });
+    if (!isSame) throw unwrappedToOther();
   }
 
   #wrapped(facts: KekFacts, algorithm: WrapAlgorithm, encrypted: Buffer): WrappedDataKey {

@@ -8,7 +8,7 @@ import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDat
 import type { DataKeyCounts } from './data-key-counts.ts';
 import type { OpeningUse, OriginKeys } from './data-keys.ts';
 import { type Jwe, undecryptable } from './jwe.ts';
-import type { KeyWrapper, VaultResult, VaultUse } from './key-wrapper.ts';
+import { type KeyWrapper, unwrappedToOther, type VaultResult, type VaultUse } from './key-wrapper.ts';
 import { OpenedKeys } from './opened-keys.ts';
 import { SealingSlot } from './sealing-slot.ts';
 
@@ -87,8 +87,11 @@ export class TenantKeys {
       const { bytes } = await this.unwrap(dataKey, 'upkeep');
       const isSame = bytes.length === DATA_KEY_BYTES && dataKeyFrom(bytes, dataKey).commitment === dataKey.commitment;
       bytes.fill(0);
-      if (isSame) this.deps.counts.proofs += 1;
-      else throw new Error(`${dataKey.kid} unwrapped one encrypted key to two different data keys`);
+      if (!isSame) {
+        this.#evict(dataKey.kid); // it may be the one held that is wrong
+        throw unwrappedToOther();
+      }
+      this.deps.counts.proofs += 1;
     });
   }
 
@@ -173,7 +176,8 @@ export class TenantKeys {
       const { bytes } = await this.unwrap(wrapped, 'ciphertext');
       if (bytes.length !== DATA_KEY_BYTES) {
         bytes.fill(0);
-        throw undecryptable();
+        // Where the origin is optional anybody may have wrapped anything.
+        throw this.tenant.origin === 'optional' ? undecryptable() : unwrappedToOther();
       }
       const dataKey = dataKeyFrom(bytes, wrapped);
       this.deps.counts.unwrapped += 1;
