@@ -56,6 +56,6 @@ export interface KeyWrapper {
   ): Promise<VaultResult>;
 }
 
-/** A data key of ours came back as something else: the trouble is the vault's, or of what is on the way to it, and says nothing of access. */
-export const unwrappedToOther = (): ServiceError =>
+/** What a vault answers when all is well is something else. Says nothing of access, and may be over at the next call. */
+export const wrongBytes = (): ServiceError =>
   new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });
