@@ -232,6 +232,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
       status: 'number?',
       code: 'string?',
       headers: 'map of strings?',
+      body: 'string?',
       delayMs: 'number?',
       times: 'number?',
     },

@@ -13,7 +13,10 @@ export interface Fault {
   readonly status?: number;
   /** For `status`: the error code in the body. */
   readonly code?: string;
+  /** For `status` and `garbage`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** For `garbage`: what is answered with 200; default a page that a guest network shows. */
+  readonly body?: string;
   /** For `delay`, and before any other kind; the request then goes on. */
   readonly delayMs?: number;
   /** Absent: until cleared. */
@@ -50,8 +53,10 @@ export function createFaults(): Faults {
 const fits = (fault: Fault, at: string, operation: string): boolean =>
   (fault.at === '*' || fault.at === at) && (fault.operation === undefined || fault.operation === operation);
 
-export const garbage: Reply = {
+export const garbageOf = ({ headers, body = GUEST_PAGE }: Fault): Reply => ({
   status: 200,
-  headers: { 'content-type': 'text/html' },
-  body: '<html><body>Sign in to the guest network to go on</body></html>',
-};
+  headers: { 'content-type': 'text/html', ...headers },
+  body,
+});
+
+const GUEST_PAGE = '<html><body>Sign in to the guest network to go on</body></html>';

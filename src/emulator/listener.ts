@@ -4,7 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Exchange, exchangeOf, MalformedRequest } from './exchange.ts';
-import { type Fault, type Faults, garbage } from './faults.ts';
+import { type Fault, type Faults, garbageOf } from './faults.ts';
 import type { Reply } from './reply.ts';
 import type { RequestLog } from './request-log.ts';
 import type { PemPair } from './state.ts';
@@ -128,7 +128,7 @@ async function outcome(
     case 'reset':
       return fault.kind;
     case 'garbage':
-      return garbage;
+      return garbageOf(fault);
     case 'status':
       return faultReply(site, exchange, fault);
     case 'delay':

@@ -1,3 +1,4 @@
+import { ServiceError } from '../errors.ts';
 import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/tenant.ts';
 
 /** What a vault tells of one key version. Times are milliseconds of the epoch. */
@@ -54,3 +55,7 @@ export interface KeyWrapper {
     use: VaultUse,
   ): Promise<VaultResult>;
 }
+
+/** What a vault answers when all is well is something else. Says nothing of access, and may be over at the next call. */
+export const wrongBytes = (): ServiceError =>
+  new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });

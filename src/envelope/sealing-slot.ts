@@ -5,7 +5,7 @@ import { Access } from './access.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from './data-key.ts';
 import { headerTemplate } from './jwe-header.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
-import type { KekFacts, VaultUse } from './key-wrapper.ts';
+import { type KekFacts, type VaultUse, wrongBytes } from './key-wrapper.ts';
 import { MintedKey, type MintedSealingKey } from './minted-key.ts';
 import type { TenantKeys } from './tenant-keys.ts';
 
@@ -193,8 +193,8 @@ export class SealingSlot {
     const bytes = randomBytes(DATA_KEY_BYTES);
     try {
       const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes, 'upkeep'));
-      // Nothing is ever sealed that can't be opened: without a fresh proof of access the vault must unwrap what it wrapped.
-      if (!access.isFresh(clock.monotonicMs())) await this.#assertUnwraps(wrapped, bytes);
+      // Nothing is ever sealed that can't be opened: a fresh proof of access says nothing of what the vault has just wrapped.
+      await this.#assertUnwraps(wrapped, bytes);
       const minted = new MintedKey(this.#sealingKey(bytes, wrapped), facts, bounds, clock.monotonicMs());
       this.#keys.remember(minted.key.dataKey);
       this.#wrapping.check(clock.monotonicMs()); // the version may have been refused meanwhile
@@ -217,15 +217,14 @@ export class SealingSlot {
         throw isUnfit ? unfitKey(facts, algorithm, error) : error;
       }
     };
-    return (await this.#keys.ask(this.#wrapping, wrap, () => this.drop(kidOf(facts.kek)))).bytes;
+    const wrapped = (await this.#keys.ask(this.#wrapping, wrap, () => this.drop(kidOf(facts.kek)))).bytes;
+    if (wrapped.length !== wrappedBytes(facts)) throw wrongBytes();
+    return wrapped;
   }
 
   async #assertUnwraps(wrapped: WrappedDataKey, bytes: Buffer): Promise<void> {
-    const unwrapped = (await this.#keys.unwrap(wrapped, 'upkeep')).bytes;
-    const isSame = unwrapped.length === bytes.length && timingSafeEqual(unwrapped, bytes);
-    unwrapped.fill(0);
-    if (!isSame)
-      throw new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });
+    const isSame = (unwrapped: Buffer) => unwrapped.length === bytes.length && timingSafeEqual(unwrapped, bytes);
+    (await this.#keys.unwrap(wrapped, 'upkeep', isSame)).bytes.fill(0);
   }
 
   #wrapped(facts: KekFacts, algorithm: WrapAlgorithm, encrypted: Buffer): WrappedDataKey {
@@ -250,6 +249,9 @@ const unfitKey = (facts: KekFacts, algorithm: WrapAlgorithm, cause: ServiceError
     fix: { owner: 'vendor', action: "Correct the key or its algorithm in the tenant's record" },
     cause,
   });
+
+/** RSA-OAEP gives as many bytes as the modulus has (RFC 8017 §7.1.1), AES key wrap 8 more than the key (RFC 3394 §2.2.1). */
+const wrappedBytes = ({ bits }: KekFacts): number => (bits === undefined ? DATA_KEY_BYTES + 8 : Math.ceil(bits / 8));
 
 /** RFC 8017 §7.1.1 with the public half of the KEK; MGF1 uses the same hash (RFC 7518 §4.3). */
 function wrapLocally(jwk: NonNullable<KekFacts['publicKey']>, algorithm: WrapAlgorithm, bytes: Buffer): Buffer {

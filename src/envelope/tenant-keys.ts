@@ -9,7 +9,7 @@ import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDat
 import type { DataKeyCounts } from './data-key-counts.ts';
 import type { OpeningUse, OriginKeys } from './data-keys.ts';
 import { type Jwe, undecryptable } from './jwe.ts';
-import type { KeyWrapper, VaultResult, VaultUse } from './key-wrapper.ts';
+import { type KeyWrapper, type VaultResult, type VaultUse, wrongBytes } from './key-wrapper.ts';
 import { OpenedKeys } from './opened-keys.ts';
 import { SealingSlot } from './sealing-slot.ts';
 
@@ -92,16 +92,21 @@ export class TenantKeys {
   /** Has the vault unwrap this data key again; whoever asks for the same KEK meanwhile shares the answer. */
   prove(dataKey: DataKey): Promise<void> {
     return singleFlight(this.#proofs, dataKey.kid, async () => {
-      const { bytes } = await this.unwrap(dataKey, 'upkeep');
-      const isSame = bytes.length === DATA_KEY_BYTES && dataKeyFrom(bytes, dataKey).commitment === dataKey.commitment;
+      const { bytes } = await this.unwrap(dataKey, 'upkeep', (unwrapped) => this.#isSame(unwrapped, dataKey));
       bytes.fill(0);
-      if (isSame) this.deps.counts.proofs += 1;
-      else throw new Error(`${dataKey.kid} unwrapped one encrypted key to two different data keys`);
+      this.deps.counts.proofs += 1;
     });
   }
 
-  /** @throws ServiceError as KeyWrapper, and the refusals remembered */
-  async unwrap(wrapped: WrappedDataKey, use: VaultUse): Promise<VaultResult> {
+  #isSame(unwrapped: Buffer, dataKey: DataKey): boolean {
+    if (unwrapped.length !== DATA_KEY_BYTES) return false;
+    if (dataKeyFrom(Buffer.from(unwrapped), dataKey).commitment === dataKey.commitment) return true;
+    this.#evict(dataKey.kid); // it may be the one held that is wrong
+    return false;
+  }
+
+  /** An answer that `isOurs` denies proves nothing. @throws ServiceError as KeyWrapper, and the refusals remembered */
+  async unwrap(wrapped: WrappedDataKey, use: VaultUse, isOurs: (unwrapped: Buffer) => boolean): Promise<VaultResult> {
     const access = this.accessTo(wrapped.kid);
     const { clock, wrapper } = this.deps;
     const startedAt = clock.monotonicMs();
@@ -110,6 +115,10 @@ export class TenantKeys {
     try {
       const bytes = Buffer.from(wrapped.encryptedKey, 'base64url');
       const unwrapped = await wrapper.unwrapKey(this.tenant, wrapped.kek, wrapped.algorithm, bytes, use);
+      if (!isOurs(unwrapped.bytes)) {
+        unwrapped.bytes.fill(0);
+        throw wrongBytes();
+      }
       access.proven(startedAt, unwrapped.vaultRequestId);
       this.#signIn.answered(startedAt);
       return unwrapped;
@@ -178,7 +187,10 @@ export class TenantKeys {
 
   async #open(wrapped: WrappedDataKey): Promise<DataKey> {
     try {
-      const { bytes } = await this.unwrap(wrapped, 'ciphertext');
+      // Where the origin is optional anybody may have wrapped anything; else it is a data key of ours.
+      const isAnybodys = this.tenant.origin === 'optional';
+      const isOurs = ({ length }: Buffer) => length === DATA_KEY_BYTES || isAnybodys;
+      const { bytes } = await this.unwrap(wrapped, 'ciphertext', isOurs);
       if (bytes.length !== DATA_KEY_BYTES) {
         bytes.fill(0);
         throw undecryptable();

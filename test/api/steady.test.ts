@@ -73,6 +73,8 @@ function asked(tenant: string): Asked {
   return counts;
 }
 
+const MINTED_ANEW = 3_240;
+
 /**
  * What it takes to serve a tenant for so long under two key versions, three opened data keys of each and one minted. All begins with
  * one call at 0 s, and every share below falls on a step of both loads.
@@ -80,17 +82,22 @@ function asked(tenant: string): Asked {
 function needed(seconds: number): Asked {
   // A proof of access to a key version holds for the bound of 300 s and is renewed from half of it on, for all its data keys together.
   const renewals = Math.floor(seconds / 150);
+  // A data key serves for 3,600 s, and the next is minted at nine tenths: its own unwrap is a proof from which renewals count anew.
+  const isMintedAnew = seconds >= MINTED_ANEW;
+  const renewalsOfNewest = isMintedAnew
+    ? Math.floor(MINTED_ANEW / 150) + Math.floor((seconds - MINTED_ANEW) / 150)
+    : renewals;
+  const minted = isMintedAnew ? 2 : 1;
   return {
     challenge: 1,
     // A token is replaced at half of the bound, so by the renewals; MSAL reads the directory's metadata before each sign-in.
     discovery: 1 + renewals,
     token: 1 + renewals,
-    // At 0 s each data key once, the minted one as its proof; then two versions.
-    unwrapKey: 7 + 2 * renewals,
+    // At 0 s six opened data keys; each minted one before its first use; then two versions.
+    unwrapKey: 6 + minted + renewals + renewalsOfNewest,
     // The registered key is read again each 15 min, whatever its versions.
     getKey: 1 + Math.floor(seconds / 900),
-    // A data key serves for 3,600 s, and the next is wrapped at nine tenths; the proof at hand is its proof too.
-    wrapKey: 1 + Math.floor(seconds / 3_240),
+    wrapKey: minted,
   };
 }
 

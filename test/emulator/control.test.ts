@@ -155,6 +155,14 @@ describe('faults', () => {
     await expect(response.json()).rejects.toThrow('not valid JSON');
   });
 
+  test('garbage can be any body', async () => {
+    const headers = { 'content-type': 'application/json' };
+    await emulator.control.injectFault({ at: 'contoso', kind: 'garbage', headers, body: '{"value":"AAAA"}' });
+    const response = await fetch(`${customerNamed(emulator, 'contoso').vaultUrl}/keys/data?api-version=7.6`);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(await response.json()).toEqual({ value: 'AAAA' });
+  });
+
   test('the challenge can fail by itself', async () => {
     await emulator.control.injectFault({ at: 'contoso', operation: 'challenge', kind: 'status', status: 500 });
     const fresh = await keyClientOf(emulator, 'contoso');

@@ -65,6 +65,20 @@ describe('the first messages', () => {
     expect(encryptedKeyOf(await reader.encrypt())).not.toBe(encryptedKeyOf(message));
   });
 
+  test.each([
+    ['three bytes', Buffer.alloc(3)],
+    ['other bytes', Buffer.alloc(256, 1)],
+  ])('encrypt fails where a wrap gives %s, however fresh the proof of access is', async (_what, bytes) => {
+    const deployment = new Deployment({ dataKeys: { maxMessages: 1 } });
+    const process = deployment.start();
+    await process.encrypt();
+    const { wrapKey } = deployment.vault;
+    deployment.vault.wrapKey = async () => ({ bytes, vaultRequestId: '' });
+    expect(await codeOf(process.encrypt())).not.toBe('ok');
+    deployment.vault.wrapKey = wrapKey;
+    expect(await codeOf(deployment.start().decrypt(await process.encrypt()))).toBe('ok');
+  });
+
   test('encrypt fails where the vault does not unwrap what it wrapped, and seals nothing under that data key', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
@@ -201,10 +215,10 @@ describe('minting ahead', () => {
     await settle();
     for (let count = 0; count < 10; count += 1) messages.push(await process.encrypt());
     expect(usesOf(messages)).toEqual([20, 10]);
-    expect(vault.takeOperations()).toEqual(['wrapKey']);
+    expect(vault.takeOperations()).toEqual(['wrapKey', 'unwrapKey']);
   });
 
-  test('at 90 % of the age one wrap makes the next data key', async () => {
+  test('at 90 % of the age one wrap, proven by an unwrap, makes the next data key', async () => {
     const deployment = new Deployment({ revocationBoundSeconds: ALWAYS });
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -222,7 +236,7 @@ describe('minting ahead', () => {
     clock.advance(1);
     expect(encryptedKeyOf(await process.encrypt())).toBe(encryptedKeyOf(first));
     await settle();
-    expect(vault.takeOperations()).toEqual(['wrapKey']);
+    expect(vault.takeOperations()).toEqual(['wrapKey', 'unwrapKey']);
     expect(encryptedKeyOf(await process.encrypt())).not.toBe(encryptedKeyOf(first));
   });
 
@@ -493,7 +507,7 @@ describe('a clock that jumps', () => {
   });
 });
 
-test('one hour of steady encrypts and decrypts costs 30 vault calls', async () => {
+test('one hour of steady encrypts and decrypts costs 31 vault calls', async () => {
   const deployment = new Deployment();
   const process = deployment.start();
   const first = await process.encrypt('first');
@@ -507,6 +521,6 @@ test('one hour of steady encrypts and decrypts costs 30 vault calls', async () =
   // A read each 15 min, a wrap at 0 and 54 min, an unwrap at each half of the bound.
   expect(calls.get('readKey')?.length).toBe(4);
   expect(calls.get('wrapKey')?.length).toBe(2);
-  expect(calls.get('unwrapKey')?.length).toBe(3_600 / (BOUND / 2));
+  expect(calls.get('unwrapKey')?.length).toBe(3_600 / (BOUND / 2) + 1); // of the second data key
   expect(process.backgroundFailures).toEqual([]);
 });

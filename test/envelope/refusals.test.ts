@@ -461,18 +461,21 @@ describe('a cryptographic refusal', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey', 'unwrapKey']);
   });
 
-  test.each([16, 24, 31, 33, 64])('a data key of %d bytes counts as one', async (size) => {
+  test.each([16, 24, 31, 33, 64])('a data key of %d bytes counts as one where the origin is optional', async (size) => {
     const { deployment, vault, process } = await warmProcess();
-    const kek = parseKid(CMK_V1);
-    if (!kek) throw new Error('no key id');
-    const tenant = await deployment.get('contoso');
-    const committed = randomBytes(size);
-    const { bytes } = await vault.wrapKey(tenant, kek, 'RSA-OAEP-256', committed);
-    vault.takeOperations();
-    const forged = forge({ committed, encryptedKey: bytes.toString('base64url') });
+    deployment.register({ ...(await deployment.get('contoso')), origin: 'optional', revision: '2' });
+    const forged = await wrappedMessage(deployment, randomBytes(size));
     expect(await codeOf(process.decrypt(forged))).toBe('undecryptable');
     expect(await codeOf(process.decrypt(forged))).toBe('undecryptable');
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test.each([16, 31, 33])("a data key of %d bytes is the vault's trouble where only ours are taken", async (size) => {
+    const { deployment, vault, process } = await warmProcess();
+    const forged = await wrappedMessage(deployment, randomBytes(size));
+    expect(await codeOf(process.decrypt(forged))).toBe('vault-unavailable');
+    expect(await codeOf(process.decrypt(forged))).toBe('vault-unavailable');
+    expect(vault.takeOperations()).toEqual(['unwrapKey', 'unwrapKey']);
   });
 
   test('an outage is not remembered as one', async () => {
@@ -485,3 +488,13 @@ describe('a cryptographic refusal', () => {
     expect(await codeOf(process.decrypt(message))).toBe('ok');
   });
 });
+
+/** A message whose encrypted key the vault unwraps to these bytes. */
+async function wrappedMessage(deployment: Deployment, committed: Buffer): Promise<string> {
+  const kek = parseKid(CMK_V1);
+  if (!kek) throw new Error('no key id');
+  const { vault } = deployment;
+  const { bytes } = await vault.wrapKey(await deployment.get('contoso'), kek, 'RSA-OAEP-256', committed);
+  vault.takeOperations();
+  return forge({ committed, encryptedKey: bytes.toString('base64url') });
+}

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import process from 'node:process';
+import { type Clock, systemClock } from '../src/cache/clock.ts';
+import { prepareForEmulator } from '../src/cli/emulated-azure.ts';
+import { startService } from '../src/compose.ts';
+import { ConfigSchema } from '../src/config-schema.ts';
+import { createLogger } from '../src/telemetry/logger.ts';
+
+/** What a service process tells of itself. */
+export interface Vitals {
+  readonly residentBytes: number;
+  readonly heapUsedBytes: number;
+  readonly externalBytes: number;
+  /** What keeps the event loop busy: sockets, timers, requests of the file system, …; by kind. */
+  readonly resources: Readonly<Record<string, number>>;
+  /** Since it was last asked. */
+  readonly loopDelayP99Ms: number;
+  readonly cpuMicroseconds: number;
+}
+
+/** `setWall` moves the wall clock by so many seconds, as a wrong time server does. */
+export type Question = { readonly ask: 'vitals' } | { readonly ask: 'setWall'; readonly seconds: number };
+
+class WrongClock implements Clock {
+  #offsetMs = 0;
+  readonly monotonicMs = systemClock.monotonicMs;
+  wallMs(): number {
+    return systemClock.wallMs() + this.#offsetMs;
+  }
+  move(seconds: number): void {
+    this.#offsetMs += seconds * 1_000;
+  }
+}
+
+// As for a disk that is full, a write over RLIMIT_FSIZE is to fail, not to end the process.
+process.on('SIGXFSZ', () => undefined);
+/** The product as it runs in production, but for where its Azure is and for a clock that can be set. */
+const config = ConfigSchema.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
+prepareForEmulator(config, {
+  setEnv: (name, value) => {
+    process.env[name] = value;
+  },
+});
+const clock = new WrongClock();
+const logger = createLogger(config.telemetry.logLevel, (line) => process.stderr.write(line));
+const service = await startService({ config, logger, clock });
+process.on('SIGTERM', () => {
+  void service.stop().then(() => process.exit());
+});
+const loopDelay = monitorEventLoopDelay();
+loopDelay.enable();
+process.on('message', (question: Question) => {
+  if (question.ask === 'setWall') clock.move(question.seconds);
+  process.send?.(vitals());
+});
+process.send?.({ url: service.url });
+
+function vitals(): Vitals {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  const loopDelayP99Ms = loopDelay.percentile(99) / 1e6;
+  loopDelay.reset();
+  const resources: Record<string, number> = {};
+  for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
+  return {
+    residentBytes: rss,
+    heapUsedBytes: heapUsed,
+    externalBytes: external,
+    resources,
+    loopDelayP99Ms,
+    cpuMicroseconds: user + system,
+  };
+}
