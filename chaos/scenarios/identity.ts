@@ -22,7 +22,8 @@ export const IDENTITY: readonly Scenario[] = [
     name: 'home vault down in a rotation',
     trouble: "the app's secret is replaced and the old one removed, while the home vault resets connections",
     newcomers: [NEWCOMER],
-    seen: { [NEWCOMER.name]: ['home-credential-rejected', 'identity-unavailable'] },
+    // The home vault's own trouble, and Entra's refusal of the secret that was removed.
+    seen: { [NEWCOMER.name]: ['vault-unavailable', 'home-credential-rejected', 'identity-unavailable'] },
     begin: async ({ site }) => {
       await site.order('injectFault', { at: 'home', kind: 'reset' });
       const old = await site.order('listAppSecrets');
