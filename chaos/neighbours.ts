@@ -25,11 +25,11 @@ export function neighboursUnharmed(trials: readonly Trial[]): Neighbours {
   const nextDoor = trials.filter(isNextDoor);
   const calm = nextDoor.flatMap((trial) => windowsOf(trial, trial.phases.before, trial.phases.begun));
   const inTrouble = nextDoor.flatMap((trial) => windowsOf(trial, trial.phases.begun, trial.phases.ended));
-  if (calm.length === 0) return { ratio: 1, noise: 1, holds: true, text: 'neighbours: nothing of theirs was tried' };
+  if (calm.length === 0) return { ratio: 1, noise: 1, holds: true, text: 'Neighbours: nothing of theirs was tried' };
   const ratio = median(inTrouble) / median(calm);
   const noise = (calm.toSorted((a, b) => a - b)[Math.floor(calm.length * 0.9)] ?? Number.NaN) / median(calm);
   const holds = ratio <= MOST * noise;
-  const text = `neighbours: p99 of a warm call in windows of ${WINDOW_MS / 1_000} s, median ${median(calm).toFixed(1)} ms of ${calm.length} without trouble, ${median(inTrouble).toFixed(1)} ms of ${inTrouble.length} in it: ratio ${ratio.toFixed(2)}; the worst tenth without trouble is ${noise.toFixed(2)} of its median. Bound ${MOST} × ${noise.toFixed(2)}: ${holds ? 'holds' : 'BROKEN'}`;
+  const text = `Neighbours: p99 of a warm call in windows of ${WINDOW_MS / 1_000} s, median ${median(calm).toFixed(1)} ms of ${calm.length} without trouble, ${median(inTrouble).toFixed(1)} ms of ${inTrouble.length} in it: ratio ${ratio.toFixed(2)}; the worst tenth without trouble is ${noise.toFixed(2)} of its median. Bound ${MOST} × ${noise.toFixed(2)}: ${holds ? 'holds' : 'BROKEN'}`;
   return { ratio, noise, holds, text };
 }
 

@@ -49,7 +49,7 @@ the audit log and \`audit verify\` holds.`,
         row.violations.length === 0 ? 'ok' : 'BROKEN',
       ]),
     ),
-    `Next door: ${neighbours.text}.`,
+    `${neighbours.text}.`,
     ...skipped.map(({ scenario, obstacle }) => `Skipped: ${scenario.name}, since ${obstacle}.`),
     broken.length === 0
       ? 'Verdict: all held.'

@@ -48,6 +48,7 @@ const service = await startService({ config, logger, clock });
 process.on('SIGTERM', () => {
   void service.stop().then(() => process.exit());
 });
+process.on('disconnect', () => process.exit()); // whoever has started it is gone
 const loopDelay = monitorEventLoopDelay();
 loopDelay.enable();
 process.on('message', (question: Question) => {
