@@ -93,7 +93,7 @@ for (const row of chosen) {
   const loads = new Map<string, Load>();
   for (const name of names) {
     const body = await row.body(callOf(servers[name]));
-    loads.set(name, { path: PREFIX + row.path, body, token: site.token });
+    loads.set(name, { paths: [PREFIX + row.path], body, token: site.token });
     await measureOne(name, loads, 1); // warm
   }
   const runs: Record<(typeof names)[number], Measured[]> = { product: [], express: [], http: [] };
