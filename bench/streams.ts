@@ -99,7 +99,7 @@ for (let time = 0; time < RUNS; time += 1) {
 for (const server of [express, product]) await server.stop();
 await site.close();
 
-const echo = runs.get(ways[0] as Way) ?? [];
+const [echo = []] = runs.values();
 const results = [...runs].map(([{ name, server }, measured]) => {
   const of = (member: keyof Run, all = measured) => median(all.map((one) => one[member]));
   const ratios = measured.map(({ mibPerSecond }, at) => mibPerSecond / (echo[at]?.mibPerSecond ?? Number.NaN));
