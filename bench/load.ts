@@ -48,7 +48,16 @@ end
 `,
   );
   const before = await server.usage();
-  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, server.url + load.paths[0]];
+  const args = [
+    '-t1',
+    `-c${CONNECTIONS}`,
+    '--timeout',
+    '30s',
+    `-d${seconds}s`,
+    '-s',
+    script,
+    server.url + load.paths[0],
+  ];
   const { stdout } = await run('wrk', args);
   const after = await server.usage();
   const [requests = 0, duration = 1, p99 = 0, errors = 0] = (/RESULT (.*)/.exec(stdout)?.[1] ?? '')

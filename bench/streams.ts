@@ -121,17 +121,20 @@ const results = [...runs].map(([{ name, server }, measured]) => {
     mibPerSecond: of('mibPerSecond'),
     ofEcho: median(ratios),
     cpuMicrosecondsPerMib: of('cpuMicrosecondsPerMib'),
+    // What is left where nobody else takes CPU.
+    ofEchoByCpu: of('cpuMicrosecondsPerMib', echo) / of('cpuMicrosecondsPerMib'),
     overIdleMib: (Math.max(...measured.map((one) => one.residentBytes)) - (idleBytes.get(server) ?? 0)) / MIB,
   };
 });
 printTable(
   `Streams: ${BYTES / MIB} MiB, median of ${RUNS} runs; ${describeMachine()}`,
-  ['work', 'MiB/s', 'of the echo', 'server CPU, µs a MiB', 'most memory over idle, MiB'],
+  ['work', 'MiB/s', 'of the echo', 'server CPU, µs a MiB', 'of the echo, by CPU', 'most memory over idle, MiB'],
   results.map((row) => [
     row.way,
     row.mibPerSecond.toFixed(0),
     row.ofEcho.toFixed(2),
     row.cpuMicrosecondsPerMib.toFixed(0),
+    row.ofEchoByCpu.toFixed(2),
     row.overIdleMib.toFixed(0),
   ]),
 );
