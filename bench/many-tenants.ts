@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { migrate } from '../src/tenants/sql/migrations.ts';
 import { type DatabaseOptions, openDatabase } from '../src/tenants/sql/open-database.ts';
-import { openSqlRegistry } from '../src/tenants/sql/sql-registry.ts';
 import type { MeasuredServer } from './cpu.ts';
 import { type Load, type Measured, wrk } from './load.ts';
 import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
 import { openSite } from './product.ts';
-import { hosts, register, registerMany } from './register.ts';
+import { register, registerMany } from './register.ts';
 
 /** CPU of a request with few and with many tenants in the registry, of which the same 100 call in turn. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
@@ -44,11 +43,8 @@ async function start(database: string, tenants: number): Promise<Case> {
 async function fill(options: DatabaseOptions, tenants: number): Promise<void> {
   await migrate(options);
   const database = await openDatabase(options);
-  const quiet = { onInvalidRecord: () => undefined, onTrouble: () => undefined, onRecovery: () => undefined };
-  const registry = await openSqlRegistry({ database, hosts, ...quiet });
-  await register(registry, site.tenants);
-  await registerMany(registry, tenants - CALLING);
-  await registry.close();
+  await register(database, site.tenants);
+  await registerMany(database, tenants - CALLING);
   await database.close();
 }
 

@@ -25,9 +25,9 @@ async function timed(calls: number, call: (at: number) => Promise<unknown>): Pro
 async function measure(options: DatabaseOptions, count: number) {
   await migrate(options);
   const database = await openDatabase(options);
+  await registerMany(database, count);
   const quiet = { onInvalidRecord: () => undefined, onTrouble: () => undefined, onRecovery: () => undefined };
   const registry = await openSqlRegistry({ database, hosts, ...quiet });
-  await registerMany(registry, count);
   const anyId = () => idOf(Math.floor(Math.random() * count));
   const warm: number[] = [];
   const cold: number[] = [];
