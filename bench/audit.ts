@@ -8,7 +8,7 @@ import { Shipper } from '../src/audit/shipper.ts';
 import { type AuditTable, auditTable } from '../src/tenants/sql/audit-table.ts';
 import { migrate } from '../src/tenants/sql/migrations.ts';
 import { openDatabase } from '../src/tenants/sql/open-database.ts';
-import { describeMachine, emptyDatabase, median, printTable } from './measure.ts';
+import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
 
 /** What one record costs in the file sink, from `record` until it is accepted; and with all of them shipped to PostgreSQL. */
 const RECORDS = 200_000;
@@ -65,7 +65,7 @@ await migrate({ url });
 const database = await openDatabase({ url, maxConnections: 2 });
 const table = auditTable(database);
 await run(64, WARM_UP, table);
-const rows: string[][] = [];
+const results: { requestsAtOnce: number; file: number[]; shipped: number[] }[] = [];
 for (const concurrency of [8, 64, 512]) {
   const figures: number[] = [];
   const shipped: number[] = [];
@@ -73,14 +73,15 @@ for (const concurrency of [8, 64, 512]) {
     figures.push(await run(concurrency, RECORDS));
     shipped.push(await run(concurrency, RECORDS, table));
   }
-  rows.push([
-    String(concurrency),
-    ...[figures, shipped].flatMap((all) => [median(all).toFixed(2), Math.min(...all).toFixed(2)]),
-  ]);
+  results.push({ requestsAtOnce: concurrency, file: figures, shipped });
 }
 await database.close();
 printTable(
   `Audit: CPU of a record in this process, ${RECORDS} records, median of ${RUNS} (${describeMachine()})`,
   ['requests at once', 'file, µs', 'least', 'file and PostgreSQL, µs', 'least'],
-  rows,
+  results.map(({ requestsAtOnce, file, shipped }) => [
+    String(requestsAtOnce),
+    ...[file, shipped].flatMap((all) => [median(all).toFixed(2), Math.min(...all).toFixed(2)]),
+  ]),
 );
+await writeResults('audit', results);

@@ -4,15 +4,19 @@ import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import express from 'express';
 import helmet from 'helmet';
+import { createGarbageCount } from '../src/http/stream-garbage.ts';
 import { answerCpuQuestions } from './cpu.ts';
 
 /**
  * The yardstick: JSON in, base64, AES-256-GCM, base64, JSON out, and nothing else. No authentication, no checks, no audit, one key.
- * `express` has helmet and express.json; `http` has neither. Both answer any path by its last part.
+ * `express` has helmet and express.json; `http` has neither. Both answer any path by its last part. `express` gives streams back too,
+ * under /echo as they come, under /echo-tidy with the product's care for its garbage, and under /echo-sealed encrypted on top of that:
+ * the least that encrypting in one thread costs.
  */
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const BODY_LIMIT = '4mb';
+const STREAM = 'application/octet-stream';
 const key = createSecretKey(randomBytes(32));
 
 interface Item {
@@ -62,9 +66,34 @@ function answerPlainly(req: IncomingMessage, res: ServerResponse): void {
   });
 }
 
+function passOn(req: IncomingMessage, res: ServerResponse, change: (piece: Buffer) => Buffer): void {
+  req.on('data', (piece: Buffer) => {
+    if (!res.write(change(piece))) req.pause();
+  });
+  res.on('drain', () => req.resume());
+  req.on('end', () => res.end());
+}
+
 function withExpress() {
   const app = express().disable('x-powered-by').disable('etag');
   app.use(helmet()).use(express.json({ limit: BODY_LIMIT }));
+  app.post('/echo', (req, res) => {
+    passOn(req, res.type(STREAM), (piece) => piece);
+  });
+  const countBytes = createGarbageCount();
+  app.post('/echo-tidy', (req, res) => {
+    passOn(req, res.type(STREAM), (piece) => {
+      countBytes(piece.length);
+      return piece;
+    });
+  });
+  app.post('/echo-sealed', (req, res) => {
+    const cipher = createCipheriv('aes-256-gcm', key, randomBytes(IV_BYTES));
+    passOn(req, res.type(STREAM), (piece) => {
+      countBytes(piece.length);
+      return cipher.update(piece);
+    });
+  });
   app.post('/*path', (req, res) => {
     res.json(answer(req.path, req.body as Item));
   });

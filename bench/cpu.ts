@@ -22,6 +22,7 @@ export function answerCpuQuestions(url: string): void {
     const { user, system } = process.cpuUsage();
     process.send?.({ cpuMicroseconds: user + system, residentBytes: process.memoryUsage.rss() } satisfies Usage);
   });
+  process.once('disconnect', () => process.exit()); // nobody is left to ask
   process.send?.({ url });
 }
 

@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 import type { MeasuredServer } from './cpu.ts';
 
 export interface Load {
-  readonly path: string;
+  /** Asked in turn. */
+  readonly paths: readonly string[];
   readonly body: unknown;
   readonly token: string;
 }
@@ -30,6 +31,15 @@ export async function wrk(server: MeasuredServer, load: Load, seconds: number, f
 wrk.body = io.open("${join(folder, 'body.json')}"):read("*a")
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer ${load.token}"
+local paths = {${load.paths.map((path) => JSON.stringify(path)).join(',')}}
+if #paths > 1 then
+  local requests, at = {}, 0
+  request = function()
+    at = at % #paths + 1
+    requests[at] = requests[at] or wrk.format(nil, paths[at])
+    return requests[at]
+  end
+end
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format("RESULT %d %d %d %d\\n", summary.requests, summary.duration, latency:percentile(99),
@@ -38,13 +48,22 @@ end
 `,
   );
   const before = await server.usage();
-  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', script, server.url + load.path];
+  const args = [
+    '-t1',
+    `-c${CONNECTIONS}`,
+    '--timeout',
+    '30s',
+    `-d${seconds}s`,
+    '-s',
+    script,
+    server.url + load.paths[0],
+  ];
   const { stdout } = await run('wrk', args);
   const after = await server.usage();
   const [requests = 0, duration = 1, p99 = 0, errors = 0] = (/RESULT (.*)/.exec(stdout)?.[1] ?? '')
     .split(' ')
     .map(Number);
-  if (errors > 0 || requests === 0) throw new Error(`${errors} of ${requests} requests to ${load.path} failed`);
+  if (errors > 0 || requests === 0) throw new Error(`${errors} of ${requests} requests to ${load.paths[0]} failed`);
   return {
     requestsPerSecond: requests / (duration / 1e6),
     cpuMicroseconds: (after.cpuMicroseconds - before.cpuMicroseconds) / requests,

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addCustomers, changeTenant } from '../test/api/customers.ts';
 import { startService } from '../test/support/start-service.ts';
-import { describeMachine, median, printTable } from './measure.ts';
+import { describeMachine, median, printTable, writeResults } from './measure.ts';
 
 /**
  * What one tenant's requests take alone, beside a healthy neighbour, and beside one whose vault hangs while its callers try again and
@@ -190,6 +190,10 @@ async function measure(): Promise<void> {
       ...COLUMNS.map((_column, at) => median(rounds.map((round) => round[at] ?? Number.NaN)).toFixed(2)),
       ...[1, 3].map((at) => ratio(rounds, figures.get('alone') ?? [], at).toFixed(2)),
     ]),
+  );
+  await writeResults(
+    'neighbours',
+    [...figures].map(([name, rounds]) => ({ name, columns: COLUMNS, rounds })),
   );
   process.stdout.write(
     `\nWhat the callers of the hanging vault were told: ${JSON.stringify(Object.fromEntries(answers))}\n`,

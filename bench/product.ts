@@ -6,37 +6,59 @@ import { newSecretKey } from '../src/azure/home-keys.ts';
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts';
 import { ALL_ROLES, configOf } from '../test/support/start-service.ts';
 import { type MeasuredServer, startMeasured } from './cpu.ts';
+import { CUSTOMER, startCrowded } from './crowd.ts';
+
+interface BenchTenant {
+  readonly id: string;
+  readonly entraTenantId: string;
+  readonly keys: object;
+  readonly defaultKey: string;
+}
+
+interface SiteOptions {
+  /** So many beside the usual ones, each with a directory and a vault of its own: `customer-1` and on. */
+  readonly customers?: number;
+}
 
 /** An emulated Azure in this process, and a folder with the configuration of services that are measured against it. */
 export interface Site {
   readonly emulator: Emulator;
   readonly folder: string;
   readonly token: string;
+  /** Of `contoso`, then of the customers asked for; they are in the list of tenants. */
+  readonly tenants: readonly BenchTenant[];
+  /** Gives the file; `config` is laid over the usual one. */
+  writeConfig(config?: Record<string, unknown>): Promise<string>;
   /** A service in a process of its own; `config` is laid over the usual one. */
   startProduct(config?: Record<string, unknown>): Promise<MeasuredServer>;
   close(): Promise<void>;
 }
 
-export async function openSite(): Promise<Site> {
+export async function openSite({ customers = 0 }: SiteOptions = {}): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'vaultspan-bench-'));
-  const emulator = await startEmulator({ firstPort: 0 });
+  const emulator = await (customers === 0 ? startEmulator({ firstPort: 0 }) : startCrowded(folder, customers));
   setDefaultCACertificates([...getCACertificates('default'), emulator.caPem]);
   for (const name of ['vaultspan-origin-key', 'vaultspan-audit-key']) {
     await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
   }
   await writeFile(join(folder, 'ca.pem'), emulator.caPem);
-  await writeFile(join(folder, 'tenants.json'), JSON.stringify({ tenants: [tenantOf(emulator, 'contoso')] }));
+  const tenants = tenantsOf(emulator);
+  await writeFile(join(folder, 'tenants.json'), JSON.stringify({ tenants }));
   let count = 0;
+  const writeConfig = async (config: Record<string, unknown> = {}): Promise<string> => {
+    count += 1;
+    const file = join(folder, `config-${count}.json`);
+    await writeFile(file, JSON.stringify({ ...configOf(emulator, folder), ...config }));
+    return file;
+  };
   return {
     emulator,
     folder,
+    tenants,
     token: await emulator.issueCallerToken({ roles: ALL_ROLES }),
-    startProduct: async (config = {}) => {
-      count += 1;
-      const file = join(folder, `config-${count}.json`);
-      await writeFile(file, JSON.stringify({ ...configOf(emulator, folder), ...config }));
-      return startMeasured(join(import.meta.dirname, 'product-server.ts'), [file]);
-    },
+    writeConfig,
+    startProduct: async (config) =>
+      startMeasured(join(import.meta.dirname, 'product-server.ts'), [await writeConfig(config)]),
     close: async () => {
       await emulator.close();
       await rm(folder, { recursive: true, force: true });
@@ -44,14 +66,12 @@ export async function openSite(): Promise<Site> {
   };
 }
 
-function tenantOf({ customers }: Emulator, name: string): object {
-  const customer = customers.find((candidate) => candidate.name === name);
-  if (!customer) throw new Error(`no customer ${name}`);
-  const { tenantId, vaultUrl } = customer;
-  return {
-    id: name,
-    entraTenantId: tenantId,
-    keys: { data: { vaultUrl, name: 'data', use: 'data' } },
-    defaultKey: 'data',
-  };
-}
+const tenantsOf = ({ customers }: Emulator): BenchTenant[] =>
+  customers
+    .filter(({ name }) => name === 'contoso' || name.startsWith(CUSTOMER))
+    .map(({ name, tenantId, vaultUrl }) => ({
+      id: name,
+      entraTenantId: tenantId,
+      keys: { data: { vaultUrl, name: 'data', use: 'data' } },
+      defaultKey: 'data',
+    }));

@@ -1,10 +1,38 @@
 #!/usr/bin/env bash
-# Runs the benchmarks: npm run bench [-- NAME...]; without a name, all. They take a throw-away PostgreSQL where they need one.
+# Runs the benchmarks: npm run bench [-- NAME...]; without a name, all. They take a throw-away PostgreSQL where they need one, and
+# wrk and curl as clients: without them, root has Debian's packages installed. Figures are printed and left in bench/results/.
+# BENCH_RUNS, BENCH_SECONDS, BENCH_TENANTS and BENCH_MIB make a run shorter or longer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-names=("$@")
-[ ${#names[@]} != 0 ] || names=(registry claims audit data-path neighbours)
-for name in "${names[@]}"; do
-  scripts/postgres.sh node "bench/$name.ts"
-  echo
-done
+
+all=(data-path streams cold many-tenants active-tenants processes start-up neighbours registry claims audit)
+
+main() {
+  local names=("$@") name
+  [ ${#names[@]} != 0 ] || names=("${all[@]}")
+  for name in "${names[@]}"; do
+    if [[ " ${all[*]} " != *" $name "* ]]; then
+      echo "bench: there is no $name; there are: ${all[*]}" >&2
+      exit 2
+    fi
+  done
+  need wrk
+  need curl
+  ulimit -n "$(ulimit -Hn)" # 10,000 vaults listen
+  for name in "${names[@]}"; do
+    scripts/postgres.sh node "bench/$name.ts"
+    echo
+  done
+}
+
+need() {
+  if command -v "$1" >/dev/null; then return; fi
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "bench: install $1 (Debian: apt-get install $1)" >&2
+    exit 1
+  fi
+  apt-get update -q >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$1" >&2
+}
+
+main "$@"
