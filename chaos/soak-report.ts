@@ -41,7 +41,8 @@ vault. Tenants in SQLite, rounds each minute, revocation bound 20 s. Service, em
         ],
       ],
     ),
-    'Trends over the windows of 10 s, without the first fifth and at least the first two minutes: median of the first third, of the last, and slope (least squares). Requests and latency are of the tenants that stay; CPU is all of the service's, divided by their requests.',
+    `Trends over the windows of 10 s, without the first fifth and at least the first two minutes: median of the first third, of the last, and slope (least
+squares). Requests and latency are of the tenants that stay; CPU is all of the service's, divided by their requests.`,
     markdownTable(
       ['', 'first third', 'last third', 'slope a minute', 'bound', ''],
       trends.map(({ name, first, last, slopePerMinute, bound, holds }) => [
