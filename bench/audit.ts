@@ -13,7 +13,7 @@ import { describeMachine, emptyDatabase, median, printTable, writeResults } from
 /** What one record costs in the file sink, from `record` until it is accepted; and with all of them shipped to PostgreSQL. */
 const RECORDS = 200_000;
 const WARM_UP = 50_000;
-const RUNS = 5;
+const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 const PRINCIPAL = 'https://login.microsoftonline.com/8c0f3ad2-6a54-4a0e-9b6e-1d6f1f2f7c11/v2.0#billing';
 

@@ -10,7 +10,7 @@ import { describeMachine, emptyDatabase, median, printTable, writeResults } from
 /** How many visits a second the claims alone allow: 100,000 tenants at one visit an hour need 28. */
 const TENANTS = 100_000;
 const PROCESSES = 4;
-const RUNS = 5;
+const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = 5;
 const BATCH = 16;
 

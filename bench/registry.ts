@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { migrate } from '../src/tenants/sql/migrations.ts';
 import { type DatabaseOptions, openDatabase } from '../src/tenants/sql/open-database.ts';
 import { openSqlRegistry } from '../src/tenants/sql/sql-registry.ts';
@@ -10,7 +11,7 @@ import { hosts, idOf, registerMany } from './register.ts';
 
 /** Look-ups and pages with few and with many tenants: neither may grow with their number. */
 const SIZES = [100, 100_000];
-const RUNS = 5;
+const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const LOOK_UPS = 20_000;
 const READS = 500;
 const PAGES = 50;
