@@ -13,6 +13,17 @@ if ! command -v python3 >/dev/null; then
   echo 'python3 is missing: install Python 3.9 or newer with its venv module (Debian: apt-get install python3 python3-venv)' >&2
   exit 1
 fi
+# Two test files may need it at once: one makes it, the other waits.
+mkdir -p node_modules/.cache
+deadline=$((SECONDS + 180))
+until mkdir "$folder.lock" 2>/dev/null; do
+  [ "$SECONDS" -lt "$deadline" ] || {
+    echo "something else makes $folder, or was killed while it did: then remove $folder.lock" >&2
+    exit 1
+  }
+  sleep 0.2
+done
+trap 'rmdir "$folder.lock"' EXIT
 if ! cmp -s "$requirements" "$folder/installed.txt"; then
   rm -rf "$folder"
   python3 -m venv "$folder" >&2 || {
