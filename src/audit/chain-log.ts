@@ -2,6 +2,7 @@ import { mkdir, open, unlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Appended, type AppendFile, AppendLog, type Durability } from './append-log.ts';
 import { chainFileName } from './chain-files.ts';
+import { isGone } from './gone-files.ts';
 
 export interface ChainLogOptions {
   /** Created when missing. */
@@ -76,8 +77,7 @@ export class ChainLog {
     try {
       await utimes(join(this.#options.directory, part.name), now / 1000, now / 1000);
     } catch (error) {
-      const isGone = Error.isError(error) && 'code' in error && error.code === 'ENOENT';
-      if (isGone && part === this.#current) this.#isGone = true;
+      if (isGone(error) && part === this.#current) this.#isGone = true;
     }
   }
 

@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditPageQuery, AuditPlace } from '../tenants/sql/audit-table.ts';
 import { type ChainFile, listChainFiles } from './chain-files.ts';
+import { ignoreGone, statIfThere } from './gone-files.ts';
 import type { ParsedRecord } from './parse-record.ts';
 import { BackwardReader, type PlacedLine } from './read-backwards.ts';
 import { type AuditRecords, comparePlaces, type RecordPage, recordOf } from './record-page.ts';
@@ -86,7 +86,7 @@ async function spansOf(directory: string, query: AuditPageQuery): Promise<FileSp
 /** A file was written last when it was touched last; one that is gone since is passed over. */
 async function endOf(path: string, next: ChainFile | undefined): Promise<number> {
   if (next) return next.startsAt;
-  const stats = await stat(path).catch(() => undefined);
+  const stats = await statIfThere(path);
   return stats ? Math.ceil(stats.mtimeMs) : -1;
 }
 
@@ -148,9 +148,4 @@ class NewestFirst {
     this.#open.splice(this.#open.indexOf(file), 1);
     await file.reader.close();
   }
-}
-
-/** Its retention may end while the page is read. */
-function ignoreGone(error: unknown): undefined {
-  if (!Error.isError(error) || !('code' in error) || error.code !== 'ENOENT') throw error;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Removal } from './chain.ts';
 import { type ChainFile, findEndOfFile, listChainFiles } from './chain-files.ts';
 import type { FileSink } from './file-sink.ts';
+import { ignoreGone } from './gone-files.ts';
 import { parseRecord } from './parse-record.ts';
 import { readLines } from './read-lines.ts';
 
@@ -90,9 +91,4 @@ async function continuedChain(path: string): Promise<string | undefined> {
     const record = parseRecord(line);
     return typeof record === 'string' ? undefined : record.continuesChain;
   }
-}
-
-/** Another process on this directory may have been quicker. */
-function ignoreGone(error: unknown): undefined {
-  if (!Error.isError(error) || !('code' in error) || error.code !== 'ENOENT') throw error;
 }

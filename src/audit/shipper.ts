@@ -1,9 +1,10 @@
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditRow, AuditTable } from '../tenants/sql/audit-table.ts';
 import { hashLine, type Removal } from './chain.ts';
 import { type ChainFile, listChainFiles } from './chain-files.ts';
 import type { FileSink } from './file-sink.ts';
+import { statIfThere } from './gone-files.ts';
 import { readWholeLines } from './read-lines.ts';
 import { removeFiles } from './remove-files.ts';
 import { rowOf } from './shipped-row.ts';
@@ -180,7 +181,7 @@ export class Shipper {
     const isOwn = file.chain === this.#options.sink.chain;
     const known = this.#progress.get(file.name);
     if (known?.isDone && isOwn) return;
-    const stats = await stat(join(this.#options.directory, file.name)).catch(() => undefined);
+    const stats = await statIfThere(join(this.#options.directory, file.name));
     if (!stats || (!isOwn && this.#now() - stats.mtimeMs < this.#timing.idleMs)) return;
     if (known) {
       // A process that only seemed to be gone has written on.

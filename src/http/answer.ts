@@ -26,8 +26,8 @@ export type EndAnswer = (body: string | Buffer) => void;
 export type Headers = readonly (string | number)[];
 
 /**
- * Sends a whole answer. One flat block of headers costs half of what setting each does, and a short ASCII text leaves in the same
- * write as they do: 9 µs less for each answer of 1.5 KiB (bench/data-path.ts).
+ * Sends a whole answer. One flat block of headers costs less than setting each, and a short ASCII text leaves in the same write as they
+ * do: together 2.5 µs of 55 for each answer of 1.5 KiB, by two servers taking turns under wrk.
  */
 export function sendText(
   res: ServerResponse,

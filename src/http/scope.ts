@@ -20,7 +20,7 @@ export type OnAnswered = (scope: RequestScope, status: number, code?: ErrorCode)
 
 const CLIENT_REQUEST_ID = /^[\w.-]{1,64}$/;
 
-/** The scope of a request, opened when it is first asked for: a middleware of its own for that costs as much as the JSON does. */
+/** The scope of a request, opened when it is first asked for: no middleware has to come before every route. */
 export function scopeOf(res: Response): RequestScope {
   const locals = res.locals as { scope?: RequestScope };
   locals.scope ??= {
