@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import process from 'node:process';
 import express from 'express';
 import helmet from 'helmet';
-import { createGarbageCount } from '../src/http/stream-garbage.ts';
+import { createGarbageCount } from '../src/http/streams/young-collection.ts';
 import { answerCpuQuestions } from './cpu.ts';
 
 /**

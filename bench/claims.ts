@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 import { sql } from 'kysely';
-import { openClaims } from '../src/tenants/sql/claims.ts';
-import { migrate } from '../src/tenants/sql/migrations.ts';
-import { openDatabase } from '../src/tenants/sql/open-database.ts';
+import { migrate } from '../src/database/migrations/migrations.ts';
+import { openDatabase } from '../src/database/open-database.ts';
+import { openClaims } from '../src/database/tables/claims.ts';
 import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
 
 /** How many visits a second the claims alone allow: 100,000 tenants at one visit an hour need 28. */

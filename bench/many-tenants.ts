@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import process from 'node:process';
-import { migrate } from '../src/tenants/sql/migrations.ts';
-import { type DatabaseOptions, openDatabase } from '../src/tenants/sql/open-database.ts';
+import { migrate } from '../src/database/migrations/migrations.ts';
+import { type DatabaseOptions, openDatabase } from '../src/database/open-database.ts';
 import type { MeasuredServer } from './cpu.ts';
 import { type Load, type Measured, wrk } from './load.ts';
 import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';

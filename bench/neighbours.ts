@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { addCustomers, changeTenant } from '../test/api/customers.ts';
+import { addCustomers, changeTenant } from '../test/support/customers.ts';
 import { startService } from '../test/support/start-service.ts';
 import { describeMachine, median, printTable, writeResults } from './measure.ts';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import { prepareForEmulator } from '../src/cli/emulated-azure.ts';
-import { startService } from '../src/compose.ts';
-import { ConfigSchema } from '../src/config-schema.ts';
+import { prepareForEmulator } from '../src/cli/support/emulated-azure.ts';
+import { startService } from '../src/compose/service.ts';
+import { ConfigSchema } from '../src/config/schema.ts';
 import { silentLogger } from '../src/telemetry/logger.ts';
 import { answerCpuQuestions } from './cpu.ts';
 

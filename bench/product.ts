@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { newSecretKey } from '../src/azure/home-keys.ts';
+import { newSecretKey } from '../src/azure/home/home-keys.ts';
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts';
 import { ALL_ROLES, configOf } from '../test/support/start-service.ts';
 import { type MeasuredServer, startMeasured } from './cpu.ts';

@@ -1,5 +1,5 @@
-import type { SqlDatabase } from '../src/tenants/sql/open-database.ts';
-import { tenantSchema } from '../src/tenants/tenant-schema.ts';
+import type { SqlDatabase } from '../src/database/open-database.ts';
+import { tenantSchema } from '../src/tenants/record-schema.ts';
 import { vaultHosts } from '../src/tenants/vault-hosts.ts';
 
 const AT_ONCE = 1_000;

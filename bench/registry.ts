@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { migrate } from '../src/tenants/sql/migrations.ts';
-import { type DatabaseOptions, openDatabase } from '../src/tenants/sql/open-database.ts';
-import { openSqlRegistry } from '../src/tenants/sql/sql-registry.ts';
-import { findTenant } from '../src/tenants/sql/tenant-rows.ts';
+import { migrate } from '../src/database/migrations/migrations.ts';
+import { type DatabaseOptions, openDatabase } from '../src/database/open-database.ts';
+import { openSqlRegistry } from '../src/database/tables/sql-registry.ts';
+import { findTenant } from '../src/database/tables/tenant-rows.ts';
 import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
 import { hosts, idOf, registerMany } from './register.ts';
 

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { readLines } from '../src/audit/read-lines.ts';
-import { verifyDirectories } from '../src/audit/verify-directory.ts';
-import { verifyTable } from '../src/audit/verify-table.ts';
-import { auditTable } from '../src/tenants/sql/audit-table.ts';
-import { openDatabase } from '../src/tenants/sql/open-database.ts';
+import { readLines } from '../src/audit/chain/read-lines.ts';
+import { verifyDirectories } from '../src/audit/verify/verify-directory.ts';
+import { verifyTable } from '../src/audit/verify/verify-table.ts';
+import { openDatabase } from '../src/database/open-database.ts';
+import { auditTable } from '../src/database/tables/audit-table.ts';
 import type { Answer } from './caller.ts';
 
 /** What is wrong with the audit records of services that have stopped; empty when every answer has its record and all chains hold. */

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { newSecretKey } from '../src/azure/home-keys.ts';
+import { newSecretKey } from '../src/azure/home/home-keys.ts';
 import { startEmulator } from '../src/emulator/emulator.ts';
 import { ALL_ROLES, configOf } from '../test/support/start-service.ts';
 

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
-import { type Clock, systemClock } from '../src/cache/clock.ts';
-import { prepareForEmulator } from '../src/cli/emulated-azure.ts';
-import { startService } from '../src/compose.ts';
-import { ConfigSchema } from '../src/config-schema.ts';
+import { prepareForEmulator } from '../src/cli/support/emulated-azure.ts';
+import { startService } from '../src/compose/service.ts';
+import { ConfigSchema } from '../src/config/schema.ts';
+import { type Clock, systemClock } from '../src/lib/clock.ts';
 import { createLogger } from '../src/telemetry/logger.ts';
 
 /** What a service process tells of itself. */

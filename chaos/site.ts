@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Actions } from '../src/emulator/control.ts';
+import type { Actions } from '../src/emulator/control/control.ts';
 import { answerOf, endChild, startChild } from './child.ts';
 import type { EmulatedAzure } from './emulator-process.ts';
 import type { Question, Vitals } from './service-process.ts';

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Prints the path of a Python that has the packages of a requirements file (by default those of test/envelope), in a virtual
+# Prints the path of a Python that has the packages of a requirements file (by default those of test/support), in a virtual
 # environment under node_modules/.cache that is made when it is first needed and again when the requirements change.
 # Usage: scripts/python-venv.sh [NAME REQUIREMENTS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:-python}
-requirements=${2:-test/envelope/python-requirements.txt}
+requirements=${2:-test/support/python/python-requirements.txt}
 folder=node_modules/.cache/$name
 python="$PWD/$folder/bin/python"
 

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import process from 'node:process';
-import type { CommandIo } from './cli/command.ts';
 import { runCommand } from './cli/run-command.ts';
+import type { CommandIo } from './cli/support/command.ts';
 
 /** The only file that touches the process: hands it to the command line, and its signals with it. */
 const stopping = new AbortController();

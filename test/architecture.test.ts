@@ -1,163 +1,260 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import {
+  type Allowances,
+  crowdedFolders,
+  cyclesOf,
+  filesMatching,
+  folderCyclesOf,
+  folderOf,
+  forbiddenImports,
+  importsOf,
+  packagesOf,
+  readTree,
+  type SourceTree,
+  unusedAllowances,
+} from './support/source-tree.ts';
 
-const SRC = join(import.meta.dirname, '..', 'src');
-
-/** What each part may import of ours, itself aside. `main → cli → compose → app → http → operations → …`, never back. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  main: ['cli'],
-  cli: [
+/**
+ * What each folder may import, itself aside:
+ * `main → cli → compose → app → http → operations → {callers, tenants, keyring, audit} → format → {lib, errors}`, never back.
+ * Only compose, the commands and database know of SQL; only compose and the commands know of Azure.
+ */
+const MAY_IMPORT: Allowances = {
+  app: ['callers', 'http/admission', 'http/answers', 'http/routes', 'http/server', 'operations'],
+  audit: [],
+  'audit/chain': ['audit', 'errors'],
+  'audit/pages': ['audit/chain', 'database/tables', 'errors'],
+  'audit/retention': ['audit/chain', 'database/tables'],
+  'audit/shipping': ['audit/chain', 'audit/retention', 'database/tables'],
+  'audit/verify': ['audit/chain', 'database/tables'],
+  azure: ['errors', 'tenants'],
+  'azure/doctor': ['azure', 'azure/graph', 'azure/vault', 'errors', 'keyring', 'tenants'],
+  'azure/entra': ['azure', 'azure/home', 'azure/vault', 'errors', 'lib'],
+  'azure/graph': ['azure', 'azure/entra', 'lib', 'tenants'],
+  'azure/home': ['azure', 'errors', 'format', 'keyring', 'lib'],
+  'azure/vault': ['azure', 'azure/entra', 'azure/home', 'errors', 'keyring', 'lib', 'tenants'],
+  callers: ['errors', 'lib'],
+  cli: ['cli/commands', 'cli/support', 'config', 'errors', 'http/server', 'tenants'],
+  'cli/commands': [
+    'audit/verify',
+    'azure/home',
+    'cli/support',
     'compose',
-    'compose-parts',
-    'compose-store',
-    'compose-audit',
-    'http',
-    'operations',
-    'callers',
-    'envelope',
-    'cache',
     'config',
+    'database',
+    'database/migrations',
+    'database/tables',
+    'emulator',
     'errors',
+    'format',
+    'http/server',
+    'operations',
+    'operations/doctor',
     'telemetry',
     'tenants',
+  ],
+  'cli/support': [
     'audit',
-    'azure',
+    'callers',
+    'compose',
+    'config',
+    'database/tables',
     'emulator',
+    'errors',
+    'http/answers',
+    'lib',
+    'operations',
+    'operations/doctor',
+    'telemetry',
+    'tenants',
   ],
   compose: [
-    'compose-certificate',
-    'compose-parts',
-    'compose-store',
-    'compose-rounds',
-    'compose-telemetry',
-    'compose-audit',
     'app',
-    'http',
-    'envelope',
-    'tenants',
-    'callers',
     'audit',
-    'cache',
-    'telemetry',
+    'audit/chain',
+    'audit/pages',
+    'audit/retention',
+    'audit/shipping',
+    'azure',
+    'azure/doctor',
+    'azure/entra',
+    'azure/graph',
+    'azure/home',
+    'azure/vault',
+    'callers',
     'config',
-  ],
-  'compose-certificate': ['http', 'cache', 'telemetry', 'config'],
-  'compose-store': ['compose-parts', 'tenants', 'telemetry', 'config'],
-  'compose-telemetry': ['azure', 'http', 'telemetry', 'config'],
-  'compose-audit': ['compose-store', 'audit', 'tenants', 'telemetry', 'config'],
-  'compose-rounds': [
-    'compose-parts',
-    'compose-store',
+    'database',
+    'database/migrations',
+    'database/tables',
+    'http',
+    'http/admission',
+    'http/server',
+    'keyring',
+    'lib',
+    'operations/doctor',
     'rounds',
-    'operations',
-    'envelope',
-    'cache',
     'telemetry',
-    'config',
+    'tenants',
   ],
-  'compose-parts': ['azure', 'tenants', 'cache', 'telemetry', 'config'],
-  app: ['http', 'operations', 'callers'],
-  http: ['operations', 'callers', 'audit', 'tenants', 'envelope', 'cache', 'errors'],
-  rounds: ['operations', 'tenants', 'cache', 'errors'],
-  operations: ['callers', 'tenants', 'envelope', 'audit', 'cache', 'telemetry', 'errors'],
-  callers: ['cache', 'errors'],
-  envelope: ['tenants', 'cache', 'errors'],
-  azure: ['tenants', 'envelope', 'cache', 'errors'],
-  audit: ['tenants', 'cache', 'errors'],
-  tenants: ['cache', 'errors'],
-  telemetry: ['errors'],
-  cache: [],
-  emulator: [],
-  config: ['config-schema', 'environment'],
-  'config-schema': [],
-  environment: [],
+  config: [],
+  database: ['errors', 'lib'],
+  'database/migrations': ['database'],
+  'database/tables': ['database', 'database/migrations', 'errors', 'lib', 'tenants'],
+  emulator: ['emulator/control', 'emulator/entra', 'emulator/vault', 'emulator/x509'],
+  'emulator/control': ['emulator', 'emulator/entra', 'emulator/graph', 'emulator/vault', 'emulator/x509'],
+  'emulator/entra': ['emulator', 'emulator/graph'],
+  'emulator/graph': ['emulator', 'emulator/entra'],
+  'emulator/vault': ['emulator', 'emulator/entra'],
+  'emulator/x509': ['emulator'],
   errors: [],
+  format: ['errors', 'lib', 'tenants'],
+  http: ['callers', 'errors'],
+  'http/admission': ['audit', 'callers', 'errors', 'http', 'http/answers', 'http/contract', 'lib'],
+  'http/answers': ['audit', 'errors', 'http'],
+  'http/contract': ['audit', 'callers', 'errors', 'format', 'http/answers', 'tenants'],
+  'http/routes': [
+    'callers',
+    'errors',
+    'format',
+    'http',
+    'http/admission',
+    'http/answers',
+    'http/contract',
+    'http/streams',
+    'lib',
+    'operations',
+    'operations/doctor',
+  ],
+  'http/server': ['errors', 'http/answers'],
+  'http/streams': ['errors', 'format', 'operations'],
+  keyring: ['errors', 'format', 'lib', 'tenants'],
+  lib: ['errors'],
+  main: ['cli', 'cli/support'],
+  operations: [
+    'audit',
+    'audit/chain',
+    'audit/pages',
+    'callers',
+    'database/tables',
+    'errors',
+    'format',
+    'keyring',
+    'lib',
+    'tenants',
+  ],
+  'operations/doctor': ['callers', 'database/tables', 'errors', 'keyring', 'lib', 'operations', 'tenants'],
+  rounds: ['database/tables', 'operations/doctor', 'tenants'],
+  telemetry: [],
+  tenants: ['errors'],
 };
+const MOST_FILES_IN_A_FOLDER = 22;
+const MOST_LINES_OF_A_FILE = 400;
 
-interface Import {
-  readonly from: string;
-  readonly to: string;
-  readonly isTypeOnly: boolean;
-}
+const SDK = /from '@azure\//;
+const SQL = /from '(?:kysely|pg|node:sqlite)'/;
+const EXPRESS = /from '(?:express|helmet)'/;
+const PROCESS = /\bprocess\.(?:env|argv|exit|on|std)/;
 
-const IMPORT = /(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'(\.[^']+)'|import\('(\.[^']+)'\)/g;
+const tree = readTree(join(import.meta.dirname, '..', 'src'));
+const treeOf = (files: Readonly<Record<string, string>>): SourceTree => new Map(Object.entries(files));
 
-const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
-const imports: Import[] = files.flatMap((from) =>
-  [...readFileSync(join(SRC, from), 'utf8').matchAll(IMPORT)].map(([, type, path, lazy]) => ({
-    from,
-    to: relative(SRC, join(SRC, dirname(from), path ?? lazy ?? '')),
-    isTypeOnly: type !== undefined,
-  })),
-);
-const partOf = (file: string): string => file.split('/')[0]?.replace(/\.ts$/, '') ?? '';
-
-describe('the tree of src', () => {
-  test('has no part that the rule does not know', () => {
-    expect([...new Set(files.map(partOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
+describe('each folder of src', () => {
+  test('is known to the rule', () => {
+    expect([...new Set([...tree.keys()].map(folderOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
   });
 
-  test('imports in one direction only', () => {
-    const wrong = imports.filter(({ from, to }) => {
-      const [source, target] = [partOf(from), partOf(to)];
-      return source !== target && !MAY_IMPORT[source]?.includes(target);
+  test('imports from the folders that it may, and only from those', () => {
+    expect(forbiddenImports(tree, MAY_IMPORT)).toEqual([]);
+    const broken = treeOf({ 'format/jwe.ts': "import type { a } from '../azure/vault/key-vault.ts';" });
+    expect(forbiddenImports(broken, MAY_IMPORT)).toEqual([
+      { from: 'format/jwe.ts', to: 'azure/vault/key-vault.ts', isTypeOnly: true },
+    ]);
+  });
+
+  test('has no allowance that it does not use', () => {
+    expect(unusedAllowances(tree, MAY_IMPORT)).toEqual([]);
+    const used = treeOf({ 'lib/retry.ts': "import { ServiceError } from '../errors.ts';" });
+    expect(unusedAllowances(used, { lib: ['errors', 'tenants'] })).toEqual(['lib → tenants']);
+  });
+
+  test('is in no cycle of folders', () => {
+    expect(folderCyclesOf(tree)).toEqual([]);
+    const broken = treeOf({
+      'a/one.ts': "import '../b/two.ts';",
+      'b/x/two.ts': "import type { T } from '../../a/one.ts';",
     });
-    expect(wrong).toEqual([]);
+    expect(folderCyclesOf(broken)).toEqual(['a → b → a']);
   });
 
-  test('has no cycle of values', () => {
-    const graph = Map.groupBy(
-      imports.filter(({ isTypeOnly }) => !isTypeOnly),
-      ({ from }) => from,
-    );
-    const cycles: string[] = [];
-    const done = new Set<string>();
-    const visit = (file: string, path: readonly string[]): void => {
-      if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(' → '));
-      if (path.includes(file) || done.has(file)) return;
-      for (const { to } of graph.get(file) ?? []) visit(to, [...path, file]);
-      done.add(file);
-    };
-    for (const file of files) visit(file, []);
-    expect(cycles).toEqual([]);
+  test('has few enough files to be read as a list', () => {
+    expect(crowdedFolders(tree, MOST_FILES_IN_A_FOLDER)).toEqual([]);
+    expect(crowdedFolders(treeOf({ 'a/1.ts': '', 'a/2.ts': '', 'b/1.ts': '' }), 1)).toEqual(['a']);
+  });
+});
+
+describe('each file of src', () => {
+  test('is in no cycle of imports, not even of types', () => {
+    expect(cyclesOf(tree)).toEqual([
+      'keyring/tenant-data-keys.ts → keyring/sealing-slot.ts → keyring/tenant-data-keys.ts',
+    ]);
+    const broken = treeOf({ 'a.ts': "import type { B } from './b.ts';", 'b.ts': "import type { A } from './a.ts';" });
+    expect(cyclesOf(broken)).toEqual(['a.ts → b.ts → a.ts']);
   });
 
-  test('lets only azure import the SDK, and the emulator nothing of ours', () => {
-    const sdk = files.filter((file) => readFileSync(join(SRC, file), 'utf8').includes("'@azure/"));
-    expect([...new Set(sdk.map(partOf))]).toEqual(['azure']);
-    expect(imports.filter(({ from, to }) => partOf(from) === 'emulator' && partOf(to) !== 'emulator')).toEqual([]);
+  test('imports the SDK in azure alone', () => {
+    expect(filesMatching(tree, SDK, ['azure/'])).toEqual([]);
+    expect(filesMatching(treeOf({ 'http/a.ts': "from '@azure/identity'" }), SDK, ['azure/'])).toEqual(['http/a.ts']);
   });
 
-  test('lets only tenants/sql talk SQL', () => {
-    const users = files.filter((file) =>
-      /from '(?:kysely|pg|node:sqlite)'/.test(readFileSync(join(SRC, file), 'utf8')),
-    );
-    expect(users.filter((file) => !file.startsWith('tenants/sql/'))).toEqual([]);
+  test('speaks SQL in database alone', () => {
+    expect(filesMatching(tree, SQL, ['database/'])).toEqual([]);
+    expect(filesMatching(treeOf({ 'audit/a.ts': "from 'kysely'" }), SQL, ['database/'])).toEqual(['audit/a.ts']);
   });
 
-  test('loads Prometheus’ and OpenTelemetry’s packages only in files that are loaded when they are configured', () => {
-    const users = files.filter((file) =>
-      /^import (?!type).* from '(?:prom-client|@opentelemetry\/)/m.test(readFileSync(join(SRC, file), 'utf8')),
+  test('knows Express in http and app alone', () => {
+    expect(filesMatching(tree, EXPRESS, ['http/', 'app.ts', 'compose/service.ts'])).toEqual([]);
+    expect(filesMatching(treeOf({ 'audit/a.ts': "from 'express'" }), EXPRESS, ['http/', 'app.ts'])).toEqual([
+      'audit/a.ts',
+    ]);
+  });
+
+  test('loads the emulator in dev alone', () => {
+    const users = importsOf(tree).filter(({ from, to }) => to.startsWith('emulator/') && !from.startsWith('emulator/'));
+    expect([...new Set(users.map(({ from }) => from))].sort()).toEqual([
+      'cli/commands/dev.ts',
+      'cli/support/dev-welcome.ts',
+    ]);
+    expect(
+      importsOf(tree).filter(({ from, to }) => from.startsWith('emulator/') && !to.startsWith('emulator/')),
+    ).toEqual([]);
+  });
+
+  test('loads Prometheus’ and OpenTelemetry’s packages only where they are configured', () => {
+    const users = [...tree].flatMap(([file, text]) =>
+      packagesOf(text).some((name) => /^(?:prom-client|@opentelemetry\/)/.test(name)) ? [file] : [],
     );
     expect(users.length).toBeGreaterThan(3);
-    const loaders = imports.filter(
+    const loaders = importsOf(tree).filter(
       ({ from, to, isTypeOnly }) => users.includes(to) && !users.includes(from) && !isTypeOnly,
     );
-    expect([...new Set(loaders.map(({ from }) => from))].sort()).toEqual(['compose-telemetry.ts']);
+    expect([...new Set(loaders.map(({ from }) => from))].sort()).toEqual(['compose/telemetry.ts']);
   });
 
-  test('lets only dev load the emulator', () => {
-    const users = imports.filter(({ from, to }) => partOf(to) === 'emulator' && partOf(from) !== 'emulator');
-    expect([...new Set(users.map(({ from }) => from))].sort()).toEqual(['cli/dev-welcome.ts', 'cli/dev.ts']);
+  test('reads process in main alone', () => {
+    expect(filesMatching(tree, PROCESS)).toEqual(['main.ts']);
+    expect(filesMatching(treeOf({ 'a.ts': 'process.env.HOME' }), PROCESS)).toEqual(['a.ts']);
   });
 
-  test('reads process only in main, and has no file over 400 lines', () => {
-    const readers = files.filter((file) =>
-      /\bprocess\.(?:env|argv|exit|on|std)/.test(readFileSync(join(SRC, file), 'utf8')),
-    );
-    expect(readers).toEqual(['main.ts']);
-    const long = files.filter((file) => readFileSync(join(SRC, file), 'utf8').split('\n').length > 400);
-    expect(long).toEqual([]);
+  test('is no longer than a reader can hold', () => {
+    const long = [...tree].filter(([, text]) => text.split('\n').length > MOST_LINES_OF_A_FILE);
+    expect(long.map(([file]) => file)).toEqual([]);
   });
+});
+
+test('cli/commands has exactly one file for each command of the table', () => {
+  const table = tree.get('cli/run-command.ts') ?? '';
+  const commands = [...table.matchAll(/'\.\/commands\/([\w-]+)\.ts'/g)].map(([, name]) => `cli/commands/${name}.ts`);
+  expect(commands.length).toBeGreaterThan(10);
+  expect([...tree.keys()].filter((file) => file.startsWith('cli/commands/')).sort()).toEqual(commands.sort());
 });

@@ -1,5 +1,5 @@
 import { type Fix, ServiceError } from '../errors.ts';
-import { addApp, enableApp } from '../tenants/fixes.ts';
+import { addApp, enableApp } from '../tenants/azure-commands.ts';
 import { DeadlineError } from './deadline.ts';
 import { type ForeignError, readForeignError } from './foreign-error.ts';
 

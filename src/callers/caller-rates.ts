@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../cache/clock.ts';
-import { TokenBucket } from '../cache/token-bucket.ts';
 import { ServiceError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { TokenBucket } from '../lib/token-bucket.ts';
 
 /** A caller that was forgotten has been idle for longest, and starts with a full bucket. */
 const MAX_CALLERS = 10_000;

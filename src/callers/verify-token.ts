@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../cache/clock.ts';
 import { ServiceError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Principal } from './principal.ts';
 
 /** One issuer of callers' tokens, as configured. */

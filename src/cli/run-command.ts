@@ -1,25 +1,25 @@
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config/load-config.ts';
 import { ServiceError } from '../errors.ts';
-import { CertificateError } from '../http/certificate-files.ts';
+import { CertificateError } from '../http/server/certificate-files.ts';
 import { TenantListError } from '../tenants/tenant-list.ts';
-import type { Command, CommandIo } from './command.ts';
+import type { Command, CommandIo } from './support/command.ts';
 
 /** Every command in a file of its own, loaded when it is called. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./serve.ts')).serve,
-  dev: async () => (await import('./dev.ts')).dev,
-  init: async () => (await import('./init.ts')).init,
-  'check-config': async () => (await import('./check-config.ts')).checkConfig,
-  migrate: async () => (await import('./migrate.ts')).migrate,
-  tenants: async () => (await import('./tenants.ts')).tenants,
-  check: async () => (await import('./check.ts')).check,
-  onboard: async () => (await import('./onboard.ts')).onboard,
-  audit: async () => (await import('./audit.ts')).auditCommand,
-  health: async () => (await import('./health.ts')).health,
-  token: async () => (await import('./token.ts')).token,
-  'encrypt-file': async () => (await import('./encrypt-file.ts')).encryptFile,
-  'decrypt-file': async () => (await import('./decrypt-file.ts')).decryptFile,
-  'rewrap-file': async () => (await import('./rewrap-file.ts')).rewrapFile,
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  dev: async () => (await import('./commands/dev.ts')).dev,
+  init: async () => (await import('./commands/init.ts')).init,
+  'check-config': async () => (await import('./commands/check-config.ts')).checkConfig,
+  migrate: async () => (await import('./commands/migrate.ts')).migrate,
+  tenants: async () => (await import('./commands/tenants.ts')).tenants,
+  check: async () => (await import('./commands/check.ts')).check,
+  onboard: async () => (await import('./commands/onboard.ts')).onboard,
+  audit: async () => (await import('./commands/audit.ts')).auditCommand,
+  health: async () => (await import('./commands/health.ts')).health,
+  token: async () => (await import('./commands/token.ts')).token,
+  'encrypt-file': async () => (await import('./commands/encrypt-file.ts')).encryptFile,
+  'decrypt-file': async () => (await import('./commands/decrypt-file.ts')).decryptFile,
+  'rewrap-file': async () => (await import('./commands/rewrap-file.ts')).rewrapFile,
 };
 
 const USAGE = 2;

@@ -1,18 +1,18 @@
-import { appTokenClaims, createTokenSigner, type TokenSigner } from './access-tokens.ts';
-import { createLeaf, needsRenewal } from './certificates.ts';
 import { APP_SECRET_NAME, type Cloud, epochSeconds, findPrincipal, HOME, homeTenant } from './cloud.ts';
-import type { Control } from './control.ts';
-import { createControl } from './control-actions.ts';
-import { controlServer } from './control-listener.ts';
+import type { Control } from './control/control.ts';
+import { createControl } from './control/control-actions.ts';
+import { controlServer } from './control/control-listener.ts';
 import { demo } from './demo.ts';
-import { entraSite } from './entra.ts';
+import { appTokenClaims, createTokenSigner, type TokenSigner } from './entra/access-tokens.ts';
+import { entraSite } from './entra/entra.ts';
 import { createFaults } from './faults.ts';
 import { type Listener, listen, openSite } from './listener.ts';
 import { createRequestLog } from './request-log.ts';
 import { type Seed, seedState } from './seed.ts';
 import type { CallerState, State, VaultState } from './state.ts';
 import { memoryOnly, openStateFile, readStateFile } from './state-file.ts';
-import { vaultSite } from './vault.ts';
+import { vaultSite } from './vault/vault.ts';
+import { createLeaf, needsRenewal } from './x509/certificates.ts';
 
 export interface EmulatorOptions {
   /** File where the state survives a restart, mode 0600; absent: memory only. */

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createSigningKey, EXCHANGE_AUDIENCE } from './access-tokens.ts';
-import { createCa, createLeaf } from './certificates.ts';
 import { APP_SECRET_NAME, type Cloud, HOME, vendorApp } from './cloud.ts';
-import { generateMaterial } from './key-material.ts';
+import { createSigningKey, EXCHANGE_AUDIENCE } from './entra/access-tokens.ts';
 import type { CallerState, ServicePrincipal, State, TenantState, VaultKind, VaultState } from './state.ts';
-import { addKeyVersion } from './vault-keys.ts';
-import { addSecretVersion } from './vault-secrets.ts';
+import { generateMaterial } from './vault/key-material.ts';
+import { addKeyVersion } from './vault/vault-keys.ts';
+import { addSecretVersion } from './vault/vault-secrets.ts';
+import { createCa, createLeaf } from './x509/certificates.ts';
 
 const HOME_TENANT_ID = '6f1d2c84-3b5e-4a97-9c10-57e8a4d3b621';
 const APP_ID = 'c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02';

@@ -1,8 +1,8 @@
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { AuditEvent } from '../audit/event.ts';
-import type { Soon } from '../cache/when-ready.ts';
-import type { Call } from '../callers/call.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
+import type { Soon } from '../lib/when-ready.ts';
 import type { AuditDeps } from './record-success.ts';
 
 /** What became of one item: its value, or why there is none. */

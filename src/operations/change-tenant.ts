@@ -1,8 +1,8 @@
-import type { Call } from '../callers/call.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
+import { recordOf, type Tenant } from '../tenants/record.ts';
+import type { TenantInput } from '../tenants/record-schema.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import { recordOf, type Tenant } from '../tenants/tenant.ts';
-import type { TenantInput } from '../tenants/tenant-schema.ts';
 import { assertGranted } from './granted-tenant.ts';
 import { mergePatch } from './merge-patch.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';

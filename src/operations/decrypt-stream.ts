@@ -1,8 +1,8 @@
-import type { Call } from '../callers/call.ts';
-import { canonicalContext } from '../envelope/encryption-context.ts';
-import { openJwe, parseJwe, undecryptable } from '../envelope/jwe.ts';
-import { openedLength, STREAM_KEY_BYTES, type StreamPrefix } from '../envelope/stream-format.ts';
-import { StreamOpener } from '../envelope/stream-opener.ts';
+import type { Call } from '../callers/authenticated-request.ts';
+import { canonicalContext } from '../format/encryption-context.ts';
+import { openJwe, parseJwe, undecryptable } from '../format/jwe.ts';
+import { openedLength, STREAM_KEY_BYTES, type StreamPrefix } from '../format/stream-format.ts';
+import { StreamOpener } from '../format/stream-opener.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { dataKeyOf, type OpenDeps } from './open-message.ts';
 import { recordSuccess } from './record-success.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { Call } from '../callers/call.ts';
-import { parseJwe } from '../envelope/jwe.ts';
-import { STREAM_KEY_BYTES, sealedLength } from '../envelope/stream-format.ts';
-import { StreamSealer } from '../envelope/stream-sealer.ts';
+import type { Call } from '../callers/authenticated-request.ts';
+import { parseJwe } from '../format/jwe.ts';
+import { STREAM_KEY_BYTES, sealedLength } from '../format/stream-format.ts';
+import { StreamSealer } from '../format/stream-sealer.ts';
 import { contextForSealing } from './encrypt.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { recordSuccess } from './record-success.ts';

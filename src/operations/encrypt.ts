@@ -1,9 +1,9 @@
-import { whenReady } from '../cache/when-ready.ts';
-import type { Call } from '../callers/call.ts';
-import { canonicalContext } from '../envelope/encryption-context.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
+import { canonicalContext } from '../format/encryption-context.ts';
+import { whenReady } from '../lib/when-ready.ts';
+import type { Tenant } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import type { Tenant } from '../tenants/tenant.ts';
 import { type Batch, eachItem, type Outcome, recordBatch } from './batch.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';

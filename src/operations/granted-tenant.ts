@@ -1,7 +1,7 @@
 import type { Principal, Role } from '../callers/principal.ts';
 import { ServiceError } from '../errors.ts';
+import type { Tenant } from '../tenants/record.ts';
 import { type TenantRegistry, tenantNotFound } from '../tenants/registry.ts';
-import type { Tenant } from '../tenants/tenant.ts';
 
 /**
  * The first step of every operation on a tenant's data: the grant before any look-up, then the tenant, which must be active.

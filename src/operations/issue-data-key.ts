@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../cache/clock.ts';
-import type { Call } from '../callers/call.ts';
-import { DATA_KEY_BYTES } from '../envelope/data-key.ts';
+import type { Call } from '../callers/authenticated-request.ts';
+import { DATA_KEY_BYTES } from '../format/data-key.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { contextForSealing } from './encrypt.ts';
 import { grantedTenant } from './granted-tenant.ts';

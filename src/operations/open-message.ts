@@ -1,9 +1,9 @@
-import { type Soon, whenReady } from '../cache/when-ready.ts';
-import type { DataKeys, OpeningUse } from '../envelope/data-keys.ts';
-import { type Jwe, openJwe, parseJwe } from '../envelope/jwe.ts';
-import { type JweType, malformed } from '../envelope/jwe-header.ts';
 import { ServiceError } from '../errors.ts';
-import type { KekRef, Tenant, TenantKey } from '../tenants/tenant.ts';
+import { type Jwe, openJwe, parseJwe } from '../format/jwe.ts';
+import { type JweType, malformed } from '../format/jwe-header.ts';
+import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
+import { type Soon, whenReady } from '../lib/when-ready.ts';
+import type { KekRef, Tenant, TenantKey } from '../tenants/record.ts';
 import type { CountKeyUse } from './count-key-use.ts';
 import { dataKeyKek } from './registered-key.ts';
 

@@ -1,6 +1,6 @@
-import type { ParsedRecord } from '../audit/parse-record.ts';
-import { type AuditRecords, cursorOf, placeOf } from '../audit/record-page.ts';
-import type { Call } from '../callers/call.ts';
+import type { ParsedRecord } from '../audit/chain/parse-record.ts';
+import { type AuditRecords, cursorOf, placeOf } from '../audit/pages/record-page.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { assertGranted } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';

@@ -1,4 +1,4 @@
-import type { Call } from '../callers/call.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import type { DirectoryFacts, DirectoryReader } from '../tenants/directory-facts.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { grantedTenant } from './granted-tenant.ts';

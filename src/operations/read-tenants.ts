@@ -1,10 +1,10 @@
-import type { Call } from '../callers/call.ts';
+import type { Call } from '../callers/authenticated-request.ts';
+import type { Check } from '../database/tables/claims.ts';
 import { ServiceError } from '../errors.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
+import type { Tenant } from '../tenants/record.ts';
+import { TENANT_ID } from '../tenants/record-schema.ts';
 import { findTenant, type TenantPage, type TenantRegistry } from '../tenants/registry.ts';
-import type { Check } from '../tenants/sql/claims.ts';
-import type { Tenant } from '../tenants/tenant.ts';
-import { TENANT_ID } from '../tenants/tenant-schema.ts';
 import { assertGranted, assertRole } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 

@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
-import type { Call } from '../callers/call.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 
 export interface AuditDeps {
   readonly audit: AuditSink;

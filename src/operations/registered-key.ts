@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import { isSameKey, type KekRef, type Tenant, type TenantKey } from '../tenants/tenant.ts';
+import { isSameKey, type KekRef, type Tenant, type TenantKey } from '../tenants/record.ts';
 
 /** The tenant's key of this alias. @throws ServiceError `unknown-key-alias`, `key-use` */
 export function keyByAlias(tenant: Tenant, alias: string, use: TenantKey['use']): TenantKey {

@@ -1,8 +1,8 @@
-import type { Call } from '../callers/call.ts';
-import { canonicalContext } from '../envelope/encryption-context.ts';
-import type { JweType } from '../envelope/jwe-header.ts';
+import type { Call } from '../callers/authenticated-request.ts';
+import { canonicalContext } from '../format/encryption-context.ts';
+import type { JweType } from '../format/jwe-header.ts';
+import type { Tenant, TenantKey } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import type { Tenant, TenantKey } from '../tenants/tenant.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
 import type { Encrypted } from './encrypt.ts';
 import { assertGranted, grantedTenant } from './granted-tenant.ts';

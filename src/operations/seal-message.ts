@@ -1,9 +1,9 @@
-import { type Soon, whenReady } from '../cache/when-ready.ts';
-import type { DataKeys } from '../envelope/data-keys.ts';
-import { type SealingKey, sealJwe } from '../envelope/jwe.ts';
-import { headerTemplate, type JweType } from '../envelope/jwe-header.ts';
-import type { MintedSealingKey } from '../envelope/minted-key.ts';
-import type { Tenant, TenantKey } from '../tenants/tenant.ts';
+import { type SealingKey, sealJwe } from '../format/jwe.ts';
+import { headerTemplate, type JweType } from '../format/jwe-header.ts';
+import type { DataKeys } from '../keyring/data-keys.ts';
+import type { MintedSealingKey } from '../keyring/minted-key.ts';
+import { type Soon, whenReady } from '../lib/when-ready.ts';
+import type { Tenant, TenantKey } from '../tenants/record.ts';
 import type { CountKeyUse } from './count-key-use.ts';
 
 export interface SealDeps {

@@ -1,9 +1,9 @@
-import type { Clock } from '../cache/clock.ts';
-import type { Call } from '../callers/call.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import type { Role } from '../callers/principal.ts';
-import type { DataKeys } from '../envelope/data-keys.ts';
-import type { Jwe } from '../envelope/jwe.ts';
-import type { StreamTransform } from '../envelope/stream-transform.ts';
+import type { Jwe } from '../format/jwe.ts';
+import type { StreamTransform } from '../format/stream-transform.ts';
+import type { DataKeys } from '../keyring/data-keys.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { dataKeyOf } from './open-message.ts';

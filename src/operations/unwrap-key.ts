@@ -1,10 +1,10 @@
-import type { Call } from '../callers/call.ts';
-import { undecryptable } from '../envelope/jwe.ts';
-import { isWrappedLength } from '../envelope/kek-facts.ts';
-import type { KeyWrapper } from '../envelope/key-wrapper.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
+import { undecryptable } from '../format/jwe.ts';
+import { isWrappedLength } from '../keyring/kek-facts.ts';
+import type { KeyWrapper } from '../keyring/key-wrapper.ts';
+import { type KekRef, kidOf, parseKid, type WrapAlgorithm } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import { type KekRef, kidOf, parseKid, type WrapAlgorithm } from '../tenants/tenant.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { wrapKeyKek } from './registered-key.ts';

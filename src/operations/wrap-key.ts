@@ -1,10 +1,10 @@
-import type { Call } from '../callers/call.ts';
-import type { DataKeys } from '../envelope/data-keys.ts';
-import { algorithmOf, isAlgorithmFor, valueProblem } from '../envelope/kek-facts.ts';
-import type { KekFacts, KeyWrapper } from '../envelope/key-wrapper.ts';
+import type { Call } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
+import type { DataKeys } from '../keyring/data-keys.ts';
+import { algorithmOf, isAlgorithmFor, valueProblem } from '../keyring/kek-facts.ts';
+import type { KekFacts, KeyWrapper } from '../keyring/key-wrapper.ts';
+import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/tenant.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { keyByAlias } from './registered-key.ts';

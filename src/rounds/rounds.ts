@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TenantCheck } from '../operations/tenant-check.ts';
+import type { Check, Claims } from '../database/tables/claims.ts';
+import type { TenantCheck } from '../operations/doctor/tenant-check.ts';
+import type { Tenant } from '../tenants/record.ts';
 import { findTenant, type TenantRegistry } from '../tenants/registry.ts';
-import type { Check, Claims } from '../tenants/sql/claims.ts';
-import type { Tenant } from '../tenants/tenant.ts';
 
 export interface RoundsOptions {
   readonly tenants: Pick<TenantRegistry, 'get'>;

@@ -1,4 +1,4 @@
-import type { Tenant } from './tenant.ts';
+import type { Tenant } from './record.ts';
 
 /** Why a fact was not read. `permission` is the least one that the customer's administrator has to consent to. */
 export type UnreadFact =

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ServiceError } from '../errors.ts';
+import type { Tenant } from './record.ts';
 import { type TenantPage, type TenantRegistry, tenantNotFound } from './registry.ts';
-import type { Tenant } from './tenant.ts';
 import { readTenantList } from './tenant-list.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 

@@ -1,6 +1,6 @@
 import { ServiceError } from '../errors.ts';
-import type { Tenant } from './tenant.ts';
-import type { TenantInput } from './tenant-schema.ts';
+import type { Tenant } from './record.ts';
+import type { TenantInput } from './record-schema.ts';
 
 /** Lists are read page by page, in the order of ids. */
 export interface TenantPage {

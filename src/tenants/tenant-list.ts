@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { parse, YAMLParseError } from 'yaml';
 import * as z from 'zod';
-import type { Tenant } from './tenant.ts';
-import { type TenantInput, tenantOf, tenantSchema } from './tenant-schema.ts';
+import type { Tenant } from './record.ts';
+import { type TenantInput, tenantOf, tenantSchema } from './record-schema.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
 /** What is wrong with a list of tenants: all of it at once, each with its place. */

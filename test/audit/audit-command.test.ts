@@ -2,12 +2,12 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { auditCommand } from '../../src/cli/audit.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { auditCommand } from '../../src/cli/commands/audit.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
-import { auditTable } from '../../src/tenants/sql/audit-table.ts';
-import { newPostgres } from '../tenants/sql-databases.ts';
-import { eventOf, START, temporaryDirectory } from './chains.ts';
+import { auditTable } from '../../src/database/tables/audit-table.ts';
+import { eventOf, START, temporaryDirectory } from '../support/chains.ts';
+import { newPostgres } from '../support/sql-databases.ts';
 
 interface Run {
   readonly code: number;

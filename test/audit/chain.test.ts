@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createSalts, encodeRecord, hashLine } from '../../src/audit/chain.ts';
-import { ChainWriter } from '../../src/audit/chain-writer.ts';
-import { TenantSequences } from '../../src/audit/tenant-sequences.ts';
-import { chainLines, START } from './chains.ts';
+import { createSalts, encodeRecord, hashLine } from '../../src/audit/chain/chain.ts';
+import { ChainWriter } from '../../src/audit/chain/chain-writer.ts';
+import { TenantSequences } from '../../src/audit/chain/tenant-sequences.ts';
+import { chainLines, START } from '../support/chains.ts';
 
 const CHAIN = '6f1c0f5e-6a52-4a53-9a86-0c5b3f1c7d10';
 

@@ -1,12 +1,12 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { fileRecords } from '../../src/audit/file-records.ts';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import type { ParsedRecord } from '../../src/audit/parse-record.ts';
-import type { RecordPage } from '../../src/audit/record-page.ts';
-import type { AuditPageQuery } from '../../src/tenants/sql/audit-table.ts';
-import { type Directory, eventOf, START, temporaryDirectory } from './chains.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import type { ParsedRecord } from '../../src/audit/chain/parse-record.ts';
+import { fileRecords } from '../../src/audit/pages/file-records.ts';
+import type { RecordPage } from '../../src/audit/pages/record-page.ts';
+import type { AuditPageQuery } from '../../src/database/tables/audit-table.ts';
+import { type Directory, eventOf, START, temporaryDirectory } from '../support/chains.ts';
 
 const EVENTS = 3_000;
 

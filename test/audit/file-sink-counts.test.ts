@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { eventOf, temporaryDirectory } from './chains.ts';
-import { PlannedFile, recordEvents, recordsOf } from './planned-file.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { eventOf, temporaryDirectory } from '../support/chains.ts';
+import { PlannedFile, recordEvents, recordsOf } from '../support/planned-file.ts';
 
 /** A file whose writes wait until they are let go. */
 class SlowFile extends PlannedFile {

@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { verifyChain } from '../../src/audit/verify.ts';
-import { eventOf, linesOf, temporaryDirectory } from './chains.ts';
-import { openPlanned, PlannedFile, recordEvents, recordsOf, requestsOf, type Write } from './planned-file.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { verifyChain } from '../../src/audit/verify/verify.ts';
+import { eventOf, linesOf, temporaryDirectory } from '../support/chains.ts';
+import { openPlanned, PlannedFile, recordEvents, recordsOf, requestsOf, type Write } from '../support/planned-file.ts';
 
 test('a full disk refuses the group with audit-unavailable, and the next record mends the file', async () => {
   await using planned = await openPlanned();

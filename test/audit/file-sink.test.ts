@@ -1,12 +1,12 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { hashLine } from '../../src/audit/chain.ts';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { verifyChain } from '../../src/audit/verify.ts';
-import { verifyDirectories } from '../../src/audit/verify-directory.ts';
-import { eventOf, linesOf, START, temporaryDirectory } from './chains.ts';
-import { openPlanned, PlannedFile, recordEvents, recordsOf, requestsOf } from './planned-file.ts';
+import { hashLine } from '../../src/audit/chain/chain.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { verifyChain } from '../../src/audit/verify/verify.ts';
+import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
+import { eventOf, linesOf, START, temporaryDirectory } from '../support/chains.ts';
+import { openPlanned, PlannedFile, recordEvents, recordsOf, requestsOf } from '../support/planned-file.ts';
 
 test('10,000 records of concurrent callers verify, stand in order and take few writes', async () => {
   await using planned = await openPlanned();

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { expect, test } from '@jest/globals';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { verifyDirectories } from '../../src/audit/verify-directory.ts';
-import { newSecretKey } from '../../src/azure/home-keys.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
+import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { startEmulator } from '../../src/emulator/emulator.ts';
 import { ALL_ROLES, configOf, tenantsOf } from '../support/start-service.ts';
 

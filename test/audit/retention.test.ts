@@ -1,11 +1,11 @@
 import { appendFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { removeOldFiles } from '../../src/audit/retention.ts';
-import { verifyDirectories } from '../../src/audit/verify-directory.ts';
-import { type Directory, eventOf, START, temporaryDirectory } from './chains.ts';
-import { recordsOf } from './planned-file.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { removeOldFiles } from '../../src/audit/retention/retention.ts';
+import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
+import { type Directory, eventOf, START, temporaryDirectory } from '../support/chains.ts';
+import { recordsOf } from '../support/planned-file.ts';
 
 const DAY_MS = 86_400_000;
 const NOW = START + 10 * DAY_MS;

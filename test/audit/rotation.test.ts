@@ -1,12 +1,12 @@
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { parseChainFileName } from '../../src/audit/chain-files.ts';
-import { createOnDisk } from '../../src/audit/chain-log.ts';
-import { type FileSinkOptions, openFileSink } from '../../src/audit/file-sink.ts';
-import { verifyDirectories, verifyFile } from '../../src/audit/verify-directory.ts';
-import { eventOf, START, temporaryDirectory } from './chains.ts';
-import { PlannedFile, recordEvents, recordsOf, requestsOf } from './planned-file.ts';
+import { parseChainFileName } from '../../src/audit/chain/chain-files.ts';
+import { createOnDisk } from '../../src/audit/chain/chain-log.ts';
+import { type FileSinkOptions, openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { verifyDirectories, verifyFile } from '../../src/audit/verify/verify-directory.ts';
+import { eventOf, START, temporaryDirectory } from '../support/chains.ts';
+import { PlannedFile, recordEvents, recordsOf, requestsOf } from '../support/planned-file.ts';
 
 const DAY_MS = 86_400_000;
 

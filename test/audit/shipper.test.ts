@@ -1,15 +1,15 @@
 import { readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { type FileSinkOptions, openFileSink } from '../../src/audit/file-sink.ts';
-import { Shipper, type ShipperOptions } from '../../src/audit/shipper.ts';
-import { dropOldDays } from '../../src/audit/table-retention.ts';
-import { verifyDirectories } from '../../src/audit/verify-directory.ts';
-import { verifyTable } from '../../src/audit/verify-table.ts';
+import { type FileSinkOptions, openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { dropOldDays } from '../../src/audit/retention/table-retention.ts';
+import { Shipper, type ShipperOptions } from '../../src/audit/shipping/shipper.ts';
+import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
+import { verifyTable } from '../../src/audit/verify/verify-table.ts';
 import { ServiceError } from '../../src/errors.ts';
-import { linesIn, newAuditTable, type TestTable } from './audit-table.ts';
-import { type Directory, eventOf, temporaryDirectory } from './chains.ts';
-import { recordEvents, recordsOf } from './planned-file.ts';
+import { type Directory, eventOf, temporaryDirectory } from '../support/chains.ts';
+import { recordEvents, recordsOf } from '../support/planned-file.ts';
+import { linesIn, newAuditTable, type TestTable } from '../support/test-audit-table.ts';
 
 const DAY_MS = 86_400_000;
 const NEVER = 3_600_000;

@@ -1,9 +1,9 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { verifyDirectories } from '../../src/audit/verify-directory.ts';
-import { type Directory, eventOf, START, temporaryDirectory } from './chains.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
+import { type Directory, eventOf, START, temporaryDirectory } from '../support/chains.ts';
 
 /** A process that wrote three files and ended, and the next one, which continues it. */
 let log: Directory;

@@ -1,9 +1,9 @@
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { openFileSink } from '../../src/audit/file-sink.ts';
-import { verifyDirectories, verifyFile } from '../../src/audit/verify-directory.ts';
-import { type Directory, eventOf, START, temporaryDirectory } from './chains.ts';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { verifyDirectories, verifyFile } from '../../src/audit/verify/verify-directory.ts';
+import { type Directory, eventOf, START, temporaryDirectory } from '../support/chains.ts';
 
 /** Three processes one after the other, the second killed before its close record. */
 async function threeChains(): Promise<Directory> {

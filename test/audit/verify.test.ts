@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { hashLine } from '../../src/audit/chain.ts';
-import { verifyChain } from '../../src/audit/verify.ts';
-import { chainLines, linesOf } from './chains.ts';
+import { hashLine } from '../../src/audit/chain/chain.ts';
+import { verifyChain } from '../../src/audit/verify/verify.ts';
+import { chainLines, linesOf } from '../support/chains.ts';
 
 const CHAIN = '6f1c0f5e-6a52-4a53-9a86-0c5b3f1c7d10';
 const OTHER = '0d3c8b1e-52cf-4f0c-8f7e-3a4f6f1b9c22';

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { until } from '../api/until.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService, type TestService } from '../support/start-service.ts';
+import { until } from '../support/until.ts';
 
 let service: TestService;
 let cwd: string;

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { createCa, createLeaf, needsRenewal } from '../../src/emulator/certificates.ts';
+import { createCa, createLeaf, needsRenewal } from '../../src/emulator/x509/certificates.ts';
 
 afterEach(() => {
   jest.useRealTimers();

@@ -12,7 +12,7 @@ import {
   type JsonReply,
   startTrusted,
   VAULT_SCOPE,
-} from './clients.ts';
+} from '../support/emulator-clients.ts';
 
 const GRAPH_SCOPE = 'https://graph.microsoft.com/.default';
 const EVENTUAL = { ConsistencyLevel: 'eventual' };

@@ -2,7 +2,14 @@ import { constants, createHash, createPublicKey, generateKeyPairSync, randomByte
 import { CryptographyClient, type JsonWebKey, type KeyClient } from '@azure/keyvault-keys';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Emulator } from '../../src/emulator/emulator.ts';
-import { appCredential, customerNamed, failureOf, keyClientOf, startTrusted, vaultOptions } from './clients.ts';
+import {
+  appCredential,
+  customerNamed,
+  failureOf,
+  keyClientOf,
+  startTrusted,
+  vaultOptions,
+} from '../support/emulator-clients.ts';
 
 const DAY_SECONDS = 86_400;
 const dek = randomBytes(32);

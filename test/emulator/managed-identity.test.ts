@@ -2,7 +2,7 @@ import { ManagedIdentityCredential } from '@azure/identity';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Emulator } from '../../src/emulator/emulator.ts';
-import { fetchJson, startTrusted, VAULT_SCOPE, vaultOptions } from './clients.ts';
+import { fetchJson, startTrusted, VAULT_SCOPE, vaultOptions } from '../support/emulator-clients.ts';
 
 let emulator: Emulator;
 

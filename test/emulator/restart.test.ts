@@ -7,7 +7,14 @@ import { CryptographyClient } from '@azure/keyvault-keys';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import type { DirectoryBuilder } from '../../src/emulator/seed.ts';
-import { appCredential, customerNamed, keyClientOf, startTrusted, vaultOptions, WRAP_ROLE } from './clients.ts';
+import {
+  appCredential,
+  customerNamed,
+  keyClientOf,
+  startTrusted,
+  vaultOptions,
+  WRAP_ROLE,
+} from '../support/emulator-clients.ts';
 
 const seed = (directory: DirectoryBuilder): void =>
   directory.addCustomer({ name: 'contoso', keys: ['data'], role: WRAP_ROLE });

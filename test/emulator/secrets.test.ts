@@ -1,7 +1,7 @@
 import type { SecretClient } from '@azure/keyvault-secrets';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Emulator } from '../../src/emulator/emulator.ts';
-import { failureOf, secretClientOf, startTrusted } from './clients.ts';
+import { failureOf, secretClientOf, startTrusted } from '../support/emulator-clients.ts';
 
 let emulator: Emulator;
 let client: SecretClient;

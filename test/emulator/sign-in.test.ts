@@ -14,7 +14,7 @@ import {
   startTrusted,
   VAULT_SCOPE,
   WRAP_ROLE,
-} from './clients.ts';
+} from '../support/emulator-clients.ts';
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 

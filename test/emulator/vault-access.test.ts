@@ -10,7 +10,7 @@ import {
   startTrusted,
   VAULT_SCOPE,
   WRAP_ROLE,
-} from './clients.ts';
+} from '../support/emulator-clients.ts';
 
 let emulator: Emulator;
 let client: KeyClient;

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { contexts } from '../envelope/arbitraries.ts';
-import { codeOf, Deployment, tenantRecord } from '../envelope/deployment.ts';
-import { headerMutation, mutated, partMutation, textMutation } from './mutations.ts';
-import { fuzz, NO_LIMIT } from './runs.ts';
+import { contexts } from '../support/arbitraries.ts';
+import { codeOf, Deployment, tenantRecord } from '../support/deployment.ts';
+import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
+import { headerMutation, mutated, partMutation, textMutation } from '../support/mutations.ts';
 
 const context = { purpose: 'invoice', id: '4711' };
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);

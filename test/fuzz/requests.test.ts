@@ -1,10 +1,10 @@
 import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { problemTable } from '../../src/http/problem-table.ts';
+import { problemTable } from '../../src/http/answers/problem-table.ts';
+import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
+import { headerMutation, mutated, partMutation, textMutation } from '../support/mutations.ts';
 import { startService, type TestService } from '../support/start-service.ts';
-import { headerMutation, mutated, partMutation, textMutation } from './mutations.ts';
-import { fuzz, NO_LIMIT } from './runs.ts';
 
 const DATA = '/tenants/contoso';
 const context = { purpose: 'invoice' };

@@ -1,10 +1,10 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { decodePrefix } from '../../src/envelope/stream-format.ts';
-import { StreamOpener } from '../../src/envelope/stream-opener.ts';
 import { ServiceError } from '../../src/errors.ts';
-import { JWE, newStreamKey, openStream, PREFIX, run, SEGMENT, sealStream } from '../envelope/streams.ts';
-import { fuzz, NO_LIMIT } from './runs.ts';
+import { decodePrefix } from '../../src/format/stream-format.ts';
+import { StreamOpener } from '../../src/format/stream-opener.ts';
+import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
+import { JWE, newStreamKey, openStream, PREFIX, run, SEGMENT, sealStream } from '../support/streams.ts';
 
 const plaintext = Buffer.from('a scan of some length');
 const short = [sealStream(plaintext), sealStream(Buffer.alloc(0)), sealStream(Buffer.alloc(1_000, 'x'))];

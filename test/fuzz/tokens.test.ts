@@ -4,9 +4,9 @@ import { expect, test } from '@jest/globals';
 import { exportJWK, SignJWT } from 'jose';
 import { createTokenVerifier } from '../../src/callers/verify-token.ts';
 import { ServiceError } from '../../src/errors.ts';
+import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
+import { headerMutation, mutated, partMutation, textMutation } from '../support/mutations.ts';
 import { TestClock } from '../support/start-service.ts';
-import { headerMutation, mutated, partMutation, textMutation } from './mutations.ts';
-import { fuzz, NO_LIMIT } from './runs.ts';
 
 test(
   'no changed token is taken, and its issuer is asked for its keys once',

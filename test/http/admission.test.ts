@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { addCustomers } from '../api/customers.ts';
-import { startSecondProcess } from '../api/second-process.ts';
-import { until } from '../api/until.ts';
+import { addCustomers } from '../support/customers.ts';
+import { scrape } from '../support/scrape.ts';
+import { startSecondProcess } from '../support/second-process.ts';
 import { startService, type TestService } from '../support/start-service.ts';
-import { scrape } from '../telemetry/scrape.ts';
+import { until } from '../support/until.ts';
 
 const MAX_CONCURRENT = 8;
 const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { Agent, createServer, request, type ServerResponse } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
-import { listen } from '../../src/http/server.ts';
+import { listen } from '../../src/http/server/server.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { startService } from '../support/start-service.ts';
 

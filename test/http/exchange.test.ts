@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { StreamSealer } from '../../src/envelope/stream-sealer.ts';
-import { Exchange } from '../../src/http/exchange.ts';
-import { transfer } from '../../src/http/transfer.ts';
+import { StreamSealer } from '../../src/format/stream-sealer.ts';
+import { Exchange } from '../../src/http/streams/exchange.ts';
+import { transfer } from '../../src/http/streams/transfer.ts';
 
 const SHORT_MS = 300;
 const LONG_MS = 60_000;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { operations } from '../../src/http/contract.ts';
-import type { Operation } from '../../src/http/operation.ts';
+import { operations } from '../../src/http/contract/contract.ts';
+import type { Operation } from '../../src/http/contract/operation.ts';
+import { exchange, STILL_GOOD } from '../support/raw-exchange.ts';
 import { startService, type TestService } from '../support/start-service.ts';
-import { exchange, STILL_GOOD } from './raw-exchange.ts';
 
 const ENCRYPT = '/tenants/contoso/encrypt';
 const BODY = '{"plaintext":"aGk="}';

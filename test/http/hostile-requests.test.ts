@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { exchange, STILL_GOOD } from '../support/raw-exchange.ts';
 import { startService, type TestService } from '../support/start-service.ts';
-import { exchange, STILL_GOOD } from './raw-exchange.ts';
 
 let service: TestService;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AppDeps } from '../../src/app.ts';
-import { readinessRoute } from '../../src/http/health-routes.ts';
+import { readinessRoute } from '../../src/http/routes/health-routes.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 
 let service: TestService;

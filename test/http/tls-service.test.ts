@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
-import { createCa, createLeaf } from '../../src/emulator/certificates.ts';
-import type { CertificateFiles } from '../../src/http/certificate-files.ts';
-import { openServedCertificate } from '../../src/http/served-certificate.ts';
-import { listen } from '../../src/http/server.ts';
-import { until } from '../api/until.ts';
+import { createCa, createLeaf } from '../../src/emulator/x509/certificates.ts';
+import type { CertificateFiles } from '../../src/http/server/certificate-files.ts';
+import { openServedCertificate } from '../../src/http/server/served-certificate.ts';
+import { listen } from '../../src/http/server/server.ts';
 import { runCli } from '../support/run-cli.ts';
+import { scrape } from '../support/scrape.ts';
 import { startService } from '../support/start-service.ts';
-import { scrape } from '../telemetry/scrape.ts';
+import { until } from '../support/until.ts';
 
 type Pair = Awaited<ReturnType<typeof createLeaf>>;
 

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createCa, createLeaf, createSelfSigned } from '../../src/emulator/certificates.ts';
-import { type CertificateFiles, readCertificate } from '../../src/http/certificate-files.ts';
-import { openServedCertificate, type ServedCertificateOptions } from '../../src/http/served-certificate.ts';
-import { listen } from '../../src/http/server.ts';
-import { until } from '../api/until.ts';
+import { createCa, createLeaf, createSelfSigned } from '../../src/emulator/x509/certificates.ts';
+import { type CertificateFiles, readCertificate } from '../../src/http/server/certificate-files.ts';
+import { openServedCertificate, type ServedCertificateOptions } from '../../src/http/server/served-certificate.ts';
+import { listen } from '../../src/http/server/server.ts';
+import { until } from '../support/until.ts';
 
 type Pair = Awaited<ReturnType<typeof createLeaf>>;
 const DAY_MS = 86_400_000;

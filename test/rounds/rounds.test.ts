@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import { openClaims } from '../../src/database/tables/claims.ts';
+import { tenantHistory } from '../../src/database/tables/tenant-history.ts';
 import { ServiceError } from '../../src/errors.ts';
-import type { TenantCheck } from '../../src/operations/tenant-check.ts';
+import type { TenantCheck } from '../../src/operations/doctor/tenant-check.ts';
 import { Rounds, type RoundsOptions, type Visited } from '../../src/rounds/rounds.ts';
-import { openClaims } from '../../src/tenants/sql/claims.ts';
-import { tenantHistory } from '../../src/tenants/sql/tenant-history.ts';
-import type { Tenant } from '../../src/tenants/tenant.ts';
-import { DATABASES, input, type TestDatabase } from '../tenants/sql-databases.ts';
+import type { Tenant } from '../../src/tenants/record.ts';
+import { DATABASES, input, type TestDatabase } from '../support/sql-databases.ts';
 
 /** A time that is moved by hand, for intervals and leases. */
 class Time {

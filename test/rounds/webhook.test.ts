@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
 import type { Visited } from '../../src/rounds/rounds.ts';
 import { Webhook } from '../../src/rounds/webhook.ts';
-import type { Tenant } from '../../src/tenants/tenant.ts';
+import type { Tenant } from '../../src/tenants/record.ts';
 
 const secret = randomBytes(32);
 const visited = (id: string): Visited => ({

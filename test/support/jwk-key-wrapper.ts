@@ -10,8 +10,8 @@ import {
   publicEncrypt,
   type webcrypto,
 } from 'node:crypto';
-import type { KekFacts, KeyWrapper, VaultResult } from '../../src/envelope/key-wrapper.ts';
 import { ServiceError } from '../../src/errors.ts';
+import type { KekFacts, KeyWrapper, VaultResult } from '../../src/keyring/key-wrapper.ts';
 import {
   type KekRef,
   kidOf,
@@ -19,7 +19,7 @@ import {
   type Tenant,
   type TenantKey,
   type WrapAlgorithm,
-} from '../../src/tenants/tenant.ts';
+} from '../../src/tenants/record.ts';
 
 type Operation = 'readKey' | 'wrapKey' | 'unwrapKey';
 

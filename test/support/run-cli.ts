@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { Readable, Writable } from 'node:stream';
-import type { CommandIo } from '../../src/cli/command.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
+import type { CommandIo } from '../../src/cli/support/command.ts';
 
 /** One run of the command line in this process. */
 export interface CliRun {

@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import supertest from 'supertest';
-import { newSecretKey } from '../../src/azure/home-keys.ts';
-import type { Clock } from '../../src/cache/clock.ts';
-import { startService as composeService } from '../../src/compose.ts';
-import { hostsOf } from '../../src/compose-parts.ts';
-import { openStore } from '../../src/compose-store.ts';
-import type { Config } from '../../src/config.ts';
-import { ConfigSchema } from '../../src/config-schema.ts';
+import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import { hostsOf } from '../../src/compose/azure.ts';
+import { startService as composeService } from '../../src/compose/service.ts';
+import { openStore } from '../../src/compose/store.ts';
+import type { Config } from '../../src/config/load-config.ts';
+import { ConfigSchema } from '../../src/config/schema.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
-import type { Deadlines } from '../../src/http/deadlines.ts';
+import type { Deadlines } from '../../src/http/server/deadlines.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 import { createLogger, silentLogger } from '../../src/telemetry/logger.ts';
-import { tenantSchema } from '../../src/tenants/tenant-schema.ts';
+import { tenantSchema } from '../../src/tenants/record-schema.ts';
 
 /** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
 export class TestClock implements Clock {

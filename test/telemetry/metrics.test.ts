@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
-import { scrape } from './scrape.ts';
 
 let service: TestService;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { until } from '../api/until.ts';
+import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
-import { scrape } from './scrape.ts';
+import { until } from '../support/until.ts';
 
 let service: TestService;
 beforeAll(async () => {

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { attributesOf, type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { startService, type TestService } from '../support/start-service.ts';
-import { attributesOf, type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
 
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PARENT_ID = '00f067aa0ba902b7';
@@ -112,8 +112,8 @@ test('nothing of OpenTelemetry or of Prometheus is loaded where neither is confi
     import { registerHooks } from 'node:module';
     const loaded = [];
     registerHooks({ resolve: (name, context, next) => { const found = next(name, context); loaded.push(found.url); return found; } });
-    const { openTelemetry } = await import('./src/compose-telemetry.ts');
-    await import('./src/compose.ts');
+    const { openTelemetry } = await import('./src/compose/telemetry.ts');
+    await import('./src/compose/service.ts');
     const config = { metrics: { enabled: process.argv[1] === 'on', host: '127.0.0.1', port: 0 }, telemetry: {
       sampleRatio: 1, tenantIds: false, ...(process.argv[1] === 'on' && { otlpEndpoint: 'http://127.0.0.1:9' }) } };
     await (await openTelemetry(config, console)).close();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { keyUsageTable } from '../../src/database/tables/key-usage-table.ts';
 import { KeyUsage } from '../../src/tenants/key-usage.ts';
-import { keyUsageTable } from '../../src/tenants/sql/key-usage-table.ts';
-import { DATABASES } from './sql-databases.ts';
+import { DATABASES } from '../support/sql-databases.ts';
 
 const wallMs = () => 1_700_000_000_000;
 

@@ -5,9 +5,9 @@ import { describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { openFileRegistry } from '../../src/tenants/file-registry.ts';
 import type { TenantRegistry } from '../../src/tenants/registry.ts';
+import { eventually } from '../support/eventually.ts';
 import { record } from '../support/make-tenant.ts';
-import { eventually } from './eventually.ts';
-import { DATABASES, hosts, replaceAll } from './sql-databases.ts';
+import { DATABASES, hosts, replaceAll } from '../support/sql-databases.ts';
 
 interface Opened extends AsyncDisposable {
   readonly registry: TenantRegistry;

@@ -1,0 +1,185 @@
+import { writeFileSync } from 'node:fs';
+import { stringify } from 'yaml';
+import * as z from 'zod';
+import { createDocument, type ZodOpenApiOverride } from 'zod-openapi';
+import type { ErrorCode } from '../src/errors.ts';
+import { problemTable } from '../src/http/answers/problem-table.ts';
+import { operations } from '../src/http/contract/contract.ts';
+import type { Operation } from '../src/http/contract/operation.ts';
+import { ProblemResult } from '../src/http/contract/problem-schema.ts';
+import { type StreamOperation, streamOperations } from '../src/http/contract/stream-contract.ts';
+
+const AUTHENTICATED: readonly ErrorCode[] = [
+  'unauthenticated',
+  'grant-missing',
+  'caller-throttled',
+  'overloaded',
+  'audit-unavailable',
+  'internal',
+];
+const DESCRIPTION = [
+  "Encrypts a SaaS vendor's data under each customer's own key, in the customer's own Azure Key Vault.",
+  'Every call carries a bearer token of an issuer that the service is configured for. Its roles say what it may do; none implies another.',
+  'Binary values are base64, times RFC 3339 in UTC. Failures are `application/problem+json` (RFC 9457) with a stable `code`; where somebody can mend them, `fix` says who, and by which command. A 429 or 503 carries `Retry-After` and is safe to repeat.',
+  'Clients generated for some languages (TypeScript, Python, Go) take and give the base64 text itself, others its bytes.',
+].join('\n\n');
+const TAGS: Readonly<Record<string, string>> = {
+  Data: "Encrypt and decrypt under the customer's key.",
+  Streams: "Encrypt and decrypt bodies of any size under the customer's key.",
+  Keys: "Key Vault's own wrap and unwrap.",
+  Tenants: 'The registry of customers.',
+  Audit: 'What was done, by whom, with which key.',
+  Health: 'For probes; no token needed.',
+};
+
+/** Prints what client generators understand, where zod prints what a validator does. */
+const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
+  if (jsonSchema.format === 'byte') delete jsonSchema.maxLength; // some count the bytes, not the text
+  if (zodSchema instanceof z.ZodUnknown)
+    Object.assign(jsonSchema, { type: 'object', additionalProperties: { type: 'string' } });
+  if (jsonSchema.type === 'integer' && zodSchema instanceof z.ZodNumber && zodSchema.format === 'int32') {
+    jsonSchema.format = 'int32';
+    delete jsonSchema.minimum;
+    delete jsonSchema.maximum;
+  }
+  // An answer may grow members later; a strict client must not choke on them.
+  if (io === 'output' && jsonSchema.type === 'object' && jsonSchema.additionalProperties === false) {
+    delete jsonSchema.additionalProperties;
+  }
+};
+
+/** openapi.yaml as a document: OpenAPI 3.0.3, since 3.1's idioms lose types in generated clients. */
+export function buildOpenApi() {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const [operationId, operation] of Object.entries<Operation>(operations)) {
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: describe(operationId, operation) };
+  }
+  for (const [operationId, operation] of Object.entries<StreamOperation>(streamOperations)) {
+    paths[operation.path] = { [operation.method]: describeStream(operationId, operation) };
+  }
+  return createDocument(
+    {
+      openapi: '3.0.3',
+      info: { title: 'Vaultspan', version: '0.1.0', description: DESCRIPTION, license: { name: 'Apache-2.0' } },
+      servers: [{ url: 'http://localhost:8080' }],
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      security: [{ bearer: [] }],
+      paths,
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+    },
+    { override: forGenerators },
+  );
+}
+
+function describe(operationId: string, operation: Operation): object {
+  const { tag, summary, description, role, params, query, ifMatch, response, responseExample, etag, lines } = operation;
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    description: role === undefined ? description : `${description}\n\nNeeds the role \`${role}\`.`,
+    ...(role === undefined && { security: [] }),
+    ...((params || query || ifMatch) && {
+      requestParams: {
+        ...(params && { path: params }),
+        ...(query && { query }),
+        ...(ifMatch && { header: IF_MATCH[ifMatch] }),
+      },
+    }),
+    ...requestBody(operation),
+    responses: {
+      ...(response
+        ? {
+            200: {
+              description: 'Done',
+              ...(etag && { headers: ETAG }),
+              ...(lines !== undefined && { headers: NEXT_CURSOR }),
+              content: {
+                'application/json': { schema: response, example: responseExample },
+                ...(lines !== undefined && { 'application/x-ndjson': { schema: { type: 'string' } } }),
+              },
+            },
+          }
+        : { 204: { description: 'Done' } }),
+      ...failures(operation),
+      default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
+    },
+  };
+}
+
+function describeStream(operationId: string, operation: StreamOperation): object {
+  const { tag, summary, description, role, params, query } = operation;
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    description: `${description}\n\nNeeds the role \`${role}\`.`,
+    requestParams: { path: params, ...(query && { query }), header: CONTEXT_HEADER },
+    requestBody: { required: true, content: OCTETS },
+    responses: {
+      200: { description: 'Done, if it is complete', headers: KEY_ID, content: OCTETS },
+      ...failures(operation),
+      default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
+    },
+  };
+}
+
+function requestBody({ body, bodyInPrint, bodyType, bodyExample }: Operation): object {
+  const schema = bodyInPrint ?? body;
+  return schema
+    ? {
+        requestBody: {
+          required: true,
+          content: { [bodyType ?? 'application/json']: { schema, example: bodyExample } },
+        },
+      }
+    : {};
+}
+
+const IF_MATCH = {
+  required: z.object({ 'If-Match': z.string().meta({ description: 'The `ETag` that was read.' }) }),
+  'to-replace': z.object({
+    'If-Match': z
+      .string()
+      .optional()
+      .meta({ description: 'The `ETag` that was read, to replace that revision; absent, to create.' }),
+  }),
+};
+const ETAG = { ETag: { description: 'The revision, for `If-Match`.', schema: { type: 'string' } } };
+
+const NEXT_CURSOR = {
+  'Next-Cursor': { description: '`nextCursor`, with NDJSON; absent at the end.', schema: { type: 'string' } },
+};
+
+const OCTETS = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+const CONTEXT_HEADER = z.object({
+  'Encryption-Context': z.string().optional().meta({
+    description:
+      'The encryption context as base64url of its JSON, such as that of `{"purpose":"scan","id":"4711"}`. Its rules are those of `EncryptionContext`.',
+    example: 'eyJwdXJwb3NlIjoic2NhbiIsImlkIjoiNDcxMSJ9',
+  }),
+});
+const KEY_ID = {
+  'Key-Id': { description: 'Full id of the Key Vault key version.', required: true, schema: { type: 'string' } },
+};
+
+function failures(operation: Pick<Operation, 'errors' | 'role'>): Record<number, object> {
+  const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];
+  const byStatus = Map.groupBy(codes, (code) => problemTable[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, some]) => [
+      status,
+      {
+        description: some.map((code) => `\`${code}\`: ${problemTable[code].title}.`).join('\n\n'),
+        ...(status === 429 || status === 503 ? { headers: RETRY_AFTER } : {}),
+        content: { 'application/problem+json': { schema: ProblemResult } },
+      },
+    ]),
+  );
+}
+
+const RETRY_AFTER = { 'Retry-After': { description: 'Seconds to wait before a repeat.', schema: { type: 'integer' } } };
+
+if (import.meta.main) {
+  writeFileSync('openapi.yaml', stringify(buildOpenApi(), { lineWidth: 120, aliasDuplicateObjects: false }));
+}

@@ -1,0 +1,85 @@
+import type { AuditEvent } from '../event.ts';
+import { createClock, createSalts, encodeRecord, hashLine, type RecordHead, type Removal } from './chain.ts';
+import { TenantSequences } from './tenant-sequences.ts';
+
+/** Where an earlier chain stood when a new one began. */
+export interface ChainEnd {
+  readonly chain: string;
+  /** Sequence number and hash of its last whole line. */
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+const NO_EVENT: Partial<AuditEvent> = {};
+
+/**
+ * Makes the lines of one chain, each with its newline. What was encoded since the last `keep` is provisional: the writer
+ * of the file says how much of it reached the disk, and the chain goes on from there.
+ */
+export class ChainWriter {
+  readonly chain: string;
+  readonly #salt = createSalts();
+  readonly #clock = createClock();
+  readonly #tenants = new TenantSequences();
+  /** Hashes of the lines that are not kept yet. */
+  #hashes: string[] = [];
+  #keptSequence = 0;
+  #keptHash: string | undefined;
+  #lastHash: string | undefined;
+
+  constructor(chain: string) {
+    this.chain = chain;
+  }
+
+  open(at: number, continued: ChainEnd | undefined): string {
+    const tenantSequence = this.#tenants.next(undefined);
+    const head = {
+      ...this.#head(at, 'open'),
+      continues: continued?.hash,
+      continuesChain: continued?.chain,
+      continuesSequence: continued?.sequence,
+    };
+    return this.#line(encodeRecord(head, NO_EVENT, tenantSequence));
+  }
+
+  event(at: number, event: AuditEvent): string {
+    const tenantSequence = this.#tenants.next(event.tenantId);
+    return this.#line(encodeRecord(this.#head(at, 'event'), event, tenantSequence));
+  }
+
+  removed(at: number, removed: Removal): string {
+    const tenantSequence = this.#tenants.next(undefined);
+    return this.#line(encodeRecord({ ...this.#head(at, 'removed'), removed }, NO_EVENT, tenantSequence));
+  }
+
+  close(at: number): string {
+    const tenantSequence = this.#tenants.next(undefined);
+    return this.#line(encodeRecord(this.#head(at, 'close'), NO_EVENT, tenantSequence));
+  }
+
+  /** Keeps the first `count` lines made since the last call; the others were never made. */
+  keep(count: number): void {
+    this.#tenants.keep(count);
+    this.#keptHash = this.#hashes[count - 1] ?? this.#keptHash;
+    this.#keptSequence += count;
+    this.#lastHash = this.#keptHash;
+    this.#hashes = [];
+  }
+
+  #head(at: number, type: RecordHead['type']): RecordHead {
+    return {
+      chain: this.chain,
+      sequence: this.#keptSequence + this.#hashes.length,
+      at: this.#clock(at),
+      salt: this.#salt(),
+      previous: this.#lastHash,
+      type,
+    };
+  }
+
+  #line(line: string): string {
+    this.#lastHash = hashLine(line);
+    this.#hashes.push(this.#lastHash);
+    return `${line}\n`;
+  }
+}

@@ -1,0 +1,281 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { ServiceError } from '../../errors.ts';
+import type { AuditEvent } from '../event.ts';
+import type { AuditSink } from '../sink.ts';
+import type { AppendFile, Durability } from './append-log.ts';
+import type { Removal } from './chain.ts';
+import { findChainEnd } from './chain-files.ts';
+import { ChainLog, type ChainPosition, createOnDisk } from './chain-log.ts';
+import { ChainWriter } from './chain-writer.ts';
+
+export interface FileSinkOptions {
+  /** Created when missing. Several processes may share it. */
+  readonly directory: string;
+  /** Default `write`. */
+  readonly durability?: Durability;
+  /** Size at which a chain goes on in its next file; default 64 MiB. */
+  readonly maxFileBytes?: number;
+  /** Why no more records may be taken at the moment, though the file would; undefined as long as they may. */
+  readonly limit?: () => string | undefined;
+  /** Milliseconds since 1970; default `Date.now`. */
+  readonly now?: () => number;
+  /** Creates a file for appending and fails when it exists; default: on disk, for its owner only. */
+  readonly createFile?: (path: string, durability: Durability) => Promise<AppendFile>;
+  /** Pause before the sink itself tries a failed file again; default 5 s. */
+  readonly retryMs?: number;
+  /** How often the file is marked as one of a living process; default 30 s. */
+  readonly heartbeatMs?: number;
+}
+
+/** What a sink has done since its start, and how far behind it is. */
+interface AuditCounts {
+  readonly records: number;
+  /** Writes of the file, each of one record or more. */
+  readonly groups: number;
+  /** Records refused, each once: no room for them, or a write that failed. */
+  readonly refused: number;
+  readonly waiting: number;
+  /** Age of the oldest record that is not written yet; 0 where none waits. */
+  readonly lagMs: number;
+}
+
+/** The sink of one chain on disk. */
+export interface FileSink extends AuditSink {
+  readonly chain: string;
+  position(): ChainPosition;
+  /** Writes down what this service takes away of a chain, before it does. @throws ServiceError `audit-unavailable` */
+  recordRemoval(removal: Removal): Promise<void>;
+  counts(): AuditCounts;
+}
+
+const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
+const DEFAULT_HEARTBEAT_MS = 30_000;
+
+/** Begins a new chain in the directory; its open record is written when this resolves. */
+export async function openFileSink(options: FileSinkOptions): Promise<FileSink> {
+  const { directory, now = Date.now, createFile = createOnDisk, durability = 'write' } = options;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const continued = await findChainEnd(directory);
+  const writer = new ChainWriter(randomUUID());
+  const startedAt = now();
+  const maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
+  const log = await ChainLog.open({ directory, chain: writer.chain, durability, maxFileBytes, createFile }, startedAt);
+  const { error } = await log.append(writer.open(startedAt, continued), 1, startedAt);
+  if (error !== undefined) {
+    await log.close();
+    throw error;
+  }
+  writer.keep(1);
+  return new ChainSink({
+    writer,
+    log,
+    now,
+    startedAt,
+    limit: options.limit ?? (() => undefined),
+    retryMs: options.retryMs ?? RETRY_AFTER_SECONDS * 1000,
+    heartbeatMs: options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS,
+  });
+}
+
+const RETRY_AFTER_SECONDS = 5;
+/** Encoding this many holds the event loop for about 2 ms. */
+const MAX_GROUP = 1000;
+/** A disk that hangs must not fill the memory. */
+const MAX_WAITING = 50_000;
+
+interface Waiting {
+  /** What is to be recorded: the one or the other. */
+  readonly event: AuditEvent | undefined;
+  readonly removal: Removal | undefined;
+  /** It says how many were refused: not one that is, where it is refused itself. */
+  readonly isNote: boolean;
+  readonly at: number;
+  readonly resolve: () => void;
+  readonly reject: (error: ServiceError) => void;
+}
+
+interface ChainSinkParts {
+  readonly writer: ChainWriter;
+  readonly log: ChainLog;
+  readonly now: () => number;
+  readonly startedAt: number;
+  readonly limit: () => string | undefined;
+  readonly retryMs: number;
+  readonly heartbeatMs: number;
+}
+
+/**
+ * Writes records in groups, one write at a time: what arrives during a write goes into the next one.
+ * A record is encoded when its write begins, so a failed group leaves nothing behind that the next would build on. A
+ * refused record may still stand in the chain, when its line was whole before the disk filled up: never the other way.
+ */
+class ChainSink implements FileSink {
+  readonly #writer: ChainWriter;
+  readonly #log: ChainLog;
+  readonly #now: () => number;
+  readonly #limit: () => string | undefined;
+  readonly #retryMs: number;
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #waiting: Waiting[] = [];
+  #lastAt: number;
+  #writing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+  #trouble: string | undefined;
+  /** Requests refused since the last note of it in the chain. */
+  #refused = 0;
+  #retry: NodeJS.Timeout | undefined;
+  readonly #counts = { records: 0, groups: 0, refused: 0 };
+  /** When the first record of the group now being written came. */
+  #groupSince: number | undefined;
+
+  constructor({ writer, log, now, startedAt, limit, retryMs, heartbeatMs }: ChainSinkParts) {
+    this.#writer = writer;
+    this.#log = log;
+    this.#now = now;
+    this.#lastAt = startedAt;
+    this.#limit = limit;
+    this.#retryMs = retryMs;
+    this.#heartbeat = setInterval(() => void log.touch(Date.now()), heartbeatMs).unref();
+  }
+
+  get chain(): string {
+    return this.#writer.chain;
+  }
+
+  position(): ChainPosition {
+    return this.#log.position();
+  }
+
+  record(event: AuditEvent): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(unavailable('closed'));
+    const limit = this.#waiting.length >= MAX_WAITING ? 'more records wait than may' : this.#limit();
+    if (limit !== undefined) {
+      this.#refuse(event.count, limit);
+      return Promise.reject(unavailable('backlog'));
+    }
+    return this.#enqueue(event, undefined);
+  }
+
+  recordRemoval(removal: Removal): Promise<void> {
+    return this.#closed === undefined ? this.#enqueue(undefined, removal) : Promise.reject(unavailable('closed'));
+  }
+
+  trouble(): string | undefined {
+    return this.#closed === undefined ? this.#trouble : 'the audit chain is closed';
+  }
+
+  counts(): AuditCounts {
+    const since = this.#groupSince ?? this.#waiting[0]?.at;
+    const lagMs = since === undefined ? 0 : Math.max(0, this.#now() - since);
+    return { ...this.#counts, waiting: this.#waiting.length, lagMs };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#finish();
+    return this.#closed;
+  }
+
+  #enqueue(event: AuditEvent | undefined, removal: Removal | undefined, isNote: boolean = false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ event, removal, isNote, at: this.#time(), resolve, reject });
+      this.#writing ??= this.#writeWaiting();
+    });
+  }
+
+  /** Within a chain time never goes back, though a clock may: what is older than a day is then a chain's beginning. */
+  #time(): number {
+    const now = this.#now();
+    if (now > this.#lastAt) this.#lastAt = now;
+    return this.#lastAt;
+  }
+
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#writeGroup(this.#waiting.splice(0, MAX_GROUP));
+    this.#writing = undefined;
+  }
+
+  async #writeGroup(group: readonly Waiting[]): Promise<void> {
+    let text = '';
+    for (const { at, event, removal } of group) {
+      if (event !== undefined) text += this.#writer.event(at, event);
+      else if (removal !== undefined) text += this.#writer.removed(at, removal);
+    }
+    this.#groupSince = group[0]?.at;
+    const { lines, error } = await this.#log.append(text, group.length, group[0]?.at ?? this.#lastAt);
+    this.#groupSince = undefined;
+    this.#writer.keep(lines);
+    if (error === undefined) {
+      this.#trouble = undefined;
+      this.#counts.groups += 1;
+      this.#counts.records += group.length;
+      for (const { resolve } of group) resolve();
+      return;
+    }
+    const trouble = `the audit file can't be written: ${causeOf(error)}`;
+    for (const { event, isNote } of group) {
+      if (isNote) this.#putOff(event?.count, trouble);
+      else if (event !== undefined) this.#refuse(event.count, trouble);
+    }
+    const refusal = unavailable('write-failed', error);
+    for (const { reject } of group) reject(refusal);
+  }
+
+  #refuse(count: number | undefined, trouble: string): void {
+    this.#counts.refused += 1;
+    this.#putOff(count, trouble);
+  }
+
+  /** Leaves so many requests to a later note. */
+  #putOff(count = 1, trouble: string): void {
+    this.#trouble = trouble;
+    this.#refused += count;
+    if (this.#closed === undefined) this.#retry ??= setTimeout(() => this.#noteRefused(), this.#retryMs).unref();
+  }
+
+  /**
+   * Writes down how many requests were refused for want of a record. It is also the attempt that ends the trouble when
+   * nobody else makes one: a process that is not ready gets no requests.
+   */
+  #noteRefused(): void {
+    this.#retry = undefined;
+    if (this.#refused === 0) return;
+    const count = this.#refused;
+    this.#refused = 0;
+    const limit = this.#closed === undefined ? this.#limit() : undefined;
+    if (limit !== undefined) {
+      this.#putOff(count, limit);
+      return;
+    }
+    const note = {
+      operation: 'audit',
+      outcome: 'failed',
+      code: 'audit-unavailable',
+      requestId: randomUUID(),
+      count,
+    } as const;
+    // Refused itself, it is tried again in its time.
+    this.#enqueue(note, undefined, true).catch(() => undefined);
+  }
+
+  async #finish(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    clearTimeout(this.#retry);
+    this.#noteRefused();
+    await this.#writing;
+    const at = this.#time();
+    const { lines, error } = await this.#log.append(this.#writer.close(at), 1, at);
+    this.#writer.keep(lines);
+    await this.#log.close();
+    if (error !== undefined) throw unavailable('write-failed', error);
+  }
+}
+
+function unavailable(reason: 'closed' | 'backlog' | 'write-failed', cause?: unknown): ServiceError {
+  const detail = 'The operation could not be recorded, so it is not answered.';
+  return new ServiceError('audit-unavailable', detail, { reason, retryAfter: RETRY_AFTER_SECONDS, cause });
+}
+
+/** `ENOSPC` and its like say it best. */
+const causeOf = (error: Error): string =>
+  'code' in error && typeof error.code === 'string' ? error.code : error.message;

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import type { AuditEvent } from '../event.ts';
+import type { RecordHead } from './chain.ts';
+
+const Hash = z.string().regex(/^[\w-]{43}$/);
+const Salt = z.string().regex(/^[\w-]{22}$/);
+const Count = z.int().nonnegative();
+const text = z.string().exactOptional();
+
+const head = { chain: z.uuid(), sequence: Count, at: z.iso.datetime({ precision: 3 }), salt: Salt };
+
+const OpenRecord = z.strictObject({
+  ...head,
+  sequence: z.literal(0),
+  type: z.literal('open'),
+  continues: Hash.exactOptional(),
+  continuesChain: z.uuid().exactOptional(),
+  continuesSequence: Count.exactOptional(),
+});
+
+const RemovedRecord = z.strictObject({
+  ...head,
+  previous: Hash,
+  type: z.literal('removed'),
+  removed: z.strictObject({
+    cause: z.enum(['retention', 'shipped']),
+    chain: z.uuid(),
+    through: Count,
+    hash: Hash,
+  }),
+});
+
+const CloseRecord = z.strictObject({ ...head, previous: Hash, type: z.literal('close') });
+
+const EventRecord = z.strictObject({
+  ...head,
+  previous: Hash,
+  type: z.literal('event'),
+  ...({
+    operation: z.string(),
+    outcome: z.enum(['succeeded', 'refused', 'failed']),
+    phase: z.enum(['started', 'finished']).exactOptional(),
+    code: text,
+    reason: text,
+    requestId: z.string(),
+    clientRequestId: text,
+    principal: text,
+    tenantId: text,
+    keyId: text,
+    bytes: z.number().exactOptional(),
+    context: text,
+    vaultRequestId: text,
+    items: z.record(z.string(), Count).exactOptional(),
+    keys: z.array(z.strictObject({ keyId: z.string(), vaultRequestId: z.string(), count: Count })).exactOptional(),
+    count: z.number().exactOptional(),
+  } satisfies Record<keyof AuditEvent, z.ZodType>),
+  tenantSequence: Count.exactOptional(),
+});
+
+const AuditRecord = z.discriminatedUnion('type', [OpenRecord, EventRecord, RemovedRecord, CloseRecord]);
+
+/** A record as it stands in its line: outside of `event` records the members of the event are absent. */
+export type ParsedRecord = RecordHead & Partial<AuditEvent> & { readonly tenantSequence?: number };
+
+/** The record of a line, or why there is none in it. */
+export function parseRecord(line: string): ParsedRecord | 'not-json' | 'not-a-record' {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return 'not-json';
+  }
+  const parsed = AuditRecord.safeParse(value);
+  return parsed.success ? parsed.data : 'not-a-record';
+}

@@ -1,0 +1,41 @@
+import type { AuditPageQuery, AuditPlace } from '../../database/tables/audit-table.ts';
+import { ServiceError } from '../../errors.ts';
+import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
+
+/** Records of one tenant, newest first. There may be none in a page that has a next one. */
+export interface RecordPage {
+  readonly records: readonly ParsedRecord[];
+  /** Where the next page goes on; absent at the end. */
+  readonly next?: AuditPlace;
+}
+
+/** Where records are looked up. */
+export interface AuditRecords {
+  /** @throws ServiceError `registry-unavailable` */
+  page(query: AuditPageQuery): Promise<RecordPage>;
+}
+
+/** The record of a line, members in their order there; undefined where it is not one of this tenant's. */
+export function recordOf(line: string, tenantId: string): ParsedRecord | undefined {
+  const record = parseRecord(line);
+  if (typeof record === 'string' || record.tenantId !== tenantId) return;
+  return JSON.parse(line) as ParsedRecord; // just checked; the checked copy has the schema's order
+}
+
+/** Newer places are greater. */
+export const comparePlaces = (a: AuditPlace, b: AuditPlace): number =>
+  a.at - b.at || (a.chain === b.chain ? a.sequence - b.sequence : a.chain < b.chain ? -1 : 1);
+
+/** Opaque to clients, so that its content may change. */
+export const cursorOf = ({ at, chain, sequence }: AuditPlace): string =>
+  Buffer.from(`1:${at}:${chain}:${sequence}`).toString('base64url');
+
+/** @throws ServiceError `malformed-request` */
+export function placeOf(cursor: string): AuditPlace {
+  const match = /^1:(\d{1,15}):([0-9a-f-]{36}):(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
+  const [, at, chain = '', sequence] = match ?? [];
+  const place = { at: Number(at), chain, sequence: Number(sequence) };
+  if (match && cursorOf(place) === cursor) return place;
+  const detail = 'is no cursor that a list gave';
+  throw new ServiceError('malformed-request', `cursor ${detail}`, { errors: [{ pointer: '/query/cursor', detail }] });
+}

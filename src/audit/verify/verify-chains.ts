@@ -1,0 +1,158 @@
+import type { Removal } from '../chain/chain.ts';
+import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
+import { type BadLine, type VerifiedChain, verifyChain } from './verify.ts';
+
+/** What can be wrong between a chain and the one it continues. */
+export const linkProblems = {
+  'chain-missing': 'the chain it continues is not here, and no record says that the service removed it',
+  'record-missing': 'the record it continues is not in that chain: the chain was cut or changed',
+} as const;
+
+/** A chain to be checked, wherever its lines are. */
+export interface ChainSource {
+  /** In their order, at least one. */
+  readonly parts: readonly ChainPart[];
+}
+
+/** A file, or all that a database has of a chain. */
+export interface ChainPart {
+  readonly name: string;
+  /** Whether its name is that of a part which begins with this record. */
+  fits(first: ParsedRecord): boolean;
+  /** Each with its newline. */
+  lines(): AsyncIterable<string>;
+}
+
+interface BadLink {
+  /** The chain continued. */
+  readonly chain: string;
+  readonly problem: keyof typeof linkProblems;
+}
+
+/** A finding about one chain. */
+export interface VerifiedSource extends Omit<VerifiedChain, 'firstBad'> {
+  /** Its first part. */
+  readonly file: string;
+  /** How many parts there are, where there are several. */
+  readonly files?: number;
+  /** `line` counts within `file`, which is left out where it is the first. */
+  readonly firstBad?: BadLine & { readonly file?: string };
+  readonly badLink?: BadLink;
+  /** Why the chain begins late. */
+  readonly removed?: Removal['cause'];
+}
+
+/**
+ * Checks every chain by itself, that each continues a record which still exists, and that nobody but the service removed beginnings.
+ *
+ * @param causes of removals that may have been here: what was shipped is gone from the files, and not from the database
+ */
+export async function verifyChains(
+  sources: readonly ChainSource[],
+  causes: readonly Removal['cause'][],
+): Promise<VerifiedSource[]> {
+  const opens = await Promise.all(sources.map(findOpen));
+  // Chains of processes that run at the same time continue each other midway, so any record can be the wanted one.
+  const wanted = new Set(opens.map((open) => open?.continues));
+  const found = new Map<string, Set<string>>();
+  const removals = new Map<string, Removal[]>();
+  const verified: VerifiedSource[] = [];
+  for (const source of sources) {
+    const hashes = new Set<string>();
+    const result = await verifySource(source, {
+      onHash: (hash) => wanted.has(hash) && hashes.add(hash),
+      onRecord: ({ removed }) => {
+        if (removed && causes.includes(removed.cause))
+          removals.getOrInsertComputed(removed.chain, () => []).push(removed);
+      },
+    });
+    found.set(result.chain ?? result.file, hashes);
+    verified.push(result);
+  }
+  return verified.map((result, index) => withLink(withBeginning(result, removals), opens[index], found, removals));
+}
+
+interface Listeners {
+  readonly onHash: (hash: string) => unknown;
+  readonly onRecord: (record: ParsedRecord) => unknown;
+}
+
+const DEAF: Listeners = { onHash: () => undefined, onRecord: () => undefined };
+
+/** One chain, without a look at any other: whether it may begin late is left open. */
+export async function verifySource({ parts }: ChainSource, listeners: Listeners = DEAF): Promise<VerifiedSource> {
+  const places: { readonly name: string; readonly before: number }[] = [];
+  let misnamed: BadLine | undefined;
+  async function* lines() {
+    let count = 0;
+    for (const part of parts) {
+      const before = count;
+      places.push({ name: part.name, before });
+      for await (const line of part.lines()) {
+        count += 1;
+        if (count === before + 1) misnamed ??= nameProblem(part, line, count);
+        yield line;
+      }
+    }
+  }
+  const chain = await verifyChain(lines(), { ...listeners, mayBeginLate: true });
+  const firstBad = misnamed && misnamed.line <= (chain.firstBad?.line ?? misnamed.line) ? misnamed : chain.firstBad;
+  const file = places[0]?.name ?? '';
+  return {
+    file,
+    ...(parts.length > 1 && { files: parts.length }),
+    ...chain,
+    ...(firstBad && { records: Math.min(chain.records, firstBad.line - 1), firstBad: placed(firstBad, places) }),
+  };
+}
+
+/** A chain has one name, so a copy of it, or a chain in the place of another, shows. */
+function nameProblem(part: ChainPart, text: string, line: number): BadLine | undefined {
+  const record = parseRecord(text);
+  if (typeof record === 'string' || part.fits(record)) return;
+  return { line, sequence: record.sequence, problem: 'wrong-file-name' };
+}
+
+function placed(
+  bad: BadLine,
+  places: readonly { readonly name: string; readonly before: number }[],
+): NonNullable<VerifiedSource['firstBad']> {
+  const place = places.findLast(({ before }) => before < bad.line);
+  if (place === undefined || place === places[0]) return bad;
+  return { ...bad, line: bad.line - place.before, file: place.name };
+}
+
+async function findOpen({ parts: [first] }: ChainSource): Promise<ParsedRecord | undefined> {
+  if (!first) return;
+  for await (const line of first.lines()) {
+    const record = parseRecord(line);
+    return typeof record === 'string' || record.type !== 'open' ? undefined : record;
+  }
+}
+
+function withBeginning(result: VerifiedSource, removals: ReadonlyMap<string, readonly Removal[]>): VerifiedSource {
+  const { begins, chain = '' } = result;
+  // A chain that is bad further on is bad, and the record of the removal may stand behind that.
+  if (begins === undefined || result.firstBad !== undefined) return result;
+  const removal = removals.get(chain)?.find((one) => covers(one, begins.sequence - 1, begins.previous));
+  if (removal) return { ...result, removed: removal.cause };
+  return { ...result, records: 0, firstBad: { line: 1, sequence: begins.sequence, problem: 'start-missing' } };
+}
+
+function withLink(
+  result: VerifiedSource,
+  open: ParsedRecord | undefined,
+  found: ReadonlyMap<string, ReadonlySet<string>>,
+  removals: ReadonlyMap<string, readonly Removal[]>,
+): VerifiedSource {
+  const { continues, continuesChain: chain, continuesSequence: sequence = 0 } = open ?? {};
+  if (continues === undefined || chain === undefined) return result;
+  const hashes = found.get(chain);
+  if (hashes?.has(continues)) return result;
+  if (removals.get(chain)?.some((one) => covers(one, sequence, continues))) return result;
+  return { ...result, badLink: { chain, problem: hashes === undefined ? 'chain-missing' : 'record-missing' } };
+}
+
+/** What a removal reaches beyond may be there still: it is written down before, and files go one after the other. */
+const covers = ({ through, hash }: Removal, sequence: number, expected: string): boolean =>
+  through === sequence ? hash === expected : through > sequence;

@@ -1,0 +1,34 @@
+import type { AuditTable } from '../../database/tables/audit-table.ts';
+import { type ChainSource, type VerifiedSource, verifyChains } from './verify-chains.ts';
+
+type Chains = Pick<AuditTable, 'nextChain' | 'following'>;
+
+const ROWS_AT_ONCE = 1_000;
+
+/** Checks every chain of the database, the oldest first. @throws ServiceError `registry-unavailable`; the signal's reason */
+export async function verifyTable(table: Chains, signal: AbortSignal): Promise<VerifiedSource[]> {
+  const chains: { readonly id: string; readonly at: number }[] = [];
+  for (let first = await table.nextChain(''); first; first = await table.nextChain(first.chain)) {
+    signal.throwIfAborted();
+    chains.push({ id: first.chain, at: first.at });
+  }
+  const sorted = chains.sort((a, b) => a.at - b.at);
+  return verifyChains(
+    sorted.map(({ id }) => sourceOf(table, id, signal)),
+    ['retention'],
+  );
+}
+
+function sourceOf(table: Chains, id: string, signal: AbortSignal): ChainSource {
+  async function* lines() {
+    let last = -1;
+    for (;;) {
+      signal.throwIfAborted();
+      const rows = await table.following(id, last, ROWS_AT_ONCE);
+      for (const { line } of rows) yield `${line}\n`;
+      last = rows.at(-1)?.sequence ?? last;
+      if (rows.length < ROWS_AT_ONCE) return;
+    }
+  }
+  return { parts: [{ name: id, fits: ({ chain }) => chain === id, lines }] };
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { SecretClient } from '@azure/keyvault-secrets';
+import { ServiceError } from '../../errors.ts';
+import type { KekFacts, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
+import type { DirectoryFacts } from '../../tenants/directory-facts.ts';
+import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../../tenants/record.ts';
+import { observed, tokenOutcome } from '../call-outcomes.ts';
+import { noSdkRetries, withinDeadline } from '../deadline.ts';
+import { GraphDirectory } from '../graph/graph.ts';
+import { signInFailure } from '../sign-in-failures.ts';
+import { KeyVault, type KeyVaultOptions } from '../vault/key-vault.ts';
+import { vaultFailure } from '../vault/vault-failures.ts';
+
+export interface TenantProbeOptions extends KeyVaultOptions {
+  readonly authorityHost: string;
+  readonly graphEndpoint: string;
+  /** Scope of the cloud's Key Vault tokens, such as `https://vault.azure.net/.default`. */
+  readonly vaultScope: string;
+}
+
+const CHALLENGE = /\bauthorization(?:_uri)?="https:\/\/[^"/]+\/([0-9a-fA-F-]{36})[/"]?/;
+
+/** Looks at one tenant's Azure with a credential and clients of its own, so that nothing is answered from memory. */
+export class AzureTenantProbe {
+  readonly #options: TenantProbeOptions;
+  readonly #vault: KeyVault;
+
+  constructor(options: TenantProbeOptions) {
+    this.#options = options;
+    this.#vault = new KeyVault(options);
+  }
+
+  async discover(tenant: Tenant): Promise<void> {
+    const url = `${this.#options.authorityHost}/${tenant.entraTenantId}/v2.0/.well-known/openid-configuration`;
+    const response = await this.#fetch(url, (error) => signInFailure(error, this.#parties(tenant)));
+    await response.body?.cancel();
+    if (response.ok) return;
+    throw signInFailure(
+      { status: response.status, errorNo: response.status === 400 ? '90002' : undefined },
+      this.#parties(tenant),
+    );
+  }
+
+  async directoryOf(vaultUrl: string): Promise<string> {
+    const kek = { vaultUrl, name: '', keyVersion: '' };
+    const fail = (error: unknown) => vaultFailure(error, { operation: 'getKey', kek, appId: this.#options.appId });
+    const response = await this.#fetch(`${vaultUrl}/keys?api-version=7.4`, fail);
+    await response.body?.cancel();
+    const directory = CHALLENGE.exec(response.headers.get('www-authenticate') ?? '')?.[1];
+    if (directory === undefined) throw fail({ statusCode: 503 });
+    return directory.toLowerCase();
+  }
+
+  async signIn(tenant: Tenant): Promise<void> {
+    const { home, vaultScope, deadlineMs, observer } = this.#options;
+    const parties = this.#parties(tenant);
+    try {
+      const signIn = (signal: AbortSignal) => home.signIn(tenant.entraTenantId, vaultScope, signal);
+      await observed(
+        () => withinDeadline(deadlineMs, signIn, () => false),
+        (error) => tokenOutcome(signInFailure(error, parties)),
+        (outcome, seconds) => observer?.tokenRequest(outcome, seconds),
+      );
+    } catch (error) {
+      throw signInFailure(error, parties);
+    }
+  }
+
+  probeKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
+    return this.#vault.readKey(tenant, key);
+  }
+
+  wrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    bytes: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#vault.wrapKey(tenant, kek, algorithm, bytes, use);
+  }
+
+  unwrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    wrapped: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#vault.unwrapKey(tenant, kek, algorithm, wrapped, use);
+  }
+
+  readDirectory(tenant: Tenant): Promise<DirectoryFacts> {
+    const credentialOf = (of: Tenant) => this.#vault.credentialOf(of);
+    return new GraphDirectory({ ...this.#options, credentialOf }).readDirectory(tenant, randomUUID());
+  }
+
+  async readSecret(tenant: Tenant, vaultUrl: string, name: string): Promise<void> {
+    const { unsafeAllowEmulator, deadlineMs, appId } = this.#options;
+    const client = new SecretClient(vaultUrl, this.#vault.credentialOf(tenant), {
+      disableChallengeResourceVerification: unsafeAllowEmulator,
+      ...noSdkRetries,
+    });
+    try {
+      await withinDeadline(
+        deadlineMs,
+        (abortSignal) => client.getSecret(name, { abortSignal }),
+        () => false,
+      );
+    } catch (error) {
+      throw secretFailure(
+        error,
+        vaultFailure(error, { operation: 'getKey', kek: { vaultUrl, name, keyVersion: '' }, appId }),
+        name,
+      );
+    }
+  }
+
+  #parties({ entraTenantId }: Tenant) {
+    return { appId: this.#options.appId, entraTenantId };
+  }
+
+  /** Addresses come from the configuration and the registry alone, and no answer leads elsewhere. */
+  async #fetch(url: string, fail: (error: unknown) => ServiceError): Promise<Response> {
+    try {
+      return await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(this.#options.deadlineMs) });
+    } catch (error) {
+      throw fail(error);
+    }
+  }
+}
+
+/** The commands for keys don't suit a secret. */
+function secretFailure(cause: unknown, { code, reason, retryAfter }: ServiceError, name: string): ServiceError {
+  return new ServiceError(code, `The secret ${name} can't be read`, {
+    cause,
+    ...(reason !== undefined && { reason }),
+    ...(retryAfter !== undefined && { retryAfter }),
+    fix: {
+      owner: 'resource-owner',
+      action: `Grant the app the role "Key Vault Secrets User" on the secret ${name}, or take canarySecret out of the record`,
+    },
+  });
+}

@@ -1,0 +1,53 @@
+import type { TokenCredential } from '@azure/core-auth';
+import type { ServiceError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { AzureObserver } from '../call-outcomes.ts';
+import {
+  ClientSecretHomeCredential,
+  type ConfiguredHomeCredential,
+  type HomeCredentialKind,
+} from './home-credential.ts';
+import { CertificateHomeCredential } from './home-credential-certificate.ts';
+import { ManagedIdentityHomeCredential } from './home-credential-managed-identity.ts';
+import type { EntraAccess } from './home-sign-in.ts';
+import type { HomeVault } from './home-vault.ts';
+import { VaultSigner } from './home-vault-signer.ts';
+
+export interface HomeCredentialOptions extends EntraAccess {
+  readonly kind: HomeCredentialKind;
+  readonly secretName: string;
+  readonly certificateName: string;
+  readonly vaultUrl: string;
+  readonly vault: Pick<HomeVault, 'usableVersions'>;
+  /** The identity of this machine: it opens the home vault, and is the federated one. */
+  readonly platform: TokenCredential;
+  /** Of a managed identity's token; see `exchangeAudiences`. */
+  readonly exchangeAudience: string;
+  readonly deadlineMs: number;
+  readonly clock: Clock;
+  readonly onRotation: (version: string) => void;
+  /** A version in the home vault was left out. */
+  readonly onUnusable: (version: string, problem: ServiceError) => void;
+  readonly observer?: AzureObserver | undefined;
+}
+
+/** The home credential that the configuration names; `load` it before use. */
+export function createHomeCredential(options: HomeCredentialOptions): ConfiguredHomeCredential {
+  switch (options.kind) {
+    case 'client-secret':
+      return new ClientSecretHomeCredential(options);
+    case 'certificate':
+      return new CertificateHomeCredential(options);
+    case 'vault-signed':
+      return new CertificateHomeCredential({
+        ...options,
+        signer: new VaultSigner({ ...options, credential: options.platform }),
+      });
+    case 'managed-identity':
+      return new ManagedIdentityHomeCredential({
+        ...options,
+        identity: options.platform,
+        audience: options.exchangeAudience,
+      });
+  }
+}

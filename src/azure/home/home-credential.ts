@@ -1,0 +1,103 @@
+import type { AccessToken } from '@azure/core-auth';
+import { ClientSecretCredential } from '@azure/identity';
+import { ServiceError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { isSecretRejected } from '../sign-in-failures.ts';
+import { Candidates } from './home-candidates.ts';
+import { type EntraAccess, entraOptions } from './home-sign-in.ts';
+import type { HomeVault } from './home-vault.ts';
+
+/** Signs the vendor's app in to a customer's directory. */
+export interface HomeCredential {
+  /** A fresh token of Entra, never one of a cache. Rejects with what the SDK threw, or with ServiceError. */
+  signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken>;
+}
+
+export type HomeCredentialKind = 'client-secret' | 'certificate' | 'vault-signed' | 'managed-identity';
+
+/** One version of the credential, as its owner may compare it with what Entra has. */
+export interface HomeCredentialVersion {
+  readonly version: string;
+  readonly expires?: Date;
+  /** SHA-1 in upper-case hexadecimal, as Entra shows it. */
+  readonly thumbprint?: string;
+}
+
+export interface HomeCredentialDescription {
+  readonly kind: HomeCredentialKind;
+  /** Of the secret or certificate in the home vault. */
+  readonly name?: string;
+  /** Those that sign-ins may use, newest first. */
+  readonly versions: readonly HomeCredentialVersion[];
+  /** When the newest version expires; absent where it never does or nobody knows. */
+  readonly expires?: Date;
+  /** What the app's federated credential must say. */
+  readonly federation?: { readonly issuer: string; readonly subject: string; readonly audience: string };
+}
+
+/** The home credential of one kind, as compose makes it. */
+export interface ConfiguredHomeCredential extends HomeCredential {
+  /** Reads what a sign-in needs now, so that a start fails early. @throws ServiceError which says what to do */
+  load(): Promise<void>;
+  /** @throws ServiceError as `load` */
+  describe(): Promise<HomeCredentialDescription>;
+}
+
+export interface ClientSecretOptions extends EntraAccess {
+  readonly secretName: string;
+  readonly vault: Pick<HomeVault, 'usableVersions'>;
+  readonly clock: Clock;
+  readonly onRotation: (version: string) => void;
+}
+
+/** The app's client secret out of the home vault. */
+export class ClientSecretHomeCredential implements ConfiguredHomeCredential {
+  readonly #options: ClientSecretOptions;
+  readonly #candidates: Candidates<string>;
+
+  constructor(options: ClientSecretOptions) {
+    this.#options = options;
+    this.#candidates = new Candidates({
+      ...options,
+      name: options.secretName,
+      parse: ({ value }) => value,
+      isRejected: isSecretRejected,
+      missing: () => noSecret(options.secretName),
+    });
+  }
+
+  async load(): Promise<void> {
+    await this.#candidates.load();
+  }
+
+  /** A new SDK object for each sign-in: MSAL would answer from its own cache, and a refusal would go unseen for an hour. */
+  async signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken> {
+    const { appId } = this.#options;
+    return this.#candidates.use(({ value }) =>
+      new ClientSecretCredential(entraTenantId, appId, value, entraOptions(this.#options)).getToken(scope, {
+        abortSignal: signal,
+      }),
+    );
+  }
+
+  async describe(): Promise<HomeCredentialDescription> {
+    const candidates = await this.#candidates.list();
+    const versions = candidates.map(({ version, expires }) => ({
+      version,
+      ...(expires !== undefined && { expires: new Date(expires) }),
+    }));
+    return { kind: 'client-secret', name: this.#options.secretName, versions, ...expiryOf(versions) };
+  }
+}
+
+/** The newest version's. */
+export function expiryOf([newest]: readonly HomeCredentialVersion[]): Pick<HomeCredentialDescription, 'expires'> {
+  return newest?.expires ? { expires: newest.expires } : {};
+}
+
+const noSecret = (secretName: string): ServiceError =>
+  new ServiceError('home-credential-rejected', 'The home vault has no usable client secret of the app', {
+    reason: 'secret-missing',
+    retryAfter: 10,
+    fix: { owner: 'vendor', action: `Store a valid client secret of the app as ${secretName} in the home vault` },
+  });

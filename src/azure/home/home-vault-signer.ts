@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+import type { TokenCredential } from '@azure/core-auth';
+import { type CryptographyClient, KeyClient } from '@azure/keyvault-keys';
+import { ServiceError } from '../../errors.ts';
+import { type AzureObserver, type CallOutcome, observed, tokenOutcome } from '../call-outcomes.ts';
+import { noSdkRetries, withinDeadline } from '../deadline.ts';
+import { type ForeignError, readForeignError } from '../foreign-error.ts';
+
+export interface VaultSignerOptions {
+  readonly vaultUrl: string;
+  /** Of the certificate and, as Key Vault has it, of its key. */
+  readonly certificateName: string;
+  /** The platform's identity. */
+  readonly credential: TokenCredential;
+  readonly unsafeAllowEmulator: boolean;
+  readonly deadlineMs: number;
+  readonly observer?: AzureObserver | undefined;
+}
+
+/** Signs with the key of a certificate in the home vault, which never leaves it. */
+export class VaultSigner {
+  readonly #options: VaultSignerOptions;
+  readonly #keys: KeyClient;
+  readonly #clients = new Map<string, Promise<CryptographyClient>>();
+
+  constructor(options: VaultSignerOptions) {
+    this.#options = options;
+    this.#keys = new KeyClient(options.vaultUrl, options.credential, {
+      disableChallengeResourceVerification: options.unsafeAllowEmulator,
+      ...noSdkRetries,
+    });
+  }
+
+  /**
+   * PS256 by one version of the key.
+   *
+   * @throws ServiceError `home-credential-rejected` when the vault refuses, `vault-unavailable`
+   */
+  async sign(keyVersion: string, input: Buffer): Promise<Uint8Array> {
+    const digest = createHash('sha256').update(input).digest();
+    const { deadlineMs, observer } = this.#options;
+    const call = async (abortSignal: AbortSignal) => {
+      const client = await this.#client(keyVersion, abortSignal);
+      return (await client.sign('PS256', digest, { abortSignal })).result;
+    };
+    try {
+      return await observed(
+        () => withinDeadline(deadlineMs, call, (error) => (readForeignError(error).status ?? 500) >= 500),
+        (error) => signOutcome(error, this.#options),
+        (outcome, seconds) => observer?.vaultCall('sign', outcome, seconds),
+      );
+    } catch (error) {
+      throw signerFailure(error, this.#options);
+    }
+  }
+
+  /** The read comes first and alone: it draws the vault's challenge, which signatures under way at once would trip over. */
+  #client(keyVersion: string, abortSignal: AbortSignal): Promise<CryptographyClient> {
+    return this.#clients.getOrInsertComputed(keyVersion, async () => {
+      try {
+        const { certificateName } = this.#options;
+        const { keyOperations = [] } = await this.#keys.getKey(certificateName, { version: keyVersion, abortSignal });
+        if (!keyOperations.includes('sign')) throw new NoSigningKeyError('the key may not sign');
+        return this.#keys.getCryptographyClient(certificateName, { keyVersion });
+      } catch (error) {
+        this.#clients.delete(keyVersion);
+        throw error;
+      }
+    });
+  }
+}
+
+/** The SDK would find out by itself, and throw an error that says so in prose alone. */
+class NoSigningKeyError extends Error {
+  override readonly name = 'NoSigningKeyError';
+}
+
+const DISABLED = new Set(['KeyDisabled', 'KeyExpired', 'KeyNotYetValid', 'KeyOperationForbidden']);
+
+function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSignerOptions): ServiceError {
+  const foreign = readForeignError(cause);
+  const rejected = (reason: string, detail: string, action: string, command?: string) =>
+    new ServiceError('home-credential-rejected', detail, {
+      reason,
+      retryAfter: 10,
+      fix: { owner: 'vendor', action, ...(command !== undefined && { command }) },
+      cause,
+    });
+  if (cause instanceof NoSigningKeyError || isKeyUnusable(foreign)) {
+    return rejected(
+      'signing-key-unusable',
+      'The key of the certificate is absent, disabled or not for signing',
+      `Enable the certificate ${certificateName} in the home vault, or create a new version whose key may sign`,
+    );
+  }
+  if (isRefusal(foreign)) {
+    return rejected(
+      'home-vault-refused',
+      "The home vault refuses the platform's identity to sign",
+      `Grant the service's identity the role "Key Vault Crypto User" on the key ${certificateName} of ${vaultUrl}`,
+      grantCommand(vaultUrl, certificateName),
+    );
+  }
+  return new ServiceError('vault-unavailable', 'The home vault could not be reached or is in trouble', {
+    reason: 'home-vault',
+    retryAfter: 5,
+    cause,
+  });
+}
+
+/** Here a rejected credential is the home vault's refusal. */
+function signOutcome(error: unknown, options: VaultSignerOptions): CallOutcome {
+  const outcome = tokenOutcome(signerFailure(error, options));
+  return outcome === 'home-rejected' ? 'refused' : outcome;
+}
+
+const isKeyUnusable = ({ status, innerCode, code }: ForeignError): boolean =>
+  status === 404 || (status === 403 && (DISABLED.has(innerCode) || DISABLED.has(code)));
+
+const isRefusal = ({ status }: ForeignError): boolean => status === 400 || status === 401 || status === 403;
+
+function grantCommand(vaultUrl: string, certificateName: string): string {
+  const [vaultName] = new URL(vaultUrl).hostname.split('.');
+  return `az role assignment create --role "Key Vault Crypto User" --assignee-object-id <IDENTITY-OBJECT-ID> --assignee-principal-type ServicePrincipal --scope "$(az keyvault show --name ${vaultName} --query id -o tsv)/keys/${certificateName}"`;
+}

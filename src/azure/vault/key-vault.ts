@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto';
+import type { KeyVaultKey } from '@azure/keyvault-keys';
+import { LRUCache } from 'lru-cache';
+import { ServiceError } from '../../errors.ts';
+import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../../tenants/record.ts';
+import { type AzureObserver, observed, vaultOutcome } from '../call-outcomes.ts';
+import { withinDeadline } from '../deadline.ts';
+import { isSignInOutage, TenantCredential } from '../entra/tenant-credential.ts';
+import type { HomeCredential } from '../home/home-credential.ts';
+import { type CallOptions, VaultClient } from './vault-client.ts';
+import { type VaultCall, vaultFailure } from './vault-failures.ts';
+import type { VaultGates } from './vault-gates.ts';
+
+export interface KeyVaultOptions {
+  readonly home: HomeCredential;
+  readonly appId: string;
+  readonly unsafeAllowEmulator: boolean;
+  readonly deadlineMs: number;
+  /** Default of a tenant's revocation bound, in seconds. */
+  readonly revocationBoundSeconds: number;
+  /** Absent, half of each tenant's revocation bound: a proof may be made with a token of this age, and holds for the bound. */
+  readonly tokenMaxAgeSeconds?: number | undefined;
+  readonly clock: Clock;
+  readonly observer?: AzureObserver | undefined;
+  /** What rations calls by vault; absent for the doctor, who must see the vault itself and calls it a few times. */
+  readonly gates?: VaultGates;
+}
+
+const MAX_CREDENTIALS = 10_000;
+const MAX_CLIENTS = 20_000;
+/** Entra throttles who signs in all the time. */
+const MIN_TOKEN_AGE_SECONDS = 60;
+/** Of a vault call's deadline: a sign-in that hangs is told as such before the call itself is given up. */
+const SIGN_IN_PART = 0.7;
+const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as const;
+const KEY_VERSION = /^[0-9a-f]{32}$/;
+
+/** The customers' vaults, through the SDK: one credential a directory, one client a vault, every call on a pinned key version. */
+export class KeyVault implements KeyWrapper {
+  readonly #options: KeyVaultOptions;
+  readonly #credentials = new LRUCache<string, TenantCredential>({ max: MAX_CREDENTIALS });
+  readonly #clients = new LRUCache<string, VaultClient>({ max: MAX_CLIENTS });
+
+  constructor(options: KeyVaultOptions) {
+    this.#options = options;
+  }
+
+  async readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
+    const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
+    return this.#call(tenant, kek, 'getKey', 'upkeep', async (client, options) =>
+      factsOf(await client.getKey(key.name, key.keyVersion, options), kek),
+    );
+  }
+
+  async wrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    bytes: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#call(tenant, kek, 'wrapKey', use, async (client, options) =>
+      resultOf(await client.wrapKey(kek, algorithm, bytes, options), options),
+    );
+  }
+
+  async unwrapKey(
+    tenant: Tenant,
+    kek: KekRef,
+    algorithm: WrapAlgorithm,
+    wrapped: Uint8Array,
+    use: VaultUse,
+  ): Promise<VaultResult> {
+    return this.#call(tenant, kek, 'unwrapKey', use, async (client, options) =>
+      resultOf(await client.unwrapKey(kek, algorithm, wrapped, options), options),
+    );
+  }
+
+  async #call<T>(
+    tenant: Tenant,
+    kek: KekRef,
+    operation: VaultCall['operation'],
+    use: VaultUse,
+    call: (client: VaultClient, options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    const fail = (error: unknown, requestId?: string) =>
+      vaultFailure(error, { operation, kek, appId: this.#options.appId, requestId });
+    const gate = this.#options.gates?.of(kek.vaultUrl);
+    const ask = async (abortSignal: AbortSignal) => {
+      const client = this.#client(tenant, kek.vaultUrl);
+      const requestId = randomUUID();
+      try {
+        return await call(client, { requestId, abortSignal });
+      } catch (error) {
+        if (!client.isOpened) this.#clients.delete(this.#clientKey(tenant, kek.vaultUrl));
+        throw fail(error, requestId);
+      }
+    };
+    const attempt = (signal: AbortSignal) =>
+      gate ? gate.run({ tenantId: tenant.id, use }, signal, () => ask(signal)) : ask(signal);
+    const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isOpen !== true;
+    const { deadlineMs, observer } = this.#options;
+    try {
+      return await observed(
+        () => withinDeadline(deadlineMs, attempt, isWorthRetry),
+        (error) => vaultOutcome(fail(error)),
+        (outcome, seconds) => observer?.vaultCall(OBSERVED_AS[operation], outcome, seconds),
+      );
+    } catch (error) {
+      throw fail(error);
+    }
+  }
+
+  #client(tenant: Tenant, vaultUrl: string): VaultClient {
+    const key = this.#clientKey(tenant, vaultUrl);
+    const known = this.#clients.get(key);
+    if (known) return known;
+    const client = new VaultClient(vaultUrl, this.credentialOf(tenant), this.#options.unsafeAllowEmulator);
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  #clientKey(tenant: Tenant, vaultUrl: string): string {
+    return `${this.#credentialKey(tenant)} ${vaultUrl}`;
+  }
+
+  /** Tenants that share a directory share its token, as far as they want it equally fresh. */
+  #credentialKey(tenant: Tenant): string {
+    return `${tenant.entraTenantId} ${this.#tokenMaxAgeSeconds(tenant)}`;
+  }
+
+  /** Drops the tenant's token. Others that share its directory sign in again. */
+  forget(tenant: Tenant): void {
+    this.#credentials.delete(this.#credentialKey(tenant));
+    for (const { vaultUrl } of Object.values(tenant.keys)) this.#clients.delete(this.#clientKey(tenant, vaultUrl));
+  }
+
+  /** Our sign-in to the tenant's directory, shared by all that we do there. */
+  credentialOf(tenant: Tenant): TenantCredential {
+    const key = this.#credentialKey(tenant);
+    const known = this.#credentials.get(key);
+    if (known) return known;
+    const { home, appId, clock, deadlineMs, observer } = this.#options;
+    const tokenMaxAgeMs = this.#tokenMaxAgeSeconds(tenant) * 1_000;
+    const credential = new TenantCredential({
+      home,
+      appId,
+      entraTenantId: tenant.entraTenantId,
+      tokenMaxAgeMs,
+      signInTimeoutMs: deadlineMs * SIGN_IN_PART,
+      clock,
+      observer,
+    });
+    this.#credentials.set(key, credential);
+    return credential;
+  }
+
+  #tokenMaxAgeSeconds(tenant: Tenant): number {
+    const { tokenMaxAgeSeconds, revocationBoundSeconds } = this.#options;
+    const boundSeconds = tenant.revocationBoundSeconds ?? revocationBoundSeconds;
+    return Math.max(MIN_TOKEN_AGE_SECONDS, tokenMaxAgeSeconds ?? boundSeconds / 2);
+  }
+}
+
+/** Wrap, unwrap and read change nothing in the vault: all are safe to repeat. A throttled vault is left alone. */
+const isOutage = (error: unknown): boolean =>
+  isSignInOutage(error) ||
+  (error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy');
+
+function resultOf(bytes: Uint8Array, { requestId }: CallOptions): VaultResult {
+  return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultRequestId: requestId };
+}
+
+function factsOf(key: KeyVaultKey, asked: KekRef): KekFacts {
+  const { properties, key: jwk = {} } = key;
+  const keyVersion = properties.version ?? '';
+  if (!KEY_VERSION.test(keyVersion)) throw new TypeError('the vault named no version of the key');
+  const { n, e } = jwk;
+  const isRsa = key.keyType?.startsWith('RSA') === true && n !== undefined && e !== undefined;
+  return {
+    kek: { ...asked, keyVersion },
+    type: isRsa ? 'RSA' : 'oct',
+    bits: isRsa ? bitsOf(n) : undefined,
+    publicExponent: isRsa ? Number(BigInt(`0x${hex(e)}`)) : undefined,
+    publicKey: isRsa ? { kty: 'RSA', n: base64Url(n), e: base64Url(e) } : undefined,
+    enabled: properties.enabled !== false,
+    notBefore: properties.notBefore?.getTime(),
+    expires: properties.expiresOn?.getTime(),
+    operations: key.keyOperations ?? [],
+    recoveryLevel: properties.recoveryLevel,
+    tags: properties.tags ?? {},
+  };
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const base64Url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
+const bitsOf = (modulus: Uint8Array): number => BigInt(`0x${hex(modulus)}`).toString(2).length;

@@ -1,0 +1,170 @@
+import { type ErrorCode, type Fix, ServiceError, type ServiceErrorOptions } from '../../errors.ts';
+import {
+  activateKey,
+  enableKey,
+  grantAccessPolicy,
+  grantRole,
+  openFirewall,
+  permitKeyOperations,
+  recoverKey,
+  renewKey,
+} from '../../tenants/azure-commands.ts';
+import type { KekRef } from '../../tenants/record.ts';
+import { type ForeignError, readForeignError } from '../foreign-error.ts';
+
+/** Which call failed. */
+export interface VaultCall {
+  readonly operation: 'getKey' | 'wrapKey' | 'unwrapKey';
+  /** `keyVersion` is empty where the newest was asked for. */
+  readonly kek: KekRef;
+  readonly appId: string;
+  /** GUID that the call went under; absent where it had none. */
+  readonly requestId?: string | undefined;
+}
+
+interface Refusal {
+  readonly reason: string;
+  readonly detail: string;
+  readonly fix: (call: VaultCall) => Fix;
+}
+
+const roleMissing: Refusal = {
+  reason: 'role-missing',
+  detail: "The app has no role on the customer's key, or a new grant has not spread yet",
+  fix: ({ kek, appId }) => grantRole(kek, appId),
+};
+const policyMissing: Refusal = {
+  reason: 'policy-missing',
+  detail: "The vault's access policies don't permit the app to use its keys",
+  fix: ({ kek, appId }) => grantAccessPolicy(kek, appId),
+};
+const firewall: Refusal = {
+  reason: 'firewall',
+  detail: "The vault's network rules keep the service out",
+  fix: ({ kek }) => openFirewall(kek),
+};
+const disabled: Refusal = { reason: 'key-disabled', detail: 'The key is disabled', fix: ({ kek }) => enableKey(kek) };
+const notYetValid: Refusal = {
+  reason: 'key-not-yet-valid',
+  detail: 'The key is not valid yet',
+  fix: ({ kek }) => activateKey(kek),
+};
+const expired: Refusal = { reason: 'key-expired', detail: 'The key has expired', fix: ({ kek }) => renewKey(kek) };
+
+/** Inner codes of Key Vault's 403: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes */
+const FORBIDDEN: ReadonlyMap<string, Refusal> = new Map([
+  ['ForbiddenByRbac', roleMissing],
+  ['AccessDenied', policyMissing],
+  ['ForbiddenByPolicy', policyMissing],
+  ['ForbiddenByFirewall', firewall],
+  ['ForbiddenByConnection', firewall],
+  ['KeyDisabled', disabled],
+  ['KeyNotYetValid', notYetValid],
+  ['KeyExpired', expired],
+  [
+    'KeyOperationForbidden',
+    {
+      reason: 'key-operation-forbidden',
+      detail: "The key's permitted operations lack wrapKey or unwrapKey",
+      fix: ({ kek }) => permitKeyOperations(kek),
+    },
+  ],
+]);
+const forbidden: Refusal = {
+  reason: 'forbidden',
+  detail: 'The vault refuses the app without a reason that we know; most often its role is missing',
+  fix: ({ kek, appId }) => grantRole(kek, appId),
+};
+
+const WRONG_DIRECTORY = 10_032;
+const BACK_OFF_SECONDS = 2; // Key Vault's 429 may come without Retry-After
+const RETRY_SECONDS = 5;
+
+/** What a failure means, without what all have: the cause, and the id of the call. */
+interface Meaning extends Omit<ServiceErrorOptions, 'cause' | 'vaultRequestId'> {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+/** What a failed vault call means. Whatever is no definite refusal says nothing of access. */
+export function vaultFailure(error: unknown, call: VaultCall): ServiceError {
+  if (error instanceof ServiceError) return error;
+  const { code, detail, ...options } = meaningOf(readForeignError(error), call);
+  const { requestId } = call;
+  return new ServiceError(code, detail, { ...options, cause: error, ...(requestId && { vaultRequestId: requestId }) });
+}
+
+/** The vault of a customer answers for another directory than the one registered, as its challenge says. */
+export function vaultElsewhere(): ServiceError {
+  const { code, detail, ...options } = ELSEWHERE;
+  return new ServiceError(code, detail, options);
+}
+
+function meaningOf(foreign: ForeignError, call: VaultCall): Meaning {
+  switch (foreign.status ?? 0) {
+    case 400:
+      return badRequest(call);
+    case 401:
+      return foreign.akv === WRONG_DIRECTORY ? ELSEWHERE : TOKEN_REFUSED;
+    case 403:
+      return refusal(FORBIDDEN.get(foreign.innerCode) ?? FORBIDDEN.get(foreign.code) ?? forbidden, call);
+    case 404:
+      return refusal(absent, call);
+    case 429:
+      return {
+        code: 'vault-throttled',
+        detail: "The customer's vault is over its quota",
+        retryAfter: foreign.retryAfter ?? BACK_OFF_SECONDS,
+      };
+    default:
+      return outage(foreign.code);
+  }
+}
+
+const ELSEWHERE: Meaning = {
+  code: 'tenant-misconfigured',
+  detail: "The vault belongs to another directory than the tenant's record says",
+  reason: 'vault-elsewhere',
+  scope: 'key',
+  fix: { owner: 'vendor', action: "Correct entraTenantId or vaultUrl in the tenant's record" },
+};
+
+const TOKEN_REFUSED: Meaning = {
+  code: 'access-revoked',
+  detail: 'The vault does not accept the token that Entra issued',
+  reason: 'token-refused',
+  scope: 'key',
+  fix: { owner: 'vendor', action: "Check the deployment's cloud and the machine's clock" },
+};
+
+const absent: Refusal = {
+  reason: 'key-absent',
+  detail: 'The vault has no such key or version',
+  fix: ({ kek }) => recoverKey(kek),
+};
+
+const refusal = ({ reason, detail, fix }: Refusal, call: VaultCall): Meaning => ({
+  code: 'access-revoked',
+  detail,
+  reason,
+  scope: 'key',
+  fix: fix(call),
+});
+
+/** On unwrap a 400 says that this key never wrapped these bytes; on wrap, that the value doesn't fit the key. A read has no reason for one. */
+function badRequest({ operation }: VaultCall): Meaning {
+  if (operation === 'unwrapKey') return { code: 'undecryptable', detail: 'The ciphertext does not open' };
+  if (operation === 'getKey') return outage('');
+  const errors = [{ pointer: '/value', detail: 'does not fit the key and its algorithm' }];
+  return { code: 'malformed-request', detail: 'The vault refused the value', errors };
+}
+
+const outage = (code: string): Meaning => ({
+  code: 'vault-unavailable',
+  detail: "The customer's vault could not be reached or is in trouble",
+  ...(code === 'ENOTFOUND' && {
+    reason: 'vault-not-found',
+    fix: { owner: 'resource-owner', action: "Check the vault's name, its deletion and its private DNS" } as const,
+  }),
+  retryAfter: RETRY_SECONDS,
+});

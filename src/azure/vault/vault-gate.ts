@@ -1,0 +1,250 @@
+import { ServiceError } from '../../errors.ts';
+import type { VaultUse } from '../../keyring/key-wrapper.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { FairQueue } from '../../lib/fair-queue.ts';
+import { readForeignError } from '../foreign-error.ts';
+import { BackOff } from './back-off.ts';
+import { Breaker, type Outcome } from './breaker.ts';
+import { VaultBudget } from './vault-budget.ts';
+import { type Rationing, refusedByUs } from './vault-rationing.ts';
+
+/** What one process may ask of one vault, whichever tenants share it. */
+export interface VaultLimits {
+  /** Calls under way. */
+  readonly maxConcurrent: number;
+  readonly budgetPerSecond: number;
+  readonly budgetBurst: number;
+}
+
+/** Told of what the limits do, for logs and metrics; by the vault's host. */
+export interface VaultObserver {
+  onBreaker(host: string, isOpen: boolean): void;
+  /** A call was not made. */
+  onRationed(host: string, rationing: Rationing): void;
+}
+
+export interface VaultGateOptions {
+  readonly host: string;
+  readonly limits: VaultLimits;
+  readonly observer: VaultObserver;
+  readonly clock: Clock;
+}
+
+/** For whom and why the vault is to be called. */
+export interface VaultCaller {
+  readonly tenantId: string;
+  readonly use: VaultUse;
+}
+
+/** Leave to make one call: its place and its token are taken. */
+interface Turn {
+  /** It finds out for all whether the vault answers again. */
+  readonly isProbe: boolean;
+}
+
+interface Waiting {
+  readonly start: (turn: Turn) => void;
+  readonly fail: (error: ServiceError) => void;
+}
+
+/** They take turns: a flood of one kind delays another by a call, and no further. */
+const USES: readonly VaultUse[] = ['upkeep', 'caller', 'ciphertext'];
+/** What would have to wait longer for the budget or for the end of a back-off is refused at once. */
+const LONGEST_WAIT_MS = 1_000;
+const MAX_WAITING = 256;
+/** Of what may wait, for one tenant. */
+const MAX_WAITING_OF_TENANT = MAX_WAITING / 2;
+
+/**
+ * The way to one vault: so many calls at a time, a budget below its quota, a pause after its 429, none at all while it doesn't answer.
+ * What can't go at once waits a little, in a bounded queue and in turns; what would wait in vain is told so at once.
+ */
+export class VaultGate {
+  readonly #options: VaultGateOptions;
+  readonly #breaker: Breaker;
+  readonly #backOff = new BackOff();
+  readonly #budget: VaultBudget;
+  readonly #waiting: Readonly<Record<VaultUse, FairQueue<Waiting>>> = {
+    upkeep: new FairQueue(),
+    caller: new FairQueue(),
+    ciphertext: new FairQueue(),
+  };
+  #underWay = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: VaultGateOptions) {
+    const { host, limits, observer } = options;
+    this.#options = options;
+    this.#breaker = new Breaker((isOpen) => observer.onBreaker(host, isOpen));
+    this.#budget = new VaultBudget(limits.budgetPerSecond, limits.budgetBurst);
+  }
+
+  /** Whether the vault is given up for now. */
+  get isOpen(): boolean {
+    return this.#breaker.isOpen;
+  }
+
+  /**
+   * Makes one call, which `signal` ends together with the wait for its turn.
+   *
+   * @throws ServiceError `vault-throttled` (reasons `budget`, `back-off`), `vault-unavailable` (reasons `breaker`, `busy`); what the call throws
+   */
+  async run<T>(caller: VaultCaller, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
+    const { isProbe } = await this.#turn(caller, signal);
+    const { clock } = this.#options;
+    const startedAt = clock.monotonicMs();
+    let isEnded = false;
+    const end = (outcome: Outcome) => {
+      if (isEnded) return;
+      isEnded = true;
+      signal.removeEventListener('abort', onAbort);
+      this.#underWay -= 1;
+      if (outcome === 'answered') this.#backOff.served(startedAt);
+      this.#breaker.end(outcome, isProbe, clock.monotonicMs());
+      this.#serve();
+    };
+    // Some waits inside the SDK don't heed their signal: a call that is given up holds no place.
+    const onAbort = () => end('outage');
+    signal.addEventListener('abort', onAbort);
+    try {
+      if (signal.aborted) throw signal.reason;
+      const answer = await call();
+      end('answered');
+      return answer;
+    } catch (error) {
+      const failure = isThrottled(error) ? this.#throttled(error, startedAt) : error;
+      end(outcomeOf(error));
+      throw failure;
+    }
+  }
+
+  async #turn(caller: VaultCaller, signal: AbortSignal): Promise<Turn> {
+    const refusal = this.#refusalOf(caller);
+    if (refusal) throw refusal;
+    const turn = this.#waiting[caller.use].size === 0 ? this.#tryStart(caller.use) : undefined;
+    return turn ?? this.#wait(caller, signal);
+  }
+
+  #wait(caller: VaultCaller, signal: AbortSignal): Promise<Turn> {
+    return new Promise((resolve, reject) => {
+      const queue = this.#waiting[caller.use];
+      const onAbort = () => {
+        queue.remove(caller.tenantId, waiting);
+        reject(signal.reason);
+      };
+      const waiting: Waiting = {
+        start: (turn) => {
+          signal.removeEventListener('abort', onAbort);
+          resolve(turn);
+        },
+        fail: (error) => {
+          signal.removeEventListener('abort', onAbort);
+          reject(error);
+        },
+      };
+      signal.addEventListener('abort', onAbort);
+      queue.push(caller.tenantId, waiting);
+      this.#wakeInTime();
+    });
+  }
+
+  /** Why a call of this kind would wait in vain or for too long. */
+  #refusalOf({ tenantId, use }: VaultCaller): ServiceError | undefined {
+    const now = this.#options.clock.monotonicMs();
+    const untilCall = this.#breaker.msUntilCall(now);
+    if (untilCall > 0) return this.#refuse('breaker', untilCall);
+    const backOffMs = this.#backOff.msLeft(now);
+    if (backOffMs > LONGEST_WAIT_MS) return this.#refuse('back-off', backOffMs);
+    const queue = this.#waiting[use];
+    const own = queue.sizeOf(tenantId);
+    const ahead = (own + 1) * (queue.owners + (own === 0 ? 1 : 0)); // those of others take turns with ours
+    const budgetMs = this.#budget.msUntil(use, now, ahead);
+    if (budgetMs > LONGEST_WAIT_MS) return this.#refuse('budget', budgetMs);
+    const waiting = USES.reduce((sum, each) => sum + this.#waiting[each].size, 0);
+    const ofTenant = USES.reduce((sum, each) => sum + this.#waiting[each].sizeOf(tenantId), 0);
+    const isFull = waiting >= MAX_WAITING || ofTenant >= MAX_WAITING_OF_TENANT;
+    return isFull ? this.#refuse(this.#hasPlace ? 'budget' : 'busy', LONGEST_WAIT_MS) : undefined;
+  }
+
+  #refuse(rationing: Rationing, waitMs: number): ServiceError {
+    const { host, observer } = this.#options;
+    observer.onRationed(host, rationing);
+    return refusedByUs(rationing, waitMs);
+  }
+
+  get #hasPlace(): boolean {
+    return this.#underWay < this.#options.limits.maxConcurrent;
+  }
+
+  #tryStart(use: VaultUse): Turn | undefined {
+    const now = this.#options.clock.monotonicMs();
+    if (!this.#hasPlace || this.#msUntilNext(use, now) > 0) return undefined;
+    this.#budget.spend(use, now);
+    this.#underWay += 1;
+    return { isProbe: this.#breaker.begin() };
+  }
+
+  #msUntilNext(use: VaultUse, now: number): number {
+    return Math.max(this.#breaker.msUntilCall(now), this.#backOff.msLeft(now), this.#budget.msUntil(use, now, 1));
+  }
+
+  /** Lets go whatever may, one of each kind in turn; tells the rest where waiting has become vain. */
+  #serve(): void {
+    const now = this.#options.clock.monotonicMs();
+    const untilCall = this.#breaker.msUntilCall(now);
+    const backOffMs = this.#backOff.msLeft(now);
+    if (untilCall > 0) this.#refuseAll('breaker', untilCall);
+    else if (backOffMs > LONGEST_WAIT_MS) this.#refuseAll('back-off', backOffMs);
+    while (USES.filter((use) => this.#startOne(use)).length > 0); // until none of them can go
+    this.#wakeInTime();
+  }
+
+  #startOne(use: VaultUse): boolean {
+    const turn = this.#waiting[use].size > 0 ? this.#tryStart(use) : undefined;
+    if (turn) this.#waiting[use].shift()?.start(turn);
+    return turn !== undefined;
+  }
+
+  #refuseAll(rationing: Rationing, waitMs: number): void {
+    for (const use of USES) {
+      const queue = this.#waiting[use];
+      for (let waiting = queue.shift(); waiting; waiting = queue.shift()) waiting.fail(this.#refuse(rationing, waitMs));
+    }
+  }
+
+  /** Where all places are taken, the end of a call wakes; else the clock does. */
+  #wakeInTime(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const waited = USES.filter((use) => this.#waiting[use].size > 0);
+    if (waited.length === 0 || !this.#hasPlace) return;
+    const now = this.#options.clock.monotonicMs();
+    const waitMs = Math.min(...waited.map((use) => this.#msUntilNext(use, now)));
+    this.#timer = setTimeout(() => this.#serve(), Math.ceil(waitMs));
+  }
+
+  #throttled(error: ServiceError, startedAt: number): ServiceError {
+    const now = this.#options.clock.monotonicMs();
+    const { retryAfter } = readForeignError(error.cause);
+    this.#backOff.throttled(startedAt, retryAfter, now);
+    if (retryAfter !== undefined) return error;
+    return new ServiceError(error.code, error.message, {
+      retryAfter: Math.max(1, Math.ceil(this.#backOff.msLeft(now) / 1_000)),
+      cause: error.cause,
+      ...(error.vaultRequestId !== undefined && { vaultRequestId: error.vaultRequestId }),
+    });
+  }
+}
+
+const isThrottled = (error: unknown): error is ServiceError =>
+  error instanceof ServiceError && error.code === 'vault-throttled';
+
+/** A sign-in that fails says nothing of the vault; a refusal by the vault, 429 included, is an answer. */
+function outcomeOf(error: unknown): Outcome {
+  if (!(error instanceof ServiceError)) return 'unknown';
+  if (error.code === 'vault-unavailable') return 'outage';
+  const isAnswer = error.scope === 'key' || ANSWERS.has(error.code);
+  return isAnswer ? 'answered' : 'unknown';
+}
+
+const ANSWERS: ReadonlySet<string> = new Set(['vault-throttled', 'undecryptable', 'malformed-request']);

@@ -1,0 +1,44 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../lib/clock.ts';
+import { VaultGate, type VaultLimits, type VaultObserver } from './vault-gate.ts';
+import type { Rationing } from './vault-rationing.ts';
+
+/** Far more than are in use at a time: a gate that is dropped has been idle for long, or the next one starts with a full budget. */
+const MAX_GATES = 20_000;
+
+export interface VaultGatesOptions {
+  readonly limits: VaultLimits;
+  readonly observer: VaultObserver;
+  readonly clock: Clock;
+}
+
+/** One gate for each vault, whichever tenants and directories it is registered under: the quota is the vault's. */
+export class VaultGates {
+  /** Calls not made since the start, for metrics. */
+  readonly rationed: Record<Rationing, number> = { budget: 0, 'back-off': 0, breaker: 0, busy: 0 };
+  readonly #options: VaultGatesOptions;
+  readonly #gates = new LRUCache<string, VaultGate>({ max: MAX_GATES });
+
+  constructor(options: VaultGatesOptions) {
+    const { observer } = options;
+    const onRationed = (host: string, rationing: Rationing) => {
+      this.rationed[rationing] += 1;
+      observer.onRationed(host, rationing);
+    };
+    this.#options = { ...options, observer: { ...observer, onRationed } };
+  }
+
+  /** Vaults that are given up for now. */
+  countOpen(): number {
+    return this.#gates.values().reduce((count, { isOpen }) => count + (isOpen ? 1 : 0), 0);
+  }
+
+  of(vaultUrl: string): VaultGate {
+    const { host } = new URL(vaultUrl); // in lower case, as the URL standard has it
+    const known = this.#gates.get(host);
+    if (known) return known;
+    const gate = new VaultGate({ host, ...this.#options });
+    this.#gates.set(host, gate);
+    return gate;
+  }
+}

@@ -1,0 +1,17 @@
+import { ServiceError } from '../../errors.ts';
+
+/** Why we don't call a vault: our budget for it, a pause after its 429, no answer from it lately, or too many calls under way. */
+export type Rationing = 'budget' | 'back-off' | 'breaker' | 'busy';
+
+const REFUSALS = {
+  budget: ['vault-throttled', "The service's budget for calls to the customer's vault is used up for the moment"],
+  'back-off': ['vault-throttled', "The customer's vault was over its quota a moment ago and is left alone"],
+  breaker: ['vault-unavailable', "The customer's vault has not answered lately, and is asked again in a while"],
+  busy: ['vault-unavailable', "Too many calls to the customer's vault are under way, as it is slow to answer"],
+} as const;
+
+/** A call that was never made. None of these says anything of access. `waitMs` until a repeat makes sense. */
+export function refusedByUs(rationing: Rationing, waitMs: number): ServiceError {
+  const [code, detail] = REFUSALS[rationing];
+  return new ServiceError(code, detail, { reason: rationing, retryAfter: Math.max(1, Math.ceil(waitMs / 1_000)) });
+}

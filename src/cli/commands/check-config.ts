@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { isAuditInDatabase } from '../../compose/audit.ts';
+import { cloudOf, homeCredentialOf, hostsOf } from '../../compose/azure.ts';
+import { type Config, ConfigError, loadConfig } from '../../config/load-config.ts';
+import { readCertificate } from '../../http/server/certificate-files.ts';
+import { silentLogger } from '../../telemetry/logger.ts';
+import { readTenantList } from '../../tenants/tenant-list.ts';
+import type { Command, CommandIo } from '../support/command.ts';
+import { prepareForEmulator } from '../support/emulated-azure.ts';
+
+export const checkConfig: Command = {
+  name: 'check-config',
+  summary: 'Check the configuration and the list of tenants',
+  help: `
+Usage: vaultspan check-config [--online] [--config FILE]
+
+Reads the configuration and the tenants as serve would, tells everything that is wrong with them at once, each with its place,
+and what is in force. With --online it also reads the app's credential from the home vault and says when it expires.
+Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
+  async run(args, io) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { config: { type: 'string' }, online: { type: 'boolean', default: false } },
+    });
+    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    const { authorityHost } = cloudOf(config);
+    io.stdout(
+      [
+        `listens     ${config.http.host}:${config.http.port}, TLS ${config.http.tls}`,
+        ...(await describeCertificate(config)),
+        `app         ${config.home.appId}, signing in at ${authorityHost} by ${config.home.credential}`,
+        `home vault  ${config.home.vaultUrl}, opened by ${config.home.identity} identity`,
+        `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
+        `revocation  within ${config.revocation.boundSeconds} s of Azure's own refusal`,
+        `audit       ${describeAudit(config)}`,
+        `metrics     ${describeMetrics(config)}`,
+        `tenants     ${tenantsOf(config)}`,
+        '',
+      ].join('\n'),
+    );
+    if (values.online) io.stdout(await describeCredential(config, io));
+    return 0;
+  },
+};
+
+async function describeCertificate({ http }: Config): Promise<string[]> {
+  const { certificateFile, keyFile, clientCaFile } = http;
+  if (certificateFile === undefined || keyFile === undefined) return [];
+  const { subject, validFrom, validTo } = await readCertificate({ certificateFile, keyFile, clientCaFile });
+  const isValid = validFrom.getTime() <= Date.now() && Date.now() <= validTo.getTime();
+  return [
+    `certificate ${subject.replaceAll('\n', ', ')}, ${isValid ? 'valid' : 'NOT VALID NOW:'} from ${validFrom.toISOString()} to ${validTo.toISOString()}`,
+    ...(clientCaFile === undefined ? [] : [`clients     must show a certificate of an authority in ${clientCaFile}`]),
+  ];
+}
+
+function describeAudit(config: Config): string {
+  const { directory, durability, retentionDays } = config.audit;
+  const place = isAuditInDatabase(config) ? `${directory}, and from there into PostgreSQL` : directory;
+  const kept = retentionDays === undefined ? 'for ever' : `for ${retentionDays} days`;
+  return `${place}; durability ${durability}, kept ${kept}`;
+}
+
+function describeMetrics({ metrics: { enabled, host, port, tenantLabels } }: Config): string {
+  if (!enabled) return 'off';
+  const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}/metrics`;
+  return tenantLabels ? `${address}, by tenant too` : address;
+}
+
+function tenantsOf(config: Config): string {
+  const { file } = config.registry;
+  if (file === undefined)
+    return config.database.url === undefined ? `in ${config.database.file} (SQLite)` : 'in PostgreSQL';
+  const list = readTenantList(readText(file), hostsOf(config), new Date().toISOString());
+  return `${list.size} in ${file}`;
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`The list of tenants can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
+  }
+}
+
+async function describeCredential(config: Config, io: CommandIo): Promise<string> {
+  prepareForEmulator(config, io);
+  const credential = homeCredentialOf(config, silentLogger());
+  await credential.load();
+  const { kind, name, versions, federation } = await credential.describe();
+  const lines = versions.map(({ version, expires, thumbprint }) => {
+    const parts = [
+      expires ? `expires ${expires.toISOString()}` : 'never expires',
+      ...(thumbprint ? [`thumbprint ${thumbprint}`] : []),
+    ];
+    return `            version ${version}: ${parts.join(', ')}`;
+  });
+  if (federation) {
+    lines.push(
+      `            federated: issuer ${federation.issuer}, subject ${federation.subject}, audience ${federation.audience}`,
+    );
+  }
+  return [`credential  ${kind}${name === undefined ? '' : ` ${name}`}`, ...lines, ''].join('\n');
+}

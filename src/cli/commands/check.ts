@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { ConfigError } from '../../config/load-config.ts';
+import { type CheckTenantDeps, checkTenant } from '../../operations/doctor/check-tenant.ts';
+import type { CheckStep, TenantCheck } from '../../operations/doctor/tenant-check.ts';
+import type { Command, CommandIo } from '../support/command.ts';
+import { allTenants, openDoctor, openTools, type Tools } from '../support/open-tools.ts';
+
+const RETRY_MS = 5_000;
+
+export const check: Command = {
+  name: 'check',
+  summary: 'Find out why a tenant does not work, and who mends it',
+  help: `
+Usage: vaultspan check TENANT | --all [--wait 10m] [--json] [--config FILE]
+
+Looks at a tenant as the service does, with a fresh sign-in: discovery, sign-in, and for each key its vault, read, wrap and unwrap.
+Each step passed, failed with who mends it and the command to paste, or was skipped because of another.
+
+  --all        every tenant
+  --wait TIME  try again every 5 s until it passes, at most so long (30s, 10m, 1h): a new role takes up to 10 minutes to spread
+  --json       one JSON object for each check
+
+Exit codes: 0 all passed, 1 not, 2 called wrongly.`,
+  async run(args, io) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        all: { type: 'boolean', default: false },
+        wait: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        config: { type: 'string' },
+      },
+    });
+    const [tenantId, ...more] = positionals;
+    if (values.all === (tenantId !== undefined) || more.length > 0) throw new ConfigError('Name one tenant, or --all');
+    const waitMs = values.wait === undefined ? 0 : durationOf(values.wait);
+    await using tools = await openTools(values.config, io);
+    const deps = await openDoctor(tools);
+    const ids = tenantId === undefined ? allIds(tools) : [tenantId];
+    let failures = 0;
+    for await (const id of ids) {
+      const found = await checkUntil(deps, tools, id, waitMs, io);
+      io.stdout(values.json ? `${JSON.stringify(found)}\n` : describe(found));
+      if (found.state === 'failed') failures += 1;
+    }
+    return failures === 0 ? 0 : 1;
+  },
+};
+
+async function checkUntil(
+  deps: CheckTenantDeps,
+  tools: Tools,
+  id: string,
+  waitMs: number,
+  io: CommandIo,
+): Promise<TenantCheck> {
+  const until = deps.clock.monotonicMs() + waitMs;
+  for (;;) {
+    const found = await checkTenant(deps, tools.call(), id);
+    const isOver = found.state === 'passed' || deps.clock.monotonicMs() + RETRY_MS > until || io.signal.aborted;
+    if (isOver) return found;
+    const first = found.steps.find(({ state }) => state === 'failed');
+    io.stderr(`${id}: ${first?.name ?? ''} does not pass yet (${first?.reason ?? first?.code ?? ''}), trying again\n`);
+    await sleep(RETRY_MS, undefined, { signal: io.signal }).catch(() => undefined); // asked to stop: once more, then out
+  }
+}
+
+async function* allIds(tools: Tools): AsyncGenerator<string> {
+  for await (const { id } of allTenants(tools)) yield id;
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function durationOf(text: string): number {
+  const [, count, unit = ''] = /^([0-9]{1,4})([smh])$/.exec(text) ?? [];
+  const unitMs = UNITS[unit];
+  if (unitMs !== undefined) return Number(count) * unitMs;
+  throw new ConfigError(`--wait is a time such as 30s, 10m or 1h, not ${text}`);
+}
+
+const MARKS = { passed: '✓', failed: '✗', skipped: '–' } as const;
+
+function describe({ tenantId, state, steps }: TenantCheck): string {
+  return [`${tenantId}: ${state}`, ...steps.flatMap(describeStep), ''].join('\n');
+}
+
+function describeStep({
+  name,
+  state,
+  durationMs,
+  detail,
+  code,
+  reason,
+  fix,
+  because,
+  warnings = [],
+}: CheckStep): string[] {
+  const notes = [
+    durationMs === undefined ? [] : `${durationMs} ms`,
+    because === undefined ? [] : `because of ${because}`,
+  ];
+  const lines = [`  ${MARKS[state]} ${name} (${notes.flat().join(', ')})`];
+  if (state === 'failed')
+    lines.push(`      ${[code, reason].filter((part) => part !== undefined).join(', ')}: ${detail ?? ''}`);
+  if (fix) lines.push(`      ${fix.owner}: ${fix.action}`);
+  if (fix?.command !== undefined) lines.push(`      ${fix.command}`);
+  return [...lines, ...warnings.map((warning) => `      warning: ${warning}`)];
+}

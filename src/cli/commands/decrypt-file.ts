@@ -1,0 +1,29 @@
+import { ConfigError } from '../../config/load-config.ts';
+import type { Command } from '../support/command.ts';
+import { STREAM_OPTIONS_HELP } from '../support/stream-options.ts';
+import { transformFile } from '../support/transform-file.ts';
+import { SEALED_SUFFIX } from './encrypt-file.ts';
+
+export const decryptFile: Command = {
+  name: 'decrypt-file',
+  summary: 'Decrypt a file that encrypt-file made',
+  help: `
+Usage: vaultspan decrypt-file FILE | - --tenant ID [-o FILE] [--context NAME=VALUE]… [--force] [--url URL] [--token TOKEN]
+
+Sends FILE, or standard input, through a running service. Writes FILE without its ${SEALED_SUFFIX}, or to standard output what comes from standard
+input. The output is there whole, readable by its owner alone, or not at all; what goes to standard output counts only with exit code 0.
+${STREAM_OPTIONS_HELP}
+
+Exit codes: 0 done, 1 failed, 2 called wrongly.`,
+  run: (args, io) => transformFile({ path, outputOf }, args, io),
+};
+
+function path({ key }: { readonly key?: string | undefined }): string {
+  if (key !== undefined) throw new ConfigError('The file names its key itself: there is no --key to choose');
+  return '/streams/decrypt';
+}
+
+function outputOf(file: string): string {
+  if (file.endsWith(SEALED_SUFFIX) && file.length > SEALED_SUFFIX.length) return file.slice(0, -SEALED_SUFFIX.length);
+  throw new ConfigError(`${file} does not end in ${SEALED_SUFFIX}: name the output by -o`);
+}

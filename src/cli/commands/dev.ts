@@ -1,0 +1,138 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { stringify } from 'yaml';
+import { hostsOf } from '../../compose/azure.ts';
+import { startService } from '../../compose/service.ts';
+import { openStore } from '../../compose/store.ts';
+import { type Config, ConfigError, loadConfig } from '../../config/load-config.ts';
+import { type Emulator, startEmulator } from '../../emulator/emulator.ts';
+import { ServiceError } from '../../errors.ts';
+import { createLogger, silentLogger } from '../../telemetry/logger.ts';
+import { tenantSchema } from '../../tenants/record-schema.ts';
+import { aborted } from '../support/aborted.ts';
+import type { Command } from '../support/command.ts';
+import { welcome } from '../support/dev-welcome.ts';
+import { prepareForEmulator } from '../support/emulated-azure.ts';
+import { createHomeKeys } from './init.ts';
+
+const FIRST_EMULATOR_PORT = 8443;
+
+export const dev: Command = {
+  name: 'dev',
+  summary: 'Run the service against an emulated Azure on this machine: nothing to set up',
+  help: `
+Usage: vaultspan dev [--port N] [--emulator-port N] [--log-level LEVEL] [--reset]
+
+Starts an emulated Azure (Entra, a home vault, four customers with vaults of their own) and the service against it. All state is
+in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find the running service by .vaultspan/config.yaml.
+
+  --port N            port of the service; default 8080
+  --emulator-port N   first of the emulator's ports: N Entra, N+1 home vault, N+2… customers, N-1 control; default ${FIRST_EMULATOR_PORT}
+  --log-level LEVEL   trace, debug, info, warn (default), error, fatal or silent
+  --reset             forget .vaultspan/ first: keys, ciphertexts and audit log of earlier runs are lost`,
+  async run(args, io) {
+    const options = {
+      port: { type: 'string' },
+      'emulator-port': { type: 'string', default: String(FIRST_EMULATOR_PORT) },
+      'log-level': { type: 'string' },
+      reset: { type: 'boolean', default: false },
+    } as const;
+    const { values } = parseArgs({ args: [...args], options });
+    // What is said on the command line goes over the environment.
+    const { VAULTSPAN_HTTP_PORT, VAULTSPAN_TELEMETRY_LOG_LEVEL, ...env } = io.env;
+    const folder = resolve(io.cwd, '.vaultspan');
+    if (values.reset) await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const firstPort = portOf(values['emulator-port'], 'emulator-port');
+    const emulator = await startEmulator({ stateFile: join(folder, 'emulator.json'), firstPort });
+    try {
+      const port = portOf(values.port ?? VAULTSPAN_HTTP_PORT ?? '8080', 'port');
+      await writeFiles(folder, emulator, port, values['log-level'] ?? VAULTSPAN_TELEMETRY_LOG_LEVEL ?? 'warn');
+      const config = loadConfig({ path: join(folder, 'config.yaml'), env, cwd: io.cwd });
+      prepareForEmulator(config, io);
+      await createHomeKeys(config, () => undefined);
+      await registerDemo(config, emulator);
+      const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
+      io.stdout(welcome(service.url, emulator));
+      await aborted(io.signal);
+      await service.stop();
+    } finally {
+      await emulator.close();
+    }
+    return 0;
+  },
+};
+
+function portOf(text: string, name: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port <= 65_000) return port;
+  throw new ConfigError(`--${name} is a port between 1 and 65000, not ${text}`);
+}
+
+/** The emulated customers are tenants from the first start on; what you change of them stays. */
+async function registerDemo(config: Config, emulator: Emulator): Promise<void> {
+  const schema = tenantSchema(hostsOf(config));
+  const store = await openStore(config, silentLogger());
+  try {
+    for (const record of tenantsOf(emulator))
+      await store.tenants.put(schema.parse(record), undefined, 'dev').catch(isThere);
+  } finally {
+    await store.close();
+  }
+}
+
+function isThere(error: unknown): void {
+  if (!(error instanceof ServiceError) || error.code !== 'tenant-exists') throw error;
+}
+
+/** The configuration of this run. */
+async function writeFiles(folder: string, emulator: Emulator, port: number, logLevel: string): Promise<void> {
+  const write = (name: string, content: string) => writeFile(join(folder, name), content, { mode: 0o600 });
+  await write('ca.pem', emulator.caPem);
+  await write('config.yaml', stringify(configOf(emulator, port, logLevel)));
+  await write('callers.yaml', stringify(callersOf(emulator)));
+}
+
+function configOf(emulator: Emulator, port: number, logLevel: string): object {
+  return {
+    http: { port },
+    callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience] }],
+    home: {
+      tenantId: emulator.homeTenantId,
+      appId: emulator.appId,
+      vaultUrl: emulator.homeVaultUrl,
+      secretName: emulator.appSecretName,
+      identity: 'managed-identity',
+    },
+    cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
+    revocation: { boundSeconds: 5 }, // so that what a customer does is seen at once
+    audit: { directory: 'audit' },
+    telemetry: { logLevel },
+    emulator: {
+      unsafeAllowEmulator: true,
+      caFile: 'ca.pem',
+      identityEndpoint: emulator.managedIdentity.endpoint,
+      identityHeader: emulator.managedIdentity.header,
+    },
+  };
+}
+
+const callersOf = (emulator: Emulator): object => ({
+  tokenEndpoint: `${emulator.authorityHost}/${emulator.homeTenantId}/oauth2/v2.0/token`,
+  caFile: 'ca.pem',
+  callers: Object.fromEntries(
+    emulator.callers.map(({ name, clientId, clientSecret, scope }) => [name, { clientId, clientSecret, scope }]),
+  ),
+});
+
+/** A tenant for each emulated customer; a key named `wrap` serves wrap and unwrap, any other seals data. */
+const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
+  emulator.customers.map(({ name, tenantId, vaultUrl, keys }) => ({
+    id: name,
+    displayName: name.charAt(0).toUpperCase() + name.slice(1),
+    entraTenantId: tenantId,
+    keys: Object.fromEntries(keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }])),
+    defaultKey: 'data',
+    ...(name === 'contoso' && { graph: { organization: true, users: true, groups: true } }),
+  }));

@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { request as requestTls } from 'node:https';
+import { connect } from 'node:tls';
+import { parseArgs } from 'node:util';
+import { type Config, loadConfig } from '../../config/load-config.ts';
+import type { Command } from '../support/command.ts';
+
+const DEADLINE_MS = 4_000;
+
+export const health: Command = {
+  name: 'health',
+  summary: 'Ask the service on this machine for a sign of life',
+  help: `
+Usage: vaultspan health [--config FILE]
+
+Asks /healthz where the configuration says that the service listens, over loopback where that is every address; for containers'
+health checks and the like, which then need no shell and no curl. Where every client must show a certificate, a TLS handshake is
+the sign of life. On a shared port (http.reusePort) any of the processes may answer.
+Exit codes: 0 alive, 1 not within ${DEADLINE_MS / 1_000} s, 2 not configured.`,
+  async run(args, io) {
+    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const { http } = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    try {
+      await (http.clientCaFile === undefined ? askHealth(http, signal) : shakeHands(http, signal));
+      return 0;
+    } catch (error) {
+      io.stderr(`no sign of life: ${Error.isError(error) ? error.message : ''}\n`);
+      return 1;
+    }
+  },
+};
+
+type Listener = Pick<Config['http'], 'host' | 'port' | 'tls'>;
+
+/** It asks itself, sends no secret, and a certificate that has expired is no reason to start the service anew. */
+const whoeverAnswers = { rejectUnauthorized: false };
+
+async function askHealth({ host, port, tls }: Listener, signal: AbortSignal): Promise<void> {
+  const options = { host: reachable(host), port, path: '/healthz', agent: false, signal } as const;
+  const asked = tls === 'certificate' ? requestTls({ ...options, ...whoeverAnswers }) : request(options);
+  const [{ statusCode }] = (await once(asked.end(), 'response')) as [IncomingMessage];
+  asked.destroy();
+  if (statusCode !== 200) throw new Error(`/healthz answers ${statusCode ?? 'nothing'}`);
+}
+
+async function shakeHands({ host, port }: Listener, signal: AbortSignal): Promise<void> {
+  const socket = connect({ host: reachable(host), port, ...whoeverAnswers });
+  try {
+    await once(socket, 'secureConnect', { signal });
+  } finally {
+    socket.on('error', () => undefined).destroy(); // the server complains of the missing certificate
+  }
+}
+
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}

@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util';
+import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from '../../azure/home/home-keys.ts';
+import { homeVaultOf } from '../../compose/azure.ts';
+import { type Config, loadConfig } from '../../config/load-config.ts';
+import type { Command, CommandIo } from '../support/command.ts';
+import { prepareForEmulator } from '../support/emulated-azure.ts';
+
+export const init: Command = {
+  name: 'init',
+  summary: "Create the deployment's own keys in the home vault",
+  help: `
+Usage: vaultspan init [--config FILE]
+
+Creates three secrets in the home vault, each 32 random bytes, unless they are there already:
+  ${ORIGIN_KEY_SECRET}  marks the data keys that this deployment made; without it no ciphertext opens, so back the vault up
+  ${AUDIT_KEY_SECRET}   hides encryption contexts in the audit log
+  ${WEBHOOK_KEY_SECRET} signs what the webhook is told, as Standard Webhooks has it
+
+Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Officer" on the home vault; the service itself needs
+"Key Vault Secrets User" only.`,
+  async run(args, io) {
+    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    prepareForEmulator(config, io);
+    await createHomeKeys(config, io.stdout);
+    return 0;
+  },
+};
+
+/** @throws ServiceError */
+export async function createHomeKeys(config: Config, tell: CommandIo['stdout']): Promise<void> {
+  const vault = homeVaultOf(config);
+  for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET]) {
+    const exists = (await vault.usableVersions(name, 1)).length > 0;
+    if (!exists) await vault.add(name, newSecretKey(), 'application/vnd.vaultspan.key');
+    tell(`${name}: ${exists ? 'is there already' : 'created'}\n`);
+  }
+}

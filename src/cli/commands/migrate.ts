@@ -1,0 +1,24 @@
+import { parseArgs } from 'node:util';
+import { databaseOptions } from '../../compose/store.ts';
+import { loadConfig } from '../../config/load-config.ts';
+import { migrate as migrateDatabase } from '../../database/migrations/migrations.ts';
+import type { Command } from '../support/command.ts';
+import { prepareForEmulator } from '../support/emulated-azure.ts';
+
+export const migrate: Command = {
+  name: 'migrate',
+  summary: "Bring the database to this version's schema",
+  help: `
+Usage: vaultspan migrate [--config FILE]
+
+Takes the steps forward that the database lacks, under a lock, so that it may run beside others. serve does so by itself at its start,
+unless database.migrate is by-command. A schema that is newer than this version is refused.`,
+  async run(args, io) {
+    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    prepareForEmulator(config, io);
+    const taken = await migrateDatabase(databaseOptions(config));
+    io.stdout(taken.length === 0 ? 'The database is up to date\n' : taken.map((name) => `${name}: done\n`).join(''));
+    return 0;
+  },
+};

@@ -1,0 +1,48 @@
+import { parseArgs } from 'node:util';
+import { ConfigError } from '../../config/load-config.ts';
+import { getOnboarding, type Onboarding } from '../../operations/doctor/onboarding.ts';
+import type { Command } from '../support/command.ts';
+import { openTools } from '../support/open-tools.ts';
+
+export const onboard: Command = {
+  name: 'onboard',
+  summary: "Print what a customer's administrator has to do, ready to paste",
+  help: `
+Usage: vaultspan onboard TENANT [--json | --script] [--config FILE]
+
+Prints each step with the tenant's real ids in it: adding the app, the key and its tag, the least role on the key, and how to take it all
+back. After each step, vaultspan check TENANT shows what passes now.
+
+  --json     as JSON
+  --script   as a shell script that can be run twice`,
+  async run(args, io) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        script: { type: 'boolean', default: false },
+        config: { type: 'string' },
+      },
+    });
+    const [tenantId, ...more] = positionals;
+    if (tenantId === undefined || more.length > 0) throw new ConfigError('Name one tenant');
+    await using tools = await openTools(values.config, io);
+    const onboarding = await getOnboarding(tools, tools.call(), tenantId);
+    if (values.json) io.stdout(`${JSON.stringify(onboarding, undefined, 2)}\n`);
+    else io.stdout(values.script ? onboarding.script : describe(onboarding));
+    return 0;
+  },
+};
+
+function describe({ tenantId, steps, takeBack }: Onboarding): string {
+  const lines = steps.flatMap(({ title, owner, explanation, commands, link }, index) => [
+    `${index + 1}. ${title} (${owner})`,
+    `   ${explanation}`,
+    ...commands.map((command) => `   ${command}`),
+    ...(link === undefined ? [] : [`   ${link}`]),
+    '',
+  ]);
+  const back = takeBack.flatMap(({ title, command }) => [`   ${title}`, `   ${command}`]);
+  return [`Onboarding of ${tenantId}`, '', ...lines, 'To take it all back:', ...back, ''].join('\n');
+}

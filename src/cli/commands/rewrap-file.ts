@@ -1,0 +1,75 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { parseArgs } from 'node:util';
+import * as z from 'zod';
+import { ConfigError } from '../../config/load-config.ts';
+import { ServiceError } from '../../errors.ts';
+import { decodePrefix, encodePrefix, type StreamPrefix } from '../../format/stream-format.ts';
+import type { Command } from '../support/command.ts';
+import { callJson } from '../support/stream-call.ts';
+import { onlyFile, STREAM_OPTIONS, STREAM_OPTIONS_HELP, streamTargetOf } from '../support/stream-options.ts';
+import { reportCuts } from '../support/transform-file.ts';
+import { assertMayWrite, writeWhole } from '../support/whole-file.ts';
+
+const MAX_PREFIX_BYTES = 8_192;
+const Answer = z.object({ ciphertext: z.string(), keyId: z.string() });
+
+export const rewrapFile: Command = {
+  name: 'rewrap-file',
+  summary: 'Move an encrypted file to the newest key version, another key or another tenant',
+  help: `
+Usage: vaultspan rewrap-file FILE --tenant ID [--to-tenant ID] [--key ALIAS] [-o FILE] [--context NAME=VALUE]… [--url URL] [--token TOKEN]
+
+Sends the header of FILE alone to a running service, and writes FILE anew with the header that comes back; the rest is copied as it is. Prints the
+id of the key version. The output is there whole or not at all.
+${STREAM_OPTIONS_HELP.replace('where to; - for standard output', 'where to; FILE itself without it')}
+  --to-tenant ID        whose key it goes to; the same tenant's without it
+  --key ALIAS           of the target's data keys; its default key without it
+
+Exit codes: 0 done, 1 failed, 2 called wrongly.`,
+  async run(args, io) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { ...STREAM_OPTIONS, key: { type: 'string' }, 'to-tenant': { type: 'string' } },
+    });
+    const file = onlyFile(positionals);
+    if (file === '-' || values.output === '-') throw new ConfigError('rewrap-file takes files only');
+    const target = streamTargetOf(values, io);
+    const input = resolve(io.cwd, file);
+    const output = values.output === undefined ? input : resolve(io.cwd, values.output);
+    const isForced = values.force || output === input;
+    assertMayWrite(output, isForced);
+    const prefix = await readPrefix(input);
+    const body = {
+      ciphertext: prefix.jwe,
+      ...(target.context && { encryptionContext: target.context }),
+      to: {
+        ...(values['to-tenant'] !== undefined && { tenantId: values['to-tenant'] }),
+        ...(values.key !== undefined && { key: values.key }),
+      },
+    };
+    return reportCuts(io, async () => {
+      const answer = Answer.parse(await callJson(target, '/streams/rewrap-header', body, io.signal));
+      await writeWhole(output, isForced, async (sink) => {
+        sink.write(encodePrefix(answer.ciphertext));
+        await pipeline(createReadStream(input, { start: prefix.bytes }), sink, { signal: io.signal });
+      });
+      io.stdout(`${answer.keyId}\n`);
+    });
+  },
+};
+
+async function readPrefix(path: string): Promise<StreamPrefix> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_PREFIX_BYTES), 0, MAX_PREFIX_BYTES, 0);
+    const prefix = decodePrefix(buffer.subarray(0, bytesRead));
+    if (prefix) return prefix;
+    throw new ServiceError('malformed-ciphertext', `${path} ends in its header`);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,108 @@
+import { parseArgs } from 'node:util';
+import { stringify } from 'yaml';
+import { ConfigError } from '../../config/load-config.ts';
+import { removeTenant, setTenantState } from '../../operations/change-tenant.ts';
+import { recordOf, type Tenant } from '../../tenants/record.ts';
+import type { Command, CommandIo } from '../support/command.ts';
+import { allTenants, openTools, type Tools } from '../support/open-tools.ts';
+import { showHistory } from '../support/tenant-history.ts';
+import { importTenants } from '../support/tenants-import.ts';
+
+interface Flags {
+  readonly config?: string | undefined;
+  readonly json: boolean;
+  readonly 'dry-run': boolean;
+}
+
+type Action = (tools: Tools, argument: string, flags: Flags, io: CommandIo) => Promise<number>;
+
+const ACTIONS: Readonly<Record<string, { readonly takes: 'nothing' | 'a tenant' | 'a file'; readonly run: Action }>> = {
+  list: { takes: 'nothing', run: list },
+  show: { takes: 'a tenant', run: show },
+  history: { takes: 'a tenant', run: (tools, id, { json }, io) => showHistory(tools, id, json, io) },
+  import: { takes: 'a file', run: (tools, file, flags, io) => importTenants(tools, file, flags['dry-run'], io) },
+  export: { takes: 'nothing', run: exportAll },
+  suspend: { takes: 'a tenant', run: (tools, id, _flags, io) => setState(tools, id, 'suspended', io) },
+  resume: { takes: 'a tenant', run: (tools, id, _flags, io) => setState(tools, id, 'active', io) },
+  remove: { takes: 'a tenant', run: remove },
+};
+
+export const tenants: Command = {
+  name: 'tenants',
+  summary: 'List, show, import, export, suspend, resume and remove tenants',
+  help: `
+Usage: vaultspan tenants ACTION [--config FILE]
+
+  list [--json]            a line for each tenant
+  show TENANT              its record as YAML
+  history TENANT [--json]  who changed its record and when its checks changed; --json with each record and check
+  import FILE [--dry-run]  register or replace every tenant of a YAML or JSON list; again and again gives the same
+  export                   all tenants as such a list, on standard output
+  suspend TENANT           refuse everything for it, everywhere, within a second
+  resume TENANT            undo that
+  remove TENANT            take it out for ever; its id is never given out again
+
+A wrong file changes nothing: every problem is told with its place. Works beside a running service and without one; each change is
+recorded in the audit log as made by cli: and your user name.`,
+  async run(args, io) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: 'string' },
+        json: { type: 'boolean', default: false },
+        'dry-run': { type: 'boolean', default: false },
+      },
+    });
+    const [name = '', argument, ...more] = positionals;
+    const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
+    if (!action) throw new ConfigError(`Name one of the actions ${Object.keys(ACTIONS).join(', ')}`);
+    if ((action.takes === 'nothing') !== (argument === undefined) || more.length > 0) {
+      throw new ConfigError(`tenants ${name} takes ${action.takes}`);
+    }
+    await using tools = await openTools(values.config, io);
+    return await action.run(tools, argument ?? '', values, io);
+  },
+};
+
+async function list(tools: Tools, _argument: string, flags: Flags, io: CommandIo): Promise<number> {
+  for await (const tenant of allTenants(tools)) {
+    const { id, state, entraTenantId, displayName = '' } = tenant;
+    io.stdout(
+      flags.json
+        ? `${JSON.stringify(tenant)}\n`
+        : `${id.padEnd(24)} ${state.padEnd(9)} ${entraTenantId}  ${displayName}\n`,
+    );
+  }
+  return 0;
+}
+
+async function show(tools: Tools, id: string, _flags: Flags, io: CommandIo): Promise<number> {
+  io.stdout(stringify(await tools.tenants.get(id)));
+  return 0;
+}
+
+async function exportAll(tools: Tools, _argument: string, _flags: Flags, io: CommandIo): Promise<number> {
+  io.stdout('tenants:\n');
+  for await (const tenant of allTenants(tools)) {
+    io.stdout(
+      `${stringify([recordOf(tenant)])
+        .replaceAll(/^/gm, '  ')
+        .trimEnd()}\n`,
+    );
+  }
+  return 0;
+}
+
+async function setState(tools: Tools, id: string, state: Tenant['state'], io: CommandIo): Promise<number> {
+  await setTenantState(tools, tools.call(), id, state);
+  io.stdout(`${id}: ${state}\n`);
+  return 0;
+}
+
+async function remove(tools: Tools, id: string, _flags: Flags, io: CommandIo): Promise<number> {
+  const { revision } = await tools.tenants.get(id);
+  await removeTenant(tools, tools.call(), { tenantId: id, ifMatch: `"${revision}"` });
+  io.stdout(`${id}: removed\n`);
+  return 0;
+}

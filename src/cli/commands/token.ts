@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parse } from 'yaml';
+import * as z from 'zod';
+import { ConfigError } from '../../config/load-config.ts';
+import type { Command } from '../support/command.ts';
+import { trustCa } from '../support/emulated-azure.ts';
+
+/** Written by `dev`, or by hand for callers of a real directory. */
+export const CALLERS_FILE = '.vaultspan/callers.yaml';
+
+const CallersFile = z.strictObject({
+  tokenEndpoint: z.url({ protocol: /^https$/ }),
+  caFile: z.string().optional(),
+  callers: z.record(z.string(), z.strictObject({ clientId: z.string(), clientSecret: z.string(), scope: z.string() })),
+});
+
+export const token: Command = {
+  name: 'token',
+  summary: 'Print a token to call the service with',
+  help: `
+Usage: vaultspan token [--as NAME] [--callers FILE]
+
+Signs in as one of the callers in FILE (default ${CALLERS_FILE}, which vaultspan dev writes) by client credentials and prints the
+access token. In dev: demo (default) has all roles, reader may only decrypt.
+
+  --as NAME        caller to be; default demo
+  --callers FILE   YAML: tokenEndpoint, caFile?, callers: {NAME: {clientId, clientSecret, scope}}`,
+  async run(args, io) {
+    const options = {
+      as: { type: 'string', default: 'demo' },
+      callers: { type: 'string', default: CALLERS_FILE },
+    } as const;
+    const { values } = parseArgs({ args: [...args], options });
+    const file = resolve(io.cwd, values.callers);
+    const { tokenEndpoint, caFile, callers } = readCallers(file);
+    const caller = Object.hasOwn(callers, values.as) ? callers[values.as] : undefined;
+    if (!caller)
+      throw new ConfigError(`There is no caller ${values.as} in ${file}`, [
+        `known: ${Object.keys(callers).join(', ')}`,
+      ]);
+    if (caFile !== undefined) trustCa(readFileSync(resolve(file, '..', caFile), 'utf8'));
+    const body = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: caller.clientId,
+      client_secret: caller.clientSecret,
+      scope: caller.scope,
+    });
+    const response = await fetch(tokenEndpoint, { method: 'POST', body, signal: io.signal });
+    const answer = z
+      .object({ access_token: z.string().optional(), error: z.string().optional() })
+      .parse(await response.json());
+    if (answer.access_token === undefined) {
+      io.stderr(`${tokenEndpoint} refuses caller ${values.as}: ${answer.error ?? response.status}\n`);
+      return 1;
+    }
+    io.stdout(`${answer.access_token}\n`);
+    return 0;
+  },
+};
+
+function readCallers(file: string): z.output<typeof CallersFile> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    throw new ConfigError(`There is no ${file}: start vaultspan dev first, or name a file by --callers`);
+  }
+  const parsed = CallersFile.safeParse(parse(text));
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(
+    `${file} is not usable`,
+    parsed.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`),
+  );
+}

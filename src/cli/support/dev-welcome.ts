@@ -1,0 +1,46 @@
+import type { Emulator } from '../../emulator/emulator.ts';
+
+const STATES: Readonly<Record<string, string>> = {
+  contoso: 'granted; a data key and a wrap key',
+  fabrikam: 'granted; two data keys',
+  northwind: 'added the app, granted it no role on the vault',
+  adatum: 'has not added the app',
+};
+
+/** What a newcomer sees: where things are, and lines that work when pasted. */
+export function welcome(url: string, emulator: Emulator): string {
+  const tenants = emulator.customers.map(
+    ({ name, vaultUrl }) => `  ${name.padEnd(10)} ${vaultUrl}   ${STATES[name] ?? ''}`,
+  );
+  const post = (path: string, body: string) =>
+    `curl -s ${url}/tenants/${path} -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d ${body}`;
+  return `
+Vaultspan runs against an emulated Azure. Nothing here is real; state is kept in .vaultspan/
+
+  service    ${url}        documentation ${url}/docs
+  Entra      ${emulator.authorityHost}
+  home vault ${emulator.homeVaultUrl}
+  control    ${emulator.controlUrl}        what a customer can do to us, by curl
+
+Tenants:
+${tenants.join('\n')}
+
+Try it in another terminal, in this folder:
+
+  TOKEN=$(npx vaultspan token)
+
+  # encrypt under contoso's key, and decrypt again
+  CIPHERTEXT=$(${post('contoso/encrypt', `'{"plaintext":"aGVsbG8=","encryptionContext":{"purpose":"demo"}}'`)} | sed 's/.*"ciphertext":"\\([^"]*\\)".*/\\1/')
+  ${post('contoso/decrypt', `'{"ciphertext":"'$CIPHERTEXT'","encryptionContext":{"purpose":"demo"}}'`)}
+
+  # refused, with the reason and the fix: no role on the vault; app not added
+  ${post('northwind/encrypt', `'{"plaintext":"aGVsbG8="}'`)}
+  ${post('adatum/encrypt', `'{"plaintext":"aGVsbG8="}'`)}
+
+  # contoso takes its key back: refused within 5 s; and gives it again: back within 10 s
+  curl -s ${emulator.controlUrl}/disable-key -d '{"vault":"contoso","key":"data"}'
+  curl -s ${emulator.controlUrl}/enable-key -d '{"vault":"contoso","key":"data"}'
+
+Stop with Ctrl-C.
+`;
+}

@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import type { AuditSink } from '../../audit/sink.ts';
+import type { Call } from '../../callers/authenticated-request.ts';
+import type { Role } from '../../callers/principal.ts';
+import { openAudit } from '../../compose/audit.ts';
+import { cloudOf, hostsOf, openAzure } from '../../compose/azure.ts';
+import { openStore, type Store } from '../../compose/store.ts';
+import { type Config, loadConfig } from '../../config/load-config.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { parseInput } from '../../lib/parse-input.ts';
+import type { ChangeTenantDeps } from '../../operations/change-tenant.ts';
+import type { CheckTenantDeps } from '../../operations/doctor/check-tenant.ts';
+import type { OnboardingDeps } from '../../operations/doctor/onboarding.ts';
+import { silentLogger } from '../../telemetry/logger.ts';
+import type { Tenant } from '../../tenants/record.ts';
+import { tenantSchema } from '../../tenants/record-schema.ts';
+import type { TenantRegistry } from '../../tenants/registry.ts';
+import type { CommandIo } from './command.ts';
+import { prepareForEmulator } from './emulated-azure.ts';
+
+/** What commands on tenants work with, beside a running service or without one. */
+export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTenantDeps, 'tenants'> {
+  readonly config: Config;
+  readonly tenants: TenantRegistry;
+  readonly audit: AuditSink;
+  /** Every command is a call of its own, by `cli:` and the user's name. */
+  readonly call: () => Call;
+  readonly lastCheck: CheckTenantDeps['lastCheck'];
+  readonly history: Store['history'];
+}
+
+const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
+
+/** Opens the registry and a chain of the audit log, in this process. @throws ConfigError, ServiceError, TenantListError */
+export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
+  const config = loadConfig({ path, env: io.env, cwd: io.cwd });
+  prepareForEmulator(config, io);
+  const store = await openStore(config, silentLogger());
+  const schema = tenantSchema(hostsOf(config));
+  const audit = await openAudit(config, silentLogger());
+  const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
+  return {
+    config,
+    tenants: store.tenants,
+    lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
+    history: store.history,
+    audit: audit.sink,
+    parseTenant: (record) => parseInput(schema, record, ''),
+    contextDigest: () => '', // no command here has an encryption context
+    appId: config.home.appId,
+    authorityHost: cloudOf(config).authorityHost,
+    call: () => ({ principal, requestId: randomUUID() }),
+    [Symbol.asyncDispose]: async () => {
+      await audit.close();
+      await store.close();
+    },
+  };
+}
+
+/** The same with what the doctor needs; the app's credential is read from the home vault. @throws ServiceError */
+export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
+  const { openProbe } = await openAzure(tools.config, silentLogger(), systemClock);
+  return { ...tools, openProbe, clock: systemClock };
+}
+
+const PAGE = 200;
+
+/** Every tenant, in the order of ids, a page in memory at a time. */
+export async function* allTenants({ tenants }: Pick<Tools, 'tenants'>): AsyncGenerator<Tenant> {
+  let cursor: string | undefined;
+  do {
+    const page = await tenants.list(PAGE, cursor);
+    yield* page.tenants;
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+}

@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as z from 'zod';
+import { type ErrorCode, ServiceError } from '../../errors.ts';
+import { problemTable } from '../../http/answers/problem-table.ts';
+import type { StreamTarget } from './stream-options.ts';
+
+/** So long is `100 Continue` waited for, which some proxies never send. */
+const CONTINUE_MS = 1_000;
+const MAX_ANSWER_BYTES = 65_536;
+
+/** An answer that ended before its end, or none at all. */
+export class CutError extends Error {
+  override readonly name = 'CutError';
+}
+
+export interface StreamBody {
+  readonly source: AsyncIterable<Uint8Array>;
+  /** Undefined where it is not known. */
+  readonly bytes: number | undefined;
+}
+
+/**
+ * Sends a body and writes the answer to `sink` at the same time. Resolves once all of the answer is written.
+ *
+ * @throws ServiceError what the service answered instead; CutError
+ */
+export async function callStream(
+  target: StreamTarget,
+  path: string,
+  body: StreamBody,
+  sink: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  const { context } = target;
+  const req = post(target, path, signal, {
+    'Content-Type': 'application/octet-stream',
+    Expect: '100-continue', // what is refused is refused before the body is sent
+    ...(body.bytes !== undefined && { 'Content-Length': String(body.bytes) }),
+    ...(context && { 'Encryption-Context': Buffer.from(JSON.stringify(context)).toString('base64url') }),
+  });
+  let localFailure: Error | undefined;
+  const send = async () => {
+    await Promise.race([once(req, 'continue', { signal }), sleep(CONTINUE_MS, undefined, { ref: false })]);
+    if (!req.destroyed) await pipeline(keepingFailure(body.source), req);
+  };
+  async function* keepingFailure(source: AsyncIterable<Uint8Array>) {
+    try {
+      yield* source;
+    } catch (error) {
+      localFailure = Error.isError(error) ? error : undefined;
+      throw error;
+    }
+  }
+  const sending = send();
+  sending.catch(() => req.destroy()); // what came of it is seen at the answer
+  try {
+    const [res] = (await once(req, 'response')) as [IncomingMessage];
+    if (res.statusCode !== 200) throw await refusalOf(res);
+    await pipeline(res, sink);
+    await sending;
+  } catch (error) {
+    if (error instanceof ServiceError) throw error;
+    throw localFailure ?? new CutError(`The answer of ${target.url} was cut${codeOf(error)}`, { cause: error });
+  } finally {
+    req.destroy();
+  }
+}
+
+/** Posts JSON and gives the answer's. @throws ServiceError, CutError */
+export async function callJson(
+  target: StreamTarget,
+  path: string,
+  body: object,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const req = post(target, path, signal, { 'Content-Type': 'application/json' });
+  try {
+    req.end(JSON.stringify(body));
+    const [res] = (await once(req, 'response')) as [IncomingMessage];
+    if (res.statusCode !== 200) throw await refusalOf(res);
+    return JSON.parse(await textOf(res)) as unknown;
+  } catch (error) {
+    if (error instanceof ServiceError) throw error;
+    throw new CutError(`${target.url} gave no whole answer${codeOf(error)}`, { cause: error });
+  }
+}
+
+function post(target: StreamTarget, path: string, signal: AbortSignal, headers: Record<string, string>): ClientRequest {
+  const url = `${target.url}/tenants/${encodeURIComponent(target.tenant)}${path}`;
+  const request = url.startsWith('https:') ? requestHttps : requestHttp;
+  const req = request(url, {
+    method: 'POST',
+    agent: false,
+    signal,
+    headers: { Authorization: `Bearer ${target.token}`, ...headers },
+  });
+  return req.on('error', () => undefined); // whoever waits for the answer gets it
+}
+
+const Refusal = z.object({
+  code: z.string(),
+  detail: z.string(),
+  reason: z.string().optional(),
+  fix: z
+    .object({
+      owner: z.enum(['vendor', 'customer-admin', 'resource-owner']),
+      action: z.string(),
+      command: z.string().exactOptional(),
+    })
+    .optional(),
+});
+
+/** The problem that the service told, or that it was not the service that answered. */
+async function refusalOf(res: IncomingMessage): Promise<Error> {
+  const problem = Refusal.safeParse(jsonOf(await textOf(res)));
+  if (!problem.success) return new CutError(`This is no answer of the service: HTTP ${res.statusCode}`);
+  const { code, detail, reason, fix } = problem.data;
+  if (!isErrorCode(code)) return new CutError(`${detail} (${code})`);
+  return new ServiceError(code, detail, { ...(reason !== undefined && { reason }), ...(fix && { fix }) });
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(problemTable, code);
+
+async function textOf(res: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const piece of res.setEncoding('utf8')) {
+    text += piece as string;
+    if (text.length > MAX_ANSWER_BYTES) throw new CutError('The answer is larger than any of the service');
+  }
+  return text;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  Error.isError(error) && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';

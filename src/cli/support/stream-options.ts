@@ -1,0 +1,79 @@
+import { parseArgs } from 'node:util';
+import { ConfigError } from '../../config/load-config.ts';
+import type { CommandIo } from './command.ts';
+
+/** Where a stream goes, and as whom: what the commands for files have in common. */
+export interface StreamTarget {
+  /** Of the service, without a slash at its end. */
+  readonly url: string;
+  readonly token: string;
+  readonly tenant: string;
+  readonly context: Readonly<Record<string, string>> | undefined;
+}
+
+export const STREAM_OPTIONS = {
+  tenant: { type: 'string' },
+  context: { type: 'string', multiple: true, default: [] as string[] },
+  url: { type: 'string' },
+  token: { type: 'string' },
+  output: { type: 'string', short: 'o' },
+  force: { type: 'boolean', default: false },
+} as const;
+
+export const STREAM_OPTIONS_HELP = `
+  --tenant ID           whose key
+  --context NAME=VALUE  one pair of the encryption context; again for each further one. decrypt-file must be given the same
+  -o, --output FILE     where to; - for standard output
+  --force               replace a file that is there
+  --url URL             of the service; else VAULTSPAN_URL
+  --token TOKEN         of the caller; else VAULTSPAN_TOKEN, which other users of the machine can't see`;
+
+/** @throws ConfigError */
+export function streamTargetOf(
+  values: { readonly [K in 'tenant' | 'url' | 'token']?: string | undefined } & { readonly context: readonly string[] },
+  { env }: Pick<CommandIo, 'env'>,
+): StreamTarget {
+  const url = values.url ?? env['VAULTSPAN_URL'];
+  const token = values.token ?? env['VAULTSPAN_TOKEN'];
+  if (values.tenant === undefined) throw new ConfigError('Name the tenant by --tenant');
+  if (url === undefined || !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
+    throw new ConfigError("Name the service's URL by --url or VAULTSPAN_URL, as http://127.0.0.1:8080");
+  }
+  if (token === undefined || token.trim() === '') {
+    throw new ConfigError('Give a token by VAULTSPAN_TOKEN or --token, such as that of vaultspan token');
+  }
+  return {
+    url: url.replace(/\/+$/, ''),
+    token: token.trim(),
+    tenant: values.tenant,
+    context: contextOf(values.context),
+  };
+}
+
+function contextOf(pairs: readonly string[]): Readonly<Record<string, string>> | undefined {
+  if (pairs.length === 0) return undefined;
+  const entries = pairs.map((pair) => {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new ConfigError('--context takes NAME=VALUE');
+    return [pair.slice(0, at), pair.slice(at + 1)] as const;
+  });
+  if (new Set(entries.map(([name]) => name)).size < entries.length) {
+    throw new ConfigError('--context has a name twice');
+  }
+  return Object.fromEntries(entries);
+}
+
+/** The one file that is named. @throws ConfigError */
+export function onlyFile(positionals: readonly string[]): string {
+  const [file, ...more] = positionals;
+  if (file === undefined || more.length > 0) throw new ConfigError('Name one file, or - for standard input');
+  return file;
+}
+
+/** The options of encrypt-file and decrypt-file. */
+export const parseStreamArgs = (args: readonly string[]) =>
+  parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...STREAM_OPTIONS, key: { type: 'string' } },
+  });

@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Config } from '../config/load-config.ts';
+import type { CachedDataKeys } from '../keyring/cached-data-keys.ts';
+import type { Clock } from '../lib/clock.ts';
+import { examine } from '../operations/doctor/check-tenant.ts';
+import { Rounds, type Visited } from '../rounds/rounds.ts';
+import { Webhook } from '../rounds/webhook.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { RoundsMetrics } from '../telemetry/rounds-metrics.ts';
+import type { openAzure } from './azure.ts';
+import type { Store } from './store.ts';
+
+export interface RoundsParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly azure: Awaited<ReturnType<typeof openAzure>>;
+  readonly dataKeys: CachedDataKeys;
+  readonly metrics: RoundsMetrics | undefined;
+}
+
+const POLL_MS = 1_000;
+
+/** Starts the rounds, unless they are switched off; `close` waits for the visits under way. */
+export function startRounds({ config, logger, clock, store, azure, dataKeys, metrics }: RoundsParts): {
+  close(): Promise<void>;
+} {
+  const { claims } = store;
+  if (!config.rounds.enabled || !claims) return { close: () => Promise.resolve() };
+  const webhook = openWebhook({ config, logger, clock, azure, metrics });
+  const rounds = new Rounds({
+    tenants: store.tenants,
+    claims,
+    examine: (tenant) => examine({ openProbe: azure.openProbe, clock, lastCheck: claims.lastCheck }, tenant),
+    owner: `${hostname()} ${randomUUID()}`,
+    intervalSeconds: config.rounds.intervalSeconds,
+    maxConcurrent: config.rounds.maxConcurrent,
+    pollMs: POLL_MS,
+    wallMs: () => clock.wallMs(),
+    onVisited: (visited) => {
+      dataKeys.reread(visited.tenant.id);
+      metrics?.visited(visited.check.code, visited.isChanged);
+      report(visited, logger, webhook);
+    },
+    onTrouble: (error) => {
+      metrics?.visitFailed();
+      logger.warn({ error }, 'a visit failed; it is made again when its lease ends');
+    },
+  });
+  rounds.start();
+  return {
+    close: async () => {
+      await rounds.stop();
+      await webhook?.close();
+    },
+  };
+}
+
+function report(visited: Visited, logger: Logger, webhook: Webhook | undefined): void {
+  const { tenant, check, isChanged, previous } = visited;
+  logger.debug({ tenantId: tenant.id, state: check.state }, 'tenant visited');
+  if (!isChanged) return;
+  logger.info(
+    { tenantId: tenant.id, state: check.state, previousState: previous?.state },
+    'the state of a tenant changed',
+  );
+  webhook?.send(visited);
+}
+
+function openWebhook({
+  config,
+  logger,
+  clock,
+  azure: { webhookKey: key },
+  metrics,
+}: Omit<RoundsParts, 'store' | 'dataKeys'>): Webhook | undefined {
+  const { webhookUrl } = config.rounds;
+  if (webhookUrl === undefined || !key) return undefined;
+  return new Webhook({
+    url: webhookUrl,
+    key,
+    wallMs: () => clock.wallMs(),
+    onLost: (error) => {
+      metrics?.webhookLost();
+      logger.error({ error }, 'a change was not delivered to the webhook');
+    },
+  });
+}

@@ -1,0 +1,115 @@
+import type { Config } from '../config/load-config.ts';
+import { migrate } from '../database/migrations/migrations.ts';
+import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../database/open-database.ts';
+import { type Claims, openClaims } from '../database/tables/claims.ts';
+import { keyUsageTable } from '../database/tables/key-usage-table.ts';
+import { openSqlRegistry } from '../database/tables/sql-registry.ts';
+import { type TenantHistory, tenantHistory } from '../database/tables/tenant-history.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { openFileRegistry } from '../tenants/file-registry.ts';
+import type { KeyUsageStore } from '../tenants/key-usage.ts';
+import type { TenantRegistry } from '../tenants/registry.ts';
+import { hostsOf, platformOf } from './azure.ts';
+
+/** Where tenants and what is known of them are kept. */
+export interface Store {
+  readonly tenants: TenantRegistry;
+  /** Due visits and last checks: always in the database, wherever the tenants are. Absent where nothing needs them. */
+  readonly claims: Claims | undefined;
+  readonly keyUsage: KeyUsageStore | undefined;
+  readonly history: ((tenantId: string) => Promise<TenantHistory>) | undefined;
+  close(): Promise<void>;
+}
+
+/** Scope of Entra tokens for Azure Database for PostgreSQL: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-azure-ad-authentication */
+const POSTGRES_SCOPE = 'https://ossrdbms-aad.database.windows.net/.default';
+const PAGE = 200;
+
+export function databaseOptions(config: Config): DatabaseOptions {
+  const { database } = config;
+  if (database.url === undefined) return { file: database.file };
+  const platform = platformOf(config);
+  const tls = database.tls ?? (database.caFile === undefined ? undefined : 'verify-full');
+  return {
+    url: database.url,
+    ...(database.directUrl !== undefined && { directUrl: database.directUrl }),
+    ...(tls !== undefined && { tls: { mode: tls, ...(database.caFile !== undefined && { caFile: database.caFile }) } }),
+    ...(database.password === 'entra' && {
+      password: async () => (await platform.getToken(POSTGRES_SCOPE))?.token ?? '',
+    }),
+    maxConnections: database.maxConnections,
+    statementTimeoutMs: database.statementTimeoutSeconds * 1_000,
+  };
+}
+
+/** @throws ServiceError, TenantListError, or Error for a schema that is not this program's */
+export async function openStore(config: Config, logger: Logger): Promise<Store> {
+  const isInFile = config.registry.file !== undefined;
+  const database = !isInFile || config.rounds.enabled ? await openMigrated(config, logger) : undefined;
+  const claims = database && openClaims(database);
+  try {
+    const tenants = isInFile ? await openList(config, logger) : await openTable(config, logger, database);
+    if (isInFile && claims) await watchList(tenants, claims, logger);
+    return {
+      tenants,
+      claims,
+      keyUsage: database && keyUsageTable(database),
+      history: database && ((tenantId) => tenantHistory(database, tenantId)),
+      close: async () => {
+        await tenants.close();
+        await database?.close();
+      },
+    };
+  } catch (error) {
+    await database?.close();
+    throw error;
+  }
+}
+
+async function openMigrated(config: Config, logger: Logger): Promise<SqlDatabase> {
+  const options = databaseOptions(config);
+  if (config.database.migrate === 'at-start') {
+    for (const name of await migrate(options)) logger.info({ name }, 'the database was migrated');
+  }
+  return openDatabase(options);
+}
+
+async function openList(config: Config, logger: Logger): Promise<TenantRegistry> {
+  return openFileRegistry({
+    file: config.registry.file ?? '',
+    hosts: hostsOf(config),
+    onReload: (count) => logger.info({ count }, 'tenants reread'),
+    onBrokenEdit: (error) =>
+      logger.error({ problems: error.message }, 'tenants not reread: the last good list goes on'),
+  });
+}
+
+async function openTable(config: Config, logger: Logger, database: SqlDatabase | undefined): Promise<TenantRegistry> {
+  if (!database) throw new Error('no database');
+  return openSqlRegistry({
+    database,
+    hosts: hostsOf(config),
+    onInvalidRecord: (tenantId, error) =>
+      logger.error({ tenantId, error }, 'a stored tenant breaks the rules of this version'),
+    onTrouble: (trouble, error) => logger.error({ trouble, error }, 'trouble with the database of tenants'),
+    onRecovery: (trouble) => logger.info({ trouble }, 'the database of tenants is well again'),
+  });
+}
+
+/** The database learns which tenants a file has, now and after each edit. */
+async function watchList(tenants: TenantRegistry, claims: Claims, logger: Logger): Promise<void> {
+  const watch = async () => {
+    const ids: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await tenants.list(PAGE, cursor);
+      ids.push(...page.tenants.filter(({ state }) => state === 'active').map(({ id }) => id));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    await claims.watch(ids, Date.now());
+  };
+  await watch();
+  tenants.onChange(
+    () => void watch().catch((error: unknown) => logger.warn({ error }, 'the list of visits was not updated')),
+  );
+}

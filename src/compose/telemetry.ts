@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import { type Config, ConfigError } from '../config/load-config.ts';
+import type { OnAnswered } from '../http/scope.ts';
+import type { OpenSpan } from '../http/server/trace-requests.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { MetricsListener } from '../telemetry/metrics-listener.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
+
+/** Metrics and traces, as far as they are configured: what is not is not even loaded. */
+export interface Telemetry {
+  readonly metrics: Metrics | undefined;
+  readonly metricsUrl: string | undefined;
+  readonly onAnswered: OnAnswered | undefined;
+  readonly openSpan: OpenSpan | undefined;
+  close(): Promise<void>;
+}
+
+/** @throws ConfigError when the address of the metrics can't be listened on */
+export async function openTelemetry(config: Config, logger: Logger): Promise<Telemetry> {
+  const version = packageVersion();
+  const opened = config.metrics.enabled ? await openMetrics(config, version) : undefined;
+  const tracing = await openTracing(config, version, logger);
+  return {
+    metrics: opened?.metrics,
+    metricsUrl: opened?.listener.url,
+    onAnswered: opened || tracing ? tellAnswered(opened?.metrics, tracing) : undefined,
+    openSpan: tracing && ((method, headers) => tracing.open(method, headers)),
+    close: async () => {
+      await opened?.listener.close();
+      await tracing?.close();
+    },
+  };
+}
+
+async function openMetrics(
+  { metrics: { host, port, tenantLabels, maxTenants } }: Config,
+  version: string,
+): Promise<{ readonly metrics: Metrics; readonly listener: MetricsListener }> {
+  const [{ Metrics }, { listenForMetrics }] = await Promise.all([
+    import('../telemetry/metrics.ts'),
+    import('../telemetry/metrics-listener.ts'),
+  ]);
+  const metrics = new Metrics(version, tenantLabels ? { maxTenants } : undefined);
+  try {
+    return { metrics, listener: await listenForMetrics(metrics, { host, port }) };
+  } catch (error) {
+    const reason = Error.isError(error) ? error.message : '';
+    throw new ConfigError('The metrics have no address to listen on', [`metrics.host, metrics.port: ${reason}`]);
+  }
+}
+
+async function openTracing(
+  { telemetry: { otlpEndpoint, sampleRatio, tenantIds } }: Config,
+  version: string,
+  logger: Logger,
+): Promise<Tracing | undefined> {
+  if (otlpEndpoint === undefined) return undefined;
+  const [{ Tracing }, { instrumentAzure }] = await Promise.all([
+    import('../telemetry/tracing.ts'),
+    import('../azure/instrumenter.ts'),
+  ]);
+  const tracing = new Tracing({
+    otlpEndpoint,
+    sampleRatio,
+    showsTenants: tenantIds,
+    version,
+    onTrouble: (error) => logger.warn({ error }, 'the collector of traces takes no spans'),
+  });
+  instrumentAzure({ ...tracing, showsTenants: tenantIds });
+  return tracing;
+}
+
+/** The one place after each answer. */
+function tellAnswered(metrics: Metrics | undefined, tracing: Tracing | undefined): OnAnswered {
+  return (scope, status, code) => {
+    metrics?.requests.answered(scope, status, code, (performance.now() - scope.startedAt) / 1_000);
+    tracing?.answered(scope, status, code);
+  };
+}
+
+/** The same relative place from `src` and from `dist`. */
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}

@@ -1,0 +1,101 @@
+import type { Kysely, Transaction } from 'kysely';
+import type { SqlDialect } from '../dialect.ts';
+import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../open-database.ts';
+import type { Schema } from '../schema.ts';
+import { createTenants } from './0001-create-tenants.ts';
+import { countKeyUsage } from './0002-count-key-usage.ts';
+import { storeAuditRecords } from './0003-store-audit-records.ts';
+
+/** One step forward of the schema. Steps are never edited or taken back: a mistake is mended by the next. */
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  up(trx: Transaction<Schema>, dialect: SqlDialect): Promise<void>;
+}
+
+/** In the order of their versions, which count from 1. */
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1, name: 'create-tenants', up: createTenants },
+  { version: 2, name: 'count-key-usage', up: countKeyUsage },
+  { version: 3, name: 'store-audit-records', up: storeAuditRecords },
+];
+
+/**
+ * Brings the database to this program's schema, on a connection without a limit on a statement's time: names of the steps that it took.
+ *
+ * @throws Error when the schema is newer than this program; ServiceError `registry-unavailable`
+ */
+export async function migrate(options: DatabaseOptions, steps = MIGRATIONS): Promise<readonly string[]> {
+  const database = await openDatabase('file' in options ? options : { ...options, statementTimeoutMs: 0 });
+  try {
+    return await migrateDatabase(database, steps);
+  } finally {
+    await database.close();
+  }
+}
+
+/** @throws Error when the schema is not exactly the one of this program; ServiceError `registry-unavailable` */
+export async function assertMigrated({ read, dialect }: SqlDatabase, steps = MIGRATIONS): Promise<void> {
+  const found = await read((db) => schemaVersion(db, dialect));
+  const wanted = latest(steps);
+  assertNotNewer(found, wanted);
+  if (found < wanted) {
+    throw new Error(`The database has schema ${found}, and this program needs ${wanted}: run vaultspan migrate`);
+  }
+}
+
+async function migrateDatabase(database: SqlDatabase, steps: readonly Migration[]): Promise<readonly string[]> {
+  const taken: string[] = [];
+  for (;;) {
+    const found = await database.read((db) => schemaVersion(db, database.dialect));
+    assertNotNewer(found, latest(steps));
+    if (found === latest(steps)) return taken; // the usual case needs no lock, and no right to change tables
+    const name = await database.write((trx) => takeNextStep(trx, database.dialect, steps));
+    if (name !== undefined) taken.push(name);
+  }
+}
+
+/** Its name, or undefined where another process was quicker. The version is read again under the lock. */
+async function takeNextStep(
+  trx: Transaction<Schema>,
+  dialect: SqlDialect,
+  steps: readonly Migration[],
+): Promise<string | undefined> {
+  await dialect.lockSchema(trx);
+  await trx.schema
+    .createTable('schema_migrations')
+    .ifNotExists()
+    .addColumn('version', 'integer', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('applied_at', 'bigint', (column) => column.notNull())
+    .execute();
+  const found = await schemaVersion(trx, dialect);
+  const step = steps.find(({ version }) => version === found + 1);
+  if (!step) return undefined;
+  const { version, name } = step;
+  await step.up(trx, dialect);
+  await trx.insertInto('schema_migrations').values({ version, name, applied_at: Date.now() }).execute();
+  return name;
+}
+
+/** 0: nothing has been made yet. */
+async function schemaVersion(db: Kysely<Schema>, dialect: SqlDialect): Promise<number> {
+  const { rows } = await dialect.tableExists('schema_migrations').execute(db);
+  if (!rows[0]?.found) return 0;
+  const newest = await db
+    .selectFrom('schema_migrations')
+    .select('version')
+    .orderBy('version', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return newest?.version ?? 0;
+}
+
+function assertNotNewer(found: number, known: number): void {
+  if (found <= known) return;
+  throw new Error(
+    `The database has schema ${found}, and this program knows schemas up to ${known} only: run the version of Vaultspan that migrated it, or a newer one. Schemas don't go back.`,
+  );
+}
+
+const latest = (steps: readonly Migration[]): number => steps.at(-1)?.version ?? 0;

@@ -1,0 +1,69 @@
+import { Kysely, type Transaction } from 'kysely';
+import { ServiceError } from '../errors.ts';
+import type { SqlDialect } from './dialect.ts';
+import { openPostgres, postgresDialect } from './postgres.ts';
+import { connectionOf, type PostgresOptions } from './postgres-connection.ts';
+import { retryWhile } from './retry-while.ts';
+import type { Schema } from './schema.ts';
+import { openSqlite, type SqliteOptions, sqliteDialect } from './sqlite.ts';
+
+export type DatabaseOptions = SqliteOptions | PostgresOptions;
+
+/** One database and its connections. Both methods reject with ServiceError `registry-unavailable` while it is out of reach. */
+export interface SqlDatabase {
+  readonly dialect: SqlDialect;
+  read<T>(query: (db: Kysely<Schema>) => Promise<T>): Promise<T>;
+  /** One transaction, run again from its start when another was in its way. */
+  write<T>(change: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+const DEFAULT_MAX_CONNECTIONS = 10;
+const DEFAULT_PATIENCE_MS = 5_000;
+const RETRY_AFTER_SECONDS = 5;
+
+/** Opens SQLite's file, or a pool of PostgreSQL, which connects when it is first used. */
+export async function openDatabase(options: DatabaseOptions): Promise<SqlDatabase> {
+  if ('file' in options) {
+    const patienceMs = options.busyTimeoutMs ?? DEFAULT_PATIENCE_MS;
+    return databaseOf(new Kysely({ dialect: await openSqlite(options, patienceMs) }), sqliteDialect, patienceMs);
+  }
+  const pooled = await connectionOf(options, options.url);
+  // No limit on the listening connection's server side: it runs no statement but LISTEN.
+  const listening = await connectionOf(options, options.directUrl ?? options.url);
+  const kysely = new Kysely<Schema>({
+    dialect: openPostgres(pooled, options.maxConnections ?? DEFAULT_MAX_CONNECTIONS),
+  });
+  return databaseOf(kysely, postgresDialect(listening), DEFAULT_PATIENCE_MS);
+}
+
+function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: number): SqlDatabase {
+  // The connection is given back between the tries, so that reads go on while a write waits for another process.
+  const run = async <T>(attempt: () => Promise<T>): Promise<T> => {
+    try {
+      return await retryWhile(dialect.isContention, patienceMs, attempt);
+    } catch (error) {
+      throw dialect.isOutage(error) ? unavailable(error) : error;
+    }
+  };
+  return {
+    dialect,
+    read: (query) =>
+      run(async () => {
+        try {
+          return await query(kysely);
+        } catch (error) {
+          if (!dialect.isLostConnection(error)) throw error;
+          return query(kysely); // by now the pool knows which of its connections are gone
+        }
+      }),
+    write: (change) => run(() => kysely.transaction().setIsolationLevel('read committed').execute(change)),
+    close: () => kysely.destroy(),
+  };
+}
+
+const unavailable = (cause: unknown): ServiceError =>
+  new ServiceError('registry-unavailable', 'The database of tenants is out of reach', {
+    retryAfter: RETRY_AFTER_SECONDS,
+    cause,
+  });

@@ -1,0 +1,65 @@
+import type { Kysely, Transaction } from 'kysely';
+import type { Schema } from '../schema.ts';
+
+/** The rows of rounds, as changes of tenants leave them. */
+
+/**
+ * A tenant that was created, changed, suspended or resumed: due at once while it's active, unless it is being visited, so that no tenant
+ * is visited twice at a time.
+ */
+export async function planVisit(
+  trx: Transaction<Schema>,
+  tenantId: string,
+  isWatched: boolean,
+  at: number,
+): Promise<void> {
+  const is_watched = isWatched ? 1 : 0;
+  await trx
+    .insertInto('tenant_checks')
+    .values({ tenant_id: tenantId, is_watched, due_at: at, changes: 0 })
+    .onConflict((conflict) =>
+      conflict.column('tenant_id').doUpdateSet((eb) => ({
+        is_watched,
+        due_at: eb
+          .case()
+          .when('tenant_checks.lease_owner', 'is', null)
+          .then(at)
+          .else(eb.ref('tenant_checks.due_at'))
+          .end(),
+      })),
+    )
+    .execute();
+}
+
+/** A tenant that was removed. The history of its checks stays. */
+export async function endVisits(trx: Transaction<Schema>, tenantId: string): Promise<void> {
+  await trx.deleteFrom('tenant_checks').where('tenant_id', '=', tenantId).execute();
+}
+
+const CHUNK = 500;
+
+/** Exactly these tenants are visited: new ones at once, known ones when they were due anyway. */
+export async function watchOnly(trx: Transaction<Schema>, tenantIds: readonly string[], at: number): Promise<void> {
+  await trx.updateTable('tenant_checks').set({ is_watched: 0 }).execute();
+  for (let start = 0; start < tenantIds.length; start += CHUNK) {
+    const rows = tenantIds
+      .slice(start, start + CHUNK)
+      .map((tenant_id) => ({ tenant_id, is_watched: 1, due_at: at, changes: 0 }));
+    await trx
+      .insertInto('tenant_checks')
+      .values(rows)
+      .onConflict((conflict) => conflict.column('tenant_id').doUpdateSet({ is_watched: 1 }))
+      .execute();
+  }
+}
+
+export async function lastCheckText(db: Kysely<Schema>, tenantIds: readonly string[]): Promise<Map<string, string>> {
+  if (tenantIds.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('tenant_checks')
+    .select(['tenant_id', 'last_check'])
+    .where('tenant_id', 'in', [...tenantIds])
+    .where('last_check', 'is not', null)
+    .execute();
+  return new Map(rows.map(({ tenant_id, last_check }) => [tenant_id, last_check ?? '']));
+}

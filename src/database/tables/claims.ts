@@ -1,0 +1,126 @@
+import type { Transaction } from 'kysely';
+import type { SqlDatabase } from '../open-database.ts';
+import type { Schema } from '../schema.ts';
+import { lastCheckText, watchOnly } from './check-rows.ts';
+
+/** What a visit found. Everything in it is kept; a new `state` is a change worth remembering. */
+export interface Check {
+  /** Such as `passed`, or the code of the step that failed. */
+  readonly state: string;
+  /** RFC 3339. */
+  readonly checkedAt: string;
+  /** Of the step that failed; absent where all passed. */
+  readonly code?: string;
+  readonly [member: string]: unknown;
+}
+
+export interface FinishedCheck {
+  readonly isChanged: boolean;
+  /** The check before, absent for the first. */
+  readonly previous?: Check;
+}
+
+/**
+ * Which tenants are to be visited, shared by all processes. Times are the caller's, in milliseconds since 1970: a lease must be longer
+ * than clocks differ. Every method rejects with ServiceError `registry-unavailable` while the database is out of reach.
+ */
+export interface Claims {
+  /** Up to `limit` tenants that are due and now `owner`'s, until it finishes them or `leaseMs` have passed. Suspended ones are not due. */
+  claimDue(now: number, owner: string, leaseMs: number, limit: number): Promise<readonly string[]>;
+  /** Keeps what a visit found; undefined, and nothing is kept, when the tenant has been claimed by another since, or removed. */
+  finish(tenantId: string, owner: string, check: Check, nextDueAt: number): Promise<FinishedCheck | undefined>;
+  /** For tenants that are kept in a file: exactly these are visited. Those of the database are known by themselves. */
+  watch(tenantIds: readonly string[], now: number): Promise<void>;
+  /** How many tenants were due before this time, and nobody has visited them. */
+  countOverdue(dueBefore: number): Promise<number>;
+  lastCheck(tenantId: string): Promise<Check | undefined>;
+  /** Of many tenants at once, by id; without those never checked. */
+  lastChecks(tenantIds: readonly string[]): Promise<ReadonlyMap<string, Check>>;
+}
+
+/** Older changes of a tenant's state are forgotten. */
+const MAX_CHANGES_KEPT = 100;
+
+const parseCheck = (text: string): Check => JSON.parse(text) as Check; // only `finish` writes it
+
+export const openClaims = ({ read, write, dialect }: SqlDatabase): Claims => ({
+  claimDue: (now, owner, leaseMs, limit) =>
+    write(async (trx) => {
+      // In a WITH clause, for PostgreSQL may run a locking subquery of an IN more than once, and then claims more than the limit.
+      const due = trx
+        .selectFrom('tenant_checks')
+        .select('tenant_id')
+        .where('is_watched', '=', 1)
+        .where('due_at', '<=', now)
+        .orderBy('due_at')
+        .limit(limit);
+      const claimed = await trx
+        .with('due', () => dialect.skipLocked(due))
+        .updateTable('tenant_checks')
+        .set({ lease_owner: owner, due_at: now + leaseMs })
+        .where('tenant_id', 'in', (eb) => eb.selectFrom('due').select('due.tenant_id'))
+        .returning('tenant_id')
+        .execute();
+      return claimed.map(({ tenant_id }) => tenant_id);
+    }),
+
+  finish: (tenantId, owner, check, nextDueAt) => write((trx) => finish(trx, tenantId, owner, check, nextDueAt)),
+
+  watch: (tenantIds, now) => write((trx) => watchOnly(trx, tenantIds, now)),
+
+  countOverdue: async (dueBefore) => {
+    const row = await read((db) =>
+      db
+        .selectFrom('tenant_checks')
+        .select(({ fn }) => fn.countAll().as('overdue'))
+        .where('is_watched', '=', 1)
+        .where('due_at', '<', dueBefore)
+        .executeTakeFirstOrThrow(),
+    );
+    return Number(row.overdue);
+  },
+
+  lastCheck: async (tenantId) => {
+    const text = (await read((db) => lastCheckText(db, [tenantId]))).get(tenantId);
+    return text === undefined ? undefined : parseCheck(text);
+  },
+
+  lastChecks: async (tenantIds) => {
+    const texts = await read((db) => lastCheckText(db, tenantIds));
+    return new Map([...texts].map(([tenantId, text]) => [tenantId, parseCheck(text)]));
+  },
+});
+
+async function finish(
+  trx: Transaction<Schema>,
+  tenantId: string,
+  owner: string,
+  check: Check,
+  nextDueAt: number,
+): Promise<FinishedCheck | undefined> {
+  const text = JSON.stringify(check);
+  // Given back first: the row is locked from here on, and what is read of it below stays true.
+  const claimed = await trx
+    .updateTable('tenant_checks')
+    .set({ lease_owner: null, due_at: nextDueAt })
+    .where('tenant_id', '=', tenantId)
+    .where('lease_owner', '=', owner)
+    .returning(['last_check', 'changes'])
+    .executeTakeFirst();
+  if (!claimed) return undefined;
+  const previous = claimed.last_check === null ? undefined : parseCheck(claimed.last_check);
+  const isChanged = previous?.state !== check.state;
+  const changes = claimed.changes + (isChanged ? 1 : 0);
+  await trx.updateTable('tenant_checks').set({ last_check: text, changes }).where('tenant_id', '=', tenantId).execute();
+  if (isChanged) await keepChange(trx, tenantId, changes, text);
+  return previous ? { isChanged, previous } : { isChanged };
+}
+
+async function keepChange(trx: Transaction<Schema>, tenantId: string, change: number, check: string): Promise<void> {
+  await trx.insertInto('check_history').values({ tenant_id: tenantId, change, check }).execute();
+  await trx
+    .deleteFrom('check_history')
+    .where('tenant_id', '=', tenantId)
+    .where('change', '<=', change - MAX_CHANGES_KEPT)
+    .execute();
+}

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { ServiceError } from '../../errors.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Tenant } from '../../tenants/record.ts';
+import { TENANT_ID, type TenantInput, tenantOf, tenantSchema } from '../../tenants/record-schema.ts';
+import { type TenantPage, type TenantRegistry, tenantNotFound } from '../../tenants/registry.ts';
+import type { VaultHosts } from '../../tenants/vault-hosts.ts';
+import { assertMigrated } from '../migrations/migrations.ts';
+import type { SqlDatabase } from '../open-database.ts';
+import { ChangeFollower } from './change-follower.ts';
+import { RegistryCache } from './registry-cache.ts';
+import { findTenant, stampsOf, type TenantRow, tenantOfRow, tenantPage } from './tenant-rows.ts';
+import { putTenant, removeTenant } from './tenant-writes.ts';
+
+export interface SqlRegistryOptions {
+  /** Migrated; stays the caller's to close, after the registry. */
+  readonly database: SqlDatabase;
+  readonly hosts: VaultHosts;
+  readonly clock?: Clock;
+  /** Most tenants in memory. */
+  readonly maxCached?: number;
+  /** How often changes are looked up beside the notifications. */
+  readonly refreshSeconds?: number;
+  /** How long known tenants go on while the database is away. */
+  readonly staleSeconds?: number;
+  /** A stored record breaks the rules of this version: its tenant alone is out of service. */
+  readonly onInvalidRecord: (tenantId: string, error: ServiceError) => void;
+  /** Each once when it begins, and once when it's over. */
+  readonly onTrouble: (trouble: string, error: Error) => void;
+  readonly onRecovery: (trouble: string) => void;
+}
+
+type ChangeListener = (tenantId: string | undefined) => void;
+
+/** What a row turned out to be: an invalid one is remembered as well, or each request would read it again. */
+type Read = Tenant | ServiceError;
+
+const DEFAULT_MAX_CACHED = 10_000;
+const DEFAULT_REFRESH_SECONDS = 60;
+const DEFAULT_STALE_SECONDS = 300;
+
+/**
+ * The tenants of a database.
+ *
+ * @throws Error when its schema isn't this program's; ServiceError `registry-unavailable`
+ */
+export async function openSqlRegistry(options: SqlRegistryOptions): Promise<TenantRegistry> {
+  await assertMigrated(options.database);
+  const registry = new SqlRegistry(options);
+  await registry.start();
+  return registry;
+}
+
+class SqlRegistry implements TenantRegistry {
+  readonly #options: SqlRegistryOptions;
+  readonly #clock: Clock;
+  readonly #schema: ReturnType<typeof tenantSchema>;
+  readonly #origin = randomUUID();
+  readonly #cache: RegistryCache<Read>;
+  readonly #follower: ChangeFollower;
+  readonly #listeners: ChangeListener[] = [];
+  readonly #openedAt: number;
+
+  constructor(options: SqlRegistryOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#openedAt = this.#clock.monotonicMs();
+    this.#schema = tenantSchema(options.hosts);
+    this.#cache = new RegistryCache({
+      load: (tenantId) => this.#load(tenantId),
+      clock: this.#clock,
+      maxEntries: options.maxCached ?? DEFAULT_MAX_CACHED,
+      staleAfterMs: (options.staleSeconds ?? DEFAULT_STALE_SECONDS) * 1_000,
+    });
+    this.#follower = new ChangeFollower({
+      database: options.database,
+      clock: this.#clock,
+      refreshMs: (options.refreshSeconds ?? DEFAULT_REFRESH_SECONDS) * 1_000,
+      origin: this.#origin,
+      onChange: (tenantId) => this.#tell(tenantId),
+      onConfirmed: (atMs, wasDeaf) => {
+        if (wasDeaf) this.#cache.clear();
+        this.#cache.confirm(atMs);
+      },
+      onTrouble: options.onTrouble,
+      onRecovery: options.onRecovery,
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#follower.start();
+  }
+
+  async get(tenantId: string): Promise<Tenant> {
+    if (!TENANT_ID.test(tenantId)) throw tenantNotFound();
+    const found = await this.#cache.get(tenantId);
+    if (found === undefined) throw tenantNotFound();
+    if (found instanceof ServiceError) throw found;
+    return found;
+  }
+
+  async list(limit: number, cursor = ''): Promise<TenantPage> {
+    if (cursor !== '' && !TENANT_ID.test(cursor)) throw foreignCursor();
+    const rows = await this.#noting(() =>
+      this.#options.database.read((db) => tenantPage(db, limit + 1, cursor).execute()),
+    );
+    const page = rows.slice(0, limit);
+    const tenants = page
+      .map((row) => this.#parse(row))
+      .filter((read): read is Tenant => !(read instanceof ServiceError));
+    const last = page.at(-1);
+    return rows.length > limit && last ? { tenants, nextCursor: last.id } : { tenants };
+  }
+
+  async put(record: TenantInput, revision: string | undefined, by: string): Promise<Tenant> {
+    const at = this.#clock.wallMs();
+    const { sequence, ...written } = await this.#write(record.id, (trx) =>
+      putTenant(trx, record, revision, { by, at }),
+    );
+    this.#wrote(record.id, sequence);
+    return tenantOf(record, stampsOf(written.revision, written.createdAt, at));
+  }
+
+  async remove(tenantId: string, revision: string, by: string): Promise<void> {
+    if (!TENANT_ID.test(tenantId)) throw tenantNotFound();
+    const at = this.#clock.wallMs();
+    const { sequence } = await this.#write(tenantId, (trx) => removeTenant(trx, tenantId, revision, { by, at }));
+    this.#wrote(tenantId, sequence);
+  }
+
+  onChange(listener: ChangeListener): void {
+    this.#listeners.push(listener);
+  }
+
+  trouble(): string | undefined {
+    return this.#follower.trouble();
+  }
+
+  staleMs(): number {
+    return this.#clock.monotonicMs() - Math.max(this.#openedAt, this.#cache.confirmedAt);
+  }
+
+  close(): Promise<void> {
+    return this.#follower.close();
+  }
+
+  async #load(tenantId: string): Promise<Read | undefined> {
+    const row = await this.#noting(() => this.#options.database.read((db) => findTenant(db, tenantId)));
+    return row && this.#parse(row);
+  }
+
+  #parse(row: TenantRow): Read {
+    try {
+      return tenantOfRow(row, this.#schema);
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.#options.onInvalidRecord(row.id, error);
+      return error;
+    }
+  }
+
+  #write<T extends { readonly sequence: number }>(
+    tenantId: string,
+    change: (trx: Parameters<Parameters<SqlDatabase['write']>[0]>[0]) => Promise<T>,
+  ): Promise<T> {
+    const { database } = this.#options;
+    return this.#noting(() =>
+      database.write(async (trx) => {
+        const written = await change(trx);
+        await database.dialect.notify(trx, { origin: this.#origin, sequence: written.sequence, tenantId });
+        return written;
+      }),
+    );
+  }
+
+  #wrote(tenantId: string, sequence: number): void {
+    this.#follower.wrote(sequence);
+    this.#tell(tenantId);
+  }
+
+  #tell(tenantId: string | undefined): void {
+    if (tenantId === undefined) this.#cache.clear();
+    else this.#cache.drop(tenantId);
+    for (const listener of this.#listeners) listener(tenantId);
+  }
+
+  async #noting<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof ServiceError && error.code === 'registry-unavailable') this.#follower.failed(error);
+      throw error;
+    }
+  }
+}
+
+const foreignCursor = (): ServiceError =>
+  new ServiceError('malformed-request', 'The cursor is none that this list gave out', {
+    errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
+  });

@@ -1,0 +1,141 @@
+import type { Transaction } from 'kysely';
+import { ServiceError } from '../../errors.ts';
+import type { TenantInput } from '../../tenants/record-schema.ts';
+import { tenantNotFound } from '../../tenants/registry.ts';
+import type { Schema } from '../schema.ts';
+import { endVisits, planVisit } from './check-rows.ts';
+import { keyTaken, type PlacedKey, placedKeys } from './vault-keys.ts';
+
+export interface Authorship {
+  readonly by: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+export interface Written {
+  readonly sequence: number;
+  readonly revision: number;
+  readonly createdAt: number;
+}
+
+type Stored = Pick<Schema['tenants'], 'record' | 'revision' | 'created_at' | 'removed_at'>;
+
+/**
+ * Creates (`expected` undefined) or replaces a tenant in exactly that revision.
+ *
+ * @throws ServiceError as TenantRegistry's `put`
+ */
+export async function putTenant(
+  trx: Transaction<Schema>,
+  record: TenantInput,
+  expected: string | undefined,
+  { by, at }: Authorship,
+): Promise<Written> {
+  const keys = placedKeys(record);
+  const { id, state } = record;
+  const sequence = await nextSequence(trx);
+  const stored = await findStored(trx, id);
+  if (expected === undefined) assertNeverUsed(stored);
+  const before = expected === undefined ? undefined : inRevision(stored, expected);
+  const revision = (before?.revision ?? 0) + 1;
+  const createdAt = before?.created_at ?? at;
+  const text = JSON.stringify(record);
+  const changed = { record: text, revision, state, updated_at: at, change_sequence: sequence };
+  await trx
+    .insertInto('tenants')
+    .values({ id, created_at: createdAt, ...changed })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(changed))
+    .execute();
+  await takeKeys(trx, id, keys);
+  const action = before ? 'replaced' : 'created';
+  const history = { tenant_id: id, revision, action, record: text, changed_by: by, changed_at: at };
+  await trx.insertInto('tenant_history').values(history).execute();
+  await planVisit(trx, id, state === 'active', at);
+  return { sequence, revision, createdAt };
+}
+
+/**
+ * Leaves a tombstone, so that the id, which ciphertexts carry, never becomes another customer's. Its keys may be registered again.
+ *
+ * @throws ServiceError as TenantRegistry's `remove`
+ */
+export async function removeTenant(
+  trx: Transaction<Schema>,
+  id: string,
+  expected: string,
+  { by, at }: Authorship,
+): Promise<Pick<Written, 'sequence'>> {
+  const sequence = await nextSequence(trx);
+  const { record, revision } = inRevision(await findStored(trx, id), expected);
+  const removed = { revision: revision + 1, updated_at: at, removed_at: at, change_sequence: sequence };
+  await trx.updateTable('tenants').set(removed).where('id', '=', id).execute();
+  await trx.deleteFrom('tenant_keys').where('tenant_id', '=', id).execute();
+  await trx
+    .insertInto('tenant_history')
+    .values({ tenant_id: id, revision: revision + 1, action: 'removed', record, changed_by: by, changed_at: at })
+    .execute();
+  await endVisits(trx, id);
+  return { sequence };
+}
+
+/** Taken first: from here to the commit this is the only writer, so that what is read below stays true. */
+async function nextSequence(trx: Transaction<Schema>): Promise<number> {
+  const { sequence } = await trx
+    .updateTable('tenant_changes')
+    .set((eb) => ({ sequence: eb('sequence', '+', 1) }))
+    .returning('sequence')
+    .executeTakeFirstOrThrow();
+  return sequence;
+}
+
+const findStored = (trx: Transaction<Schema>, id: string): Promise<Stored | undefined> =>
+  trx
+    .selectFrom('tenants')
+    .select(['record', 'revision', 'created_at', 'removed_at'])
+    .where('id', '=', id)
+    .executeTakeFirst();
+
+function assertNeverUsed(stored: Stored | undefined): void {
+  if (!stored) return;
+  if (stored.removed_at === null) {
+    throw new ServiceError('tenant-exists', 'A tenant of this id is registered', {
+      errors: [{ pointer: '/path/tenantId', detail: 'is registered already' }],
+    });
+  }
+  throw new ServiceError(
+    'tenant-exists',
+    'The id belonged to a tenant that was removed; ids are never given out again',
+    {
+      reason: 'id-used-before',
+      errors: [{ pointer: '/path/tenantId', detail: 'was given out before' }],
+    },
+  );
+}
+
+function inRevision(stored: Stored | undefined, expected: string): Stored {
+  if (!stored || stored.removed_at !== null) throw tenantNotFound();
+  if (String(stored.revision) !== expected) {
+    throw new ServiceError('revision-mismatch', 'The tenant has been changed since it was read', {
+      errors: [{ pointer: '/header/If-Match', detail: 'is not the current revision' }],
+    });
+  }
+  return stored;
+}
+
+async function takeKeys(trx: Transaction<Schema>, id: string, keys: readonly PlacedKey[]): Promise<void> {
+  const names = keys.map(({ vaultKey }) => vaultKey);
+  const others = await trx
+    .selectFrom('tenant_keys')
+    .select('vault_key')
+    .where('vault_key', 'in', names)
+    .where('tenant_id', '<>', id)
+    .execute();
+  if (others.length > 0) {
+    const taken = new Set(others.map(({ vault_key }) => vault_key));
+    const errors = keys.filter(({ vaultKey }) => taken.has(vaultKey));
+    throw keyTaken(errors.map(({ pointer }) => ({ pointer, detail: 'is registered already' })));
+  }
+  await trx.deleteFrom('tenant_keys').where('tenant_id', '=', id).execute();
+  const rows = names.map((vault_key) => ({ vault_key, tenant_id: id }));
+  await trx.insertInto('tenant_keys').values(rows).execute();
+}

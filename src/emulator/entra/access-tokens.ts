@@ -1,0 +1,92 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+  randomBytes,
+  type webcrypto,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+import { compactVerify, type JWTPayload, SignJWT } from 'jose';
+import { type Cloud, epochSeconds } from '../cloud.ts';
+import type { ServicePrincipal, State, TenantState } from '../state.ts';
+
+/** Audience of tokens that a managed identity presents as a federated credential. */
+export const EXCHANGE_AUDIENCE = 'api://AzureADTokenExchange';
+export const GRAPH_RESOURCE = 'https://graph.microsoft.com';
+
+export interface TokenSigner {
+  readonly kid: string;
+  readonly publicJwk: webcrypto.JsonWebKey;
+  readonly publicKey: KeyObject;
+  sign(claims: JWTPayload): Promise<string>;
+}
+
+export async function createSigningKey(): Promise<State['signingKey']> {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
+  return { kid: randomBytes(20).toString('base64url'), privateJwk: privateKey.export({ format: 'jwk' }) };
+}
+
+export function createTokenSigner({ kid, privateJwk }: State['signingKey']): TokenSigner {
+  const privateKey = createPrivateKey({ key: privateJwk, format: 'jwk' });
+  const publicKey = createPublicKey(privateKey);
+  return {
+    kid,
+    publicKey,
+    publicJwk: publicKey.export({ format: 'jwk' }),
+    sign: (claims) => new SignJWT(claims).setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid }).sign(privateKey),
+  };
+}
+
+/** How the client proved who it is: `1` by secret, `2` by assertion. */
+export type CredentialKind = '1' | '2';
+
+export interface AppTokenRequest {
+  readonly tenant: TenantState;
+  readonly principal: ServicePrincipal;
+  readonly audience: string;
+  readonly credential: CredentialKind;
+}
+
+/** The claims of a token for an app or a managed identity: form 2.0 for our own API and for exchange, else 1.0. */
+export function appTokenClaims(cloud: Cloud, request: AppTokenRequest): JWTPayload {
+  const { tenant, principal, audience, credential } = request;
+  const isV2 = audience === cloud.state.callerAudience || audience === EXCHANGE_AUDIENCE;
+  const iat = epochSeconds(cloud);
+  const issuer = `${cloud.authorityHost()}/${tenant.tenantId}/`;
+  return {
+    aud: audience,
+    iss: isV2 ? `${issuer}v2.0` : issuer,
+    iat,
+    nbf: iat,
+    exp: iat + cloud.state.tokenLifetimeSeconds,
+    ...(isV2
+      ? { azp: principal.appId, azpacr: credential }
+      : { appid: principal.appId, appidacr: credential, idp: issuer }),
+    idtyp: 'app',
+    oid: principal.objectId,
+    sub: principal.objectId,
+    tid: tenant.tenantId,
+    ...rolesClaim(cloud, principal, audience),
+    uti: randomBytes(16).toString('base64url'),
+    ver: isV2 ? '2.0' : '1.0',
+  };
+}
+
+/** A token without any role is issued all the same, and has no such claim. */
+function rolesClaim({ state }: Cloud, principal: ServicePrincipal, audience: string): { roles?: string[] } {
+  const granted = { [state.callerAudience]: principal.appRoles, [GRAPH_RESOURCE]: principal.graphPermissions }[
+    audience
+  ];
+  return granted === undefined || granted.length === 0 ? {} : { roles: [...granted] };
+}
+
+/** The claims of a token of ours, or `undefined` when somebody else signed it. Time and audience are not looked at. */
+export async function claimsOf(signer: TokenSigner, token: string): Promise<JWTPayload | undefined> {
+  try {
+    const { payload } = await compactVerify(token, signer.publicKey, { algorithms: ['RS256'] });
+    return JSON.parse(Buffer.from(payload).toString());
+  } catch {
+    return undefined;
+  }
+}

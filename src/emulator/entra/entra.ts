@@ -1,0 +1,178 @@
+import { type Cloud, findApp, findPrincipal, findTenant, VAULT_RESOURCE } from '../cloud.ts';
+import type { Exchange } from '../exchange.ts';
+import { GRAPH_PREFIX, graphSite } from '../graph/graph.ts';
+import type { Site } from '../listener.ts';
+import { ok, type Reply } from '../reply.ts';
+import type { AppState, ServicePrincipal, TenantState } from '../state.ts';
+import { appTokenClaims, type CredentialKind, GRAPH_RESOURCE, type TokenSigner } from './access-tokens.ts';
+import { authenticateClient } from './client-authentication.ts';
+import { EntraRefusal, entraErrorReply, refusalReply } from './entra-refusal.ts';
+import { managedIdentityToken } from './managed-identity.ts';
+
+const DEFAULT_SCOPE = /^(\S+)\/\.default$/;
+const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+const DNS_NAME = /^[a-z\d-]+(\.[a-z\d-]+)+$/i;
+
+export const entraOperations = ['discovery', 'jwks', 'token', 'managedIdentityToken'] as const;
+type Operation = (typeof entraOperations)[number] | 'unknown';
+
+export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
+  const operations: Record<Operation, (exchange: Exchange) => Promise<Reply> | Reply> = {
+    discovery: (exchange) => discovery(cloud, exchange),
+    jwks: (exchange) => {
+      tenantOf(cloud, exchange.segments[0]);
+      return ok({ keys: [{ ...signer.publicJwk, use: 'sig', alg: 'RS256', kid: signer.kid }] });
+    },
+    token: (exchange) => token(cloud, signer, exchange),
+    managedIdentityToken: (exchange) => managedIdentityToken(cloud, signer, exchange),
+    unknown: () => ({
+      status: 404,
+      body: { error: 'not_found', error_description: 'The emulated Entra ID has no such page.' },
+    }),
+  };
+  return {
+    at: 'entra',
+    requestIdHeader: 'client-request-id',
+    isRefusing: () => false,
+    operationOf,
+    handle: async (exchange) => {
+      try {
+        return await operations[operationOf(exchange)](exchange);
+      } catch (error) {
+        if (error instanceof EntraRefusal) return refusalReply(cloud, exchange, error);
+        throw error;
+      }
+    },
+    failure: (status, code, message) => failure(cloud, status, code, message),
+    branch: { prefix: GRAPH_PREFIX, site: graphSite(cloud, signer) },
+  };
+}
+
+function operationOf({ method, path, segments }: Exchange): Operation {
+  if (method === 'POST' && /^\/[^/]+\/oauth2\/(v2\.0\/)?token$/.test(path)) return 'token';
+  if (method !== 'GET') return 'unknown';
+  if (path === '/msi/token') return 'managedIdentityToken';
+  const page = segments.slice(1).join('/');
+  switch (page) {
+    case 'discovery/instance':
+    case 'v2.0/.well-known/openid-configuration':
+    case '.well-known/openid-configuration':
+      return 'discovery';
+    case 'discovery/v2.0/keys':
+    case 'discovery/keys':
+      return 'jwks';
+    default:
+      return 'unknown';
+  }
+}
+
+function discovery(cloud: Cloud, exchange: Exchange): Reply {
+  const { path, segments } = exchange;
+  const authority = cloud.authorityHost();
+  if (segments[1] === 'discovery') return instanceDiscovery(authority);
+  const [wanted] = segments;
+  const tenant = wanted === 'common' || wanted === 'organizations' ? undefined : tenantOf(cloud, wanted);
+  if (tenant !== undefined) exchange.tenantId = tenant.tenantId;
+  const tenantId = tenant?.tenantId ?? '{tenantid}';
+  const base = `${authority}/${tenant?.tenantId ?? wanted}`;
+  const isV2 = path.includes('/v2.0/');
+  return ok({
+    issuer: isV2 ? `${authority}/${tenantId}/v2.0` : `${authority}/${tenantId}/`,
+    authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
+    token_endpoint: `${base}/oauth2/v2.0/token`,
+    jwks_uri: `${base}/discovery/v2.0/keys`,
+    token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt'],
+    response_types_supported: ['token'],
+    subject_types_supported: ['pairwise'],
+    id_token_signing_alg_values_supported: ['RS256'],
+    cloud_instance_name: 'localhost',
+  });
+}
+
+function instanceDiscovery(authority: string): Reply {
+  const { host } = new URL(authority);
+  return ok({
+    tenant_discovery_endpoint: `${authority}/common/v2.0/.well-known/openid-configuration`,
+    'api-version': '1.1',
+    metadata: [{ preferred_network: host, preferred_cache: host, aliases: [host] }],
+  });
+}
+
+function tenantOf(cloud: Cloud, wanted = ''): TenantState {
+  if (!GUID.test(wanted) && !DNS_NAME.test(wanted)) throw new EntraRefusal(900023, wanted);
+  const tenant = findTenant(cloud.state, wanted);
+  if (tenant === undefined) throw new EntraRefusal(90002, wanted);
+  return tenant;
+}
+
+/** The client credentials grant, its checks in Entra's order. */
+async function token(cloud: Cloud, signer: TokenSigner, exchange: Exchange): Promise<Reply> {
+  const form = new URLSearchParams((await exchange.body()).toString());
+  const clientId = form.get('client_id');
+  if (clientId !== null) exchange.appId = clientId;
+  const [wanted] = exchange.segments;
+  if (wanted === 'common' || wanted === 'organizations') throw new EntraRefusal(50059);
+  const tenant = tenantOf(cloud, wanted);
+  exchange.tenantId = tenant.tenantId;
+  const grant = form.get('grant_type');
+  if (grant === null) throw new EntraRefusal(900144, 'grant_type');
+  if (grant !== 'client_credentials') throw new EntraRefusal(70003, grant);
+  if (clientId === null) throw new EntraRefusal(900144, 'client_id');
+  const { app, principal } = clientIn(cloud, tenant, clientId);
+  const authority = `${cloud.authorityHost()}/${tenant.tenantId}`;
+  const audiences = [`${authority}/oauth2/v2.0/token`, `${authority}/v2.0`, `${authority}/`];
+  const credential = await authenticateClient(cloud, signer, { form, app, audiences });
+  const audience = audienceOf(cloud, tenant, form.get('scope') ?? '');
+  if (principal.isBlockedByConditionalAccess) throw new EntraRefusal(53003);
+  return issue(cloud, signer, { tenant, principal, audience, credential });
+}
+
+function clientIn(cloud: Cloud, tenant: TenantState, clientId: string): { app: AppState; principal: ServicePrincipal } {
+  const app = findApp(cloud.state, clientId);
+  if (app === undefined) throw new EntraRefusal(700016, clientId);
+  if (!app.isMultiTenant && app.homeTenantId !== tenant.tenantId) throw new EntraRefusal(50194, clientId);
+  const principal = findPrincipal(tenant, clientId);
+  if (principal === undefined) throw new EntraRefusal(700016, clientId);
+  if (!principal.isEnabled) throw new EntraRefusal(7000112, clientId);
+  return { app, principal };
+}
+
+function audienceOf(cloud: Cloud, tenant: TenantState, scope: string): string {
+  if (scope === '' || scope.includes(' ')) throw new EntraRefusal(70011, scope);
+  const resource = DEFAULT_SCOPE.exec(scope)?.[1];
+  if (resource === undefined) throw new EntraRefusal(1002012, scope);
+  const { callerAudience, homeTenantId } = cloud.state;
+  const isCallerApi = resource === callerAudience || resource === `api://${callerAudience}`;
+  if (isCallerApi && tenant.tenantId === homeTenantId) return callerAudience;
+  // Graph answers under this address too, which then names it.
+  if (resource === cloud.authorityHost()) return GRAPH_RESOURCE;
+  const known: readonly string[] = [VAULT_RESOURCE.vault, VAULT_RESOURCE.hsm, GRAPH_RESOURCE];
+  const audience = known.find((candidate) => candidate === resource.replace(/\/$/, ''));
+  if (audience === undefined) throw new EntraRefusal(500011, resource);
+  return audience;
+}
+
+interface Grant {
+  readonly tenant: TenantState;
+  readonly principal: ServicePrincipal;
+  readonly audience: string;
+  readonly credential: CredentialKind;
+}
+
+async function issue(cloud: Cloud, signer: TokenSigner, grant: Grant): Promise<Reply> {
+  const lifetime = cloud.state.tokenLifetimeSeconds;
+  return ok({
+    token_type: 'Bearer',
+    expires_in: lifetime,
+    ext_expires_in: lifetime,
+    access_token: await signer.sign(appTokenClaims(cloud, grant)),
+  });
+}
+
+/** A failure by order: a `code` of digits, with or without AADSTS before it, becomes the AADSTS number. */
+function failure(cloud: Cloud, status: number, code: string, message: string): Reply {
+  const number = Number(code.replace(/^AADSTS/, ''));
+  const fallback = status === 429 ? 90055 : 90033;
+  const error = status >= 500 || status === 429 ? 'temporarily_unavailable' : 'invalid_request';
+  return entraErrorReply(cloud, { status, error, number: Number.isInteger(number) ? number : fallback, message });
+}

@@ -1,0 +1,80 @@
+import {
+  createPrivateKey,
+  createSecretKey,
+  generateKeyPair,
+  type KeyObject,
+  randomBytes,
+  type webcrypto,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+import type { KeyType, KeyVersion, VaultKind } from '../state.ts';
+import { badParameter } from './vault-refusal.ts';
+
+const RSA_SIZES: readonly number[] = [2048, 3072, 4096];
+const OCT_SIZES: readonly number[] = [128, 192, 256];
+const RSA_OPERATIONS = ['encrypt', 'decrypt', 'sign', 'verify', 'wrapKey', 'unwrapKey'];
+const OCT_OPERATIONS = ['encrypt', 'decrypt', 'wrapKey', 'unwrapKey'];
+
+export interface KeyMaterial {
+  readonly kty: KeyType;
+  readonly jwk: webcrypto.JsonWebKey;
+}
+
+export const defaultOperations = (kty: KeyType): readonly string[] =>
+  kty === 'oct-HSM' ? OCT_OPERATIONS : RSA_OPERATIONS;
+
+export async function generateMaterial(kind: VaultKind, kty: string, size?: number): Promise<KeyMaterial> {
+  const type = checkedType(kind, kty);
+  if (type === 'oct-HSM') {
+    const bits = checkedSize(size ?? 256, OCT_SIZES);
+    return { kty: type, jwk: { kty: 'oct', k: randomBytes(bits / 8).toString('base64url') } };
+  }
+  const { privateKey } = await promisify(generateKeyPair)('rsa', {
+    modulusLength: checkedSize(size ?? 2048, RSA_SIZES),
+  });
+  return { kty: type, jwk: privateKey.export({ format: 'jwk' }) };
+}
+
+/** Takes a key brought from outside; `jwk` is unchecked JSON. */
+export function importMaterial(kind: VaultKind, jwk: Readonly<Record<string, unknown>>): KeyMaterial {
+  const type = checkedType(kind, String(jwk['kty']));
+  try {
+    if (type === 'oct-HSM') {
+      const bytes = Buffer.from(String(jwk['k']), 'base64url');
+      checkedSize(bytes.length * 8, OCT_SIZES);
+      return { kty: type, jwk: { kty: 'oct', k: bytes.toString('base64url') } };
+    }
+    const key = createPrivateKey({ key: { ...jwk, kty: 'RSA' } as webcrypto.JsonWebKey, format: 'jwk' });
+    checkedSize(key.asymmetricKeyDetails?.modulusLength ?? 0, RSA_SIZES);
+    return { kty: type, jwk: key.export({ format: 'jwk' }) };
+  } catch {
+    throw badParameter('Property key is not a private key of a supported size');
+  }
+}
+
+function checkedType(kind: VaultKind, kty: string): KeyType {
+  if (kind === 'hsm' && (kty === 'oct' || kty === 'oct-HSM')) return 'oct-HSM';
+  if (kind === 'hsm' && (kty === 'RSA' || kty === 'RSA-HSM')) return 'RSA-HSM';
+  if (kind === 'vault' && (kty === 'RSA' || kty === 'RSA-HSM')) return kty;
+  throw badParameter(`Property kty has the value ${kty}, which is not supported here`);
+}
+
+function checkedSize(size: number, supported: readonly number[]): number {
+  if (!supported.includes(size)) throw badParameter(`Property key_size has the value ${size}, which is not supported`);
+  return size;
+}
+
+export const sizeOf = ({ kty, jwk }: KeyMaterial): number =>
+  Buffer.from((kty === 'oct-HSM' ? jwk.k : jwk.n) ?? '', 'base64url').length * 8;
+
+const loaded = new WeakMap<KeyVersion, KeyObject>();
+
+/** The private or secret key, parsed once for each version. */
+export function privateKeyOf(version: KeyVersion): KeyObject {
+  return loaded.getOrInsertComputed(version, ({ kty, jwk }) =>
+    kty === 'oct-HSM' ? createSecretKey(jwk.k ?? '', 'base64url') : createPrivateKey({ key: jwk, format: 'jwk' }),
+  );
+}
+
+export const publicMembers = ({ kty, jwk }: KeyMaterial): Readonly<Record<string, string | undefined>> =>
+  kty === 'oct-HSM' ? {} : { n: jwk.n, e: jwk.e };

@@ -1,0 +1,33 @@
+import type { Reply } from '../reply.ts';
+
+/** A refusal as Key Vault words it: a code, and often a narrower one in `innererror`. */
+export class VaultRefusal extends Error {
+  override readonly name = 'VaultRefusal';
+  readonly status: number;
+  readonly code: string;
+  readonly inner: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    options: { readonly inner?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.inner = options.inner;
+    this.headers = options.headers ?? {};
+  }
+}
+
+export const vaultErrorReply = ({ status, code, message, inner, headers }: VaultRefusal): Reply => ({
+  status,
+  headers,
+  body: { error: { code, message, ...(inner !== undefined && { innererror: { code: inner } }) } },
+});
+
+export const badParameter = (message: string): VaultRefusal => new VaultRefusal(400, 'BadParameter', message);
+
+export const forbidden = (inner: string, message: string): VaultRefusal =>
+  new VaultRefusal(403, 'Forbidden', message, { inner });

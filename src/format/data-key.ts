@@ -1,0 +1,74 @@
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { copied } from '../lib/copied.ts';
+import type { KekRef, WrapAlgorithm } from '../tenants/record.ts';
+
+export const DATA_KEY_BYTES = 32;
+const OKM_BYTES = 64;
+const HKDF_INFO = 'vaultspan 1';
+const MAC_BYTES = 16;
+
+/** A data key as it is stored: wrapped, and named by the key version that opens it. */
+export interface WrappedDataKey {
+  /** The registered key, in the version that `kid` names: what is asked. */
+  readonly kek: KekRef;
+  readonly algorithm: WrapAlgorithm;
+  /** As it stands in the header. */
+  readonly kid: string;
+  readonly tenantId: string;
+  /** Canonical base64url. */
+  readonly encryptedKey: string;
+}
+
+/** A data key ready for use; its bytes live in KeyObjects only, which OpenSSL clears when they are collected. */
+export interface DataKey extends WrappedDataKey {
+  readonly cek: KeyObject;
+  /** Kc: keys the HMAC of encryption contexts. */
+  readonly contextKey: KeyObject;
+  /** base64url of the 32 bytes that commit a ciphertext to this one key; AES-GCM alone doesn't. */
+  readonly commitment: string;
+}
+
+/**
+ * Takes a data key's bytes over and overwrites them.
+ * OKM = HKDF-SHA256(CEK, no salt, "vaultspan 1", 64 bytes): the first half commits to the key, the second is Kc.
+ */
+export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey {
+  const okm = Buffer.from(hkdfSync('sha256', bytes, '', HKDF_INFO, OKM_BYTES));
+  const kc = okm.subarray(DATA_KEY_BYTES);
+  try {
+    return {
+      kek: wrapped.kek,
+      algorithm: wrapped.algorithm,
+      kid: wrapped.kid,
+      tenantId: wrapped.tenantId,
+      encryptedKey: copied(wrapped.encryptedKey),
+      cek: createSecretKey(bytes),
+      contextKey: createSecretKey(kc),
+      commitment: okm.toString('base64url', 0, DATA_KEY_BYTES),
+    };
+  } finally {
+    bytes.fill(0);
+    kc.fill(0);
+  }
+}
+
+/**
+ * `mac` of a header: proves that this service made the data key, since anybody can wrap one with a public key.
+ * The fields can't run into one another: none of them may hold a line feed.
+ */
+export function originMac(originKey: KeyObject, wrapped: WrappedDataKey): string {
+  return macBytes(originKey, wrapped).toString('base64url');
+}
+
+/** Whether `mac` is that of one of the origin keys, compared in constant time. */
+export function isOriginMac(originKeys: readonly KeyObject[], wrapped: WrappedDataKey, mac: string): boolean {
+  const given = Buffer.from(mac, 'base64url');
+  return given.length === MAC_BYTES && originKeys.some((key) => timingSafeEqual(macBytes(key, wrapped), given));
+}
+
+function macBytes(originKey: KeyObject, wrapped: WrappedDataKey): Buffer {
+  return createHmac('sha256', originKey)
+    .update(`vaultspan 1\n${wrapped.algorithm}\n${wrapped.kid}\n${wrapped.tenantId}\n${wrapped.encryptedKey}`)
+    .digest()
+    .subarray(0, MAC_BYTES);
+}

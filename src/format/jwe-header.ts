@@ -1,0 +1,118 @@
+import { ServiceError } from '../errors.ts';
+import { type KekRef, parseKid, type WrapAlgorithm } from '../tenants/record.ts';
+import type { DataKey } from './data-key.ts';
+
+/** `typ` of a message and of a data key; every endpoint takes exactly one. */
+export type JweType = 'vaultspan+jwe' | 'vaultspan-stream+jwe';
+
+/** Protected header of a ciphertext (RFC 7516 §4), its members in the order in which they stand. */
+export interface JweHeader {
+  readonly alg: WrapAlgorithm;
+  readonly enc: 'A256GCM';
+  readonly kid: string;
+  readonly typ: JweType;
+  readonly tid: string;
+  readonly kc: string;
+  readonly mac: string;
+  readonly ctx?: string;
+}
+
+export interface ParsedHeader {
+  readonly header: JweHeader;
+  /** What `kid` names. */
+  readonly kek: KekRef;
+}
+
+/** All but `ctx` is constant for a data key: encoded once, up to a byte that base64 can go on from. */
+export interface HeaderTemplate {
+  readonly withoutContext: string;
+  readonly start: string;
+  readonly rest: string;
+}
+
+const MAX_HEADER_CHARACTERS = 2_048;
+const ALGORITHMS: ReadonlySet<unknown> = new Set(['RSA-OAEP-256', 'RSA-OAEP', 'A256KW']);
+const TYPES: ReadonlySet<unknown> = new Set(['vaultspan+jwe', 'vaultspan-stream+jwe']);
+const TENANT_ID = /^[a-z0-9-]{1,64}$/;
+// Canonical base64url of 32 and of 16 bytes: the last character's spare bits are zero.
+const BYTES_32 = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+const BYTES_16 = /^[A-Za-z0-9_-]{21}[AQgw]$/;
+
+export function headerTemplate(dataKey: DataKey, mac: string, typ: JweType): HeaderTemplate {
+  const header: JweHeader = {
+    alg: dataKey.algorithm,
+    enc: 'A256GCM',
+    kid: dataKey.kid,
+    typ,
+    tid: dataKey.tenantId,
+    kc: dataKey.commitment,
+    mac,
+  };
+  const json = JSON.stringify(header);
+  const open = json.slice(0, -1);
+  const aligned = open.length - (open.length % 3);
+  return {
+    withoutContext: base64Url(json),
+    start: base64Url(open.slice(0, aligned)),
+    rest: open.slice(aligned),
+  };
+}
+
+/** The protected header as it stands in the ciphertext; `ctx` absent without an encryption context. */
+export function encodeHeader(template: HeaderTemplate, ctx: string | undefined): string {
+  return ctx === undefined ? template.withoutContext : template.start + base64Url(`${template.rest},"ctx":"${ctx}"}`);
+}
+
+/**
+ * Parses a protected header and refuses every spelling of it but ours: it must equal its own members written again in order.
+ * That one comparison refuses duplicates, escapes, whitespace, `crit`, `zip`, further members, padding and spare bits.
+ *
+ * @throws ServiceError `malformed-ciphertext`
+ */
+export function parseHeader(encoded: string): ParsedHeader {
+  if (encoded.length > MAX_HEADER_CHARACTERS) throw malformed('the header is longer than 2,048 characters');
+  const members = parseObject(Buffer.from(encoded, 'base64url').toString('latin1'));
+  if (!members || !isHeader(members)) throw malformed('the header is not one of this format');
+  const { alg, enc, kid, typ, tid, kc, mac, ctx } = members;
+  const header: JweHeader = { alg, enc, kid, typ, tid, kc, mac, ...(ctx !== undefined && { ctx }) };
+  if (base64Url(JSON.stringify(header)) !== encoded) throw malformed('the header is not in canonical form');
+  const kek = parseKid(kid);
+  if (!kek) throw malformed('the header names no version of a Key Vault key');
+  return { header, kek };
+}
+
+function isHeader(
+  members: Readonly<Record<string, unknown>>,
+): members is Readonly<Record<string, unknown>> & JweHeader {
+  const { alg, enc, kid, typ, tid, kc, mac, ctx } = members;
+  return (
+    ALGORITHMS.has(alg) &&
+    enc === 'A256GCM' &&
+    typeof kid === 'string' &&
+    TYPES.has(typ) &&
+    matches(TENANT_ID, tid) &&
+    matches(BYTES_32, kc) &&
+    matches(BYTES_16, mac) &&
+    (ctx === undefined || matches(BYTES_32, ctx))
+  );
+}
+
+const matches = (pattern: RegExp, value: unknown): boolean => typeof value === 'string' && pattern.test(value);
+
+function parseObject(json: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Headers are ASCII: whatever else a member holds was refused by its pattern. */
+const base64Url = (ascii: string): string => Buffer.from(ascii, 'latin1').toString('base64url');
+
+export function malformed(detail: string): ServiceError {
+  return new ServiceError('malformed-ciphertext', `ciphertext: ${detail}`, {
+    errors: [{ pointer: '/ciphertext', detail }],
+  });
+}

@@ -1,0 +1,126 @@
+import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
+import { ServiceError } from '../errors.ts';
+import type { KekRef } from '../tenants/record.ts';
+import { decodeBase64Url } from './base64.ts';
+import type { DataKey } from './data-key.ts';
+import { IV_BYTES } from './iv-pool.ts';
+import {
+  encodeHeader,
+  type HeaderTemplate,
+  type JweHeader,
+  type JweType,
+  malformed,
+  parseHeader,
+} from './jwe-header.ts';
+
+const TAG_BYTES = 16;
+const CIPHER = 'aes-256-gcm';
+
+/** Lengths of an encrypted key by algorithm: an RSA modulus of a size that Key Vault has (2048, 3072, 4096 bits), or RFC 3394's key + 8. */
+const ENCRYPTED_KEY_BYTES: Readonly<Record<string, readonly number[]>> = {
+  'RSA-OAEP-256': [256, 384, 512],
+  'RSA-OAEP': [256, 384, 512],
+  A256KW: [40],
+};
+
+/** A message whose form is right; nothing of it is authenticated yet. */
+export interface Jwe {
+  readonly header: JweHeader;
+  /** What `header.kid` names; matched against the registry, never dialled. */
+  readonly kek: KekRef;
+  /** The first segment, which is the additional authenticated data (RFC 7516 §5.1, step 14). */
+  readonly protectedHeader: string;
+  readonly encryptedKey: string;
+  readonly iv: Buffer;
+  readonly ciphertext: Buffer;
+  readonly tag: Buffer;
+}
+
+/** What seals: a data key and the header that goes with it. */
+export interface SealingKey {
+  readonly dataKey: DataKey;
+  readonly header: HeaderTemplate;
+}
+
+/** Seals a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must never have been used with this data key. */
+export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): string {
+  const { dataKey } = key;
+  const ctx = context && contextMac(dataKey, context);
+  const protectedHeader = encodeHeader(key.header, ctx);
+  const cipher = createCipheriv(CIPHER, dataKey.cek, iv).setAAD(Buffer.from(protectedHeader, 'latin1'));
+  const ciphertext = cipher.update(plaintext).toString('base64url');
+  cipher.final(); // GCM is a stream: nothing is left, the tag is made
+  const tag = cipher.getAuthTag().toString('base64url');
+  return `${protectedHeader}.${dataKey.encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}`;
+}
+
+/**
+ * Parses and checks the form: five segments of canonical base64url, our header, every length.
+ *
+ * @throws ServiceError `malformed-ciphertext`
+ */
+export function parseJwe(text: string, typ: JweType): Jwe {
+  const segments = fiveSegments(text);
+  if (!segments) throw malformed('a JWE has five segments');
+  const [protectedHeader, encryptedKey, ivText, ciphertextText, tagText] = segments;
+  const { header, kek } = parseHeader(protectedHeader);
+  if (header.typ !== typ) throw malformed(`its typ is ${header.typ}, here belongs ${typ}`);
+  const encryptedKeyBytes = decodeBase64Url(encryptedKey);
+  const iv = decodeBase64Url(ivText);
+  const ciphertext = decodeBase64Url(ciphertextText);
+  const tag = decodeBase64Url(tagText);
+  if (!encryptedKeyBytes || !iv || !ciphertext || !tag) throw malformed('a segment is not canonical base64url');
+  if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw malformed('the IV has 12 bytes and the tag 16');
+  if (!ENCRYPTED_KEY_BYTES[header.alg]?.includes(encryptedKeyBytes.length)) {
+    throw malformed('the encrypted key has not the length of its algorithm');
+  }
+  return { header, kek, protectedHeader, encryptedKey, iv, ciphertext, tag };
+}
+
+/**
+ * Opens a message with its data key: first the context, then the AEAD.
+ *
+ * @throws ServiceError `context-mismatch`, `undecryptable`
+ */
+export function openJwe(dataKey: DataKey, jwe: Jwe, context: Buffer | undefined): Buffer {
+  if (dataKey.commitment !== jwe.header.kc) throw undecryptable();
+  if (!isSameContext(dataKey, jwe.header.ctx, context)) {
+    throw new ServiceError('context-mismatch', 'The message was sealed with another encryption context', {
+      errors: [{ pointer: '/encryptionContext', detail: 'is not the one that the message was sealed with' }],
+    });
+  }
+  const decipher = createDecipheriv(CIPHER, dataKey.cek, jwe.iv, { authTagLength: TAG_BYTES })
+    .setAAD(Buffer.from(jwe.protectedHeader, 'latin1'))
+    .setAuthTag(jwe.tag);
+  const plaintext = decipher.update(jwe.ciphertext);
+  try {
+    decipher.final();
+  } catch (cause) {
+    plaintext.fill(0);
+    throw undecryptable(cause);
+  }
+  return plaintext;
+}
+
+/** One failure without a reason, whichever step found it: no oracle. */
+export function undecryptable(cause?: unknown): ServiceError {
+  return new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
+}
+
+function isSameContext(dataKey: DataKey, ctx: string | undefined, context: Buffer | undefined): boolean {
+  if (ctx === undefined || context === undefined) return ctx === undefined && context === undefined;
+  return timingSafeEqual(Buffer.from(ctx), Buffer.from(contextMac(dataKey, context)));
+}
+
+const contextMac = (dataKey: DataKey, context: Buffer): string =>
+  createHmac('sha256', dataKey.contextKey).update(context).digest('base64url');
+
+/** Not `split`: a text of a million dots must not become a million strings. */
+function fiveSegments(text: string): [string, string, string, string, string] | undefined {
+  const a = text.indexOf('.');
+  const b = text.indexOf('.', a + 1);
+  const c = text.indexOf('.', b + 1);
+  const d = text.indexOf('.', c + 1);
+  if (a < 0 || b <= a || c <= b || d <= c || text.includes('.', d + 1)) return undefined;
+  return [text.slice(0, a), text.slice(a + 1, b), text.slice(b + 1, c), text.slice(c + 1, d), text.slice(d + 1)];
+}

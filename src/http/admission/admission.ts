@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { AuditEvent } from '../../audit/event.ts';
+import type { CallerRates } from '../../callers/caller-rates.ts';
+import { ServiceError } from '../../errors.ts';
+import { FairShare } from '../../lib/fair-share.ts';
+import { answerProblem, problemOf } from '../answers/problem.ts';
+import { operations } from '../contract/contract.ts';
+import type { OnAnswered } from '../scope.ts';
+
+/** What there was too much of: requests under way, bytes of their bodies, or either of one tenant's. */
+type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
+
+export interface AdmissionOptions {
+  /** Requests under way in this process. */
+  readonly maxConcurrent: number;
+  /** Bytes of JSON bodies under way in this process. */
+  readonly maxBufferedBytes: number;
+  /** Absent, callers are not limited. */
+  readonly callerRates?: CallerRates | undefined;
+  /** Counts the shed for the audit. */
+  readonly countRefusal: (event: AuditEvent) => void;
+  /** Told of each request that is turned away at the door; of those that came further they are told who answer them. */
+  readonly onAnswered: OnAnswered | undefined;
+}
+
+/** What a request is known by once its caller is. */
+export interface Applicant {
+  readonly callerId: string;
+  /** Absent where it is of no tenant. */
+  readonly tenantId: string | undefined;
+  /** Of the body, as far as it will be held in memory. */
+  readonly bytes: number;
+}
+
+const RETRY_AFTER_SECONDS = 1;
+const overloaded = (reason: string): ServiceError =>
+  new ServiceError('overloaded', 'The service has more to do than it can do in time', {
+    reason,
+    retryAfter: RETRY_AFTER_SECONDS,
+  });
+/** Made once: an error costs a look at the stack, and that is when there is least to spare. */
+const OVERLOADED = {
+  requests: overloaded('requests'),
+  bytes: overloaded('bytes'),
+  'tenant-share': overloaded('tenant-share'),
+} as const;
+
+/** Whoever watches the process must reach it above all when it is busy. */
+const NEVER_SHED: ReadonlySet<string> = new Set([operations.getHealth.path, operations.getReadiness.path]);
+
+/** What is known of a request that is turned away. */
+const UNKNOWN = { clientRequestId: undefined, operation: undefined, principal: undefined, tenantId: undefined };
+
+const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
+
+/**
+ * Refuses work while there is too much of it, before latency runs away: by number and tenant at the door, where a refusal costs next to
+ * nothing; by bytes, caller and once more by tenant as soon as the token has told who calls, before the body is read.
+ */
+export class Admission {
+  /** Requests shed since the start, for metrics. */
+  readonly shed: Record<ShedReason, number> = { requests: 0, bytes: 0, 'tenant-share': 0, 'caller-rate': 0 };
+  readonly #options: AdmissionOptions;
+  readonly #requests: FairShare;
+  readonly #bytes: FairShare;
+  #underWay = 0;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+    this.#requests = new FairShare(options.maxConcurrent);
+    this.#bytes = new FairShare(options.maxBufferedBytes);
+  }
+
+  /** The door: whatever comes in while the house is full is answered here. */
+  guard(listener: RequestListener): RequestListener {
+    return (req, res) => {
+      const url = req.url ?? '';
+      const reason = this.#reasonToShed(url);
+      if (NEVER_SHED.has(url)) listener(req, res);
+      else if (reason) void this.#turnAway(req, res, reason);
+      else {
+        this.#underWay += 1;
+        res.once('close', () => {
+          this.#underWay -= 1;
+        });
+        listener(req, res);
+      }
+    };
+  }
+
+  /** Shares are held by authenticated requests alone: a stranger who names a tenant takes nothing of it. */
+  #reasonToShed(url: string): 'requests' | 'tenant-share' | undefined {
+    if (this.#underWay >= this.#options.maxConcurrent) return 'requests';
+    if (!this.#requests.isCrowded()) return undefined;
+    const tenantId = TENANT_PATH.exec(url)?.[1];
+    return tenantId !== undefined && this.#requests.hasEnough(tenantId) ? 'tenant-share' : undefined;
+  }
+
+  /** Holds a request's part of what there is until its answer is out. @throws ServiceError `overloaded`, `caller-throttled` */
+  admit(res: ServerResponse, { callerId, tenantId = '', bytes }: Applicant): void {
+    this.#countCall(callerId);
+    if (!this.#requests.take(tenantId, 1)) throw this.#shed('tenant-share');
+    if (!this.#bytes.take(tenantId, bytes)) {
+      this.#requests.give(tenantId, 1);
+      throw this.#shed(this.#bytes.hasRoomFor(bytes) ? 'tenant-share' : 'bytes');
+    }
+    res.once('close', () => {
+      this.#requests.give(tenantId, 1);
+      this.#bytes.give(tenantId, bytes);
+    });
+  }
+
+  /** Counts the items of a batch beyond the first as so many calls; the caller's next ones wait for it. */
+  chargeItems(callerId: string, items: number): void {
+    if (items > 1) this.#options.callerRates?.charge(callerId, items - 1);
+  }
+
+  #countCall(callerId: string): void {
+    try {
+      this.#options.callerRates?.admit(callerId);
+    } catch (error) {
+      this.shed['caller-rate'] += 1;
+      throw error;
+    }
+  }
+
+  async #turnAway(req: IncomingMessage, res: ServerResponse, reason: keyof typeof OVERLOADED): Promise<void> {
+    const failure = this.#shed(reason);
+    const requestId = randomUUID();
+    const startedAt = performance.now();
+    this.#options.countRefusal({
+      operation: 'none',
+      outcome: 'failed',
+      code: failure.code,
+      ...(failure.reason !== undefined && { reason: failure.reason }),
+      requestId,
+    });
+    const problem = problemOf(failure, requestId);
+    await answerProblem(req, res, problem);
+    this.#options.onAnswered?.({ ...UNKNOWN, requestId, startedAt }, problem.status, problem.code);
+  }
+
+  #shed(reason: keyof typeof OVERLOADED): ServiceError {
+    this.shed[reason] += 1;
+    return OVERLOADED[reason];
+  }
+}
+
+/** How much of a body will be held: as much as it says, or as much as it may where it doesn't. */
+export function declaredBytes({ headers }: IncomingMessage, limit: number): number {
+  const length = Number(headers['content-length'] ?? limit);
+  return length < limit ? length : limit;
+}

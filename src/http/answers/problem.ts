@@ -1,0 +1,146 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import type { AuditEvent } from '../../audit/event.ts';
+import type { AuditSink } from '../../audit/sink.ts';
+import { type ErrorCode, ServiceError } from '../../errors.ts';
+import { type OnAnswered, type RequestScope, scopeOf } from '../scope.ts';
+import { type EndAnswer, sendText } from './answer.ts';
+import { endEarly } from './end-early.ts';
+import { problemTable } from './problem-table.ts';
+
+export interface ProblemDeps {
+  readonly audit: AuditSink;
+  /** Counts refusals of strangers and of what is shed, so that a flood of them does not flood the log. */
+  readonly countRefusal: (event: AuditEvent) => void;
+  /** Told of every fault of our own and of every trouble behind us, but not of the flood of what is refused for it. */
+  readonly onFailure: (scope: Pick<RequestScope, 'requestId' | 'operation'>, error: unknown) => void;
+  readonly onAnswered: OnAnswered | undefined;
+}
+
+/** RFC 9457, as it goes over the wire. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly requestId: string;
+  readonly reason?: string;
+  readonly fix?: ServiceError['fix'];
+  readonly retryAfter?: number;
+  readonly errors?: ServiceError['errors'];
+}
+
+/** A record of each would cost more than the request would have. */
+const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled']);
+
+/** A fault of ours or trouble behind us; but a vault that is given up is told of once, when its breaker opens. */
+export const isWorthLogging = ({ code, reason = '' }: ServiceError): boolean =>
+  problemTable[code].status >= 500 && !SHED.has(code) && !VAULT_GIVEN_UP.has(reason);
+const VAULT_GIVEN_UP: ReadonlySet<string> = new Set(['breaker', 'busy']);
+
+/** The one place that every failure passes: records it, then answers. No record, no answer but `audit-unavailable`. */
+export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
+  // Express knows an error handler by its four parameters.
+  return async (error: unknown, req, res, _next) => {
+    const scope = scopeOf(res);
+    const failure = await recorded(deps, scope, toFailure(error));
+    if (isWorthLogging(failure)) deps.onFailure(scope, failure);
+    if (res.headersSent) {
+      res.socket?.resetAndDestroy(); // not a clean end, which an answer without a length could be taken for
+    } else await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason);
+    deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
+  };
+}
+
+/**
+ * Small bodies come with their head, and are parsed before the next turn of the event loop: a refused request then costs no new
+ * connection. Where more is to come that nobody will read, the connection ends with the answer.
+ */
+export async function answerProblem(
+  req: IncomingMessage,
+  res: ServerResponse,
+  problem: Problem,
+  reason?: string,
+): Promise<void> {
+  if (!req.complete) await setImmediate();
+  if (req.complete) {
+    sendProblem(res, problem, reason);
+    return;
+  }
+  res.setHeader('Connection', 'close');
+  sendProblem(res, problem, reason, (body) => endEarly(req, res, body));
+}
+
+export const routeNotFound: RequestHandler = () => {
+  throw new ServiceError('route-not-found', 'There is no such route');
+};
+
+export function problemOf(failure: ServiceError, requestId: string): Problem {
+  const { code, message, reason, fix, retryAfter, errors } = failure;
+  const { status, title } = problemTable[code];
+  const isUniform = code === 'unauthenticated' || code === 'internal';
+  return {
+    type: `urn:vaultspan:problem:${code}`,
+    title,
+    status,
+    code,
+    detail: message,
+    requestId,
+    ...(reason !== undefined && !isUniform && { reason }),
+    ...(fix !== undefined && { fix }),
+    ...(retryAfter !== undefined && { retryAfter }),
+    ...(errors !== undefined && errors.length > 0 && { errors }),
+  };
+}
+
+/** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
+function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end?: EndAnswer): void {
+  const headers: (string | number)[] = ['X-Request-Id', problem.requestId];
+  if (problem.retryAfter !== undefined) headers.push('Retry-After', problem.retryAfter);
+  if (problem.code === 'unauthenticated') headers.push('WWW-Authenticate', challengeOf(reason));
+  sendText(res, problem.status, 'application/problem+json', JSON.stringify(problem), headers, end);
+}
+
+const challengeOf = (reason = 'missing'): string =>
+  reason === 'missing' ? 'Bearer' : `Bearer error="invalid_token", error_description="${reason}"`;
+
+/** Whatever is not a ServiceError or Express' own complaint of a path is a fault of ours: an id, and no detail. */
+export function toFailure(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error instanceof URIError) {
+    const detail = 'is not well percent-encoded';
+    return new ServiceError('malformed-request', `The path ${detail}`, { errors: [{ pointer: '/path', detail }] });
+  }
+  return new ServiceError('internal', 'The service failed; its log has the cause under this request id', {
+    cause: error,
+  });
+}
+
+async function recorded(deps: ProblemDeps, scope: RequestScope, failure: ServiceError): Promise<ServiceError> {
+  const event = eventOf(scope, failure);
+  try {
+    if (scope.principal === undefined || SHED.has(failure.code)) deps.countRefusal(event);
+    else await deps.audit.record(event);
+    return failure;
+  } catch (error) {
+    if (error instanceof ServiceError) return error;
+    throw error;
+  }
+}
+
+function eventOf(scope: RequestScope, { code, reason, vaultRequestId }: ServiceError): AuditEvent {
+  const { status } = problemTable[code];
+  return {
+    operation: scope.operation ?? 'none',
+    outcome: status >= 500 || status === 429 ? 'failed' : 'refused',
+    code,
+    reason,
+    requestId: scope.requestId,
+    clientRequestId: scope.clientRequestId,
+    principal: scope.principal?.id,
+    vaultRequestId,
+    tenantId: scope.principal && scope.tenantId,
+  };
+}

@@ -1,0 +1,44 @@
+import { AuditPage, AuditQuery } from './audit-fields.ts';
+import { TenantParams } from './fields.ts';
+import type { Operation } from './operation.ts';
+
+/** Operations on the audit log. */
+export const auditOperations = {
+  listAuditRecords: {
+    auditedAs: 'audit-read',
+    method: 'get',
+    path: '/tenants/{tenantId}/audit',
+    tag: 'Audit',
+    summary: "Read a tenant's audit records",
+    description:
+      "Newest first, page by page; for suspended and removed tenants too. With PostgreSQL those of every process, a second or so after the answer they stand for; without, those of this machine's files. `Accept: application/x-ndjson` gives each record in a line of its own, byte by byte as it is stored, and the cursor in `Next-Cursor`. Reading is recorded as well.",
+    role: 'Audit.Read',
+    params: TenantParams,
+    query: AuditQuery,
+    response: AuditPage,
+    lines: 'records',
+    responseExample: {
+      records: [
+        {
+          chain: '6f1c0f5e-6a52-4a53-9a86-0c5b3f1c7d10',
+          sequence: 1187,
+          at: '2026-11-23T08:00:00.125Z',
+          salt: 'dQmVfXyA0b3kq1r7Yt8w2A',
+          previous: 'n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg',
+          type: 'event',
+          operation: 'decrypt',
+          outcome: 'succeeded',
+          requestId: '1b0a8f62-6c0f-4d77-9d5d-1f2f6f5c3a11',
+          principal: 'https://login.microsoftonline.com/VENDOR-DIRECTORY/v2.0#billing',
+          tenantId: 'contoso',
+          keyId: 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0',
+          bytes: 512,
+          vaultRequestId: '7a3f1c55-0f1e-4c9a-8a35-2d3c6b7e9f10',
+          tenantSequence: 402,
+        },
+      ],
+      nextCursor: 'MToxNzk1NDI…',
+    },
+    errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
+  },
+} as const satisfies Record<string, Operation>;

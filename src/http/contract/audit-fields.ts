@@ -1,0 +1,73 @@
+import * as z from 'zod';
+import type { AuditEvent } from '../../audit/event.ts';
+import { named } from './fields.ts';
+import { PageQuery } from './tenant-fields.ts';
+
+const Hash = z.string().meta({ description: 'SHA-256, base64url.' });
+
+/** What a record says of the request; a member that is added to the event and forgotten here does not compile. */
+const event = {
+  operation: z.string().meta({ example: 'decrypt' }),
+  outcome: z.string().meta({ description: '`succeeded`, `refused` or `failed`.' }),
+  code: z.string().optional().meta({ description: 'As a Problem has it; absent on success.' }),
+  reason: z.string().optional(),
+  requestId: z.string().meta({ description: '`X-Request-Id` of the answer.' }),
+  clientRequestId: z.string().optional().meta({ description: "The caller's own id of the request." }),
+  principal: z.string().optional().meta({ description: "Issuer and subject of the caller's token." }),
+  tenantId: z.string().optional(),
+  keyId: z.string().optional().meta({ description: 'The Key Vault key version used.' }),
+  bytes: z.int().optional().meta({ description: 'Size of the plaintext or value.' }),
+  context: z
+    .string()
+    .optional()
+    .meta({ description: 'HMAC of the encryption context: equal contexts can be matched, none can be read.' }),
+  vaultRequestId: z.string().optional().meta({
+    description:
+      "`x-ms-client-request-id` of the vault call that proved access: the customer's Key Vault log has it too.",
+  }),
+  phase: z.string().optional().meta({ description: 'Of a stream: `started` or `finished`.' }),
+  items: z
+    .record(z.string(), z.int())
+    .optional()
+    .meta({ description: 'Of a batch: how many items ended how, by code or `succeeded`.' }),
+  keys: z
+    .array(named('AuditKeyUse', z.object({ keyId: z.string(), vaultRequestId: z.string(), count: z.int() })))
+    .optional()
+    .meta({ description: 'Of a batch: each key version used, the vault call that proved access to it, the items.' }),
+  count: z.int().optional().meta({ description: 'How many requests the record stands for; absent for one.' }),
+} satisfies Record<keyof AuditEvent, z.ZodType>;
+
+const AuditRecord = named(
+  'AuditRecord',
+  z.object({
+    chain: z.string().meta({ description: 'The log of one process.' }),
+    sequence: z.int().meta({ description: 'Place in the chain.' }),
+    at: z.string().meta({ format: 'date-time' }),
+    salt: z.string(),
+    previous: Hash.optional().meta({ description: 'Hash of the line before, in the chain.' }),
+    type: z.string().meta({ description: '`event`.' }),
+    ...event,
+    operation: event.operation.optional(),
+    outcome: event.outcome.optional(),
+    requestId: event.requestId.optional(),
+    tenantSequence: z.int().optional().meta({ description: "Place among the tenant's records of this chain." }),
+  }),
+);
+
+export const AuditPage = named(
+  'AuditPage',
+  z.object({
+    records: z.array(AuditRecord).meta({ description: 'Newest first. May be empty where there is a next page.' }),
+    nextCursor: z.string().optional().meta({ description: 'Absent at the end.' }),
+  }),
+);
+
+const Time = z.iso
+  .datetime({ offset: true, error: 'is a time of RFC 3339, such as 2026-11-23T08:00:00Z' })
+  .transform((text) => Date.parse(text))
+  .optional();
+
+export const AuditQuery = PageQuery.extend({
+  from: Time.meta({ type: 'string', format: 'date-time', description: 'Records from this time on.' }),
+  to: Time.meta({ type: 'string', format: 'date-time', description: 'Records before this time.' }),
+});

@@ -1,0 +1,71 @@
+import { encodeItems } from '../answers/encode-answer.ts';
+import {
+  BatchRequest,
+  DecryptBatchRequest,
+  DecryptBatchResult,
+  EncryptBatchRequest,
+  EncryptBatchResult,
+  RewrapBatchRequest,
+} from './batch-fields.ts';
+import { TenantParams } from './fields.ts';
+import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
+
+const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
+const CIPHERTEXT = 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…';
+const BY_ITEM =
+  'Up to 1,000 items, answered in their order, each with its result or its `error`: one bad item fails alone, with the code that the single call would give. The body has at most the size of a single call’s.';
+
+/** Many messages in one call and one audit record. */
+export const batchOperations = {
+  encryptBatch: {
+    auditedAs: 'batch-encrypt',
+    method: 'post',
+    path: '/tenants/{tenantId}/batch/encrypt',
+    tag: 'Data',
+    summary: 'Encrypt many',
+    description: BY_ITEM,
+    role: 'Data.Encrypt',
+    params: TenantParams,
+    body: BatchRequest,
+    bodyInPrint: EncryptBatchRequest,
+    bodyExample: { items: [{ plaintext: 'aGVsbG8=' }, { plaintext: 'd29ybGQ=', encryptionContext: { row: '4711' } }] },
+    response: EncryptBatchResult,
+    encode: encodeItems,
+    responseExample: { items: [{ ciphertext: CIPHERTEXT, keyId: KEY_ID }] },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS],
+  },
+  decryptBatch: {
+    auditedAs: 'batch-decrypt',
+    method: 'post',
+    path: '/tenants/{tenantId}/batch/decrypt',
+    tag: 'Data',
+    summary: 'Decrypt many',
+    description: `${BY_ITEM} However many items share a data key, the vault is asked for it once.`,
+    role: 'Data.Decrypt',
+    params: TenantParams,
+    body: BatchRequest,
+    bodyInPrint: DecryptBatchRequest,
+    bodyExample: { items: [{ ciphertext: CIPHERTEXT }] },
+    response: DecryptBatchResult,
+    encode: encodeItems,
+    responseExample: { items: [{ plaintext: 'aGVsbG8=', keyId: KEY_ID }] },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS],
+  },
+  rewrapBatch: {
+    auditedAs: 'batch-rewrap',
+    method: 'post',
+    path: '/tenants/{tenantId}/batch/rewrap',
+    tag: 'Data',
+    summary: 'Rewrap many',
+    description: `${BY_ITEM} Needs \`Data.Encrypt\` at each target too.`,
+    role: 'Data.Decrypt',
+    params: TenantParams,
+    body: BatchRequest,
+    bodyInPrint: RewrapBatchRequest,
+    bodyExample: { items: [{ ciphertext: CIPHERTEXT }, { ciphertext: CIPHERTEXT, to: { key: 'archive' } }] },
+    response: EncryptBatchResult,
+    encode: encodeItems,
+    responseExample: { items: [{ ciphertext: CIPHERTEXT, keyId: KEY_ID }] },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS],
+  },
+} as const satisfies Record<string, Operation>;

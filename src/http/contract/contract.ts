@@ -1,0 +1,164 @@
+import { encodeUnescaped } from '../answers/encode-answer.ts';
+import { auditOperations } from './audit-contract.ts';
+import { batchOperations } from './batch-contract.ts';
+import {
+  DataKeyRequest,
+  DataKeyResult,
+  DecryptRequest,
+  DecryptResult,
+  EncryptRequest,
+  EncryptResult,
+  Health,
+  Readiness,
+  RewrapRequest,
+  TenantParams,
+  UnwrapRequest,
+  UnwrapResult,
+  WrapRequest,
+  WrapResult,
+} from './fields.ts';
+import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
+import { streamHeaderOperations } from './stream-contract.ts';
+import { tenantOperations } from './tenant-contract.ts';
+
+const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
+const WRAP_KEY_ID = 'https://contoso-kv.vault.azure.net/keys/wrap/a1b2c3d4e5f60718293a4b5c6d7e8f90';
+
+/** Every operation of the API: routes are mounted from it and openapi.yaml is printed from it. */
+export const operations = {
+  encryptData: {
+    auditedAs: 'encrypt',
+    method: 'post',
+    path: '/tenants/{tenantId}/encrypt',
+    tag: 'Data',
+    summary: "Encrypt under the customer's own key",
+    description:
+      "Seals the plaintext with AES-256-GCM under a data key that the customer's Key Vault has wrapped. Warm, no call leaves the service: the vault is asked once per key version and revocation bound whether access still holds. The ciphertext names the key version, so it opens after any rotation.",
+    role: 'Data.Encrypt',
+    params: TenantParams,
+    body: EncryptRequest,
+    bodyExample: { plaintext: 'aGVsbG8=', encryptionContext: { purpose: 'invoice', id: '4711' } },
+    response: EncryptResult,
+    encode: encodeUnescaped,
+    responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
+  },
+  decryptData: {
+    auditedAs: 'decrypt',
+    method: 'post',
+    path: '/tenants/{tenantId}/decrypt',
+    tag: 'Data',
+    summary: 'Decrypt what encrypt gave',
+    description:
+      "Opens a ciphertext of this tenant, given the same encryption context. Keys that were rotated away or retired still open what they sealed, as long as the customer's vault has them.",
+    role: 'Data.Decrypt',
+    params: TenantParams,
+    body: DecryptRequest,
+    bodyExample: {
+      ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…',
+      encryptionContext: { purpose: 'invoice', id: '4711' },
+    },
+    response: DecryptResult,
+    encode: encodeUnescaped,
+    responseExample: { plaintext: 'aGVsbG8=', keyId: KEY_ID },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, ...ACCESS_ERRORS],
+  },
+  createDataKey: {
+    auditedAs: 'data-key',
+    method: 'post',
+    path: '/tenants/{tenantId}/data-keys',
+    tag: 'Data',
+    summary: 'Get a key to encrypt with locally',
+    description:
+      'A fresh 256-bit key, in plaintext and sealed. For clients that encrypt much, or where this service must not see it. Drop the plaintext by `expiresAt`; decrypt opens the sealed one again as long as the customer lets it.',
+    role: 'Data.Encrypt',
+    params: TenantParams,
+    body: DataKeyRequest,
+    bodyExample: { encryptionContext: { file: 'scan.tiff' } },
+    response: DataKeyResult,
+    encode: encodeUnescaped,
+    responseExample: {
+      plaintext: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+      ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…',
+      keyId: KEY_ID,
+      expiresAt: '2026-11-23T08:05:00.000Z',
+    },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
+  },
+  rewrapData: {
+    auditedAs: 'rewrap',
+    method: 'post',
+    path: '/tenants/{tenantId}/rewrap',
+    tag: 'Data',
+    summary: 'Move a ciphertext to the newest key version, another key or another tenant',
+    description:
+      'Opens and seals anew; the plaintext never leaves the service, and the context stays. Needs `Data.Encrypt` at the target too.',
+    role: 'Data.Decrypt',
+    params: TenantParams,
+    body: RewrapRequest,
+    bodyExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', to: { key: 'archive' } },
+    response: EncryptResult,
+    encode: encodeUnescaped,
+    responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
+  },
+  ...batchOperations,
+  wrapKey: {
+    auditedAs: 'wrap',
+    method: 'post',
+    path: '/tenants/{tenantId}/wrap',
+    tag: 'Keys',
+    summary: "Wrap a key of the caller's own",
+    description:
+      "Key Vault's own wrapKey for a key that the caller makes and uses itself. One vault call, nothing cached, nothing done locally. Only for keys registered with `use: wrap`.",
+    role: 'Keys.Wrap',
+    params: TenantParams,
+    body: WrapRequest,
+    bodyExample: { value: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', key: 'wrap' },
+    response: WrapResult,
+    responseExample: { wrappedKey: 'mJ3f…', keyId: WRAP_KEY_ID, algorithm: 'RSA-OAEP-256' },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
+  },
+  unwrapKey: {
+    auditedAs: 'unwrap',
+    method: 'post',
+    path: '/tenants/{tenantId}/unwrap',
+    tag: 'Keys',
+    summary: 'Unwrap what wrap gave',
+    description: "Key Vault's own unwrapKey, by the same rules as wrap.",
+    role: 'Keys.Unwrap',
+    params: TenantParams,
+    body: UnwrapRequest,
+    bodyExample: { wrappedKey: 'mJ3f…', keyId: WRAP_KEY_ID, algorithm: 'RSA-OAEP-256' },
+    response: UnwrapResult,
+    responseExample: { value: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', keyId: WRAP_KEY_ID },
+    errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key', 'key-use', 'undecryptable', ...ACCESS_ERRORS],
+  },
+  ...streamHeaderOperations,
+  ...tenantOperations,
+  ...auditOperations,
+  getHealth: {
+    method: 'get',
+    path: '/healthz',
+    tag: 'Health',
+    summary: 'Tell whether the process is alive',
+    description: 'For liveness probes: 200 as long as the process answers.',
+    response: Health,
+    responseExample: { status: 'ok' },
+    errors: [],
+  },
+  getReadiness: {
+    method: 'get',
+    path: '/readyz',
+    tag: 'Health',
+    summary: 'Tell whether to send requests here',
+    description:
+      'For readiness probes: 503 only when this process can answer nobody, such as while it drains. Trouble that leaves it useful is told in `degraded`.',
+    response: Readiness,
+    responseExample: { status: 'ready' },
+    errors: ['draining', 'audit-unavailable'],
+  },
+} as const satisfies Record<string, Operation>;
+
+export type Operations = typeof operations;
+export type OperationId = keyof Operations;

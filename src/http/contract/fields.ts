@@ -1,0 +1,161 @@
+import * as z from 'zod';
+import { decodeAnyBase64 } from '../../format/base64.ts';
+import { TENANT_ID } from '../../tenants/record-schema.ts';
+
+const MAX_PLAINTEXT = 32 * 1024 * 1024; // base64 of the 24 MiB that no configuration exceeds
+const MAX_WRAPPED = 2_048; // base64 of what the largest RSA key of Key Vault takes or gives, and to spare
+const MAX_CIPHERTEXT = 34 * 1024 * 1024;
+
+export const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
+
+/** Base64 text to its bytes; exactly one way to write them, so that nothing is skipped in silence. */
+const base64 = (max: number, description: string) =>
+  z
+    .string()
+    .max(max)
+    .transform((text, context) => {
+      const bytes = decodeAnyBase64(text);
+      if (bytes) return bytes;
+      context.addIssue({
+        code: 'custom',
+        message: 'is not base64 (standard or url-safe, padding optional, no whitespace)',
+      });
+      return z.NEVER;
+    })
+    .meta({ format: 'byte', description });
+
+const TenantParams = z.object({
+  tenantId: z
+    .string()
+    .regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -')
+    .meta({ description: "The tenant's id in the registry.", example: 'contoso' }),
+});
+
+/** Taken as `JSON.parse` made it and checked by `canonicalContext`: a copy would lose a member named `__proto__`. */
+const EncryptionContext = z.unknown().meta({
+  id: 'EncryptionContext',
+  description:
+    'String pairs that the message is bound to, such as the table and the row it is for. They are neither stored nor secret: decrypt must be given the same pairs again. At most 64 members, names up to 128 and values up to 1,024 characters, 4,096 bytes in canonical form (RFC 8785). Names that start with `vaultspan` are reserved. Empty equals absent.',
+  example: { purpose: 'invoice', id: '4711' },
+});
+/** An object as `JSON.parse` made it, for the operation to check. */
+export const Document = z.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'is an object',
+);
+export const Alias = z.string().min(1).max(64);
+const KeyId = z.string().meta({
+  description: 'Full id of the Key Vault key version.',
+  example: 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0',
+});
+const requestKeyId = z.string().min(1).max(512).meta({ description: 'The `keyId` that wrap gave back.' });
+const WRAP_ALGORITHMS = ['RSA-OAEP-256', 'RSA-OAEP', 'A128KW', 'A192KW', 'A256KW'] as const;
+const algorithms = `One of ${WRAP_ALGORITHMS.join(', ')}.`;
+const Algorithm = z.enum(WRAP_ALGORITHMS);
+const bytes = (description: string) => z.string().meta({ format: 'byte', description });
+
+export const EncryptRequest = named(
+  'EncryptRequest',
+  z.strictObject({
+    plaintext: base64(MAX_PLAINTEXT, 'The bytes to encrypt, base64.'),
+    encryptionContext: EncryptionContext.optional(),
+    key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; its default key without it." }),
+  }),
+);
+export const EncryptResult = named(
+  'EncryptResult',
+  z.object({
+    ciphertext: z.string().meta({ description: 'A JWE in Compact Serialization (RFC 7516); store it as it is.' }),
+    keyId: KeyId,
+  }),
+);
+export const DecryptRequest = named(
+  'DecryptRequest',
+  z.strictObject({
+    ciphertext: z.string().max(MAX_CIPHERTEXT).meta({ description: 'What encrypt gave.' }),
+    encryptionContext: EncryptionContext.optional(),
+  }),
+);
+export const DecryptResult = named('DecryptResult', z.object({ plaintext: bytes('The bytes, base64.'), keyId: KeyId }));
+export const DataKeyRequest = named(
+  'DataKeyRequest',
+  z.strictObject({
+    encryptionContext: EncryptionContext.optional(),
+    key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; its default key without it." }),
+  }),
+);
+export const DataKeyResult = named(
+  'DataKeyResult',
+  z.object({
+    plaintext: bytes('The key, 32 bytes in base64. Never store it.'),
+    ciphertext: z
+      .string()
+      .meta({ description: 'The same key sealed: store it beside what you encrypt; decrypt opens it.' }),
+    keyId: KeyId,
+    expiresAt: z
+      .string()
+      .meta({ format: 'date-time', description: 'Drop the plaintext by then: a revocation can not reach it.' }),
+  }),
+);
+export const RewrapRequest = named(
+  'RewrapRequest',
+  z.strictObject({
+    ciphertext: z.string().max(MAX_CIPHERTEXT).meta({ description: 'What encrypt, createDataKey or rewrapData gave.' }),
+    encryptionContext: EncryptionContext.optional(),
+    to: named(
+      'RewrapTarget',
+      z.strictObject({
+        tenantId: z
+          .string()
+          .regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -')
+          .optional()
+          .meta({ description: 'The same tenant without it.' }),
+        key: Alias.optional().meta({
+          description: "Alias of one of the target's data keys; its default key without it.",
+        }),
+      }),
+    ).optional(),
+  }),
+);
+export const WrapRequest = named(
+  'WrapRequest',
+  z.strictObject({
+    value: base64(MAX_WRAPPED, 'The key to wrap, base64.').refine((value) => value.length > 0, 'is empty'),
+    key: Alias.meta({ description: "Alias of one of the tenant's wrap keys." }),
+    algorithm: Algorithm.optional().meta({ description: `By default the one that suits the key. ${algorithms}` }),
+  }),
+);
+export const WrapResult = named(
+  'WrapResult',
+  z.object({
+    wrappedKey: bytes('The wrapped key, base64.'),
+    keyId: KeyId,
+    algorithm: z.string().meta({ description: algorithms }),
+  }),
+);
+export const UnwrapRequest = named(
+  'UnwrapRequest',
+  z.strictObject({
+    wrappedKey: base64(MAX_WRAPPED, 'What wrap gave, base64.').refine((value) => value.length > 0, 'is empty'),
+    keyId: requestKeyId,
+    // A string in print: a generated enum would not take the string that wrap's answer is.
+    algorithm: z
+      .string()
+      .pipe(Algorithm)
+      .meta({ description: `The one that wrap gave. ${algorithms}` }),
+  }),
+);
+export const UnwrapResult = named('UnwrapResult', z.object({ value: bytes('The key, base64.'), keyId: KeyId }));
+
+export const Health = named('Health', z.object({ status: z.string().meta({ description: '`ok`' }) }));
+export const Readiness = named(
+  'Readiness',
+  z.object({
+    status: z.string().meta({ description: '`ready`' }),
+    degraded: z.array(z.string()).optional().meta({
+      description: 'Parts in trouble while requests are still answered, such as `registry`, `audit` or `certificate`.',
+    }),
+  }),
+);
+
+export { TenantParams };

@@ -1,0 +1,141 @@
+import type { Express, Request, RequestHandler, Response } from 'express';
+import type { Call } from '../../callers/authenticated-request.ts';
+import { ServiceError } from '../../errors.ts';
+import { decodePrefix, SEGMENT_BYTES, type StreamPrefix } from '../../format/stream-format.ts';
+import { parseInput } from '../../lib/parse-input.ts';
+import type { StreamWork } from '../../operations/stream-work.ts';
+import { admit } from '../admission/admit.ts';
+import { setApiHeaders } from '../answers/answer.ts';
+import { type StreamOperation, type StreamOperationId, streamOperations } from '../contract/stream-contract.ts';
+import { scopeOf } from '../scope.ts';
+import { CONTEXT_POINTER, encryptionContextOf } from '../streams/encryption-context-header.ts';
+import { ClientGone, Exchange } from '../streams/exchange.ts';
+import { transfer } from '../streams/transfer.ts';
+import { createGarbageCount } from '../streams/young-collection.ts';
+import { type MountDeps, openCall, parseQuery } from './mount.ts';
+
+/** What a stream has in memory: the segment that gathers, and the one that leaves. */
+const HELD_BYTES = 2 * SEGMENT_BYTES;
+
+/** What a stream operation gets, parsed. */
+interface StreamInput {
+  readonly tenantId: string;
+  readonly key: string | undefined;
+  /** As `JSON.parse` made it. */
+  readonly encryptionContext: unknown;
+  /** Of the request's body; undefined where the client did not say. */
+  readonly bytes: number | undefined;
+  /** Reads what a sealed stream begins with off the body. */
+  readonly readPrefix: () => Promise<StreamPrefix>;
+}
+
+type StreamHandler = (input: StreamInput, call: Call) => Promise<StreamWork>;
+export type StreamHandlers = { readonly [K in StreamOperationId]: StreamHandler };
+
+/** Mounts one handler for each stream operation of the contract; leaving one out doesn't compile. */
+export function mountStreams(
+  app: Express,
+  handlers: StreamHandlers,
+  deps: Pick<MountDeps, 'verifyToken' | 'admission' | 'onAnswered'>,
+): void {
+  const countBytes = createGarbageCount();
+  for (const [id, operation] of Object.entries<StreamOperation>(streamOperations)) {
+    const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
+    app[operation.method](path, route(operation, handlers[id as StreamOperationId], { ...deps, countBytes }));
+  }
+}
+
+function route(
+  operation: StreamOperation,
+  handler: StreamHandler,
+  deps: Pick<MountDeps, 'verifyToken' | 'admission' | 'onAnswered'> & { readonly countBytes: (bytes: number) => void },
+): RequestHandler {
+  return async (req, res) => {
+    const scope = scopeOf(res);
+    scope.operation = operation.auditedAs;
+    const call = await openCall(req, res, deps);
+    const { tenantId } = parseInput(operation.params, req.params, '/path') as { readonly tenantId: string };
+    scope.tenantId = tenantId;
+    admit(deps.admission, res, HELD_BYTES);
+    const query = parseQuery(operation, req) as { readonly key?: string } | undefined;
+    assertStreamable(req);
+    const exchange = new Exchange(req, res);
+    const input = {
+      tenantId,
+      key: query?.key,
+      encryptionContext: encryptionContextOf(req),
+      bytes: bodyLength(req),
+      readPrefix: () => readPrefix(exchange),
+    };
+    try {
+      const work = await handler(input, call).catch((error: unknown) => {
+        throw inRequestOfStream(error);
+      });
+      await transfer(exchange, work, () => setHead(res, work), deps.countBytes);
+      deps.onAnswered?.(scope, res.statusCode);
+    } catch (error) {
+      if (error instanceof ClientGone) return;
+      throw error;
+    }
+  };
+}
+
+function assertStreamable(req: Request): void {
+  if (req.httpVersion === '1.0') {
+    throw new ServiceError('http-version', 'Streams need HTTP/1.1: a cut answer would look complete in HTTP/1.0');
+  }
+  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = req.headers;
+  if (type.trim().toLowerCase() !== 'application/octet-stream') {
+    throw new ServiceError('unsupported-media-type', 'The body must be application/octet-stream');
+  }
+  if (encoding !== 'identity') throw new ServiceError('unsupported-media-type', 'The body must not be compressed');
+}
+
+/** llhttp has made sure that it is a number, and that the body has so many bytes. */
+function bodyLength({ headers }: Request): number | undefined {
+  const { 'content-length': length, 'transfer-encoding': encoding } = headers;
+  if (encoding !== undefined) return undefined;
+  return length === undefined ? 0 : Number(length);
+}
+
+async function readPrefix(exchange: Exchange): Promise<StreamPrefix> {
+  let start = Buffer.alloc(0);
+  for (;;) {
+    const piece = await exchange.next();
+    if (!piece) throw new ServiceError('malformed-ciphertext', 'The stream ends in its header');
+    start = Buffer.concat([start, piece]);
+    const prefix = decodePrefix(start);
+    if (!prefix) continue;
+    exchange.unread(start.subarray(prefix.bytes));
+    return prefix;
+  }
+}
+
+function setHead(res: Response, { keyId, answerBytes }: StreamWork): void {
+  setApiHeaders(res);
+  res.setHeader('X-Request-Id', scopeOf(res).requestId);
+  res.setHeader('Content-Type', 'application/octet-stream');
+  res.setHeader('Key-Id', keyId);
+  if (answerBytes !== undefined) res.setHeader('Content-Length', answerBytes);
+}
+
+/** Operations name fields as a JSON body has them. */
+const PLACES: Readonly<Record<string, string>> = {
+  '/encryptionContext': CONTEXT_POINTER,
+  '/key': '/query/key',
+  '/ciphertext': '',
+};
+
+function inRequestOfStream(error: unknown): unknown {
+  if (!(error instanceof ServiceError) || !error.errors) return error;
+  const errors = error.errors.map(({ pointer, detail }) => ({ pointer: PLACES[pointer] ?? pointer, detail }));
+  const { code, message, reason, fix, retryAfter, vaultRequestId } = error;
+  return new ServiceError(code, message, {
+    errors,
+    cause: error,
+    ...(reason !== undefined && { reason }),
+    ...(fix !== undefined && { fix }),
+    ...(retryAfter !== undefined && { retryAfter }),
+    ...(vaultRequestId !== undefined && { vaultRequestId }),
+  });
+}

@@ -1,0 +1,147 @@
+import type { Express, Request, RequestHandler, Response } from 'express';
+import * as z from 'zod';
+import type { Call } from '../../callers/authenticated-request.ts';
+import type { VerifyToken } from '../../callers/verify-token.ts';
+import { ServiceError } from '../../errors.ts';
+import { parseInput } from '../../lib/parse-input.ts';
+import { type Admission, declaredBytes } from '../admission/admission.ts';
+import { admit } from '../admission/admit.ts';
+import { sendNothing, sendText } from '../answers/answer.ts';
+import { type OperationId, type Operations, operations } from '../contract/contract.ts';
+import type { Operation } from '../contract/operation.ts';
+import { streamOperations } from '../contract/stream-contract.ts';
+import { type OnAnswered, scopeOf } from '../scope.ts';
+import { authenticate } from './authenticate.ts';
+import { readJson } from './read-json.ts';
+
+type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
+type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
+
+interface Input<K extends OperationId> {
+  readonly params: Part<K, 'params'>;
+  readonly query: Part<K, 'query'>;
+  readonly body: Part<K, 'body'>;
+  /** The header as it stands, for operations that take it. */
+  readonly ifMatch: string | undefined;
+}
+
+type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
+type Answer<K extends OperationId> = Operations[K] extends { response: infer T extends z.ZodType }
+  ? DeepReadonly<z.input<T>>
+  : undefined;
+
+/** Plain input in, plain answer out; `call` is there for operations with a role. */
+export type Handler<K extends OperationId> = (
+  input: Input<K>,
+  call: Operations[K] extends { role: string } ? Call : undefined,
+) => Promise<Answer<K>> | Answer<K>;
+
+export type Handlers = { readonly [K in OperationId]: Handler<K> };
+
+export interface MountDeps {
+  readonly verifyToken: VerifyToken;
+  readonly admission: Pick<Admission, 'admit'>;
+  readonly maxBodyBytes: number;
+  readonly bodyTimeoutMs: number;
+  readonly onAnswered: OnAnswered | undefined;
+}
+
+/** Mounts one handler for each operation of the contract; leaving one out doesn't compile. Other methods on its path are refused. */
+export function mount(app: Express, handlers: Handlers, deps: MountDeps): void {
+  for (const [id, operation] of Object.entries<Operation>(operations)) {
+    const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
+    app[operation.method](path, route(id, operation, handlers[id as OperationId] as Handler<never>, deps));
+  }
+  app.use(methodNotAllowed);
+}
+
+function route(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): RequestHandler {
+  return async (req, res) => {
+    const scope = scopeOf(res);
+    scope.operation = operation.auditedAs ?? id;
+    const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
+    const params = operation.params && parseInput(operation.params, req.params, '/path');
+    if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
+    admit(deps.admission, res, operation.body ? declaredBytes(req, deps.maxBodyBytes) : 0);
+    const query = parseQuery(operation, req);
+    const body =
+      operation.body &&
+      parseInput(
+        operation.body,
+        await readJson(req, { limit: deps.maxBodyBytes, timeoutMs: deps.bodyTimeoutMs, expected: operation.bodyType }),
+        '',
+      );
+    const ifMatch = operation.ifMatch && req.headers['if-match'];
+    const answer: unknown = await handler({ params, query, body, ifMatch } as never, call as never);
+    const headers = ['X-Request-Id', scope.requestId];
+    if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
+    send(operation, answer, req, res, headers);
+    deps.onAnswered?.(scope, res.statusCode);
+  };
+}
+
+const NO_QUERY = z.strictObject({});
+
+/** Where nothing is asked for nothing is taken; a path without a question mark has nothing to parse. */
+export function parseQuery({ query, role }: Pick<Operation, 'query' | 'role'>, req: Request): unknown {
+  if (query) return parseInput(query, req.query, '/query');
+  return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
+}
+
+export async function openCall(
+  req: Request,
+  res: Response,
+  { verifyToken }: Pick<MountDeps, 'verifyToken'>,
+): Promise<Call> {
+  const scope = scopeOf(res);
+  const principal = await authenticate(req, verifyToken);
+  scope.principal = principal;
+  return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
+}
+
+function send(
+  { response, lines, encode = JSON.stringify }: Operation,
+  answer: unknown,
+  req: Request,
+  res: Response,
+  headers: string[],
+): void {
+  if (lines !== undefined) sendList(answer, lines, req, res, headers);
+  // Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached.
+  else if (response) sendText(res, 200, 'application/json', encode(answer as never), headers);
+  else sendNothing(res, headers);
+}
+
+/** As JSON, or as the caller prefers each item in a line, with the cursor, for which there is no line, in a header. */
+function sendList(answer: unknown, member: string, req: Request, res: Response, headers: string[]): void {
+  headers.push('Vary', 'Accept');
+  if (req.accepts(['application/json', NDJSON]) !== NDJSON) {
+    sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
+    return;
+  }
+  const { [member]: items, nextCursor } = answer as { readonly [name: string]: unknown; readonly nextCursor?: string };
+  if (nextCursor !== undefined) headers.push('Next-Cursor', nextCursor);
+  const text = (items as readonly unknown[]).map((item) => `${JSON.stringify(item)}\n`).join('');
+  sendText(res, 200, NDJSON, text, headers);
+}
+
+const NDJSON = 'application/x-ndjson';
+
+const MOUNTED: readonly Pick<Operation, 'method' | 'path'>[] = [
+  ...Object.values(operations),
+  ...Object.values(streamOperations),
+];
+const ROUTES = [...Map.groupBy(MOUNTED, ({ path }) => path)].map(([path, some]) => ({
+  pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
+  allowed: some.map(({ method }) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase())).join(', '),
+}));
+
+const methodNotAllowed: RequestHandler = (req, res, next) => {
+  const route = ROUTES.find(({ pattern }) => pattern.test(req.path));
+  if (!route) {
+    next();
+    return;
+  }
+  res.setHeader('Allow', route.allowed);
+  throw new ServiceError('method-not-allowed', `This route takes ${route.allowed}`);
+};

@@ -1,0 +1,17 @@
+import { type DecryptStreamDeps, decryptStream } from '../../operations/decrypt-stream.ts';
+import { type EncryptStreamDeps, encryptStream } from '../../operations/encrypt-stream.ts';
+import { type RewrapDeps, rewrap } from '../../operations/rewrap.ts';
+import type { Handler } from './mount.ts';
+import type { StreamHandlers } from './mount-streams.ts';
+
+export interface StreamRoutesDeps extends EncryptStreamDeps, DecryptStreamDeps {}
+
+export const streamRoutes = (deps: StreamRoutesDeps): StreamHandlers => ({
+  encryptStream: (input, call) => encryptStream(deps, call, input),
+  decryptStream: (input, call) => decryptStream(deps, call, input),
+});
+
+export const rewrapStreamHeaderRoute =
+  (deps: RewrapDeps): Handler<'rewrapStreamHeader'> =>
+  ({ params, body }, call) =>
+    rewrap(deps, call, { tenantId: params.tenantId, ...body }, 'vaultspan-stream+jwe');

@@ -1,0 +1,50 @@
+import {
+  type ChangeTenantDeps,
+  patchTenant,
+  putTenant,
+  removeTenant,
+  setTenantState,
+} from '../../operations/change-tenant.ts';
+import { type CheckTenantDeps, checkTenant } from '../../operations/doctor/check-tenant.ts';
+import { getOnboarding, type OnboardingDeps } from '../../operations/doctor/onboarding.ts';
+import { type ReadDirectoryDeps, readDirectory } from '../../operations/read-directory.ts';
+import { getTenant, listTenants, type ReadTenantsDeps } from '../../operations/read-tenants.ts';
+import type { Handlers } from './mount.ts';
+
+export type TenantRoutesDeps = ReadTenantsDeps &
+  ChangeTenantDeps &
+  CheckTenantDeps &
+  OnboardingDeps &
+  ReadDirectoryDeps;
+
+type TenantHandlers = Pick<
+  Handlers,
+  | 'listTenants'
+  | 'getTenant'
+  | 'putTenant'
+  | 'patchTenant'
+  | 'deleteTenant'
+  | 'suspendTenant'
+  | 'resumeTenant'
+  | 'checkTenant'
+  | 'getOnboarding'
+  | 'getDirectory'
+>;
+
+export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
+  listTenants: ({ query }, call) => listTenants(deps, call, query),
+  getTenant: ({ params }, call) => getTenant(deps, call, params.tenantId),
+  putTenant: ({ params, body, ifMatch }, call) =>
+    putTenant(deps, call, { tenantId: params.tenantId, record: body, ifMatch }),
+  patchTenant: ({ params, body, ifMatch }, call) =>
+    patchTenant(deps, call, { tenantId: params.tenantId, record: body, ifMatch }),
+  deleteTenant: async ({ params, ifMatch }, call) => {
+    await removeTenant(deps, call, { tenantId: params.tenantId, ifMatch });
+    return undefined;
+  },
+  suspendTenant: ({ params }, call) => setTenantState(deps, call, params.tenantId, 'suspended'),
+  resumeTenant: ({ params }, call) => setTenantState(deps, call, params.tenantId, 'active'),
+  checkTenant: ({ params }, call) => checkTenant(deps, call, params.tenantId),
+  getOnboarding: ({ params }, call) => getOnboarding(deps, call, params.tenantId),
+  getDirectory: ({ params }, call) => readDirectory(deps, call, params.tenantId),
+});

@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
+import { ServiceError } from '../../errors.ts';
+import { answerProblem, problemOf } from '../answers/problem.ts';
+import { DEADLINES, type Deadlines } from './deadlines.ts';
+import { isPlainRequest } from './plain-request.ts';
+import type { ServedCertificate } from './served-certificate.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 15_000;
+const KEEP_ALIVE_MS = 65_000; // longer than the usual balancer's 60 s, so that it is the balancer who closes
+/** Keep-alive clients learn in this time that their connection ends with the next answer. */
+const CLOSE_GRACE_MS = 2_000;
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Other processes listen on the same port. */
+  readonly reusePort?: boolean;
+  /** Absent: plain HTTP. */
+  readonly certificate?: ServedCertificate | undefined;
+  /** The service's own, but in tests of slow clients. */
+  readonly deadlines?: Deadlines;
+  /** Told of each client that showed no certificate of the authorities that were asked for. */
+  readonly onRefusedClient?: () => void;
+}
+
+/** A listening server that can be drained. */
+export interface RunningServer {
+  readonly url: string;
+  isDraining(): boolean;
+  /** Requests under way. */
+  openRequests(): number;
+  /**
+   * Readiness goes off and answers carry `Connection: close` for 2 s; then nothing new is accepted, and what is under way has until
+   * the limit. On a shared port nothing new is accepted from the start: it goes to the other processes. Resolves with the number of
+   * connections that were cut.
+   */
+  drain(limitSeconds: number): Promise<number>;
+}
+
+/** Builds the listener with `isDraining`, so that readiness can tell. */
+export async function listen(
+  createListener: (isDraining: () => boolean) => RequestListener,
+  options: ListenOptions,
+): Promise<RunningServer> {
+  const { host, reusePort = false } = options;
+  let draining = false;
+  const listener = createListener(() => draining);
+  const answers = new WeakMap<Socket, ServerResponse>();
+  const server = serverOf(options, (req: IncomingMessage, res: ServerResponse) => {
+    answers.set(req.socket, res);
+    if (draining) res.setHeader('Connection', 'close');
+    if (isPlainRequest(req)) listener(req, res);
+    else void answerUnroutable(req, res);
+  });
+  // Any expectation but 100-continue, which Node answers by itself.
+  server.on('checkExpectation', (req, res) => void answerUnroutable(req, res));
+  server.on('checkContinue', (req, res: ServerResponse) => {
+    // Who refuses without reading spares the client its body.
+    req.once('resume', () => {
+      if (!res.headersSent) res.writeContinue();
+    });
+    server.emit('request', req, res);
+  });
+  server.on('clientError', (error, socket: Socket) => {
+    // Half an answer must not go on with the text of another: its client could take that for the rest.
+    const answer = answers.get(socket);
+    if (answer?.headersSent && !answer.writableFinished) socket.destroy();
+    else answerClientError(error, socket);
+  });
+  const open = openRequests(server);
+  const endHandshakes = openHandshakes(server);
+  await start(server, options);
+  const address = server.address() as AddressInfo;
+  return {
+    url: `${options.certificate ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
+    isDraining: () => draining,
+    openRequests: open,
+    drain: async (limitSeconds) => {
+      draining = true;
+      // The listener alone: http's own close would also end idle connections, on which a request may be on its way.
+      if (reusePort) NetServer.prototype.close.call(server);
+      await sleep(Math.min(CLOSE_GRACE_MS, limitSeconds * 1_000));
+      endHandshakes();
+      return close(server, open, limitSeconds * 1_000 - CLOSE_GRACE_MS);
+    },
+  };
+}
+
+function serverOf(options: ListenOptions, listener: RequestListener): Server {
+  const { certificate, deadlines = DEADLINES, onRefusedClient = () => undefined } = options;
+  // requestTimeout is off: it would cut long uploads at 300 s. Bodies have deadlines of their own.
+  const settings = {
+    headersTimeout: deadlines.headersMs,
+    requestTimeout: 0,
+    connectionsCheckingInterval: deadlines.checkEveryMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    joinDuplicateHeaders: true, // or the first of two tokens, hosts or types would count, where others take the last
+    requireHostHeader: false, // isPlainRequest does, and answers with a problem
+  };
+  if (!certificate) return createServer(settings, listener);
+  const { context } = certificate.current;
+  const isMutual = context.ca !== undefined;
+  const server = createTlsServer(
+    {
+      ...settings,
+      ...context,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      requestCert: isMutual,
+      rejectUnauthorized: isMutual,
+    },
+    listener,
+  );
+  // A context of its own for new connections; it also forgets all sessions, so that no client resumes past new authorities.
+  certificate.onChange((changed) => server.setSecureContext(changed.context));
+  server.on('tlsClientError', (error: Error & { readonly code?: string }, socket) => {
+    const isAbsent = error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
+    const isRefused = Boolean(socket.authorizationError); // null where nothing was shown, whatever its type says
+    if (isMutual && (isAbsent || isRefused)) onRefusedClient();
+  });
+  return server;
+}
+
+function start(server: Server, { host, port, reusePort = false }: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host, reusePort }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function openRequests(server: Server): () => number {
+  let count = 0;
+  server.on('request', (_req, res: ServerResponse) => {
+    count += 1;
+    res.once('close', () => {
+      count -= 1;
+    });
+  });
+  return () => count;
+}
+
+/** TLS connections that Node counts as none of http's until they have shaken hands, which a stranger need never do. */
+function openHandshakes(server: Server): () => void {
+  const pending = new Map<string, Socket>();
+  if (!(server instanceof TlsServer)) return () => undefined;
+  const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  server.on('connection', (socket: Socket) => {
+    const key = keyOf(socket);
+    pending.set(key, socket);
+    socket.once('close', () => {
+      if (pending.get(key) === socket) pending.delete(key);
+    });
+  });
+  server.on('secureConnection', (socket: TLSSocket) => pending.delete(keyOf(socket)));
+  return () => {
+    for (const socket of pending.values()) socket.destroy();
+  };
+}
+
+async function close(server: Server, open: () => number, limitMs: number): Promise<number> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = new AbortController();
+  await Promise.race([closed, sleep(Math.max(0, limitMs), undefined, { signal: timer.signal }).catch(() => undefined)]);
+  timer.abort();
+  const cut = open();
+  server.closeAllConnections();
+  await closed;
+  return cut;
+}
+
+/**
+ * A request that no route could even be looked up for. Its answer waits until what came with it is parsed: were that malformed, the
+ * parser's complaint would be a second answer to one request.
+ */
+export async function answerUnroutable(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const failure = new ServiceError('malformed-request', 'This is not a request that can be routed');
+  res.setHeader('Connection', 'close');
+  await answerProblem(req, res, problemOf(failure, randomUUID()));
+}
+
+/** What never became a request gets a problem too: unparsable bytes, headers too large or too slow. */
+function answerClientError(error: Error & { readonly code?: string }, socket: Socket | TLSSocket): void {
+  const isHandshake = 'secureConnecting' in socket && socket.secureConnecting; // no answer can be read before its end
+  if (!socket.writable || error.code === 'ECONNRESET' || isHandshake) {
+    socket.destroy();
+    return;
+  }
+  const failure = new ServiceError('malformed-request', 'This is not a well-formed HTTP request');
+  const problem = problemOf(failure, randomUUID());
+  const status = statusOf(error.code);
+  const body = JSON.stringify({ ...problem, status: Number(status.slice(0, 3)) });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+function statusOf(code: string | undefined): string {
+  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large';
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : '400 Bad Request';
+}

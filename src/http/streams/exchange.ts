@@ -1,0 +1,125 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ServiceError } from '../../errors.ts';
+
+/** A stream that makes no progress for so long, neither in nor out, is cut. */
+const IDLE_MS = 30_000;
+
+/** The client left before all was said: nobody is there to be told. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+/**
+ * A request's body and its answer at the same time: pieces come when they are asked for, and what the client does not take holds
+ * everything up, so that no more than a piece in and what was sent last is in memory.
+ */
+export class Exchange {
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #idleMs: number;
+  readonly #queue: Buffer[] = [];
+  #isOpen: boolean = false;
+  /** Whether somebody waits for a piece; what comes unasked is held, and nothing more taken. */
+  #isAsked: boolean = false;
+  #isComplete: boolean = false;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(req: IncomingMessage, res: ServerResponse, idleMs = IDLE_MS) {
+    this.#req = req;
+    this.#res = res;
+    this.#idleMs = idleMs;
+  }
+
+  /** The next piece of the body; undefined at its end. @throws ClientGone; ServiceError `malformed-request` when none comes in time */
+  async next(): Promise<Buffer | undefined> {
+    this.#open();
+    for (;;) {
+      if (this.#failure) throw this.#failure;
+      const piece = this.#queue.shift();
+      if (piece) return piece;
+      if (this.#isComplete) return undefined;
+      this.#isAsked = true;
+      this.#req.resume();
+      await this.#change();
+    }
+  }
+
+  /** Gives back what was read too far. */
+  unread(piece: Buffer): void {
+    if (piece.length > 0) this.#queue.unshift(piece);
+  }
+
+  /** Sends, once what was sent before has left. @throws as `next` */
+  async send(pieces: readonly Buffer[]): Promise<void> {
+    await this.#until(() => !this.#res.writableNeedDrain);
+    this.#write(pieces);
+  }
+
+  /** Sends the last pieces and waits until they have left. @throws as `next` */
+  async end(pieces: readonly Buffer[]): Promise<void> {
+    await this.send(pieces);
+    this.#res.end();
+    await this.#until(() => this.#res.writableFinished);
+  }
+
+  /** One system call for all of them. */
+  #write(pieces: readonly Buffer[]): void {
+    this.#res.cork();
+    for (const piece of pieces) this.#res.write(piece);
+    this.#res.uncork();
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      if (this.#failure) throw this.#failure;
+      await this.#change();
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #changed(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /** Not before the first piece is asked for: whoever waits for `100 Continue` is told so by reading. */
+  #open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    const changed = () => this.#changed();
+    const fail = (failure: Error) => {
+      this.#failure ??= failure;
+      this.#changed();
+    };
+    this.#req
+      .on('data', (piece: Buffer) => {
+        if (!this.#isAsked) this.#req.pause();
+        this.#isAsked = false;
+        this.#queue.push(piece);
+        this.#changed();
+      })
+      .on('end', () => {
+        this.#isComplete = true;
+        this.#changed();
+      })
+      .on('error', () => fail(new ClientGone()));
+    this.#res.on('drain', changed).on('finish', changed);
+    this.#res.on('close', () => fail(new ClientGone())).on('error', () => fail(new ClientGone()));
+    // The socket's own timer: each byte in or out of it starts it anew.
+    this.#res.setTimeout(this.#idleMs, () => fail(idle(this.#idleMs)));
+  }
+}
+
+function idle(idleMs: number): ServiceError {
+  const detail = `nothing of the body came, or was taken of the answer, for ${idleMs / 1_000} s`;
+  return new ServiceError('malformed-request', `The request is not well formed: ${detail}`, {
+    errors: [{ pointer: '', detail }],
+  });
+}

@@ -1,0 +1,34 @@
+import type { StreamWork } from '../../operations/stream-work.ts';
+import type { Exchange } from './exchange.ts';
+
+/**
+ * Leads a body through a stream's work into the answer. The head is held until there is something to give, so that whatever is wrong
+ * with the first segment is still a problem; and the last piece until the audit has it.
+ *
+ * @throws ClientGone, ServiceError
+ */
+export async function transfer(
+  exchange: Pick<Exchange, 'next' | 'send' | 'end'>,
+  work: StreamWork,
+  setHead: () => void,
+  countBytes: (bytes: number) => void,
+): Promise<void> {
+  let isStarted = false;
+  for (let piece = await exchange.next(); piece; piece = await exchange.next()) {
+    await work.recheck();
+    const pieces = work.transform.push(piece);
+    countBytes(piece.length);
+    if (pieces.length === 0) continue;
+    if (!isStarted) {
+      await work.start();
+      setHead();
+      isStarted = true;
+    }
+    await exchange.send(pieces);
+  }
+  const last = work.transform.end();
+  if (!isStarted) await work.start();
+  await work.finish();
+  if (!isStarted) setHead();
+  await exchange.end(last);
+}

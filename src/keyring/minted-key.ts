@@ -1,0 +1,47 @@
+import type { SealingKey } from '../format/jwe.ts';
+import type { DataKeyBounds } from '../tenants/record.ts';
+import type { KekFacts } from './key-wrapper.ts';
+
+/** From this part of a bound on the next data key is minted ahead, so that no request waits for it. */
+const AHEAD_PART = 0.9;
+
+/** Its header is that of messages; `mac` is there for whoever needs the header of another type. */
+export interface MintedSealingKey extends SealingKey {
+  readonly mac: string;
+}
+
+/** A data key that this process made, with what it was used for. The counts belong to the key and outlive every new proof of access. */
+export class MintedKey {
+  readonly key: MintedSealingKey;
+  readonly facts: KekFacts;
+  readonly #bounds: DataKeyBounds;
+  readonly #mintedAt: number;
+  #messages = 0;
+  #bytes = 0;
+
+  constructor(key: MintedSealingKey, facts: KekFacts, bounds: DataKeyBounds, mintedAt: number) {
+    this.key = key;
+    this.facts = facts;
+    this.#bounds = bounds;
+    this.#mintedAt = mintedAt;
+  }
+
+  /** Counts one message before it is sealed; false, and nothing counted, where a bound would be passed. */
+  take(now: number, bytes: number): boolean {
+    const { maxAgeSeconds, maxMessages, maxBytes } = this.#bounds;
+    if (now - this.#mintedAt >= maxAgeSeconds * 1_000) return false;
+    if (this.#messages + 1 > maxMessages || this.#bytes + bytes > maxBytes) return false;
+    this.#messages += 1;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  isNearlySpent(now: number): boolean {
+    const { maxAgeSeconds, maxMessages, maxBytes } = this.#bounds;
+    return (
+      now - this.#mintedAt >= maxAgeSeconds * 1_000 * AHEAD_PART ||
+      this.#messages >= maxMessages * AHEAD_PART ||
+      this.#bytes >= maxBytes * AHEAD_PART
+    );
+  }
+}

@@ -1,0 +1,260 @@
+import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:crypto';
+import { ServiceError } from '../errors.ts';
+import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from '../format/data-key.ts';
+import { headerTemplate } from '../format/jwe-header.ts';
+import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/record.ts';
+import { Access } from './access.ts';
+import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
+import { type KekFacts, type VaultUse, wrongBytes } from './key-wrapper.ts';
+import { MintedKey, type MintedSealingKey } from './minted-key.ts';
+import type { TenantKeys } from './tenant-data-keys.ts';
+
+/** How long a key that follows the newest version is not read again. */
+const REREAD_AFTER_MS = 15 * 60_000;
+/** Old data is not moved to a version that was the newest longer ago. */
+const FRESH_MS = 60_000;
+/** What failed with nobody waiting is tried again after this; after a refusal the version may have changed, which would be its mending. */
+const RETRY_AFTER_MS = 10_000;
+
+/** The current data key of one registered key, and the key version that it is under. */
+export class SealingSlot {
+  readonly #keys: TenantKeys;
+  readonly #key: TenantKey;
+  /** Of wrapping only: a key that may no longer protect anything new may still open what is old. */
+  readonly #wrapping: Access;
+  #current: MintedKey | undefined;
+  #minting: Promise<MintedKey> | undefined;
+  #facts: KekFacts | undefined;
+  #readAt = 0;
+  #rereadAt = 0;
+  #mintAheadAt = 0;
+  #reading: Promise<KekFacts> | undefined;
+
+  constructor(keys: TenantKeys, key: TenantKey) {
+    this.#keys = keys;
+    this.#key = key;
+    this.#wrapping = new Access(keys.deps.revocationBoundMs);
+  }
+
+  /** The current key with one use counted, where nothing need be waited for; undefined otherwise. */
+  take(bytes: number): MintedKey | undefined {
+    const { clock } = this.#keys.deps;
+    const now = clock.monotonicMs();
+    const current = this.#current;
+    if (!current || this.#isExpired(clock.wallMs())) return undefined;
+    if (!this.#keys.accessTo(current.key.dataKey.kid).isFresh(now) || !current.take(now, bytes)) return undefined;
+    this.#lookAhead(current, now);
+    return current;
+  }
+
+  /** The same, waiting for whatever the vault must be asked. */
+  async waitFor(bytes: number): Promise<MintedKey> {
+    const { clock } = this.#keys.deps;
+    const facts = await this.usableFacts();
+    const current = this.#current;
+    const now = clock.monotonicMs();
+    if (current?.key.dataKey.kid === kidOf(facts.kek) && current.take(now, bytes)) {
+      if (!this.#keys.accessTo(kidOf(facts.kek)).isFresh(now)) await this.#keys.prove(current.key.dataKey);
+      return current;
+    }
+    const minted = await this.#mintOnce();
+    // Where more callers wait than one data key may serve, the rest go round again.
+    return minted.take(clock.monotonicMs(), bytes) ? minted : this.waitFor(bytes);
+  }
+
+  /** A data key for one message alone, wrapped with the public key: no vault call while a proof of access holds. */
+  async mintForOneMessage(proven: MintedKey): Promise<MintedSealingKey> {
+    const { facts } = proven;
+    const algorithm = algorithmOf(facts, this.#key.algorithm);
+    const bytes = randomBytes(DATA_KEY_BYTES);
+    try {
+      const encrypted = facts.publicKey
+        ? wrapLocally(facts.publicKey, algorithm, bytes)
+        : await this.#wrap(facts, algorithm, bytes, 'caller'); // one for each message
+      this.#keys.deps.counts.minted += 1;
+      return this.#sealingKey(bytes, this.#wrapped(facts, algorithm, encrypted));
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  get isFilled(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** Forgets the current data key, or only one under this key version. The version itself is read again after a while. */
+  drop(kid?: string): void {
+    if (kid !== undefined && this.#current?.key.dataKey.kid !== kid && !this.#isNewest(kid)) return;
+    this.#current = undefined;
+    this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
+  }
+
+  /** Reads the version again when that is a minute ago, and waits for the data key of a new one. */
+  async freshen(): Promise<void> {
+    const current = this.#current;
+    if (current && this.#keys.deps.clock.monotonicMs() - this.#readAt >= FRESH_MS) await this.#followVersion(current);
+  }
+
+  /** The next use reads the key's version again, with nobody waiting. */
+  reread(): void {
+    this.#rereadAt = 0;
+  }
+
+  #isNewest(kid: string): boolean {
+    return this.#facts !== undefined && kidOf(this.#facts.kek) === kid;
+  }
+
+  #isExpired(now: number): boolean {
+    return this.#facts?.expires !== undefined && now >= this.#facts.expires;
+  }
+
+  #lookAhead(current: MintedKey, now: number): void {
+    const { onBackgroundFailure } = this.#keys.deps;
+    this.#keys.renewAhead(current.key.dataKey, now);
+    if (now >= this.#rereadAt) this.#followVersion(current).catch(onBackgroundFailure);
+    else if (current.isNearlySpent(now) && now >= this.#mintAheadAt) {
+      this.#mintAheadAt = now + RETRY_AFTER_MS;
+      this.#mintOnce().catch(onBackgroundFailure);
+    }
+  }
+
+  /** Reads the key again; a new version gets its data key before the first request needs it. */
+  async #followVersion(current: MintedKey): Promise<void> {
+    const facts = await this.#readOnce();
+    if (kidOf(facts.kek) === current.key.dataKey.kid) return;
+    try {
+      await this.#mintOnce();
+    } catch (error) {
+      this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
+      throw error;
+    }
+  }
+
+  /** Facts of a key that may protect new data now. @throws ServiceError as KeyWrapper.readKey and assertMayProtect */
+  async usableFacts(): Promise<KekFacts> {
+    const { clock } = this.#keys.deps;
+    const known = this.#facts;
+    const isKnown = known !== undefined && clock.monotonicMs() < this.#rereadAt && !this.#isExpired(clock.wallMs());
+    return isKnown ? known : this.#readOnce();
+  }
+
+  #readOnce(): Promise<KekFacts> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<KekFacts> {
+    const { clock } = this.#keys.deps;
+    const previous = this.#rereadAt;
+    this.#readAt = clock.monotonicMs();
+    this.#rereadAt = this.#readAt + REREAD_AFTER_MS;
+    try {
+      this.#facts = await this.#keys.ask(
+        this.#wrapping,
+        () => this.#readUsable(),
+        () => this.#forget(),
+      );
+      return this.#facts;
+    } catch (error) {
+      this.#rereadAt = Math.max(previous, clock.monotonicMs() + RETRY_AFTER_MS);
+      throw error;
+    }
+  }
+
+  async #readUsable(): Promise<KekFacts> {
+    const { tenant, deps } = this.#keys;
+    const facts = await deps.wrapper.readKey(tenant, this.#key);
+    assertMayProtect(facts, deps.clock.wallMs());
+    if (deps.requireTenantTag) assertTagged(facts, tenant.id);
+    return facts;
+  }
+
+  /** The newest version is refused: there is never a fall back to an older one. */
+  #forget(): void {
+    this.#current = undefined;
+    this.#facts = undefined;
+  }
+
+  #mintOnce(): Promise<MintedKey> {
+    this.#minting ??= this.#mint().finally(() => {
+      this.#minting = undefined;
+    });
+    return this.#minting;
+  }
+
+  async #mint(): Promise<MintedKey> {
+    const { clock, bounds } = this.#keys.deps;
+    const facts = await this.usableFacts();
+    const algorithm = algorithmOf(facts, this.#key.algorithm);
+    const access = this.#keys.accessTo(kidOf(facts.kek));
+    access.check(clock.monotonicMs());
+    const bytes = randomBytes(DATA_KEY_BYTES);
+    try {
+      const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes, 'upkeep'));
+      // Nothing is ever sealed that can't be opened: a fresh proof of access says nothing of what the vault has just wrapped.
+      await this.#assertUnwraps(wrapped, bytes);
+      const minted = new MintedKey(this.#sealingKey(bytes, wrapped), facts, bounds, clock.monotonicMs());
+      this.#keys.remember(minted.key.dataKey);
+      this.#wrapping.check(clock.monotonicMs()); // the version may have been refused meanwhile
+      this.#keys.deps.counts.minted += 1;
+      this.#mintAheadAt = 0;
+      this.#current = minted;
+      return minted;
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  async #wrap(facts: KekFacts, algorithm: WrapAlgorithm, bytes: Buffer, use: VaultUse): Promise<Buffer> {
+    const { tenant, deps } = this.#keys;
+    const wrap = async () => {
+      try {
+        return await deps.wrapper.wrapKey(tenant, facts.kek, algorithm, bytes, use);
+      } catch (error) {
+        const isUnfit = error instanceof ServiceError && error.code === 'malformed-request';
+        throw isUnfit ? unfitKey(facts, algorithm, error) : error;
+      }
+    };
+    const wrapped = (await this.#keys.ask(this.#wrapping, wrap, () => this.drop(kidOf(facts.kek)))).bytes;
+    if (wrapped.length !== wrappedBytes(facts)) throw wrongBytes();
+    return wrapped;
+  }
+
+  async #assertUnwraps(wrapped: WrappedDataKey, bytes: Buffer): Promise<void> {
+    const isSame = (unwrapped: Buffer) => unwrapped.length === bytes.length && timingSafeEqual(unwrapped, bytes);
+    (await this.#keys.unwrap(wrapped, 'upkeep', isSame)).bytes.fill(0);
+  }
+
+  #wrapped(facts: KekFacts, algorithm: WrapAlgorithm, encrypted: Buffer): WrappedDataKey {
+    const encryptedKey = encrypted.toString('base64url');
+    return { kek: facts.kek, algorithm, kid: kidOf(facts.kek), tenantId: this.#keys.tenant.id, encryptedKey };
+  }
+
+  #sealingKey(bytes: Buffer, wrapped: WrappedDataKey): MintedSealingKey {
+    const [newest] = this.#keys.deps.originKeys.current();
+    if (!newest) throw new Error('no origin key');
+    const dataKey = dataKeyFrom(bytes, wrapped);
+    const mac = originMac(newest, wrapped);
+    return { dataKey, mac, header: headerTemplate(dataKey, mac, 'vaultspan+jwe') };
+  }
+}
+
+/** The value was ours, so whatever the vault finds wrong with it is the key's fault, such as an oct-HSM key of another size. */
+const unfitKey = (facts: KekFacts, algorithm: WrapAlgorithm, cause: ServiceError): ServiceError =>
+  new ServiceError('tenant-misconfigured', `Key ${kidOf(facts.kek)} does not wrap a 256-bit data key by ${algorithm}`, {
+    reason: 'key-type',
+    scope: 'key',
+    fix: { owner: 'vendor', action: "Correct the key or its algorithm in the tenant's record" },
+    cause,
+  });
+
+/** RSA-OAEP gives as many bytes as the modulus has (RFC 8017 §7.1.1), AES key wrap 8 more than the key (RFC 3394 §2.2.1). */
+const wrappedBytes = ({ bits }: KekFacts): number => (bits === undefined ? DATA_KEY_BYTES + 8 : Math.ceil(bits / 8));
+
+/** RFC 8017 §7.1.1 with the public half of the KEK; MGF1 uses the same hash (RFC 7518 §4.3). */
+function wrapLocally(jwk: NonNullable<KekFacts['publicKey']>, algorithm: WrapAlgorithm, bytes: Buffer): Buffer {
+  const oaepHash = algorithm === 'RSA-OAEP' ? 'sha1' : 'sha256';
+  return publicEncrypt({ key: { ...jwk }, format: 'jwk', oaepHash, padding: constants.RSA_PKCS1_OAEP_PADDING }, bytes);
+}

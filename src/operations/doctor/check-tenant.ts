@@ -1,0 +1,160 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Call } from '../../callers/authenticated-request.ts';
+import type { Check } from '../../database/tables/claims.ts';
+import { ServiceError } from '../../errors.ts';
+import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
+import type { KekFacts } from '../../keyring/key-wrapper.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { TENANT_TAG } from '../../tenants/azure-commands.ts';
+import { wantsDirectory } from '../../tenants/directory-facts.ts';
+import { kidOf, type Tenant, type TenantKey } from '../../tenants/record.ts';
+import type { TenantRegistry } from '../../tenants/registry.ts';
+import { assertGranted } from '../granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from '../record-success.ts';
+import { StepRunner, type TenantCheck } from './tenant-check.ts';
+import type { TenantProbe } from './tenant-probe.ts';
+
+const EXPIRES_SOON_MS = 30 * 86_400_000;
+const PROBE_BYTES = 32;
+
+export interface CheckTenantDeps extends AuditDeps {
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+  /** A new probe for each check: nothing of an earlier one is remembered. */
+  readonly openProbe: () => TenantProbe;
+  readonly clock: Clock;
+  /** What the last visit of the rounds found. */
+  readonly lastCheck: (tenantId: string) => Promise<Check | undefined>;
+}
+
+/** The doctor, step by step, for a caller. Suspended tenants are looked at as well. @throws ServiceError */
+export async function checkTenant(deps: CheckTenantDeps, call: Call, tenantId: string): Promise<TenantCheck> {
+  assertGranted(call.principal, 'Tenants.Manage', tenantId);
+  const check = await examine(deps, await deps.tenants.get(tenantId));
+  await recordSuccess(deps, call, { operation: 'tenant-check', tenantId });
+  return check;
+}
+
+/** Every step in order; what depends on a failed one is skipped. */
+export async function examine(
+  deps: Pick<CheckTenantDeps, 'openProbe' | 'clock' | 'lastCheck'>,
+  tenant: Tenant,
+): Promise<TenantCheck> {
+  const probe = deps.openProbe();
+  const runner = new StepRunner(() => deps.clock.monotonicMs(), describeAfter(await deps.lastCheck(tenant.id)));
+  await runner.step('configuration', [], async () => ({
+    value: true,
+    detail: `${Object.keys(tenant.keys).length} keys`,
+  }));
+  await runner.step('discovery', [], async () => ({
+    value: await probe.discover(tenant),
+    detail: 'the directory exists',
+  }));
+  await runner.step('sign-in', ['discovery'], async () => ({ value: await probe.signIn(tenant) }));
+  for (const [alias, key] of Object.entries(tenant.keys)) await examineKey(deps, runner, probe, tenant, alias, key);
+  if (tenant.canarySecret !== undefined) await examineSecret(runner, probe, tenant, tenant.canarySecret);
+  if (wantsDirectory(tenant)) await runner.step('directory facts', ['sign-in'], () => examineDirectory(probe, tenant));
+  const { steps } = runner;
+  const state = steps.every((step) => step.state === 'passed') ? 'passed' : 'failed';
+  return { tenantId: tenant.id, state, at: new Date(deps.clock.wallMs()).toISOString(), steps };
+}
+
+async function examineKey(
+  { clock }: Pick<CheckTenantDeps, 'clock'>,
+  runner: StepRunner,
+  probe: TenantProbe,
+  tenant: Tenant,
+  alias: string,
+  key: TenantKey,
+): Promise<void> {
+  const vault = `vault of ${alias}`;
+  const read = `key ${alias}`;
+  await runner.step(vault, [], async () => ({
+    value: assertSameDirectory(tenant, await probe.directoryOf(key.vaultUrl)),
+  }));
+  const facts = await runner.step(read, [vault, 'sign-in'], async () => {
+    const value = await probe.probeKey(tenant, key);
+    assertMayProtect(value, clock.wallMs());
+    return { value, detail: kidOf(value.kek), warnings: warningsOf(value, tenant, clock.wallMs()) };
+  });
+  const sample = randomBytes(PROBE_BYTES);
+  const wrapped = await runner.step(`wrap with ${alias}`, [read], async () => {
+    if (!facts) throw new Error('a key that was not read is not wrapped with');
+    const { bytes } = await probe.wrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), sample, 'upkeep');
+    return { value: bytes };
+  });
+  await runner.step(`unwrap with ${alias}`, [`wrap with ${alias}`], async () => {
+    if (!facts || !wrapped) throw new Error('what was not wrapped is not unwrapped');
+    const { bytes } = await probe.unwrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), wrapped, 'upkeep');
+    const isSame = bytes.length === sample.length && timingSafeEqual(bytes, sample);
+    if (!isSame) throw new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped');
+    return { value: true };
+  });
+}
+
+/** Its value is never looked at: that it can be read is all. */
+async function examineSecret(runner: StepRunner, probe: TenantProbe, tenant: Tenant, name: string): Promise<void> {
+  const vaultUrl = tenant.keys[tenant.defaultKey]?.vaultUrl ?? '';
+  await runner.step(`secret ${name}`, ['sign-in'], async () => ({
+    value: await probe.readSecret(tenant, vaultUrl, name),
+  }));
+}
+
+/** These facts are a bonus: consent that is missing, and Graph away, are worth a warning and keep no data from being encrypted. */
+async function examineDirectory(probe: TenantProbe, tenant: Tenant) {
+  const facts = await probe.readDirectory(tenant);
+  const warnings = Object.entries(facts).flatMap(([name, fact]) => {
+    if (fact.state === 'read') return [];
+    const missing =
+      'permission' in fact
+        ? `: the customer has not consented to ${fact.permission} (its link is in the onboarding)`
+        : '';
+    return [`${name} ${fact.state}${missing}`];
+  });
+  return { value: true, detail: Object.keys(facts).join(', '), warnings };
+}
+
+function assertSameDirectory(tenant: Tenant, directory: string): true {
+  if (directory === tenant.entraTenantId) return true;
+  throw new ServiceError(
+    'tenant-misconfigured',
+    `The vault answers for directory ${directory}, the record says ${tenant.entraTenantId}`,
+    {
+      reason: 'vault-elsewhere',
+      fix: { owner: 'vendor', action: "Correct entraTenantId or vaultUrl in the tenant's record" },
+    },
+  );
+}
+
+function warningsOf(key: KekFacts, tenant: Tenant, now: number): string[] {
+  const warnings: string[] = [];
+  if (key.recoveryLevel?.includes('Purgeable') === true) {
+    warnings.push('the vault has no purge protection: a purged key is gone, and the data with it');
+  }
+  if (key.expires !== undefined && key.expires - now < EXPIRES_SOON_MS) {
+    warnings.push(`the key expires on ${new Date(key.expires).toISOString()}`);
+  }
+  const tag = key.tags?.[TENANT_TAG];
+  if (tag === undefined) warnings.push(`the key has no tag ${TENANT_TAG}`);
+  else if (tag !== tenant.id) warnings.push(`the key's tag ${TENANT_TAG} names another tenant`);
+  return warnings;
+}
+
+/** A role that is missing was withdrawn, or never granted, or granted a moment ago: Azure tells these apart by nothing but time. */
+function describeAfter(lastCheck: Check | undefined): (error: unknown) => ServiceError {
+  return (error) => {
+    const failure = describe(error);
+    if (failure.reason !== 'role-missing' || failure.fix === undefined) return failure;
+    const { code, reason, fix } = failure;
+    const detail =
+      lastCheck?.state === 'passed'
+        ? `The app had the role at ${lastCheck.checkedAt}: it has been withdrawn since`
+        : 'The app has no role on the key. If it was granted in the last 10 minutes it may still be spreading: check again, or wait with --wait 10m';
+    return new ServiceError(code, detail, { reason, fix, cause: error });
+  };
+}
+
+/** A failure that has no code is a fault of ours, not a finding. */
+function describe(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  throw error;
+}

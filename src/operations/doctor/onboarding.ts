@@ -1,0 +1,126 @@
+import type { Call } from '../../callers/authenticated-request.ts';
+import type { FixOwner } from '../../errors.ts';
+import {
+  addApp,
+  createKey,
+  disableWholeKey,
+  grantAccessPolicy,
+  grantRole,
+  isManagedHsm,
+} from '../../tenants/azure-commands.ts';
+import { wantsDirectory } from '../../tenants/directory-facts.ts';
+import type { Tenant, TenantKey } from '../../tenants/record.ts';
+import type { TenantRegistry } from '../../tenants/registry.ts';
+import { assertGranted } from '../granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from '../record-success.ts';
+import { onboardingScript } from './onboarding-script.ts';
+
+/** One thing that the customer's side has to do. */
+interface OnboardingStep {
+  readonly title: string;
+  readonly owner: FixOwner;
+  readonly explanation: string;
+  /** Complete, to be pasted in this order; empty where a link is to be opened. */
+  readonly commands: readonly string[];
+  readonly link?: string;
+  /** The doctor's step that passes afterwards. */
+  readonly check: string;
+}
+
+export interface Onboarding {
+  readonly tenantId: string;
+  readonly appId: string;
+  readonly steps: readonly OnboardingStep[];
+  /** How the customer takes everything back, the fastest way first. */
+  readonly takeBack: readonly { readonly title: string; readonly command: string }[];
+  /** The steps as a shell script that can be run twice. */
+  readonly script: string;
+}
+
+export interface OnboardingDeps extends AuditDeps {
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+  readonly appId: string;
+  readonly authorityHost: string;
+}
+
+/** What the customer's administrator has to do, with everything filled in. @throws ServiceError */
+export async function getOnboarding(deps: OnboardingDeps, call: Call, tenantId: string): Promise<Onboarding> {
+  assertGranted(call.principal, 'Tenants.Read', tenantId);
+  const onboarding = onboardingOf(await deps.tenants.get(tenantId), deps);
+  await recordSuccess(deps, call, { operation: 'tenant-onboarding', tenantId });
+  return onboarding;
+}
+
+function onboardingOf(tenant: Tenant, app: Pick<OnboardingDeps, 'appId' | 'authorityHost'>): Onboarding {
+  const { appId } = app;
+  const keys = Object.entries(tenant.keys);
+  const steps = [
+    appStep(tenant, appId),
+    ...(wantsDirectory(tenant) ? [consentStep(tenant, app)] : []),
+    ...keys.flatMap(([alias, key]) => [keyStep(tenant, alias, key), roleStep(alias, key, appId)]),
+  ];
+  return {
+    tenantId: tenant.id,
+    appId,
+    steps,
+    takeBack: takeBackOf(tenant, appId),
+    script: onboardingScript(tenant, appId),
+  };
+}
+
+const appStep = (tenant: Tenant, appId: string): OnboardingStep => ({
+  title: "Add the vendor's app to the directory",
+  owner: 'customer-admin',
+  explanation: 'Creates a service principal for the app. It may do nothing yet.',
+  commands: [addApp(tenant.entraTenantId, appId).command ?? ''],
+  check: 'sign-in',
+});
+
+const consentStep = (
+  tenant: Tenant,
+  { appId, authorityHost }: Pick<OnboardingDeps, 'appId' | 'authorityHost'>,
+): OnboardingStep => ({
+  title: 'Consent to the directory facts that the app may read',
+  owner: 'customer-admin',
+  explanation: 'Optional. The link grants every application permission that the app declares.',
+  commands: [],
+  link: `${authorityHost}/${tenant.entraTenantId}/adminconsent?client_id=${appId}`,
+  check: 'directory facts',
+});
+
+const keyStep = (tenant: Tenant, alias: string, key: TenantKey): OnboardingStep => ({
+  title: `Create the key ${key.name}`,
+  owner: 'resource-owner',
+  explanation: `Skip it if the key exists. The tag says which tenant the key is for; purge protection keeps a deleted key recoverable.`,
+  commands: [createKey(tenant.id, key)],
+  check: `vault of ${alias}`,
+});
+
+const roleStep = (alias: string, key: TenantKey, appId: string): OnboardingStep => ({
+  title: `Let the app wrap and unwrap with ${key.name}`,
+  owner: 'resource-owner',
+  explanation: isManagedHsm(key.vaultUrl)
+    ? 'The least role, on this one key.'
+    : `The least role, on this one key; it can take 10 minutes to spread. A vault with access policies: ${grantAccessPolicy(key, appId).command}`,
+  commands: [grantRole(key, appId).command ?? ''],
+  check: `unwrap with ${alias}`,
+});
+
+function takeBackOf(tenant: Tenant, appId: string): Onboarding['takeBack'] {
+  const disable = Object.values(tenant.keys).map((key) => ({
+    title: `Disable the key ${key.name} in all its versions: the fastest way`,
+    command: disableWholeKey(key),
+  }));
+  const withdraw = Object.values(tenant.keys).map((key) => ({
+    title: `Withdraw the role on ${key.name}: Azure needs up to 10 minutes to spread it`,
+    command: (grantRole(key, appId).command ?? '')
+      .replace('role assignment create', 'role assignment delete')
+      .replace('--assignee-object-id', '--assignee')
+      .replace(' --assignee-principal-type ServicePrincipal', ''),
+  }));
+  return [
+    ...disable,
+    ...withdraw,
+    { title: 'Remove the app from the directory', command: `az ad sp delete --id ${appId}` },
+  ];
+}

@@ -1,0 +1,87 @@
+import type { Fix, ServiceError } from '../../errors.ts';
+
+/** One step of the doctor. */
+export interface CheckStep {
+  readonly name: string;
+  readonly state: 'passed' | 'failed' | 'skipped';
+  readonly durationMs?: number;
+  /** What was found, or what a failure means. */
+  readonly detail?: string;
+  readonly code?: string;
+  readonly reason?: string;
+  readonly fix?: Fix;
+  /** The step whose failure keeps this one from being tried. */
+  readonly because?: string;
+  /** What is well for now and should be mended. */
+  readonly warnings?: readonly string[];
+}
+
+export interface TenantCheck {
+  readonly tenantId: string;
+  readonly state: 'passed' | 'failed';
+  /** RFC 3339. */
+  readonly at: string;
+  readonly steps: readonly CheckStep[];
+}
+
+/** Runs steps one after the other and skips what depends on one that failed. */
+export class StepRunner {
+  readonly #steps: CheckStep[] = [];
+  readonly #now: () => number;
+  readonly #describe: (error: unknown) => ServiceError;
+
+  /** `now` is monotonic, in milliseconds; `describe` rethrows what is a fault of ours. */
+  constructor(now: () => number, describe: (error: unknown) => ServiceError) {
+    this.#now = now;
+    this.#describe = describe;
+  }
+
+  get steps(): readonly CheckStep[] {
+    return this.#steps;
+  }
+
+  hasFailed(name: string): boolean {
+    return this.#steps.some((step) => step.name === name && step.state !== 'passed');
+  }
+
+  /** `run` gives back what it found; its result is undefined when the step failed or was skipped. */
+  async step<T>(
+    name: string,
+    needs: readonly string[],
+    run: () => Promise<{ readonly value: T; readonly detail?: string; readonly warnings?: readonly string[] }>,
+  ): Promise<T | undefined> {
+    const because = needs.find((need) => this.hasFailed(need));
+    if (because !== undefined) {
+      this.#steps.push({ name, state: 'skipped', because });
+      return undefined;
+    }
+    const startedAt = this.#now();
+    const durationMs = () => Math.round(this.#now() - startedAt);
+    try {
+      const { value, detail, warnings = [] } = await run();
+      this.#steps.push({
+        name,
+        state: 'passed',
+        durationMs: durationMs(),
+        ...(detail !== undefined && { detail }),
+        ...(warnings.length > 0 && { warnings }),
+      });
+      return value;
+    } catch (error) {
+      this.#steps.push(failed(name, durationMs(), this.#describe(error)));
+      return undefined;
+    }
+  }
+}
+
+function failed(name: string, durationMs: number, { code, reason, message, fix }: ServiceError): CheckStep {
+  return {
+    name,
+    state: 'failed',
+    durationMs,
+    detail: message,
+    code,
+    ...(reason !== undefined && { reason }),
+    ...(fix !== undefined && { fix }),
+  };
+}

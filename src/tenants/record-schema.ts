@@ -1,0 +1,110 @@
+import * as z from 'zod';
+import type { Tenant, TenantKey, WrapAlgorithm } from './record.ts';
+import type { VaultHosts } from './vault-hosts.ts';
+
+export const TENANT_ID = /^[a-z0-9-]{1,64}$/;
+const KEY_ALIAS = /^[A-Za-z0-9_-]{1,64}$/;
+const KEY_NAME = /^[0-9A-Za-z-]{1,127}$/;
+const KEY_VERSION = /^[0-9a-f]{32}$/;
+
+const MAX_KEYS = 32;
+const MAX_RETIRED_KEYS = 128;
+const DAY_SECONDS = 86_400;
+
+const TenantId = z.string().regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -');
+const Algorithm = z.enum(['RSA-OAEP-256', 'RSA-OAEP', 'A128KW', 'A192KW', 'A256KW'] satisfies WrapAlgorithm[]);
+/** The algorithms that a message's header may name. */
+const DATA_ALGORITHMS: ReadonlySet<WrapAlgorithm> = new Set(['RSA-OAEP-256', 'RSA-OAEP', 'A256KW']);
+
+/** Bounds on a data key's use; the upper ones follow from AES-GCM (NIST SP 800-38D §8.3) and can't be configured away. */
+const DataKeyBoundsSchema = z.strictObject({
+  mode: z.enum(['cached', 'perMessage']),
+  maxAgeSeconds: z.int().min(1).max(DAY_SECONDS),
+  maxMessages: z
+    .int()
+    .min(1)
+    .max(2 ** 32),
+  maxBytes: z
+    .int()
+    .min(32 * 1024 * 1024, 'is at least 33554432 (32 MiB), more than one message')
+    .max(2 ** 40),
+});
+const RevocationBoundSeconds = z.int().min(0).max(3_600);
+
+/** A tenant's record as it is written, before the rules that one vault address and other records are needed for. */
+export function tenantSchema(hosts: VaultHosts) {
+  const vaultUrl = z
+    .string()
+    .max(300)
+    .transform((url) => url.toLowerCase().replace(/\/$/, ''))
+    .refine((url) => hosts.accept(url), `is https://NAME followed by one of ${hosts.suffixes.join(', ')}`);
+  const Key = z.strictObject({
+    vaultUrl,
+    name: z.string().regex(KEY_NAME, 'is 1 to 127 of 0-9, A-Z, a-z and -'),
+    keyVersion: z.string().regex(KEY_VERSION, 'is 32 lower-case hex digits').optional(),
+    use: z.enum(['data', 'wrap']),
+    algorithm: Algorithm.optional(),
+  });
+  return z
+    .strictObject({
+      id: TenantId,
+      displayName: z.string().min(1).max(200).optional(),
+      entraTenantId: z.guid().transform((id) => id.toLowerCase()),
+      state: z.enum(['active', 'suspended']).default('active'),
+      keys: z.record(z.string().regex(KEY_ALIAS, 'an alias is 1 to 64 of A-Z, a-z, 0-9, _ and -'), Key),
+      defaultKey: z.string(),
+      retiredKeys: z
+        .array(Key.pick({ vaultUrl: true, name: true }))
+        .max(MAX_RETIRED_KEYS)
+        .default([]),
+      dataKeys: DataKeyBoundsSchema.partial().optional(),
+      revocationBoundSeconds: RevocationBoundSeconds.optional(),
+      origin: z.enum(['required', 'optional']).default('required'),
+      requiredContext: z.array(z.string().min(1).max(128)).max(64).default([]),
+      checkIntervalSeconds: z
+        .int()
+        .min(60)
+        .max(30 * DAY_SECONDS)
+        .optional(),
+      canarySecret: z.string().regex(KEY_NAME).optional(),
+      graph: z
+        .strictObject({
+          organization: z.boolean().optional(),
+          users: z.boolean().optional(),
+          groups: z.boolean().optional(),
+        })
+        .optional(),
+      metadata: z.record(z.string().min(1).max(128), z.string().max(1_024)).optional(),
+    })
+    .superRefine((tenant, context) => {
+      for (const [path, message] of keyRules(tenant)) context.addIssue({ code: 'custom', path, message });
+    });
+}
+
+export type TenantInput = z.output<ReturnType<typeof tenantSchema>>;
+
+/** A record with the members that a registry adds. */
+export const tenantOf = (input: TenantInput, stamps: Pick<Tenant, 'revision' | 'createdAt' | 'updatedAt'>): Tenant =>
+  ({ ...input, ...stamps }) as Tenant; // zod's optional members are `| undefined` by type, and absent in fact
+
+type KeyRules = Pick<TenantInput, 'keys' | 'defaultKey'>;
+
+function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], message: string]> {
+  const aliases = Object.keys(keys);
+  if (aliases.length === 0 || aliases.length > MAX_KEYS) yield [['keys'], `1 to ${MAX_KEYS} keys`];
+  const known = Object.hasOwn(keys, defaultKey) ? keys[defaultKey] : undefined;
+  if (!known) yield [['defaultKey'], 'is not among the keys'];
+  else if (known.use !== 'data') yield [['defaultKey'], 'is not a key of use data'];
+  for (const [alias, key] of Object.entries(keys)) {
+    const problem = algorithmProblem(key as TenantKey);
+    if (problem) yield [['keys', alias, 'algorithm'], problem];
+  }
+}
+
+function algorithmProblem({ use, algorithm, vaultUrl }: TenantKey): string | undefined {
+  if (algorithm === undefined) return undefined;
+  if (use === 'data' && !DATA_ALGORITHMS.has(algorithm))
+    return 'a key of use data takes RSA-OAEP-256, RSA-OAEP or A256KW';
+  if (algorithm.endsWith('KW') && vaultUrl.includes('.vault.')) return 'symmetric keys exist in a Managed HSM only';
+  return undefined;
+}

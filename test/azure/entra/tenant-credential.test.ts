@@ -1,0 +1,212 @@
+import type { AccessToken } from '@azure/core-auth';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { isSignInOutage, TenantCredential } from '../../../src/azure/entra/tenant-credential.ts';
+import type { HomeCredential } from '../../../src/azure/home/home-credential.ts';
+import { ServiceError } from '../../../src/errors.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+const DIRECTORY = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
+const VAULT = 'https://vault.azure.net/.default';
+const HSM = 'https://managedhsm.azure.net/.default';
+const MAX_AGE_SECONDS = 300;
+const LIFETIME_SECONDS = 3_600;
+const MARGIN_SECONDS = 30;
+
+const refusal = Object.assign(new Error('AADSTS7000112: disabled'), { status: 400, errorNo: '7000112' });
+const outage = Object.assign(new Error('no answer'), { code: 'ECONNRESET' });
+
+/** Entra as a script: each sign-in gives the next token, or fails as told. */
+class ScriptedHome implements HomeCredential {
+  readonly signIns: string[] = [];
+  failure: Error | undefined;
+  readonly #clock: ManualClock;
+
+  constructor(clock: ManualClock) {
+    this.#clock = clock;
+  }
+
+  async signIn(entraTenantId: string, scope: string): Promise<AccessToken> {
+    this.signIns.push(`${entraTenantId} ${scope}`);
+    if (this.failure) throw this.failure;
+    return {
+      token: `token ${this.signIns.length}`,
+      expiresOnTimestamp: this.#clock.wallMs() + LIFETIME_SECONDS * 1_000,
+    };
+  }
+}
+
+let clock: ManualClock;
+let home: ScriptedHome;
+let credential: TenantCredential;
+beforeEach(() => {
+  clock = new ManualClock();
+  home = new ScriptedHome(clock);
+  const tokenMaxAgeMs = MAX_AGE_SECONDS * 1_000;
+  credential = new TenantCredential({ home, appId: 'app', entraTenantId: DIRECTORY, tokenMaxAgeMs, clock });
+});
+
+const tokenOf = async (scope = VAULT): Promise<string> => (await credential.getToken(scope)).token;
+
+describe('a token', () => {
+  test('serves while it is young, and is replaced at its greatest age', async () => {
+    expect(await tokenOf()).toBe('token 1');
+    clock.advance(MAX_AGE_SECONDS - 1);
+    expect(await tokenOf()).toBe('token 1');
+    clock.advance(1);
+    expect(await tokenOf()).toBe('token 2');
+    expect(home.signIns).toEqual([`${DIRECTORY} ${VAULT}`, `${DIRECTORY} ${VAULT}`]);
+  });
+
+  test('is asked for once by 50 at a time, cold and old', async () => {
+    const fifty = () => Promise.all(Array.from({ length: 50 }, () => tokenOf()));
+    expect(new Set(await fifty())).toEqual(new Set(['token 1']));
+    clock.advance(MAX_AGE_SECONDS);
+    expect(new Set(await fifty())).toEqual(new Set(['token 2']));
+    expect(home.signIns).toHaveLength(2);
+  });
+
+  test('never looks valid to the SDK, which therefore asks each time, however wrong the clock is', async () => {
+    clock.jumpWall(10 * 365 * 86_400);
+    const { expiresOnTimestamp } = await credential.getToken(VAULT);
+    expect(expiresOnTimestamp).toBeLessThanOrEqual(Date.now());
+  });
+
+  test('of one scope is not the token of another', async () => {
+    expect([await tokenOf(VAULT), await tokenOf(HSM), await tokenOf(VAULT)]).toEqual(['token 1', 'token 2', 'token 1']);
+    expect((await credential.getToken([HSM])).token).toBe('token 2');
+  });
+
+  test('is not doubled by claims or continuous access evaluation', async () => {
+    await tokenOf();
+    await credential.getToken(VAULT, { enableCae: true, claims: '{}', tenantId: DIRECTORY });
+    expect(home.signIns).toHaveLength(1);
+  });
+
+  test('of an age greater than its life is replaced before it expires', async () => {
+    credential = new TenantCredential({
+      home,
+      appId: 'app',
+      entraTenantId: DIRECTORY,
+      tokenMaxAgeMs: 86_400_000,
+      clock,
+    });
+    await tokenOf();
+    clock.advance(LIFETIME_SECONDS - MARGIN_SECONDS - 1);
+    expect(await tokenOf()).toBe('token 1');
+    clock.advance(1);
+    expect(await tokenOf()).toBe('token 2');
+  });
+});
+
+describe('an old token', () => {
+  beforeEach(async () => {
+    await tokenOf();
+    clock.advance(MAX_AGE_SECONDS);
+  });
+
+  test('is forgotten when Entra refuses, of every scope, and serves no outage that follows', async () => {
+    home.failure = refusal;
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked', reason: 'app-disabled', scope: 'tenant' });
+    home.failure = outage;
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'identity-unavailable' });
+    home.failure = undefined;
+    expect(await tokenOf()).toBe('token 4');
+  });
+
+  test('of another scope is forgotten with it', async () => {
+    await tokenOf(HSM);
+    home.failure = refusal;
+    await expect(tokenOf(VAULT)).rejects.toMatchObject({ code: 'access-revoked' });
+    home.failure = outage;
+    await expect(tokenOf(HSM)).rejects.toMatchObject({ code: 'identity-unavailable' });
+  });
+
+  test('serves while Entra does not answer, which is asked again every 10 s with nobody waiting', async () => {
+    home.failure = outage;
+    for (let time = 0; time < 3; time += 1) expect(await tokenOf()).toBe('token 1');
+    expect(home.signIns).toHaveLength(2);
+    clock.advance(10);
+    expect(await tokenOf()).toBe('token 1');
+    await new Promise(setImmediate);
+    expect(home.signIns).toHaveLength(3);
+    home.failure = undefined;
+    clock.advance(10);
+    expect(await tokenOf()).toBe('token 1');
+    await new Promise(setImmediate);
+    expect(await tokenOf()).toBe('token 4');
+  });
+
+  test('serves no call long after an outage before Entra was asked again', async () => {
+    home.failure = outage;
+    await tokenOf();
+    home.failure = refusal;
+    clock.advance(20);
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
+  });
+
+  test('ends when Entra, back again, refuses', async () => {
+    home.failure = outage;
+    await tokenOf();
+    home.failure = refusal;
+    clock.advance(10);
+    await tokenOf();
+    await new Promise(setImmediate);
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
+  });
+
+  test.each([[429], [500], [503]])('serves while Entra answers %i', async (status) => {
+    home.failure = Object.assign(new Error('trouble'), { status });
+    expect(await tokenOf()).toBe('token 1');
+  });
+
+  test('serves no outage once it has expired', async () => {
+    home.failure = outage;
+    clock.advance(LIFETIME_SECONDS - MAX_AGE_SECONDS - MARGIN_SECONDS - 1);
+    expect(await tokenOf()).toBe('token 1');
+    clock.advance(1);
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'identity-unavailable' });
+  });
+
+  test('serves all of 50 that met one outage together, by one sign-in', async () => {
+    home.failure = outage;
+    const tokens = await Promise.all(Array.from({ length: 50 }, () => tokenOf()));
+    expect(new Set(tokens)).toEqual(new Set(['token 1']));
+    expect(home.signIns).toHaveLength(2);
+  });
+});
+
+describe('a sign-in', () => {
+  test('that fails is not remembered', async () => {
+    home.failure = refusal;
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
+    home.failure = undefined;
+    expect(await tokenOf()).toBe('token 2');
+  });
+
+  test('to another directory than the record’s, as a vault’s challenge may name, is never made', async () => {
+    const tenantId = 'b4d18f26-6a7c-4e95-8301-e5c9270ad46f';
+    await expect(credential.getToken(VAULT, { tenantId })).rejects.toMatchObject({
+      code: 'tenant-misconfigured',
+      reason: 'vault-elsewhere',
+      scope: 'key',
+    });
+    expect(home.signIns).toEqual([]);
+    expect((await credential.getToken(VAULT, { tenantId: DIRECTORY.toUpperCase() })).token).toBe('token 1');
+  });
+
+  test('that failed in passing is worth one more try; a throttled or a refused one is not', async () => {
+    const failures = [
+      outage,
+      Object.assign(new Error('AADSTS90033'), { status: 503 }),
+      Object.assign(new Error('busy'), { status: 429 }),
+      refusal,
+    ];
+    const worth: boolean[] = [];
+    for (const failure of failures) {
+      home.failure = failure;
+      worth.push(await credential.getToken(VAULT).then(() => false, isSignInOutage));
+    }
+    expect(worth).toEqual([true, true, false, false]);
+    expect(isSignInOutage(new ServiceError('vault-unavailable', ''))).toBe(false);
+  });
+});

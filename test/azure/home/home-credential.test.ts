@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { ClientSecretHomeCredential } from '../../../src/azure/home/home-credential.ts';
+import type { SecretVersion } from '../../../src/azure/home/home-vault.ts';
+import type { Emulator } from '../../../src/emulator/emulator.ts';
+import { customerNamed, failureOf, startTrusted, VAULT_SCOPE } from '../../support/emulator-clients.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+const COOL_DOWN_SECONDS = 10;
+
+let emulator: Emulator;
+/** Secrets that Entra takes. */
+let good: { readonly value: string; readonly keyId: string };
+let better: { readonly value: string; readonly keyId: string };
+beforeAll(async () => {
+  emulator = await startTrusted();
+  good = await emulator.control.addAppSecret();
+  better = await emulator.control.addAppSecret();
+});
+afterAll(() => emulator.close());
+
+/** A home vault whose list of usable versions is set by hand, newest first. */
+class ListedVault {
+  values: readonly string[] = [];
+  reads = 0;
+
+  async usableVersions(name: string, limit: number): Promise<readonly SecretVersion[]> {
+    expect([name, limit]).toEqual(['app-secret', 2]);
+    this.reads += 1;
+    return this.values.map((value) => ({ version: `version of ${value}`, value, created: 0, expires: undefined }));
+  }
+}
+
+let clock: ManualClock;
+let vault: ListedVault;
+let rotations: string[];
+let home: ClientSecretHomeCredential;
+beforeEach(() => {
+  clock = new ManualClock();
+  vault = new ListedVault();
+  rotations = [];
+  home = new ClientSecretHomeCredential({
+    appId: emulator.appId,
+    authorityHost: emulator.authorityHost,
+    secretName: 'app-secret',
+    vault,
+    unsafeAllowEmulator: true,
+    clock,
+    onRotation: (version) => rotations.push(version),
+  });
+  emulator.control.clearRequests();
+});
+
+const signIn = (customer = 'contoso') =>
+  home.signIn(customerNamed(emulator, customer).tenantId, VAULT_SCOPE, AbortSignal.timeout(10_000));
+/** How Entra answered the token requests so far. */
+const answers = () =>
+  emulator.control
+    .requests()
+    .filter(({ operation }) => operation === 'token')
+    .map(({ errorCode }) => errorCode ?? 'token');
+const WRONG = 'AADSTS7000215';
+
+describe('the app’s secret', () => {
+  test('is the newest version, read when it is first needed', async () => {
+    vault.values = [better.value, good.value];
+    expect((await signIn()).token).toMatch(/^eyJ/);
+    expect([vault.reads, answers()]).toEqual([1, ['token']]);
+    expect(rotations).toEqual([`version of ${better.value}`]);
+  });
+
+  test('signs in afresh each time, so that a refusal is seen at once', async () => {
+    vault.values = [good.value];
+    await home.load();
+    const [first, second] = [await signIn(), await signIn()];
+    expect(first.token).not.toBe(second.token);
+    expect(answers()).toEqual(['token', 'token']);
+    expect(vault.reads).toBe(1);
+  });
+
+  test('that Entra does not know yet is passed over for the one before it, which is then preferred', async () => {
+    vault.values = ['not registered yet', good.value];
+    await signIn();
+    expect(answers()).toEqual([WRONG, 'token']);
+    await signIn();
+    expect(answers()).toEqual([WRONG, 'token', 'token']);
+    expect([vault.reads, rotations]).toEqual([1, [`version of ${good.value}`]]);
+  });
+
+  test('that was preferred and is gone gives way to the other one without a read', async () => {
+    const leaving = await emulator.control.addAppSecret();
+    vault.values = [leaving.value, good.value];
+    await signIn();
+    await emulator.control.removeAppSecret({ keyId: leaving.keyId });
+    await signIn();
+    expect([answers(), vault.reads]).toEqual([['token', WRONG, 'token'], 1]);
+    expect(rotations).toEqual([`version of ${leaving.value}`, `version of ${good.value}`]);
+  });
+
+  test('that has expired at Entra gives way as well', async () => {
+    const expiring = await emulator.control.addAppSecret();
+    vault.values = [expiring.value, good.value];
+    await emulator.control.expireAppSecret({ keyId: expiring.keyId });
+    await signIn();
+    expect(answers()).toEqual(['AADSTS7000222', 'token']);
+  });
+});
+
+describe('when Entra rejects all that is known', () => {
+  beforeEach(async () => {
+    vault.values = ['old'];
+    await home.load();
+  });
+
+  test('the vault is read again, and the request goes on with what is found', async () => {
+    vault.values = [better.value, 'old'];
+    expect((await signIn()).token).toMatch(/^eyJ/);
+    expect([answers(), vault.reads]).toEqual([[WRONG, 'token'], 2]);
+  });
+
+  test('and the vault has nothing else, the rejection is Entra’s own', async () => {
+    expect(await failureOf(signIn())).toMatchObject({ aadsts: 7000215 });
+    expect([answers(), vault.reads]).toEqual([[WRONG], 2]);
+  });
+
+  test('the vault is not read again within the cool-down, and is after it', async () => {
+    await failureOf(signIn());
+    vault.values = [good.value];
+    clock.advance(COOL_DOWN_SECONDS - 1);
+    expect(await failureOf(signIn())).toMatchObject({ aadsts: 7000215 });
+    expect(vault.reads).toBe(2);
+    clock.advance(1);
+    expect((await signIn()).token).toMatch(/^eyJ/);
+    expect(vault.reads).toBe(3);
+  });
+
+  test('many sign-ins at a time share one read, and none of them is lost', async () => {
+    vault.values = [better.value];
+    const tokens = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => signIn(index % 2 === 0 ? 'contoso' : 'fabrikam')),
+    );
+    expect(tokens).toHaveLength(20);
+    expect(vault.reads).toBe(2);
+  });
+});
+
+describe('a refusal that is not the secret’s', () => {
+  test('tries no other secret and reads nothing', async () => {
+    vault.values = [better.value, good.value];
+    expect(await failureOf(signIn('adatum'))).toMatchObject({ aadsts: 700016 });
+    expect([answers(), vault.reads]).toEqual([['AADSTS700016'], 1]);
+  });
+
+  test('nor does trouble of Entra', async () => {
+    vault.values = [better.value, good.value];
+    await emulator.control.injectFault({ at: 'entra', operation: 'token', kind: 'status', status: 503 });
+    await failureOf(signIn());
+    await emulator.control.clearFaults();
+    expect([answers().length, vault.reads]).toEqual([1, 1]);
+  });
+});
+
+test('a home vault without a usable secret is told at once, with who mends it', async () => {
+  const expected = { code: 'home-credential-rejected', reason: 'secret-missing', fix: { owner: 'vendor' } };
+  await expect(home.load()).rejects.toMatchObject(expected);
+  await expect(signIn()).rejects.toMatchObject(expected);
+  expect(answers()).toEqual([]);
+  vault.values = [good.value];
+  expect((await signIn()).token).toMatch(/^eyJ/);
+});

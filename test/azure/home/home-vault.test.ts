@@ -1,0 +1,136 @@
+import process from 'node:process';
+import type { TokenCredential } from '@azure/core-auth';
+import { CredentialUnavailableError } from '@azure/identity';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { HomeVault } from '../../../src/azure/home/home-vault.ts';
+import { platformCredential } from '../../../src/azure/home/platform-credential.ts';
+import type { Emulator } from '../../../src/emulator/emulator.ts';
+import { startTrusted } from '../../support/emulator-clients.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+const ROLE = 'Key Vault Secrets Officer';
+
+const clock = new ManualClock();
+let emulator: Emulator;
+let vault: HomeVault;
+let credential: TokenCredential;
+beforeAll(async () => {
+  emulator = await startTrusted({ now: () => clock.wallMs() });
+  const { authorityHost, managedIdentity } = emulator;
+  process.env['IDENTITY_ENDPOINT'] = managedIdentity.endpoint;
+  process.env['IDENTITY_HEADER'] = managedIdentity.header;
+  credential = platformCredential({ identity: 'managed-identity', authorityHost });
+  vault = vaultWith(credential);
+});
+beforeEach(() => emulator.control.clearRequests());
+afterEach(() => emulator.control.clearFaults());
+afterAll(() => emulator.close());
+
+const vaultWith = (opener: TokenCredential): HomeVault =>
+  new HomeVault({
+    vaultUrl: emulator.homeVaultUrl,
+    credential: opener,
+    unsafeAllowEmulator: true,
+    deadlineMs: 1_000,
+    clock,
+  });
+
+/** A version a second after the one before it: Key Vault tells times in seconds. */
+async function store(name: string, value: string, exp?: number): Promise<string> {
+  clock.advance(1);
+  const { version } = await emulator.control.setSecret({
+    vault: 'home',
+    name,
+    value,
+    ...(exp !== undefined && { exp }),
+  });
+  return version;
+}
+const inSeconds = (seconds: number) => Math.floor(clock.wallMs() / 1_000) + seconds;
+const valuesOf = async (name: string, limit = 2) => (await vault.usableVersions(name, limit)).map(({ value }) => value);
+const calls = () =>
+  emulator.control
+    .requests()
+    .filter(({ at }) => at === 'home')
+    .map(({ operation }) => operation);
+
+describe('usable versions', () => {
+  test('are the newest ones, newest first, no more than asked for', async () => {
+    for (const value of ['first', 'second', 'third']) await store('three', value);
+    expect(await valuesOf('three')).toEqual(['third', 'second']);
+    expect(await valuesOf('three', 32)).toEqual(['third', 'second', 'first']);
+    expect(calls().filter((call) => call === 'getSecret')).toHaveLength(2 + 3);
+  });
+
+  test('leave out those that have expired, and those that do so while we run', async () => {
+    await store('expiring', 'lasting');
+    await store('expiring', 'short', inSeconds(60));
+    await store('expiring', 'expired', inSeconds(-60));
+    expect(await valuesOf('expiring')).toEqual(['short', 'lasting']);
+    clock.advance(61);
+    expect(await valuesOf('expiring')).toEqual(['lasting']);
+  });
+
+  test('leave out those that are disabled', async () => {
+    await store('disabled', 'old');
+    const version = await store('disabled', 'new');
+    await emulator.control.disableSecretVersion({ vault: 'home', name: 'disabled', version });
+    expect(await valuesOf('disabled')).toEqual(['old']);
+  });
+
+  test('are found on whichever page of the list they stand', async () => {
+    const values = Array.from({ length: 17 }, (_, index) => `value ${index}`);
+    for (const value of values) await store('many', value);
+    expect(await valuesOf('many')).toEqual(['value 16', 'value 15']);
+    expect(calls().filter((call) => call === 'getSecretVersions').length).toBeGreaterThan(1);
+  });
+
+  test('of a secret that does not exist are none', async () => {
+    expect(await valuesOf('nothing')).toEqual([]);
+  });
+
+  test('include what was added here', async () => {
+    await vault.add('added', 'by us', 'text/plain');
+    expect(await valuesOf('added')).toEqual(['by us']);
+  });
+});
+
+describe('a home vault', () => {
+  test('that refuses the platform’s identity says which role to grant to it where', async () => {
+    await store('refused', 'value');
+    await emulator.control.removeRole({ vault: 'home', principal: 'managed-identity' });
+    await expect(valuesOf('refused')).rejects.toMatchObject({
+      code: 'home-credential-rejected',
+      reason: 'home-vault-refused',
+      fix: { owner: 'vendor', action: expect.stringContaining('Key Vault Secrets User') },
+    });
+    await emulator.control.grantRole({ vault: 'home', principal: 'managed-identity', role: ROLE });
+    expect(await valuesOf('refused')).toEqual(['value']);
+  });
+
+  test('is asked once more after a transient failure', async () => {
+    await store('transient', 'value');
+    await emulator.control.injectFault({ at: 'home', kind: 'status', status: 503, times: 1 });
+    expect(await valuesOf('transient')).toEqual(['value']);
+  });
+
+  test.each(['status', 'reset', 'hang', 'garbage'] as const)(
+    'in trouble of kind %s is an outage of its own',
+    async (kind) => {
+      await store('trouble', 'value');
+      await emulator.control.injectFault({ at: 'home', kind });
+      await expect(valuesOf('trouble')).rejects.toMatchObject({ code: 'vault-unavailable', reason: 'home-vault' });
+    },
+  );
+
+  test('without a platform identity says so', async () => {
+    const none: TokenCredential = {
+      getToken: () => Promise.reject(new CredentialUnavailableError('no identity here')),
+    };
+    await expect(vaultWith(none).usableVersions('any', 2)).rejects.toMatchObject({
+      code: 'home-credential-rejected',
+      reason: 'no-platform-identity',
+      fix: { owner: 'vendor' },
+    });
+  });
+});

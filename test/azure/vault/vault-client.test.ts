@@ -1,0 +1,164 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { ClientSecretCredential } from '@azure/identity';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { VaultClient } from '../../../src/azure/vault/vault-client.ts';
+import type { Emulator } from '../../../src/emulator/emulator.ts';
+import type { KekRef } from '../../../src/tenants/record.ts';
+import { appCredential, customerNamed, failureOf, startTrusted } from '../../support/emulator-clients.ts';
+
+/** What the SDK does without promising it, and VaultClient is built on. A new version of the SDK that changes it fails here. */
+let emulator: Emulator;
+let credential: ClientSecretCredential;
+let vaultUrl: string;
+let data: KekRef;
+let wrap: KekRef;
+let client: VaultClient;
+beforeAll(async () => {
+  emulator = await startTrusted();
+  credential = await appCredential(emulator, 'contoso');
+  ({ vaultUrl } = customerNamed(emulator, 'contoso'));
+  const reader = new VaultClient(vaultUrl, credential, true);
+  [data, wrap] = [await newest(reader, 'data'), await newest(reader, 'wrap')];
+});
+beforeEach(() => {
+  client = new VaultClient(vaultUrl, credential, true);
+  emulator.control.clearRequests();
+});
+afterEach(() => emulator.control.clearFaults());
+afterAll(() => emulator.close());
+
+const options = (requestId: string = randomUUID()) => ({ requestId, abortSignal: AbortSignal.timeout(10_000) });
+const bytes = randomBytes(32);
+
+async function newest(reader: VaultClient, name: string): Promise<KekRef> {
+  const { properties } = await reader.getKey(name, undefined, options());
+  return { vaultUrl, name, keyVersion: properties.version ?? '' };
+}
+
+const atVault = () => emulator.control.requests().filter(({ at }) => at === 'contoso');
+const calls = () => atVault().map(({ operation }) => operation);
+
+describe('cryptography clients', () => {
+  test('share the one challenge of their vault, whichever keys they are of, and read no key', async () => {
+    for (const kek of [data, wrap, data]) {
+      const wrapped = await client.wrapKey(kek, 'RSA-OAEP-256', bytes, options());
+      expect(Buffer.from(await client.unwrapKey(kek, 'RSA-OAEP-256', wrapped, options()))).toEqual(bytes);
+    }
+    expect(calls()).toEqual(['challenge', ...Array.from({ length: 3 }, () => ['wrapKey', 'unwrapKey']).flat()]);
+  });
+
+  test.each([['RSA-OAEP'], ['RSA-OAEP-256']] as const)(
+    'wrap by %s in the vault, not by themselves',
+    async (algorithm) => {
+      const wrapped = await client.wrapKey(data, algorithm, bytes, options());
+      expect(wrapped).toHaveLength(256);
+      expect(calls()).toEqual(['challenge', 'wrapKey']);
+      expect(Buffer.from(await client.unwrapKey(data, algorithm, wrapped, options()))).toEqual(bytes);
+    },
+  );
+
+  test('call the pinned version, after a rotation too', async () => {
+    const wrapped = await client.wrapKey(data, 'RSA-OAEP-256', bytes, options());
+    await emulator.control.rotateKey({ vault: 'contoso', key: 'data' });
+    await client.unwrapKey(data, 'RSA-OAEP-256', wrapped, options());
+    await client.wrapKey(data, 'RSA-OAEP-256', bytes, options());
+    const paths = atVault().map(({ path }) => path.toLowerCase());
+    const base = `/keys/data/${data.keyVersion}`;
+    expect(paths.slice(1)).toEqual([`${base}/wrapkey`, `${base}/unwrapkey`, `${base}/wrapkey`]);
+  });
+
+  test('name their requests as they are told, the challenge as well', async () => {
+    const [first, second] = [randomUUID(), randomUUID()];
+    await client.wrapKey(data, 'RSA-OAEP-256', bytes, options(first));
+    await client.getKey('wrap', undefined, options(second));
+    expect(atVault().map(({ operation, clientRequestId }) => [operation, clientRequestId])).toEqual([
+      ['challenge', first],
+      ['wrapKey', first],
+      ['getKey', second],
+    ]);
+  });
+});
+
+describe('an expired key', () => {
+  let wrapped: Uint8Array;
+  beforeEach(async () => {
+    wrapped = await client.wrapKey(wrap, 'RSA-OAEP-256', bytes, options());
+    await emulator.control.setKeyAttributes({ vault: 'contoso', key: 'wrap', exp: 1 });
+    emulator.control.clearRequests();
+  });
+  afterEach(() => emulator.control.setKeyAttributes({ vault: 'contoso', key: 'wrap', exp: null }));
+
+  test('is unwrapped with by the vault, as no one asks its date here', async () => {
+    expect(Buffer.from(await client.unwrapKey(wrap, 'RSA-OAEP-256', wrapped, options()))).toEqual(bytes);
+    expect(calls()).toEqual(['unwrapKey']);
+  });
+
+  test('is refused for wrapping by the vault, with its own code', async () => {
+    const failure = await failureOf(client.wrapKey(wrap, 'RSA-OAEP-256', bytes, options()));
+    expect(failure).toMatchObject({ statusCode: 403, inner: 'KeyExpired' });
+    expect(calls()).toEqual(['wrapKey']);
+  });
+});
+
+describe('first calls at the same time', () => {
+  test('draw one challenge between them, and none comes without its body', async () => {
+    const wrapped = await Promise.all(
+      Array.from({ length: 25 }, (_, index) =>
+        client.wrapKey(index % 2 === 0 ? data : wrap, 'RSA-OAEP-256', bytes, options()),
+      ),
+    );
+    expect(wrapped.map(({ length }) => length)).toEqual(Array.from({ length: 25 }, () => 256));
+    expect(calls()).toEqual(['challenge', ...Array.from({ length: 25 }, () => 'wrapKey')]);
+    expect(new Set(atVault().map(({ status }) => status))).toEqual(new Set([401, 200]));
+  });
+
+  test('go on one by one after a first one that nobody answered', async () => {
+    await emulator.control.injectFault({ at: 'contoso', operation: 'challenge', kind: 'reset', times: 1 });
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, () => client.wrapKey(data, 'RSA-OAEP-256', bytes, options())),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', ...Array.from({ length: 9 }, () => 'fulfilled')]);
+    expect(atVault().filter(({ status }) => status === 400)).toEqual([]);
+  });
+
+  test('are open to all once the vault has answered, be it with a refusal', async () => {
+    await emulator.control.disableKey({ vault: 'contoso', key: 'data', version: data.keyVersion });
+    const outcomes = await Promise.allSettled([
+      client.wrapKey(data, 'RSA-OAEP-256', bytes, options()),
+      client.wrapKey(wrap, 'RSA-OAEP-256', bytes, options()),
+    ]);
+    await emulator.control.enableKey({ vault: 'contoso', key: 'data', version: data.keyVersion });
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    expect(calls()).toEqual(['challenge', 'wrapKey', 'wrapKey']);
+    expect(client.isOpened).toBe(true);
+  });
+});
+
+describe('a client', () => {
+  test('is open after its challenge is met, not before', async () => {
+    expect(client.isOpened).toBe(false);
+    await client.getKey('data', undefined, options());
+    expect(client.isOpened).toBe(true);
+  });
+
+  test('that got no answer to its first call stays closed', async () => {
+    await emulator.control.injectFault({ at: 'contoso', kind: 'reset', times: 1 });
+    await failureOf(client.getKey('data', undefined, options()));
+    expect(client.isOpened).toBe(false);
+  });
+
+  test('does not retry by itself', async () => {
+    await emulator.control.injectFault({ at: 'contoso', operation: 'getKey', kind: 'status', status: 503 });
+    expect((await failureOf(client.getKey('data', undefined, options()))).statusCode).toBe(503);
+    expect(calls()).toEqual(['challenge', 'getKey']);
+  });
+
+  test('gives a call up when told so', async () => {
+    await client.getKey('data', undefined, options());
+    await emulator.control.injectFault({ at: 'contoso', kind: 'hang' });
+    const aborting = new AbortController();
+    const hanging = client.getKey('data', undefined, { requestId: randomUUID(), abortSignal: aborting.signal });
+    aborting.abort();
+    await expect(hanging).rejects.toMatchObject({ name: 'AbortError' });
+  });
+});

@@ -1,0 +1,150 @@
+import { describe, expect, test } from '@jest/globals';
+import { type VaultCall, vaultFailure } from '../../../src/azure/vault/vault-failures.ts';
+import { ServiceError } from '../../../src/errors.ts';
+
+const APP_ID = 'c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02';
+const kek = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'orders', keyVersion: 'ab'.repeat(16) };
+
+/** Stands in every text of the foreign errors, and nowhere else. */
+const FOREIGN = 'foreign text with a secret in it';
+
+/** As the SDK's clients throw it. */
+function vaultError(status: number | undefined, code: string, inner?: string, headers = {}): Error {
+  return Object.assign(new Error(FOREIGN), {
+    name: 'RestError',
+    statusCode: status,
+    code,
+    request: { body: FOREIGN },
+    response: { headers: new Headers(headers), bodyAsText: FOREIGN },
+    details: { error: { code, message: FOREIGN, ...(inner !== undefined && { innererror: { code: inner } }) } },
+  });
+}
+
+const call = (operation: VaultCall['operation'] = 'wrapKey'): VaultCall => ({ operation, kek, appId: APP_ID });
+const shown = ({ message, reason, fix, errors }: ServiceError): string =>
+  JSON.stringify({ message, reason, fix, errors });
+
+describe('a vault’s refusal', () => {
+  test.each([
+    [
+      'ForbiddenByRbac',
+      'role-missing',
+      /--role "Key Vault Crypto Service Encryption User" .*c0b7e1f4.*contoso-kv .*\/keys\/orders/,
+    ],
+    [
+      'AccessDenied',
+      'policy-missing',
+      /set-policy --name contoso-kv --spn c0b7e1f4\S+ --key-permissions get wrapKey unwrapKey$/,
+    ],
+    ['ForbiddenByPolicy', 'policy-missing', /set-policy/],
+    ['ForbiddenByFirewall', 'firewall', /network-rule add --name contoso-kv/],
+    ['ForbiddenByConnection', 'firewall', /network-rule add --name contoso-kv/],
+    ['KeyDisabled', 'key-disabled', /--vault-name contoso-kv --name orders --version (ab){16} --enabled true$/],
+    ['KeyNotYetValid', 'key-not-yet-valid', /--not-before/],
+    ['KeyExpired', 'key-expired', /key rotate --vault-name contoso-kv --name orders$/],
+    ['KeyOperationForbidden', 'key-operation-forbidden', /--ops wrapKey unwrapKey$/],
+    ['SomethingNew', 'forbidden', /role assignment create/],
+  ])('403 %s', (inner, reason, command) => {
+    for (const error of [vaultError(403, 'Forbidden', inner), vaultError(403, inner)]) {
+      const failure = vaultFailure(error, call());
+      expect(failure).toMatchObject({
+        code: 'access-revoked',
+        reason,
+        scope: 'key',
+        cause: error,
+        fix: { owner: 'resource-owner' },
+      });
+      expect(failure.fix?.command).toMatch(command);
+      expect(shown(failure)).not.toContain(FOREIGN);
+    }
+  });
+
+  test('404 is that the key is absent', () => {
+    const failure = vaultFailure(vaultError(404, 'KeyNotFound'), call('getKey'));
+    expect(failure).toMatchObject({
+      code: 'access-revoked',
+      reason: 'key-absent',
+      scope: 'key',
+      fix: { owner: 'resource-owner' },
+    });
+    expect(failure.fix?.command).toMatch(/key recover --vault-name contoso-kv --name orders$/);
+  });
+
+  test('401 of AKV10032 is that the vault is elsewhere; any other is that the token is refused', () => {
+    const elsewhere = Object.assign(vaultError(401, 'Unauthorized'), {
+      message: `AKV10032: Invalid issuer. ${FOREIGN}`,
+    });
+    expect(vaultFailure(elsewhere, call())).toMatchObject({
+      code: 'tenant-misconfigured',
+      reason: 'vault-elsewhere',
+      scope: 'key',
+      fix: { owner: 'vendor' },
+    });
+    const other = vaultFailure(vaultError(401, 'Unauthorized'), call());
+    expect(other).toMatchObject({ code: 'access-revoked', reason: 'token-refused', fix: { owner: 'vendor' } });
+    expect(shown(other) + shown(vaultFailure(elsewhere, call()))).not.toContain(FOREIGN);
+  });
+
+  test('400 is the ciphertext’s fault on unwrap and the value’s on wrap', () => {
+    const error = vaultError(400, 'BadParameter');
+    const unwrap = vaultFailure(error, call('unwrapKey'));
+    expect([unwrap.code, unwrap.message, unwrap.errors]).toEqual([
+      'undecryptable',
+      'The ciphertext does not open',
+      undefined,
+    ]);
+    expect(vaultFailure(error, call('wrapKey'))).toMatchObject({
+      code: 'malformed-request',
+      errors: [{ pointer: '/value' }],
+    });
+    expect(shown(vaultFailure(error, call('wrapKey')))).not.toContain(FOREIGN);
+  });
+});
+
+describe('a vault’s trouble', () => {
+  test.each([
+    [{ 'retry-after': '7' }, 7],
+    [{ 'retry-after': '0.4' }, 1],
+    [{ 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' }, 2],
+    [{}, 2],
+  ])('429 with headers %j says when to come again', (headers, retryAfter) => {
+    const failure = vaultFailure(vaultError(429, 'Throttled', undefined, headers), call());
+    expect(failure).toMatchObject({ code: 'vault-throttled', retryAfter, scope: undefined });
+    expect(shown(failure)).not.toContain(FOREIGN);
+  });
+
+  test.each<[string, unknown]>([
+    ['500', vaultError(500, 'InternalServerError')],
+    ['503', vaultError(503, 'ServiceUnavailable')],
+    ['a reset', vaultError(undefined, 'ECONNRESET')],
+    ['a refused connection', vaultError(undefined, 'ECONNREFUSED')],
+    ['an abort', new DOMException(FOREIGN, 'AbortError')],
+    ['an answer that is none', new TypeError(FOREIGN)],
+    ['a text thrown', FOREIGN],
+    ['nothing thrown', undefined],
+  ])('%s is an outage, and says nothing of access', (_what, error) => {
+    const failure = vaultFailure(error, call());
+    expect(failure).toMatchObject({ code: 'vault-unavailable', retryAfter: 5, scope: undefined, reason: undefined });
+    expect(shown(failure)).not.toContain(FOREIGN);
+  });
+
+  test('a host that is not found is an outage that the owner of the vault can mend', () => {
+    const failure = vaultFailure(vaultError(undefined, 'ENOTFOUND'), call());
+    expect(failure).toMatchObject({
+      code: 'vault-unavailable',
+      reason: 'vault-not-found',
+      fix: { owner: 'resource-owner' },
+    });
+  });
+
+  test('errors that go round in circles are read to an end', () => {
+    const error = new Error(FOREIGN);
+    error.cause = error;
+    expect(vaultFailure(error, call()).code).toBe('vault-unavailable');
+  });
+
+  test('that is a failure of ours stays as it is', () => {
+    const ours = new ServiceError('home-credential-rejected', 'no secret');
+    expect(vaultFailure(ours, call())).toBe(ours);
+  });
+});

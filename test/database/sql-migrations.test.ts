@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import process from 'node:process';
+import { promisify } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { assertMigrated, MIGRATIONS, type Migration, migrate } from '../../src/database/migrations/migrations.ts';
+import { DATABASES, input } from '../support/sql-databases.ts';
+
+const MODULE = join(import.meta.dirname, '..', '..', 'src', 'database', 'migrations', 'migrations.ts');
+const NEXT = MIGRATIONS.length + 1;
+const next = (up: Migration['up']): readonly Migration[] => [...MIGRATIONS, { version: NEXT, name: 'next', up }];
+const addTable: Migration['up'] = async (trx) => {
+  await trx.schema.createTable('added').addColumn('id', 'integer').execute();
+};
+
+describe.each(DATABASES)('migrating %s', (_name, create) => {
+  test('takes every step once, in order, and none the next time', async () => {
+    await using database = await create([]);
+    expect(await migrate(database.options)).toEqual(MIGRATIONS.map(({ name }) => name));
+    expect(await migrate(database.options)).toEqual([]);
+    expect(await migrate(database.options, next(addTable))).toEqual(['next']);
+    const { read } = await database.open();
+    const rows = await read((db) => db.selectFrom('schema_migrations').select('version').orderBy('version').execute());
+    expect(rows.map(({ version }) => version)).toEqual(Array.from({ length: NEXT }, (_, at) => at + 1));
+  });
+
+  test('by several processes at once takes each step once', async () => {
+    await using database = await create([]);
+    const script = `const { migrate } = await import(process.argv[1]); console.log(JSON.stringify(await migrate(JSON.parse(process.argv[2]))));`;
+    const run = promisify(execFile);
+    const outcomes = await Promise.all(
+      Array.from({ length: 3 }, () =>
+        run(process.execPath, ['--input-type=module', '-e', script, MODULE, JSON.stringify(database.options)]),
+      ),
+    );
+    const taken = outcomes.flatMap(({ stdout }) => JSON.parse(stdout) as string[]);
+    // Each step once, whichever process takes it: the lock is held for a step.
+    expect(taken.toSorted()).toEqual(MIGRATIONS.map(({ name }) => name).toSorted());
+    const registry = await database.openRegistry();
+    expect((await registry.put(input(), undefined, 'ann')).revision).toBe('1');
+  }, 30_000);
+
+  test('refuses a schema newer than the program, and says which they are', async () => {
+    await using database = await create(next(addTable));
+    const refusal = new RegExp(`has schema ${NEXT}.* up to ${MIGRATIONS.length} only`);
+    await expect(migrate(database.options)).rejects.toThrow(refusal);
+    await expect(database.openRegistry()).rejects.toThrow(refusal);
+  });
+
+  test('has to come before a registry is opened', async () => {
+    await using database = await create([]);
+    await expect(database.openRegistry()).rejects.toThrow(
+      new RegExp(`has schema 0.*needs ${MIGRATIONS.length}.*vaultspan migrate`),
+    );
+    await expect(assertMigrated(await database.open(), next(addTable))).rejects.toThrow(new RegExp(`needs ${NEXT}`));
+  });
+
+  test('leaves nothing of a step that failed', async () => {
+    await using database = await create();
+    const failing = next(async (trx, dialect) => {
+      await addTable(trx, dialect);
+      await sql`insert into nowhere values (1)`.execute(trx);
+    });
+    await expect(migrate(database.options, failing)).rejects.toThrow(/nowhere/);
+    expect(await migrate(database.options)).toEqual([]);
+    expect(await migrate(database.options, next(addTable))).toEqual(['next']);
+  });
+});

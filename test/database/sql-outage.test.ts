@@ -1,0 +1,176 @@
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { openClaims } from '../../src/database/tables/claims.ts';
+import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { administer, input, newPostgres, newSqlite } from '../support/sql-databases.ts';
+import { openProxy } from '../support/sql-proxy.ts';
+
+const AWAY = { code: 'registry-unavailable', retryAfter: 5 };
+
+/** Postgres with a registry behind a proxy, and one beside it. */
+async function openBehindProxy() {
+  const database = await newPostgres();
+  const proxy = await openProxy(database.options);
+  const clock = new ManualClock();
+  const troubles: string[] = [];
+  const recoveries: string[] = [];
+  const connect = { url: proxy.url, connectTimeoutMs: 300, statementTimeoutMs: 300 };
+  const registry = await database.openRegistry({
+    clock,
+    connect,
+    onTrouble: (trouble) => troubles.push(trouble),
+    onRecovery: (trouble) => recoveries.push(trouble),
+  });
+  const beside = await database.openRegistry();
+  const told = new Set<string | undefined>();
+  registry.onChange((tenantId) => told.add(tenantId));
+  for (const id of ['known', 'other', 'last']) await beside.put(input({ id }), undefined, 'ann');
+  await eventually(() => told.has('last')); // it hears
+  await registry.get('known');
+  return {
+    database,
+    proxy,
+    connect,
+    clock,
+    registry,
+    beside,
+    troubles,
+    recoveries,
+    [Symbol.asyncDispose]: async () => {
+      await database[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe('a PostgreSQL that is away', () => {
+  test.each(['refusing', 'silent'] as const)(
+    'and %s: known tenants go on, others wait, and all is well by itself again',
+    async (mode) => {
+      await using outage = await openBehindProxy();
+      const { registry, beside, proxy, troubles, recoveries } = outage;
+      proxy.turn(mode);
+      await expect(registry.get('other')).rejects.toMatchObject(AWAY);
+      await expect(registry.list(10)).rejects.toMatchObject(AWAY);
+      await expect(registry.put(input({ id: 'new' }), undefined, 'ann')).rejects.toMatchObject(AWAY);
+      await expect(registry.remove('other', '1', 'ann')).rejects.toMatchObject(AWAY);
+      expect((await registry.get('known')).id).toBe('known');
+      expect(registry.trouble()).toMatch(/out of reach/);
+      await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
+      proxy.turn('open');
+      await eventually(async () => (await registry.get('known')).state === 'suspended');
+      await eventually(() => registry.trouble() === undefined);
+      expect((await registry.get('other')).id).toBe('other');
+      expect(new Set(troubles).size).toBe(troubles.length);
+      expect(recoveries.toSorted()).toEqual(troubles.toSorted());
+    },
+    30_000,
+  );
+
+  test('stops known tenants at the staleness bound, and not a second after it is back', async () => {
+    await using outage = await openBehindProxy();
+    const { registry, proxy, clock } = outage;
+    proxy.turn('refusing');
+    clock.advance(299);
+    expect((await registry.get('known')).id).toBe('known');
+    clock.advance(2);
+    await expect(registry.get('known')).rejects.toMatchObject(AWAY);
+    proxy.turn('open');
+    expect((await registry.get('known')).id).toBe('known');
+  });
+
+  test('makes claims wait, and loses none', async () => {
+    await using outage = await openBehindProxy();
+    const { database, connect, proxy } = outage;
+    const claims = openClaims(await database.open(connect));
+    await claims.watch(['visited'], 0);
+    await claims.claimDue(0, 'owner', 60_000, 1);
+    proxy.turn('refusing');
+    const check = { state: 'passed', checkedAt: '2026-11-23T00:00:00.000Z' };
+    await expect(claims.finish('visited', 'owner', check, 1)).rejects.toMatchObject(AWAY);
+    await expect(claims.claimDue(0, 'owner', 60_000, 1)).rejects.toMatchObject(AWAY);
+    proxy.turn('open');
+    expect(await claims.finish('visited', 'owner', check, 1)).toEqual({ isChanged: true });
+  });
+
+  test('ends every connection: the next ones are made, and changes are heard again', async () => {
+    await using database = await newPostgres();
+    const lost = new Set<number>();
+    const [registry, beside] = [
+      await database.openRegistry({ onTrouble: () => lost.add(0) }),
+      await database.openRegistry({ onTrouble: () => lost.add(1) }),
+    ];
+    await beside.put(input({ id: 'known' }), undefined, 'ann');
+    await registry.get('known');
+    const name = 'url' in database.options ? /([^/?]*)\?/.exec(database.options.url)?.[1] : '';
+    await administer('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
+    await eventually(() => lost.size === 2);
+    expect((await registry.get('known')).id).toBe('known');
+    await expect(registry.get('nobody')).rejects.toMatchObject({ code: 'tenant-not-found' });
+    await eventually(() => registry.trouble() === undefined && beside.trouble() === undefined);
+    await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
+    const suspendedAt = performance.now();
+    await eventually(async () => (await registry.get('known')).state === 'suspended');
+    expect(performance.now() - suspendedAt).toBeLessThan(1_000);
+  });
+
+  test('for notifications only: changes are looked up every second', async () => {
+    await using database = await newPostgres();
+    await using proxy = await openProxy(database.options);
+    const registry = await database.openRegistry({ connect: { directUrl: proxy.url } });
+    const beside = await database.openRegistry();
+    await eventually(() => registry.trouble() === undefined);
+    await beside.put(input({ id: 'known' }), undefined, 'ann');
+    await registry.get('known');
+    proxy.turn('refusing');
+    await eventually(() => registry.trouble()?.includes('notifications') === true);
+    await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
+    await eventually(async () => (await registry.get('known')).state === 'suspended');
+  });
+});
+
+describe('a SQLite file that another process writes', () => {
+  async function openLocked(busyTimeoutMs: number) {
+    const database = await newSqlite();
+    const registry = await database.openRegistry({ connect: { busyTimeoutMs } });
+    await registry.put(input({ id: 'known' }), undefined, 'ann');
+    const other = new DatabaseSync('file' in database.options ? database.options.file : '');
+    other.exec('begin immediate');
+    return {
+      registry,
+      unlock: () => other.exec('commit'),
+      [Symbol.asyncDispose]: async () => {
+        other.close();
+        await database[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test('makes a write wait without stopping the process or its reads', async () => {
+    await using locked = await openLocked(5_000);
+    const { registry } = locked;
+    const writing = registry.put(input({ id: 'new' }), undefined, 'ann');
+    let ticks = 0;
+    const ticking = setInterval(() => {
+      ticks += 1;
+    }, 10);
+    await sleep(600);
+    expect((await registry.list(10)).tenants.map(({ id }) => id)).toEqual(['known']);
+    expect(ticks).toBeGreaterThan(10);
+    locked.unlock();
+    expect((await writing).revision).toBe('1');
+    clearInterval(ticking);
+  });
+
+  test('for too long fails the write, and not what comes after', async () => {
+    await using locked = await openLocked(100);
+    const { registry } = locked;
+    await expect(registry.put(input({ id: 'new' }), undefined, 'ann')).rejects.toMatchObject(AWAY);
+    expect((await registry.get('known')).id).toBe('known');
+    locked.unlock();
+    expect((await registry.put(input({ id: 'new' }), undefined, 'ann')).revision).toBe('1');
+    await eventually(() => registry.trouble() === undefined);
+  });
+});

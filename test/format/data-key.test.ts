@@ -1,0 +1,101 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { describe, expect, test } from '@jest/globals';
+import { dataKeyFrom, isOriginMac, originMac } from '../../src/format/data-key.ts';
+import { BOUND, CMK_V1, codeOf, Deployment, ORIGIN_KEY, settle } from '../support/deployment.ts';
+import { refusal } from '../support/jwk-key-wrapper.ts';
+
+const wrapped = {
+  kek: { vaultUrl: 'https://a', name: 'k', keyVersion: '0'.repeat(32) },
+  algorithm: 'RSA-OAEP-256',
+  kid: CMK_V1,
+  tenantId: 'contoso',
+  encryptedKey: 'AAAA',
+} as const;
+
+const isWiped = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+describe('key material', () => {
+  test('the buffer that a data key is made of is zero afterwards', () => {
+    const bytes = randomBytes(32);
+    const { cek } = dataKeyFrom(bytes, wrapped);
+    expect(isWiped(bytes)).toBe(true);
+    expect(isWiped(cek.export())).toBe(false);
+  });
+
+  test('the buffer is zero also where it makes no data key', () => {
+    const bytes = randomBytes(32);
+    const broken = new Proxy(wrapped, {
+      get: () => {
+        throw new Error('broken');
+      },
+    });
+    expect(() => dataKeyFrom(bytes, broken)).toThrow('broken');
+    expect(isWiped(bytes)).toBe(true);
+  });
+
+  test('minting, opening and renewing leave no data key in a buffer', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const [writer, reader] = [deployment.start(), deployment.start()];
+    const message = await writer.encrypt();
+    await reader.decrypt(message);
+    clock.advance(BOUND / 2);
+    await reader.decrypt(message);
+    await settle();
+    clock.advance(BOUND);
+    await reader.decrypt(message);
+    expect(vault.takeOperations()).toEqual(['readKey', 'wrapKey', 'unwrapKey', 'unwrapKey', 'unwrapKey', 'unwrapKey']);
+    expect(vault.keyBuffers.map(isWiped)).toEqual([true, true, true, true, true]);
+  });
+
+  test('a data key whose wrap is refused is wiped', async () => {
+    const deployment = new Deployment();
+    const { vault } = deployment;
+    vault.answer = ({ operation }) => {
+      if (operation === 'wrapKey') throw refusal('role-missing');
+    };
+    expect(await codeOf(deployment.start().encrypt())).toBe('access-revoked');
+    expect(vault.keyBuffers.map(isWiped)).toEqual([true]);
+  });
+
+  test('a data key for one message alone whose wrap is refused is wiped', async () => {
+    const deployment = new Deployment({ dataKeys: { mode: 'perMessage' } });
+    const { vault } = deployment;
+    let wraps = 0;
+    vault.answer = ({ operation }) => {
+      if (operation === 'wrapKey' && ++wraps === 2) throw refusal('role-missing');
+    };
+    expect(await codeOf(deployment.start().encrypt('a', { key: 'hsm' }))).toBe('access-revoked');
+    expect(wraps).toBe(2);
+    expect(vault.keyBuffers.map(isWiped)).toEqual([true, true, true]);
+  });
+});
+
+describe('the mac of an origin key', () => {
+  const mac = originMac(ORIGIN_KEY, wrapped);
+  const other = createSecretKey(Buffer.alloc(32, 1));
+
+  test('is 16 bytes and holds under any of several origin keys', () => {
+    expect(Buffer.from(mac, 'base64url').length).toBe(16);
+    expect(isOriginMac([ORIGIN_KEY], wrapped, mac)).toBe(true);
+    expect(isOriginMac([other, ORIGIN_KEY], wrapped, mac)).toBe(true);
+  });
+
+  test('does not hold under another origin key or none', () => {
+    expect(isOriginMac([other], wrapped, mac)).toBe(false);
+    expect(isOriginMac([], wrapped, mac)).toBe(false);
+  });
+
+  test.each([
+    ['algorithm', { algorithm: 'RSA-OAEP' as const }],
+    ['kid', { kid: CMK_V1.replace('0f', '1f') }],
+    ['tenant', { tenantId: 'contoso2' }],
+    ['encrypted key', { encryptedKey: 'AAAB' }],
+  ])('does not hold for another %s', (_what, change) => {
+    expect(isOriginMac([ORIGIN_KEY], { ...wrapped, ...change }, mac)).toBe(false);
+  });
+
+  test.each(['', mac.slice(0, -2), `${mac}AA`])('of another length does not hold: %j', (given) => {
+    expect(isOriginMac([ORIGIN_KEY], wrapped, given)).toBe(false);
+  });
+});

@@ -1,0 +1,43 @@
+import { expect, test } from '@jest/globals';
+import { IvPool } from '../../src/format/iv-pool.ts';
+import { Deployment } from '../support/deployment.ts';
+
+const COUNT = 100_000;
+const hexOf = (iv: Buffer): string => iv.toString('hex');
+
+test('100,000 IVs are 12 bytes each and all differ, also across drops', () => {
+  const pool = new IvPool();
+  const ivs = Array.from({ length: COUNT }, (_, index) => {
+    if (index % 777 === 0) pool.drop();
+    return hexOf(pool.take());
+  });
+  expect(new Set(ivs).size).toBe(COUNT);
+  expect(ivs.every((iv) => iv.length === 24)).toBe(true);
+});
+
+test('an IV that is held does not change when the pool is filled again', () => {
+  const pool = new IvPool();
+  const held = Array.from({ length: 600 }, () => pool.take());
+  const before = held.map(hexOf);
+  for (let taken = 0; taken < 2_000; taken += 1) pool.take();
+  expect(held.map(hexOf)).toEqual(before);
+});
+
+test('two IVs share no memory', () => {
+  const pool = new IvPool();
+  const [first, second] = [pool.take(), pool.take()];
+  const before = hexOf(second);
+  first.fill(0);
+  expect(hexOf(second)).toBe(before);
+});
+
+test('encrypt never gives the same IV twice, over several data keys and tenants', async () => {
+  const deployment = new Deployment({ dataKeys: { maxMessages: 700 } });
+  const process = deployment.start();
+  const ivs = new Set<string>();
+  for (let count = 0; count < 3_000; count += 1) {
+    const message = await process.encrypt('a', { key: count % 2 === 0 ? 'cmk' : 'hsm' });
+    ivs.add(message.split('.')[2] ?? '');
+  }
+  expect(ivs.size).toBe(3_000);
+});

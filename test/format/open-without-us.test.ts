@@ -1,0 +1,251 @@
+import { execFile } from 'node:child_process';
+import { constants, createHash, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { dataKeyFrom } from '../../src/format/data-key.ts';
+import { canonicalContext } from '../../src/format/encryption-context.ts';
+import { sealJwe } from '../../src/format/jwe.ts';
+import { headerTemplate } from '../../src/format/jwe-header.ts';
+import { parseKid } from '../../src/tenants/record.ts';
+import { runCli } from '../support/run-cli.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+import { postStream } from '../support/stream-client.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const CONTEXT = { purpose: 'invoice', 'naïve €': '😀"\n', '￿': 'after', '😀': 'before' };
+
+let service: TestService;
+let python: string;
+let azureToken: string;
+let vault: string;
+beforeAll(async () => {
+  service = await startService();
+  await writeFile(join(service.folder, 'ca.pem'), service.emulator.caPem);
+  python = (await promisify(execFile)('scripts/python-venv.sh', { cwd: ROOT })).stdout.trim();
+  const contoso = service.emulator.customers.find(({ name }) => name === 'contoso');
+  vault = contoso?.vaultUrl ?? '';
+  azureToken = await vaultToken(contoso?.tenantId ?? '');
+}, 300_000);
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+/** As `az account get-access-token` gives one: of a principal that may unwrap. */
+async function vaultToken(tenantId: string): Promise<string> {
+  const { control, appId, authorityHost } = service.emulator;
+  const { value } = await control.addAppSecret();
+  const scope = 'https://vault.azure.net/.default';
+  const body = new URLSearchParams({ grant_type: 'client_credentials', client_id: appId, client_secret: value, scope });
+  const response = await fetch(`${authorityHost}/${tenantId}/oauth2/v2.0/token`, { method: 'POST', body });
+  return ((await response.json()) as { access_token: string }).access_token;
+}
+
+interface Opened {
+  readonly code: number;
+  readonly plaintext: Buffer;
+  readonly told: string;
+}
+
+/** Runs the script as a customer would: nothing of ours in its environment. */
+async function open(sealed: string | Buffer, context?: object, at = vault, bearer = azureToken): Promise<Opened> {
+  const file = join(service.folder, 'sealed');
+  const contextFile = join(service.folder, 'context.json');
+  await writeFile(file, sealed);
+  if (context) await writeFile(contextFile, JSON.stringify(context));
+  const args = ['docs/open_without_us.py', at, file, ...(context ? [contextFile] : [])];
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    AZURE_TOKEN: bearer,
+    SSL_CERT_FILE: join(service.folder, 'ca.pem'),
+  };
+  return new Promise((resolve) => {
+    execFile(python, args, { cwd: ROOT, env, encoding: 'buffer', maxBuffer: 2 ** 23 }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, plaintext: stdout, told: stderr.toString() });
+    });
+  });
+}
+
+async function encrypt(plaintext: Buffer, encryptionContext?: object): Promise<string> {
+  const body = { plaintext: plaintext.toString('base64'), ...(encryptionContext && { encryptionContext }) };
+  const response = await service.post('/tenants/contoso/encrypt', body);
+  return (response.body as { ciphertext: string }).ciphertext;
+}
+
+test('it has at most 40 lines and imports nothing of ours', async () => {
+  const lines = (await readFile(join(ROOT, 'docs/open_without_us.py'), 'utf8')).trimEnd().split('\n');
+  expect(lines.length).toBeLessThanOrEqual(40);
+  const imports = lines
+    .filter((line) => /^(?:import|from) /.test(line))
+    .map((line) => line.split(' ')[1]?.split('.')[0]);
+  expect([...new Set(imports)]).toEqual(['base64,', 'cryptography']);
+});
+
+describe('a message that the service sealed', () => {
+  test('opens by the vault alone, with and without its context', async () => {
+    const plaintext = randomBytes(1_000);
+    const sealed = await encrypt(plaintext, CONTEXT);
+    expect(await open(sealed, CONTEXT)).toEqual({ code: 0, plaintext, told: '' });
+    expect(await open(`${sealed}\n`)).toEqual({ code: 0, plaintext, told: '' });
+    expect(await open(await encrypt(Buffer.alloc(0)), {})).toEqual({ code: 0, plaintext: Buffer.alloc(0), told: '' });
+  });
+
+  test.each([
+    ['a flipped bit', (sealed: string) => flipped(sealed), CONTEXT, /: altered or cut off/],
+    ['another context', (sealed: string) => sealed, { ...CONTEXT, purpose: 'offer' }, /context is another/],
+    ['an empty context', (sealed: string) => sealed, {}, /context is another/],
+    ['another commitment', (sealed: string) => withHeader(sealed, 'kc', 'A'.repeat(43)), CONTEXT, /another data key/],
+    ['another tid', (sealed: string) => withHeader(sealed, 'tid', 'fabrikam'), CONTEXT, /altered or cut off/],
+    ['another typ', (sealed: string) => withHeader(sealed, 'typ', 'vaultspan-stream+jwe'), CONTEXT, /it is no/],
+  ])('does not open with %s', async (_case, change, context, told) => {
+    const opened = await open(change(await encrypt(Buffer.from('secret'), CONTEXT)), context);
+    expect(opened).toEqual({ code: 1, plaintext: Buffer.alloc(0), told: expect.stringMatching(told) });
+  });
+
+  test('with a kid elsewhere is refused before anything is asked, the token least of all', async () => {
+    const sealed = await encrypt(Buffer.from('secret'));
+    const [header = ''] = sealed.split('.');
+    const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly kid: string };
+    const before = service.emulator.control.requests().length;
+    const kids = [
+      kid.replace(/localhost:\d+/, 'evil.example'),
+      kid.replace('https://', 'https://evil.example@'),
+      kid.replace('/keys/', '.evil.example/keys/'),
+      `${kid}/../../../keys/other/${'0'.repeat(32)}`,
+      kid.slice(0, -33),
+    ];
+    for (const foreign of kids) {
+      const { code, told } = await open(withHeader(sealed, 'kid', foreign));
+      expect([code, told]).toEqual([1, expect.stringContaining('is not in https://')]);
+    }
+    const { told } = await open(sealed, undefined, 'https://other.vault.azure.net');
+    expect(told).toContain('is not in https://other.vault.azure.net');
+    expect(service.emulator.control.requests().length).toBe(before);
+  });
+
+  test('does not open when the vault refuses, and no message quotes the token', async () => {
+    const { code, told } = await open(await encrypt(Buffer.from('secret')), undefined, vault, `${azureToken}x`);
+    expect([code, told]).toEqual([1, expect.stringContaining('the vault answers 401')]);
+    expect(told).not.toContain(azureToken.slice(-40));
+  });
+});
+
+interface StreamVector {
+  readonly file: string;
+  readonly streamKey: string;
+  readonly plaintextSha256: string;
+}
+
+/** A vector that Tink made, its header sealed anew for the emulated customer's key as a rewrap does it: the body is Tink's, untouched. */
+async function stream({ file, streamKey }: StreamVector): Promise<Buffer> {
+  const bytes = await readFile(join(ROOT, 'test/vectors', file));
+  const body = bytes.subarray(10 + bytes.readUInt32BE(6));
+  const { kid, jwk } = await customerKey();
+  const kek = parseKid(kid);
+  if (!kek) throw new Error('no key id');
+  const cek = randomBytes(32);
+  const key = { key: createPublicKey({ key: jwk, format: 'jwk' }), oaepHash: 'sha256' };
+  const encryptedKey = publicEncrypt({ ...key, padding: constants.RSA_PKCS1_OAEP_PADDING }, cek).toString('base64url');
+  const dataKey = dataKeyFrom(cek, { kek, algorithm: 'RSA-OAEP-256', kid, tenantId: 'contoso', encryptedKey });
+  const header = headerTemplate(dataKey, 'A'.repeat(22), 'vaultspan-stream+jwe');
+  const context = canonicalContext(CONTEXT);
+  const jwe = sealJwe({ dataKey, header }, randomBytes(12), Buffer.from(streamKey, 'base64url'), context);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(jwe.length);
+  return Buffer.concat([Buffer.from('VSPN1\n'), length, Buffer.from(jwe), body]);
+}
+
+async function customerKey() {
+  const headers = { Authorization: `Bearer ${azureToken}` };
+  const response = await fetch(`${vault}/keys/data?api-version=7.4`, { headers });
+  const { key } = (await response.json()) as { readonly key: { readonly kid: string; n: string; e: string } };
+  return { kid: key.kid, jwk: { kty: 'RSA', n: key.n, e: key.e } };
+}
+
+describe('a stream', () => {
+  let vectors: readonly StreamVector[];
+  beforeAll(async () => {
+    vectors = JSON.parse(await readFile(join(ROOT, 'test/vectors/stream.json'), 'utf8')).cases;
+  });
+  const vector = (part: string): StreamVector => {
+    const found = vectors.find(({ file }) => file.includes(part));
+    if (!found) throw new Error(`no vector ${part}`);
+    return found;
+  };
+
+  test.each(['empty', 'small', 'first-segment-full', 'first-segment-plus-one'])('of Tink’s opens: %s', async (part) => {
+    const { code, plaintext, told } = await open(await stream(vector(part)), CONTEXT);
+    const sha256 = createHash('sha256').update(plaintext).digest('hex');
+    expect([code, told, sha256]).toEqual([0, '', vector(part).plaintextSha256]);
+  });
+
+  /** Three segments. */
+  const long = Buffer.alloc(2_500_000, randomBytes(4_099));
+
+  test('that the service sealed over HTTP opens, and fails once changed', async () => {
+    const sealed = await postStream(service, '/tenants/contoso/streams/encrypt', { body: long, context: CONTEXT });
+    expect(sealed).toMatchObject({ status: 200, isComplete: true });
+    const opened = await open(sealed.body, CONTEXT);
+    expect([opened.code, opened.told, opened.plaintext.equals(long)]).toEqual([0, '', true]);
+    const body = sealed.body.length - 40 - long.length - 3 * 16; // where Tink's begins
+    const third = body + 2 * 2 ** 20;
+    for (const [changed, verified] of [
+      [sealed.body.subarray(0, third), 1_048_520], // without its last segment: the second is not the last one
+      [Buffer.concat([sealed.body, Buffer.of(0)]), 2_097_080],
+      [Buffer.concat([sealed.body.subarray(0, body), sealed.body.subarray(third)]), 0],
+    ] as const) {
+      const { code, told, plaintext } = await open(changed, CONTEXT);
+      expect([code, told, plaintext.equals(long.subarray(0, verified))]).toEqual([
+        1,
+        expect.stringContaining('altered or cut off'),
+        true,
+      ]);
+    }
+    expect(await open(sealed.body, {})).toMatchObject({ code: 1, told: expect.stringContaining('context is another') });
+  });
+
+  test('that vaultspan encrypt-file made opens', async () => {
+    await writeFile(join(service.folder, 'scan'), long);
+    const env = { VAULTSPAN_URL: service.url, VAULTSPAN_TOKEN: service.token() };
+    const args = ['encrypt-file', 'scan', '--tenant', 'contoso', '--context', 'file=scan'];
+    expect(await runCli(args, { cwd: service.folder, env }).exitCode).toBe(0);
+    const sealed = await readFile(join(service.folder, 'scan.vspn'));
+    const opened = await open(sealed, { file: 'scan' });
+    expect([opened.code, opened.told, opened.plaintext.equals(long)]).toEqual([0, '', true]);
+    expect(await open(sealed, { file: 'other' })).toMatchObject({ code: 1, plaintext: Buffer.alloc(0) });
+  });
+
+  test('that was cut off or altered fails, and gives out no more than verified segments', async () => {
+    const whole = await stream(vector('first-segment-plus-one'));
+    const cut = await open(whole.subarray(0, -17), CONTEXT); // exactly at the end of the first segment
+    expect([cut.code, cut.plaintext.length]).toEqual([1, 0]);
+    const altered = Buffer.from(whole);
+    altered[whole.length - 1] = (altered.at(-1) ?? 0) ^ 1;
+    const opened = await open(altered, CONTEXT);
+    expect([opened.code, opened.plaintext.length]).toEqual([1, 1_048_520]);
+    expect(opened.told).toContain('altered or cut off');
+    const shorter = await open(whole.subarray(0, 600), CONTEXT);
+    expect([shorter.code, shorter.plaintext.length]).toEqual([1, 0]);
+    expect(await open(whole, { ...CONTEXT, purpose: 'offer' })).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('context is another'),
+    });
+  });
+});
+
+/** The last character of a segment may have spare bits: the one before it has none. */
+function flipped(sealed: string): string {
+  const parts = sealed.split('.');
+  const bytes = Buffer.from(parts[3] ?? '', 'base64url');
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+  parts[3] = bytes.toString('base64url');
+  return parts.join('.');
+}
+
+function withHeader(sealed: string, member: string, value: string): string {
+  const [header = '', ...rest] = sealed.split('.');
+  const members = { ...JSON.parse(Buffer.from(header, 'base64url').toString()), [member]: value };
+  return [Buffer.from(JSON.stringify(members)).toString('base64url'), ...rest].join('.');
+}

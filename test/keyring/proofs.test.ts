@@ -1,0 +1,433 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  allAtOnce,
+  BOUND,
+  CMK_V1,
+  codeOf,
+  Deployment,
+  encryptedKeyOf,
+  HSM_KEY,
+  settle,
+  tenantRecord,
+} from '../support/deployment.ts';
+import { outage, refusal } from '../support/jwk-key-wrapper.ts';
+
+/** Messages under one key version, each with a data key of its own. */
+const sealEach = (deployment: Deployment, count: number, key = 'cmk'): Promise<string[]> =>
+  allAtOnce(count, () => deployment.start().encrypt('a', { key }));
+
+describe('opening', () => {
+  test('50 concurrent cold decrypts of one message share one unwrap', async () => {
+    const deployment = new Deployment();
+    const [message = ''] = await sealEach(deployment, 1);
+    const process = deployment.start();
+    deployment.vault.takeOperations();
+    await allAtOnce(50, () => process.decrypt(message));
+    expect(deployment.vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test('messages that share a data key share its unwrap', async () => {
+    const deployment = new Deployment();
+    const writer = deployment.start();
+    const messages = await allAtOnce(10, () => writer.encrypt());
+    const process = deployment.start();
+    deployment.vault.takeOperations();
+    await allAtOnce(10, (index) => process.decrypt(messages[index] ?? ''));
+    expect(deployment.vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test('a warm decrypt makes no call', async () => {
+    const deployment = new Deployment();
+    const [message = ''] = await sealEach(deployment, 1);
+    const process = deployment.start();
+    await process.decrypt(message);
+    deployment.vault.takeOperations();
+    for (let count = 0; count < 20; count += 1) await process.decrypt(message);
+    expect(deployment.vault.takeOperations()).toEqual([]);
+  });
+
+  test('500 opened data keys of a tenant are kept, the least recently used goes first, and other tenants lose none', async () => {
+    const deployment = new Deployment({ dataKeys: { mode: 'perMessage' } });
+    deployment.register(tenantRecord({ id: 'fabrikam' }));
+    const [writer, reader] = [deployment.start(), deployment.start()];
+    const theirs = await writer.encrypt('a', { tenantId: 'fabrikam' });
+    await reader.decrypt(theirs, { tenantId: 'fabrikam' });
+    const messages: string[] = [];
+    for (let count = 0; count < 501; count += 1) messages.push(await writer.encrypt('a', { key: 'hsm' }));
+    for (const message of messages) await reader.decrypt(message);
+    deployment.vault.takeOperations();
+    await reader.decrypt(messages.at(-1) ?? '');
+    await reader.decrypt(messages.at(1) ?? '');
+    await reader.decrypt(theirs, { tenantId: 'fabrikam' });
+    expect(deployment.vault.takeOperations()).toEqual([]);
+    await reader.decrypt(messages.at(0) ?? '');
+    expect(deployment.vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test('the registered name is asked, and the version of the message, however the name is written in it', async () => {
+    const deployment = new Deployment();
+    const message = await deployment.start().encrypt();
+    const vaultUrl = 'https://contoso-kv.vault.azure.net';
+    deployment.register(tenantRecord({ revision: '2', keys: { cmk: { vaultUrl, name: 'CMK', use: 'data' } } }));
+    deployment.vault.takeCalls();
+    expect(await codeOf(deployment.start().decrypt(message))).toBe('ok');
+    expect(deployment.vault.takeCalls().map(({ kid }) => kid)).toEqual([CMK_V1.replace('/cmk/', '/CMK/')]);
+  });
+
+  test('a retired key still opens, and a key of use wrap never does', async () => {
+    const deployment = new Deployment();
+    const message = await deployment.start().encrypt();
+    const key = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'cmk' };
+    deployment.register(tenantRecord({ revision: '2', keys: {}, retiredKeys: [key] }));
+    expect(await codeOf(deployment.start().decrypt(message))).toBe('ok');
+    deployment.register(tenantRecord({ revision: '3', keys: { cmk: { ...key, use: 'wrap' } } }));
+    expect(await codeOf(deployment.start().decrypt(message))).toBe('unknown-key');
+  });
+
+  test('one tenant never opens with what another tenant of the same vault unwrapped', async () => {
+    const deployment = new Deployment();
+    deployment.register(tenantRecord({ id: 'fabrikam' }));
+    const process = deployment.start();
+    const message = await process.encrypt();
+    expect(await codeOf(process.decrypt(message, { tenantId: 'fabrikam' }))).toBe('wrong-tenant');
+    deployment.vault.takeCalls();
+    await process.encrypt('a', { tenantId: 'fabrikam' });
+    const calls = deployment.vault.takeCalls();
+    expect(calls.map(({ operation, tenantId }) => [operation, tenantId])).toEqual([
+      ['readKey', 'fabrikam'],
+      ['wrapKey', 'fabrikam'],
+      ['unwrapKey', 'fabrikam'],
+    ]);
+  });
+
+  test('the audit record names the vault call that is the proof', async () => {
+    const deployment = new Deployment();
+    const process = deployment.start();
+    const message = await process.encrypt();
+    await process.decrypt(message);
+    deployment.clock.advance(BOUND);
+    await process.decrypt(message);
+    const ids = process.audited.map(({ operation, vaultRequestId }) => [operation, vaultRequestId]);
+    expect(ids).toEqual([
+      ['encrypt', 'unwrapKey 3'],
+      ['decrypt', 'unwrapKey 3'],
+      ['decrypt', 'unwrapKey 4'],
+    ]);
+  });
+});
+
+describe('renewing the proof of access', () => {
+  test('begins at half of the bound, with no request waiting for it', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    vault.takeOperations();
+    clock.advance(BOUND / 2 - 1);
+    await process.decrypt(await process.encrypt());
+    await settle();
+    expect(vault.takeOperations()).toEqual([]);
+    clock.advance(1);
+    const unwrap = vault.hold('unwrapKey');
+    await process.decrypt(message);
+    await process.encrypt();
+    await settle();
+    expect(unwrap.waiting).toBe(1);
+    unwrap.open();
+    await settle();
+    clock.advance(BOUND / 2 - 1);
+    await process.decrypt(await process.encrypt());
+    await settle();
+    expect(vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test('takes one unwrap for all data keys of a key version', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const messages = await sealEach(deployment, 8);
+    const process = deployment.start();
+    const decryptAll = () => allAtOnce(8, (index) => process.decrypt(messages[index] ?? ''));
+    await decryptAll();
+    for (const seconds of [BOUND / 2, BOUND / 2, BOUND, 5 * BOUND]) {
+      await settle();
+      vault.takeOperations();
+      clock.advance(seconds);
+      await decryptAll();
+      await decryptAll();
+      await settle();
+      expect(vault.takeOperations()).toEqual(['unwrapKey']);
+    }
+  });
+
+  test('takes one unwrap for each of two keys', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const messages = [...(await sealEach(deployment, 3)), ...(await sealEach(deployment, 3, 'hsm'))];
+    const process = deployment.start();
+    const decryptAll = () => allAtOnce(6, (index) => process.decrypt(messages[index] ?? ''));
+    await decryptAll();
+    await settle();
+    vault.takeCalls();
+    clock.advance(BOUND / 2);
+    await decryptAll();
+    await settle();
+    expect(new Set(vault.takeCalls().map(({ kid }) => kid))).toEqual(new Set([CMK_V1, HSM_KEY]));
+  });
+
+  test('a cold unwrap of one message renews the proof for all of the same key version', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const [known = '', cold = ''] = await sealEach(deployment, 2);
+    const process = deployment.start();
+    await process.decrypt(known);
+    clock.advance(BOUND);
+    await process.decrypt(cold);
+    vault.takeOperations();
+    await process.decrypt(known);
+    expect(vault.takeOperations()).toEqual([]);
+  });
+
+  test('leaves the data key and its age as they are', async () => {
+    const deployment = new Deployment();
+    const process = deployment.start();
+    const first = await process.encrypt();
+    deployment.clock.advance(BOUND);
+    expect(encryptedKeyOf(await process.encrypt())).toBe(encryptedKeyOf(first));
+  });
+
+  test('is timed from the start of the call that proves it', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const [message = ''] = await sealEach(deployment, 1);
+    const process = deployment.start();
+    const unwrap = vault.hold('unwrapKey');
+    const first = process.decrypt(message);
+    await settle();
+    clock.advance(100);
+    unwrap.open();
+    await first;
+    vault.answer = () => {
+      throw outage();
+    };
+    clock.advance(BOUND - 101);
+    expect(await codeOf(process.decrypt(message))).toBe('ok');
+    clock.advance(1);
+    expect(await codeOf(process.decrypt(message))).toBe('vault-unavailable');
+  });
+
+  test('a wrap is no proof, and none that is fresh stands in for its own', async () => {
+    const deployment = new Deployment({ dataKeys: { maxMessages: 1 } });
+    const { vault, clock } = deployment;
+    const process = deployment.start();
+    await process.encrypt();
+    vault.answer = ({ operation }) => {
+      if (operation === 'unwrapKey') throw outage();
+    };
+    vault.takeOperations();
+    expect(await codeOf(process.encrypt())).toBe('vault-unavailable');
+    expect(vault.takeOperations()).toContain('wrapKey');
+    clock.advance(BOUND);
+    expect(await codeOf(process.encrypt())).toBe('vault-unavailable');
+  });
+
+  test("the tenant's own bound holds", async () => {
+    const deployment = new Deployment({ revocationBoundSeconds: 20 });
+    const { vault, clock } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    vault.takeOperations();
+    clock.advance(9);
+    await process.decrypt(message);
+    expect(vault.takeOperations()).toEqual([]);
+    clock.advance(1);
+    await process.decrypt(message);
+    await settle();
+    expect(vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test('a new revision of the record drops proofs and data keys', async () => {
+    const deployment = new Deployment();
+    const { vault } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    vault.takeOperations();
+    deployment.register(tenantRecord({ revision: '2' }));
+    await process.decrypt(message);
+    expect(vault.takeOperations()).toEqual(['unwrapKey']);
+    expect(encryptedKeyOf(await process.encrypt())).not.toBe(encryptedKeyOf(message));
+    deployment.register(tenantRecord({ revision: '2' }));
+    vault.takeOperations();
+    await process.decrypt(message);
+    expect(vault.takeOperations()).toEqual([]);
+  });
+
+  test('a new revision with another bound holds at once', async () => {
+    const deployment = new Deployment();
+    const process = deployment.start();
+    const message = await process.encrypt();
+    deployment.register(tenantRecord({ revision: '2', revocationBoundSeconds: 0 }));
+    deployment.vault.takeOperations();
+    await process.decrypt(message);
+    await process.decrypt(message);
+    expect(deployment.vault.takeOperations()).toEqual(['unwrapKey', 'unwrapKey']);
+  });
+});
+
+describe('bound 0', () => {
+  test('every encrypt and every decrypt asks the vault', async () => {
+    const deployment = new Deployment({ revocationBoundSeconds: 0 });
+    const { vault } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    expect(vault.takeOperations()).toEqual(['readKey', 'wrapKey', 'unwrapKey']);
+    for (let count = 0; count < 3; count += 1) {
+      await process.encrypt();
+      expect(vault.takeOperations()).toEqual(['unwrapKey']);
+      await process.decrypt(message);
+      expect(vault.takeOperations()).toEqual(['unwrapKey']);
+    }
+  });
+
+  test('requests that arrive while an unwrap is under way share it, and the next one asks again', async () => {
+    const deployment = new Deployment({ revocationBoundSeconds: 0 });
+    const { vault } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    vault.takeOperations();
+    const unwrap = vault.hold('unwrapKey');
+    const requests = allAtOnce(10, async (index) => {
+      await (index % 2 === 0 ? process.decrypt(message) : process.encrypt());
+    });
+    await settle();
+    expect(unwrap.waiting).toBe(1);
+    unwrap.open();
+    await requests;
+    expect(vault.takeOperations()).toEqual(['unwrapKey']);
+    await process.decrypt(message);
+    expect(vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test('an outage of the vault is an outage at once', async () => {
+    const deployment = new Deployment({ revocationBoundSeconds: 0 });
+    const process = deployment.start();
+    const message = await process.encrypt();
+    deployment.vault.answer = () => {
+      throw outage();
+    };
+    expect(await codeOf(process.decrypt(message))).toBe('vault-unavailable');
+    expect(await codeOf(process.encrypt())).toBe('vault-unavailable');
+  });
+
+  test('a refusal is a refusal at once', async () => {
+    const deployment = new Deployment({ revocationBoundSeconds: 0 });
+    const process = deployment.start();
+    const message = await process.encrypt();
+    deployment.vault.answer = () => {
+      throw refusal('role-missing');
+    };
+    expect(await codeOf(process.decrypt(message))).toBe('access-revoked');
+    expect(await codeOf(process.encrypt())).toBe('access-revoked');
+  });
+});
+
+describe('an outage of the vault', () => {
+  test('is ridden out until the bound, then requests get 503, and its end is noticed by the next request', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    vault.answer = () => {
+      throw outage();
+    };
+    for (let seconds = 10; seconds < BOUND; seconds += 10) {
+      clock.advance(10);
+      expect(await codeOf(process.decrypt(message))).toBe('ok');
+      expect(await codeOf(process.encrypt())).toBe('ok');
+      await settle();
+    }
+    clock.advance(10);
+    for (let count = 0; count < 3; count += 1) {
+      expect(await codeOf(process.decrypt(message))).toBe('vault-unavailable');
+      expect(await codeOf(process.encrypt())).toBe('vault-unavailable');
+    }
+    vault.answer = () => {};
+    expect(await codeOf(process.decrypt(message))).toBe('ok');
+    expect(await codeOf(process.encrypt())).toBe('ok');
+  });
+
+  test('is asked about only now and then while the proof holds', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    vault.takeOperations();
+    vault.answer = () => {
+      throw outage();
+    };
+    clock.advance(BOUND / 2);
+    for (let seconds = BOUND / 2; seconds < BOUND; seconds += 1) {
+      await process.decrypt(message);
+      await settle();
+      clock.advance(1);
+    }
+    const calls = vault.takeOperations().length;
+    expect(calls).toBeGreaterThanOrEqual(5);
+    expect(calls).toBeLessThanOrEqual(20);
+    expect(process.backgroundFailures.length).toBe(calls);
+  });
+
+  test('that ends before the bound goes unnoticed by callers', async () => {
+    const deployment = new Deployment();
+    const { vault, clock } = deployment;
+    const process = deployment.start();
+    const message = await process.encrypt();
+    vault.answer = () => {
+      throw outage();
+    };
+    clock.advance(BOUND - 30);
+    await process.decrypt(message);
+    await settle();
+    vault.answer = () => {};
+    clock.advance(20);
+    await process.decrypt(message);
+    await settle();
+    vault.takeOperations();
+    clock.advance(100);
+    await process.decrypt(message);
+    expect(vault.takeOperations()).toEqual([]);
+  });
+
+  test.each(['vault-throttled', 'identity-unavailable', 'home-credential-rejected'] as const)(
+    '%s counts as one too',
+    async (code) => {
+      const deployment = new Deployment();
+      const process = deployment.start();
+      const message = await process.encrypt();
+      deployment.vault.answer = () => {
+        throw Object.assign(outage(), { code });
+      };
+      deployment.clock.advance(BOUND - 1);
+      expect(await codeOf(process.decrypt(message))).toBe('ok');
+      deployment.clock.advance(1);
+      expect(await codeOf(process.decrypt(message))).toBe(code);
+      deployment.vault.answer = () => {};
+      expect(await codeOf(process.decrypt(message))).toBe('ok');
+    },
+  );
+
+  test('minting ahead does not hammer a vault that is down', async () => {
+    const deployment = new Deployment({ dataKeys: { maxMessages: 1_000 } });
+    const { vault } = deployment;
+    const process = deployment.start();
+    for (let count = 0; count < 899; count += 1) await process.encrypt();
+    vault.takeOperations();
+    vault.answer = () => {
+      throw outage();
+    };
+    for (let count = 899; count < 999; count += 1) {
+      await process.encrypt();
+      await settle();
+    }
+    expect(vault.takeOperations().length).toBeLessThanOrEqual(10);
+  });
+});

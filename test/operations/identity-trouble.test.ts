@@ -1,0 +1,90 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Fault } from '../../src/emulator/faults.ts';
+import { addCustomers } from '../support/customers.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+
+type Kind = Omit<Fault, 'at'>;
+
+/** Ways for Entra to be out of order. */
+const troubles: Record<string, Kind> = {
+  throttling: { kind: 'status', status: 429, headers: { 'retry-after': '7' } },
+  'mute-throttling': { kind: 'status', status: 429 },
+  'error-500': { kind: 'status', status: 500 },
+  'error-503': { kind: 'status', status: 503 },
+  reset: { kind: 'reset' },
+  hang: { kind: 'hang' },
+  garbage: { kind: 'garbage' },
+};
+const PROOF_SECONDS = 300;
+
+/** Keys are generated, which takes its time on a busy machine. */
+const SET_UP_MS = 30_000;
+
+let service: TestService;
+/** It outlives all that the clock is moved by. */
+let token: string;
+beforeAll(async () => {
+  service = await startService({ config: { vault: { deadlineSeconds: 1 } } });
+  token = await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 });
+  await addCustomers(service, [
+    ...Object.keys(troubles),
+    ...Object.keys(troubles).map((name) => `warm-${name}`),
+    'once',
+  ]);
+  await encrypt('fabrikam'); // the callers' keys are read
+}, SET_UP_MS);
+beforeEach(() => service.emulator.control.clearRequests());
+afterEach(() => service.emulator.control.clearFaults());
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+const plaintext = Buffer.from('an invoice').toString('base64');
+const encrypt = (tenant: string) => service.post(`/tenants/${tenant}/encrypt`, { plaintext }, token);
+const decrypt = (tenant: string, ciphertext: string) =>
+  service.post(`/tenants/${tenant}/decrypt`, { ciphertext }, token);
+const inject = (fault: Kind) => service.emulator.control.injectFault({ at: 'entra', ...fault });
+const tokenRequests = () => service.vaultCalls('entra').filter((call) => call === 'token');
+
+describe.each(Object.entries(troubles))('%s of Entra', (name, fault) => {
+  test('is answered to a cold tenant with when to come again, and is forgotten when it is over', async () => {
+    await inject({ ...fault, operation: 'token' });
+    const response = await encrypt(name);
+    expect([response.status, response.body.code]).toEqual([503, 'identity-unavailable']);
+    expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
+    expect(response.body.retryAfter).toBe(Number(response.headers['retry-after']));
+    await service.emulator.control.clearFaults();
+    expect((await encrypt(name)).status).toBe(200);
+  });
+
+  test('leaves a warm tenant the token that it holds, until that expires', async () => {
+    const tenant = `warm-${name}`;
+    const { ciphertext } = (await encrypt(tenant)).body;
+    await inject({ ...fault, operation: 'token' });
+    service.clock.advance(PROOF_SECONDS);
+    expect((await decrypt(tenant, ciphertext)).body).toMatchObject({ plaintext });
+    expect(service.vaultCalls(tenant).at(-1)).toBe('unwrapKey');
+    expect(tokenRequests().length).toBeGreaterThan(1);
+  });
+});
+
+test('one transient failure of Entra goes unseen', async () => {
+  await inject({ kind: 'status', status: 503, operation: 'token', times: 1 });
+  expect((await encrypt('once')).status).toBe(200);
+});
+
+test('a throttling Entra is not asked again by the same request', async () => {
+  await inject({ kind: 'status', status: 429, operation: 'token' });
+  expect((await encrypt('contoso')).body.code).toBe('identity-unavailable');
+  expect(tokenRequests()).toEqual(['token']);
+});
+
+test('a token that has expired serves no more, while Entra is away', async () => {
+  const { ciphertext } = (await encrypt('contoso')).body;
+  await service.emulator.control.setTokenLifetime({ seconds: PROOF_SECONDS });
+  service.clock.advance(PROOF_SECONDS);
+  expect((await decrypt('contoso', ciphertext)).status).toBe(200);
+  await inject({ kind: 'status', status: 503, operation: 'token' });
+  service.clock.advance(PROOF_SECONDS + 1);
+  expect((await decrypt('contoso', ciphertext)).body.code).toBe('identity-unavailable');
+});

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import supertest from 'supertest';
+import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
+import { DATABASES, type TestDatabase } from '../support/sql-databases.ts';
+import { ALL_ROLES, configOf } from '../support/start-service.ts';
+
+let emulator: Emulator;
+let folder: string;
+let token: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'processes-'));
+  emulator = await startEmulator({ firstPort: 0 });
+  for (const name of ['vaultspan-origin-key', 'vaultspan-audit-key']) {
+    await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
+  }
+  await writeFile(join(folder, 'ca.pem'), emulator.caPem);
+  token = await emulator.issueCallerToken({ roles: ALL_ROLES });
+});
+afterAll(async () => {
+  await emulator.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface RunningProcess extends AsyncDisposable {
+  readonly child: ChildProcess;
+  send(method: 'get' | 'put' | 'post', path: string, body?: object): supertest.Test;
+}
+
+let started = 0;
+
+async function start({ options }: TestDatabase, rounds: object = { enabled: false }): Promise<RunningProcess> {
+  started += 1;
+  const file = join(folder, `config-${started}.json`);
+  await writeFile(file, JSON.stringify(configOn(options, rounds)));
+  const script = join(import.meta.dirname, '..', 'support', 'service-process.ts');
+  const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const agent = supertest(line.toString().trim());
+  return {
+    child,
+    send: (method, path, body) => {
+      const request = agent[method](path).set('Authorization', `Bearer ${token}`);
+      return body ? request.set('Content-Type', 'application/json').send(JSON.stringify(body)) : request;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      }
+    },
+  };
+}
+
+const configOn = (database: object, rounds: object) => ({
+  ...configOf(emulator, folder),
+  registry: {},
+  database,
+  rounds,
+});
+
+const contoso = () => {
+  const { tenantId = '', vaultUrl = '' } = emulator.customers.find(({ name }) => name === 'contoso') ?? {};
+  return { entraTenantId: tenantId, keys: { data: { vaultUrl, name: 'data', use: 'data' } }, defaultKey: 'data' };
+};
+
+/** Waits at most 10 s. */
+async function eventually(condition: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    if (await condition()) return;
+    await sleep(50);
+  }
+  throw new Error('it did not come true');
+}
+
+describe.each(DATABASES)('two processes on one %s', (_name, create) => {
+  test('share what one of them changes, a suspension above all', async () => {
+    await using database = await create();
+    await using one = await start(database);
+    await using other = await start(database);
+    expect((await one.send('put', '/tenants/contoso', contoso())).status).toBe(200);
+    await eventually(async () => (await other.send('get', '/tenants/contoso')).status === 200);
+    const sealed = await one.send('post', '/tenants/contoso/encrypt', { plaintext: 'aGk=' });
+    const { ciphertext } = sealed.body as { readonly ciphertext: string };
+    const decrypt = () => other.send('post', '/tenants/contoso/decrypt', { ciphertext });
+    expect((await decrypt()).body).toMatchObject({ plaintext: 'aGk=' });
+    await one.send('post', '/tenants/contoso/suspend');
+    await eventually(async () => (await decrypt()).body.code === 'tenant-suspended');
+    await other.send('post', '/tenants/contoso/resume');
+    await eventually(
+      async () => (await one.send('post', '/tenants/contoso/encrypt', { plaintext: '' })).status === 200,
+    );
+  }, 60_000);
+
+  test('lose no visit when one is killed in the middle of it', async () => {
+    await using database = await create();
+    const rounds = { enabled: true };
+    const sql = await database.open();
+    const lease = () =>
+      sql.read((db) => db.selectFrom('tenant_checks').select(['lease_owner', 'last_check']).executeTakeFirst());
+    await emulator.control.injectFault({ at: 'contoso', kind: 'hang' });
+    const dying = await start(database, rounds);
+    await dying.send('put', '/tenants/contoso', contoso());
+    await eventually(async () => (await lease())?.lease_owner != null);
+    dying.child.kill('SIGKILL');
+    await once(dying.child, 'exit');
+    await emulator.control.clearFaults();
+    expect((await lease())?.last_check).toBeNull();
+
+    await using living = await start(database, rounds);
+    await sql.write((trx) => trx.updateTable('tenant_checks').set({ due_at: 0 }).execute()); // as if the lease had ended
+    await eventually(async () => 'lastCheck' in (await living.send('get', '/tenants/contoso')).body);
+    const { body } = await living.send('get', '/tenants/contoso');
+    expect(body.lastCheck).toMatchObject({ state: 'passed' });
+  }, 60_000);
+});

@@ -1,0 +1,133 @@
+import { expect, test } from '@jest/globals';
+import type { TestService } from './start-service.ts';
+import { until } from './until.ts';
+
+export interface Page {
+  readonly records: readonly Record<string, unknown>[];
+  readonly nextCursor?: string;
+}
+
+const plaintext = Buffer.from('an invoice').toString('base64');
+
+/** Some work for two tenants, until its records can be read. */
+export async function leaveRecords(service: TestService): Promise<void> {
+  for (let n = 0; n < 7; n += 1) await service.post('/tenants/contoso/encrypt', { plaintext });
+  await service.post('/tenants/fabrikam/encrypt', { plaintext });
+  await service.post('/tenants/contoso/decrypt', { ciphertext: '"tenantId":"fabrikam"' });
+  await until('the records can be read', async () => {
+    const { body } = await service
+      .request()
+      .get('/tenants/contoso/audit')
+      .set('Authorization', `Bearer ${service.token()}`);
+    return (body as Page).records.length >= 8;
+  });
+}
+
+/** What reading the audit log gives, wherever the records are. The service is in a database and has left records. */
+export function testReading(serviceOf: () => TestService): void {
+  const get = (path: string, token = serviceOf().token()) =>
+    serviceOf().request().get(path).set('Authorization', `Bearer ${token}`);
+  const list = async (tenant: string, query = '') => {
+    const response = await get(`/tenants/${tenant}/audit${query}`);
+    return { status: response.status, body: response.body as Page, headers: response.headers };
+  };
+  const encryptions = (records: Page['records']) => records.filter(({ operation }) => operation === 'encrypt');
+
+  test('gives one tenant’s records, newest first, as they are stored', async () => {
+    const { status, body } = await list('contoso', '?limit=200');
+    expect(status).toBe(200);
+    expect(new Set(body.records.map(({ tenantId }) => tenantId))).toEqual(new Set(['contoso']));
+    const times = body.records.map(({ at }) => String(at));
+    expect(times).toEqual(times.toSorted().reverse());
+    const stored = new Map((await serviceOf().auditRecords()).map((record) => [record['requestId'], record]));
+    for (const record of body.records) expect(record).toEqual(stored.get(record['requestId']));
+    expect(encryptions(body.records)).toHaveLength(7);
+    expect(body.records.find(({ operation }) => operation === 'decrypt')).toMatchObject({ outcome: 'refused' });
+  });
+
+  test('goes on page by page to the end, each record once', async () => {
+    const to = new Date().toISOString();
+    const all = (await list('contoso', `?limit=200&to=${to}`)).body;
+    expect(all).not.toHaveProperty('nextCursor');
+    const seen: unknown[] = [];
+    let cursor = '';
+    for (let pages = 0; pages < 50; pages += 1) {
+      const { body } = await list('contoso', `?limit=3&to=${to}${cursor}`);
+      seen.push(...body.records);
+      if (body.nextCursor === undefined) break;
+      cursor = `&cursor=${body.nextCursor}`;
+    }
+    expect(seen).toEqual(all.records);
+  });
+
+  test('takes a range of time: from its begin on, and before its end', async () => {
+    const { records } = (await list('contoso', '?limit=200')).body;
+    const [last, first] = [encryptions(records)[1]?.['at'], encryptions(records)[4]?.['at']];
+    const { body } = await list('contoso', `?from=${String(first)}&to=${String(last)}&limit=200`);
+    expect(body.records).toEqual(records.filter(({ at }) => String(at) >= String(first) && String(at) < String(last)));
+    expect(body.records.length).toBeGreaterThan(0);
+    const elsewhere = String(first).replace('Z', '%2B00:00');
+    expect((await list('contoso', `?from=${elsewhere}&to=${String(last)}&limit=200`)).body).toEqual(body);
+    expect((await list('contoso', '?to=2020-01-01T00:00:00Z')).body.records).toEqual([]);
+  });
+
+  test('as NDJSON: a line for each record, the cursor in a header', async () => {
+    const to = new Date().toISOString();
+    const { body, headers } = await list('contoso', `?limit=3&to=${to}`);
+    expect(headers['content-type']).toBe('application/json');
+    const lines = await get(`/tenants/contoso/audit?limit=3&to=${to}`)
+      .set('Accept', 'application/x-ndjson')
+      .responseType('blob');
+    expect(lines.headers).toMatchObject({
+      'content-type': 'application/x-ndjson',
+      'next-cursor': body.nextCursor,
+      vary: expect.stringContaining('Accept'),
+    });
+    const text = (lines.body as Buffer).toString();
+    expect(text).toBe(body.records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  });
+
+  test('is recorded itself, once each page', async () => {
+    const { headers } = await list('contoso', '?limit=1');
+    const records = await serviceOf().auditRecords();
+    expect(records.filter(({ requestId }) => requestId === headers['x-request-id'])).toMatchObject([
+      { operation: 'audit-read', outcome: 'succeeded', tenantId: 'contoso' },
+    ]);
+  });
+
+  test('needs its own role, which no other one implies', async () => {
+    const token = await serviceOf().emulator.issueCallerToken({
+      roles: ['Tenants.Read', 'Tenants.Manage', 'Data.Decrypt'],
+    });
+    const { status, body } = await get('/tenants/contoso/audit', token);
+    expect([status, body.code, body.reason]).toEqual([403, 'grant-missing', 'Audit.Read']);
+  });
+
+  test('is 404 for a tenant that never was, and its cursor is refused when it is none', async () => {
+    expect(await list('never-was')).toMatchObject({ status: 404, body: { code: 'tenant-not-found' } });
+    for (const query of ['cursor=abc', 'from=yesterday', 'limit=0', 'until=2026-01-01T00:00:00Z']) {
+      expect(await list('contoso', `?${query}`)).toMatchObject({ status: 400, body: { code: 'malformed-request' } });
+    }
+  });
+
+  test('gives a caller that is limited to some tenants none of another’s', async () => {
+    const token = await serviceOf().emulator.issueCallerToken({
+      roles: ['Audit.Read'],
+      claims: { azp: 'of-fabrikam' },
+    });
+    expect((await get('/tenants/fabrikam/audit', token)).status).toBe(200);
+    const { status, body } = await get('/tenants/contoso/audit', token);
+    expect([status, body.code]).toEqual([404, 'tenant-not-found']);
+  });
+
+  test('goes on for a tenant that was removed', async () => {
+    const { headers } = await get('/tenants/contoso');
+    const removal = serviceOf()
+      .request()
+      .delete('/tenants/contoso')
+      .set('If-Match', headers['etag'] ?? '');
+    expect((await removal.set('Authorization', `Bearer ${serviceOf().token()}`)).status).toBe(204);
+    const { status, body } = await list('contoso', '?limit=200');
+    expect([status, encryptions(body.records).length]).toEqual([200, 7]);
+  });
+}

@@ -1,0 +1,176 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { AuditEvent } from '../../src/audit/event.ts';
+import { ServiceError } from '../../src/errors.ts';
+import { CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
+import type { OriginKeys } from '../../src/keyring/data-keys.ts';
+import { decrypt } from '../../src/operations/decrypt.ts';
+import { encrypt } from '../../src/operations/encrypt.ts';
+import type { DataKeyBounds, Tenant } from '../../src/tenants/record.ts';
+import { tenantNotFound } from '../../src/tenants/registry.ts';
+import { JwkKeyWrapper } from './jwk-key-wrapper.ts';
+import { ManualClock } from './manual-clock.ts';
+import { messages } from './vectors.ts';
+
+const VAULT = 'https://contoso-kv.vault.azure.net';
+const HSM = 'https://contoso-hsm.managedhsm.azure.net';
+export const CMK_V1 = `${VAULT}/keys/cmk/0f1e2d3c4b5a69788796a5b4c3d2e1f0`;
+export const CMK_V2 = `${VAULT}/keys/cmk/a1b2c3d4e5f60718293a4b5c6d7e8f90`;
+export const HSM_KEY = `${HSM}/keys/kek/00112233445566778899aabbccddeeff`;
+
+export const ORIGIN_KEY = createSecretKey(messages.originKey, 'base64url');
+
+const BOUNDS: DataKeyBounds = { mode: 'cached', maxAgeSeconds: 3_600, maxMessages: 2 ** 24, maxBytes: 2 ** 36 };
+/** The default revocation bound, in seconds. */
+export const BOUND = 300;
+
+/** A tenant with an RSA key as its default and an AES key in a Managed HSM. */
+export function tenantRecord(change: Partial<Tenant> = {}): Tenant {
+  return {
+    id: 'contoso',
+    entraTenantId: '11111111-2222-4333-8444-555555555555',
+    state: 'active',
+    keys: {
+      cmk: { vaultUrl: VAULT, name: 'cmk', use: 'data' },
+      hsm: { vaultUrl: HSM, name: 'kek', use: 'data' },
+    },
+    defaultKey: 'cmk',
+    retiredKeys: [],
+    origin: 'required',
+    requiredContext: [],
+    revision: '1',
+    createdAt: '2026-11-01T00:00:00Z',
+    updatedAt: '2026-11-01T00:00:00Z',
+    ...change,
+  };
+}
+
+class KnownOriginKeys implements OriginKeys {
+  keys: readonly KeyObject[] = [ORIGIN_KEY];
+  /** What the home vault holds by now. */
+  stored: readonly KeyObject[] | undefined;
+  rereads = 0;
+
+  current(): readonly KeyObject[] {
+    return this.keys;
+  }
+
+  async reread(): Promise<readonly KeyObject[]> {
+    this.rereads += 1;
+    this.keys = this.stored ?? this.keys;
+    return this.keys;
+  }
+}
+
+/** One clock, the customer's vaults with the keys of the vectors, the origin keys and the registry: what processes share. */
+export class Deployment {
+  readonly clock = new ManualClock();
+  readonly vault = new JwkKeyWrapper();
+  readonly originKeys = new KnownOriginKeys();
+  readonly #tenants = new Map<string, Tenant>();
+
+  constructor(change: Partial<Tenant> = {}) {
+    for (const [kid, jwk] of Object.entries(messages.keys)) this.vault.add(kid, jwk);
+    this.vault.makeNewest(CMK_V1);
+    this.register(tenantRecord(change));
+  }
+
+  register(tenant: Tenant): void {
+    this.#tenants.set(tenant.id, tenant);
+  }
+
+  async get(tenantId: string): Promise<Tenant> {
+    const tenant = this.#tenants.get(tenantId);
+    if (!tenant) throw tenantNotFound();
+    return tenant;
+  }
+
+  async list() {
+    return { tenants: [...this.#tenants.values()] };
+  }
+
+  trouble(): undefined {}
+
+  async close(): Promise<void> {}
+
+  start(): Process {
+    return new Process(this);
+  }
+}
+
+interface Sealed {
+  readonly tenantId?: string;
+  readonly context?: unknown;
+}
+
+const call = {
+  principal: { id: 'test', roles: new Set(['Data.Encrypt', 'Data.Decrypt']), tenantIds: undefined },
+  requestId: '00000000-0000-4000-8000-000000000000',
+};
+
+/** One process of the service: the operations over data keys in its own memory. */
+class Process {
+  readonly dataKeys: CachedDataKeys;
+  readonly backgroundFailures: unknown[] = [];
+  readonly audited: AuditEvent[] = [];
+  readonly #deployment: Deployment;
+
+  constructor(deployment: Deployment) {
+    this.#deployment = deployment;
+    this.dataKeys = new CachedDataKeys({
+      wrapper: deployment.vault,
+      originKeys: deployment.originKeys,
+      clock: deployment.clock,
+      bounds: BOUNDS,
+      requireTenantTag: false,
+      revocationBoundSeconds: BOUND,
+      onBackgroundFailure: (error) => void this.backgroundFailures.push(error),
+    });
+  }
+
+  async encrypt(
+    plaintext: string | Uint8Array = 'a value',
+    { tenantId = 'contoso', context, key }: Sealed & { readonly key?: string } = {},
+  ): Promise<string> {
+    const input = { tenantId, plaintext: Buffer.from(plaintext), encryptionContext: context, key };
+    return (await encrypt({ ...this.#deps(), maxPlaintextBytes: 2 ** 24 }, call, input)).ciphertext;
+  }
+
+  async decrypt(ciphertext: string, { tenantId = 'contoso', context }: Sealed = {}): Promise<Buffer> {
+    return (await decrypt(this.#deps(), call, { tenantId, ciphertext, encryptionContext: context })).plaintext;
+  }
+
+  #deps() {
+    const audit = {
+      record: async (event: AuditEvent) => void this.audited.push(event),
+      trouble: () => undefined,
+      close: async () => {},
+    };
+    const { dataKeys } = this;
+    return { tenants: this.#deployment, dataKeys, audit, countKeyUse: () => undefined, contextDigest: () => 'digest' };
+  }
+}
+
+/** Lets whatever runs with nobody waiting for it go as far as it can. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Calls in which each of `count` requests is under way before the first is answered. */
+export const allAtOnce = <T>(count: number, request: (index: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, index) => request(index)));
+
+export const encryptedKeyOf = (ciphertext: string): string => segment(ciphertext, 1);
+
+export const headerOf = (ciphertext: string): Record<string, string> =>
+  JSON.parse(Buffer.from(segment(ciphertext, 0), 'base64url').toString());
+
+const segment = (ciphertext: string, index: number): string => ciphertext.split('.')[index] ?? '';
+
+/** The code of what a request ends with, `ok` where it succeeds. Whatever is no ServiceError is a bug and is thrown. */
+export async function codeOf(request: Promise<unknown>): Promise<string> {
+  try {
+    await request;
+    return 'ok';
+  } catch (error) {
+    if (error instanceof ServiceError) return error.code;
+    throw error;
+  }
+}

@@ -1,0 +1,29 @@
+import { type KeyObject, randomBytes } from 'node:crypto';
+import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
+import { sealJwe } from '../../src/format/jwe.ts';
+import { headerTemplate } from '../../src/format/jwe-header.ts';
+import { parseKid } from '../../src/tenants/record.ts';
+import { CMK_V1, ORIGIN_KEY } from './deployment.ts';
+
+interface Forgery {
+  readonly kid?: string;
+  /** What `kc` commits to; it is wiped. */
+  readonly committed?: Uint8Array;
+  readonly encryptedKey?: string;
+  readonly originKey?: KeyObject;
+}
+
+/** A message of contoso that never opens: its mac right unless another origin key makes it, its encrypted key one that no vault made. */
+export function forge({
+  kid = CMK_V1,
+  committed = randomBytes(32),
+  encryptedKey = randomBytes(256).fill(0, 0, 1).toString('base64url'), // below any modulus, so that the vault computes
+  originKey = ORIGIN_KEY,
+}: Forgery = {}): string {
+  const kek = parseKid(kid);
+  if (!kek) throw new Error(`${kid} is no key id`);
+  const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid, tenantId: 'contoso', encryptedKey } as const;
+  const header = headerTemplate(dataKeyFrom(committed, wrapped), originMac(originKey, wrapped), 'vaultspan+jwe');
+  const dataKey = dataKeyFrom(randomBytes(32), wrapped);
+  return sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('a'), undefined);
+}

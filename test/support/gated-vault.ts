@@ -1,0 +1,100 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { VaultGate, type VaultLimits } from '../../src/azure/vault/vault-gate.ts';
+import { ServiceError } from '../../src/errors.ts';
+import type { VaultUse } from '../../src/keyring/key-wrapper.ts';
+import { ManualClock } from './manual-clock.ts';
+
+/** One call that a test has put to the gate, and ends. */
+export interface GatedCall {
+  isMade(): boolean;
+  answer(): void;
+  fail(error: Error): void;
+  /** The deadline is over. */
+  giveUp(): void;
+  /** What became of it: `answered`, or code and reason of its failure. */
+  readonly outcome: Promise<string>;
+  readonly failure: Promise<unknown>;
+}
+
+/** A gate before a vault that answers when the test has it answer. */
+export class GatedVault {
+  readonly clock = new ManualClock();
+  readonly breaker: boolean[] = [];
+  readonly rationed: string[] = [];
+  readonly gate: VaultGate;
+
+  constructor(limits: Partial<VaultLimits> = {}) {
+    this.gate = new VaultGate({
+      host: 'contoso-kv.vault.azure.net',
+      limits: { maxConcurrent: 32, budgetPerSecond: 1_000, budgetBurst: 10_000, ...limits },
+      observer: {
+        onBreaker: (_host, isOpen) => this.breaker.push(isOpen),
+        onRationed: (_host, rationing) => this.rationed.push(rationing),
+      },
+      clock: this.clock,
+    });
+  }
+
+  call(use: VaultUse = 'upkeep', tenantId: string = 'contoso'): GatedCall {
+    const deadline = new AbortController();
+    const vault = Promise.withResolvers<void>();
+    vault.promise.catch(() => undefined); // where the call is never made
+    let isMade = false;
+    const run = this.gate.run({ tenantId, use }, deadline.signal, () => {
+      isMade = true;
+      return vault.promise;
+    });
+    const failure = run.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    return {
+      isMade: () => isMade,
+      answer: () => vault.resolve(),
+      fail: (error) => vault.reject(error),
+      giveUp: () => deadline.abort(new Error('given up')),
+      outcome: failure.then(describeOutcome),
+      failure,
+    };
+  }
+
+  calls(count: number, use?: VaultUse, tenantId?: string): readonly GatedCall[] {
+    return Array.from({ length: count }, () => this.call(use, tenantId));
+  }
+
+  /** Calls that fail one after another, as the vault's answer or lack of one. */
+  async failing(count: number, error: () => Error): Promise<readonly string[]> {
+    const outcomes: string[] = [];
+    for (let time = 0; time < count; time += 1) {
+      const call = this.call();
+      call.fail(error());
+      outcomes.push(await call.outcome);
+    }
+    return outcomes;
+  }
+}
+
+function describeOutcome(failure: unknown): string {
+  if (failure === undefined) return 'answered';
+  if (!(failure instanceof ServiceError)) return String(failure);
+  return failure.reason === undefined ? failure.code : `${failure.code} ${failure.reason}`;
+}
+
+/** Lets everything happen that waits for nothing but its turn. */
+export const settled = async (): Promise<void> => {
+  await turn();
+};
+
+export const made = (calls: readonly GatedCall[]): number => calls.filter((call) => call.isMade()).length;
+
+export const outage = (): ServiceError => new ServiceError('vault-unavailable', 'down');
+export const refusal = (): ServiceError => new ServiceError('access-revoked', 'no role', { scope: 'key' });
+/** Of the vault, with its Retry-After in seconds where it has one. */
+export const throttled = (retryAfter?: number) => (): ServiceError =>
+  new ServiceError('vault-throttled', 'over its quota', {
+    retryAfter: retryAfter ?? 2,
+    cause: {
+      statusCode: 429,
+      response: { headers: new Headers(retryAfter ? { 'retry-after': `${retryAfter}` } : {}) },
+    },
+  });

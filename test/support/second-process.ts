@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import supertest from 'supertest';
+import { startService } from '../../src/compose/service.ts';
+import { ConfigSchema } from '../../src/config/schema.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
+import { configOf, type TestService } from './start-service.ts';
+
+export interface SecondProcess extends AsyncDisposable {
+  /** Of the metrics; '' where they are off. */
+  readonly metricsUrl: string;
+  post(path: string, body: unknown, token?: string): supertest.Test;
+  readonly url: string;
+}
+
+/**
+ * Another process of the same deployment, on the same emulated Azure, tenants file and clock: its caches are cold. The SDK keeps one
+ * cache of managed identity tokens for the whole module, so a test file has one emulator and as many of these as it needs.
+ */
+export async function startSecondProcess(
+  { emulator, folder, clock, token }: TestService,
+  config: Record<string, unknown> = {},
+): Promise<SecondProcess> {
+  const service = await startService({
+    config: ConfigSchema.parse({
+      ...configOf(emulator, folder),
+      database: { file: join(folder, 'second.db') },
+      ...config,
+    }),
+    logger: silentLogger(),
+    clock,
+  });
+  const agent = supertest(service.url);
+  return {
+    metricsUrl: service.metricsUrl ?? '',
+    post: (path, body, bearer = token()) =>
+      agent
+        .post(path)
+        .set('Authorization', `Bearer ${bearer}`)
+        .set('Content-Type', 'application/json')
+        .send(JSON.stringify(body)),
+    url: service.url,
+    [Symbol.asyncDispose]: () => service.stop(),
+  };
+}

@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type NetConnectOpts, type Socket } from 'node:net';
+import { Client } from 'pg';
+import type { DatabaseOptions } from '../../src/database/open-database.ts';
+
+type Mode = 'open' | 'refusing' | 'silent';
+
+/** The way to a PostgreSQL, to be broken by a test. */
+export interface Proxy extends AsyncDisposable {
+  readonly url: string;
+  /** `refusing` ends what is connected and takes nothing new; `silent` lets nothing through, either way. */
+  turn(mode: Mode): void;
+}
+
+export async function openProxy(options: DatabaseOptions): Promise<Proxy> {
+  const client = new Client('url' in options ? options.url : '');
+  const { host, port, database } = client;
+  const target: NetConnectOpts = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
+  const sockets = new Set<Socket>();
+  let mode: Mode = 'open';
+  const keep = (socket: Socket): Socket => {
+    sockets.add(socket);
+    return socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket));
+  };
+  const server = createServer((near) => {
+    keep(near);
+    if (mode === 'refusing') near.destroy();
+    if (mode !== 'open') return;
+    const far = keep(connect(target));
+    near.on('data', (bytes) => mode === 'open' && far.write(bytes)).on('close', () => far.destroy());
+    far.on('data', (bytes) => mode === 'open' && near.write(bytes)).on('close', () => near.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const end = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: `postgres://${client.user}@127.0.0.1:${(server.address() as AddressInfo).port}/${database}`,
+    turn: (next) => {
+      mode = next;
+      if (next === 'refusing') end();
+    },
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      end();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import type { SqlDatabase } from '../../src/database/open-database.ts';
+import { type AuditTable, auditTable } from '../../src/database/tables/audit-table.ts';
+import { newPostgres } from './sql-databases.ts';
+
+export interface TestTable extends AsyncDisposable {
+  readonly table: AuditTable;
+  readonly database: SqlDatabase;
+}
+
+/** The table in a PostgreSQL database of the test's own. */
+export async function newAuditTable(): Promise<TestTable> {
+  const postgres = await newPostgres();
+  const database = await postgres.open();
+  return { table: auditTable(database), database, [Symbol.asyncDispose]: () => postgres[Symbol.asyncDispose]() };
+}
+
+/** Everything in it, chain by chain in the order of ids. */
+export async function linesIn(table: AuditTable): Promise<string[]> {
+  const lines: string[] = [];
+  for (let first = await table.nextChain(''); first; first = await table.nextChain(first.chain)) {
+    lines.push(...(await table.following(first.chain, -1, 100_000)).map(({ line }) => line));
+  }
+  return lines;
+}
