@@ -1,7 +1,7 @@
 import type { Principal } from './principal.ts';
 
 /** One authenticated request, as operations see it. */
-export interface Call {
+export interface AuthenticatedRequest {
   readonly principal: Principal;
   /** UUID of ours. */
   readonly requestId: string;

@@ -2,17 +2,17 @@ import { LRUCache } from 'lru-cache';
 import { IvPool } from '../format/iv-pool.ts';
 import type { Jwe } from '../format/jwe.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
-import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/record.ts';
+import type { DataKeyBounds, KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
 import type { KekFacts } from './key-wrapper.ts';
-import { boundsOf, TenantKeys, type TenantKeysDeps } from './tenant-data-keys.ts';
+import { boundsOf, TenantDataKeys, type TenantDataKeysDeps } from './tenant-data-keys.ts';
 
 const MAX_TENANTS = 10_000;
 /** A wall clock that leaves the monotonic one by more was set, or the machine was resumed from a snapshot. */
 const MAX_CLOCK_JUMP_MS = 60_000;
 
-export interface CachedDataKeysOptions extends Omit<TenantKeysDeps, 'bounds' | 'revocationBoundMs' | 'counts'> {
+export interface CachedDataKeysOptions extends Omit<TenantDataKeysDeps, 'bounds' | 'revocationBoundMs' | 'counts'> {
   readonly bounds: DataKeyBounds;
   readonly revocationBoundSeconds: number;
 }
@@ -20,7 +20,7 @@ export interface CachedDataKeysOptions extends Omit<TenantKeysDeps, 'bounds' | '
 /** Data keys in this process's memory: minted and opened ones, by tenant first. */
 export class CachedDataKeys implements DataKeys {
   readonly #options: CachedDataKeysOptions;
-  readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
+  readonly #tenants = new LRUCache<string, TenantDataKeys>({ max: MAX_TENANTS });
   readonly #ivs = new IvPool();
   readonly counts = new DataKeyCounts();
   #clockOffsetMs: number;
@@ -30,7 +30,7 @@ export class CachedDataKeys implements DataKeys {
     this.#clockOffsetMs = options.clock.wallMs() - options.clock.monotonicMs();
   }
 
-  forSealing(tenant: Tenant, key: TenantKey, bytes: number): Soon<SealingUse> {
+  forSealing(tenant: Tenant, key: RegisteredKey, bytes: number): Soon<SealingUse> {
     this.#dropAfterClockJump();
     const keys = this.#keysOf(tenant);
     const slot = keys.slotFor(key);
@@ -50,15 +50,15 @@ export class CachedDataKeys implements DataKeys {
     return this.#keysOf(tenant).forOpening(jwe, kek);
   }
 
-  async currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts> {
+  async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {
     return this.#keysOf(tenant).slotFor(key).usableFacts();
   }
 
-  async freshenVersion(tenant: Tenant, key: TenantKey): Promise<void> {
+  async freshenVersion(tenant: Tenant, key: RegisteredKey): Promise<void> {
     await this.#keysOf(tenant).slotFor(key).freshen();
   }
 
-  versionRefused(tenant: Tenant, key: TenantKey): void {
+  versionRefused(tenant: Tenant, key: RegisteredKey): void {
     this.#keysOf(tenant).slotFor(key).drop();
   }
 
@@ -82,11 +82,11 @@ export class CachedDataKeys implements DataKeys {
     return held;
   }
 
-  #keysOf(tenant: Tenant): TenantKeys {
+  #keysOf(tenant: Tenant): TenantDataKeys {
     const known = this.#tenants.get(tenant.id);
     if (known?.tenant.revision === tenant.revision) return known;
     const { bounds, revocationBoundSeconds, ...deps } = this.#options;
-    const keys = new TenantKeys(tenant, {
+    const keys = new TenantDataKeys(tenant, {
       ...deps,
       bounds: boundsOf(tenant, bounds),
       counts: this.counts,

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { DataKey } from '../format/data-key.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { Soon } from '../lib/when-ready.ts';
-import type { KekRef, Tenant, TenantKey } from '../tenants/record.ts';
+import type { KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import type { MintedSealingKey } from './minted-key.ts';
 
@@ -26,15 +26,15 @@ export interface OpeningUse {
  */
 export interface DataKeys {
   /** A data key of ours that may seal `bytes` of plaintext; the use is counted before it is handed out. */
-  forSealing(tenant: Tenant, key: TenantKey, bytes: number): Soon<SealingUse>;
+  forSealing(tenant: Tenant, key: RegisteredKey, bytes: number): Soon<SealingUse>;
   /** The data key of a parsed message; `kek` is the registered key in the version that the message names. */
   forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Soon<OpeningUse>;
   /** The version of a registered key that protects new data now, read again every 15 min. */
-  currentVersion(tenant: Tenant, key: TenantKey): Promise<KekFacts>;
+  currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts>;
   /** Makes sure that a version read more than a minute ago is still the newest, before old data is moved to it. */
-  freshenVersion(tenant: Tenant, key: TenantKey): Promise<void>;
+  freshenVersion(tenant: Tenant, key: RegisteredKey): Promise<void>;
   /** The vault has refused that version: it is read again after a while, for the refusal may have been mended by a new one. */
-  versionRefused(tenant: Tenant, key: TenantKey): void;
+  versionRefused(tenant: Tenant, key: RegisteredKey): void;
 }
 
 /** The keys of `mac`, newest first: the first makes it, any of them is accepted. */

@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../tenants/record.ts';
+import type { KekRef, RegisteredKey, Tenant, WrapAlgorithm } from '../tenants/record.ts';
 
 /** What a vault tells of one key version. Times are milliseconds of the epoch. */
 export interface KekFacts {
@@ -39,7 +39,7 @@ export type VaultUse = 'upkeep' | 'ciphertext' | 'caller';
  */
 export interface KeyWrapper {
   /** Reads a key: the pinned version, else the newest. */
-  readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts>;
+  readKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts>;
   wrapKey(
     tenant: Tenant,
     kek: KekRef,

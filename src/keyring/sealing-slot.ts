@@ -2,12 +2,12 @@ import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:cry
 import { ServiceError } from '../errors.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from '../format/data-key.ts';
 import { headerTemplate } from '../format/jwe-header.ts';
-import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/record.ts';
+import { kidOf, type RegisteredKey, type WrapAlgorithm } from '../tenants/record.ts';
 import { Access } from './access.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
 import { type KekFacts, type VaultUse, wrongBytes } from './key-wrapper.ts';
 import { MintedKey, type MintedSealingKey } from './minted-key.ts';
-import type { TenantKeys } from './tenant-data-keys.ts';
+import type { TenantDataKeys } from './tenant-data-keys.ts';
 
 /** How long a key that follows the newest version is not read again. */
 const REREAD_AFTER_MS = 15 * 60_000;
@@ -18,8 +18,8 @@ const RETRY_AFTER_MS = 10_000;
 
 /** The current data key of one registered key, and the key version that it is under. */
 export class SealingSlot {
-  readonly #keys: TenantKeys;
-  readonly #key: TenantKey;
+  readonly #keys: TenantDataKeys;
+  readonly #key: RegisteredKey;
   /** Of wrapping only: a key that may no longer protect anything new may still open what is old. */
   readonly #wrapping: Access;
   #current: MintedKey | undefined;
@@ -30,7 +30,7 @@ export class SealingSlot {
   #mintAheadAt = 0;
   #reading: Promise<KekFacts> | undefined;
 
-  constructor(keys: TenantKeys, key: TenantKey) {
+  constructor(keys: TenantDataKeys, key: RegisteredKey) {
     this.#keys = keys;
     this.#key = key;
     this.#wrapping = new Access(keys.deps.revocationBoundMs);

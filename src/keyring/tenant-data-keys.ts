@@ -5,7 +5,7 @@ import { boundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 import type { Soon } from '../lib/when-ready.ts';
-import type { DataKeyBounds, KekRef, Tenant, TenantKey } from '../tenants/record.ts';
+import type { DataKeyBounds, KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
 import { Access } from './access.ts';
 import type { DataKeyCounts } from './data-key-counts.ts';
 import type { OpeningUse, OriginKeys } from './data-keys.ts';
@@ -15,7 +15,7 @@ import { SealingSlot } from './sealing-slot.ts';
 
 const MAX_KEY_VERSIONS = 256;
 
-export interface TenantKeysDeps {
+export interface TenantDataKeysDeps {
   readonly wrapper: KeyWrapper;
   readonly originKeys: OriginKeys;
   readonly clock: Clock;
@@ -29,23 +29,23 @@ export interface TenantKeysDeps {
 }
 
 /** All keys of one tenant in one revision of its record: what is proven, what may seal, what was opened. */
-export class TenantKeys {
+export class TenantDataKeys {
   readonly tenant: Tenant;
-  readonly deps: TenantKeysDeps;
+  readonly deps: TenantDataKeysDeps;
   readonly #signIn: Access;
   readonly #access = boundedMap<Access>(MAX_KEY_VERSIONS);
   readonly #proofs = new Map<string, Promise<void>>();
   readonly #opened: OpenedKeys;
   readonly #slots = new Map<string, SealingSlot>();
 
-  constructor(tenant: Tenant, deps: TenantKeysDeps) {
+  constructor(tenant: Tenant, deps: TenantDataKeysDeps) {
     this.tenant = tenant;
     this.deps = deps;
     this.#signIn = new Access(deps.revocationBoundMs);
     this.#opened = new OpenedKeys(deps.clock);
   }
 
-  slotFor(key: TenantKey): SealingSlot {
+  slotFor(key: RegisteredKey): SealingSlot {
     return this.#slots.getOrInsertComputed(`${key.vaultUrl}/${key.name}`, () => new SealingSlot(this, key));
   }
 

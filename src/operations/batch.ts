@@ -1,6 +1,6 @@
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { AuditEvent } from '../audit/event.ts';
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import type { Soon } from '../lib/when-ready.ts';
 import type { AuditDeps } from './record-success.ts';
@@ -65,7 +65,7 @@ function outcomeOf<T>(start: () => Soon<T>): Soon<Outcome<T>> {
 /** One record for the batch: how many items by outcome, and each key version with the vault call that proves access to it. */
 export async function recordBatch(
   { audit }: Pick<AuditDeps, 'audit'>,
-  { requestId, clientRequestId, principal }: Call,
+  { requestId, clientRequestId, principal }: AuthenticatedRequest,
   { operation, tenantId }: Pick<AuditEvent, 'operation' | 'tenantId'>,
   outcomes: readonly Outcome<ItemUse>[],
 ): Promise<void> {

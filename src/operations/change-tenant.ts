@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { recordOf, type Tenant } from '../tenants/record.ts';
 import type { TenantInput } from '../tenants/record-schema.ts';
@@ -22,36 +22,44 @@ export interface ChangeTenantInput {
 }
 
 /** Without If-Match creates only; with it, replaces exactly that revision. @throws ServiceError */
-export async function putTenant(deps: ChangeTenantDeps, call: Call, input: ChangeTenantInput): Promise<Tenant> {
-  assertGranted(call.principal, 'Tenants.Manage', input.tenantId);
+export async function putTenant(
+  deps: ChangeTenantDeps,
+  request: AuthenticatedRequest,
+  input: ChangeTenantInput,
+): Promise<Tenant> {
+  assertGranted(request.principal, 'Tenants.Manage', input.tenantId);
   const record = deps.parseTenant(withId(input.record, input.tenantId));
   const revision = input.ifMatch === undefined ? undefined : revisionOf(input.ifMatch);
-  const tenant = await deps.tenants.put(record, revision, call.principal.id);
-  await recordSuccess(deps, call, { operation: 'tenant-put', tenantId: tenant.id });
+  const tenant = await deps.tenants.put(record, revision, request.principal.id);
+  await recordSuccess(deps, request, { operation: 'tenant-put', tenantId: tenant.id });
   return tenant;
 }
 
 /** A merge patch (RFC 7396) of exactly one revision. @throws ServiceError */
-export async function patchTenant(deps: ChangeTenantDeps, call: Call, input: ChangeTenantInput): Promise<Tenant> {
-  assertGranted(call.principal, 'Tenants.Manage', input.tenantId);
+export async function patchTenant(
+  deps: ChangeTenantDeps,
+  request: AuthenticatedRequest,
+  input: ChangeTenantInput,
+): Promise<Tenant> {
+  assertGranted(request.principal, 'Tenants.Manage', input.tenantId);
   const revision = requiredRevision(input.ifMatch);
   const before = await deps.tenants.get(input.tenantId);
   if (before.revision !== revision) throw mismatch();
   const record = deps.parseTenant(withId(mergePatch(recordOf(before), input.record), input.tenantId));
-  const tenant = await deps.tenants.put(record, revision, call.principal.id);
-  await recordSuccess(deps, call, { operation: 'tenant-patch', tenantId: tenant.id });
+  const tenant = await deps.tenants.put(record, revision, request.principal.id);
+  await recordSuccess(deps, request, { operation: 'tenant-patch', tenantId: tenant.id });
   return tenant;
 }
 
 /** The id is never given out again: ciphertexts carry it for ever. @throws ServiceError */
 export async function removeTenant(
   deps: ChangeTenantDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   { tenantId, ifMatch }: Pick<ChangeTenantInput, 'tenantId' | 'ifMatch'>,
 ): Promise<void> {
-  assertGranted(call.principal, 'Tenants.Manage', tenantId);
-  await deps.tenants.remove(tenantId, requiredRevision(ifMatch), call.principal.id);
-  await recordSuccess(deps, call, { operation: 'tenant-remove', tenantId });
+  assertGranted(request.principal, 'Tenants.Manage', tenantId);
+  await deps.tenants.remove(tenantId, requiredRevision(ifMatch), request.principal.id);
+  await recordSuccess(deps, request, { operation: 'tenant-remove', tenantId });
 }
 
 const MAX_TRIES = 5;
@@ -63,19 +71,22 @@ const MAX_TRIES = 5;
  */
 export async function setTenantState(
   deps: ChangeTenantDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   tenantId: string,
   state: Tenant['state'],
 ): Promise<Tenant> {
-  assertGranted(call.principal, 'Tenants.Manage', tenantId);
-  const tenant = await changed(deps, call, tenantId, state, MAX_TRIES);
-  await recordSuccess(deps, call, { operation: state === 'suspended' ? 'tenant-suspend' : 'tenant-resume', tenantId });
+  assertGranted(request.principal, 'Tenants.Manage', tenantId);
+  const tenant = await changed(deps, request, tenantId, state, MAX_TRIES);
+  await recordSuccess(deps, request, {
+    operation: state === 'suspended' ? 'tenant-suspend' : 'tenant-resume',
+    tenantId,
+  });
   return tenant;
 }
 
 async function changed(
   deps: ChangeTenantDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   tenantId: string,
   state: Tenant['state'],
   triesLeft: number,
@@ -83,11 +94,15 @@ async function changed(
   const before = await deps.tenants.get(tenantId);
   if (before.state === state) return before;
   try {
-    return await deps.tenants.put(deps.parseTenant({ ...recordOf(before), state }), before.revision, call.principal.id);
+    return await deps.tenants.put(
+      deps.parseTenant({ ...recordOf(before), state }),
+      before.revision,
+      request.principal.id,
+    );
   } catch (error) {
     const isRace = error instanceof ServiceError && error.code === 'revision-mismatch';
     if (!isRace || triesLeft <= 1) throw error;
-    return changed(deps, call, tenantId, state, triesLeft - 1);
+    return changed(deps, request, tenantId, state, triesLeft - 1);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import { openJwe, parseJwe, undecryptable } from '../format/jwe.ts';
 import { openedLength, STREAM_KEY_BYTES, type StreamPrefix } from '../format/stream-format.ts';
@@ -23,10 +23,10 @@ export interface DecryptStreamInput {
 /** Gets a stream ready to be opened with the tenant's own key. @throws ServiceError */
 export async function decryptStream(
   deps: DecryptStreamDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   input: DecryptStreamInput,
 ): Promise<StreamWork> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', input.tenantId);
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', input.tenantId);
   const context = canonicalContext(input.encryptionContext);
   const prefix = await input.readPrefix();
   const jwe = parseJwe(prefix.jwe, 'vaultspan-stream+jwe');
@@ -45,8 +45,9 @@ export async function decryptStream(
     keyId,
     transform,
     answerBytes,
-    start: () => recordSuccess(deps, call, { ...facts, phase: 'started' }, context),
-    recheck: recheckOf(deps, call, 'Data.Decrypt', tenant.id, jwe),
-    finish: () => recordSuccess(deps, call, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
+    start: () => recordSuccess(deps, request, { ...facts, phase: 'started' }, context),
+    recheck: recheckOf(deps, request, 'Data.Decrypt', tenant.id, jwe),
+    finish: () =>
+      recordSuccess(deps, request, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
   };
 }

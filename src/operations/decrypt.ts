@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import { whenReady } from '../lib/when-ready.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
@@ -28,28 +28,37 @@ export interface Decrypted {
 }
 
 /** Opens a message with the tenant's own key. @throws ServiceError */
-export async function decrypt(deps: DecryptDeps, call: Call, input: DecryptInput): Promise<Decrypted> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', input.tenantId);
+export async function decrypt(
+  deps: DecryptDeps,
+  request: AuthenticatedRequest,
+  input: DecryptInput,
+): Promise<Decrypted> {
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', input.tenantId);
   const context = canonicalContext(input.encryptionContext);
   const { plaintext, keyId, vaultRequestId } = await openMessage(deps, tenant, input.ciphertext, context);
   const bytes = plaintext.length;
-  await recordSuccess(deps, call, { operation: 'decrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
+  await recordSuccess(
+    deps,
+    request,
+    { operation: 'decrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId },
+    context,
+  );
   return { plaintext, keyId };
 }
 
 /** Opens many of one tenant's messages, each for itself; those of one data key share its unwrap. @throws ServiceError for trouble of the whole */
 export async function decryptBatch(
   deps: DecryptDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   { tenantId, items }: Batch<DecryptItem>,
 ): Promise<readonly Outcome<Decrypted>[]> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', tenantId);
   const outcomes = await eachItem(items, ({ ciphertext, encryptionContext }) =>
     whenReady(openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext)), (opened) => ({
       ...opened,
       bytes: opened.plaintext.length,
     })),
   );
-  await recordBatch(deps, call, { operation: 'batch-decrypt', tenantId }, outcomes);
+  await recordBatch(deps, request, { operation: 'batch-decrypt', tenantId }, outcomes);
   return outcomes;
 }

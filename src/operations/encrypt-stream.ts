@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { parseJwe } from '../format/jwe.ts';
 import { STREAM_KEY_BYTES, sealedLength } from '../format/stream-format.ts';
 import { StreamSealer } from '../format/stream-sealer.ts';
@@ -25,10 +25,10 @@ export interface EncryptStreamInput {
 /** Gets a stream ready to be sealed under the tenant's own key: a key of its own, sealed as a message is. @throws ServiceError */
 export async function encryptStream(
   deps: EncryptStreamDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   input: EncryptStreamInput,
 ): Promise<StreamWork> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', input.tenantId);
   const key = dataKeyByAlias(tenant, input.key);
   const context = contextForSealing(tenant, input.encryptionContext);
   const streamKey = randomBytes(STREAM_KEY_BYTES);
@@ -41,8 +41,9 @@ export async function encryptStream(
     keyId,
     transform,
     answerBytes,
-    start: () => recordSuccess(deps, call, { ...facts, phase: 'started' }, context),
-    recheck: recheckOf(deps, call, 'Data.Encrypt', tenant.id, parseJwe(ciphertext, 'vaultspan-stream+jwe')),
-    finish: () => recordSuccess(deps, call, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
+    start: () => recordSuccess(deps, request, { ...facts, phase: 'started' }, context),
+    recheck: recheckOf(deps, request, 'Data.Encrypt', tenant.id, parseJwe(ciphertext, 'vaultspan-stream+jwe')),
+    finish: () =>
+      recordSuccess(deps, request, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
   };
 }

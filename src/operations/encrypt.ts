@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import { whenReady } from '../lib/when-ready.ts';
@@ -34,25 +34,34 @@ export interface Encrypted {
 }
 
 /** Seals a message under the tenant's own key. @throws ServiceError */
-export async function encrypt(deps: EncryptDeps, call: Call, input: EncryptInput): Promise<Encrypted> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
+export async function encrypt(
+  deps: EncryptDeps,
+  request: AuthenticatedRequest,
+  input: EncryptInput,
+): Promise<Encrypted> {
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', input.tenantId);
   const context = contextForSealing(tenant, input.encryptionContext);
   const { ciphertext, keyId, vaultRequestId, bytes } = await sealItem(deps, tenant, input, context);
-  await recordSuccess(deps, call, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId }, context);
+  await recordSuccess(
+    deps,
+    request,
+    { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId },
+    context,
+  );
   return { ciphertext, keyId };
 }
 
 /** Seals many under one tenant's keys, each for itself. @throws ServiceError for trouble of the whole */
 export async function encryptBatch(
   deps: EncryptDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   { tenantId, items }: Batch<EncryptItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', tenantId);
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', tenantId);
   const outcomes = await eachItem(items, (item) =>
     sealItem(deps, tenant, item, contextForSealing(tenant, item.encryptionContext)),
   );
-  await recordBatch(deps, call, { operation: 'batch-encrypt', tenantId }, outcomes);
+  await recordBatch(deps, request, { operation: 'batch-encrypt', tenantId }, outcomes);
   return outcomes;
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { DATA_KEY_BYTES } from '../format/data-key.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
@@ -33,10 +33,10 @@ export interface IssuedDataKey {
 /** A fresh 256-bit key for a client that encrypts by itself; decrypt opens it again. @throws ServiceError */
 export async function issueDataKey(
   deps: IssueDataKeyDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   input: IssueDataKeyInput,
 ): Promise<IssuedDataKey> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', input.tenantId);
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', input.tenantId);
   const key = dataKeyByAlias(tenant, input.key);
   const context = contextForSealing(tenant, input.encryptionContext);
   const plaintext = randomBytes(DATA_KEY_BYTES);
@@ -44,6 +44,6 @@ export async function issueDataKey(
   const boundSeconds = tenant.revocationBoundSeconds ?? deps.revocationBoundSeconds;
   const expiresAt = new Date(deps.clock.wallMs() + boundSeconds * 1_000).toISOString();
   const facts = { operation: 'data-key', tenantId: tenant.id, keyId, bytes: DATA_KEY_BYTES, vaultRequestId };
-  await recordSuccess(deps, call, facts, context);
+  await recordSuccess(deps, request, facts, context);
   return { plaintext, ciphertext, keyId, expiresAt };
 }

@@ -3,7 +3,7 @@ import { type Jwe, openJwe, parseJwe } from '../format/jwe.ts';
 import { type JweType, malformed } from '../format/jwe-header.ts';
 import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
-import type { KekRef, Tenant, TenantKey } from '../tenants/record.ts';
+import type { KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { CountKeyUse } from './count-key-use.ts';
 import { dataKeyKek } from './registered-key.ts';
 
@@ -51,6 +51,6 @@ function kekOf(tenant: Tenant, jwe: Jwe): KekRef {
 }
 
 /** A record without an algorithm means RSA-OAEP-256, or A256KW of a symmetric key, which only a Managed HSM has. */
-function isAlgorithmOf(key: TenantKey, { header: { alg } }: Jwe): boolean {
+function isAlgorithmOf(key: RegisteredKey, { header: { alg } }: Jwe): boolean {
   return key.algorithm === undefined ? alg !== 'RSA-OAEP' : alg === key.algorithm;
 }

@@ -1,6 +1,6 @@
 import type { ParsedRecord } from '../audit/chain/parse-record.ts';
 import { type AuditRecords, cursorOf, placeOf } from '../audit/pages/record-page.ts';
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { assertGranted } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -29,12 +29,16 @@ interface AuditPage {
  *
  * @throws ServiceError `grant-missing`, `tenant-not-found`, `malformed-request`, `registry-unavailable`
  */
-export async function readAudit(deps: ReadAuditDeps, call: Call, input: ReadAuditInput): Promise<AuditPage> {
+export async function readAudit(
+  deps: ReadAuditDeps,
+  request: AuthenticatedRequest,
+  input: ReadAuditInput,
+): Promise<AuditPage> {
   const { tenantId, from, to, limit, cursor } = input;
-  assertGranted(call.principal, 'Audit.Read', tenantId);
+  assertGranted(request.principal, 'Audit.Read', tenantId);
   const before = cursor === undefined ? undefined : placeOf(cursor);
   const { records, next } = await deps.auditRecords.page({ tenantId, from, to, before, limit });
   if (records.length === 0 && !next && !before) await deps.tenants.get(tenantId);
-  await recordSuccess(deps, call, { operation: 'audit-read', tenantId });
+  await recordSuccess(deps, request, { operation: 'audit-read', tenantId });
   return next ? { records, nextCursor: cursorOf(next) } : { records };
 }

@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import type { DirectoryFacts, DirectoryReader } from '../tenants/directory-facts.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { grantedTenant } from './granted-tenant.ts';
@@ -15,9 +15,13 @@ export interface ReadDirectoryDeps extends AuditDeps {
  *
  * @throws ServiceError
  */
-export async function readDirectory(deps: ReadDirectoryDeps, call: Call, tenantId: string): Promise<DirectoryFacts> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Tenants.Read', tenantId);
-  const facts = await deps.directory.readDirectory(tenant, call.requestId);
-  await recordSuccess(deps, call, { operation: 'directory', tenantId: tenant.id });
+export async function readDirectory(
+  deps: ReadDirectoryDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+): Promise<DirectoryFacts> {
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Tenants.Read', tenantId);
+  const facts = await deps.directory.readDirectory(tenant, request.requestId);
+  await recordSuccess(deps, request, { operation: 'directory', tenantId: tenant.id });
   return facts;
 }

@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import type { Check } from '../database/tables/claims.ts';
 import { ServiceError } from '../errors.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
@@ -34,28 +34,28 @@ async function withLastChecks(deps: ReadTenantsDeps, tenants: readonly Tenant[])
 /** One tenant's record, suspended or not, with the use of its keys as far as seen. @throws ServiceError */
 export async function getTenant(
   deps: ReadTenantsDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   tenantId: string,
 ): Promise<CheckedTenant & { readonly keyUsage: readonly ShownKeyUse[] }> {
-  assertGranted(call.principal, 'Tenants.Read', tenantId);
+  assertGranted(request.principal, 'Tenants.Read', tenantId);
   const [tenant] = await withLastChecks(deps, [await deps.tenants.get(tenantId)]);
   if (!tenant) throw new Error('a tenant came back as none');
   const keyUsage = await deps.keyUsageOf(tenantId);
-  await recordSuccess(deps, call, { operation: 'tenant-read', tenantId });
+  await recordSuccess(deps, request, { operation: 'tenant-read', tenantId });
   return { ...tenant, keyUsage };
 }
 
 /** A page of the tenants that the caller may see, in the order of ids. @throws ServiceError */
 export async function listTenants(
   deps: ReadTenantsDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<CheckedPage> {
-  assertRole(call.principal, 'Tenants.Read');
+  assertRole(request.principal, 'Tenants.Read');
   const after = cursor === undefined ? undefined : idOf(cursor);
-  const { tenantIds } = call.principal;
+  const { tenantIds } = request.principal;
   const page = tenantIds ? await pageOf(deps, [...tenantIds], limit, after) : await deps.tenants.list(limit, after);
-  await recordSuccess(deps, call, { operation: 'tenant-list' });
+  await recordSuccess(deps, request, { operation: 'tenant-list' });
   const { nextCursor } = page;
   const tenants = await withLastChecks(deps, page.tenants);
   return nextCursor === undefined ? { tenants } : { tenants, nextCursor: cursorOf(nextCursor) };

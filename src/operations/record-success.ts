@@ -1,6 +1,6 @@
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 
 export interface AuditDeps {
   readonly audit: AuditSink;
@@ -11,14 +11,19 @@ export interface AuditDeps {
 type Facts = Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'vaultRequestId'>;
 
 /** No record, no answer. Refusals are recorded where all of them pass, in `http/problem.ts`. @throws ServiceError `audit-unavailable` */
-export async function recordSuccess(deps: AuditDeps, call: Call, facts: Facts, context?: Buffer): Promise<void> {
+export async function recordSuccess(
+  deps: AuditDeps,
+  request: AuthenticatedRequest,
+  facts: Facts,
+  context?: Buffer,
+): Promise<void> {
   await deps.audit.record({
     operation: facts.operation,
     outcome: 'succeeded',
     ...(facts.phase !== undefined && { phase: facts.phase }),
-    requestId: call.requestId,
-    clientRequestId: call.clientRequestId,
-    principal: call.principal.id,
+    requestId: request.requestId,
+    clientRequestId: request.clientRequestId,
+    principal: request.principal.id,
     tenantId: facts.tenantId,
     keyId: facts.keyId,
     bytes: facts.bytes,

@@ -1,8 +1,8 @@
 import { ServiceError } from '../errors.ts';
-import { isSameKey, type KekRef, type Tenant, type TenantKey } from '../tenants/record.ts';
+import { isSameKey, type KekRef, type RegisteredKey, type Tenant } from '../tenants/record.ts';
 
 /** The tenant's key of this alias. @throws ServiceError `unknown-key-alias`, `key-use` */
-export function keyByAlias(tenant: Tenant, alias: string, use: TenantKey['use']): TenantKey {
+export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['use']): RegisteredKey {
   const key = Object.hasOwn(tenant.keys, alias) ? tenant.keys[alias] : undefined;
   if (!key) {
     throw new ServiceError('unknown-key-alias', 'The tenant has no key of this alias', {
@@ -14,14 +14,14 @@ export function keyByAlias(tenant: Tenant, alias: string, use: TenantKey['use'])
 }
 
 /** The data key of this alias, the default one without it. @throws ServiceError `unknown-key-alias`, `key-use` */
-export const dataKeyByAlias = (tenant: Tenant, alias: string | undefined): TenantKey =>
+export const dataKeyByAlias = (tenant: Tenant, alias: string | undefined): RegisteredKey =>
   keyByAlias(tenant, alias ?? tenant.defaultKey, 'data');
 
 /** The current or retired data key that a message's header names, whatever its version. @throws ServiceError `unknown-key` */
 export function dataKeyKek(
   tenant: Tenant,
   named: KekRef,
-): { readonly kek: KekRef; readonly key: TenantKey | undefined } {
+): { readonly kek: KekRef; readonly key: RegisteredKey | undefined } {
   const key = Object.values(tenant.keys).find((candidate) => candidate.use === 'data' && isSameKey(candidate, named));
   const registered = key ?? tenant.retiredKeys.find((candidate) => isSameKey(candidate, named));
   if (!registered) throw unknownKey('/ciphertext');
@@ -29,7 +29,7 @@ export function dataKeyKek(
 }
 
 /** The key of use `wrap` that a key id names. @throws ServiceError `unknown-key`, `key-use` */
-export function wrapKeyKek(tenant: Tenant, named: KekRef): { readonly kek: KekRef; readonly key: TenantKey } {
+export function wrapKeyKek(tenant: Tenant, named: KekRef): { readonly kek: KekRef; readonly key: RegisteredKey } {
   const key = Object.values(tenant.keys).find((candidate) => isSameKey(candidate, named));
   if (key?.use === 'data' || tenant.retiredKeys.some((candidate) => isSameKey(candidate, named))) {
     throw wrongUse('/keyId', 'wrap');
@@ -45,7 +45,7 @@ function unknownKey(pointer: string): ServiceError {
 }
 
 /** Else unwrap would hand out the data key of any stored message. */
-function wrongUse(pointer: string, use: TenantKey['use']): ServiceError {
+function wrongUse(pointer: string, use: RegisteredKey['use']): ServiceError {
   const detail = use === 'wrap' ? 'is not a key of use wrap' : 'is not a key of use data';
   return new ServiceError('key-use', 'A key serves either encrypt and decrypt, or wrap and unwrap', {
     errors: [{ pointer, detail }],

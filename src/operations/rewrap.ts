@@ -1,7 +1,7 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import type { JweType } from '../format/jwe-header.ts';
-import type { Tenant, TenantKey } from '../tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
 import type { Encrypted } from './encrypt.ts';
@@ -35,30 +35,30 @@ export interface RewrapInput extends RewrapItem {
  */
 export async function rewrap(
   deps: RewrapDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   input: RewrapInput,
   typ: JweType = 'vaultspan+jwe',
 ): Promise<Encrypted> {
   const { tenantId, to = {} } = input;
   const operation = typ === 'vaultspan+jwe' ? 'rewrap' : 'rewrap-stream';
-  assertGranted(call.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
-  const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
-  const { ciphertext, target, opened, sealed, context } = await moveItem(deps, call, source, input, typ);
+  assertGranted(request.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
+  const source = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', tenantId);
+  const { ciphertext, target, opened, sealed, context } = await moveItem(deps, request, source, input, typ);
   if (target !== source.id) {
-    await recordSuccess(deps, call, { operation, tenantId: source.id, ...opened }, context);
+    await recordSuccess(deps, request, { operation, tenantId: source.id, ...opened }, context);
   }
-  await recordSuccess(deps, call, { operation, tenantId: target, ...sealed }, context);
+  await recordSuccess(deps, request, { operation, tenantId: target, ...sealed }, context);
   return { ciphertext, keyId: sealed.keyId };
 }
 
 /** Moves many of one tenant's messages, each for itself. @throws ServiceError for trouble of the whole */
 export async function rewrapBatch(
   deps: RewrapDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   { tenantId, items }: Batch<RewrapItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
-  const source = await grantedTenant(deps.tenants, call.principal, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, (item) => moveItem(deps, call, source, item, 'vaultspan+jwe'));
+  const source = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', tenantId);
+  const outcomes = await eachItem(items, (item) => moveItem(deps, request, source, item, 'vaultspan+jwe'));
   const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
   const elsewhere = Map.groupBy(
     moved.filter(({ target }) => target !== tenantId),
@@ -66,10 +66,10 @@ export async function rewrapBatch(
   );
   const operation = 'batch-rewrap';
   // The source's own log tells of every item; each other tenant's of what came to it.
-  await recordBatch(deps, call, { operation, tenantId }, outcomes.map(usedAt(tenantId)));
+  await recordBatch(deps, request, { operation, tenantId }, outcomes.map(usedAt(tenantId)));
   for (const [target, some] of elsewhere) {
     const uses = some.map(({ sealed }) => ({ value: sealed }));
-    await recordBatch(deps, call, { operation, tenantId: target }, uses);
+    await recordBatch(deps, request, { operation, tenantId: target }, uses);
   }
   return outcomes.map((outcome) =>
     'value' in outcome
@@ -94,9 +94,15 @@ const usedAt =
     return { value: target === tenantId ? sealed : opened };
   };
 
-async function moveItem(deps: RewrapDeps, call: Call, source: Tenant, item: RewrapItem, typ: JweType): Promise<Moved> {
+async function moveItem(
+  deps: RewrapDeps,
+  request: AuthenticatedRequest,
+  source: Tenant,
+  item: RewrapItem,
+  typ: JweType,
+): Promise<Moved> {
   const { to = {} } = item;
-  const target = await grantedTenant(deps.tenants, call.principal, 'Data.Encrypt', to.tenantId ?? source.id);
+  const target = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', to.tenantId ?? source.id);
   const context = canonicalContext(item.encryptionContext);
   const key = dataKeyByAlias(target, to.key);
   const { plaintext, ...opened } = await openMessage(deps, source, item.ciphertext, context, typ);
@@ -108,7 +114,7 @@ async function moveItem(deps: RewrapDeps, call: Call, source: Tenant, item: Rewr
 async function sealAnew(
   deps: OpenDeps,
   target: Tenant,
-  key: TenantKey,
+  key: RegisteredKey,
   plaintext: Buffer,
   context: Buffer | undefined,
   typ: JweType,

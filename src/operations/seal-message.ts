@@ -3,7 +3,7 @@ import { headerTemplate, type JweType } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
 import type { MintedSealingKey } from '../keyring/minted-key.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
-import type { Tenant, TenantKey } from '../tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { CountKeyUse } from './count-key-use.ts';
 
 export interface SealDeps {
@@ -21,7 +21,7 @@ export interface SealedMessage {
 export function sealMessage(
   deps: SealDeps,
   tenant: Tenant,
-  key: TenantKey,
+  key: RegisteredKey,
   plaintext: Buffer,
   context: Buffer | undefined,
   typ: JweType = 'vaultspan+jwe',

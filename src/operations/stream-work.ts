@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import type { Role } from '../callers/principal.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { StreamTransform } from '../format/stream-transform.ts';
@@ -33,16 +33,28 @@ export interface StreamWork {
 const RECHECK_MS = 1_000;
 
 /** `recheck` of a stream whose key is sealed in `jwe`. It fails as a new request would. */
-export function recheckOf(deps: StreamDeps, call: Call, role: Role, tenantId: string, jwe: Jwe): StreamWork['recheck'] {
+export function recheckOf(
+  deps: StreamDeps,
+  request: AuthenticatedRequest,
+  role: Role,
+  tenantId: string,
+  jwe: Jwe,
+): StreamWork['recheck'] {
   let checkedAt = deps.clock.monotonicMs();
   return () => {
     const now = deps.clock.monotonicMs();
     if (now - checkedAt < RECHECK_MS) return undefined;
     checkedAt = now;
-    return assertAllowed(deps, call, role, tenantId, jwe);
+    return assertAllowed(deps, request, role, tenantId, jwe);
   };
 }
 
-async function assertAllowed(deps: StreamDeps, call: Call, role: Role, tenantId: string, jwe: Jwe): Promise<void> {
-  await dataKeyOf(deps, await grantedTenant(deps.tenants, call.principal, role, tenantId), jwe);
+async function assertAllowed(
+  deps: StreamDeps,
+  request: AuthenticatedRequest,
+  role: Role,
+  tenantId: string,
+  jwe: Jwe,
+): Promise<void> {
+  await dataKeyOf(deps, await grantedTenant(deps.tenants, request.principal, role, tenantId), jwe);
 }

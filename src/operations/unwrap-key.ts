@@ -1,4 +1,4 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { undecryptable } from '../format/jwe.ts';
 import { isWrappedLength } from '../keyring/kek-facts.ts';
@@ -25,10 +25,10 @@ export interface UnwrapKeyInput {
 /** Key Vault's own unwrapKey: one vault call, nothing cached and nothing done here. @throws ServiceError */
 export async function unwrapKey(
   deps: UnwrapKeyDeps,
-  call: Call,
+  request: AuthenticatedRequest,
   input: UnwrapKeyInput,
 ): Promise<{ readonly value: Buffer; readonly keyId: string }> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Keys.Unwrap', input.tenantId);
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Keys.Unwrap', input.tenantId);
   const { key, kek } = wrapKeyKek(tenant, parseKeyId(input.keyId));
   assertAlgorithm(key, input.algorithm);
   if (!isWrappedLength(input.algorithm, input.wrappedKey.length)) throw undecryptable();
@@ -40,7 +40,7 @@ export async function unwrapKey(
     'caller',
   );
   const keyId = kidOf(kek);
-  await recordSuccess(deps, call, {
+  await recordSuccess(deps, request, {
     operation: 'unwrap',
     tenantId: tenant.id,
     keyId,

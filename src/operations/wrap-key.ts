@@ -1,9 +1,9 @@
-import type { Call } from '../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
 import { algorithmOf, isAlgorithmFor, valueProblem } from '../keyring/kek-facts.ts';
 import type { KekFacts, KeyWrapper } from '../keyring/key-wrapper.ts';
-import { kidOf, type TenantKey, type WrapAlgorithm } from '../tenants/record.ts';
+import { kidOf, type RegisteredKey, type WrapAlgorithm } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -30,8 +30,12 @@ export interface WrappedValue {
 }
 
 /** Key Vault's own wrapKey: one vault call, nothing cached and nothing done here. @throws ServiceError */
-export async function wrapKey(deps: WrapKeyDeps, call: Call, input: WrapKeyInput): Promise<WrappedValue> {
-  const tenant = await grantedTenant(deps.tenants, call.principal, 'Keys.Wrap', input.tenantId);
+export async function wrapKey(
+  deps: WrapKeyDeps,
+  request: AuthenticatedRequest,
+  input: WrapKeyInput,
+): Promise<WrappedValue> {
+  const tenant = await grantedTenant(deps.tenants, request.principal, 'Keys.Wrap', input.tenantId);
   const key = keyByAlias(tenant, input.key, 'wrap');
   assertAlgorithm(key, input.algorithm);
   const facts = await deps.dataKeys.currentVersion(tenant, key);
@@ -48,7 +52,7 @@ export async function wrapKey(deps: WrapKeyDeps, call: Call, input: WrapKeyInput
     });
   const keyId = kidOf(facts.kek);
   const size = input.value.length;
-  await recordSuccess(deps, call, { operation: 'wrap', tenantId: tenant.id, keyId, bytes: size, vaultRequestId });
+  await recordSuccess(deps, request, { operation: 'wrap', tenantId: tenant.id, keyId, bytes: size, vaultRequestId });
   return { wrappedKey: bytes, keyId, algorithm };
 }
 
@@ -60,7 +64,7 @@ function assertFits(facts: KekFacts, algorithm: WrapAlgorithm, bytes: number): v
 }
 
 /** A record that names an algorithm allows no other. @throws ServiceError `malformed-request` */
-export function assertAlgorithm(key: TenantKey, asked: WrapAlgorithm | undefined): void {
+export function assertAlgorithm(key: RegisteredKey, asked: WrapAlgorithm | undefined): void {
   if (asked === undefined || key.algorithm === undefined || asked === key.algorithm) return;
   throw wrongAlgorithm(`is not ${key.algorithm}, which the key is registered for`);
 }

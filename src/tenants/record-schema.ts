@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Tenant, TenantKey, WrapAlgorithm } from './record.ts';
+import type { RegisteredKey, Tenant, WrapAlgorithm } from './record.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
 export const TENANT_ID = /^[a-z0-9-]{1,64}$/;
@@ -96,12 +96,12 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
   if (!known) yield [['defaultKey'], 'is not among the keys'];
   else if (known.use !== 'data') yield [['defaultKey'], 'is not a key of use data'];
   for (const [alias, key] of Object.entries(keys)) {
-    const problem = algorithmProblem(key as TenantKey);
+    const problem = algorithmProblem(key as RegisteredKey);
     if (problem) yield [['keys', alias, 'algorithm'], problem];
   }
 }
 
-function algorithmProblem({ use, algorithm, vaultUrl }: TenantKey): string | undefined {
+function algorithmProblem({ use, algorithm, vaultUrl }: RegisteredKey): string | undefined {
   if (algorithm === undefined) return undefined;
   if (use === 'data' && !DATA_ALGORITHMS.has(algorithm))
     return 'a key of use data takes RSA-OAEP-256, RSA-OAEP or A256KW';

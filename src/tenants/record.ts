@@ -11,7 +11,7 @@ export interface KekRef {
 }
 
 /** A key that a tenant registered under an alias. */
-export interface TenantKey {
+export interface RegisteredKey {
   readonly vaultUrl: string;
   readonly name: string;
   /** Pinned; absent, the newest version is followed. */
@@ -40,7 +40,7 @@ export interface Tenant {
   /** The customer's directory (GUID, lower-case). */
   readonly entraTenantId: string;
   readonly state: 'active' | 'suspended';
-  readonly keys: Readonly<Record<string, TenantKey>>;
+  readonly keys: Readonly<Record<string, RegisteredKey>>;
   readonly defaultKey: string;
   readonly retiredKeys: readonly RetiredKey[];
   readonly dataKeys?: Partial<DataKeyBounds>;

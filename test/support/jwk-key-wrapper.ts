@@ -16,8 +16,8 @@ import {
   type KekRef,
   kidOf,
   parseKid,
+  type RegisteredKey,
   type Tenant,
-  type TenantKey,
   type WrapAlgorithm,
 } from '../../src/tenants/record.ts';
 
@@ -104,7 +104,7 @@ export class JwkKeyWrapper implements KeyWrapper {
     };
   }
 
-  async readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
+  async readKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const asked = `${key.vaultUrl}/keys/${key.name}`;
     const kid = key.keyVersion === undefined ? asked : `${asked}/${key.keyVersion}`;
     await this.#call('readKey', tenant, kid);

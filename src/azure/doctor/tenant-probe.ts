@@ -3,7 +3,7 @@ import { SecretClient } from '@azure/keyvault-secrets';
 import { ServiceError } from '../../errors.ts';
 import type { KekFacts, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import type { DirectoryFacts } from '../../tenants/directory-facts.ts';
-import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../../tenants/record.ts';
+import type { KekRef, RegisteredKey, Tenant, WrapAlgorithm } from '../../tenants/record.ts';
 import { observed, tokenOutcome } from '../call-outcomes.ts';
 import { noSdkRetries, withinDeadline } from '../deadline.ts';
 import { GraphDirectory } from '../graph/graph.ts';
@@ -66,7 +66,7 @@ export class AzureTenantProbe {
     }
   }
 
-  probeKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
+  probeKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     return this.#vault.readKey(tenant, key);
   }
 

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { ServiceError } from '../../errors.ts';
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { KekRef, Tenant, TenantKey, WrapAlgorithm } from '../../tenants/record.ts';
+import type { KekRef, RegisteredKey, Tenant, WrapAlgorithm } from '../../tenants/record.ts';
 import { type AzureObserver, observed, vaultOutcome } from '../call-outcomes.ts';
 import { withinDeadline } from '../deadline.ts';
 import { isSignInOutage, TenantCredential } from '../entra/tenant-credential.ts';
@@ -47,7 +47,7 @@ export class KeyVault implements KeyWrapper {
     this.#options = options;
   }
 
-  async readKey(tenant: Tenant, key: Pick<TenantKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
+  async readKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
     return this.#call(tenant, kek, 'getKey', 'upkeep', async (client, options) =>
       factsOf(await client.getKey(key.name, key.keyVersion, options), kek),

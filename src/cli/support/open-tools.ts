@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditSink } from '../../audit/sink.ts';
-import type { Call } from '../../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { Role } from '../../callers/principal.ts';
 import { openAudit } from '../../compose/audit.ts';
 import { cloudOf, hostsOf, openAzure } from '../../compose/azure.ts';
@@ -24,7 +24,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly tenants: TenantRegistry;
   readonly audit: AuditSink;
   /** Every command is a call of its own, by `cli:` and the user's name. */
-  readonly call: () => Call;
+  readonly call: () => AuthenticatedRequest;
   readonly lastCheck: CheckTenantDeps['lastCheck'];
   readonly history: Store['history'];
 }

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { Call } from '../../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { Outcome } from '../../operations/batch.ts';
 import { type DecryptDeps, decryptBatch } from '../../operations/decrypt.ts';
@@ -16,48 +16,64 @@ interface BatchDeps extends Pick<ProblemDeps, 'onFailure'> {
 
 export const encryptBatchRoute =
   (deps: EncryptDeps & BatchDeps): Handler<'encryptBatch'> =>
-  async ({ params: { tenantId }, body }, call) => {
-    const outcomes = await encryptBatch(deps, call, {
+  async ({ params: { tenantId }, body }, request) => {
+    const outcomes = await encryptBatch(deps, request, {
       tenantId,
-      items: itemsOf(deps, call, EncryptRequest, body.items),
+      items: itemsOf(deps, request, EncryptRequest, body.items),
     });
-    return answer(deps, call, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
+    return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
 
 export const decryptBatchRoute =
   (deps: DecryptDeps & BatchDeps): Handler<'decryptBatch'> =>
-  async ({ params: { tenantId }, body }, call) => {
-    const outcomes = await decryptBatch(deps, call, {
+  async ({ params: { tenantId }, body }, request) => {
+    const outcomes = await decryptBatch(deps, request, {
       tenantId,
-      items: itemsOf(deps, call, DecryptRequest, body.items),
+      items: itemsOf(deps, request, DecryptRequest, body.items),
     });
-    return answer(deps, call, outcomes, ({ plaintext, keyId }) => ({ plaintext: plaintext.toString('base64'), keyId }));
+    return answer(deps, request, outcomes, ({ plaintext, keyId }) => ({
+      plaintext: plaintext.toString('base64'),
+      keyId,
+    }));
   };
 
 export const rewrapBatchRoute =
   (deps: RewrapDeps & BatchDeps): Handler<'rewrapBatch'> =>
-  async ({ params: { tenantId }, body }, call) => {
-    const outcomes = await rewrapBatch(deps, call, { tenantId, items: itemsOf(deps, call, RewrapRequest, body.items) });
-    return answer(deps, call, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
+  async ({ params: { tenantId }, body }, request) => {
+    const outcomes = await rewrapBatch(deps, request, {
+      tenantId,
+      items: itemsOf(deps, request, RewrapRequest, body.items),
+    });
+    return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
 
-function itemsOf<T extends z.ZodType>(deps: BatchDeps, call: Call, schema: T, items: readonly unknown[]) {
-  deps.admission.chargeItems(call.principal.id, items.length);
+function itemsOf<T extends z.ZodType>(
+  deps: BatchDeps,
+  request: AuthenticatedRequest,
+  schema: T,
+  items: readonly unknown[],
+) {
+  deps.admission.chargeItems(request.principal.id, items.length);
   return items.map((item) => () => parseInput(schema, item, ''));
 }
 
-function answer<T, R>(deps: BatchDeps, call: Call, outcomes: readonly Outcome<T>[], resultOf: (value: T) => R) {
+function answer<T, R>(
+  deps: BatchDeps,
+  request: AuthenticatedRequest,
+  outcomes: readonly Outcome<T>[],
+  resultOf: (value: T) => R,
+) {
   const items = outcomes.map((outcome, at) =>
-    'value' in outcome ? resultOf(outcome.value) : { error: itemProblem(deps, call, outcome.failure, at) },
+    'value' in outcome ? resultOf(outcome.value) : { error: itemProblem(deps, request, outcome.failure, at) },
   );
   return { items };
 }
 
 /** What the single call would have answered; pointers are those of the batch's body. */
-function itemProblem(deps: BatchDeps, call: Call, thrown: unknown, at: number): Problem {
+function itemProblem(deps: BatchDeps, request: AuthenticatedRequest, thrown: unknown, at: number): Problem {
   const failure = toFailure(thrown);
-  if (isWorthLogging(failure)) deps.onFailure({ requestId: call.requestId, operation: undefined }, failure);
-  const { errors, ...problem } = problemOf(failure, call.requestId);
+  if (isWorthLogging(failure)) deps.onFailure({ requestId: request.requestId, operation: undefined }, failure);
+  const { errors, ...problem } = problemOf(failure, request.requestId);
   return errors
     ? { ...problem, errors: errors.map(({ pointer, detail }) => ({ pointer: `/items/${at}${pointer}`, detail })) }
     : problem;

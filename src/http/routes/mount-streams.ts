@@ -1,5 +1,5 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
-import type { Call } from '../../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodePrefix, SEGMENT_BYTES, type StreamPrefix } from '../../format/stream-format.ts';
 import { parseInput } from '../../lib/parse-input.ts';
@@ -29,7 +29,7 @@ interface StreamInput {
   readonly readPrefix: () => Promise<StreamPrefix>;
 }
 
-type StreamHandler = (input: StreamInput, call: Call) => Promise<StreamWork>;
+type StreamHandler = (input: StreamInput, request: AuthenticatedRequest) => Promise<StreamWork>;
 export type StreamHandlers = { readonly [K in StreamOperationId]: StreamHandler };
 
 /** Mounts one handler for each stream operation of the contract; leaving one out doesn't compile. */

@@ -1,6 +1,6 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
 import * as z from 'zod';
-import type { Call } from '../../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { VerifyToken } from '../../callers/verify-token.ts';
 import { ServiceError } from '../../errors.ts';
 import { parseInput } from '../../lib/parse-input.ts';
@@ -33,7 +33,7 @@ type Answer<K extends OperationId> = Operations[K] extends { response: infer T e
 /** Plain input in, plain answer out; `call` is there for operations with a role. */
 export type Handler<K extends OperationId> = (
   input: Input<K>,
-  call: Operations[K] extends { role: string } ? Call : undefined,
+  call: Operations[K] extends { role: string } ? AuthenticatedRequest : undefined,
 ) => Promise<Answer<K>> | Answer<K>;
 
 export type Handlers = { readonly [K in OperationId]: Handler<K> };
@@ -92,7 +92,7 @@ export async function openCall(
   req: Request,
   res: Response,
   { verifyToken }: Pick<MountDeps, 'verifyToken'>,
-): Promise<Call> {
+): Promise<AuthenticatedRequest> {
   const scope = scopeOf(res);
   const principal = await authenticate(req, verifyToken);
   scope.principal = principal;

@@ -1,5 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Call } from '../../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { Check } from '../../database/tables/claims.ts';
 import { ServiceError } from '../../errors.ts';
 import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
@@ -7,7 +7,7 @@ import type { KekFacts } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { TENANT_TAG } from '../../tenants/azure-commands.ts';
 import { wantsDirectory } from '../../tenants/directory-facts.ts';
-import { kidOf, type Tenant, type TenantKey } from '../../tenants/record.ts';
+import { kidOf, type RegisteredKey, type Tenant } from '../../tenants/record.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
 import { assertGranted } from '../granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
@@ -27,10 +27,14 @@ export interface CheckTenantDeps extends AuditDeps {
 }
 
 /** The doctor, step by step, for a caller. Suspended tenants are looked at as well. @throws ServiceError */
-export async function checkTenant(deps: CheckTenantDeps, call: Call, tenantId: string): Promise<TenantCheck> {
-  assertGranted(call.principal, 'Tenants.Manage', tenantId);
+export async function checkTenant(
+  deps: CheckTenantDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+): Promise<TenantCheck> {
+  assertGranted(request.principal, 'Tenants.Manage', tenantId);
   const check = await examine(deps, await deps.tenants.get(tenantId));
-  await recordSuccess(deps, call, { operation: 'tenant-check', tenantId });
+  await recordSuccess(deps, request, { operation: 'tenant-check', tenantId });
   return check;
 }
 
@@ -64,7 +68,7 @@ async function examineKey(
   probe: TenantProbe,
   tenant: Tenant,
   alias: string,
-  key: TenantKey,
+  key: RegisteredKey,
 ): Promise<void> {
   const vault = `vault of ${alias}`;
   const read = `key ${alias}`;

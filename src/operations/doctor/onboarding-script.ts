@@ -6,7 +6,7 @@ import {
   isManagedHsm,
   vaultArgument,
 } from '../../tenants/azure-commands.ts';
-import type { Tenant, TenantKey } from '../../tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 
 /** Every step as one shell script. It looks before it creates, so that it can be run twice. */
 export function onboardingScript(tenant: Tenant, appId: string): string {
@@ -23,7 +23,7 @@ export function onboardingScript(tenant: Tenant, appId: string): string {
   ].join('\n');
 }
 
-function keyLines(tenant: Tenant, key: TenantKey, appId: string): string[] {
+function keyLines(tenant: Tenant, key: RegisteredKey, appId: string): string[] {
   const argument = vaultArgument(key.vaultUrl);
   const role = grantRole(key, appId).command ?? '';
   const ensureKey = `az keyvault key show ${argument} --name ${key.name} >/dev/null 2>&1 || ${createKey(tenant.id, key)}`;

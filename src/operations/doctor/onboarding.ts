@@ -1,4 +1,4 @@
-import type { Call } from '../../callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { FixOwner } from '../../errors.ts';
 import {
   addApp,
@@ -9,7 +9,7 @@ import {
   isManagedHsm,
 } from '../../tenants/azure-commands.ts';
 import { wantsDirectory } from '../../tenants/directory-facts.ts';
-import type { Tenant, TenantKey } from '../../tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
 import { assertGranted } from '../granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
@@ -44,10 +44,14 @@ export interface OnboardingDeps extends AuditDeps {
 }
 
 /** What the customer's administrator has to do, with everything filled in. @throws ServiceError */
-export async function getOnboarding(deps: OnboardingDeps, call: Call, tenantId: string): Promise<Onboarding> {
-  assertGranted(call.principal, 'Tenants.Read', tenantId);
+export async function getOnboarding(
+  deps: OnboardingDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+): Promise<Onboarding> {
+  assertGranted(request.principal, 'Tenants.Read', tenantId);
   const onboarding = onboardingOf(await deps.tenants.get(tenantId), deps);
-  await recordSuccess(deps, call, { operation: 'tenant-onboarding', tenantId });
+  await recordSuccess(deps, request, { operation: 'tenant-onboarding', tenantId });
   return onboarding;
 }
 
@@ -88,7 +92,7 @@ const consentStep = (
   check: 'directory facts',
 });
 
-const keyStep = (tenant: Tenant, alias: string, key: TenantKey): OnboardingStep => ({
+const keyStep = (tenant: Tenant, alias: string, key: RegisteredKey): OnboardingStep => ({
   title: `Create the key ${key.name}`,
   owner: 'resource-owner',
   explanation: `Skip it if the key exists. The tag says which tenant the key is for; purge protection keeps a deleted key recoverable.`,
@@ -96,7 +100,7 @@ const keyStep = (tenant: Tenant, alias: string, key: TenantKey): OnboardingStep 
   check: `vault of ${alias}`,
 });
 
-const roleStep = (alias: string, key: TenantKey, appId: string): OnboardingStep => ({
+const roleStep = (alias: string, key: RegisteredKey, appId: string): OnboardingStep => ({
   title: `Let the app wrap and unwrap with ${key.name}`,
   owner: 'resource-owner',
   explanation: isManagedHsm(key.vaultUrl)

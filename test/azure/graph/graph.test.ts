@@ -7,7 +7,7 @@ import type { AuditSink } from '../../../src/audit/sink.ts';
 import { TenantCredential } from '../../../src/azure/entra/tenant-credential.ts';
 import { GraphDirectory, type GraphDirectoryOptions } from '../../../src/azure/graph/graph.ts';
 import type { HomeCredential } from '../../../src/azure/home/home-credential.ts';
-import type { Call } from '../../../src/callers/authenticated-request.ts';
+import type { AuthenticatedRequest } from '../../../src/callers/authenticated-request.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
 import type { Fault } from '../../../src/emulator/faults.ts';
 import { ServiceError } from '../../../src/errors.ts';
@@ -312,7 +312,7 @@ describe('a Graph that is not what it should be', () => {
 });
 
 describe('the operation', () => {
-  const callWith = (...roles: string[]): Call => ({
+  const callWith = (...roles: string[]): AuthenticatedRequest => ({
     principal: { id: 'issuer#caller', roles: new Set(roles), tenantIds: undefined },
     requestId: REQUEST_ID,
   });
