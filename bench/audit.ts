@@ -3,11 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import type { AuditTable } from '../src/audit/audit-table.ts';
 import { type FileSink, openFileSink } from '../src/audit/chain/file-sink.ts';
 import { Shipper } from '../src/audit/shipping/shipper.ts';
 import { migrate } from '../src/database/migrations/migrations.ts';
 import { openDatabase } from '../src/database/open-database.ts';
-import { type AuditTable, auditTable } from '../src/database/tables/audit-table.ts';
+import { auditTable } from '../src/database/tables/audit-table.ts';
 import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
 
 /** What one record costs in the file sink, from `record` until it is accepted; and with all of them shipped to PostgreSQL. */

@@ -1,4 +1,6 @@
+import type { AuditTable } from '../audit/audit-table.ts';
 import { type FileSink, openFileSink } from '../audit/chain/file-sink.ts';
+import { DAY_MS, dayOf } from '../audit/days.ts';
 import { fileRecords } from '../audit/pages/file-records.ts';
 import type { AuditRecords } from '../audit/pages/record-page.ts';
 import { tableRecords } from '../audit/pages/table-records.ts';
@@ -8,7 +10,7 @@ import { Shipper } from '../audit/shipping/shipper.ts';
 import type { Config } from '../config/load-config.ts';
 import { migrate } from '../database/migrations/migrations.ts';
 import { openDatabase, type SqlDatabase } from '../database/open-database.ts';
-import { type AuditTable, auditTable, DAY_MS } from '../database/tables/audit-table.ts';
+import { auditTable } from '../database/tables/audit-table.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { databaseOptions } from './store.ts';
 
@@ -42,7 +44,7 @@ export async function openAudit(config: Config, logger: Logger): Promise<Audit> 
     const keeping = everyHour(
       async () => {
         const now = Date.now();
-        const today = Math.floor(now / DAY_MS);
+        const today = dayOf(now);
         for (let ahead = 0; table && ahead <= DAYS_AHEAD; ahead += 1) await table.createDay(today + ahead);
         if (retentionDays === undefined) return;
         const removed = table

@@ -1,11 +1,11 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AuditPageQuery } from '../../src/audit/audit-table.ts';
 import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import type { ParsedRecord } from '../../src/audit/chain/parse-record.ts';
 import { fileRecords } from '../../src/audit/pages/file-records.ts';
 import type { RecordPage } from '../../src/audit/pages/record-page.ts';
-import type { AuditPageQuery } from '../../src/database/tables/audit-table.ts';
 import { type Directory, eventOf, START, temporaryDirectory } from '../support/chains.ts';
 
 const EVENTS = 3_000;

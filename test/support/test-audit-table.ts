@@ -1,5 +1,6 @@
+import type { AuditTable } from '../../src/audit/audit-table.ts';
 import type { SqlDatabase } from '../../src/database/open-database.ts';
-import { type AuditTable, auditTable } from '../../src/database/tables/audit-table.ts';
+import { auditTable } from '../../src/database/tables/audit-table.ts';
 import { newPostgres } from './sql-databases.ts';
 
 export interface TestTable extends AsyncDisposable {

@@ -1,5 +1,6 @@
 import { mkdir, open, unlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { dayOf } from '../days.ts';
 import { type Appended, type AppendFile, AppendLog, type Durability } from './append-log.ts';
 import { chainFileName } from './chain-files.ts';
 import { isGone } from './gone-files.ts';
@@ -32,9 +33,6 @@ interface Part {
   readonly day: number;
   readonly log: AppendLog;
 }
-
-const DAY_MS = 86_400_000;
-const dayOf = (at: number): number => Math.floor(at / DAY_MS);
 
 /** The files of one chain, written one after the other: a new one for each UTC day, and when the last one is large enough. */
 export class ChainLog {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { AuditPageQuery, AuditPlace } from '../../database/tables/audit-table.ts';
+import type { AuditPageQuery, AuditPlace } from '../audit-table.ts';
 import { type ChainFile, listChainFiles } from '../chain/chain-files.ts';
 import { ignoreGone, statIfThere } from '../chain/gone-files.ts';
 import type { ParsedRecord } from '../chain/parse-record.ts';

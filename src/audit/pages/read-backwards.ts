@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { AuditPlace } from '../../database/tables/audit-table.ts';
+import type { AuditPlace } from '../audit-table.ts';
 import { MAX_LINE_BYTES, readBlock } from '../chain/read-lines.ts';
 
 export interface PlacedLine {

@@ -1,5 +1,5 @@
-import type { AuditPageQuery, AuditPlace } from '../../database/tables/audit-table.ts';
 import { ServiceError } from '../../errors.ts';
+import type { AuditPageQuery, AuditPlace } from '../audit-table.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 
 /** Records of one tenant, newest first. There may be none in a page that has a next one. */

@@ -1,4 +1,4 @@
-import type { AuditTable } from '../../database/tables/audit-table.ts';
+import type { AuditTable } from '../audit-table.ts';
 import { type AuditRecords, recordOf } from './record-page.ts';
 
 /** Looks records up in the database: those of all processes, as far as they are shipped. */

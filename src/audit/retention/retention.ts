@@ -1,4 +1,5 @@
 import type { FileSink } from '../chain/file-sink.ts';
+import { DAY_MS } from '../days.ts';
 import { removeFiles } from './remove-files.ts';
 
 export interface RetentionOptions {
@@ -7,8 +8,6 @@ export interface RetentionOptions {
   readonly sink: FileSink;
   readonly days: number;
 }
-
-const DAY_MS = 86_400_000;
 
 /** Files go when their last record is older than so many days. @throws as removeFiles */
 export function removeOldFiles({ directory, sink, days }: RetentionOptions, now: number): Promise<string[]> {

@@ -1,8 +1,9 @@
-import type { AuditTable } from '../../database/tables/audit-table.ts';
+import type { AuditTable } from '../audit-table.ts';
 import type { Removal } from '../chain/chain.ts';
 import { hashLine } from '../chain/chain.ts';
 import type { FileSink } from '../chain/file-sink.ts';
 import { parseRecord } from '../chain/parse-record.ts';
+import { dayOf } from '../days.ts';
 import { keepFurther } from './remove-files.ts';
 
 export interface TableRetentionOptions {
@@ -12,8 +13,6 @@ export interface TableRetentionOptions {
   readonly days: number;
 }
 
-const DAY_MS = 86_400_000;
-
 /**
  * Drops the days that are older, after a record of where each chain ended in them. Records never go back in time within a chain, so what
  * goes is the beginning of each. Several processes may do it at once. The days that went.
@@ -21,7 +20,7 @@ const DAY_MS = 86_400_000;
  * @throws ServiceError `audit-unavailable`, `registry-unavailable`
  */
 export async function dropOldDays({ table, sink, days }: TableRetentionOptions, now: number): Promise<number[]> {
-  const firstKept = Math.floor(now / DAY_MS) - days;
+  const firstKept = dayOf(now) - days;
   const old = (await table.days()).filter((day) => day < firstKept);
   for (const day of old) {
     const notes = new Map<string, Removal>();

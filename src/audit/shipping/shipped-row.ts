@@ -1,4 +1,4 @@
-import type { AuditRow } from '../../database/tables/audit-table.ts';
+import type { AuditRow } from '../audit-table.ts';
 
 /** The row of a line; undefined where it is no record of this chain. The line itself is what counts: its members are for looking it up. */
 export function rowOf(line: string, chain: string): AuditRow | undefined {

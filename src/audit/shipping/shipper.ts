@@ -1,11 +1,12 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AuditRow, AuditTable } from '../../database/tables/audit-table.ts';
+import type { AuditRow, AuditTable } from '../audit-table.ts';
 import { hashLine, type Removal } from '../chain/chain.ts';
 import { type ChainFile, listChainFiles } from '../chain/chain-files.ts';
 import type { FileSink } from '../chain/file-sink.ts';
 import { statIfThere } from '../chain/gone-files.ts';
 import { readWholeLines } from '../chain/read-lines.ts';
+import { DAY_MS } from '../days.ts';
 import { removeFiles } from '../retention/remove-files.ts';
 import { rowOf } from './shipped-row.ts';
 
@@ -56,9 +57,6 @@ export interface Backlog {
   /** Of the oldest record known to wait; 0 when none does. */
   readonly ageSeconds: number;
 }
-
-/** Clocks of machines differ by less. */
-const DAY_MS = 86_400_000;
 
 /** How far one file is shipped. */
 interface Progress {

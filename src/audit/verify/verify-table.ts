@@ -1,4 +1,4 @@
-import type { AuditTable } from '../../database/tables/audit-table.ts';
+import type { AuditTable } from '../audit-table.ts';
 import { type ChainSource, type VerifiedSource, verifyChains } from './verify-chains.ts';
 
 type Chains = Pick<AuditTable, 'nextChain' | 'following'>;

@@ -1,56 +1,10 @@
 import { type Expression, type SqlBool, sql } from 'kysely';
+import type { AuditPlace, AuditRow, AuditTable } from '../../audit/audit-table.ts';
+import { DAY_MS, dayOf } from '../../audit/days.ts';
 import type { SqlDatabase } from '../open-database.ts';
-
-/** One record of the audit log, with its line as it stands in the file, without the newline. */
-export interface AuditRow {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  /** Together with `sequence` this names the record. */
-  readonly chain: string;
-  readonly sequence: number;
-  readonly tenantId: string | undefined;
-  /** The chain of which a record of type `removed` says that its beginning went. */
-  readonly removes: string | undefined;
-  readonly line: string;
-}
-
-export type AuditPlace = Pick<AuditRow, 'at' | 'chain' | 'sequence'>;
-type PlacedLine = AuditPlace & Pick<AuditRow, 'line'>;
-
-export interface AuditPageQuery {
-  readonly tenantId: string;
-  /** Milliseconds since 1970: from `from` on, and before `to`. */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
-  /** Older than this record. */
-  readonly before?: AuditPlace | undefined;
-  readonly limit: number;
-}
-
-/** Every method rejects with ServiceError `registry-unavailable` while the database is out of reach. Days count from 1970. */
-export interface AuditTable {
-  /** Rows that are there already stay as they are. */
-  add(rows: readonly AuditRow[]): Promise<void>;
-  /** The newest of a chain; -1 where there is none. */
-  lastSequence(chain: string): Promise<number>;
-  /** Newest first. */
-  page(query: AuditPageQuery): Promise<readonly PlacedLine[]>;
-  /** The first record of the chain that follows in the order of ids; '' for the first. */
-  nextChain(after: string): Promise<PlacedLine | undefined>;
-  /** The next records of a chain. */
-  following(chain: string, sequence: number, limit: number): Promise<readonly PlacedLine[]>;
-  /** The last record that the chain before this one, in the order of ids, has on a day. */
-  endOnDay(day: number, before: string | undefined): Promise<PlacedLine | undefined>;
-  /** Lines of type `removed` of a day, whose chains have later records. */
-  removalsOnDay(day: number): Promise<readonly string[]>;
-  days(): Promise<readonly number[]>;
-  createDay(day: number): Promise<void>;
-  dropDay(day: number): Promise<void>;
-}
 
 /** Any number but that of the schema's lock. */
 const PARTITION_LOCK = 7_355_609;
-export const DAY_MS = 86_400_000;
 const PLACED = ['at', 'chain', 'sequence', 'line'] as const;
 
 export function auditTable({ read, write }: SqlDatabase): AuditTable {
@@ -194,8 +148,6 @@ const insert = (rows: readonly AuditRow[]) => sql`
 
 const olderThan = ({ at, chain, sequence }: AuditPlace): Expression<SqlBool> =>
   sql<SqlBool>`(at, chain, sequence) < (${at}::bigint, ${chain}::text, ${sequence}::bigint)`;
-
-const dayOf = (at: number): number => Math.floor(at / DAY_MS);
 
 const nameOf = (day: number): string =>
   `audit_records_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;

@@ -1,0 +1,50 @@
+/** One record of the audit log, with its line exactly as the file has it, without the newline. */
+export interface AuditRow {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Names the record, together with `sequence`. */
+  readonly chain: string;
+  readonly sequence: number;
+  readonly tenantId: string | undefined;
+  /** In a record of type `removed`: the chain whose first records were removed. */
+  readonly removes: string | undefined;
+  readonly line: string;
+}
+
+/** Where a record stands among those of all chains, by time. */
+export type AuditPlace = Pick<AuditRow, 'at' | 'chain' | 'sequence'>;
+type PlacedLine = AuditPlace & Pick<AuditRow, 'line'>;
+
+export interface AuditPageQuery {
+  readonly tenantId: string;
+  /** Milliseconds since 1970: at or after `from`, and before `to`. */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+  /** Only records older than this one. */
+  readonly before?: AuditPlace | undefined;
+  readonly limit: number;
+}
+
+/**
+ * The audit records of all processes, in a database. Days count from 1970, in UTC.
+ * Every method rejects with ServiceError `registry-unavailable` while the database is unreachable.
+ */
+export interface AuditTable {
+  /** Stores rows; rows that are stored already stay as they are. */
+  add(rows: readonly AuditRow[]): Promise<void>;
+  /** Returns the highest sequence number of a chain; -1 for an unknown chain. */
+  lastSequence(chain: string): Promise<number>;
+  /** Returns records of one tenant, newest first. */
+  page(query: AuditPageQuery): Promise<readonly PlacedLine[]>;
+  /** Returns the first record of the next chain in the order of ids; '' asks for the first chain. */
+  nextChain(after: string): Promise<PlacedLine | undefined>;
+  /** Returns the records of a chain after this sequence number. */
+  following(chain: string, sequence: number, limit: number): Promise<readonly PlacedLine[]>;
+  /** Returns the last record on a day of the chain that precedes `before` in the order of ids. */
+  endOnDay(day: number, before: string | undefined): Promise<PlacedLine | undefined>;
+  /** Returns the day's lines of type `removed` whose chains have later records. */
+  removalsOnDay(day: number): Promise<readonly string[]>;
+  days(): Promise<readonly number[]>;
+  createDay(day: number): Promise<void>;
+  dropDay(day: number): Promise<void>;
+}
