@@ -1,3 +1,4 @@
+import { defined } from '../lib/defined.ts';
 import type { AuditEvent } from './event.ts';
 import type { AuditSink } from './sink.ts';
 
@@ -56,15 +57,8 @@ export class RefusalCounter {
       return true;
     }
     if (this.#counted.size >= this.#maxPairs && reason !== 'other') return false;
-    this.#counted.set(pair, {
-      operation,
-      outcome,
-      ...(code === undefined ? {} : { code }),
-      ...(reason === undefined ? {} : { reason }),
-      ...(principal === undefined ? {} : { principal }),
-      requestId,
-      ...(count === 1 ? {} : { count }),
-    });
+    const counted = count === 1 ? undefined : count;
+    this.#counted.set(pair, defined({ operation, outcome, code, reason, principal, requestId, count: counted }));
     return true;
   }
 

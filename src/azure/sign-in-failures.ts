@@ -1,4 +1,5 @@
 import { type Fix, ServiceError } from '../errors.ts';
+import { defined } from '../lib/defined.ts';
 import { addApp, enableApp } from '../tenants/azure-commands.ts';
 import { DeadlineError } from './deadline.ts';
 import { type ForeignError, readForeignError } from './foreign-error.ts';
@@ -150,8 +151,7 @@ const unknownRefusal = ({ aadsts }: ForeignError, cause: unknown): ServiceError 
 
 const outage = ({ status, retryAfter }: ForeignError, cause: unknown): ServiceError =>
   new ServiceError('identity-unavailable', 'Entra could not be reached or is in trouble', {
-    ...(status === 429 && { reason: 'throttled' }),
-    ...(cause instanceof DeadlineError && { reason: 'timeout' }),
+    ...defined({ reason: cause instanceof DeadlineError ? 'timeout' : status === 429 ? 'throttled' : undefined }),
     retryAfter: retryAfter ?? 5,
     cause,
   });

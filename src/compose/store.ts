@@ -5,6 +5,7 @@ import { type Claims, openClaims } from '../database/tables/claims.ts';
 import { keyUsageTable } from '../database/tables/key-usage-table.ts';
 import { openSqlRegistry } from '../database/tables/sql-registry.ts';
 import { type TenantHistory, tenantHistory } from '../database/tables/tenant-history.ts';
+import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openFileRegistry } from '../tenants/file-registry.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
@@ -32,7 +33,7 @@ export function databaseOptions(config: Config): DatabaseOptions {
   const tls = database.tls ?? (database.caFile === undefined ? undefined : 'verify-full');
   return {
     url: database.url,
-    ...(database.directUrl !== undefined && { directUrl: database.directUrl }),
+    ...defined({ directUrl: database.directUrl }),
     ...(tls !== undefined && { tls: { mode: tls, ...(database.caFile !== undefined && { caFile: database.caFile }) } }),
     ...(database.password === 'entra' && {
       password: async () => (await platform.getToken(POSTGRES_SCOPE))?.token ?? '',

@@ -60,23 +60,21 @@ function readDocument(file: string, isNamed: boolean): unknown {
 
 /** Relative paths are the configuration file's, wherever the command was started. */
 function withAbsolutePaths(config: Config, base: string): Config {
-  const { certificateFile, keyFile, clientCaFile } = config.http;
+  const { http, registry, database, audit, emulator } = config;
+  const at = (path: string) => resolve(base, path);
+  const atIf = (path: string | undefined) => (path === undefined ? undefined : at(path));
   return {
     ...config,
     http: {
-      ...config.http,
-      ...(certificateFile !== undefined && { certificateFile: resolve(base, certificateFile) }),
-      ...(keyFile !== undefined && { keyFile: resolve(base, keyFile) }),
-      ...(clientCaFile !== undefined && { clientCaFile: resolve(base, clientCaFile) }),
+      ...http,
+      certificateFile: atIf(http.certificateFile),
+      keyFile: atIf(http.keyFile),
+      clientCaFile: atIf(http.clientCaFile),
     },
-    registry: { ...(config.registry.file !== undefined && { file: resolve(base, config.registry.file) }) },
-    database: {
-      ...config.database,
-      file: resolve(base, config.database.file),
-      ...(config.database.caFile !== undefined && { caFile: resolve(base, config.database.caFile) }),
-    },
-    audit: { ...config.audit, directory: resolve(base, config.audit.directory) },
-    ...(config.emulator && { emulator: { ...config.emulator, caFile: resolve(base, config.emulator.caFile) } }),
+    registry: { file: atIf(registry.file) },
+    database: { ...database, file: at(database.file), caFile: atIf(database.caFile) },
+    audit: { ...audit, directory: at(audit.directory) },
+    emulator: emulator && { ...emulator, caFile: at(emulator.caFile) },
   };
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { type ClientConfig, types } from 'pg';
+import { defined } from '../lib/defined.ts';
 
 export interface PostgresOptions {
   /** `postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`; a socket's folder as `?host=`. */
@@ -46,14 +47,13 @@ export async function connectionOf(options: PostgresOptions, url: string): Promi
   const { host, parameters, ...named } = parseUrl(url);
   const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const statementTimeoutMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS;
-  const startOptions = parameters.get('options');
+  const startOptions = parameters.get('options') ?? undefined;
   return {
     ...named,
     host,
-    ...(options.password && { password: options.password }),
+    ...defined({ password: options.password, options: startOptions }),
     ssl: await tlsOf(host, options.tls ?? urlTls(host, parameters.get('sslmode'))),
     application_name: parameters.get('application_name') ?? 'vaultspan',
-    ...(startOptions !== null && { options: startOptions }),
     connectionTimeoutMillis: connectTimeoutMs,
     // Ends the wait where the network swallows everything; a little later than the server's own limit, which leaves the connection usable.
     ...(statementTimeoutMs > 0 && { query_timeout: statementTimeoutMs + 1_000 }),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Check, Claims } from '../database/tables/claims.ts';
+import { defined } from '../lib/defined.ts';
 import type { TenantCheck } from '../operations/doctor/tenant-check.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { findTenant, type TenantRegistry } from '../tenants/registry.ts';
@@ -106,10 +107,12 @@ export class Rounds {
 function checkOf({ at, state, steps }: TenantCheck): Check {
   const failed = steps.find((step) => step.state === 'failed');
   const warnings = steps.flatMap((step) => (step.warnings ?? []).map((warning) => `${step.name}: ${warning}`));
-  return {
+  return defined({
     state: failed?.reason ?? failed?.code ?? state,
     checkedAt: at,
-    ...(failed && { step: failed.name, code: failed.code, detail: failed.detail }),
-    ...(warnings.length > 0 && { warnings }),
-  };
+    step: failed?.name,
+    code: failed?.code,
+    detail: failed?.detail,
+    warnings: warnings.length > 0 ? warnings : undefined,
+  });
 }

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { defined } from '../lib/defined.ts';
 
 export type { Logger };
 
@@ -50,14 +51,14 @@ function describeError(error: unknown, depth = 0): DescribedError {
   const { code, reason, statusCode, errorCode } = error as Error &
     Record<'code' | 'reason' | 'statusCode' | 'errorCode', unknown>;
   const foundCode = [code, errorCode].find((value) => typeof value === 'string');
-  return {
+  return defined({
     name: error.name,
-    ...(typeof foundCode === 'string' && { code: foundCode }),
-    ...(typeof reason === 'string' && { reason }),
-    ...(typeof statusCode === 'number' && { status: statusCode }),
+    code: foundCode,
+    reason: typeof reason === 'string' ? reason : undefined,
+    status: typeof statusCode === 'number' ? statusCode : undefined,
     ...framesOf(error),
-    ...(error.cause !== undefined && depth < MAX_CAUSES && { cause: describeError(error.cause, depth + 1) }),
-  };
+    cause: error.cause !== undefined && depth < MAX_CAUSES ? describeError(error.cause, depth + 1) : undefined,
+  });
 }
 
 /** Where it was thrown, without the message, which may quote what it failed on. */

@@ -1,3 +1,4 @@
+import { defined } from '../../lib/defined.ts';
 import type { Removal } from '../chain/chain.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 import { type BadLine, type VerifiedChain, verifyChain } from './verify.ts';
@@ -98,12 +99,13 @@ export async function verifySource({ parts }: ChainSource, listeners: Listeners 
   const chain = await verifyChain(lines(), { ...listeners, mayBeginLate: true });
   const firstBad = misnamed && misnamed.line <= (chain.firstBad?.line ?? misnamed.line) ? misnamed : chain.firstBad;
   const file = places[0]?.name ?? '';
-  return {
+  return defined({
     file,
-    ...(parts.length > 1 && { files: parts.length }),
+    files: parts.length > 1 ? parts.length : undefined,
     ...chain,
-    ...(firstBad && { records: Math.min(chain.records, firstBad.line - 1), firstBad: placed(firstBad, places) }),
-  };
+    records: firstBad ? Math.min(chain.records, firstBad.line - 1) : chain.records,
+    firstBad: firstBad && placed(firstBad, places),
+  });
 }
 
 /** A chain has one name, so a copy of it, or a chain in the place of another, shows. */

@@ -1,3 +1,4 @@
+import { defined } from '../../lib/defined.ts';
 import { encodeRecord, hashLine } from '../chain/chain.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 import { TenantSequences } from '../chain/tenant-sequences.ts';
@@ -95,13 +96,13 @@ class ChainCheck {
 
   end(): VerifiedChain {
     const firstBad: BadLine | undefined = this.#lines === 0 ? { line: 1, problem: 'no-open' } : this.#firstBad;
-    return {
-      ...(this.#chain === undefined ? {} : { chain: this.#chain }),
+    return defined({
+      chain: this.#chain,
       records: this.#records,
       closed: this.#closed,
-      ...(firstBad === undefined ? {} : { firstBad }),
-      ...(this.#begins === undefined ? {} : { begins: this.#begins }),
-    };
+      firstBad,
+      begins: this.#begins,
+    });
   }
 
   #check(line: string | undefined): void {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { ServiceError } from '../../errors.ts';
 import type { KekFacts, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
+import { defined } from '../../lib/defined.ts';
 import type { DirectoryFacts } from '../../tenants/directory-facts.ts';
 import type { KekRef, RegisteredKey, Tenant, WrapAlgorithm } from '../../tenants/record.ts';
 import { observed, tokenOutcome } from '../call-outcomes.ts';
@@ -134,8 +135,7 @@ export class AzureTenantProbe {
 function secretFailure(cause: unknown, { code, reason, retryAfter }: ServiceError, name: string): ServiceError {
   return new ServiceError(code, `The secret ${name} can't be read`, {
     cause,
-    ...(reason !== undefined && { reason }),
-    ...(retryAfter !== undefined && { retryAfter }),
+    ...defined({ reason, retryAfter }),
     fix: {
       owner: 'resource-owner',
       action: `Grant the app the role "Key Vault Secrets User" on the secret ${name}, or take canarySecret out of the record`,

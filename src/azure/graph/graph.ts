@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose';
 import * as z from 'zod';
 import type { Clock } from '../../lib/clock.ts';
+import { defined } from '../../lib/defined.ts';
 import type {
   CountFact,
   DirectoryFacts,
@@ -70,11 +71,11 @@ export class GraphDirectory implements DirectoryReader {
     const roles = rolesIn(token);
     const client = new GraphClient({ endpoint: graphEndpoint, token, requestId, deadlineMs, clock });
     const [organization, users, groups] = await Promise.all([
-      wanted.organization && fact(roles, SUFFICIENT.organization, () => readOrganization(client)),
-      wanted.users && fact(roles, SUFFICIENT.users, () => count(client, 'users')),
-      wanted.groups && fact(roles, SUFFICIENT.groups, () => count(client, 'groups')),
+      wanted.organization ? fact(roles, SUFFICIENT.organization, () => readOrganization(client)) : undefined,
+      wanted.users ? fact(roles, SUFFICIENT.users, () => count(client, 'users')) : undefined,
+      wanted.groups ? fact(roles, SUFFICIENT.groups, () => count(client, 'groups')) : undefined,
     ]);
-    return { ...(organization && { organization }), ...(users && { users }), ...(groups && { groups }) };
+    return defined({ organization, users, groups });
   }
 
   async #token(tenant: Tenant): Promise<string> {
@@ -114,7 +115,7 @@ async function fact<T>(
     if (!(error instanceof GraphFailure)) throw error;
     const { code, status, retryAfter } = error;
     if (status === 401 || status === 403) return { state: 'denied', permission, code };
-    return { state: 'unavailable', code, ...(retryAfter !== undefined && { retryAfter }) };
+    return defined({ state: 'unavailable', code, retryAfter });
   }
 }
 

@@ -1,5 +1,6 @@
 import crypto, { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 
 /** A certificate as the home vault keeps it as a secret; the private key is in it only where the vault may export it. */
 export interface HomeCertificate {
@@ -97,7 +98,7 @@ export function unusable(
   return new ServiceError('home-credential-rejected', detail, {
     reason,
     retryAfter: 10,
-    fix: { owner: 'vendor', action, ...(command !== undefined && { command }) },
+    fix: defined({ owner: 'vendor', action, command }),
     cause,
   });
 }

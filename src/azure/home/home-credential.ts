@@ -2,6 +2,7 @@ import type { AccessToken } from '@azure/core-auth';
 import { ClientSecretCredential } from '@azure/identity';
 import { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { defined } from '../../lib/defined.ts';
 import { isSecretRejected } from '../sign-in-failures.ts';
 import { Candidates } from './home-candidates.ts';
 import { type EntraAccess, entraOptions } from './home-sign-in.ts';
@@ -82,10 +83,9 @@ export class ClientSecretHomeCredential implements ConfiguredHomeCredential {
 
   async describe(): Promise<HomeCredentialDescription> {
     const candidates = await this.#candidates.list();
-    const versions = candidates.map(({ version, expires }) => ({
-      version,
-      ...(expires !== undefined && { expires: new Date(expires) }),
-    }));
+    const versions = candidates.map(({ version, expires }) =>
+      defined({ version, expires: expires === undefined ? undefined : new Date(expires) }),
+    );
     return { kind: 'client-secret', name: this.#options.secretName, versions, ...expiryOf(versions) };
   }
 }

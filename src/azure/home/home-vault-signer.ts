@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { TokenCredential } from '@azure/core-auth';
 import { type CryptographyClient, KeyClient } from '@azure/keyvault-keys';
 import { ServiceError } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 import { type AzureObserver, type CallOutcome, observed, tokenOutcome } from '../call-outcomes.ts';
 import { noSdkRetries, withinDeadline } from '../deadline.ts';
 import { type ForeignError, readForeignError } from '../foreign-error.ts';
@@ -83,7 +84,7 @@ function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSigne
     new ServiceError('home-credential-rejected', detail, {
       reason,
       retryAfter: 10,
-      fix: { owner: 'vendor', action, ...(command !== undefined && { command }) },
+      fix: defined({ owner: 'vendor', action, command }),
       cause,
     });
   if (cause instanceof NoSigningKeyError || isKeyUnusable(foreign)) {

@@ -1,5 +1,6 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { DefaultAzureCredential, ManagedIdentityCredential } from '@azure/identity';
+import { defined } from '../../lib/defined.ts';
 
 export interface PlatformIdentity {
   readonly identity: 'default' | 'managed-identity';
@@ -18,8 +19,5 @@ export function platformCredential({
       ? new ManagedIdentityCredential()
       : new ManagedIdentityCredential({ clientId: managedIdentityClientId });
   }
-  return new DefaultAzureCredential({
-    authorityHost,
-    ...(managedIdentityClientId !== undefined && { managedIdentityClientId }),
-  });
+  return new DefaultAzureCredential(defined({ authorityHost, managedIdentityClientId }));
 }

@@ -1,5 +1,6 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { CryptographyClient, type CryptographyClientOptions, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys';
+import { defined } from '../../lib/defined.ts';
 import { type KekRef, kidOf, type WrapAlgorithm } from '../../tenants/record.ts';
 import { noSdkRetries } from '../deadline.ts';
 import { readForeignError } from '../foreign-error.ts';
@@ -29,7 +30,7 @@ export class VaultClient {
   }
 
   async getKey(name: string, version: string | undefined, options: CallOptions): Promise<KeyVaultKey> {
-    return this.#call(() => this.#keys.getKey(name, { ...(version && { version }), ...sdkOptions(options) }));
+    return this.#call(() => this.#keys.getKey(name, { ...defined({ version }), ...sdkOptions(options) }));
   }
 
   async wrapKey(kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array, options: CallOptions): Promise<Uint8Array> {

@@ -1,4 +1,5 @@
 import { type ErrorCode, type Fix, ServiceError, type ServiceErrorOptions } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 import {
   activateKey,
   enableKey,
@@ -91,7 +92,7 @@ export function vaultFailure(error: unknown, call: VaultCall): ServiceError {
   if (error instanceof ServiceError) return error;
   const { code, detail, ...options } = meaningOf(readForeignError(error), call);
   const { requestId } = call;
-  return new ServiceError(code, detail, { ...options, cause: error, ...(requestId && { vaultRequestId: requestId }) });
+  return new ServiceError(code, detail, { ...options, cause: error, ...defined({ vaultRequestId: requestId }) });
 }
 
 /** The vault of a customer answers for another directory than the one registered, as its challenge says. */

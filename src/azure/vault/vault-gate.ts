@@ -1,6 +1,7 @@
 import { ServiceError } from '../../errors.ts';
 import type { VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { defined } from '../../lib/defined.ts';
 import { FairQueue } from '../../lib/fair-queue.ts';
 import { readForeignError } from '../foreign-error.ts';
 import { BackOff } from './back-off.ts';
@@ -228,11 +229,9 @@ export class VaultGate {
     const { retryAfter } = readForeignError(error.cause);
     this.#backOff.throttled(startedAt, retryAfter, now);
     if (retryAfter !== undefined) return error;
-    return new ServiceError(error.code, error.message, {
-      retryAfter: Math.max(1, Math.ceil(this.#backOff.msLeft(now) / 1_000)),
-      cause: error.cause,
-      ...(error.vaultRequestId !== undefined && { vaultRequestId: error.vaultRequestId }),
-    });
+    const { code, message, cause, vaultRequestId } = error;
+    const waitSeconds = Math.max(1, Math.ceil(this.#backOff.msLeft(now) / 1_000));
+    return new ServiceError(code, message, defined({ retryAfter: waitSeconds, cause, vaultRequestId }));
   }
 }
 

@@ -8,6 +8,7 @@ import { openStore } from '../../compose/store.ts';
 import { type Config, ConfigError, loadConfig } from '../../config/load-config.ts';
 import { type Emulator, startEmulator } from '../../emulator/emulator.ts';
 import { ServiceError } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 import { createLogger, silentLogger } from '../../telemetry/logger.ts';
 import { tenantSchema } from '../../tenants/record-schema.ts';
 import { aborted } from '../support/aborted.ts';
@@ -128,11 +129,15 @@ const callersOf = (emulator: Emulator): object => ({
 
 /** A tenant for each emulated customer; a key named `wrap` serves wrap and unwrap, any other seals data. */
 const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
-  emulator.customers.map(({ name, tenantId, vaultUrl, keys }) => ({
-    id: name,
-    displayName: name.charAt(0).toUpperCase() + name.slice(1),
-    entraTenantId: tenantId,
-    keys: Object.fromEntries(keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }])),
-    defaultKey: 'data',
-    ...(name === 'contoso' && { graph: { organization: true, users: true, groups: true } }),
-  }));
+  emulator.customers.map(({ name, tenantId, vaultUrl, keys }) =>
+    defined({
+      id: name,
+      displayName: name.charAt(0).toUpperCase() + name.slice(1),
+      entraTenantId: tenantId,
+      keys: Object.fromEntries(
+        keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }]),
+      ),
+      defaultKey: 'data',
+      graph: name === 'contoso' ? { organization: true, users: true, groups: true } : undefined,
+    }),
+  );

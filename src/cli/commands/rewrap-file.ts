@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { ConfigError } from '../../config/load-config.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodePrefix, encodePrefix, type StreamPrefix } from '../../format/stream-format.ts';
+import { defined } from '../../lib/defined.ts';
 import type { Command } from '../support/command.ts';
 import { callJson } from '../support/stream-call.ts';
 import { onlyFile, STREAM_OPTIONS, STREAM_OPTIONS_HELP, streamTargetOf } from '../support/stream-options.ts';
@@ -43,14 +44,11 @@ Exit codes: 0 done, 1 failed, 2 called wrongly.`,
     const isForced = values.force || output === input;
     assertMayWrite(output, isForced);
     const prefix = await readPrefix(input);
-    const body = {
+    const body = defined({
       ciphertext: prefix.jwe,
-      ...(target.context && { encryptionContext: target.context }),
-      to: {
-        ...(values['to-tenant'] !== undefined && { tenantId: values['to-tenant'] }),
-        ...(values.key !== undefined && { key: values.key }),
-      },
-    };
+      encryptionContext: target.context,
+      to: defined({ tenantId: values['to-tenant'], key: values.key }),
+    });
     return reportCuts(io, async () => {
       const answer = Answer.parse(await callJson(target, '/streams/rewrap-header', body, io.signal));
       await writeWhole(output, isForced, async (sink) => {

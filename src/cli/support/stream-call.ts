@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { type ErrorCode, ServiceError } from '../../errors.ts';
 import { problemTable } from '../../http/answers/problem-table.ts';
+import { defined } from '../../lib/defined.ts';
 import type { StreamTarget } from './stream-options.ts';
 
 /** So long is `100 Continue` waited for, which some proxies never send. */
@@ -37,12 +38,13 @@ export async function callStream(
   signal: AbortSignal,
 ): Promise<void> {
   const { context } = target;
-  const req = post(target, path, signal, {
+  const headers = defined({
     'Content-Type': 'application/octet-stream',
-    Expect: '100-continue', // what is refused is refused before the body is sent
-    ...(body.bytes !== undefined && { 'Content-Length': String(body.bytes) }),
-    ...(context && { 'Encryption-Context': Buffer.from(JSON.stringify(context)).toString('base64url') }),
+    Expect: '100-continue', // a refusal comes before the body is sent
+    'Content-Length': body.bytes?.toString(),
+    'Encryption-Context': context && Buffer.from(JSON.stringify(context)).toString('base64url'),
   });
+  const req = post(target, path, signal, headers);
   let localFailure: Error | undefined;
   const send = async () => {
     await Promise.race([once(req, 'continue', { signal }), sleep(CONTINUE_MS, undefined, { ref: false })]);
@@ -90,7 +92,7 @@ export async function callJson(
   }
 }
 
-function post(target: StreamTarget, path: string, signal: AbortSignal, headers: Record<string, string>): ClientRequest {
+function post(target: StreamTarget, path: string, signal: AbortSignal, headers: OutgoingHttpHeaders): ClientRequest {
   const url = `${target.url}/tenants/${encodeURIComponent(target.tenant)}${path}`;
   const request = url.startsWith('https:') ? requestHttps : requestHttp;
   const req = request(url, {
@@ -121,7 +123,7 @@ async function refusalOf(res: IncomingMessage): Promise<Error> {
   if (!problem.success) return new CutError(`This is no answer of the service: HTTP ${res.statusCode}`);
   const { code, detail, reason, fix } = problem.data;
   if (!isErrorCode(code)) return new CutError(`${detail} (${code})`);
-  return new ServiceError(code, detail, { ...(reason !== undefined && { reason }), ...(fix && { fix }) });
+  return new ServiceError(code, detail, defined({ reason, fix }));
 }
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(problemTable, code);

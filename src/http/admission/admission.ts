@@ -3,6 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { AuditEvent } from '../../audit/event.ts';
 import type { CallerRates } from '../../callers/caller-rates.ts';
 import { ServiceError } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 import { FairShare } from '../../lib/fair-share.ts';
 import { answerProblem, problemOf } from '../answers/problem.ts';
 import { operations } from '../contract/contract.ts';
@@ -133,7 +134,7 @@ export class Admission {
       operation: 'none',
       outcome: 'failed',
       code: failure.code,
-      ...(failure.reason !== undefined && { reason: failure.reason }),
+      ...defined({ reason: failure.reason }),
       requestId,
     });
     const problem = problemOf(failure, requestId);

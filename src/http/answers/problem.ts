@@ -4,6 +4,7 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { AuditEvent } from '../../audit/event.ts';
 import type { AuditSink } from '../../audit/sink.ts';
 import { type ErrorCode, ServiceError } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 import { type OnAnswered, type RequestScope, scopeOf } from '../scope.ts';
 import { type EndAnswer, sendText } from './answer.ts';
 import { endEarly } from './end-early.ts';
@@ -81,18 +82,18 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
   const { code, message, reason, fix, retryAfter, errors } = failure;
   const { status, title } = problemTable[code];
   const isUniform = code === 'unauthenticated' || code === 'internal';
-  return {
+  return defined({
     type: `urn:vaultspan:problem:${code}`,
     title,
     status,
     code,
     detail: message,
     requestId,
-    ...(reason !== undefined && !isUniform && { reason }),
-    ...(fix !== undefined && { fix }),
-    ...(retryAfter !== undefined && { retryAfter }),
-    ...(errors !== undefined && errors.length > 0 && { errors }),
-  };
+    reason: isUniform ? undefined : reason,
+    fix,
+    retryAfter,
+    errors: errors?.length === 0 ? undefined : errors,
+  });
 }
 
 /** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */

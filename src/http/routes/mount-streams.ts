@@ -2,6 +2,7 @@ import type { Express, Request, RequestHandler, Response } from 'express';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodePrefix, SEGMENT_BYTES, type StreamPrefix } from '../../format/stream-format.ts';
+import { defined } from '../../lib/defined.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { StreamWork } from '../../operations/stream-work.ts';
 import { admit } from '../admission/admit.ts';
@@ -130,12 +131,6 @@ function inRequestOfStream(error: unknown): unknown {
   if (!(error instanceof ServiceError) || !error.errors) return error;
   const errors = error.errors.map(({ pointer, detail }) => ({ pointer: PLACES[pointer] ?? pointer, detail }));
   const { code, message, reason, fix, retryAfter, vaultRequestId } = error;
-  return new ServiceError(code, message, {
-    errors,
-    cause: error,
-    ...(reason !== undefined && { reason }),
-    ...(fix !== undefined && { fix }),
-    ...(retryAfter !== undefined && { retryAfter }),
-    ...(vaultRequestId !== undefined && { vaultRequestId }),
-  });
+  const options = defined({ errors, cause: error, reason, fix, retryAfter, vaultRequestId });
+  return new ServiceError(code, message, options);
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { defined } from '../../lib/defined.ts';
 
 /** PEM files of the listener. */
 export interface CertificateFiles {
@@ -42,7 +43,7 @@ export async function readCertificate(files: CertificateFiles): Promise<Certific
   }
   const ca = clientCaFile === undefined ? undefined : await readText('http.clientCaFile', clientCaFile);
   if (ca !== undefined && clientCaFile !== undefined) certificatesIn('http.clientCaFile', clientCaFile, ca);
-  const context = { cert, key, minVersion: MIN_VERSION, ...(ca !== undefined && { ca }) } as const;
+  const context = defined({ cert, key, minVersion: MIN_VERSION, ca });
   assertUsable(context, certificateFile);
   return { context, subject: leaf.subject, validFrom: leaf.validFromDate, validTo: leaf.validToDate };
 }

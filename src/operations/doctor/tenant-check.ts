@@ -1,4 +1,5 @@
 import type { Fix, ServiceError } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 
 /** One step of the doctor. */
 export interface CheckStep {
@@ -59,13 +60,15 @@ export class StepRunner {
     const durationMs = () => Math.round(this.#now() - startedAt);
     try {
       const { value, detail, warnings = [] } = await run();
-      this.#steps.push({
-        name,
-        state: 'passed',
-        durationMs: durationMs(),
-        ...(detail !== undefined && { detail }),
-        ...(warnings.length > 0 && { warnings }),
-      });
+      this.#steps.push(
+        defined({
+          name,
+          state: 'passed',
+          durationMs: durationMs(),
+          detail,
+          warnings: warnings.length > 0 ? warnings : undefined,
+        }),
+      );
       return value;
     } catch (error) {
       this.#steps.push(failed(name, durationMs(), this.#describe(error)));
@@ -75,13 +78,5 @@ export class StepRunner {
 }
 
 function failed(name: string, durationMs: number, { code, reason, message, fix }: ServiceError): CheckStep {
-  return {
-    name,
-    state: 'failed',
-    durationMs,
-    detail: message,
-    code,
-    ...(reason !== undefined && { reason }),
-    ...(fix !== undefined && { fix }),
-  };
+  return defined({ name, state: 'failed', durationMs, detail: message, code, reason, fix });
 }
