@@ -1,9 +1,10 @@
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { median } from '../test/support/statistics.ts';
 import type { MeasuredServer } from './cpu.ts';
-import { wrk } from './load.ts';
-import { describeMachine, median, printTable, writeResults } from './measure.ts';
-import { openSite } from './product.ts';
+import { openBenchSite } from './product.ts';
+import { wrk } from './wrk.ts';
 
 /** Memory of one process in which many tenants are active at once, each with a directory, a vault, and a data key that seals and opens. */
 const TENANTS = Number(process.env['BENCH_TENANTS'] ?? 10_000);
@@ -15,7 +16,7 @@ const MIB = 1_048_576;
 const UNTIL_IDLE_MS = 8_000;
 const body = { plaintext: Buffer.alloc(1_024, 7).toString('base64') };
 
-const site = await openSite({ customers: TENANTS - 1 });
+const site = await openBenchSite({ customers: TENANTS - 1 });
 // A proof of access outlives the measurement: what is measured here is what is held.
 const product = await site.startProduct({ revocation: { boundSeconds: 3_600 } });
 const resident = async (server: MeasuredServer) => (await server.usage()).residentBytes;

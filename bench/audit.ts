@@ -9,7 +9,9 @@ import { Shipper } from '../src/audit/shipping/shipper.ts';
 import { migrate } from '../src/database/migrations/migrations.ts';
 import { openDatabase } from '../src/database/open-database.ts';
 import { auditTable } from '../src/database/tables/audit-table.ts';
-import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { emptyDatabase } from '../test/support/empty-database.ts';
+import { median } from '../test/support/statistics.ts';
 
 /** What one record costs in the file sink, from `record` until it is accepted; and with all of them shipped to PostgreSQL. */
 const RECORDS = 200_000;

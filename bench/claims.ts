@@ -5,7 +5,9 @@ import { sql } from 'kysely';
 import { migrate } from '../src/database/migrations/migrations.ts';
 import { openDatabase } from '../src/database/open-database.ts';
 import { openClaims } from '../src/database/tables/claims.ts';
-import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { emptyDatabase } from '../test/support/empty-database.ts';
+import { median } from '../test/support/statistics.ts';
 
 /** How many visits a second the claims alone allow: 100,000 tenants at one visit an hour need 28. */
 const TENANTS = 100_000;

@@ -1,6 +1,7 @@
 import process from 'node:process';
-import { describeMachine, median, printTable, writeResults } from './measure.ts';
-import { openSite } from './product.ts';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { median } from '../test/support/statistics.ts';
+import { openBenchSite } from './product.ts';
 
 /** First calls of tenants that this process has never served: what the emulated Azure was asked, and how long they took. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
@@ -10,7 +11,7 @@ const AT_ONCE = 50;
 const COUNTED = ['discovery', 'token', 'challenge', 'getKey', 'wrapKey', 'unwrapKey'] as const;
 const plaintext = Buffer.alloc(1_024, 7).toString('base64');
 
-const site = await openSite({ customers: RUNS * (ONE_BY_ONE + 1) });
+const site = await openBenchSite({ customers: RUNS * (ONE_BY_ONE + 1) });
 const product = await site.startProduct();
 const { control } = site.emulator;
 

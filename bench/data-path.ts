@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import process from 'node:process';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { median } from '../test/support/statistics.ts';
 import { type MeasuredServer, startMeasured } from './cpu.ts';
-import { type Load, type Measured, wrk } from './load.ts';
-import { describeMachine, median, printTable, writeResults } from './measure.ts';
-import { openSite } from './product.ts';
+import { openBenchSite } from './product.ts';
+import { type Load, type Measured, wrk } from './wrk.ts';
 
 /**
  * CPU of the server per request, product beside the bare servers, each row and run in turn. Arguments name rows; without any, all.
@@ -71,7 +72,7 @@ const rows: readonly Row[] = [
   { name: 'encrypt 1 MiB', path: '/encrypt', ratio: 1, body: async () => encryptBody(KIB * KIB) },
 ];
 
-const site = await openSite();
+const site = await openBenchSite();
 const bare = (kind: string) => startMeasured(join(import.meta.dirname, 'bare-server.ts'), [kind]);
 const servers = { product: await site.startProduct(), express: await bare('express'), http: await bare('http') };
 const names = ['product', 'express', 'http'] as const;

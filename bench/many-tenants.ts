@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { migrate } from '../src/database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase } from '../src/database/open-database.ts';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { emptyDatabase } from '../test/support/empty-database.ts';
+import { median } from '../test/support/statistics.ts';
+import { register, registerMany } from './bulk-register.ts';
 import type { MeasuredServer } from './cpu.ts';
-import { type Load, type Measured, wrk } from './load.ts';
-import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
-import { openSite } from './product.ts';
-import { register, registerMany } from './register.ts';
+import { openBenchSite } from './product.ts';
+import { type Load, type Measured, wrk } from './wrk.ts';
 
 /** CPU of a request with few and with many tenants in the registry, of which the same 100 call in turn. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
@@ -22,7 +24,7 @@ interface Case {
   readonly runs: Measured[];
 }
 
-const site = await openSite({ customers: CALLING - 1 });
+const site = await openBenchSite({ customers: CALLING - 1 });
 const load: Load = {
   paths: site.tenants.map(({ id }) => `/tenants/${id}/encrypt`),
   body: { plaintext: Buffer.alloc(1_024, 7).toString('base64') },

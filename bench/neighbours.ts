@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { addCustomers, changeTenant } from '../test/support/customers.ts';
 import { startService } from '../test/support/start-service.ts';
-import { describeMachine, median, printTable, writeResults } from './measure.ts';
+import { median, percentile } from '../test/support/statistics.ts';
 
 /**
  * What one tenant's requests take alone, beside a healthy neighbour, and beside one whose vault hangs while its callers try again and
@@ -24,7 +25,7 @@ const UNTIL_OPEN_MS = 11_000;
 const COLD = Math.ceil((ROUNDS * 3 * PHASE_MS) / COLD_EVERY_MS) + 100;
 const plaintext = Buffer.alloc(1_024, 7).toString('base64');
 
-interface Site {
+interface ServiceAddress {
   readonly url: string;
   readonly token: string;
 }
@@ -37,7 +38,7 @@ async function serve(): Promise<void> {
   for (const id of ['cold', 'hanging']) {
     await changeTenant(service, id, (tenant) => ({ ...tenant, dataKeys: { mode: 'perMessage' } }));
   }
-  const site: Site = {
+  const site: ServiceAddress = {
     url: service.url,
     token: await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 }),
   };
@@ -52,10 +53,10 @@ interface Answer {
 }
 
 class Callers {
-  readonly #site: Site;
+  readonly #site: ServiceAddress;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 200 });
 
-  constructor(site: Site) {
+  constructor(site: ServiceAddress) {
     this.#site = site;
   }
 
@@ -139,9 +140,6 @@ async function seal(callers: Callers, tenant: string, count: number): Promise<st
   return sealed;
 }
 
-const percentile = (values: readonly number[], part: number): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN;
-
 const COLUMNS = ['warm p50', 'warm p99', 'cold p50', 'cold p99'];
 
 /** To what was measured alone in the same round, since other work on the machine comes and goes. */
@@ -150,7 +148,7 @@ const ratio = (rounds: readonly number[][], alone: readonly number[][], at: numb
 
 async function measure(): Promise<void> {
   const service = fork(import.meta.filename, ['service']);
-  const [site] = (await once(service, 'message')) as [Site];
+  const [site] = (await once(service, 'message')) as [ServiceAddress];
   const callers = new Callers(site);
   const cold = await seal(callers, 'cold', COLD);
   const stuck = await seal(callers, 'hanging', 500);

@@ -1,16 +1,17 @@
 import process from 'node:process';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { freePorts } from '../test/support/free-ports.ts';
+import { median } from '../test/support/statistics.ts';
 import type { MeasuredServer } from './cpu.ts';
-import { type Measured, wrk } from './load.ts';
-import { describeMachine, median, printTable, writeResults } from './measure.ts';
-import { openSite } from './product.ts';
+import { openBenchSite } from './product.ts';
+import { type Measured, wrk } from './wrk.ts';
 
 /** Two processes that share a port against one alone: CPU of all of them a request. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const COUNTS = [1, 2];
 
-const site = await openSite();
+const site = await openBenchSite();
 const plaintext = Buffer.alloc(1_024, 7).toString('base64');
 const load = { paths: ['/tenants/contoso/encrypt'], body: { plaintext }, token: site.token };
 

@@ -21,7 +21,7 @@ interface SiteOptions {
 }
 
 /** An emulated Azure in this process, and a folder with the configuration of services that are measured against it. */
-export interface Site {
+export interface BenchSite {
   readonly emulator: Emulator;
   readonly folder: string;
   readonly token: string;
@@ -34,7 +34,7 @@ export interface Site {
   close(): Promise<void>;
 }
 
-export async function openSite({ customers = 0 }: SiteOptions = {}): Promise<Site> {
+export async function openBenchSite({ customers = 0 }: SiteOptions = {}): Promise<BenchSite> {
   const folder = await mkdtemp(join(tmpdir(), 'vaultspan-bench-'));
   const emulator = await (customers === 0 ? startEmulator({ firstPort: 0 }) : startCrowded(folder, customers));
   setDefaultCACertificates([...getCACertificates('default'), emulator.caPem]);

@@ -6,8 +6,10 @@ import { migrate } from '../src/database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase } from '../src/database/open-database.ts';
 import { openSqlRegistry } from '../src/database/tables/sql-registry.ts';
 import { findTenant } from '../src/database/tables/tenant-rows.ts';
-import { describeMachine, emptyDatabase, median, printTable, writeResults } from './measure.ts';
-import { hosts, idOf, registerMany } from './register.ts';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { emptyDatabase } from '../test/support/empty-database.ts';
+import { median } from '../test/support/statistics.ts';
+import { hosts, idOf, registerMany } from './bulk-register.ts';
 
 /** Look-ups and pages with few and with many tenants: neither may grow with their number. */
 const SIZES = [100, 100_000];

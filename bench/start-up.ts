@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { freePorts } from '../test/support/free-ports.ts';
-import { describeMachine, median, printTable, writeResults } from './measure.ts';
-import { openSite } from './product.ts';
+import { median } from '../test/support/statistics.ts';
+import { openBenchSite } from './product.ts';
 
 /** From the start of the process until /readyz answers 200. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
@@ -45,7 +46,7 @@ const dev = async (cwd: string): Promise<number> => {
   return timed([main, ...args], port, cwd);
 };
 
-const site = await openSite();
+const site = await openBenchSite();
 const times = { file: [] as number[], fresh: [] as number[], again: [] as number[] };
 for (let run = 0; run < RUNS; run += 1) {
   const port = await freePorts(1);

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
+import { median } from '../test/support/statistics.ts';
 import { type MeasuredServer, startMeasured } from './cpu.ts';
-import { describeMachine, median, printTable, writeResults } from './measure.ts';
-import { openSite } from './product.ts';
+import { openBenchSite } from './product.ts';
 
 /** A large body through encrypt and decrypt, beside bare servers that give it back, each in turn; curl is the client. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
@@ -31,7 +32,7 @@ interface Run {
 }
 
 const run = promisify(execFile);
-const site = await openSite();
+const site = await openBenchSite();
 const plain = join(site.folder, 'plain');
 const sealed = join(site.folder, 'sealed');
 

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { emptyDatabase } from '../bench/measure.ts';
+import { emptyDatabase } from '../test/support/empty-database.ts';
 
 /** An empty database that keeps what it has committed when its server is killed: the throw-away server gives that up for speed. */
 export async function durableDatabase(): Promise<string> {

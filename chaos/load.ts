@@ -1,3 +1,4 @@
+import { percentile } from '../test/support/statistics.ts';
 import { type Answer, Caller, OK } from './caller.ts';
 import type { Group } from './groups.ts';
 
@@ -42,14 +43,12 @@ export class Load {
 
 export const failuresOf = (answers: readonly Answer[]): Answer[] => answers.filter(({ code }) => code !== OK);
 
-/** Milliseconds that successes took, at this part of them. */
-export function percentile(answers: readonly Answer[], part: number): number {
-  const sorted = answers
-    .filter(({ code }) => code === OK)
-    .map(({ ms }) => ms)
-    .sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
-}
+/** Milliseconds within which this part (0 to 1) of the successes was answered. */
+export const latencyOf = (answers: readonly Answer[], part: number): number =>
+  percentile(
+    answers.filter(({ code }) => code === OK).map(({ ms }) => ms),
+    part,
+  );
 
 export function countByCode(answers: readonly Answer[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { describeMachine } from '../bench/measure.ts';
+import { describeMachine } from '../test/support/bench-report.ts';
 
 /** Writes docs/reports/NAME.md. */
 export async function writeMarkdown(name: string, parts: readonly string[]): Promise<void> {

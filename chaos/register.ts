@@ -1,7 +1,7 @@
-import type { ServiceProcess, Site } from './site.ts';
+import type { ChaosSite, ServiceProcess } from './site.ts';
 
 /** Registers the site's tenants in the database, by a service of their own: another one then knows none of them yet. */
-export async function register(start: () => Promise<ServiceProcess>, { records, token }: Site): Promise<void> {
+export async function register(start: () => Promise<ServiceProcess>, { records, token }: ChaosSite): Promise<void> {
   const service = await start();
   for (const record of records) {
     const { id, ...body } = record as { readonly id: string };

@@ -1,7 +1,7 @@
-import { writeResults } from '../bench/measure.ts';
-import { countByCode, failuresOf, percentile } from './load.ts';
+import { writeResults } from '../test/support/bench-report.ts';
+import { countByCode, failuresOf, latencyOf } from './load.ts';
 import { inWords, markdownTable, whereAndWhen, writeMarkdown } from './markdown.ts';
-import { type Neighbours, neighbourAnswers } from './neighbours.ts';
+import { type Neighbours, neighbourAnswers } from './neighbour-verdict.ts';
 import type { Scenario } from './scenario.ts';
 import type { Trial } from './trial.ts';
 
@@ -63,7 +63,7 @@ function figuresOf(trial: Trial) {
   const failures = failuresOf(answers);
   const window = (from: number, to: number) => {
     const own = neighbourAnswers(trial, from, to);
-    return { p50: percentile(own, 0.5), p99: percentile(own, 0.99) };
+    return { p50: latencyOf(own, 0.5), p99: latencyOf(own, 0.99) };
   };
   return {
     name: scenario.name,

@@ -1,12 +1,12 @@
 import process from 'node:process';
-import { neighboursUnharmed } from './neighbours.ts';
+import { neighboursUnharmed } from './neighbour-verdict.ts';
 import { writeReport } from './report.ts';
 import type { Scenario } from './scenario.ts';
 import { DATABASE } from './scenarios/database.ts';
 import { IDENTITY } from './scenarios/identity.ts';
 import { MACHINE } from './scenarios/machine.ts';
 import { VAULTS } from './scenarios/vaults.ts';
-import { openSite } from './site.ts';
+import { openChaosSite } from './site.ts';
 import { TENANTS } from './tenants.ts';
 import { type Trial, tryOut } from './trial.ts';
 
@@ -20,7 +20,7 @@ const scenarios: readonly Scenario[] = [...VAULTS, ...IDENTITY, ...DATABASE, ...
 );
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-const site = await openSite(TENANTS);
+const site = await openChaosSite(TENANTS);
 const trials: Trial[] = [];
 const skipped: { readonly scenario: Scenario; readonly obstacle: string }[] = [];
 const startedAt = performance.now();

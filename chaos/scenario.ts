@@ -1,9 +1,9 @@
 import type { Group } from './groups.ts';
-import type { ServiceProcess, Site } from './site.ts';
+import type { ChaosSite, ServiceProcess } from './site.ts';
 
 /** What a scenario may do to the world around the callers. */
 interface Stage {
-  readonly site: Site;
+  readonly site: ChaosSite;
   /** One, or as many as the scenario asks for, on one port. A killed one is replaced in its place. */
   readonly services: ServiceProcess[];
   /** Starts one more process of this deployment. */

@@ -4,8 +4,8 @@ import process from 'node:process';
 import { prepareForEmulator } from '../src/cli/support/emulated-azure.ts';
 import { startService } from '../src/compose/service.ts';
 import { ConfigSchema } from '../src/config/schema.ts';
-import { type Clock, systemClock } from '../src/lib/clock.ts';
 import { createLogger } from '../src/telemetry/logger.ts';
+import { TestClock } from '../test/support/test-clock.ts';
 
 /** What a service process tells of itself. */
 export interface Vitals {
@@ -22,17 +22,6 @@ export interface Vitals {
 /** `setWall` moves the wall clock by so many seconds, as a wrong time server does. */
 export type Question = { readonly ask: 'vitals' } | { readonly ask: 'setWall'; readonly seconds: number };
 
-class WrongClock implements Clock {
-  #offsetMs = 0;
-  readonly monotonicMs = systemClock.monotonicMs;
-  wallMs(): number {
-    return systemClock.wallMs() + this.#offsetMs;
-  }
-  move(seconds: number): void {
-    this.#offsetMs += seconds * 1_000;
-  }
-}
-
 // As for a disk that is full, a write over RLIMIT_FSIZE is to fail, not to end the process.
 process.on('SIGXFSZ', () => undefined);
 /** The product as it runs in production, but for where its Azure is and for a clock that can be set. */
@@ -42,7 +31,7 @@ prepareForEmulator(config, {
     process.env[name] = value;
   },
 });
-const clock = new WrongClock();
+const clock = new TestClock('running');
 const logger = createLogger(config.telemetry.logLevel, (line) => process.stderr.write(line));
 const service = await startService({ config, logger, clock });
 process.on('SIGTERM', () => {
@@ -52,7 +41,7 @@ process.on('disconnect', () => process.exit()); // whoever has started it is gon
 const loopDelay = monitorEventLoopDelay();
 loopDelay.enable();
 process.on('message', (question: Question) => {
-  if (question.ask === 'setWall') clock.move(question.seconds);
+  if (question.ask === 'setWall') clock.jumpWall(question.seconds);
   process.send?.(vitals());
 });
 process.send?.({ url: service.url });

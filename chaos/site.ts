@@ -31,7 +31,7 @@ type Order = <Name extends keyof Actions>(
 ) => Promise<Awaited<ReturnType<Actions[Name]>>>;
 
 /** An emulated Azure with customers, and a folder for services that run against it. */
-export interface Site {
+export interface ChaosSite {
   readonly folder: string;
   readonly token: string;
   readonly records: readonly object[];
@@ -44,7 +44,7 @@ export interface Site {
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-export async function openSite(tenants: readonly TenantPlan[]): Promise<Site> {
+export async function openChaosSite(tenants: readonly TenantPlan[]): Promise<ChaosSite> {
   const folder = await mkdtemp(join(tmpdir(), 'vaultspan-chaos-'));
   const names = [...new Set(tenants.map(({ customer }) => customer))];
   const [child, azure] = await startChild<EmulatedAzure>('emulator-process.ts', [folder, ...names]);

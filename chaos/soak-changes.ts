@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Site } from './site.ts';
+import type { ChaosSite } from './site.ts';
 
 /** What goes on in the world while the service runs, at regular intervals; counted by what it was. */
 export class Changes {
   readonly counts: Record<string, number> = {};
-  readonly #site: Site;
+  readonly #site: ChaosSite;
   readonly #url: string;
   readonly #stopped = new AbortController();
   readonly #running: Promise<void>[] = [];
 
-  constructor(site: Site, url: string) {
+  constructor(site: ChaosSite, url: string) {
     this.#site = site;
     this.#url = url;
   }

@@ -1,4 +1,4 @@
-import { writeResults } from '../bench/measure.ts';
+import { writeResults } from '../test/support/bench-report.ts';
 import type { Answer } from './caller.ts';
 import { countByCode } from './load.ts';
 import { inWords, markdownTable, whereAndWhen, writeMarkdown } from './markdown.ts';

@@ -1,6 +1,6 @@
-import { median } from '../bench/measure.ts';
+import { median } from '../test/support/statistics.ts';
 import type { Answer } from './caller.ts';
-import { percentile } from './load.ts';
+import { latencyOf } from './load.ts';
 import type { Vitals } from './service-process.ts';
 
 const MIB = 1024 * 1024;
@@ -26,8 +26,8 @@ export function windowOf(answers: readonly Answer[], vitals: Vitals, minute: num
   return {
     minute,
     requests: answers.length,
-    p50: percentile(messages, 0.5),
-    p99: percentile(messages, 0.99),
+    p50: latencyOf(messages, 0.5),
+    p99: latencyOf(messages, 0.99),
     cpuMicroseconds: cpuMicroseconds / answers.length,
     residentMiB: vitals.residentBytes / MIB,
     heapMiB: vitals.heapUsedBytes / MIB,

@@ -7,7 +7,7 @@ import type { Answer } from './caller.ts';
 import type { Group } from './groups.ts';
 import { countByCode, failuresOf, Load } from './load.ts';
 import { register } from './register.ts';
-import { openSite, type TenantPlan } from './site.ts';
+import { openChaosSite, type TenantPlan } from './site.ts';
 import { Changes } from './soak-changes.ts';
 import { writeSoakReport } from './soak-report.ts';
 import { trendsOf, type Window, windowOf } from './soak-windows.ts';
@@ -44,7 +44,7 @@ const GROUPS: readonly Group[] = TENANTS.map(({ id }) => ({
   mix: id === 'cold' ? (['message'] as const) : MIX,
 }));
 
-const site = await openSite(TENANTS);
+const site = await openChaosSite(TENANTS);
 const directory = join(site.folder, 'audit');
 await mkdir(directory);
 const startService = () =>

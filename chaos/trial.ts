@@ -8,7 +8,7 @@ import { durableDatabase } from './durable-database.ts';
 import { failuresOf, Load } from './load.ts';
 import { register } from './register.ts';
 import type { Scenario } from './scenario.ts';
-import type { ServiceProcess, Site } from './site.ts';
+import type { ChaosSite, ServiceProcess } from './site.ts';
 import { GROUPS } from './tenants.ts';
 import { type Phases, verdictOf } from './verdict.ts';
 
@@ -36,7 +36,7 @@ const BOUND_SECONDS = 16;
 const DEADLINE_SECONDS = 2;
 
 /** Runs services under load, has the trouble begin and end, and judges what callers saw. */
-export async function tryOut(scenario: Scenario, site: Site, number: number): Promise<Trial> {
+export async function tryOut(scenario: Scenario, site: ChaosSite, number: number): Promise<Trial> {
   const directory = join(site.folder, `audit-${number}`);
   await mkdir(directory);
   const { processes = 1, hasDatabase = false, seconds = TROUBLE_SECONDS, newcomers = [] } = scenario;

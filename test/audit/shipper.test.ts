@@ -7,9 +7,9 @@ import { Shipper, type ShipperOptions } from '../../src/audit/shipping/shipper.t
 import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
 import { verifyTable } from '../../src/audit/verify/verify-table.ts';
 import { ServiceError } from '../../src/errors.ts';
+import { linesIn, newAuditTable, type TestTable } from '../support/audit-table.ts';
 import { type Directory, eventOf, temporaryDirectory } from '../support/chains.ts';
 import { recordEvents, recordsOf } from '../support/planned-file.ts';
-import { linesIn, newAuditTable, type TestTable } from '../support/test-audit-table.ts';
 
 const DAY_MS = 86_400_000;
 const NEVER = 3_600_000;

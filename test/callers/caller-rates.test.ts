@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { CallerRates } from '../../src/callers/caller-rates.ts';
 import { ServiceError } from '../../src/errors.ts';
-import { ManualClock } from '../support/manual-clock.ts';
+import { TestClock } from '../support/test-clock.ts';
 
-const clock = new ManualClock();
+const clock = new TestClock();
 const open = (burst = 3) => new CallerRates({ requestsPerSecond: 0.5, burst, clock });
 
 /** How many of so many requests get in. */

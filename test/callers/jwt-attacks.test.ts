@@ -2,7 +2,8 @@ import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign,
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createTokenVerifier } from '../../src/callers/verify-token.ts';
-import { startService, TestClock, type TestService } from '../support/start-service.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 interface KeyPair {
   readonly publicKey: KeyObject;
@@ -198,7 +199,7 @@ describe('over the wire, a token', () => {
 });
 
 describe('signed by an issuer that is trusted, a token', () => {
-  const clock = new TestClock();
+  const clock = new TestClock('running');
   const ours = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const others = generateKeyPairSync('rsa', { modulusLength: 2048 });
   /** Both issuers give their keys the same id. */

@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exportJWK, SignJWT } from 'jose';
 import { createTokenVerifier } from '../../src/callers/verify-token.ts';
-import { ALL_ROLES, startService, TestClock, type TestService } from '../support/start-service.ts';
+import { ALL_ROLES, startService, type TestService } from '../support/start-service.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 let service: TestService;
 beforeAll(async () => {
@@ -86,7 +87,7 @@ describe('a token', () => {
 });
 
 describe('the verifier', () => {
-  const clock = new TestClock();
+  const clock = new TestClock('running');
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const sign = (claims: Record<string, unknown>) =>
     new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: '1' }).setExpirationTime('5m').sign(keys.privateKey);

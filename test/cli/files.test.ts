@@ -137,7 +137,7 @@ describe('nothing is left of a file', () => {
     const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     await put('scan', PLAINTEXT);
     const cli = runCli(['encrypt-file', 'scan', ...FOR_CONTOSO, '--url', url], { cwd, env });
-    await until('the part is there', async () => (await names()).length === 2);
+    await until(async () => (await names()).length === 2, 'the part is there');
     cli.stop();
     expect(await cli.exitCode).toBe(1);
     expect(cli.err()).toBe('Stopped; nothing was written\n');

@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { RegistryCache } from '../../src/database/tables/registry-cache.ts';
-import { ManualClock } from '../support/manual-clock.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 const STALE_MS = 300_000;
 
 function open(maxEntries = 100) {
-  const clock = new ManualClock();
+  const clock = new TestClock();
   const stored = new Map([['a', 'first']]);
   const reads: string[] = [];
   let gate: Promise<unknown> = Promise.resolve();
@@ -92,7 +92,7 @@ describe('the cache of tenants', () => {
     expect(reads).toEqual(['x', 'y', 'z', 'x']);
     const failing = new RegistryCache<string>({
       load: () => Promise.reject(new Error('away')),
-      clock: new ManualClock(),
+      clock: new TestClock(),
       maxEntries: 2,
       staleAfterMs: STALE_MS,
     });

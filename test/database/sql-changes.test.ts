@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { eventually } from '../support/eventually.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { DATABASES, input } from '../support/sql-databases.ts';
+import { TestClock } from '../support/test-clock.ts';
+import { until } from '../support/until.ts';
 
 describe.each(DATABASES)('changes of tenants in %s', (_name, create) => {
   test('every change is told by each of two registries, within a second', async () => {
@@ -13,15 +13,15 @@ describe.each(DATABASES)('changes of tenants in %s', (_name, create) => {
       await expect(registries[1].get(id)).rejects.toMatchObject({ code: 'tenant-not-found' });
     await registries[0].put(input({ id: 'a' }), undefined, 'ann');
     await registries[0].put(input({ id: 'b' }), undefined, 'ann');
-    await eventually(() => new Set(told[1]).size === 2);
+    await until(() => new Set(told[1]).size === 2);
     for (const heard of told) heard.length = 0;
     expect((await registries[1].get('a')).state).toBe('active');
     await registries[1].put(input({ id: 'a', state: 'suspended' }), '1', 'ann');
     const suspendedAt = performance.now();
-    await eventually(async () => (await registries[0].get('a')).state === 'suspended');
+    await until(async () => (await registries[0].get('a')).state === 'suspended');
     expect(performance.now() - suspendedAt).toBeLessThan(1_000);
     await registries[0].remove('b', '1', 'ann');
-    await eventually(() => told[1]?.includes('b') === true);
+    await until(() => told[1]?.includes('b') === true);
     await expect(registries[1].get('b')).rejects.toMatchObject({ code: 'tenant-not-found' });
     for (const heard of told) expect(new Set(heard)).toEqual(new Set(['a', 'b']));
   });
@@ -30,14 +30,14 @@ describe.each(DATABASES)('changes of tenants in %s', (_name, create) => {
 describe.each(DATABASES)('the age of what is known in %s', (_name, create) => {
   test('grows with the time, and ends with each look-up', async () => {
     await using database = await create();
-    const clock = new ManualClock();
+    const clock = new TestClock();
     const idle = await database.openRegistry({ clock });
-    await eventually(() => idle.staleMs() === 0);
+    await until(() => idle.staleMs() === 0);
     clock.advance(100);
     expect(idle.staleMs()).toBe(100_000);
     const busy = await database.openRegistry({ clock, refreshSeconds: 0.02 });
     clock.advance(100);
-    await eventually(() => busy.staleMs() === 0);
+    await until(() => busy.staleMs() === 0);
   });
 });
 
@@ -55,7 +55,7 @@ describe.each(DATABASES)('a notification lost in %s', (_name, create) => {
       await trx.updateTable('tenant_changes').set({ sequence: 2 }).execute();
       await trx.updateTable('tenants').set({ record, revision: 2, change_sequence: 2 }).execute();
     });
-    await eventually(() => told.includes('known'));
+    await until(() => told.includes('known'));
     expect((await registry.get('known')).state).toBe('suspended');
   });
 
@@ -73,7 +73,7 @@ describe.each(DATABASES)('a notification lost in %s', (_name, create) => {
       await trx.updateTable('tenant_changes').set({ sequence: 1 }).execute();
       await trx.updateTable('tenants').set({ record, revision: 1, change_sequence: 1 }).execute();
     });
-    await eventually(() => told.includes(undefined));
+    await until(() => told.includes(undefined));
     expect(await registry.get('known')).toMatchObject({ revision: first.revision });
   });
 });

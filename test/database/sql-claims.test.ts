@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { type Check, type Claims, openClaims } from '../../src/database/tables/claims.ts';
 import { tenantHistory } from '../../src/database/tables/tenant-history.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { DATABASES, input, type TestDatabase } from '../support/sql-databases.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 const LEASE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -15,7 +15,7 @@ const claimsOn = async (database: TestDatabase): Promise<Claims> => openClaims(a
 describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
   test('new tenants are due by themselves, the one that waited longest first', async () => {
     await using database = await create();
-    const clock = new ManualClock();
+    const clock = new TestClock();
     const registry = await database.openRegistry({ clock });
     for (const id of ['c', 'a', 'b']) {
       await registry.put(input({ id }), undefined, 'ann');
@@ -143,7 +143,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
 
   test('suspended and removed tenants are not visited, resumed ones at once but not twice at a time', async () => {
     await using database = await create();
-    const clock = new ManualClock();
+    const clock = new TestClock();
     const registry = await database.openRegistry({ clock });
     const claims = await claimsOn(database);
     const claim = () => claims.claimDue(clock.wallMs(), 'owner', LEASE_MS, 10);

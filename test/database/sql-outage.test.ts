@@ -2,10 +2,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { openClaims } from '../../src/database/tables/claims.ts';
-import { eventually } from '../support/eventually.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { administer, input, newPostgres, newSqlite } from '../support/sql-databases.ts';
 import { openProxy } from '../support/sql-proxy.ts';
+import { TestClock } from '../support/test-clock.ts';
+import { until } from '../support/until.ts';
 
 const AWAY = { code: 'registry-unavailable', retryAfter: 5 };
 
@@ -13,7 +13,7 @@ const AWAY = { code: 'registry-unavailable', retryAfter: 5 };
 async function openBehindProxy() {
   const database = await newPostgres();
   const proxy = await openProxy(database.options);
-  const clock = new ManualClock();
+  const clock = new TestClock();
   const troubles: string[] = [];
   const recoveries: string[] = [];
   const connect = { url: proxy.url, connectTimeoutMs: 300, statementTimeoutMs: 300 };
@@ -27,7 +27,7 @@ async function openBehindProxy() {
   const told = new Set<string | undefined>();
   registry.onChange((tenantId) => told.add(tenantId));
   for (const id of ['known', 'other', 'last']) await beside.put(input({ id }), undefined, 'ann');
-  await eventually(() => told.has('last')); // it hears
+  await until(() => told.has('last')); // it hears
   await registry.get('known');
   return {
     database,
@@ -60,8 +60,8 @@ describe('a PostgreSQL that is away', () => {
       expect(registry.trouble()).toMatch(/out of reach/);
       await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
       proxy.turn('open');
-      await eventually(async () => (await registry.get('known')).state === 'suspended');
-      await eventually(() => registry.trouble() === undefined);
+      await until(async () => (await registry.get('known')).state === 'suspended');
+      await until(() => registry.trouble() === undefined);
       expect((await registry.get('other')).id).toBe('other');
       expect(new Set(troubles).size).toBe(troubles.length);
       expect(recoveries.toSorted()).toEqual(troubles.toSorted());
@@ -106,13 +106,13 @@ describe('a PostgreSQL that is away', () => {
     await registry.get('known');
     const name = 'url' in database.options ? /([^/?]*)\?/.exec(database.options.url)?.[1] : '';
     await administer('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
-    await eventually(() => lost.size === 2);
+    await until(() => lost.size === 2);
     expect((await registry.get('known')).id).toBe('known');
     await expect(registry.get('nobody')).rejects.toMatchObject({ code: 'tenant-not-found' });
-    await eventually(() => registry.trouble() === undefined && beside.trouble() === undefined);
+    await until(() => registry.trouble() === undefined && beside.trouble() === undefined);
     await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
     const suspendedAt = performance.now();
-    await eventually(async () => (await registry.get('known')).state === 'suspended');
+    await until(async () => (await registry.get('known')).state === 'suspended');
     expect(performance.now() - suspendedAt).toBeLessThan(1_000);
   });
 
@@ -121,13 +121,13 @@ describe('a PostgreSQL that is away', () => {
     await using proxy = await openProxy(database.options);
     const registry = await database.openRegistry({ connect: { directUrl: proxy.url } });
     const beside = await database.openRegistry();
-    await eventually(() => registry.trouble() === undefined);
+    await until(() => registry.trouble() === undefined);
     await beside.put(input({ id: 'known' }), undefined, 'ann');
     await registry.get('known');
     proxy.turn('refusing');
-    await eventually(() => registry.trouble()?.includes('notifications') === true);
+    await until(() => registry.trouble()?.includes('notifications') === true);
     await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
-    await eventually(async () => (await registry.get('known')).state === 'suspended');
+    await until(async () => (await registry.get('known')).state === 'suspended');
   });
 });
 
@@ -171,6 +171,6 @@ describe('a SQLite file that another process writes', () => {
     expect((await registry.get('known')).id).toBe('known');
     locked.unlock();
     expect((await registry.put(input({ id: 'new' }), undefined, 'ann')).revision).toBe('1');
-    await eventually(() => registry.trouble() === undefined);
+    await until(() => registry.trouble() === undefined);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { tenantHistory } from '../../src/database/tables/tenant-history.ts';
 import type { TenantInput } from '../../src/tenants/record-schema.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { DATABASES, input } from '../support/sql-databases.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 const VAULT = 'https://shared-kv.vault.azure.net';
 const key = (change: object = {}) => ({ vaultUrl: VAULT, name: 'data', use: 'data', ...change });
@@ -10,7 +10,7 @@ const key = (change: object = {}) => ({ vaultUrl: VAULT, name: 'data', use: 'dat
 describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
   test('a tenant created has revision 1, and a replaced one the next, with its times', async () => {
     await using database = await create();
-    const clock = new ManualClock();
+    const clock = new TestClock();
     const registry = await database.openRegistry({ clock });
     const created = await registry.put(input({ id: 'contoso' }), undefined, 'ann');
     const wallMs = clock.wallMs();
@@ -44,7 +44,7 @@ describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
 
   test('keeps who changed a tenant, when, and what it was', async () => {
     await using database = await create();
-    const clock = new ManualClock();
+    const clock = new TestClock();
     const registry = await database.openRegistry({ clock });
     await registry.put(input(), undefined, 'ann');
     await registry.put(input({ displayName: 'Contoso' }), '1', 'bob');

@@ -6,7 +6,7 @@ import { createTokenVerifier } from '../../src/callers/verify-token.ts';
 import { ServiceError } from '../../src/errors.ts';
 import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
 import { headerMutation, mutated, partMutation, textMutation } from '../support/mutations.ts';
-import { TestClock } from '../support/start-service.ts';
+import { TestClock } from '../support/test-clock.ts';
 
 test(
   'no changed token is taken, and its issuer is asked for its keys once',
@@ -31,7 +31,7 @@ test(
       },
     };
     const { port } = server.address() as { readonly port: number };
-    const clock = new TestClock();
+    const clock = new TestClock('running');
     const issuer = {
       issuer: 'https://i',
       audience: ['api'],

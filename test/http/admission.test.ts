@@ -25,7 +25,7 @@ beforeAll(async () => {
   });
   await addCustomers(service, ['busy', 'large']);
 }, SET_UP_MS);
-beforeEach(() => until('nothing is under way', async () => (await encrypt('busy')).status === 200));
+beforeEach(() => until(async () => (await encrypt('busy')).status === 200, 'nothing is under way'));
 afterEach(() => {
   for (const socket of sockets) socket.destroy();
   sockets = [];
@@ -62,7 +62,7 @@ async function hold(
 }
 
 const untilShed = (tenant: string, reason: string, token?: string): Promise<void> =>
-  until(`${tenant} is shed for ${reason}`, async () => (await encrypt(tenant, token)).body.reason === reason);
+  until(async () => (await encrypt(tenant, token)).body.reason === reason, `${tenant} is shed for ${reason}`);
 
 describe('requests under way', () => {
   test('of one tenant leave room for others: who holds most is shed first', async () => {
@@ -108,7 +108,7 @@ describe('requests under way', () => {
     expect((await get('/nowhere')).body).toMatchObject(shed('requests'));
     expect([(await get('/healthz')).status, (await get('/readyz')).status]).toEqual([200, 200]);
     for (const socket of sockets) socket.destroy();
-    await until('there is room', async () => (await encrypt('contoso')).status === 200);
+    await until(async () => (await encrypt('contoso')).status === 200, 'there is room');
     expect((await encrypt('busy')).status).toBe(200);
   });
 
@@ -117,7 +117,7 @@ describe('requests under way', () => {
       await hold('busy', 4);
       await untilShed('busy', 'tenant-share');
       for (const socket of sockets) socket.destroy();
-      await until('there is room', async () => (await encrypt('busy')).status === 200);
+      await until(async () => (await encrypt('busy')).status === 200, 'there is room');
     }
   });
 });
@@ -136,13 +136,13 @@ describe('bytes of bodies under way', () => {
         body: new Blob([JSON.stringify({ plaintext })]).stream(),
         duplex: 'half',
       });
-    await until('there is no room for a body of unknown length', async () => (await chunked()).status === 503);
+    await until(async () => (await chunked()).status === 503, 'there is no room for a body of unknown length');
     const before = Number(await counted('requests_shed_total{reason="bytes"}'));
     expect(await (await chunked()).json()).toMatchObject(shed('bytes'));
     expect(await counted('requests_shed_total{reason="bytes"}')).toBe(before + 1);
     expect((await encrypt('contoso')).status).toBe(200);
     for (const socket of sockets) socket.destroy();
-    await until('there is room', async () => (await chunked()).status === 200);
+    await until(async () => (await chunked()).status === 200, 'there is room');
   });
 });
 

@@ -130,21 +130,21 @@ test('two processes share a port: draining one loses no request, killing one onl
   const load = new Load(http.port);
   const bothServe = async (...both: readonly SharingProcess[]) =>
     (await Promise.all(both.map((one) => one.served()))).every((count) => count > 0);
-  await until('both serve', () => bothServe(staying, drained));
+  await until(() => bothServe(staying, drained), 'both serve');
   drained.child.kill('SIGTERM');
   expect(await once(drained.child, 'exit')).toEqual([0, null]);
   const atExit = load.answers;
-  await until('the other one goes on', () => load.answers > atExit + 10 * CLIENTS);
+  await until(() => load.answers > atExit + 10 * CLIENTS, 'the other one goes on');
   await load.stop();
   expect([...load.outcomes.keys()]).toEqual(['200']);
 
   await using killed = await start(http);
   const further = new Load(http.port);
-  await until('both serve', () => bothServe(staying, killed));
+  await until(() => bothServe(staying, killed), 'both serve');
   killed.child.kill('SIGKILL');
   await once(killed.child, 'exit');
   const atDeath = further.answers;
-  await until('the other one goes on', () => further.answers > atDeath + 10 * CLIENTS);
+  await until(() => further.answers > atDeath + 10 * CLIENTS, 'the other one goes on');
   await further.stop();
   expect(further.failures).toBeLessThanOrEqual(CLIENTS);
   expect([...further.outcomes.keys()].filter((outcome) => !['200', 'ECONNRESET', 'EPIPE'].includes(outcome))).toEqual(

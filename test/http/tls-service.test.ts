@@ -103,17 +103,17 @@ test('the service serves everything over mutual TLS, and tells readiness and aud
 
   await writeFile(join(folder, 'key.pem'), 'broken');
   await until(
-    'readiness tells',
     async () =>
       ((await send(`${service.url}/readyz`, shown)).body['degraded'] as string[] | undefined)?.includes(
         'certificate',
       ) ?? false,
+    'readiness tells',
   );
   expect(service.logLines.some((line) => line.includes('the last good one goes on') && line.includes('keyFile'))).toBe(
     true,
   );
   await writeFile(join(folder, 'key.pem'), leaf.keyPem);
-  await until('it is mended', async () => !('degraded' in (await send(`${service.url}/readyz`, shown)).body));
+  await until(async () => !('degraded' in (await send(`${service.url}/readyz`, shown)).body), 'it is mended');
   expect(service.logLines.join('\n')).not.toContain('PRIVATE KEY');
 
   await service.stop();

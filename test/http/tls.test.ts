@@ -156,7 +156,7 @@ describe('a listener with a certificate', () => {
     const renewed = await createLeaf(ca);
     await replace(files.certificateFile, renewed.certPem);
     await replace(files.keyFile, renewed.keyPem);
-    await until('it is reread', () => server.told.includes('reread'));
+    await until(() => server.told.includes('reread'), 'it is reread');
     expect(await serialOf(server.port)).not.toBe(serial);
     const second = await get(server.url, { agent });
     expect([second.body, second.socket === first.socket]).toEqual(['hello', true]);
@@ -168,15 +168,15 @@ describe('a listener with a certificate', () => {
     await using server = await open(files);
     const serial = await serialOf(server.port);
     await replace(files.keyFile, (await createLeaf(ca)).keyPem);
-    await until('it is told', () => server.told.length > 0);
+    await until(() => server.told.length > 0, 'it is told');
     expect(server.told).toEqual([expect.stringContaining('is not the key of the first certificate')]);
     expect(server.certificate.trouble()).toContain('http.keyFile');
     await rm(files.certificateFile);
-    await until('the missing file is told', () => server.told.some((line) => line.includes('ENOENT')));
+    await until(() => server.told.some((line) => line.includes('ENOENT')), 'the missing file is told');
     expect(await serialOf(server.port)).toBe(serial);
     await replace(files.certificateFile, leaf.certPem);
     await replace(files.keyFile, leaf.keyPem);
-    await until('it is mended', () => server.certificate.trouble() === undefined);
+    await until(() => server.certificate.trouble() === undefined, 'it is mended');
     expect((await get(server.url)).body).toBe('hello');
   });
 
@@ -190,10 +190,10 @@ describe('a listener with a certificate', () => {
     await using lasting = await open(await filesOf(leaf), () => nowMs);
     expect([lasting.told, lasting.certificate.trouble()]).toEqual([[], undefined]);
     nowMs += 380 * DAY_MS; // of 390
-    await until('its end is told', () => lasting.told.length === 1);
+    await until(() => lasting.told.length === 1, 'its end is told');
     expect(lasting.certificate.trouble()).toBeUndefined();
     nowMs += DAY_MS;
-    await until('its end is told again', () => lasting.told.length === 2);
+    await until(() => lasting.told.length === 2, 'its end is told again');
   });
 });
 
@@ -211,7 +211,7 @@ describe('mutual TLS', () => {
       await expect(get(server.url, { maxVersion, ...foreign })).rejects.toThrow();
       await expect(get(server.url, { maxVersion, key: stale.keyPem, cert: stale.certPem })).rejects.toThrow();
     }
-    await until('each is counted', () => server.refused() === 6);
+    await until(() => server.refused() === 6, 'each is counted');
     expect((await get(server.url, shown())).body).toBe('hello');
   });
 
@@ -224,7 +224,7 @@ describe('mutual TLS', () => {
       const session = await sessionOf(options);
       expect(await speak({ ...options, session })).toBe('resumed: hello');
       await replace(files.clientCaFile ?? '', ca.certPem);
-      await until('it is reread', () => server.told.includes('reread'));
+      await until(() => server.told.includes('reread'), 'it is reread');
       expect(await speak({ ...options, session })).toBe('');
       expect(await speak({ ...options, key: leaf.keyPem, cert: leaf.certPem })).toBe('hello');
     },

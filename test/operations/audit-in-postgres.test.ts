@@ -42,13 +42,13 @@ test('while PostgreSQL is away operations are answered, and readiness says what 
   expect((await encrypt()).status).toBe(200);
   proxy.turn('refusing');
   expect((await encrypt()).status).toBe(200);
-  await until('the trouble shows', async () => (await readiness()).degraded?.includes('audit') ?? false);
-  await until('the metrics tell what waits', async () => (await spool()).every((value) => value > 0));
+  await until(async () => (await readiness()).degraded?.includes('audit') ?? false, 'the trouble shows');
+  await until(async () => (await spool()).every((value) => value > 0), 'the metrics tell what waits');
   const { status, headers } = await encrypt();
   expect(status).toBe(200);
   proxy.turn('open');
-  await until('it is over', async () => !(await readiness()).degraded?.includes('audit'));
-  await until('nothing waits', async () => (await spool()).every((value) => value === 0));
+  await until(async () => !(await readiness()).degraded?.includes('audit'), 'it is over');
+  await until(async () => (await spool()).every((value) => value === 0), 'nothing waits');
   const { body } = await service
     .request()
     .get('/tenants/fabrikam/audit')

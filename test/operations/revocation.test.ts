@@ -59,11 +59,11 @@ describe('a warm data key', () => {
     service.clock.advance(INTO_RENEWAL_SECONDS);
     service.emulator.control.clearRequests();
     expect(await statusOf(decrypt('renewing', ciphertext))).toBe(200);
-    await until('the proof is renewed', () => service.vaultCalls('renewing').includes('unwrapKey'));
+    await until(() => service.vaultCalls('renewing').includes('unwrapKey'), 'the proof is renewed');
     await service.emulator.control.removeRole({ vault: 'renewing' });
     service.clock.advance(INTO_RENEWAL_SECONDS);
     expect(await statusOf(decrypt('renewing', ciphertext))).toBe(200);
-    await until('the refusal is found', async () => (await statusOf(decrypt('renewing', ciphertext))) === 403);
+    await until(async () => (await statusOf(decrypt('renewing', ciphertext))) === 403, 'the refusal is found');
     expect((await encrypt('renewing')).body.reason).toBe('role-missing');
   });
 

@@ -105,7 +105,7 @@ const totalOf = (counts: Asked): number => Object.values(counts).reduce((sum, co
 
 /** Renewals have nobody who waits for them: the clock must not move on while one is under way. */
 async function expectAsked(tenant: string, expected: Asked): Promise<void> {
-  await until(`${totalOf(expected)} calls`, () => totalOf(asked(tenant)) >= totalOf(expected));
+  await until(() => totalOf(asked(tenant)) >= totalOf(expected), `${totalOf(expected)} calls`);
   expect(asked(tenant)).toEqual(expected);
 }
 

@@ -146,7 +146,7 @@ describe('a process that drains', () => {
   test('lets a stream under way end', async () => {
     const stream = await begin();
     const stopped = service.stop();
-    await until('not ready', async () => (await service.request().get('/readyz')).status === 503);
+    await until(async () => (await service.request().get('/readyz')).status === 503, 'not ready');
     stream.req.end(PIECE);
     expect(await stream.closed).toBe(true);
     await stopped;

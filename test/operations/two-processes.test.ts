@@ -4,13 +4,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import { DATABASES, type TestDatabase } from '../support/sql-databases.ts';
 import { ALL_ROLES, configOf } from '../support/start-service.ts';
+import { until } from '../support/until.ts';
 
 let emulator: Emulator;
 let folder: string;
@@ -71,32 +71,21 @@ const contoso = () => {
   return { entraTenantId: tenantId, keys: { data: { vaultUrl, name: 'data', use: 'data' } }, defaultKey: 'data' };
 };
 
-/** Waits at most 10 s. */
-async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
-    if (await condition()) return;
-    await sleep(50);
-  }
-  throw new Error('it did not come true');
-}
-
 describe.each(DATABASES)('two processes on one %s', (_name, create) => {
   test('share what one of them changes, a suspension above all', async () => {
     await using database = await create();
     await using one = await start(database);
     await using other = await start(database);
     expect((await one.send('put', '/tenants/contoso', contoso())).status).toBe(200);
-    await eventually(async () => (await other.send('get', '/tenants/contoso')).status === 200);
+    await until(async () => (await other.send('get', '/tenants/contoso')).status === 200);
     const sealed = await one.send('post', '/tenants/contoso/encrypt', { plaintext: 'aGk=' });
     const { ciphertext } = sealed.body as { readonly ciphertext: string };
     const decrypt = () => other.send('post', '/tenants/contoso/decrypt', { ciphertext });
     expect((await decrypt()).body).toMatchObject({ plaintext: 'aGk=' });
     await one.send('post', '/tenants/contoso/suspend');
-    await eventually(async () => (await decrypt()).body.code === 'tenant-suspended');
+    await until(async () => (await decrypt()).body.code === 'tenant-suspended');
     await other.send('post', '/tenants/contoso/resume');
-    await eventually(
-      async () => (await one.send('post', '/tenants/contoso/encrypt', { plaintext: '' })).status === 200,
-    );
+    await until(async () => (await one.send('post', '/tenants/contoso/encrypt', { plaintext: '' })).status === 200);
   }, 60_000);
 
   test('lose no visit when one is killed in the middle of it', async () => {
@@ -108,7 +97,7 @@ describe.each(DATABASES)('two processes on one %s', (_name, create) => {
     await emulator.control.injectFault({ at: 'contoso', kind: 'hang' });
     const dying = await start(database, rounds);
     await dying.send('put', '/tenants/contoso', contoso());
-    await eventually(async () => (await lease())?.lease_owner != null);
+    await until(async () => (await lease())?.lease_owner != null);
     dying.child.kill('SIGKILL');
     await once(dying.child, 'exit');
     await emulator.control.clearFaults();
@@ -116,7 +105,7 @@ describe.each(DATABASES)('two processes on one %s', (_name, create) => {
 
     await using living = await start(database, rounds);
     await sql.write((trx) => trx.updateTable('tenant_checks').set({ due_at: 0 }).execute()); // as if the lease had ended
-    await eventually(async () => 'lastCheck' in (await living.send('get', '/tenants/contoso')).body);
+    await until(async () => 'lastCheck' in (await living.send('get', '/tenants/contoso')).body);
     const { body } = await living.send('get', '/tenants/contoso');
     expect(body.lastCheck).toMatchObject({ state: 'passed' });
   }, 60_000);

@@ -7,6 +7,7 @@ import type { TenantCheck } from '../../src/operations/doctor/tenant-check.ts';
 import { Rounds, type RoundsOptions, type Visited } from '../../src/rounds/rounds.ts';
 import type { Tenant } from '../../src/tenants/record.ts';
 import { DATABASES, input, type TestDatabase } from '../support/sql-databases.ts';
+import { until } from '../support/until.ts';
 
 /** A time that is moved by hand, for intervals and leases. */
 class Time {
@@ -26,14 +27,6 @@ const failed = (tenantId: string, reason: string): TenantCheck => ({
   at: new Date().toISOString(),
   steps: [{ name: 'key data', state: 'failed', code: 'access-revoked', reason }],
 });
-
-async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries += 1) {
-    if (await condition()) return;
-    await sleep(5);
-  }
-  throw new Error('it did not come true');
-}
 
 async function register(database: TestDatabase, ids: readonly string[]) {
   const tenants = await database.openRegistry();
@@ -72,11 +65,11 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     };
     const processes = await Promise.all([1, 2, 3].map(() => roundsOn(database, time, { examine })));
     for (const rounds of processes) rounds.start();
-    await eventually(() => visited.length >= IDS.length);
+    await until(() => visited.length >= IDS.length);
     await sleep(50);
     expect(visited.toSorted()).toEqual(IDS);
     time.now += 2 * 3_600_000;
-    await eventually(() => visited.length >= 2 * IDS.length);
+    await until(() => visited.length >= 2 * IDS.length);
     await Promise.all(processes.map((rounds) => rounds.stop()));
     expect(visited.toSorted()).toEqual([...IDS, ...IDS].toSorted());
   });
@@ -99,7 +92,7 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
       },
     });
     rounds.start();
-    await eventually(() => visits === IDS.length);
+    await until(() => visits === IDS.length);
     await rounds.stop();
     expect(most).toBeGreaterThan(1);
     expect(most).toBeLessThanOrEqual(3);
@@ -120,14 +113,14 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
       },
     });
     dead.start();
-    await eventually(() => isClaimed);
+    await until(() => isClaimed);
     const visited: string[] = [];
     const living = await roundsOn(database, time, { onVisited: ({ tenant }) => visited.push(tenant.id) });
     living.start();
     await sleep(50);
     expect(visited).toEqual([]);
     time.now += 5 * 60_000 + 1;
-    await eventually(() => visited.length === 1);
+    await until(() => visited.length === 1);
     await living.stop();
     gate.resolve(passed('a')); // too late: its lease is gone, and what it found is not kept
     await dead.stop();
@@ -146,9 +139,9 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     rounds.start();
     const next = async (count: number) => {
       time.now += 2 * 3_600_000;
-      await eventually(() => seen.length === count);
+      await until(() => seen.length === count);
     };
-    await eventually(() => seen.length === 1);
+    await until(() => seen.length === 1);
     await next(2);
     reason = 'role-missing';
     await next(3);
@@ -175,9 +168,9 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     const visited: string[] = [];
     const rounds = await roundsOn(database, time, { onVisited: ({ tenant }) => visited.push(tenant.id) });
     rounds.start();
-    await eventually(() => visited.length === 1);
+    await until(() => visited.length === 1);
     time.now += 120_000;
-    await eventually(() => visited.length === 2);
+    await until(() => visited.length === 2);
     await rounds.stop();
     expect(visited).toEqual(['often', 'often']);
   });
@@ -199,9 +192,9 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
       onVisited: ({ tenant }) => visited.push(tenant.id),
     });
     rounds.start();
-    await eventually(() => troubles.length > 1);
+    await until(() => troubles.length > 1);
     store.isAway = false;
-    await eventually(() => visited.length === 1);
+    await until(() => visited.length === 1);
     await rounds.stop();
     expect(troubles[0]).toMatchObject({ code: 'registry-unavailable' });
   });

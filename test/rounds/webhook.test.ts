@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Visited } from '../../src/rounds/rounds.ts';
 import { Webhook } from '../../src/rounds/webhook.ts';
 import type { Tenant } from '../../src/tenants/record.ts';
+import { until } from '../support/until.ts';
 
 const secret = randomBytes(32);
 const visited = (id: string): Visited => ({
@@ -51,11 +52,6 @@ function open(url: string) {
     retryAfterMs: [1, 1],
   });
   return { webhook, lost };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 10_000 && !condition(); tries += 1) await new Promise(setImmediate);
-  expect(condition()).toBe(true);
 }
 
 describe('the webhook', () => {

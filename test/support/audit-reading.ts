@@ -14,13 +14,13 @@ export async function leaveRecords(service: TestService): Promise<void> {
   for (let n = 0; n < 7; n += 1) await service.post('/tenants/contoso/encrypt', { plaintext });
   await service.post('/tenants/fabrikam/encrypt', { plaintext });
   await service.post('/tenants/contoso/decrypt', { ciphertext: '"tenantId":"fabrikam"' });
-  await until('the records can be read', async () => {
+  await until(async () => {
     const { body } = await service
       .request()
       .get('/tenants/contoso/audit')
       .set('Authorization', `Bearer ${service.token()}`);
     return (body as Page).records.length >= 8;
-  });
+  }, 'the records can be read');
 }
 
 /** What reading the audit log gives, wherever the records are. The service is in a database and has left records. */

@@ -25,8 +25,9 @@ async function rewriteTenants(
   const seen = service.logLines.length;
   await writeFile(`${file}.new`, JSON.stringify({ tenants: change(tenants) }));
   await rename(`${file}.new`, file);
-  await until('the tenants file is reread', () =>
-    service.logLines.slice(seen).some((line) => line.includes('"msg":"tenants reread"')),
+  await until(
+    () => service.logLines.slice(seen).some((line) => line.includes('"msg":"tenants reread"')),
+    'the tenants file is reread',
   );
 }
 

@@ -8,7 +8,7 @@ import { encrypt } from '../../src/operations/encrypt.ts';
 import type { DataKeyBounds, Tenant } from '../../src/tenants/record.ts';
 import { tenantNotFound } from '../../src/tenants/registry.ts';
 import { JwkKeyWrapper } from './jwk-key-wrapper.ts';
-import { ManualClock } from './manual-clock.ts';
+import { TestClock } from './test-clock.ts';
 import { messages } from './vectors.ts';
 
 const VAULT = 'https://contoso-kv.vault.azure.net';
@@ -63,7 +63,7 @@ class KnownOriginKeys implements OriginKeys {
 
 /** One clock, the customer's vaults with the keys of the vectors, the origin keys and the registry: what processes share. */
 export class Deployment {
-  readonly clock = new ManualClock();
+  readonly clock = new TestClock();
   readonly vault = new JwkKeyWrapper();
   readonly originKeys = new KnownOriginKeys();
   readonly #tenants = new Map<string, Tenant>();

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { VaultGate, type VaultLimits } from '../../src/azure/vault/vault-gate.ts';
 import { ServiceError } from '../../src/errors.ts';
 import type { VaultUse } from '../../src/keyring/key-wrapper.ts';
-import { ManualClock } from './manual-clock.ts';
+import { TestClock } from './test-clock.ts';
 
 /** One call that a test has put to the gate, and ends. */
 export interface GatedCall {
@@ -18,7 +18,7 @@ export interface GatedCall {
 
 /** A gate before a vault that answers when the test has it answer. */
 export class GatedVault {
-  readonly clock = new ManualClock();
+  readonly clock = new TestClock();
   readonly breaker: boolean[] = [];
   readonly rationed: string[] = [];
   readonly gate: VaultGate;

@@ -6,7 +6,7 @@ import { createHomeCredential, type HomeCredentialOptions } from '../../src/azur
 import { HomeVault } from '../../src/azure/home/home-vault.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { customerNamed, startTrusted, VAULT_SCOPE } from './emulator-clients.ts';
-import { TestClock } from './start-service.ts';
+import { TestClock } from './test-clock.ts';
 
 export const CERTIFICATE = 'vaultspan-app';
 
@@ -28,7 +28,7 @@ export interface HomeSite extends AsyncDisposable {
 }
 
 export async function startHomeSite(): Promise<HomeSite> {
-  const [clock, azureClock] = [new TestClock(), new TestClock()];
+  const [clock, azureClock] = [new TestClock('running'), new TestClock('running')];
   const emulator = await startTrusted({
     now: () => azureClock.wallMs(),
     seed: (directory) => {

@@ -12,29 +12,11 @@ import type { Config } from '../../src/config/load-config.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import type { Deadlines } from '../../src/http/server/deadlines.ts';
-import type { Clock } from '../../src/lib/clock.ts';
 import { createLogger, silentLogger } from '../../src/telemetry/logger.ts';
 import { tenantSchema } from '../../src/tenants/record-schema.ts';
+import { TestClock } from './test-clock.ts';
 
 /** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
-export class TestClock implements Clock {
-  #offsetMs = 0;
-  #stoppedAt: { readonly monotonicMs: number; readonly wallMs: number } | undefined;
-  monotonicMs(): number {
-    return (this.#stoppedAt?.monotonicMs ?? performance.now()) + this.#offsetMs;
-  }
-  wallMs(): number {
-    return (this.#stoppedAt?.wallMs ?? Date.now()) + this.#offsetMs;
-  }
-  /** From here on it moves by `advance` alone, in whole milliseconds, so that how long the machine takes changes no count. */
-  stop(): void {
-    this.#stoppedAt = { monotonicMs: Math.ceil(performance.now()), wallMs: Date.now() };
-  }
-  advance(seconds: number): void {
-    this.#offsetMs += seconds * 1_000;
-  }
-}
-
 export interface TestService extends AsyncDisposable {
   readonly url: string;
   /** Of the metrics; '' where they are off. */
@@ -79,7 +61,7 @@ export const ALL_ROLES = [
 
 /** The whole service, composed as in production, listening on a free port against an emulated Azure of its own. */
 export async function startService(options: TestServiceOptions = {}): Promise<TestService> {
-  const clock = new TestClock();
+  const clock = new TestClock('running');
   const emulator = await startEmulator({ firstPort: 0, now: () => clock.wallMs() });
   const folder = await mkdtemp(join(tmpdir(), 'vaultspan-'));
   const site: Site = {

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const LIMIT_MS = 10_000;
-const PAUSE_MS = 20;
+const PAUSE_MS = 10;
 
-/** Waits for what happens elsewhere in its own time; fails loudly where it doesn't. */
-export async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
+/** Waits until the condition holds. @throws Error after 10 s, naming what it waited for */
+export async function until(isTrue: () => boolean | Promise<boolean>, what: string = String(isTrue)): Promise<void> {
   const limit = performance.now() + LIMIT_MS;
   while (!(await isTrue())) {
-    if (performance.now() > limit) throw new Error(`Waited in vain: ${what}`);
+    if (performance.now() > limit) throw new Error(`Timed out waiting for: ${what}`);
     await sleep(PAUSE_MS);
   }
 }

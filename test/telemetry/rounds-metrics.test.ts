@@ -20,7 +20,7 @@ async function sumOf(name: string, labels = ''): Promise<number> {
 }
 
 test('rounds count each visit by its result, and each state as a change the first time', async () => {
-  await until('four visits', async () => (await sumOf('vaultspan_visits_total')) === 4);
+  await until(async () => (await sumOf('vaultspan_visits_total')) === 4, 'four visits');
   expect(await sumOf('vaultspan_visits_total', '{result="passed",code="none"}')).toBe(2);
   expect(await sumOf('vaultspan_visits_total', '{result="failed",code="access-revoked"}')).toBe(2);
   expect(await sumOf('vaultspan_visits_total', '{result="error"')).toBe(0);

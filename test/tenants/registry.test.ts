@@ -5,9 +5,9 @@ import { describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { openFileRegistry } from '../../src/tenants/file-registry.ts';
 import type { TenantRegistry } from '../../src/tenants/registry.ts';
-import { eventually } from '../support/eventually.ts';
 import { record } from '../support/make-tenant.ts';
 import { DATABASES, hosts, replaceAll } from '../support/sql-databases.ts';
+import { until } from '../support/until.ts';
 
 interface Opened extends AsyncDisposable {
   readonly registry: TenantRegistry;
@@ -112,7 +112,7 @@ describe.each([
     await using opened = await open(named('a', 'b'));
     const before = await Promise.all([opened.registry.get('a'), opened.registry.get('b')]);
     await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
-    await eventually(async () => (await opened.registry.get('a')).displayName === 'Changed');
+    await until(async () => (await opened.registry.get('a')).displayName === 'Changed');
     expect((await opened.registry.get('a')).revision).not.toBe(before[0].revision);
     expect((await opened.registry.get('b')).revision).toBe(before[1].revision);
   });
@@ -133,7 +133,7 @@ describe.each([
     opened.registry.onChange((tenantId) => told.push(tenantId));
     await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
     const changedAt = performance.now();
-    await eventually(() => told.length > 0);
+    await until(() => told.length > 0);
     expect(performance.now() - changedAt).toBeLessThan(1_000);
     expect([undefined, 'a']).toContain(told[0]);
   });
@@ -141,7 +141,7 @@ describe.each([
   test('a tenant removed is found no more', async () => {
     await using opened = await open(named('a', 'b'));
     await opened.store(named('b'));
-    await eventually(() =>
+    await until(() =>
       opened.registry.get('a').then(
         () => false,
         () => true,
@@ -155,14 +155,14 @@ describe('the file registry', () => {
   test('keeps the last good list over a broken edit, says so once, and takes the mended one', async () => {
     await using opened = await openFile(named('contoso'));
     await opened.write('tenants: [');
-    await eventually(() => opened.broken.length > 0);
+    await until(() => opened.broken.length > 0);
     expect(opened.registry.trouble()).toBeDefined();
     expect((await opened.registry.get('contoso')).id).toBe('contoso');
     await opened.store([record({ id: 'BAD' })]);
-    await eventually(() => opened.broken.length > 1);
+    await until(() => opened.broken.length > 1);
     expect(opened.broken[1]).toContain('/tenants/0/id');
     await opened.store(named('fabrikam'));
-    await eventually(() => opened.reloads.length > 0);
+    await until(() => opened.reloads.length > 0);
     expect(opened.registry.trouble()).toBeUndefined();
     expect((await opened.registry.get('fabrikam')).id).toBe('fabrikam');
     expect(opened.broken).toHaveLength(2);
@@ -171,10 +171,10 @@ describe('the file registry', () => {
   test('tells how old its list is, from a broken edit to the mended one', async () => {
     await using opened = await openFile(named('contoso'));
     await opened.write('tenants: [');
-    await eventually(() => opened.registry.staleMs() > 300);
+    await until(() => opened.registry.staleMs() > 300);
     expect(opened.broken).toHaveLength(1);
     await opened.store(named('contoso', 'fabrikam'));
-    await eventually(() => opened.registry.staleMs() < 300);
+    await until(() => opened.registry.staleMs() < 300);
     expect(opened.reloads).toEqual([2]);
   });
 
@@ -183,7 +183,7 @@ describe('the file registry', () => {
     const told: (string | undefined)[] = [];
     opened.registry.onChange((id) => told.push(id));
     await opened.store([record({ id: 'a' }), record({ id: 'b', displayName: 'Changed' }), record({ id: 'd' })]);
-    await eventually(() => opened.reloads.length > 0);
+    await until(() => opened.reloads.length > 0);
     expect(told.toSorted()).toEqual(['b', 'c', 'd']);
   });
 
@@ -192,16 +192,16 @@ describe('the file registry', () => {
     const list = stringify({ tenants: named('contoso') });
     await opened.write(list);
     await opened.write('');
-    await eventually(() => opened.registry.trouble() !== undefined);
+    await until(() => opened.registry.trouble() !== undefined);
     await opened.write(list);
-    await eventually(() => opened.registry.trouble() === undefined);
+    await until(() => opened.registry.trouble() === undefined);
     expect((await opened.registry.get('contoso')).id).toBe('contoso');
   });
 
   test('takes JSON as well', async () => {
     await using opened = await openFile([]);
     await opened.write(JSON.stringify({ tenants: named('contoso') }));
-    await eventually(() => opened.reloads.length > 0);
+    await until(() => opened.reloads.length > 0);
     expect((await opened.registry.get('contoso')).id).toBe('contoso');
   });
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { isSignInOutage, TenantCredential } from '../../../src/azure/entra/tenant-credential.ts';
 import type { HomeCredential } from '../../../src/azure/home/home-credential.ts';
 import { ServiceError } from '../../../src/errors.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { TestClock } from '../../support/test-clock.ts';
 
 const DIRECTORY = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
 const VAULT = 'https://vault.azure.net/.default';
@@ -19,9 +19,9 @@ const outage = Object.assign(new Error('no answer'), { code: 'ECONNRESET' });
 class ScriptedHome implements HomeCredential {
   readonly signIns: string[] = [];
   failure: Error | undefined;
-  readonly #clock: ManualClock;
+  readonly #clock: TestClock;
 
-  constructor(clock: ManualClock) {
+  constructor(clock: TestClock) {
     this.#clock = clock;
   }
 
@@ -35,11 +35,11 @@ class ScriptedHome implements HomeCredential {
   }
 }
 
-let clock: ManualClock;
+let clock: TestClock;
 let home: ScriptedHome;
 let credential: TenantCredential;
 beforeEach(() => {
-  clock = new ManualClock();
+  clock = new TestClock();
   home = new ScriptedHome(clock);
   const tokenMaxAgeMs = MAX_AGE_SECONDS * 1_000;
   credential = new TenantCredential({ home, appId: 'app', entraTenantId: DIRECTORY, tokenMaxAgeMs, clock });

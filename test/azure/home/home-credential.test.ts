@@ -3,7 +3,7 @@ import { ClientSecretHomeCredential } from '../../../src/azure/home/home-credent
 import type { SecretVersion } from '../../../src/azure/home/home-vault.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
 import { customerNamed, failureOf, startTrusted, VAULT_SCOPE } from '../../support/emulator-clients.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { TestClock } from '../../support/test-clock.ts';
 
 const COOL_DOWN_SECONDS = 10;
 
@@ -30,12 +30,12 @@ class ListedVault {
   }
 }
 
-let clock: ManualClock;
+let clock: TestClock;
 let vault: ListedVault;
 let rotations: string[];
 let home: ClientSecretHomeCredential;
 beforeEach(() => {
-  clock = new ManualClock();
+  clock = new TestClock();
   vault = new ListedVault();
   rotations = [];
   home = new ClientSecretHomeCredential({

@@ -6,11 +6,11 @@ import { HomeVault } from '../../../src/azure/home/home-vault.ts';
 import { platformCredential } from '../../../src/azure/home/platform-credential.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
 import { startTrusted } from '../../support/emulator-clients.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { TestClock } from '../../support/test-clock.ts';
 
 const ROLE = 'Key Vault Secrets Officer';
 
-const clock = new ManualClock();
+const clock = new TestClock();
 let emulator: Emulator;
 let vault: HomeVault;
 let credential: TokenCredential;

@@ -120,10 +120,10 @@ describe('the budget', () => {
     expect(await flood.at(-1)?.outcome).toBe('vault-throttled budget');
     const before = made(flood);
     const other = vault.call('caller', 'fabrikam');
-    await until('it is the turn of the other', () => {
+    await until(() => {
       vault.clock.advance(0.01);
       return other.isMade();
-    });
+    }, 'it is the turn of the other');
     expect(made(flood) - before).toBeLessThanOrEqual(2);
     for (const call of [...flood, other]) call.giveUp();
   });

@@ -1,6 +1,6 @@
-import { median } from '../bench/measure.ts';
+import { median } from '../test/support/statistics.ts';
 import type { Answer } from './caller.ts';
-import { percentile } from './load.ts';
+import { latencyOf } from './load.ts';
 import { NEIGHBOUR } from './tenants.ts';
 import type { Trial } from './trial.ts';
 
@@ -8,7 +8,7 @@ import type { Trial } from './trial.ts';
 export interface Neighbours {
   /** p99 of a window in trouble ÷ p99 of a window without, medians of both. */
   readonly ratio: number;
-  /** 90th percentile ÷ median of the windows without trouble: what this machine does by itself. */
+  /** 90th latencyOf ÷ median of the windows without trouble: what this machine does by itself. */
   readonly noise: number;
   readonly holds: boolean;
   readonly text: string;
@@ -39,7 +39,7 @@ export const neighbourAnswers = ({ answers }: Trial, from: number, to: number): 
 function windowsOf(trial: Trial, from: number, to: number): number[] {
   const p99s: number[] = [];
   for (let at = from; at + WINDOW_MS <= to; at += WINDOW_MS) {
-    p99s.push(percentile(neighbourAnswers(trial, at, at + WINDOW_MS), 0.99));
+    p99s.push(latencyOf(neighbourAnswers(trial, at, at + WINDOW_MS), 0.99));
   }
   return p99s;
 }
