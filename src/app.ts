@@ -4,7 +4,7 @@ import type { Admission } from './http/admission/admission.ts';
 import { type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
 import { listAuditRecordsRoute } from './http/routes/audit-routes.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
-import { dataKeyRoute, decryptRoute, encryptRoute, rewrapRoute } from './http/routes/data-routes.ts';
+import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/health-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
@@ -13,22 +13,22 @@ import { mountStreams } from './http/routes/mount-streams.ts';
 import { rewrapStreamHeaderRoute, type StreamRoutesDeps, streamRoutes } from './http/routes/stream-routes.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/routes/tenant-routes.ts';
 import { type OpenSpan, traceRequests } from './http/server/trace-requests.ts';
-import type { DecryptDeps } from './operations/decrypt.ts';
-import type { EncryptDeps } from './operations/encrypt.ts';
-import type { IssueDataKeyDeps } from './operations/issue-data-key.ts';
-import type { ReadAuditDeps } from './operations/read-audit.ts';
+import type { CreateDataKeyDeps } from './operations/create-data-key.ts';
+import type { DecryptDeps } from './operations/decrypt-data.ts';
+import type { EncryptDeps } from './operations/encrypt-data.ts';
+import type { ListAuditRecordsDeps } from './operations/list-audit-records.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
 /** What every part of the application needs, and no more. */
 export type AppDeps = EncryptDeps &
-  IssueDataKeyDeps &
+  CreateDataKeyDeps &
   DecryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
-  ReadAuditDeps &
+  ListAuditRecordsDeps &
   ProblemDeps &
   ReadinessDeps & {
     readonly verifyToken: VerifyToken;
@@ -48,10 +48,10 @@ export function createApp(deps: AppDeps): Express {
   mount(
     app,
     {
-      encryptData: encryptRoute(deps),
-      decryptData: decryptRoute(deps),
-      createDataKey: dataKeyRoute(deps),
-      rewrapData: rewrapRoute(deps),
+      encryptData: encryptDataRoute(deps),
+      decryptData: decryptDataRoute(deps),
+      createDataKey: createDataKeyRoute(deps),
+      rewrapData: rewrapDataRoute(deps),
       encryptBatch: encryptBatchRoute(deps),
       decryptBatch: decryptBatchRoute(deps),
       rewrapBatch: rewrapBatchRoute(deps),

@@ -52,7 +52,7 @@ export async function patchTenant(
 }
 
 /** The id is never given out again: ciphertexts carry it for ever. @throws ServiceError */
-export async function removeTenant(
+export async function deleteTenant(
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
   { tenantId, ifMatch }: Pick<ChangeTenantInput, 'tenantId' | 'ifMatch'>,
@@ -65,11 +65,24 @@ export async function removeTenant(
 const MAX_TRIES = 5;
 
 /**
- * The vendor's kill switch, and its release. It takes no revision: who must stop a tenant has no time to read it first.
+ * The vendor's kill switch. It takes no revision: an operator who must stop a tenant has no time to read it first.
  *
  * @throws ServiceError
  */
-export async function setTenantState(
+export const suspendTenant = (
+  deps: ChangeTenantDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+): Promise<Tenant> => setTenantState(deps, request, tenantId, 'suspended');
+
+/** Undoes `suspendTenant`. @throws ServiceError */
+export const resumeTenant = (
+  deps: ChangeTenantDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+): Promise<Tenant> => setTenantState(deps, request, tenantId, 'active');
+
+async function setTenantState(
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
   tenantId: string,

@@ -3,7 +3,7 @@ import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { parseJwe } from '../format/jwe.ts';
 import { STREAM_KEY_BYTES, sealedLength } from '../format/stream-format.ts';
 import { StreamSealer } from '../format/stream-sealer.ts';
-import { contextForSealing } from './encrypt.ts';
+import { contextForSealing } from './encrypt-data.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';

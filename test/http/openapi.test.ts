@@ -9,6 +9,7 @@ import { problemTable } from '../../src/http/answers/problem-table.ts';
 import { operations } from '../../src/http/contract/contract.ts';
 import type { Operation } from '../../src/http/contract/operation.ts';
 import { streamOperations } from '../../src/http/contract/stream-contract.ts';
+import { readTree } from '../support/source-tree.ts';
 
 interface Described {
   readonly operationId: string;
@@ -32,6 +33,8 @@ const contract = Object.entries(everyOperation);
 const described = Object.entries(file.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
 );
+
+const EXPORTED_FUNCTION = /^export (?:async function|function|const) ([a-z]\w+)/gm;
 
 interface Layer {
   readonly route?: {
@@ -65,6 +68,14 @@ describe('openapi.yaml', () => {
   test('has the same operations as the mounted routes, both ways', () => {
     const app = createApp({ isDraining: () => false } as unknown as AppDeps);
     expect(mountedRoutes(app).sort()).toEqual(described.map(({ method, path }) => `${method} ${path}`).sort());
+  });
+
+  test('has operations of the same names in src/operations: one of each, and no other route than health', () => {
+    const texts = [...readTree(join(ROOT, 'src', 'operations')).values()];
+    const exported = texts.flatMap((text) => [...text.matchAll(EXPORTED_FUNCTION)].map(([, name = '']) => name));
+    const unnamed = described.map(({ operationId }) => operationId).filter((id) => !exported.includes(id));
+    expect(unnamed.sort()).toEqual(['getHealth', 'getReadiness']);
+    expect(new Set(exported).size).toBe(exported.length);
   });
 
   test('names every code, and no other', () => {

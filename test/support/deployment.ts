@@ -3,8 +3,8 @@ import type { AuditEvent } from '../../src/audit/event.ts';
 import { ServiceError } from '../../src/errors.ts';
 import { CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
 import type { OriginKeys } from '../../src/keyring/data-keys.ts';
-import { decrypt } from '../../src/operations/decrypt.ts';
-import { encrypt } from '../../src/operations/encrypt.ts';
+import { decryptData } from '../../src/operations/decrypt-data.ts';
+import { encryptData } from '../../src/operations/encrypt-data.ts';
 import type { DataKeyBounds, Tenant } from '../../src/tenants/record.ts';
 import { tenantNotFound } from '../../src/tenants/registry.ts';
 import { JwkKeyWrapper } from './jwk-key-wrapper.ts';
@@ -132,11 +132,11 @@ class Process {
     { tenantId = 'contoso', context, key }: Sealed & { readonly key?: string } = {},
   ): Promise<string> {
     const input = { tenantId, plaintext: Buffer.from(plaintext), encryptionContext: context, key };
-    return (await encrypt({ ...this.#deps(), maxPlaintextBytes: 2 ** 24 }, call, input)).ciphertext;
+    return (await encryptData({ ...this.#deps(), maxPlaintextBytes: 2 ** 24 }, call, input)).ciphertext;
   }
 
   async decrypt(ciphertext: string, { tenantId = 'contoso', context }: Sealed = {}): Promise<Buffer> {
-    return (await decrypt(this.#deps(), call, { tenantId, ciphertext, encryptionContext: context })).plaintext;
+    return (await decryptData(this.#deps(), call, { tenantId, ciphertext, encryptionContext: context })).plaintext;
   }
 
   #deps() {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { ConfigError } from '../../config/load-config.ts';
-import { removeTenant, setTenantState } from '../../operations/change-tenant.ts';
+import { deleteTenant, resumeTenant, suspendTenant } from '../../operations/change-tenant.ts';
 import { recordOf, type Tenant } from '../../tenants/record.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { allTenants, openTools, type Tools } from '../support/open-tools.ts';
@@ -95,14 +95,14 @@ async function exportAll(tools: Tools, _argument: string, _flags: Flags, io: Com
 }
 
 async function setState(tools: Tools, id: string, state: Tenant['state'], io: CommandIo): Promise<number> {
-  await setTenantState(tools, tools.call(), id, state);
+  await (state === 'suspended' ? suspendTenant : resumeTenant)(tools, tools.call(), id);
   io.stdout(`${id}: ${state}\n`);
   return 0;
 }
 
 async function remove(tools: Tools, id: string, _flags: Flags, io: CommandIo): Promise<number> {
   const { revision } = await tools.tenants.get(id);
-  await removeTenant(tools, tools.call(), { tenantId: id, ifMatch: `"${revision}"` });
+  await deleteTenant(tools, tools.call(), { tenantId: id, ifMatch: `"${revision}"` });
   io.stdout(`${id}: removed\n`);
   return 0;
 }

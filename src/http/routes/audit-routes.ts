@@ -1,7 +1,7 @@
-import { type ReadAuditDeps, readAudit } from '../../operations/read-audit.ts';
+import { type ListAuditRecordsDeps, listAuditRecords } from '../../operations/list-audit-records.ts';
 import type { Handler } from './mount.ts';
 
 export const listAuditRecordsRoute =
-  (deps: ReadAuditDeps): Handler<'listAuditRecords'> =>
+  (deps: ListAuditRecordsDeps): Handler<'listAuditRecords'> =>
   ({ params, query }, call) =>
-    readAudit(deps, call, { tenantId: params.tenantId, ...query });
+    listAuditRecords(deps, call, { tenantId: params.tenantId, ...query });

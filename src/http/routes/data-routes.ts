@@ -1,31 +1,31 @@
-import { type DecryptDeps, decrypt } from '../../operations/decrypt.ts';
-import { type EncryptDeps, encrypt } from '../../operations/encrypt.ts';
-import { type IssueDataKeyDeps, issueDataKey } from '../../operations/issue-data-key.ts';
-import { type RewrapDeps, rewrap } from '../../operations/rewrap.ts';
+import { type CreateDataKeyDeps, createDataKey } from '../../operations/create-data-key.ts';
+import { type DecryptDeps, decryptData } from '../../operations/decrypt-data.ts';
+import { type EncryptDeps, encryptData } from '../../operations/encrypt-data.ts';
+import { type RewrapDeps, rewrapData } from '../../operations/rewrap-data.ts';
 import type { Handler } from './mount.ts';
 
-export const encryptRoute =
+export const encryptDataRoute =
   (deps: EncryptDeps): Handler<'encryptData'> =>
   async ({ params, body }, call) =>
-    encrypt(deps, call, { tenantId: params.tenantId, ...body });
+    encryptData(deps, call, { tenantId: params.tenantId, ...body });
 
-export const decryptRoute =
+export const decryptDataRoute =
   (deps: DecryptDeps): Handler<'decryptData'> =>
   async ({ params, body }, call) => {
-    const { plaintext, keyId } = await decrypt(deps, call, { tenantId: params.tenantId, ...body });
+    const { plaintext, keyId } = await decryptData(deps, call, { tenantId: params.tenantId, ...body });
     return { plaintext: plaintext.toString('base64'), keyId };
   };
 
-export const dataKeyRoute =
-  (deps: IssueDataKeyDeps): Handler<'createDataKey'> =>
+export const createDataKeyRoute =
+  (deps: CreateDataKeyDeps): Handler<'createDataKey'> =>
   async ({ params, body }, call) => {
-    const { plaintext, ...issued } = await issueDataKey(deps, call, { tenantId: params.tenantId, ...body });
+    const { plaintext, ...issued } = await createDataKey(deps, call, { tenantId: params.tenantId, ...body });
     const text = plaintext.toString('base64');
     plaintext.fill(0);
     return { plaintext: text, ...issued };
   };
 
-export const rewrapRoute =
+export const rewrapDataRoute =
   (deps: RewrapDeps): Handler<'rewrapData'> =>
   ({ params, body }, call) =>
-    rewrap(deps, call, { tenantId: params.tenantId, ...body });
+    rewrapData(deps, call, { tenantId: params.tenantId, ...body });

@@ -1,6 +1,6 @@
 import { type DecryptStreamDeps, decryptStream } from '../../operations/decrypt-stream.ts';
 import { type EncryptStreamDeps, encryptStream } from '../../operations/encrypt-stream.ts';
-import { type RewrapDeps, rewrap } from '../../operations/rewrap.ts';
+import { type RewrapDeps, rewrapStreamHeader } from '../../operations/rewrap-data.ts';
 import type { Handler } from './mount.ts';
 import type { StreamHandlers } from './mount-streams.ts';
 
@@ -14,4 +14,4 @@ export const streamRoutes = (deps: StreamRoutesDeps): StreamHandlers => ({
 export const rewrapStreamHeaderRoute =
   (deps: RewrapDeps): Handler<'rewrapStreamHeader'> =>
   ({ params, body }, call) =>
-    rewrap(deps, call, { tenantId: params.tenantId, ...body }, 'vaultspan-stream+jwe');
+    rewrapStreamHeader(deps, call, { tenantId: params.tenantId, ...body });

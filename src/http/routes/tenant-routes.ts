@@ -1,21 +1,18 @@
 import {
   type ChangeTenantDeps,
+  deleteTenant,
   patchTenant,
   putTenant,
-  removeTenant,
-  setTenantState,
+  resumeTenant,
+  suspendTenant,
 } from '../../operations/change-tenant.ts';
 import { type CheckTenantDeps, checkTenant } from '../../operations/doctor/check-tenant.ts';
 import { getOnboarding, type OnboardingDeps } from '../../operations/doctor/onboarding.ts';
-import { type ReadDirectoryDeps, readDirectory } from '../../operations/read-directory.ts';
+import { type GetDirectoryDeps, getDirectory } from '../../operations/get-directory.ts';
 import { getTenant, listTenants, type ReadTenantsDeps } from '../../operations/read-tenants.ts';
 import type { Handlers } from './mount.ts';
 
-export type TenantRoutesDeps = ReadTenantsDeps &
-  ChangeTenantDeps &
-  CheckTenantDeps &
-  OnboardingDeps &
-  ReadDirectoryDeps;
+export type TenantRoutesDeps = ReadTenantsDeps & ChangeTenantDeps & CheckTenantDeps & OnboardingDeps & GetDirectoryDeps;
 
 type TenantHandlers = Pick<
   Handlers,
@@ -39,12 +36,12 @@ export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
   patchTenant: ({ params, body, ifMatch }, call) =>
     patchTenant(deps, call, { tenantId: params.tenantId, record: body, ifMatch }),
   deleteTenant: async ({ params, ifMatch }, call) => {
-    await removeTenant(deps, call, { tenantId: params.tenantId, ifMatch });
+    await deleteTenant(deps, call, { tenantId: params.tenantId, ifMatch });
     return undefined;
   },
-  suspendTenant: ({ params }, call) => setTenantState(deps, call, params.tenantId, 'suspended'),
-  resumeTenant: ({ params }, call) => setTenantState(deps, call, params.tenantId, 'active'),
+  suspendTenant: ({ params }, call) => suspendTenant(deps, call, params.tenantId),
+  resumeTenant: ({ params }, call) => resumeTenant(deps, call, params.tenantId),
   checkTenant: ({ params }, call) => checkTenant(deps, call, params.tenantId),
   getOnboarding: ({ params }, call) => getOnboarding(deps, call, params.tenantId),
-  getDirectory: ({ params }, call) => readDirectory(deps, call, params.tenantId),
+  getDirectory: ({ params }, call) => getDirectory(deps, call, params.tenantId),
 });

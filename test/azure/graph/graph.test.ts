@@ -12,7 +12,7 @@ import type { Emulator } from '../../../src/emulator/emulator.ts';
 import type { Fault } from '../../../src/emulator/faults.ts';
 import { ServiceError } from '../../../src/errors.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { readDirectory } from '../../../src/operations/read-directory.ts';
+import { getDirectory } from '../../../src/operations/get-directory.ts';
 import type { DirectoryFacts } from '../../../src/tenants/directory-facts.ts';
 import type { Tenant } from '../../../src/tenants/record.ts';
 import { tenantOf, tenantSchema } from '../../../src/tenants/record-schema.ts';
@@ -333,7 +333,7 @@ describe('the operation', () => {
 
   test('answers the facts and leaves a record, in which none of them is', async () => {
     const deps = depsOf(tenantNamed('contoso'));
-    const facts = await readDirectory(deps, callWith('Tenants.Read'), 'contoso');
+    const facts = await getDirectory(deps, callWith('Tenants.Read'), 'contoso');
     expect(facts).toMatchObject({ organization: CONTOSO, users: { count: 250 }, groups: { state: 'not-consented' } });
     expect(deps.events).toEqual([
       {
@@ -352,13 +352,13 @@ describe('the operation', () => {
     ['of a suspended tenant', ['Tenants.Read'], 'contoso', { state: 'suspended' }, 'tenant-suspended'],
   ])('%s asks nobody', async (_what, roles, tenantId, change, code) => {
     const deps = depsOf(tenantNamed('contoso', { graph: ALL, ...change }));
-    await expect(readDirectory(deps, callWith(...roles), tenantId)).rejects.toMatchObject({ code });
+    await expect(getDirectory(deps, callWith(...roles), tenantId)).rejects.toMatchObject({ code });
     expect(emulator.control.requests()).toEqual([]);
   });
 
   test('answers nothing that could not be recorded', async () => {
     const deps = depsOf(tenantNamed('contoso'), new ServiceError('audit-unavailable', 'full'));
-    const failure = readDirectory(deps, callWith('Tenants.Read'), 'contoso');
+    const failure = getDirectory(deps, callWith('Tenants.Read'), 'contoso');
     await expect(failure).rejects.toMatchObject({ code: 'audit-unavailable' });
   });
 });

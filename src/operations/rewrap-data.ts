@@ -4,7 +4,7 @@ import type { JweType } from '../format/jwe-header.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
-import type { Encrypted } from './encrypt.ts';
+import type { Encrypted } from './encrypt-data.ts';
 import { assertGranted, grantedTenant } from './granted-tenant.ts';
 import { type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -28,16 +28,26 @@ export interface RewrapInput extends RewrapItem {
 }
 
 /**
- * Seals a message, or the header of a stream, anew under the newest version, another key or another tenant; its plaintext never leaves. The context stays what it
+ * Seals a message anew under the newest version, another key or another tenant; its plaintext never leaves. The context stays what it
  * is: names that the record requires of new data are not asked of old.
  *
  * @throws ServiceError
  */
-export async function rewrap(
+export const rewrapData = (deps: RewrapDeps, request: AuthenticatedRequest, input: RewrapInput): Promise<Encrypted> =>
+  rewrapOne(deps, request, input, 'vaultspan+jwe');
+
+/** The same for the header of a stream. @throws ServiceError */
+export const rewrapStreamHeader = (
   deps: RewrapDeps,
   request: AuthenticatedRequest,
   input: RewrapInput,
-  typ: JweType = 'vaultspan+jwe',
+): Promise<Encrypted> => rewrapOne(deps, request, input, 'vaultspan-stream+jwe');
+
+async function rewrapOne(
+  deps: RewrapDeps,
+  request: AuthenticatedRequest,
+  input: RewrapInput,
+  typ: JweType,
 ): Promise<Encrypted> {
   const { tenantId, to = {} } = input;
   const operation = typ === 'vaultspan+jwe' ? 'rewrap' : 'rewrap-stream';

@@ -5,12 +5,12 @@ import type { TenantRegistry } from '../tenants/registry.ts';
 import { assertGranted } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
-export interface ReadAuditDeps extends AuditDeps {
+export interface ListAuditRecordsDeps extends AuditDeps {
   readonly auditRecords: AuditRecords;
   readonly tenants: Pick<TenantRegistry, 'get'>;
 }
 
-export interface ReadAuditInput {
+export interface ListAuditRecordsInput {
   readonly tenantId: string;
   /** Milliseconds since 1970: from `from` on, and before `to`. */
   readonly from?: number | undefined;
@@ -29,10 +29,10 @@ interface AuditPage {
  *
  * @throws ServiceError `grant-missing`, `tenant-not-found`, `malformed-request`, `registry-unavailable`
  */
-export async function readAudit(
-  deps: ReadAuditDeps,
+export async function listAuditRecords(
+  deps: ListAuditRecordsDeps,
   request: AuthenticatedRequest,
-  input: ReadAuditInput,
+  input: ListAuditRecordsInput,
 ): Promise<AuditPage> {
   const { tenantId, from, to, limit, cursor } = input;
   assertGranted(request.principal, 'Audit.Read', tenantId);

@@ -34,7 +34,7 @@ export interface Encrypted {
 }
 
 /** Seals a message under the tenant's own key. @throws ServiceError */
-export async function encrypt(
+export async function encryptData(
   deps: EncryptDeps,
   request: AuthenticatedRequest,
   input: EncryptInput,

@@ -28,7 +28,7 @@ export interface Decrypted {
 }
 
 /** Opens a message with the tenant's own key. @throws ServiceError */
-export async function decrypt(
+export async function decryptData(
   deps: DecryptDeps,
   request: AuthenticatedRequest,
   input: DecryptInput,

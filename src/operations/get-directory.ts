@@ -4,7 +4,7 @@ import type { TenantRegistry } from '../tenants/registry.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
-export interface ReadDirectoryDeps extends AuditDeps {
+export interface GetDirectoryDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly directory: DirectoryReader;
 }
@@ -15,8 +15,8 @@ export interface ReadDirectoryDeps extends AuditDeps {
  *
  * @throws ServiceError
  */
-export async function readDirectory(
-  deps: ReadDirectoryDeps,
+export async function getDirectory(
+  deps: GetDirectoryDeps,
   request: AuthenticatedRequest,
   tenantId: string,
 ): Promise<DirectoryFacts> {

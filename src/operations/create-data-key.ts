@@ -3,26 +3,26 @@ import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { DATA_KEY_BYTES } from '../format/data-key.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
-import { contextForSealing } from './encrypt.ts';
+import { contextForSealing } from './encrypt-data.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
 
-export interface IssueDataKeyDeps extends AuditDeps, SealDeps {
+export interface CreateDataKeyDeps extends AuditDeps, SealDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly clock: Clock;
   /** Of a tenant whose record has none of its own. */
   readonly revocationBoundSeconds: number;
 }
 
-export interface IssueDataKeyInput {
+export interface CreateDataKeyInput {
   readonly tenantId: string;
   readonly encryptionContext?: unknown;
   readonly key?: string | undefined;
 }
 
-export interface IssuedDataKey {
+export interface CreatedDataKey {
   readonly plaintext: Buffer;
   readonly ciphertext: string;
   readonly keyId: string;
@@ -31,11 +31,11 @@ export interface IssuedDataKey {
 }
 
 /** A fresh 256-bit key for a client that encrypts by itself; decrypt opens it again. @throws ServiceError */
-export async function issueDataKey(
-  deps: IssueDataKeyDeps,
+export async function createDataKey(
+  deps: CreateDataKeyDeps,
   request: AuthenticatedRequest,
-  input: IssueDataKeyInput,
-): Promise<IssuedDataKey> {
+  input: CreateDataKeyInput,
+): Promise<CreatedDataKey> {
   const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', input.tenantId);
   const key = dataKeyByAlias(tenant, input.key);
   const context = contextForSealing(tenant, input.encryptionContext);
