@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { copied } from '../lib/copied.ts';
-import type { KekRef, WrapAlgorithm } from '../tenants/record.ts';
+import type { KekRef } from './kek-ref.ts';
+import type { WrapAlgorithm } from './wrap-algorithms.ts';
 
 export const DATA_KEY_BYTES = 32;
 const OKM_BYTES = 64;

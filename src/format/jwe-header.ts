@@ -1,6 +1,7 @@
 import { ServiceError } from '../errors.ts';
-import { type KekRef, parseKid, type WrapAlgorithm } from '../tenants/record.ts';
 import type { DataKey } from './data-key.ts';
+import { type KekRef, parseKid } from './kek-ref.ts';
+import { isDataAlgorithm, type WrapAlgorithm } from './wrap-algorithms.ts';
 
 /** `typ` of a message and of a data key; every endpoint takes exactly one. */
 export type JweType = 'vaultspan+jwe' | 'vaultspan-stream+jwe';
@@ -31,9 +32,9 @@ export interface HeaderTemplate {
 }
 
 const MAX_HEADER_CHARACTERS = 2_048;
-const ALGORITHMS: ReadonlySet<unknown> = new Set(['RSA-OAEP-256', 'RSA-OAEP', 'A256KW']);
 const TYPES: ReadonlySet<unknown> = new Set(['vaultspan+jwe', 'vaultspan-stream+jwe']);
-const TENANT_ID = /^[a-z0-9-]{1,64}$/;
+/** A tenant's id, as `tid` carries it. */
+export const TENANT_ID = /^[a-z0-9-]{1,64}$/;
 // Canonical base64url of 32 and of 16 bytes: the last character's spare bits are zero.
 const BYTES_32 = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 const BYTES_16 = /^[A-Za-z0-9_-]{21}[AQgw]$/;
@@ -86,7 +87,7 @@ function isHeader(
 ): members is Readonly<Record<string, unknown>> & JweHeader {
   const { alg, enc, kid, typ, tid, kc, mac, ctx } = members;
   return (
-    ALGORITHMS.has(alg) &&
+    isDataAlgorithm(alg) &&
     enc === 'A256GCM' &&
     typeof kid === 'string' &&
     TYPES.has(typ) &&

@@ -1,6 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
-import type { KekRef } from '../tenants/record.ts';
 import { decodeBase64Url } from './base64.ts';
 import type { DataKey } from './data-key.ts';
 import { IV_BYTES } from './iv-pool.ts';
@@ -12,16 +11,11 @@ import {
   malformed,
   parseHeader,
 } from './jwe-header.ts';
+import type { KekRef } from './kek-ref.ts';
+import { isEncryptedKeyLength } from './wrap-algorithms.ts';
 
 const TAG_BYTES = 16;
 const CIPHER = 'aes-256-gcm';
-
-/** Lengths of an encrypted key by algorithm: an RSA modulus of a size that Key Vault has (2048, 3072, 4096 bits), or RFC 3394's key + 8. */
-const ENCRYPTED_KEY_BYTES: Readonly<Record<string, readonly number[]>> = {
-  'RSA-OAEP-256': [256, 384, 512],
-  'RSA-OAEP': [256, 384, 512],
-  A256KW: [40],
-};
 
 /** A message whose form is right; nothing of it is authenticated yet. */
 export interface Jwe {
@@ -71,7 +65,7 @@ export function parseJwe(text: string, typ: JweType): Jwe {
   const tag = decodeBase64Url(tagText);
   if (!encryptedKeyBytes || !iv || !ciphertext || !tag) throw malformed('a segment is not canonical base64url');
   if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw malformed('the IV has 12 bytes and the tag 16');
-  if (!ENCRYPTED_KEY_BYTES[header.alg]?.includes(encryptedKeyBytes.length)) {
+  if (!isEncryptedKeyLength(header.alg, encryptedKeyBytes.length)) {
     throw malformed('the encrypted key has not the length of its algorithm');
   }
   return { header, kek, protectedHeader, encryptedKey, iv, ciphertext, tag };

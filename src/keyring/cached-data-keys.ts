@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import { IvPool } from '../format/iv-pool.ts';
 import type { Jwe } from '../format/jwe.ts';
+import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
-import type { DataKeyBounds, KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { DataKeyBounds, RegisteredKey, Tenant } from '../tenants/record.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
 import type { KekFacts } from './key-wrapper.ts';

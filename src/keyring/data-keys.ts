@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import type { DataKey } from '../format/data-key.ts';
 import type { Jwe } from '../format/jwe.ts';
+import type { KekRef } from '../format/kek-ref.ts';
 import type { Soon } from '../lib/when-ready.ts';
-import type { KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import type { MintedSealingKey } from './minted-key.ts';
 

@@ -1,4 +1,6 @@
 import { type Fix, ServiceError } from '../errors.ts';
+import { kidOf } from '../format/kek-ref.ts';
+import { defaultAlgorithm, kekTypeOf, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import {
   activateKey,
   enableKey,
@@ -7,7 +9,6 @@ import {
   TENANT_TAG,
   tagKey,
 } from '../tenants/azure-commands.ts';
-import { kidOf, type WrapAlgorithm } from '../tenants/record.ts';
 import type { KekFacts } from './key-wrapper.ts';
 
 const MIN_RSA_BITS = 2_048;
@@ -41,9 +42,6 @@ export function assertMayProtect(facts: KekFacts, now: number): void {
   }
 }
 
-export const isAlgorithmFor = (facts: KekFacts, algorithm: WrapAlgorithm): boolean =>
-  algorithm.startsWith('RSA') === (facts.type === 'RSA');
-
 /**
  * The customer says by a tag which tenant a key is for, so that nobody can have another's key registered as its own.
  *
@@ -60,8 +58,8 @@ export function assertTagged({ kek, tags }: KekFacts, tenantId: string): void {
 
 /** The algorithm that a key of this type wraps by, unless its record says another. */
 export function algorithmOf(facts: KekFacts, registered: WrapAlgorithm | undefined): WrapAlgorithm {
-  const algorithm = registered ?? (facts.type === 'RSA' ? 'RSA-OAEP-256' : 'A256KW');
-  if (isAlgorithmFor(facts, algorithm)) return algorithm;
+  const algorithm = registered ?? defaultAlgorithm(facts.type);
+  if (kekTypeOf(algorithm) === facts.type) return algorithm;
   throw new ServiceError(
     'tenant-misconfigured',
     `Key ${kidOf(facts.kek)} is of type ${facts.type}, not for ${algorithm}`,
@@ -72,26 +70,6 @@ export function algorithmOf(facts: KekFacts, registered: WrapAlgorithm | undefin
     },
   );
 }
-
-/** RFC 8017 §7.1.1: twice the hash and 2 bytes go to OAEP. RFC 3394 §2: whole blocks of 8 bytes, two at least. */
-const OAEP_OVERHEAD: Readonly<Partial<Record<WrapAlgorithm, number>>> = { 'RSA-OAEP-256': 66, 'RSA-OAEP': 42 };
-
-/** Why a value of this size can't be wrapped, or undefined. */
-export function valueProblem({ bits = 0 }: KekFacts, algorithm: WrapAlgorithm, bytes: number): string | undefined {
-  const overhead = OAEP_OVERHEAD[algorithm];
-  if (overhead === undefined) {
-    return bytes >= 16 && bytes % 8 === 0 ? undefined : `is a multiple of 8 bytes, at least 16, for ${algorithm}`;
-  }
-  const most = bits / 8 - overhead;
-  return bytes <= most ? undefined : `has at most ${most} bytes for ${algorithm} and a key of ${bits} bits`;
-}
-
-/** Whether bytes of this length can be what the algorithm gives: an RSA modulus that Key Vault has, or RFC 3394's blocks and 8 bytes. */
-export function isWrappedLength(algorithm: WrapAlgorithm, bytes: number): boolean {
-  return algorithm.startsWith('RSA') ? RSA_BYTES.has(bytes) : bytes >= 24 && bytes % 8 === 0;
-}
-
-const RSA_BYTES: ReadonlySet<number> = new Set([256, 384, 512]);
 
 function refusal(reason: string, detail: string, fix: Fix): ServiceError {
   return new ServiceError('access-revoked', detail, { reason, scope: 'key', fix });

@@ -1,10 +1,12 @@
 import { ServiceError } from '../errors.ts';
-import type { KekRef, RegisteredKey, Tenant, WrapAlgorithm } from '../tenants/record.ts';
+import type { KekRef } from '../format/kek-ref.ts';
+import type { KekType, WrapAlgorithm } from '../format/wrap-algorithms.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 
 /** What a vault tells of one key version. Times are milliseconds of the epoch. */
 export interface KekFacts {
   readonly kek: KekRef;
-  readonly type: 'RSA' | 'oct';
+  readonly type: KekType;
   /** Modulus of an RSA key; undefined for oct keys, whose size a vault doesn't tell. */
   readonly bits: number | undefined;
   readonly publicExponent: number | undefined;

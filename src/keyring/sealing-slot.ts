@@ -2,7 +2,9 @@ import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:cry
 import { ServiceError } from '../errors.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from '../format/data-key.ts';
 import { headerTemplate } from '../format/jwe-header.ts';
-import { kidOf, type RegisteredKey, type WrapAlgorithm } from '../tenants/record.ts';
+import { kidOf } from '../format/kek-ref.ts';
+import { encryptedKeyLength, oaepHashOf, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
+import type { RegisteredKey } from '../tenants/record.ts';
 import { Access } from './access.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
 import { type KekFacts, type VaultUse, wrongBytes } from './key-wrapper.ts';
@@ -218,7 +220,7 @@ export class SealingSlot {
       }
     };
     const wrapped = (await this.#keys.ask(this.#wrapping, wrap, () => this.drop(kidOf(facts.kek)))).bytes;
-    if (wrapped.length !== wrappedBytes(facts)) throw wrongBytes();
+    if (wrapped.length !== encryptedKeyLength(facts.bits)) throw wrongBytes();
     return wrapped;
   }
 
@@ -250,11 +252,8 @@ const unfitKey = (facts: KekFacts, algorithm: WrapAlgorithm, cause: ServiceError
     cause,
   });
 
-/** RSA-OAEP gives as many bytes as the modulus has (RFC 8017 §7.1.1), AES key wrap 8 more than the key (RFC 3394 §2.2.1). */
-const wrappedBytes = ({ bits }: KekFacts): number => (bits === undefined ? DATA_KEY_BYTES + 8 : Math.ceil(bits / 8));
-
-/** RFC 8017 §7.1.1 with the public half of the KEK; MGF1 uses the same hash (RFC 7518 §4.3). */
+/** Returns the bytes encrypted by RFC 8017 §7.1.1 with the public half of the KEK. */
 function wrapLocally(jwk: NonNullable<KekFacts['publicKey']>, algorithm: WrapAlgorithm, bytes: Buffer): Buffer {
-  const oaepHash = algorithm === 'RSA-OAEP' ? 'sha1' : 'sha256';
+  const oaepHash = oaepHashOf(algorithm);
   return publicEncrypt({ key: { ...jwk }, format: 'jwk', oaepHash, padding: constants.RSA_PKCS1_OAEP_PADDING }, bytes);
 }

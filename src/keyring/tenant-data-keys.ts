@@ -1,11 +1,12 @@
 import { ServiceError } from '../errors.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDataKey } from '../format/data-key.ts';
 import { type Jwe, undecryptable } from '../format/jwe.ts';
+import type { KekRef } from '../format/kek-ref.ts';
 import { boundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 import type { Soon } from '../lib/when-ready.ts';
-import type { DataKeyBounds, KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { DataKeyBounds, RegisteredKey, Tenant } from '../tenants/record.ts';
 import { Access } from './access.ts';
 import type { DataKeyCounts } from './data-key-counts.ts';
 import type { OpeningUse, OriginKeys } from './data-keys.ts';

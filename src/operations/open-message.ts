@@ -1,9 +1,11 @@
 import { ServiceError } from '../errors.ts';
 import { type Jwe, openJwe, parseJwe } from '../format/jwe.ts';
 import { type JweType, malformed } from '../format/jwe-header.ts';
+import type { KekRef } from '../format/kek-ref.ts';
+import { isDefaultAlgorithm } from '../format/wrap-algorithms.ts';
 import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
-import type { KekRef, RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { CountKeyUse } from './count-key-use.ts';
 import { dataKeyKek } from './registered-key.ts';
 
@@ -50,7 +52,7 @@ function kekOf(tenant: Tenant, jwe: Jwe): KekRef {
   return kek;
 }
 
-/** A record without an algorithm means RSA-OAEP-256, or A256KW of a symmetric key, which only a Managed HSM has. */
+/** Returns whether the header's algorithm is the record's, or the default of some key type where it names none. */
 function isAlgorithmOf(key: RegisteredKey, { header: { alg } }: Jwe): boolean {
-  return key.algorithm === undefined ? alg !== 'RSA-OAEP' : alg === key.algorithm;
+  return key.algorithm === undefined ? isDefaultAlgorithm(alg) : alg === key.algorithm;
 }

@@ -1,5 +1,6 @@
 import { ServiceError } from '../errors.ts';
-import { isSameKey, type KekRef, type RegisteredKey, type Tenant } from '../tenants/record.ts';
+import type { KekRef } from '../format/kek-ref.ts';
+import { isSameKey, type RegisteredKey, type Tenant } from '../tenants/record.ts';
 
 /** The tenant's key of this alias. @throws ServiceError `unknown-key-alias`, `key-use` */
 export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['use']): RegisteredKey {

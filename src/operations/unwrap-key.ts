@@ -1,9 +1,9 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { undecryptable } from '../format/jwe.ts';
-import { isWrappedLength } from '../keyring/kek-facts.ts';
+import { type KekRef, kidOf, parseKid } from '../format/kek-ref.ts';
+import { isWrappedLength, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import type { KeyWrapper } from '../keyring/key-wrapper.ts';
-import { type KekRef, kidOf, parseKid, type WrapAlgorithm } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';

@@ -1,9 +1,11 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
+import { kidOf } from '../format/kek-ref.ts';
+import { kekTypeOf, valueProblem, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
-import { algorithmOf, isAlgorithmFor, valueProblem } from '../keyring/kek-facts.ts';
+import { algorithmOf } from '../keyring/kek-facts.ts';
 import type { KekFacts, KeyWrapper } from '../keyring/key-wrapper.ts';
-import { kidOf, type RegisteredKey, type WrapAlgorithm } from '../tenants/record.ts';
+import type { RegisteredKey } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { grantedTenant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -39,7 +41,7 @@ export async function wrapKey(
   const key = keyByAlias(tenant, input.key, 'wrap');
   assertAlgorithm(key, input.algorithm);
   const facts = await deps.dataKeys.currentVersion(tenant, key);
-  if (input.algorithm !== undefined && !isAlgorithmFor(facts, input.algorithm)) {
+  if (input.algorithm !== undefined && kekTypeOf(input.algorithm) !== facts.type) {
     throw wrongAlgorithm(`is not for a key of type ${facts.type}`);
   }
   const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
@@ -58,7 +60,7 @@ export async function wrapKey(
 
 /** What can't be wrapped costs no vault call. @throws ServiceError `malformed-request` */
 function assertFits(facts: KekFacts, algorithm: WrapAlgorithm, bytes: number): void {
-  const problem = valueProblem(facts, algorithm, bytes);
+  const problem = valueProblem(algorithm, facts.bits ?? 0, bytes);
   if (problem === undefined) return;
   throw new ServiceError('malformed-request', `value ${problem}`, { errors: [{ pointer: '/value', detail: problem }] });
 }

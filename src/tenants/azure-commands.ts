@@ -1,5 +1,7 @@
 import type { Fix } from '../errors.ts';
-import type { KekRef, RegisteredKey } from './record.ts';
+import type { KekRef } from '../format/kek-ref.ts';
+import { kekTypeOf } from '../format/wrap-algorithms.ts';
+import type { RegisteredKey } from './record.ts';
 
 /** What a vault's owner pastes to mend a key, with the real names in it. Commands are those of the Azure CLI. */
 
@@ -24,7 +26,10 @@ export const TENANT_TAG = 'vaultspan-tenant';
 /** Makes a key that suits the record, tagged with the tenant that it is for. */
 export function createKey(tenantId: string, key: RegisteredKey): string {
   const rsa = isManagedHsm(key.vaultUrl) ? 'RSA-HSM' : 'RSA';
-  const kind = key.algorithm?.endsWith('KW') === true ? '--kty oct-HSM --size 256' : `--kty ${rsa} --size 3072`;
+  const kind =
+    key.algorithm !== undefined && kekTypeOf(key.algorithm) === 'oct'
+      ? '--kty oct-HSM --size 256'
+      : `--kty ${rsa} --size 3072`;
   return `az keyvault key create ${vaultArgument(key.vaultUrl)} --name ${key.name} ${kind} --ops wrapKey unwrapKey --tags ${TENANT_TAG}=${tenantId}`;
 }
 

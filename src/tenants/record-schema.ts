@@ -1,8 +1,9 @@
 import * as z from 'zod';
-import type { RegisteredKey, Tenant, WrapAlgorithm } from './record.ts';
+import { TENANT_ID } from '../format/jwe-header.ts';
+import { DATA_ALGORITHMS, isDataAlgorithm, kekTypeOf, WRAP_ALGORITHMS } from '../format/wrap-algorithms.ts';
+import type { RegisteredKey, Tenant } from './record.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
-export const TENANT_ID = /^[a-z0-9-]{1,64}$/;
 const KEY_ALIAS = /^[A-Za-z0-9_-]{1,64}$/;
 const KEY_NAME = /^[0-9A-Za-z-]{1,127}$/;
 const KEY_VERSION = /^[0-9a-f]{32}$/;
@@ -12,9 +13,7 @@ const MAX_RETIRED_KEYS = 128;
 const DAY_SECONDS = 86_400;
 
 const TenantId = z.string().regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -');
-const Algorithm = z.enum(['RSA-OAEP-256', 'RSA-OAEP', 'A128KW', 'A192KW', 'A256KW'] satisfies WrapAlgorithm[]);
-/** The algorithms that a message's header may name. */
-const DATA_ALGORITHMS: ReadonlySet<WrapAlgorithm> = new Set(['RSA-OAEP-256', 'RSA-OAEP', 'A256KW']);
+const Algorithm = z.enum(WRAP_ALGORITHMS);
 
 /** Bounds on a data key's use; the upper ones follow from AES-GCM (NIST SP 800-38D §8.3) and can't be configured away. */
 const DataKeyBoundsSchema = z.strictObject({
@@ -103,8 +102,9 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
 
 function algorithmProblem({ use, algorithm, vaultUrl }: RegisteredKey): string | undefined {
   if (algorithm === undefined) return undefined;
-  if (use === 'data' && !DATA_ALGORITHMS.has(algorithm))
-    return 'a key of use data takes RSA-OAEP-256, RSA-OAEP or A256KW';
-  if (algorithm.endsWith('KW') && vaultUrl.includes('.vault.')) return 'symmetric keys exist in a Managed HSM only';
+  if (use === 'data' && !isDataAlgorithm(algorithm))
+    return `a key of use data takes one of ${DATA_ALGORITHMS.join(', ')}`;
+  if (kekTypeOf(algorithm) === 'oct' && vaultUrl.includes('.vault.'))
+    return 'symmetric keys exist in a Managed HSM only';
   return undefined;
 }

@@ -1,14 +1,4 @@
-/** Algorithms by which a Key Vault key wraps another; Key Vault's names are the JWA names (RFC 7518 §4.1). */
-export type WrapAlgorithm = 'RSA-OAEP-256' | 'RSA-OAEP' | 'A128KW' | 'A192KW' | 'A256KW';
-
-/** One version of one key in one vault. */
-export interface KekRef {
-  /** `https://HOST[:PORT]`, lower-case, no slash at the end. */
-  readonly vaultUrl: string;
-  readonly name: string;
-  /** 32 lower-case hex digits. */
-  readonly keyVersion: string;
-}
+import type { WrapAlgorithm } from '../format/wrap-algorithms.ts';
 
 /** A key that a tenant registered under an alias. */
 export interface RegisteredKey {
@@ -56,19 +46,6 @@ export interface Tenant {
   readonly revision: string;
   readonly createdAt: string;
   readonly updatedAt: string;
-}
-
-const KID = /^(https:\/\/[a-z0-9.-]{1,253}(?::[0-9]{1,5})?)\/keys\/([0-9A-Za-z-]{1,127})\/([0-9a-f]{32})$/;
-
-/** Key Vault's own id of a key version. */
-export const kidOf = (kek: KekRef): string => `${kek.vaultUrl}/keys/${kek.name}/${kek.keyVersion}`;
-
-/** The parts of a key id of exactly the form that `kidOf` makes, or undefined. */
-export function parseKid(kid: string): KekRef | undefined {
-  const match = KID.exec(kid);
-  if (!match) return undefined;
-  const [, vaultUrl = '', name = '', keyVersion = ''] = match;
-  return { vaultUrl, name, keyVersion };
 }
 
 /** Whether both name one key, whatever its version; Key Vault's names ignore case. */

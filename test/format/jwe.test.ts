@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
 import { parseJwe, type SealingKey, sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
-import { type KekRef, kidOf } from '../../src/tenants/record.ts';
+import { type KekRef, kidOf } from '../../src/format/kek-ref.ts';
 import { contexts } from '../support/arbitraries.ts';
 import { CMK_V1, codeOf, Deployment, encryptedKeyOf, HSM_KEY, headerOf, ORIGIN_KEY } from '../support/deployment.ts';
 

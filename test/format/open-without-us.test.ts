@@ -9,7 +9,7 @@ import { dataKeyFrom } from '../../src/format/data-key.ts';
 import { canonicalContext } from '../../src/format/encryption-context.ts';
 import { sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
-import { parseKid } from '../../src/tenants/record.ts';
+import { parseKid } from '../../src/format/kek-ref.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { postStream } from '../support/stream-client.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { parseKid } from '../../src/tenants/record.ts';
+import { parseKid } from '../../src/format/kek-ref.ts';
 import { allAtOnce, BOUND, CMK_V1, CMK_V2, codeOf, Deployment, encryptedKeyOf, settle } from '../support/deployment.ts';
 import { forge } from '../support/forge.ts';
 import { outage, refusal, signInRefusal } from '../support/jwk-key-wrapper.ts';

@@ -2,7 +2,7 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
 import { sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
-import { parseKid } from '../../src/tenants/record.ts';
+import { parseKid } from '../../src/format/kek-ref.ts';
 import { CMK_V1, ORIGIN_KEY } from './deployment.ts';
 
 interface Forgery {

@@ -11,15 +11,10 @@ import {
   type webcrypto,
 } from 'node:crypto';
 import { ServiceError } from '../../src/errors.ts';
+import { type KekRef, kidOf, parseKid } from '../../src/format/kek-ref.ts';
+import type { WrapAlgorithm } from '../../src/format/wrap-algorithms.ts';
 import type { KekFacts, KeyWrapper, VaultResult } from '../../src/keyring/key-wrapper.ts';
-import {
-  type KekRef,
-  kidOf,
-  parseKid,
-  type RegisteredKey,
-  type Tenant,
-  type WrapAlgorithm,
-} from '../../src/tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../../src/tenants/record.ts';
 
 type Operation = 'readKey' | 'wrapKey' | 'unwrapKey';
 

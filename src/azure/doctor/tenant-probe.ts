@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { ServiceError } from '../../errors.ts';
+import type { KekRef } from '../../format/kek-ref.ts';
+import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 import type { KekFacts, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import { defined } from '../../lib/defined.ts';
 import type { DirectoryFacts } from '../../tenants/directory-facts.ts';
-import type { KekRef, RegisteredKey, Tenant, WrapAlgorithm } from '../../tenants/record.ts';
+import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import { observed, tokenOutcome } from '../call-outcomes.ts';
 import { noSdkRetries, withinDeadline } from '../deadline.ts';
 import { GraphDirectory } from '../graph/graph.ts';

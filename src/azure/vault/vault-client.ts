@@ -1,7 +1,8 @@
 import type { TokenCredential } from '@azure/core-auth';
 import { CryptographyClient, type CryptographyClientOptions, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys';
+import { type KekRef, kidOf } from '../../format/kek-ref.ts';
+import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 import { defined } from '../../lib/defined.ts';
-import { type KekRef, kidOf, type WrapAlgorithm } from '../../tenants/record.ts';
 import { noSdkRetries } from '../deadline.ts';
 import { readForeignError } from '../foreign-error.ts';
 

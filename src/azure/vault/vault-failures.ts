@@ -1,4 +1,5 @@
 import { type ErrorCode, type Fix, ServiceError, type ServiceErrorOptions } from '../../errors.ts';
+import type { KekRef } from '../../format/kek-ref.ts';
 import { defined } from '../../lib/defined.ts';
 import {
   activateKey,
@@ -10,7 +11,6 @@ import {
   recoverKey,
   renewKey,
 } from '../../tenants/azure-commands.ts';
-import type { KekRef } from '../../tenants/record.ts';
 import { type ForeignError, readForeignError } from '../foreign-error.ts';
 
 /** Which call failed. */

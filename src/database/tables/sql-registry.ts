@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
+import { TENANT_ID } from '../../format/jwe-header.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Tenant } from '../../tenants/record.ts';
-import { TENANT_ID, type TenantInput, tenantOf, tenantSchema } from '../../tenants/record-schema.ts';
+import { type TenantInput, tenantOf, tenantSchema } from '../../tenants/record-schema.ts';
 import { type TenantPage, type TenantRegistry, tenantNotFound } from '../../tenants/registry.ts';
 import type { VaultHosts } from '../../tenants/vault-hosts.ts';
 import { assertMigrated } from '../migrations/migrations.ts';

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { decodeAnyBase64 } from '../../format/base64.ts';
-import { TENANT_ID } from '../../tenants/record-schema.ts';
+import { TENANT_ID } from '../../format/jwe-header.ts';
+import { WRAP_ALGORITHMS } from '../../format/wrap-algorithms.ts';
 
 const MAX_PLAINTEXT = 32 * 1024 * 1024; // base64 of the 24 MiB that no configuration exceeds
 const MAX_WRAPPED = 2_048; // base64 of what the largest RSA key of Key Vault takes or gives, and to spare
@@ -49,7 +50,6 @@ const KeyId = z.string().meta({
   example: 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0',
 });
 const requestKeyId = z.string().min(1).max(512).meta({ description: 'The `keyId` that wrap gave back.' });
-const WRAP_ALGORITHMS = ['RSA-OAEP-256', 'RSA-OAEP', 'A128KW', 'A192KW', 'A256KW'] as const;
 const algorithms = `One of ${WRAP_ALGORITHMS.join(', ')}.`;
 const Algorithm = z.enum(WRAP_ALGORITHMS);
 const bytes = (description: string) => z.string().meta({ format: 'byte', description });

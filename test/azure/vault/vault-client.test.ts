@@ -3,7 +3,7 @@ import type { ClientSecretCredential } from '@azure/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { VaultClient } from '../../../src/azure/vault/vault-client.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
-import type { KekRef } from '../../../src/tenants/record.ts';
+import type { KekRef } from '../../../src/format/kek-ref.ts';
 import { appCredential, customerNamed, failureOf, startTrusted } from '../../support/emulator-clients.ts';
 
 /** What the SDK does without promising it, and VaultClient is built on. A new version of the SDK that changes it fails here. */
