@@ -205,9 +205,7 @@ describe('each folder of src', () => {
 
 describe('each file of src', () => {
   test('is in no cycle of imports, not even of types', () => {
-    expect(cyclesOf(tree)).toEqual([
-      'keyring/tenant-data-keys.ts → keyring/sealing-slot.ts → keyring/tenant-data-keys.ts',
-    ]);
+    expect(cyclesOf(tree)).toEqual([]);
     const broken = treeOf({ 'a.ts': "import type { B } from './b.ts';", 'b.ts': "import type { A } from './a.ts';" });
     expect(cyclesOf(broken)).toEqual(['a.ts → b.ts → a.ts']);
   });

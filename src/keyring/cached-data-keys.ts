@@ -3,17 +3,19 @@ import { IvPool } from '../format/iv-pool.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
+import { dataKeyBoundsOf, revocationBoundSecondsOf } from '../tenants/bounds.ts';
 import type { DataKeyBounds, RegisteredKey, Tenant } from '../tenants/record.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
 import type { KekFacts } from './key-wrapper.ts';
-import { boundsOf, TenantDataKeys, type TenantDataKeysDeps } from './tenant-data-keys.ts';
+import type { SealingSlotDeps } from './sealing-slot.ts';
+import { TenantDataKeys } from './tenant-data-keys.ts';
 
 const MAX_TENANTS = 10_000;
 /** A wall clock that leaves the monotonic one by more was set, or the machine was resumed from a snapshot. */
 const MAX_CLOCK_JUMP_MS = 60_000;
 
-export interface CachedDataKeysOptions extends Omit<TenantDataKeysDeps, 'bounds' | 'revocationBoundMs' | 'counts'> {
+export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 'revocationBoundMs' | 'counts'> {
   readonly bounds: DataKeyBounds;
   readonly revocationBoundSeconds: number;
 }
@@ -39,9 +41,9 @@ export class CachedDataKeys implements DataKeys {
     if (ready) this.counts.sealingHits += 1;
     else this.counts.sealingWaits += 1;
     return whenReady(ready ?? slot.waitFor(bytes), (minted) => {
-      const { mode } = keys.deps.bounds;
+      const { mode } = keys.bounds;
       const sealingKey = mode === 'perMessage' ? slot.mintForOneMessage(minted) : minted.key;
-      const { vaultRequestId } = keys.accessTo(minted.key.dataKey.kid);
+      const { vaultRequestId } = keys.proofs.accessTo(minted.key.dataKey.kid);
       return whenReady(sealingKey, (own) => ({ key: own, iv: this.#ivs.take(), vaultRequestId }));
     });
   }
@@ -89,9 +91,9 @@ export class CachedDataKeys implements DataKeys {
     const { bounds, revocationBoundSeconds, ...deps } = this.#options;
     const keys = new TenantDataKeys(tenant, {
       ...deps,
-      bounds: boundsOf(tenant, bounds),
+      bounds: dataKeyBoundsOf(tenant, bounds),
       counts: this.counts,
-      revocationBoundMs: (tenant.revocationBoundSeconds ?? revocationBoundSeconds) * 1_000,
+      revocationBoundMs: revocationBoundSecondsOf(tenant, revocationBoundSeconds) * 1_000,
     });
     this.#tenants.set(tenant.id, keys);
     return keys;

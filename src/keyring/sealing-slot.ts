@@ -4,24 +4,36 @@ import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from '../
 import { headerTemplate } from '../format/jwe-header.ts';
 import { kidOf } from '../format/kek-ref.ts';
 import { encryptedKeyLength, oaepHashOf, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
-import type { RegisteredKey } from '../tenants/record.ts';
+import type { DataKeyBounds, RegisteredKey, Tenant } from '../tenants/record.ts';
 import { Access } from './access.ts';
+import type { OriginKeys } from './data-keys.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
 import { type KekFacts, type VaultUse, wrongBytes } from './key-wrapper.ts';
 import { MintedKey, type MintedSealingKey } from './minted-key.ts';
-import type { TenantDataKeys } from './tenant-data-keys.ts';
+import type { OpenedKeys } from './opened-keys.ts';
+import type { Proofs, ProofsDeps } from './proofs.ts';
 
 /** How long a key that follows the newest version is not read again. */
 const REREAD_AFTER_MS = 15 * 60_000;
-/** Old data is not moved to a version that was the newest longer ago. */
+/** Old data is moved only to a version that was read as the newest within this time. */
 const FRESH_MS = 60_000;
-/** What failed with nobody waiting is tried again after this; after a refusal the version may have changed, which would be its mending. */
+/** Delay before a background task is retried. After a refusal a new version may be the remedy. */
 const RETRY_AFTER_MS = 10_000;
+
+export interface SealingSlotDeps extends ProofsDeps {
+  readonly originKeys: OriginKeys;
+  readonly bounds: DataKeyBounds;
+  /** Whether a key must carry the tag that names its tenant. */
+  readonly requireTenantTag: boolean;
+}
 
 /** The current data key of one registered key, and the key version that it is under. */
 export class SealingSlot {
-  readonly #keys: TenantDataKeys;
+  readonly #deps: SealingSlotDeps;
+  readonly #tenant: Tenant;
   readonly #key: RegisteredKey;
+  readonly #proofs: Proofs;
+  readonly #opened: OpenedKeys;
   /** Of wrapping only: a key that may no longer protect anything new may still open what is old. */
   readonly #wrapping: Access;
   #current: MintedKey | undefined;
@@ -32,31 +44,34 @@ export class SealingSlot {
   #mintAheadAt = 0;
   #reading: Promise<KekFacts> | undefined;
 
-  constructor(keys: TenantDataKeys, key: RegisteredKey) {
-    this.#keys = keys;
+  constructor(deps: SealingSlotDeps, tenant: Tenant, key: RegisteredKey, proofs: Proofs, opened: OpenedKeys) {
+    this.#deps = deps;
+    this.#tenant = tenant;
     this.#key = key;
-    this.#wrapping = new Access(keys.deps.revocationBoundMs);
+    this.#proofs = proofs;
+    this.#opened = opened;
+    this.#wrapping = new Access(deps.revocationBoundMs);
   }
 
   /** The current key with one use counted, where nothing need be waited for; undefined otherwise. */
   take(bytes: number): MintedKey | undefined {
-    const { clock } = this.#keys.deps;
+    const { clock } = this.#deps;
     const now = clock.monotonicMs();
     const current = this.#current;
     if (!current || this.#isExpired(clock.wallMs())) return undefined;
-    if (!this.#keys.accessTo(current.key.dataKey.kid).isFresh(now) || !current.take(now, bytes)) return undefined;
+    if (!this.#proofs.accessTo(current.key.dataKey.kid).isFresh(now) || !current.take(now, bytes)) return undefined;
     this.#lookAhead(current, now);
     return current;
   }
 
   /** The same, waiting for whatever the vault must be asked. */
   async waitFor(bytes: number): Promise<MintedKey> {
-    const { clock } = this.#keys.deps;
+    const { clock } = this.#deps;
     const facts = await this.usableFacts();
     const current = this.#current;
     const now = clock.monotonicMs();
     if (current?.key.dataKey.kid === kidOf(facts.kek) && current.take(now, bytes)) {
-      if (!this.#keys.accessTo(kidOf(facts.kek)).isFresh(now)) await this.#keys.prove(current.key.dataKey);
+      if (!this.#proofs.accessTo(kidOf(facts.kek)).isFresh(now)) await this.#proofs.prove(current.key.dataKey);
       return current;
     }
     const minted = await this.#mintOnce();
@@ -73,7 +88,7 @@ export class SealingSlot {
       const encrypted = facts.publicKey
         ? wrapLocally(facts.publicKey, algorithm, bytes)
         : await this.#wrap(facts, algorithm, bytes, 'caller'); // one for each message
-      this.#keys.deps.counts.minted += 1;
+      this.#deps.counts.minted += 1;
       return this.#sealingKey(bytes, this.#wrapped(facts, algorithm, encrypted));
     } finally {
       bytes.fill(0);
@@ -88,13 +103,13 @@ export class SealingSlot {
   drop(kid?: string): void {
     if (kid !== undefined && this.#current?.key.dataKey.kid !== kid && !this.#isNewest(kid)) return;
     this.#current = undefined;
-    this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
+    this.#rereadAt = Math.min(this.#rereadAt, this.#deps.clock.monotonicMs() + RETRY_AFTER_MS);
   }
 
   /** Reads the version again when that is a minute ago, and waits for the data key of a new one. */
   async freshen(): Promise<void> {
     const current = this.#current;
-    if (current && this.#keys.deps.clock.monotonicMs() - this.#readAt >= FRESH_MS) await this.#followVersion(current);
+    if (current && this.#deps.clock.monotonicMs() - this.#readAt >= FRESH_MS) await this.#followVersion(current);
   }
 
   /** The next use reads the key's version again, with nobody waiting. */
@@ -111,8 +126,8 @@ export class SealingSlot {
   }
 
   #lookAhead(current: MintedKey, now: number): void {
-    const { onBackgroundFailure } = this.#keys.deps;
-    this.#keys.renewAhead(current.key.dataKey, now);
+    const { onBackgroundFailure } = this.#deps;
+    this.#proofs.renewAhead(current.key.dataKey, now);
     if (now >= this.#rereadAt) this.#followVersion(current).catch(onBackgroundFailure);
     else if (current.isNearlySpent(now) && now >= this.#mintAheadAt) {
       this.#mintAheadAt = now + RETRY_AFTER_MS;
@@ -127,14 +142,14 @@ export class SealingSlot {
     try {
       await this.#mintOnce();
     } catch (error) {
-      this.#rereadAt = Math.min(this.#rereadAt, this.#keys.deps.clock.monotonicMs() + RETRY_AFTER_MS);
+      this.#rereadAt = Math.min(this.#rereadAt, this.#deps.clock.monotonicMs() + RETRY_AFTER_MS);
       throw error;
     }
   }
 
   /** Facts of a key that may protect new data now. @throws ServiceError as KeyWrapper.readKey and assertMayProtect */
   async usableFacts(): Promise<KekFacts> {
-    const { clock } = this.#keys.deps;
+    const { clock } = this.#deps;
     const known = this.#facts;
     const isKnown = known !== undefined && clock.monotonicMs() < this.#rereadAt && !this.#isExpired(clock.wallMs());
     return isKnown ? known : this.#readOnce();
@@ -148,12 +163,12 @@ export class SealingSlot {
   }
 
   async #read(): Promise<KekFacts> {
-    const { clock } = this.#keys.deps;
+    const { clock } = this.#deps;
     const previous = this.#rereadAt;
     this.#readAt = clock.monotonicMs();
     this.#rereadAt = this.#readAt + REREAD_AFTER_MS;
     try {
-      this.#facts = await this.#keys.ask(
+      this.#facts = await this.#proofs.ask(
         this.#wrapping,
         () => this.#readUsable(),
         () => this.#forget(),
@@ -166,10 +181,9 @@ export class SealingSlot {
   }
 
   async #readUsable(): Promise<KekFacts> {
-    const { tenant, deps } = this.#keys;
-    const facts = await deps.wrapper.readKey(tenant, this.#key);
-    assertMayProtect(facts, deps.clock.wallMs());
-    if (deps.requireTenantTag) assertTagged(facts, tenant.id);
+    const facts = await this.#deps.wrapper.readKey(this.#tenant, this.#key);
+    assertMayProtect(facts, this.#deps.clock.wallMs());
+    if (this.#deps.requireTenantTag) assertTagged(facts, this.#tenant.id);
     return facts;
   }
 
@@ -187,10 +201,10 @@ export class SealingSlot {
   }
 
   async #mint(): Promise<MintedKey> {
-    const { clock, bounds } = this.#keys.deps;
+    const { clock, bounds } = this.#deps;
     const facts = await this.usableFacts();
     const algorithm = algorithmOf(facts, this.#key.algorithm);
-    const access = this.#keys.accessTo(kidOf(facts.kek));
+    const access = this.#proofs.accessTo(kidOf(facts.kek));
     access.check(clock.monotonicMs());
     const bytes = randomBytes(DATA_KEY_BYTES);
     try {
@@ -198,9 +212,9 @@ export class SealingSlot {
       // Nothing is ever sealed that can't be opened: a fresh proof of access says nothing of what the vault has just wrapped.
       await this.#assertUnwraps(wrapped, bytes);
       const minted = new MintedKey(this.#sealingKey(bytes, wrapped), facts, bounds, clock.monotonicMs());
-      this.#keys.remember(minted.key.dataKey);
+      this.#opened.put(minted.key.dataKey);
       this.#wrapping.check(clock.monotonicMs()); // the version may have been refused meanwhile
-      this.#keys.deps.counts.minted += 1;
+      this.#deps.counts.minted += 1;
       this.#mintAheadAt = 0;
       this.#current = minted;
       return minted;
@@ -210,32 +224,31 @@ export class SealingSlot {
   }
 
   async #wrap(facts: KekFacts, algorithm: WrapAlgorithm, bytes: Buffer, use: VaultUse): Promise<Buffer> {
-    const { tenant, deps } = this.#keys;
     const wrap = async () => {
       try {
-        return await deps.wrapper.wrapKey(tenant, facts.kek, algorithm, bytes, use);
+        return await this.#deps.wrapper.wrapKey(this.#tenant, facts.kek, algorithm, bytes, use);
       } catch (error) {
         const isUnfit = error instanceof ServiceError && error.code === 'malformed-request';
         throw isUnfit ? unfitKey(facts, algorithm, error) : error;
       }
     };
-    const wrapped = (await this.#keys.ask(this.#wrapping, wrap, () => this.drop(kidOf(facts.kek)))).bytes;
+    const wrapped = (await this.#proofs.ask(this.#wrapping, wrap, () => this.drop(kidOf(facts.kek)))).bytes;
     if (wrapped.length !== encryptedKeyLength(facts.bits)) throw wrongBytes();
     return wrapped;
   }
 
   async #assertUnwraps(wrapped: WrappedDataKey, bytes: Buffer): Promise<void> {
     const isSame = (unwrapped: Buffer) => unwrapped.length === bytes.length && timingSafeEqual(unwrapped, bytes);
-    (await this.#keys.unwrap(wrapped, 'upkeep', isSame)).bytes.fill(0);
+    (await this.#proofs.unwrap(wrapped, 'upkeep', isSame)).bytes.fill(0);
   }
 
   #wrapped(facts: KekFacts, algorithm: WrapAlgorithm, encrypted: Buffer): WrappedDataKey {
     const encryptedKey = encrypted.toString('base64url');
-    return { kek: facts.kek, algorithm, kid: kidOf(facts.kek), tenantId: this.#keys.tenant.id, encryptedKey };
+    return { kek: facts.kek, algorithm, kid: kidOf(facts.kek), tenantId: this.#tenant.id, encryptedKey };
   }
 
   #sealingKey(bytes: Buffer, wrapped: WrappedDataKey): MintedSealingKey {
-    const [newest] = this.#keys.deps.originKeys.current();
+    const [newest] = this.#deps.originKeys.current();
     if (!newest) throw new Error('no origin key');
     const dataKey = dataKeyFrom(bytes, wrapped);
     const mac = originMac(newest, wrapped);

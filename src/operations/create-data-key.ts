@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { DATA_KEY_BYTES } from '../format/data-key.ts';
 import type { Clock } from '../lib/clock.ts';
+import { revocationBoundSecondsOf } from '../tenants/bounds.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { contextForSealing } from './encrypt-data.ts';
 import { grantedTenant } from './granted-tenant.ts';
@@ -41,7 +42,7 @@ export async function createDataKey(
   const context = contextForSealing(tenant, input.encryptionContext);
   const plaintext = randomBytes(DATA_KEY_BYTES);
   const { ciphertext, keyId, vaultRequestId } = await sealMessage(deps, tenant, key, plaintext, context);
-  const boundSeconds = tenant.revocationBoundSeconds ?? deps.revocationBoundSeconds;
+  const boundSeconds = revocationBoundSecondsOf(tenant, deps.revocationBoundSeconds);
   const expiresAt = new Date(deps.clock.wallMs() + boundSeconds * 1_000).toISOString();
   const facts = { operation: 'data-key', tenantId: tenant.id, keyId, bytes: DATA_KEY_BYTES, vaultRequestId };
   await recordSuccess(deps, request, facts, context);

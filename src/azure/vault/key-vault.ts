@@ -6,6 +6,7 @@ import type { KekRef } from '../../format/kek-ref.ts';
 import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { revocationBoundSecondsOf } from '../../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import { type AzureObserver, observed, vaultOutcome } from '../call-outcomes.ts';
 import { withinDeadline } from '../deadline.ts';
@@ -161,7 +162,7 @@ export class KeyVault implements KeyWrapper {
 
   #tokenMaxAgeSeconds(tenant: Tenant): number {
     const { tokenMaxAgeSeconds, revocationBoundSeconds } = this.#options;
-    const boundSeconds = tenant.revocationBoundSeconds ?? revocationBoundSeconds;
+    const boundSeconds = revocationBoundSecondsOf(tenant, revocationBoundSeconds);
     return Math.max(MIN_TOKEN_AGE_SECONDS, tokenMaxAgeSeconds ?? boundSeconds / 2);
   }
 }

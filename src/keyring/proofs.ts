@@ -1,0 +1,133 @@
+import { ServiceError } from '../errors.ts';
+import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, type WrappedDataKey } from '../format/data-key.ts';
+import { boundedMap } from '../lib/bounded-map.ts';
+import type { Clock } from '../lib/clock.ts';
+import { singleFlight } from '../lib/single-flight.ts';
+import type { Tenant } from '../tenants/record.ts';
+import { Access } from './access.ts';
+import type { DataKeyCounts } from './data-key-counts.ts';
+import { type KeyWrapper, type VaultResult, type VaultUse, wrongBytes } from './key-wrapper.ts';
+
+const MAX_KEY_VERSIONS = 256;
+
+export interface ProofsDeps {
+  readonly wrapper: KeyWrapper;
+  readonly clock: Clock;
+  readonly revocationBoundMs: number;
+  /** Told of what failed with nobody waiting for it: a renewal or minting ahead of time. */
+  readonly onBackgroundFailure: (error: unknown) => void;
+  readonly counts: DataKeyCounts;
+}
+
+/** Drops the data keys under one key version; without one, all of the tenant's. */
+export type Evict = (kid?: string) => void;
+
+/** What the vault has said of access to one tenant's key versions, and the calls that find it out. */
+export class Proofs {
+  readonly #tenant: Tenant;
+  readonly #deps: ProofsDeps;
+  readonly #evict: Evict;
+  readonly #signIn: Access;
+  readonly #access = boundedMap<Access>(MAX_KEY_VERSIONS);
+  readonly #renewals = new Map<string, Promise<void>>();
+
+  constructor(tenant: Tenant, deps: ProofsDeps, evict: Evict) {
+    this.#tenant = tenant;
+    this.#deps = deps;
+    this.#evict = evict;
+    this.#signIn = new Access(deps.revocationBoundMs);
+  }
+
+  accessTo(kid: string): Access {
+    const known = this.#access.get(kid);
+    if (known) return known;
+    const access = new Access(this.#deps.revocationBoundMs);
+    this.#access.set(kid, access);
+    return access;
+  }
+
+  /** Renews the proof of access to a data key's KEK in the background, from half of the bound on. */
+  renewAhead(dataKey: DataKey, now: number): void {
+    if (this.accessTo(dataKey.kid).takeRenewal(now)) this.prove(dataKey).catch(this.#deps.onBackgroundFailure);
+  }
+
+  /** Has the vault unwrap this data key again; concurrent requests for the same KEK share the answer. */
+  prove(dataKey: DataKey): Promise<void> {
+    return singleFlight(this.#renewals, dataKey.kid, async () => {
+      const { bytes } = await this.unwrap(dataKey, 'upkeep', (unwrapped) => this.#isSame(unwrapped, dataKey));
+      bytes.fill(0);
+      this.#deps.counts.proofs += 1;
+    });
+  }
+
+  #isSame(unwrapped: Buffer, dataKey: DataKey): boolean {
+    if (unwrapped.length !== DATA_KEY_BYTES) return false;
+    if (dataKeyFrom(Buffer.from(unwrapped), dataKey).commitment === dataKey.commitment) return true;
+    this.#evict(dataKey.kid); // the key in memory may be the wrong one
+    return false;
+  }
+
+  /**
+   * Unwraps a data key, which proves access unless `isOurs` denies the answer.
+   *
+   * @throws ServiceError as KeyWrapper, and the remembered refusals
+   */
+  async unwrap(wrapped: WrappedDataKey, use: VaultUse, isOurs: (unwrapped: Buffer) => boolean): Promise<VaultResult> {
+    const access = this.accessTo(wrapped.kid);
+    const { clock, wrapper } = this.#deps;
+    const startedAt = clock.monotonicMs();
+    this.#signIn.admit(startedAt);
+    access.admit(startedAt);
+    try {
+      const bytes = Buffer.from(wrapped.encryptedKey, 'base64url');
+      const unwrapped = await wrapper.unwrapKey(this.#tenant, wrapped.kek, wrapped.algorithm, bytes, use);
+      if (!isOurs(unwrapped.bytes)) {
+        unwrapped.bytes.fill(0);
+        throw wrongBytes();
+      }
+      access.proven(startedAt, unwrapped.vaultRequestId);
+      this.#signIn.answered(startedAt);
+      return unwrapped;
+    } catch (error) {
+      this.#noteRefusal(error, startedAt, access, () => this.#evict(wrapped.kid));
+      throw error;
+    }
+  }
+
+  /** Runs a vault call that proves no access, such as a wrap; its outcome holds for `access` alone. */
+  async ask<T>(access: Access, call: () => Promise<T>, evict: () => void): Promise<T> {
+    const startedAt = this.#deps.clock.monotonicMs();
+    this.#signIn.admit(startedAt);
+    access.admit(startedAt);
+    try {
+      const answer = await call();
+      access.answered(startedAt);
+      this.#signIn.answered(startedAt);
+      return answer;
+    } catch (error) {
+      this.#noteRefusal(error, startedAt, access, evict);
+      throw error;
+    }
+  }
+
+  /** A definite refusal evicts at once, by key or for the tenant; timeouts, resets, 429 and 5xx leave access as it was. */
+  #noteRefusal(error: unknown, startedAt: number, access: Access, evict: () => void): void {
+    if (!(error instanceof ServiceError)) return;
+    if (error.code === 'undecryptable') {
+      access.answered(startedAt); // a vault that judges a ciphertext has let us in
+      this.#signIn.answered(startedAt);
+    }
+    if (error.scope === undefined) return;
+    this.#deps.counts.refused(error);
+    const now = this.#deps.clock.monotonicMs();
+    if (error.scope === 'key') {
+      this.#signIn.answered(startedAt); // only a sign-in reaches the vault
+      access.refused(error, now);
+      evict();
+    } else {
+      this.#signIn.refused(error, now);
+      this.#access.clear();
+      this.#evict();
+    }
+  }
+}
