@@ -39,6 +39,7 @@ const MAY_IMPORT: Allowances = {
   'cli/commands': [
     'audit/verify',
     'azure/home',
+    'callers',
     'cli/support',
     'compose',
     'config',
@@ -98,7 +99,7 @@ const MAY_IMPORT: Allowances = {
     'telemetry',
     'tenants',
   ],
-  config: [],
+  config: ['callers'],
   database: ['errors', 'lib'],
   'database/migrations': ['database'],
   'database/tables': ['audit', 'database', 'database/migrations', 'errors', 'format', 'lib', 'tenants'],

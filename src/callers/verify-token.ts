@@ -1,19 +1,11 @@
-import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { ServiceError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { CallerIssuer } from './caller-issuer.ts';
+import { formsOf, type IssuerForm } from './issuer-forms.ts';
+import { type IssuerKeys, openIssuerKeys } from './issuer-keys.ts';
 import type { Principal } from './principal.ts';
-
-/** One issuer of callers' tokens, as configured. */
-export interface CallerIssuer {
-  readonly issuer: string;
-  readonly audience: readonly string[];
-  readonly jwksUrl?: string | undefined;
-  readonly rolesClaim: string;
-  readonly subjectClaim?: 'azp' | 'appid' | 'sub' | undefined;
-  /** Tenants by subject; a subject that isn't here may name all. */
-  readonly limits?: Readonly<Record<string, readonly string[]>> | undefined;
-}
 
 /** Turns a bearer token into its principal. @throws ServiceError `unauthenticated`, `identity-unavailable` */
 export type VerifyToken = (token: string) => Promise<Principal>;
@@ -32,101 +24,66 @@ const ALGORITHMS = [
   'EdDSA',
   'Ed25519',
 ];
-/** RFC 8725 §3.11: what an issuer signs for another purpose is no access token. Entra's say JWT, others' at+jwt (RFC 9068 §2.1). */
+/**
+ * RFC 8725 §3.11: what an issuer signs for another purpose is no access token. Entra's tokens say JWT, others' at+jwt (RFC 9068 §2.1).
+ */
 const TYPES: ReadonlySet<string> = new Set(['JWT', 'AT+JWT']);
 const COMPACT = /^[\w-]+\.[\w-]+\.([\w-]+)$/;
 const MAX_TOKEN_CHARACTERS = 12_000;
 const MAX_REMEMBERED = 5_000;
-const JWKS_TIMEOUT_MS = 5_000;
-/** A discovery that failed is not tried again for so long. */
-const DISCOVERY_COOLDOWN_MS = 5_000;
-/** Unknown key ids don't make us ask the issuer more often than this. */
-const JWKS_COOLDOWN_MS = 30_000;
-const JWKS_MAX_AGE_MS = 600_000;
+/** Difference between the issuer's clock and ours that `nbf` and `exp` may have. */
+const LEEWAY_SECONDS = 60;
+/** Entra's longest tokens, those of managed identities, last a day. */
+const MAX_LIFETIME_SECONDS = 24 * 3_600;
+/** Entra dates `iat` back by so much. */
+const BACKDATED_SECONDS = 300;
+
+interface AcceptedIssuer extends IssuerForm {
+  readonly entry: CallerIssuer;
+  readonly keys: IssuerKeys;
+}
 
 interface Remembered {
   readonly principal: Principal;
+  readonly issuer: AcceptedIssuer;
+  /** Reading of the issuer's keys by which it was verified. */
+  readonly generation: number;
   /** Milliseconds of the epoch. */
   readonly expires: number;
 }
 
-/** Verifies tokens of the configured issuers; verified ones are remembered until they expire, a bounded number of them. */
+/**
+ * Verifies tokens of the configured issuers. A bounded number of verified ones is remembered until they expire, or until the issuer's keys
+ * are read again.
+ */
 export function createTokenVerifier(issuers: readonly CallerIssuer[], clock: Clock): VerifyToken {
-  const byIssuer = new Map(issuers.flatMap((issuer) => acceptedForms(issuer).map((form) => [form.issuer, form])));
+  const byIssuer = new Map(issuers.flatMap((entry) => acceptedForms(entry, clock)));
   const remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
+  const verifyWith = async (token: string, issuer: AcceptedIssuer, getKey: JWTVerifyGetKey): Promise<Principal> => {
+    const claims = await verify(token, issuer, getKey, clock.wallMs());
+    const principal = principalOf(claims, issuer);
+    const expires = ((claims.exp ?? 0) + LEEWAY_SECONDS) * 1_000;
+    remembered.set(token, { principal, issuer, generation: issuer.keys.generation(), expires });
+    return principal;
+  };
   return async (token) => {
     const known = remembered.get(token);
-    const now = clock.wallMs();
-    if (known && now < known.expires) return known.principal;
+    if (known && clock.wallMs() < known.expires) {
+      const { issuer, generation, principal } = known;
+      if (issuer.keys.generation() === generation) return principal;
+      remembered.delete(token);
+      return verifyWith(token, issuer, issuer.keys.newest); // its key may have left the set
+    }
     if (token.length > MAX_TOKEN_CHARACTERS || !isCanonical(token)) throw unauthenticated('signature');
     const issuer = byIssuer.get(claimedIssuer(token));
     if (!issuer) throw unauthenticated('issuer');
-    const claims = await verify(token, issuer, now);
-    const principal = principalOf(claims, issuer);
-    remembered.set(token, { principal, expires: (claims.exp ?? 0) * 1_000 });
-    return principal;
+    return verifyWith(token, issuer, issuer.keys.current);
   };
 }
 
-interface AcceptedIssuer extends CallerIssuer {
-  readonly keys: JWTVerifyGetKey;
-}
-
-const ENTRA_V2 = /^(https:\/\/login\.[a-z.]+)\/([0-9a-f-]{36})\/v2\.0$/;
-const ENTRA_V1 = /^https:\/\/sts\.windows\.net\/([0-9a-f-]{36})\/$/;
-
-/** Entra signs both forms of a directory's tokens by the same keys; which form comes is set on the API's registration. */
-function acceptedForms(issuer: CallerIssuer): AcceptedIssuer[] {
-  const keys = issuer.jwksUrl === undefined ? discoveredKeys(issuer.issuer) : remoteKeys(issuer.jwksUrl);
-  const [, , v2Directory] = ENTRA_V2.exec(issuer.issuer) ?? [];
-  const [, v1Directory] = ENTRA_V1.exec(issuer.issuer) ?? [];
-  const forms = [issuer.issuer];
-  if (v2Directory !== undefined) forms.push(`https://sts.windows.net/${v2Directory}/`);
-  if (v1Directory !== undefined) forms.push(`https://login.microsoftonline.com/${v1Directory}/v2.0`);
-  return forms.map((form) => ({ ...issuer, issuer: form, keys }));
-}
-
-/** jose shares one request among all who wait for it. */
-function remoteKeys(url: string): JWTVerifyGetKey {
-  return createRemoteJWKSet(new URL(url), {
-    timeoutDuration: JWKS_TIMEOUT_MS,
-    cooldownDuration: JWKS_COOLDOWN_MS,
-    cacheMaxAge: JWKS_MAX_AGE_MS,
-  });
-}
-
-/** Finds an issuer's keys by OpenID Connect Discovery 1.0 §4 when the first token comes; a failure is forgotten after the cool-down. */
-function discoveredKeys(issuer: string): JWTVerifyGetKey {
-  let found: Promise<JWTVerifyGetKey> | undefined;
-  const start = () => {
-    const tried = discover(issuer);
-    const forget = () => {
-      if (found === tried) found = undefined;
-    };
-    tried.catch(() => setTimeout(forget, DISCOVERY_COOLDOWN_MS).unref()); // whoever awaits it gets the failure
-    return tried;
-  };
-  return async (header, token) => {
-    found ??= start();
-    return (await found)(header, token);
-  };
-}
-
-class DiscoveryError extends Error {
-  override readonly name = 'DiscoveryError';
-}
-
-async function discover(issuer: string): Promise<JWTVerifyGetKey> {
-  try {
-    const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(JWKS_TIMEOUT_MS), redirect: 'error' });
-    const { jwks_uri: jwksUri } = (await response.json()) as { readonly jwks_uri?: unknown };
-    if (typeof jwksUri !== 'string' || new URL(jwksUri).protocol !== 'https:')
-      throw new TypeError('no jwks_uri of https');
-    return remoteKeys(jwksUri);
-  } catch (cause) {
-    throw new DiscoveryError(`no discovery document of ${issuer}`, { cause });
-  }
+function acceptedForms(entry: CallerIssuer, clock: Clock): [string, AcceptedIssuer][] {
+  const keys = openIssuerKeys(entry, clock);
+  return formsOf(entry).map((form) => [form.issuer, { ...form, entry, keys }]);
 }
 
 /** A header is what its issuer made of it, whatever its type says. */
@@ -134,8 +91,8 @@ const isAccessToken = (typ: unknown = 'JWT'): boolean =>
   typeof typ === 'string' && TYPES.has(typ.toUpperCase().replace(/^APPLICATION\//, ''));
 
 /**
- * One spelling for one token: decoders pass over whitespace and spare bits. What is before the signature is signed as it stands; the
- * signature itself is not.
+ * Whether the token is spelled in its one canonical way: decoders pass over whitespace and spare bits. The signature covers what is before
+ * it as it stands, but not itself.
  */
 function isCanonical(token: string): boolean {
   const signature = COMPACT.exec(token)?.[1];
@@ -150,30 +107,33 @@ function claimedIssuer(token: string): string {
   }
 }
 
-async function verify(token: string, issuer: AcceptedIssuer, now: number): Promise<JWTPayload> {
+async function verify(token: string, form: AcceptedIssuer, getKey: JWTVerifyGetKey, now: number): Promise<JWTPayload> {
   try {
-    const { payload, protectedHeader } = await jwtVerify(token, issuer.keys, {
-      issuer: issuer.issuer,
-      audience: [...issuer.audience],
+    const { payload, protectedHeader } = await jwtVerify(token, getKey, {
+      issuer: form.issuer,
+      audience: [...form.entry.audience],
       algorithms: ALGORITHMS,
-      requiredClaims: ['exp'],
+      clockTolerance: LEEWAY_SECONDS,
       currentDate: new Date(now),
     });
     if (!isAccessToken(protectedHeader.typ)) throw unauthenticated('signature');
+    if (!isShortLived(payload, now / 1_000)) throw unauthenticated('lifetime');
     return payload;
   } catch (error) {
     throw toFailure(error);
   }
 }
 
+/** A token can't be revoked: whoever stole one may use it until it expires. */
+function isShortLived({ exp, iat }: JWTPayload, nowSeconds: number): boolean {
+  if (exp === undefined || exp - nowSeconds > MAX_LIFETIME_SECONDS + LEEWAY_SECONDS) return false;
+  return iat === undefined || exp - iat <= MAX_LIFETIME_SECONDS + BACKDATED_SECONDS;
+}
+
 function toFailure(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof errors.JWTExpired) return unauthenticated('expired', error);
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    if (error.claim === 'aud') return unauthenticated('audience', error);
-    if (error.claim === 'iss') return unauthenticated('issuer', error);
-    return unauthenticated('expired', error);
-  }
+  if (error instanceof errors.JWTClaimValidationFailed) return unauthenticated(reasonOf(error), error);
   const isTokensFault =
     error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC';
   if (isTokensFault) return unauthenticated('signature', error);
@@ -183,20 +143,41 @@ function toFailure(error: unknown): ServiceError {
   });
 }
 
-function principalOf(claims: JWTPayload, issuer: AcceptedIssuer): Principal {
-  const names = issuer.subjectClaim ? [issuer.subjectClaim] : ['azp', 'appid', 'sub'];
-  const subject = names.map((name) => claims[name]).find((value) => typeof value === 'string' && value !== '');
-  if (typeof subject !== 'string') throw unauthenticated('signature');
-  const roles = claims[issuer.rolesClaim];
-  const limits = issuer.limits && Object.hasOwn(issuer.limits, subject) ? issuer.limits[subject] : undefined;
+function reasonOf({ claim, reason }: errors.JWTClaimValidationFailed): UnauthenticatedReason {
+  if (claim === 'aud') return 'audience';
+  if (claim === 'iss') return 'issuer';
+  return claim === 'nbf' && reason === 'check_failed' ? 'not-yet-valid' : 'lifetime';
+}
+
+function principalOf(claims: JWTPayload, { issuer, subjectClaim, entry }: AcceptedIssuer): Principal {
+  const subject = claims[subjectClaim];
+  if (typeof subject !== 'string' || subject === '') throw unauthenticated('subject');
+  const roles = claims[entry.rolesClaim];
   return {
-    id: `${issuer.issuer}#${subject}`,
+    id: `${issuer}#${subject}`,
     roles: new Set(Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : []),
-    tenantIds: limits && new Set(limits),
+    tenantIds: entry.limits && tenantsOf(entry.limits, subject),
   };
 }
 
+/** Returns the tenants of a subject; undefined for all of them. A subject that isn't listed has none. */
+function tenantsOf(limits: NonNullable<CallerIssuer['limits']>, subject: string): ReadonlySet<string> | undefined {
+  const tenants = (Object.hasOwn(limits, subject) ? limits[subject] : undefined) ?? [];
+  return tenants.includes('*') ? undefined : new Set(tenants);
+}
+
+/** Why a token is refused. */
+export type UnauthenticatedReason =
+  | 'missing'
+  | 'expired'
+  | 'not-yet-valid'
+  | 'lifetime'
+  | 'audience'
+  | 'issuer'
+  | 'subject'
+  | 'signature';
+
 /** `reason` goes into `WWW-Authenticate` alone (RFC 6750 §3): the body is one for all. */
-export function unauthenticated(reason: 'missing' | 'expired' | 'audience' | 'issuer' | 'signature', cause?: unknown) {
+export function unauthenticated(reason: UnauthenticatedReason, cause?: unknown): ServiceError {
   return new ServiceError('unauthenticated', 'A valid bearer token is needed', { reason, cause });
 }

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import { createApp } from '../app.ts';
 import { RefusalCounter } from '../audit/refusals.ts';
 import { CallerRates } from '../callers/caller-rates.ts';
+import { issuerTrouble } from '../callers/issuer-keys.ts';
 import { createTokenVerifier } from '../callers/verify-token.ts';
 import type { Config } from '../config/load-config.ts';
 import { Admission } from '../http/admission/admission.ts';
@@ -181,6 +182,7 @@ async function serve(parts: Parts): Promise<Service> {
     homeCredentialExpiry: azure.homeCredentialExpiry,
   });
   logger.info({ url: server.url, metricsUrl: telemetry.metricsUrl }, 'listening');
+  warnOfIssuers(config, logger);
   const metrics = telemetry.metrics?.rounds;
   const rounds = startRounds({ config, logger, clock, store, azure, dataKeys, metrics });
   const closables = [
@@ -201,6 +203,16 @@ const OVERDUE_MS = 5 * 60_000;
 function overdueCounter(config: Config, { claims }: Store, clock: Clock): (() => Promise<number>) | undefined {
   if (!config.rounds.enabled || !claims) return undefined;
   return () => claims.countOverdue(clock.wallMs() - OVERDUE_MS);
+}
+
+/** In the background: an issuer that is out of reach for a while must not keep the service from starting. */
+function warnOfIssuers({ callers }: Config, logger: Logger): void {
+  for (const entry of callers) {
+    void issuerTrouble(entry).then((trouble) => {
+      if (trouble !== undefined)
+        logger.warn({ issuer: entry.issuer, trouble }, 'tokens of an issuer cannot be verified');
+    });
+  }
 }
 
 function callerRatesOf({ http }: Config, clock: Clock): CallerRates | undefined {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { issuerProblem, overlaps } from '../callers/issuer-forms.ts';
 
 const MIB = 1024 * 1024;
 const HOUR = 3_600;
@@ -82,6 +83,10 @@ const Http = section({
 const Caller = z.strictObject({
   issuer: z
     .url({ protocol: /^https$/ })
+    .superRefine((issuer, ctx) => {
+      const message = issuerProblem(issuer);
+      if (message !== undefined) ctx.addIssue({ code: 'custom', message });
+    })
     .describe("The token's iss, exactly. For Entra either form (v1 or v2) admits both."),
   audience: z
     .array(z.string().min(1))
@@ -94,8 +99,11 @@ const Caller = z.strictObject({
   subjectClaim: z
     .enum(['azp', 'appid', 'sub'])
     .optional()
-    .describe('Claim that names the caller; by default the first of the three present.'),
-  limits: z.record(z.string(), z.array(z.string())).optional().describe('By subject, the only tenants it may name.'),
+    .describe("Claim that names the caller; by default azp or appid by the form of Entra's issuer, sub of others."),
+  limits: z
+    .record(z.string(), z.array(z.string()))
+    .optional()
+    .describe("By subject, the only tenants it may name; '*' for all. A subject that isn't listed may name none."),
 });
 
 const secretNameSchema = z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'is 1 to 127 of 0-9, A-Z, a-z and -');
@@ -236,7 +244,16 @@ const Audit = section({
 export const ConfigSchema = z
   .strictObject({
     http: Http,
-    callers: z.array(Caller).min(1).describe('Who may call: issuers of tokens.'),
+    callers: z
+      .array(Caller)
+      .min(1)
+      .superRefine((callers, ctx) => {
+        for (const { index, earlier } of overlaps(callers)) {
+          const message = `accepts the same tokens as callers.${earlier}: make one entry of the two`;
+          ctx.addIssue({ code: 'custom', path: [index, 'issuer'], message });
+        }
+      })
+      .describe('Who may call: issuers of tokens.'),
     home: Home,
     cloud: Cloud,
     registry: section({

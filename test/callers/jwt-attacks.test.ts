@@ -250,11 +250,19 @@ describe('signed by an issuer that is trusted, a token', () => {
     ['of an issuer in other case', {}, () => ({ ...good(), iss: 'https://OURS' }), ours, 'issuer'],
     ['of two issuers', {}, () => ({ ...good(), iss: ['https://ours', 'https://others'] }), ours, 'issuer'],
     ['of the issuer __proto__', {}, () => ({ ...good(), iss: '__proto__' }), ours, 'issuer'],
-    ['expired a second ago', {}, () => ({ ...good(), exp: seconds() - 1 }), ours, 'expired'],
-    ['that expires now', {}, () => ({ ...good(), exp: seconds() }), ours, 'expired'],
-    ['with an expiry that is a text', {}, () => ({ ...good(), exp: `${seconds() + 60}` }), ours, 'expired'],
-    ['without an expiry', {}, () => ({ ...good(), exp: undefined }), ours, 'expired'],
-    ['not valid for 5 s yet', {}, () => ({ ...good(), nbf: seconds() + 5 }), ours, 'expired'],
+    ['expired for longer than the leeway', {}, () => ({ ...good(), exp: seconds() - 61 }), ours, 'expired'],
+    ['whose expiry is a text', {}, () => ({ ...good(), exp: `${seconds() + 60}` }), ours, 'lifetime'],
+    ['without an expiry', {}, () => ({ ...good(), exp: undefined }), ours, 'lifetime'],
+    ['with more than a day left', {}, () => ({ ...good(), exp: seconds() + 86_520 }), ours, 'lifetime'],
+    [
+      'issued for more than a day',
+      {},
+      () => ({ ...good(), iat: seconds() - 86_400, exp: seconds() + 400 }),
+      ours,
+      'lifetime',
+    ],
+    ['that is valid later than the leeway', {}, () => ({ ...good(), nbf: seconds() + 70 }), ours, 'not-yet-valid'],
+    ['whose nbf is a text', {}, () => ({ ...good(), nbf: `${seconds()}` }), ours, 'lifetime'],
     ['with a critical extension', { crit: ['exp'], exp: 1 }, good, ours, 'signature'],
     ['with nothing critical', { crit: [] }, good, ours, 'signature'],
     ['with a payload that is not encoded', { crit: ['b64'], b64: false }, good, ours, 'signature'],
@@ -268,10 +276,26 @@ describe('signed by an issuer that is trusted, a token', () => {
     ['within a token', { cty: 'JWT' }, () => jwt(HEADER, good(), ours.privateKey), ours, 'signature'],
     ['of an array', {}, () => [good()], ours, 'signature'],
     ['of no JSON', {}, () => '{', ours, 'signature'],
-    ['of a subject that is no text', {}, () => ({ ...good(), sub: { a: 1 } }), ours, 'signature'],
-    ['of an empty subject', {}, () => ({ ...good(), sub: '' }), ours, 'signature'],
+    ['of a subject that is no text', {}, () => ({ ...good(), sub: { a: 1 } }), ours, 'subject'],
+    ['of an empty subject', {}, () => ({ ...good(), sub: '' }), ours, 'subject'],
+    ['without a subject', {}, () => ({ ...good(), sub: undefined }), ours, 'subject'],
+    [
+      "whose subject is in another form's claim",
+      {},
+      () => ({ ...good(), sub: undefined, azp: 'billing' }),
+      ours,
+      'subject',
+    ],
   ])('%s is refused', async (_what, header, claims, { privateKey }, reason) => {
     expect(await reasonOf(jwt({ ...HEADER, ...header }, claims(), privateKey))).toBe(`unauthenticated ${reason}`);
+  });
+
+  test.each<[string, () => object]>([
+    ['that expired within the leeway', () => ({ ...good(), exp: seconds() - 50 })],
+    ['that is valid within the leeway', () => ({ ...good(), nbf: seconds() + 50 })],
+    ['of a whole day, dated back as Entra does', () => ({ ...good(), iat: seconds() - 290, exp: seconds() + 86_400 })],
+  ])('%s is taken', async (_what, claims) => {
+    expect(await reasonOf(jwt(HEADER, claims(), ours.privateKey))).toBe('https://ours#billing');
   });
 
   test('is remembered by its own text alone', async () => {

@@ -3,8 +3,10 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exportJWK, SignJWT } from 'jose';
 import { createTokenVerifier } from '../../src/callers/verify-token.ts';
+import { startSecondProcess } from '../support/second-process.ts';
 import { ALL_ROLES, startService, type TestService } from '../support/start-service.ts';
 import { TestClock } from '../support/test-clock.ts';
+import { until } from '../support/until.ts';
 
 let service: TestService;
 beforeAll(async () => {
@@ -35,11 +37,13 @@ describe('a token', () => {
   });
 
   test.each([
-    ['expired a second ago', async () => issue({}, -1), 'expired'],
-    ['not valid yet', async () => issue({ nbf: Math.floor(Date.now() / 1_000) + 60 }), 'expired'],
+    ['expired for longer than the leeway', async () => issue({}, -61), 'expired'],
+    ['not valid yet', async () => issue({ nbf: Math.floor(Date.now() / 1_000) + 120 }), 'not-yet-valid'],
+    ['for two days', async () => issue({}, 2 * 86_400), 'lifetime'],
+    ['without a subject', async () => issue({ azp: undefined }), 'subject'],
     ['for another audience', async () => issue({ aud: 'api://other' }), 'audience'],
     ['without an audience', async () => issue({ aud: undefined }), 'audience'],
-    ['without an expiry', async () => issue({ exp: undefined }), 'expired'],
+    ['without an expiry', async () => issue({ exp: undefined }), 'lifetime'],
     ['of another issuer', async () => issue({ iss: 'https://evil.example/' }), 'issuer'],
     ['of no issuer', async () => issue({ iss: undefined }), 'issuer'],
     ['that is no JWT', async () => 'nonsense', 'signature'],
@@ -69,9 +73,9 @@ describe('a token', () => {
   test('remembered is refused once it has expired', async () => {
     const token = await issue({}, 60);
     expect((await encrypt(token)).status).toBe(200);
-    service.clock.advance(61);
+    service.clock.advance(121);
     expect((await encrypt(token)).status).toBe(401);
-    service.clock.advance(-61);
+    service.clock.advance(-121);
   });
 
   test('without roles, or with roles that are no list, may do nothing', async () => {
@@ -84,6 +88,21 @@ describe('a token', () => {
       ]);
     }
   });
+});
+
+test('an issuer that names itself otherwise in its discovery document is warned of at start', async () => {
+  const { callerIssuer, callerAudience } = service.emulator;
+  const audience = [callerAudience];
+  const callers = [callerIssuer, `${callerIssuer}/`].map((issuer) => ({ issuer, audience }));
+  await using other = await startSecondProcess(service, { callers });
+  const warnings = () => other.logLines.filter((line) => line.includes('tokens of an issuer cannot be verified'));
+  await until(() => warnings().length > 0, 'the warning');
+  expect(warnings().map((line) => JSON.parse(line))).toEqual([
+    expect.objectContaining({
+      issuer: `${callerIssuer}/`,
+      trouble: `its discovery document names the issuer ${callerIssuer}, which tokens will have`,
+    }),
+  ]);
 });
 
 describe('the verifier', () => {
@@ -135,7 +154,20 @@ describe('the verifier', () => {
     expect([...v2.roles]).toEqual(['Data.Encrypt']);
   });
 
-  test('limits a subject to its tenants, and no other subject', async () => {
+  test('reads the subject from the one claim that is configured', async () => {
+    const set = await jwks();
+    await using issuer = await issuerAt(() => set);
+    const verify = createTokenVerifier(
+      [{ issuer: 'https://i', audience: ['api'], rolesClaim: 'roles', subjectClaim: 'appid', jwksUrl: issuer.url }],
+      clock,
+    );
+    const claims = { iss: 'https://i', aud: 'api', azp: 'a', sub: 's' };
+    expect((await verify(await sign({ ...claims, appid: 'billing' }))).id).toBe('https://i#billing');
+    await expect(verify(await sign(claims))).rejects.toMatchObject({ reason: 'subject' });
+    await expect(verify(await sign({ ...claims, appid: 7 }))).rejects.toMatchObject({ reason: 'subject' });
+  });
+
+  test('gives a subject its tenants, one with * all, and one that is not listed none', async () => {
     const set = await jwks();
     await using issuer = await issuerAt(() => set);
     const verify = createTokenVerifier(
@@ -146,7 +178,7 @@ describe('the verifier', () => {
           rolesClaim: 'roles',
           subjectClaim: 'sub',
           jwksUrl: issuer.url,
-          limits: { billing: ['contoso'] },
+          limits: { billing: ['contoso'], operations: ['*'] },
         },
       ],
       clock,
@@ -154,7 +186,41 @@ describe('the verifier', () => {
     expect((await verify(await sign({ iss: 'https://i', aud: 'api', sub: 'billing' }))).tenantIds).toEqual(
       new Set(['contoso']),
     );
-    expect((await verify(await sign({ iss: 'https://i', aud: 'api', sub: 'constructor' }))).tenantIds).toBeUndefined();
+    expect((await verify(await sign({ iss: 'https://i', aud: 'api', sub: 'operations' }))).tenantIds).toBeUndefined();
+    for (const sub of ['constructor', 'unlisted']) {
+      expect((await verify(await sign({ iss: 'https://i', aud: 'api', sub }))).tenantIds).toEqual(new Set());
+    }
+  });
+
+  test('verifies a remembered token again once its key has left the set, and takes others through an outage', async () => {
+    const set = await jwks();
+    const state: { answer: object | undefined } = { answer: set };
+    await using issuer = await issuerAt(() => state.answer);
+    const moved = new TestClock('running');
+    const verify = createTokenVerifier(
+      [{ issuer: 'https://i', audience: ['api'], rolesClaim: 'roles', jwksUrl: issuer.url }],
+      moved,
+    );
+    const token = await new SignJWT({ iss: 'https://i', aud: 'api', sub: 's' })
+      .setProtectedHeader({ alg: 'ES256', kid: '1' })
+      .setExpirationTime('2h')
+      .sign(keys.privateKey);
+    const outcome = async () =>
+      verify(token).then(
+        ({ id }) => id,
+        (error: { readonly code?: string; readonly reason?: string }) => `${error.code} ${error.reason}`,
+      );
+    expect(await outcome()).toBe('https://i#s');
+
+    state.answer = undefined;
+    moved.advance(601);
+    expect(await outcome()).toBe('https://i#s');
+    await until(() => issuer.hits() === 2, 'a second reading of the keys');
+    expect(await outcome()).toBe('https://i#s');
+
+    state.answer = { keys: [] };
+    moved.advance(6);
+    await until(async () => (await outcome()) === 'unauthenticated signature', 'the refusal');
   });
 
   test('asks the issuer once for many callers and not at all for a remembered token', async () => {

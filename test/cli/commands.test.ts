@@ -127,6 +127,14 @@ describe('dev', () => {
     expect(config.out()).toMatch(
       /credential {2}client-secret vaultspan-client-secret\n +version [0-9a-f]{32}: expires \d{4}-/,
     );
+    const [, issuer = ''] = /^callers {5}(\S+)$/m.exec(config.out()) ?? [];
+    expect(config.out()).toContain(`issuer      ${issuer}: keys read\n`);
+    const VAULTSPAN_CALLERS = JSON.stringify([{ issuer: `${issuer}/`, audience: ['api'] }]);
+    const other = runCli(['check-config', '--online'], { cwd: folder, env: { VAULTSPAN_CALLERS } });
+    expect(await other.exitCode).toBe(1);
+    expect(other.out()).toContain(
+      `${issuer}/: its discovery document names the issuer ${issuer}, which tokens will have`,
+    );
     const unknown = runCli(['token', '--as', 'nobody'], { cwd: folder });
     expect(await unknown.exitCode).toBe(2);
     expect(unknown.err()).toContain('demo, reader');

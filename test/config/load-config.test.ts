@@ -122,6 +122,26 @@ describe('the configuration', () => {
     expect(problemsOf(document)[0]).toMatch(new RegExp(`^${place.replace('.', '\\.')}: `));
   });
 
+  test.each([
+    ['the same issuer twice', 'https://issuer.example/', 'callers.1.issuer: accepts the same tokens as callers.0'],
+    [
+      'both forms of a directory',
+      `https://sts.windows.net/${GUID}/`,
+      'callers.2.issuer: accepts the same tokens as callers.1',
+    ],
+    [
+      'an issuer in a form that no token has',
+      `https://sts.windows.net/${GUID}`,
+      'callers.2.issuer: no token has this iss',
+    ],
+  ])('refuses %s', (_case, issuer, problem) => {
+    const v2 = `https://login.microsoftonline.com/${GUID}/v2.0`;
+    const first = issuer === 'https://issuer.example/' ? issuer : 'https://first.example/';
+    const entries = [first, ...(issuer === first ? [] : [v2]), issuer].map((iss) => ({ issuer: iss, audience: ['a'] }));
+    const [found = ''] = problemsOf(MINIMAL.replace(/^callers:.*$/m, `callers: ${JSON.stringify(entries)}`));
+    expect(found.slice(0, problem.length)).toBe(problem);
+  });
+
   test('lets a proxy speak TLS in front', () => {
     expect(load(`${MINIMAL}\nhttp: {host: 0.0.0.0, tls: terminated-upstream}`).http.host).toBe('0.0.0.0');
   });

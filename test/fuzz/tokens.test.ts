@@ -46,7 +46,7 @@ test(
         ['billing', 'reports'].map((sub) =>
           new SignJWT({ iss: 'https://i', aud: 'api', sub, roles: ['Data.Decrypt'] })
             .setProtectedHeader({ alg, kid: alg, typ: 'JWT' })
-            .setExpirationTime('7d')
+            .setExpirationTime('23h')
             .sign(privateKey),
         ),
       ),

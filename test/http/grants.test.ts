@@ -13,7 +13,7 @@ let service: TestService;
 beforeAll(async () => {
   service = await startService({
     tenant: (record) => (record['id'] === 'fabrikam' ? { ...record, state: 'suspended' } : record),
-    limits: { 'of-contoso': ['contoso'], 'of-nobody': [] },
+    limits: { 'of-contoso': ['contoso'], 'of-nobody': [], 'of-all': ['*'] },
   });
 });
 beforeEach(() => service.emulator.control.clearRequests());
@@ -81,7 +81,7 @@ describe.each(CALLS)('%s', (operation, role, body) => {
   });
 });
 
-test('a caller limited to a tenant may use it, and one without limits any', async () => {
+test('a caller limited to a tenant may use it, and a caller of all tenants may use any', async () => {
   const body = { plaintext: 'aGk=' };
   const ofContoso = await service.post('/tenants/contoso/encrypt', body, await tokenOf(['Data.Encrypt'], 'of-contoso'));
   expect(ofContoso.status).toBe(200);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Control } from '../../src/emulator/control/control.ts';
 import type { Fault } from '../../src/emulator/faults.ts';
 import { addCustomers, changeTenant } from '../support/customers.ts';
@@ -68,14 +68,20 @@ let warm: Callee;
 /** Has signed in nowhere yet. */
 let cold: Callee;
 let other: SecondProcess;
+let token: string;
+/** The clock moves by days, and no token may last for more than one. */
+async function renewToken(): Promise<void> {
+  token = await service.emulator.issueCallerToken({
+    roles: ['Data.Encrypt', 'Data.Decrypt'],
+    expiresInSeconds: 86_400,
+  });
+}
+beforeEach(renewToken);
 beforeAll(async () => {
   service = await startService();
   await addCustomers(service, [...rows.map(([name]) => name), 'suspended', 'version']);
   other = await startSecondProcess(service);
-  const token = await service.emulator.issueCallerToken({
-    roles: ['Data.Encrypt', 'Data.Decrypt'],
-    expiresInSeconds: 864_000,
-  });
+  await renewToken();
   // The SDK reckons expiry by the machine's clock, which the test's leaves days behind: here only age replaces a token.
   await service.emulator.control.setTokenLifetime({ seconds: 864_000 });
   warm = { url: service.url, post: service.post, token: () => token };

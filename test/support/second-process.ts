@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import supertest from 'supertest';
 import { startService } from '../../src/compose/service.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
-import { silentLogger } from '../../src/telemetry/logger.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
 import { configOf, type TestService } from './start-service.ts';
 
 export interface SecondProcess extends AsyncDisposable {
@@ -10,6 +10,7 @@ export interface SecondProcess extends AsyncDisposable {
   readonly metricsUrl: string;
   post(path: string, body: unknown, token?: string): supertest.Test;
   readonly url: string;
+  readonly logLines: readonly string[];
 }
 
 /**
@@ -20,13 +21,14 @@ export async function startSecondProcess(
   { emulator, folder, clock, token }: TestService,
   config: Record<string, unknown> = {},
 ): Promise<SecondProcess> {
+  const logLines: string[] = [];
   const service = await startService({
     config: ConfigSchema.parse({
       ...configOf(emulator, folder),
       database: { file: join(folder, 'second.db') },
       ...config,
     }),
-    logger: silentLogger(),
+    logger: createLogger('debug', (line) => logLines.push(line)),
     clock,
   });
   const agent = supertest(service.url);
@@ -39,6 +41,7 @@ export async function startSecondProcess(
         .set('Content-Type', 'application/json')
         .send(JSON.stringify(body)),
     url: service.url,
+    logLines,
     [Symbol.asyncDispose]: () => service.stop(),
   };
 }

@@ -38,7 +38,7 @@ export interface TestService extends AsyncDisposable {
 export interface TestServiceOptions {
   /** Laid over the configuration. */
   readonly config?: Record<string, unknown>;
-  /** Tenants by subject of the emulated callers. */
+  /** Tenants by subject. The emulator's own callers may name all. */
   readonly limits?: Readonly<Record<string, readonly string[]>>;
   /** Tenants are in SQLite instead of in a file. */
   readonly inDatabase?: boolean;
@@ -181,9 +181,16 @@ export function configOf(
   folder: string,
   limits?: TestServiceOptions['limits'],
 ): Record<string, unknown> {
+  const unlimited = Object.fromEntries(emulator.callers.map(({ clientId }) => [clientId, ['*']]));
   return {
     http: { port: 0, drainSeconds: 0 },
-    callers: [{ issuer: emulator.callerIssuer, audience: [emulator.callerAudience], limits }],
+    callers: [
+      {
+        issuer: emulator.callerIssuer,
+        audience: [emulator.callerAudience],
+        ...(limits && { limits: { ...unlimited, ...limits } }),
+      },
+    ],
     home: {
       tenantId: emulator.homeTenantId,
       appId: emulator.appId,

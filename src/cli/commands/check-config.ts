@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { issuerTrouble } from '../../callers/issuer-keys.ts';
 import { isAuditInDatabase } from '../../compose/audit.ts';
 import { cloudOf, homeCredentialOf, hostsOf } from '../../compose/azure.ts';
 import { type Config, ConfigError, loadConfig } from '../../config/load-config.ts';
@@ -16,8 +17,9 @@ export const checkConfig: Command = {
 Usage: vaultspan check-config [--online] [--config FILE]
 
 Reads the configuration and the tenants as serve would, tells everything that is wrong with them at once, each with its place,
-and what is in force. With --online it also reads the app's credential from the home vault and says when it expires.
-Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
+and what is in force. With --online it also reads the app's credential from the home vault, says when it expires, and asks each
+issuer of callers' tokens for its discovery document and its keys.
+Exit codes: 0 usable, 1 the credential or an issuer is not, 2 the configuration is not.`,
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],
@@ -39,8 +41,11 @@ Exit codes: 0 usable, 1 the credential is not, 2 the configuration is not.`,
         '',
       ].join('\n'),
     );
-    if (values.online) io.stdout(await describeCredential(config, io));
-    return 0;
+    if (!values.online) return 0;
+    io.stdout(await describeCredential(config, io));
+    const { text, isUsable } = await describeCallers(config);
+    io.stdout(text);
+    return isUsable ? 0 : 1;
   },
 };
 
@@ -82,6 +87,12 @@ function readText(file: string): string {
   } catch (error) {
     throw new ConfigError(`The list of tenants can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
   }
+}
+
+async function describeCallers({ callers }: Config): Promise<{ readonly text: string; readonly isUsable: boolean }> {
+  const troubles = await Promise.all(callers.map(issuerTrouble));
+  const lines = callers.map(({ issuer }, index) => `issuer      ${issuer}: ${troubles[index] ?? 'keys read'}\n`);
+  return { text: lines.join(''), isUsable: troubles.every((trouble) => trouble === undefined) };
 }
 
 async function describeCredential(config: Config, io: CommandIo): Promise<string> {
