@@ -30,7 +30,7 @@ export function openIssuerKeys(
   { issuer, jwksUrl }: Pick<CallerIssuer, 'issuer' | 'jwksUrl'>,
   clock: Clock,
 ): IssuerKeys {
-  const cache: JWKSCacheInput = {};
+  const cache: JWKSCacheInput = {}; // jose fills it
   let readAtMs = Number.NEGATIVE_INFINITY;
   let triedAtMs = Number.NEGATIVE_INFINITY;
   let generation = 0;
@@ -43,10 +43,10 @@ export function openIssuerKeys(
       [jwksCache]: cache,
     });
   });
-  let seen: JWKSCacheInput['jwks'];
+  let seen: JSONWebKeySet | undefined;
   let newest: JWTVerifyGetKey | undefined;
   const note = () => {
-    const { jwks } = cache;
+    const { jwks }: { readonly jwks?: JSONWebKeySet } = cache;
     if (!jwks || jwks === seen) return;
     seen = jwks;
     newest = createLocalJWKSet(seen);
