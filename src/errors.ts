@@ -52,17 +52,25 @@ export interface FieldError {
   readonly detail: string;
 }
 
+/** The two ids of one vault call, for the audit alone. */
+export interface VaultCallIds {
+  /** `x-ms-request-id` of the answer, made by Azure: the customer's log has it as CorrelationId. Absent without an answer. */
+  readonly vaultRequestId?: string | undefined;
+  /** `x-ms-client-request-id` of the request, made by us. */
+  readonly vaultClientRequestId: string;
+}
+
 export interface ServiceErrorOptions extends ErrorOptions {
   /** Machine-readable cause within the code, such as `role-missing`. */
-  readonly reason?: string;
-  readonly fix?: Fix;
+  readonly reason?: string | undefined;
+  readonly fix?: Fix | undefined;
   /** How far a refusal of access reaches: one key version, or everything of the tenant (its sign-in was refused). */
-  readonly scope?: 'key' | 'tenant';
+  readonly scope?: 'key' | 'tenant' | undefined;
   /** Seconds after which a retry makes sense. */
-  readonly retryAfter?: number;
-  readonly errors?: readonly FieldError[];
-  /** `x-ms-client-request-id` of the vault call that failed; for the audit, never for the caller. */
-  readonly vaultRequestId?: string;
+  readonly retryAfter?: number | undefined;
+  readonly errors?: readonly FieldError[] | undefined;
+  /** The vault call that failed; for the audit, never for the caller. */
+  readonly vaultCall?: VaultCallIds | undefined;
 }
 
 /** A failure with a published code. `message` is shown to the caller: no secret, no text of a foreign error goes into it. */
@@ -74,7 +82,7 @@ export class ServiceError extends Error {
   readonly scope: 'key' | 'tenant' | undefined;
   readonly retryAfter: number | undefined;
   readonly errors: readonly FieldError[] | undefined;
-  readonly vaultRequestId: string | undefined;
+  readonly vaultCall: VaultCallIds | undefined;
 
   constructor(code: ErrorCode, detail: string, options: ServiceErrorOptions = {}) {
     super(detail, 'cause' in options ? { cause: options.cause } : undefined);
@@ -84,6 +92,15 @@ export class ServiceError extends Error {
     this.scope = options.scope;
     this.retryAfter = options.retryAfter;
     this.errors = options.errors;
-    this.vaultRequestId = options.vaultRequestId;
+    this.vaultCall = options.vaultCall;
+  }
+
+  /** Returns the same failure with some options replaced. */
+  with(change: ServiceErrorOptions): ServiceError {
+    const { reason, fix, scope, retryAfter, errors, vaultCall, cause } = this;
+    return new ServiceError(this.code, this.message, {
+      ...{ reason, fix, scope, retryAfter, errors, vaultCall, cause },
+      ...change,
+    });
   }
 }

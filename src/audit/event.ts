@@ -1,3 +1,13 @@
+/** Items of a batch under one key version and one proof of access. */
+export interface AuditKeyUse {
+  readonly keyId: string;
+  /** Empty where the vault's answer had none. */
+  readonly vaultRequestId: string;
+  /** Absent in records of before 1.1. */
+  readonly vaultClientRequestId?: string;
+  readonly count: number;
+}
+
 /** What an audit record says of one request: who asked for what, with which key, and how it ended. */
 export interface AuditEvent {
   readonly operation: string;
@@ -20,14 +30,14 @@ export interface AuditEvent {
   readonly bytes?: number | undefined;
   /** HMAC of the canonical encryption context under the audit key: equal contexts can be matched, none can be read. */
   readonly context?: string | undefined;
-  /** `x-ms-client-request-id` of the vault call that proved access: the same id stands in the customer's Key Vault log. */
+  /** `x-ms-request-id` of the vault call that proved or refused access: CorrelationId in the customer's log. Of a batch: of an item's refusal. */
   readonly vaultRequestId?: string | undefined;
+  /** `x-ms-client-request-id` of the same call, which is ours. It is present without an answer too. */
+  readonly vaultClientRequestId?: string | undefined;
   /** Of a batch: how many of its items ended how, by code or `succeeded`. */
   readonly items?: Readonly<Record<string, number>> | undefined;
   /** Of a batch: each key version used, with the vault call that proved access to it and the number of items. */
-  readonly keys?:
-    | readonly { readonly keyId: string; readonly vaultRequestId: string; readonly count: number }[]
-    | undefined;
+  readonly keys?: readonly AuditKeyUse[] | undefined;
   /** How many requests this record stands for; absent for one. */
   readonly count?: number | undefined;
 }

@@ -98,7 +98,10 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock, ob
     limits: config.vault,
     clock,
     observer: {
-      onBreaker: (host, isOpen) => logger.warn({ host, isOpen }, 'breaker of a vault'),
+      onBreaker: (host, isOpen) =>
+        isOpen
+          ? logger.warn({ host }, 'vault circuit breaker opened')
+          : logger.info({ host }, 'vault circuit breaker closed'),
       onRationed: (host, rationing) => logger.debug({ host, rationing }, 'a call to a vault was not made'),
     },
   });

@@ -7,10 +7,11 @@ import { appTokenClaims, createTokenSigner, type TokenSigner } from './entra/acc
 import { entraSite } from './entra/entra.ts';
 import { createFaults } from './faults.ts';
 import { type Listener, listen, openSite } from './listener.ts';
-import { createRequestLog } from './request-log.ts';
+import { createLog, type RequestLogEntry } from './request-log.ts';
 import { type Seed, seedState } from './seed.ts';
 import type { CallerState, State, VaultState } from './state.ts';
 import { memoryOnly, openStateFile, readStateFile } from './state-file.ts';
+import type { AuditEventRow } from './vault/audit-log.ts';
 import { vaultSite } from './vault/vault.ts';
 import { createLeaf, needsRenewal } from './x509/certificates.ts';
 
@@ -81,7 +82,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const state = await loadState(options, now);
   const signer = createTokenSigner(state.signingKey);
   const faults = createFaults();
-  const log = createRequestLog();
+  const log = createLog<RequestLogEntry>();
+  const auditLog = createLog<AuditEventRow>();
   const vaults = new Map<string, Listener>();
   const listeners: Listener[] = [];
   const opened = (listener: Listener): Listener => {
@@ -103,12 +105,16 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const openVault = async (vault: VaultState): Promise<void> => {
     const what = vault.name === HOME ? 'the home vault' : `the vault of ${vault.name}`;
     const wanted = port(1 + state.vaults.indexOf(vault));
-    vaults.set(vault.name, opened(await openSite(listenerDeps, vaultSite(cloud, signer, vault), wanted, what)));
+    vaults.set(
+      vault.name,
+      opened(await openSite(listenerDeps, vaultSite(cloud, signer, vault, auditLog), wanted, what)),
+    );
   };
   const control = createControl({
     cloud,
     faults,
     log,
+    auditLog,
     openVault,
     dropConnections: (name) => vaults.get(name)?.dropConnections(),
   });

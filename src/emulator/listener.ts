@@ -22,8 +22,16 @@ export interface Site {
   readonly operationOf: (exchange: Exchange) => string;
   readonly handle: (exchange: Exchange) => Promise<Reply> | Reply;
   readonly failure: (status: number, code: string, message: string) => Reply;
+  /** Called for each answered request, for a log of the site's own. */
+  readonly onAnswer?: (exchange: Exchange, answer: Answer) => void;
   /** Another site on the same port, for the paths that begin so. */
   readonly branch?: { readonly prefix: string; readonly site: Site };
+}
+
+export interface Answer {
+  readonly status: number;
+  /** `x-ms-request-id`. */
+  readonly requestId: string;
 }
 
 export interface Listener {
@@ -92,6 +100,7 @@ async function answer(
   const fault = deps.faults.take(site.at, operation);
   if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
   const reply = await outcome(site, exchange, fault);
+  const requestId = randomUUID();
   deps.log.add({
     time: new Date(deps.now()).toISOString(),
     at: site.at,
@@ -99,6 +108,7 @@ async function answer(
     method: request.method ?? 'GET',
     path: exchange?.path ?? '',
     status: typeof reply === 'string' ? 0 : reply.status,
+    requestId,
     ...logged(site, exchange),
   });
   if (reply === 'hang') return;
@@ -106,7 +116,8 @@ async function answer(
     response.destroy();
     return;
   }
-  send(site, request, response, reply);
+  if (exchange !== undefined) site.onAnswer?.(exchange, { status: reply.status, requestId });
+  send(site, { request, response, requestId }, reply);
 }
 
 function tryExchange(request: IncomingMessage): Exchange | undefined {
@@ -169,13 +180,19 @@ function logged(site: Site, exchange: Exchange | undefined): Record<string, stri
   };
 }
 
-function send(site: Site, request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+interface Sending {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: string;
+}
+
+function send(site: Site, { request, response, requestId }: Sending, reply: Reply): void {
   const body = bodyText(reply.body);
   const clientRequestId = request.headers[site.requestIdHeader];
   response.writeHead(reply.status, {
     ...(body !== '' && { 'content-type': 'application/json; charset=utf-8' }),
     ...(clientRequestId !== undefined && { [site.requestIdHeader]: clientRequestId }),
-    'x-ms-request-id': randomUUID(),
+    'x-ms-request-id': requestId,
     'cache-control': 'no-store',
     ...reply.headers,
     'content-length': Buffer.byteLength(body),

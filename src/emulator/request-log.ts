@@ -14,21 +14,26 @@ export interface RequestLogEntry {
   readonly tenantId?: string;
   readonly appId?: string;
   readonly clientRequestId?: string;
+  /** `x-ms-request-id` of the answer. */
+  readonly requestId: string;
   /** W3C Trace Context, as it came. */
   readonly traceparent?: string;
   readonly tracestate?: string;
   readonly errorCode?: string;
 }
 
-/** The last 10,000 requests. Bodies, tokens and secrets never come here. */
-export interface RequestLog {
-  add(entry: RequestLogEntry): void;
-  entries(): readonly RequestLogEntry[];
+/** The last 10,000 entries. Bodies, tokens and secrets never come here. */
+export interface Log<Entry> {
+  add(entry: Entry): void;
+  entries(): readonly Entry[];
   clear(): void;
 }
 
-export function createRequestLog(): RequestLog {
-  let entries: RequestLogEntry[] = [];
+export type RequestLog = Log<RequestLogEntry>;
+
+/** Returns an empty log. */
+export function createLog<Entry>(): Log<Entry> {
+  let entries: Entry[] = [];
   return {
     add(entry) {
       entries.push(entry);

@@ -1,4 +1,4 @@
-import type { ServiceError } from '../errors.ts';
+import type { ServiceError, VaultCallIds } from '../errors.ts';
 
 /** After a refusal one request in this many milliseconds may ask the vault whether access is back. */
 const PROBE_EVERY_MS = 10_000;
@@ -18,15 +18,15 @@ export class Access {
   #refusal: ServiceError | undefined;
   #probeAt = 0;
   #renewAt = 0;
-  #vaultRequestId = '';
+  #vaultCall: VaultCallIds | undefined;
 
   constructor(boundMs: number) {
     this.#boundMs = boundMs;
   }
 
-  /** Id of the vault call that is the proof; the customer finds it in its own log. */
-  get vaultRequestId(): string {
-    return this.#vaultRequestId;
+  /** Returns the ids of the vault call that is the proof; undefined where access was never proven. */
+  get vaultCall(): VaultCallIds | undefined {
+    return this.#vaultCall;
   }
 
   isFresh(now: number): boolean {
@@ -57,16 +57,16 @@ export class Access {
   }
 
   /** The same for a successful unwrap, which proves access. */
-  proven(startedAt: number, vaultRequestId: string): void {
+  proven(startedAt: number, vaultCall: VaultCallIds): void {
     if (startedAt < this.#refusedAt || startedAt < this.#provenAt) return;
     this.answered(startedAt);
     this.#provenAt = startedAt;
     this.#renewAt = startedAt + this.#boundMs / 2;
-    this.#vaultRequestId = vaultRequestId;
+    this.#vaultCall = vaultCall;
   }
 
   refused(refusal: ServiceError, now: number): void {
-    const isUnknown = this.#vaultRequestId === '' && refusal.reason === 'key-absent';
+    const isUnknown = this.#vaultCall === undefined && refusal.reason === 'key-absent';
     this.#refusal = refusal;
     this.#refusedAt = now;
     this.#provenAt = Number.NEGATIVE_INFINITY;

@@ -43,8 +43,8 @@ export class CachedDataKeys implements DataKeys {
     return whenReady(ready ?? slot.waitFor(bytes), (minted) => {
       const { mode } = keys.bounds;
       const sealingKey = mode === 'perMessage' ? slot.mintForOneMessage(minted) : minted.key;
-      const { vaultRequestId } = keys.proofs.accessTo(minted.key.dataKey.kid);
-      return whenReady(sealingKey, (own) => ({ key: own, iv: this.#ivs.take(), vaultRequestId }));
+      const { vaultCall } = keys.proofs.accessTo(minted.key.dataKey.kid);
+      return whenReady(sealingKey, (own) => ({ key: own, iv: this.#ivs.take(), vaultCall }));
     });
   }
 

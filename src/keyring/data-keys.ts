@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { VaultCallIds } from '../errors.ts';
 import type { DataKey } from '../format/data-key.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
@@ -11,14 +12,14 @@ import type { MintedSealingKey } from './minted-key.ts';
 export interface SealingUse {
   readonly key: MintedSealingKey;
   readonly iv: Buffer;
-  /** `x-ms-client-request-id` of the vault call that is the proof of access. */
-  readonly vaultRequestId: string;
+  /** The vault call that is the proof of access. */
+  readonly vaultCall: VaultCallIds | undefined;
 }
 
 /** One use of a data key to open. */
 export interface OpeningUse {
   readonly dataKey: DataKey;
-  readonly vaultRequestId: string;
+  readonly vaultCall: VaultCallIds | undefined;
 }
 
 /**

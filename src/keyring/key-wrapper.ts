@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError, type VaultCallIds } from '../errors.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import type { KekType, WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
@@ -21,10 +21,10 @@ export interface KekFacts {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** A vault's answer and the id under which the customer's own log has the call. */
+/** A vault's answer and the ids of the call. */
 export interface VaultResult {
   readonly bytes: Buffer;
-  readonly vaultRequestId: string;
+  readonly vaultCall: VaultCallIds;
 }
 
 /**

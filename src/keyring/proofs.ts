@@ -85,7 +85,7 @@ export class Proofs {
         unwrapped.bytes.fill(0);
         throw wrongBytes();
       }
-      access.proven(startedAt, unwrapped.vaultRequestId);
+      access.proven(startedAt, unwrapped.vaultCall);
       this.#signIn.answered(startedAt);
       return unwrapped;
     } catch (error) {

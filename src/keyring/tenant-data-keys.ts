@@ -47,7 +47,7 @@ export class TenantDataKeys {
     if (!opened?.isAccepted(mac, originKeys.current()) || !access.isFresh(now)) return this.#waitToOpen(wrapped, mac);
     counts.openingHits += 1;
     this.proofs.renewAhead(opened.dataKey, now);
-    return { dataKey: opened.dataKey, vaultRequestId: access.vaultRequestId };
+    return { dataKey: opened.dataKey, vaultCall: access.vaultCall };
   }
 
   async #waitToOpen(wrapped: WrappedDataKey, mac: string): Promise<OpeningUse> {
@@ -62,7 +62,7 @@ export class TenantDataKeys {
       else await this.proofs.prove(opened.dataKey);
     }
     const dataKey = opened?.dataKey ?? (await this.#opened.unwrapOnce(wrapped, () => this.#open(wrapped)));
-    return { dataKey, vaultRequestId: this.proofs.accessTo(wrapped.kid).vaultRequestId };
+    return { dataKey, vaultCall: this.proofs.accessTo(wrapped.kid).vaultCall };
   }
 
   /** Has the versions of all keys read again at their next use. */

@@ -1,7 +1,7 @@
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
-import type { AuditEvent } from '../audit/event.ts';
+import type { AuditEvent, AuditKeyUse } from '../audit/event.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
-import { ServiceError } from '../errors.ts';
+import { ServiceError, type VaultCallIds } from '../errors.ts';
 import type { Soon } from '../lib/when-ready.ts';
 import type { AuditDeps } from './record-success.ts';
 
@@ -18,7 +18,7 @@ export interface Batch<I> {
 /** What an item's work used, for the batch's audit record. */
 export interface ItemUse {
   readonly keyId: string;
-  readonly vaultRequestId: string;
+  readonly vaultCall: VaultCallIds | undefined;
   /** Size of the plaintext. */
   readonly bytes: number;
 }
@@ -62,7 +62,7 @@ function outcomeOf<T>(start: () => Soon<T>): Soon<Outcome<T>> {
   }
 }
 
-/** One record for the batch: how many items by outcome, and each key version with the vault call that proves access to it. */
+/** Writes one record for the batch: the items by outcome, each key version with its proof of access, a vault's refusal. */
 export async function recordBatch(
   { audit }: Pick<AuditDeps, 'audit'>,
   { requestId, clientRequestId, principal }: AuthenticatedRequest,
@@ -70,14 +70,18 @@ export async function recordBatch(
   outcomes: readonly Outcome<ItemUse>[],
 ): Promise<void> {
   const items: Record<string, number> = {};
-  const keys = new Map<string, { keyId: string; vaultRequestId: string; count: number }>();
+  const keys = new Map<string, Mutable<AuditKeyUse>>();
+  let refusedCall: VaultCallIds | undefined;
   let bytes = 0;
   for (const outcome of outcomes) {
     const code = 'value' in outcome ? 'succeeded' : codeOf(outcome.failure);
     items[code] = (items[code] ?? 0) + 1;
-    if (!('value' in outcome)) continue;
-    const { keyId, vaultRequestId } = outcome.value;
-    keys.getOrInsertComputed(`${keyId} ${vaultRequestId}`, () => ({ keyId, vaultRequestId, count: 0 })).count += 1;
+    if (!('value' in outcome)) {
+      refusedCall ??= vaultCallOf(outcome.failure);
+      continue;
+    }
+    const { keyId, vaultCall } = outcome.value;
+    keys.getOrInsertComputed(`${keyId} ${vaultCall?.vaultClientRequestId}`, () => keyUse(keyId, vaultCall)).count += 1;
     bytes += outcome.value.bytes;
   }
   await audit.record({
@@ -88,9 +92,23 @@ export async function recordBatch(
     principal: principal.id,
     tenantId,
     bytes,
+    vaultRequestId: refusedCall?.vaultRequestId,
+    vaultClientRequestId: refusedCall?.vaultClientRequestId,
     items,
     keys: [...keys.values()],
   });
 }
+
+type Mutable<T> = { -readonly [Member in keyof T]: T[Member] };
+
+const keyUse = (keyId: string, vaultCall: VaultCallIds | undefined): Mutable<AuditKeyUse> => ({
+  keyId,
+  vaultRequestId: vaultCall?.vaultRequestId ?? '',
+  ...(vaultCall && { vaultClientRequestId: vaultCall.vaultClientRequestId }),
+  count: 0,
+});
+
+const vaultCallOf = (failure: unknown): VaultCallIds | undefined =>
+  failure instanceof ServiceError ? failure.vaultCall : undefined;
 
 const codeOf = (failure: unknown): string => (failure instanceof ServiceError ? failure.code : 'internal');

@@ -41,10 +41,10 @@ export async function createDataKey(
   const key = dataKeyByAlias(tenant, input.key);
   const context = contextForSealing(tenant, input.encryptionContext);
   const plaintext = randomBytes(DATA_KEY_BYTES);
-  const { ciphertext, keyId, vaultRequestId } = await sealMessage(deps, tenant, key, plaintext, context);
+  const { ciphertext, keyId, vaultCall } = await sealMessage(deps, tenant, key, plaintext, context);
   const boundSeconds = revocationBoundSecondsOf(tenant, deps.revocationBoundSeconds);
   const expiresAt = new Date(deps.clock.wallMs() + boundSeconds * 1_000).toISOString();
-  const facts = { operation: 'data-key', tenantId: tenant.id, keyId, bytes: DATA_KEY_BYTES, vaultRequestId };
+  const facts = { operation: 'data-key', tenantId: tenant.id, keyId, bytes: DATA_KEY_BYTES, vaultCall };
   await recordSuccess(deps, request, facts, context);
   return { plaintext, ciphertext, keyId, expiresAt };
 }

@@ -35,14 +35,9 @@ export async function decryptData(
 ): Promise<Decrypted> {
   const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', input.tenantId);
   const context = canonicalContext(input.encryptionContext);
-  const { plaintext, keyId, vaultRequestId } = await openMessage(deps, tenant, input.ciphertext, context);
+  const { plaintext, keyId, vaultCall } = await openMessage(deps, tenant, input.ciphertext, context);
   const bytes = plaintext.length;
-  await recordSuccess(
-    deps,
-    request,
-    { operation: 'decrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId },
-    context,
-  );
+  await recordSuccess(deps, request, { operation: 'decrypt', tenantId: tenant.id, keyId, bytes, vaultCall }, context);
   return { plaintext, keyId };
 }
 

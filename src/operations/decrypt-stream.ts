@@ -31,7 +31,7 @@ export async function decryptStream(
   const prefix = await input.readPrefix();
   const jwe = parseJwe(prefix.jwe, 'vaultspan-stream+jwe');
   const answerBytes = input.bytes === undefined ? undefined : openedLength(prefix, input.bytes);
-  const { dataKey, vaultRequestId } = await dataKeyOf(deps, tenant, jwe);
+  const { dataKey, vaultCall } = await dataKeyOf(deps, tenant, jwe);
   const streamKey = openJwe(dataKey, jwe, context);
   if (streamKey.length !== STREAM_KEY_BYTES) {
     streamKey.fill(0);
@@ -40,7 +40,7 @@ export async function decryptStream(
   const transform = new StreamOpener(streamKey);
   const keyId = dataKey.kid;
   deps.countKeyUse(tenant.id, keyId, 'opened');
-  const facts = { operation: 'decrypt-stream', tenantId: tenant.id, keyId, vaultRequestId };
+  const facts = { operation: 'decrypt-stream', tenantId: tenant.id, keyId, vaultCall };
   return {
     keyId,
     transform,

@@ -41,13 +41,8 @@ export async function encryptData(
 ): Promise<Encrypted> {
   const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', input.tenantId);
   const context = contextForSealing(tenant, input.encryptionContext);
-  const { ciphertext, keyId, vaultRequestId, bytes } = await sealItem(deps, tenant, input, context);
-  await recordSuccess(
-    deps,
-    request,
-    { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultRequestId },
-    context,
-  );
+  const { ciphertext, keyId, vaultCall, bytes } = await sealItem(deps, tenant, input, context);
+  await recordSuccess(deps, request, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultCall }, context);
   return { ciphertext, keyId };
 }
 

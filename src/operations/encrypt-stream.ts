@@ -33,10 +33,10 @@ export async function encryptStream(
   const context = contextForSealing(tenant, input.encryptionContext);
   const streamKey = randomBytes(STREAM_KEY_BYTES);
   const sealed = await sealMessage(deps, tenant, key, streamKey, context, 'vaultspan-stream+jwe');
-  const { ciphertext, keyId, vaultRequestId } = sealed;
+  const { ciphertext, keyId, vaultCall } = sealed;
   const answerBytes = input.bytes === undefined ? undefined : sealedLength(ciphertext, input.bytes);
   const transform = new StreamSealer(streamKey, ciphertext);
-  const facts = { operation: 'encrypt-stream', tenantId: tenant.id, keyId, vaultRequestId };
+  const facts = { operation: 'encrypt-stream', tenantId: tenant.id, keyId, vaultCall };
   return {
     keyId,
     transform,

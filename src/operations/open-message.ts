@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError, type VaultCallIds } from '../errors.ts';
 import { type Jwe, openJwe, parseJwe } from '../format/jwe.ts';
 import { type JweType, malformed } from '../format/jwe-header.ts';
 import type { KekRef } from '../format/kek-ref.ts';
@@ -17,7 +17,7 @@ export interface OpenDeps {
 export interface OpenedMessage {
   readonly plaintext: Buffer;
   readonly keyId: string;
-  readonly vaultRequestId: string;
+  readonly vaultCall: VaultCallIds | undefined;
 }
 
 /** Opens a tenant's message. `context` is canonical. @throws ServiceError */
@@ -29,10 +29,10 @@ export function openMessage(
   typ: JweType = 'vaultspan+jwe',
 ): Soon<OpenedMessage> {
   const jwe = parseJwe(ciphertext, typ);
-  return whenReady(dataKeyOf(deps, tenant, jwe), ({ dataKey, vaultRequestId }) => {
+  return whenReady(dataKeyOf(deps, tenant, jwe), ({ dataKey, vaultCall }) => {
     const plaintext = openJwe(dataKey, jwe, context);
     deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
-    return { plaintext, keyId: dataKey.kid, vaultRequestId };
+    return { plaintext, keyId: dataKey.kid, vaultCall };
   });
 }
 

@@ -1,6 +1,7 @@
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
+import type { VaultCallIds } from '../errors.ts';
 
 export interface AuditDeps {
   readonly audit: AuditSink;
@@ -8,7 +9,10 @@ export interface AuditDeps {
   readonly contextDigest: (context: Buffer) => string;
 }
 
-type Facts = Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'vaultRequestId'>;
+interface Facts extends Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes'> {
+  /** The vault call that proves access, where the operation relies on one. */
+  readonly vaultCall?: VaultCallIds | undefined;
+}
 
 /** No record, no answer. Refusals are recorded where all of them pass, in `http/problem.ts`. @throws ServiceError `audit-unavailable` */
 export async function recordSuccess(
@@ -28,6 +32,7 @@ export async function recordSuccess(
     keyId: facts.keyId,
     bytes: facts.bytes,
     context: context && deps.contextDigest(context),
-    vaultRequestId: facts.vaultRequestId,
+    vaultRequestId: facts.vaultCall?.vaultRequestId,
+    vaultClientRequestId: facts.vaultCall?.vaultClientRequestId,
   });
 }

@@ -1,3 +1,4 @@
+import type { VaultCallIds } from '../errors.ts';
 import { type SealingKey, sealJwe } from '../format/jwe.ts';
 import { headerTemplate, type JweType } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
@@ -14,7 +15,7 @@ export interface SealDeps {
 export interface SealedMessage {
   readonly ciphertext: string;
   readonly keyId: string;
-  readonly vaultRequestId: string;
+  readonly vaultCall: VaultCallIds | undefined;
 }
 
 /** Seals under one of the tenant's data keys. `context` is canonical. @throws ServiceError */
@@ -30,7 +31,7 @@ export function sealMessage(
     const ciphertext = sealJwe(keyOfType(use.key, typ), use.iv, plaintext, context);
     const keyId = use.key.dataKey.kid;
     deps.countKeyUse(tenant.id, keyId, 'sealed');
-    return { ciphertext, keyId, vaultRequestId: use.vaultRequestId };
+    return { ciphertext, keyId, vaultCall: use.vaultCall };
   });
 }
 

@@ -32,20 +32,14 @@ export async function unwrapKey(
   const { key, kek } = wrapKeyKek(tenant, parseKeyId(input.keyId));
   assertAlgorithm(key, input.algorithm);
   if (!isWrappedLength(input.algorithm, input.wrappedKey.length)) throw undecryptable();
-  const { bytes, vaultRequestId } = await deps.vault.unwrapKey(
-    tenant,
-    kek,
-    input.algorithm,
-    input.wrappedKey,
-    'caller',
-  );
+  const { bytes, vaultCall } = await deps.vault.unwrapKey(tenant, kek, input.algorithm, input.wrappedKey, 'caller');
   const keyId = kidOf(kek);
   await recordSuccess(deps, request, {
     operation: 'unwrap',
     tenantId: tenant.id,
     keyId,
     bytes: bytes.length,
-    vaultRequestId,
+    vaultCall,
   });
   return { value: bytes, keyId };
 }

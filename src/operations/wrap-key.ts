@@ -46,7 +46,7 @@ export async function wrapKey(
   }
   const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
   assertFits(facts, algorithm, input.value.length);
-  const { bytes, vaultRequestId } = await deps.vault
+  const { bytes, vaultCall } = await deps.vault
     .wrapKey(tenant, facts.kek, algorithm, input.value, 'caller')
     .catch((error: unknown) => {
       if (error instanceof ServiceError && error.scope === 'key') deps.dataKeys.versionRefused(tenant, key);
@@ -54,7 +54,7 @@ export async function wrapKey(
     });
   const keyId = kidOf(facts.kek);
   const size = input.value.length;
-  await recordSuccess(deps, request, { operation: 'wrap', tenantId: tenant.id, keyId, bytes: size, vaultRequestId });
+  await recordSuccess(deps, request, { operation: 'wrap', tenantId: tenant.id, keyId, bytes: size, vaultCall });
   return { wrappedKey: bytes, keyId, algorithm };
 }
 

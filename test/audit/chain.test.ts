@@ -14,6 +14,7 @@ test('a record of every member is one line in the published order', () => {
     {
       count: 2,
       vaultRequestId: 'v',
+      vaultClientRequestId: 'vc',
       context: 'c',
       bytes: 3,
       keyId: 'k',
@@ -32,7 +33,7 @@ test('a record of every member is one line in the published order', () => {
     `{"chain":"${CHAIN}","sequence":7,"at":"2026-11-22T08:30:00.125Z","salt":"s","previous":"p","type":"event",` +
       '"operation":"decrypt\\n","outcome":"refused","code":"undecryptable","reason":"why","requestId":"r",' +
       '"clientRequestId":"cr","principal":"p","tenantId":"t","keyId":"k","bytes":3,"context":"c",' +
-      '"vaultRequestId":"v","count":2,"tenantSequence":4}',
+      '"vaultRequestId":"v","vaultClientRequestId":"vc","count":2,"tenantSequence":4}',
   );
 });
 

@@ -1,6 +1,7 @@
 import type { KeyClient } from '@azure/keyvault-keys';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Emulator } from '../../src/emulator/emulator.ts';
+import type { AuditEventRow } from '../../src/emulator/vault/audit-log.ts';
 import {
   appCredential,
   customerNamed,
@@ -29,10 +30,15 @@ afterAll(() => emulator.close());
 const order = (action: string, members: unknown = {}, headers: Record<string, string> = {}) =>
   fetchJson(`${emulator.controlUrl}/${action}`, { method: 'POST', body: JSON.stringify(members), headers });
 
+async function eventsOf(vault: string): Promise<readonly AuditEventRow[]> {
+  const response = await fetch(`${emulator.controlUrl}/audit-events?vault=${vault}`);
+  return (await response.json()) as readonly AuditEventRow[];
+}
+
 describe('over HTTP', () => {
   test('GET / shows every action with its members and an example', async () => {
     const { body } = await fetchJson(`${emulator.controlUrl}/`);
-    expect(Object.keys(body['actions'] as object)).toHaveLength(Object.keys(emulator.control).length - 2);
+    expect(Object.keys(body['actions'] as object)).toHaveLength(Object.keys(emulator.control).length - 3);
     expect(body['actions']).toMatchObject({
       'disable-key': {
         parameters: { vault: 'string', key: 'string', version: 'string?' },
@@ -46,6 +52,24 @@ describe('over HTTP', () => {
     expect(await failureOf(client.getKey('data'))).toMatchObject({ inner: 'KeyDisabled' });
     await order('enable-key', { vault: 'contoso', key: 'data' });
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
+  });
+
+  test('GET /audit-events shows a vault’s own log: the id of each answer, and the app where its token was accepted', async () => {
+    const { vaultUrl } = customerNamed(emulator, 'contoso');
+    const before = await eventsOf('contoso');
+    const challenge = await fetch(`${vaultUrl}/keys/data?api-version=7.4`, {
+      headers: { 'x-ms-client-request-id': 'of-the-client' },
+    });
+    const ids: (string | undefined)[] = [];
+    await client.getKey('data', { onResponse: ({ headers }) => ids.push(headers.get('x-ms-request-id')) });
+    const events = (await eventsOf('contoso')).slice(before.length);
+    expect(events).toMatchObject([
+      { OperationName: 'KeyGet', HttpStatusCode: 401, CorrelationId: challenge.headers.get('x-ms-request-id') },
+      { OperationName: 'KeyGet', HttpStatusCode: 200, CorrelationId: ids[0], Id: `${vaultUrl}/keys/data` },
+    ]);
+    expect(events.map(({ Identity }) => Identity)).toEqual([{ claim: {} }, { claim: { appid: emulator.appId } }]);
+    expect(JSON.stringify(events)).not.toContain('of-the-client');
+    expect(await eventsOf('home')).toEqual([]);
   });
 
   test('an action answers what it made', async () => {

@@ -73,7 +73,7 @@ describe('the first messages', () => {
     const process = deployment.start();
     await process.encrypt();
     const { wrapKey } = deployment.vault;
-    deployment.vault.wrapKey = async () => ({ bytes, vaultRequestId: '' });
+    deployment.vault.wrapKey = async () => ({ bytes, vaultCall: { vaultClientRequestId: '' } });
     expect(await codeOf(process.encrypt())).not.toBe('ok');
     deployment.vault.wrapKey = wrapKey;
     expect(await codeOf(deployment.start().decrypt(await process.encrypt()))).toBe('ok');

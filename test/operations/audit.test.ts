@@ -28,12 +28,12 @@ async function audited(operation: string, body: object, tenant = 'contoso') {
   return { response, record: records[0] ?? {} };
 }
 
-/** Ids under which the vault's own log has a call of this operation. */
-const idsInVaultLog = (at: string, operation: string) =>
+/** Ids under which the customer's own log has calls of this operation. */
+const idsInVaultLog = (vault: string, operation: string) =>
   service.emulator.control
-    .requests()
-    .filter((entry) => entry.at === at && entry.operation === operation)
-    .map(({ clientRequestId }) => clientRequestId);
+    .auditEvents()
+    .filter(({ Resource, OperationName }) => Resource === vault && OperationName === operation)
+    .map(({ CorrelationId }) => CorrelationId);
 
 describe('an operation leaves one record', () => {
   test('encrypt and decrypt: who, what, with which key, and the vault call that proved access', async () => {
@@ -50,7 +50,7 @@ describe('an operation leaves one record', () => {
     expect(encrypted.record).toMatchObject({ ...common, operation: 'encrypt' });
     const decrypted = await audited('decrypt', { ciphertext, encryptionContext: { id: '4711' } });
     expect(decrypted.record).toMatchObject({ ...common, operation: 'decrypt' });
-    const proofs = idsInVaultLog('contoso', 'unwrapKey');
+    const proofs = idsInVaultLog('contoso', 'KeyUnwrap');
     expect(proofs).toContain(encrypted.record['vaultRequestId']);
     expect(decrypted.record['vaultRequestId']).toBe(encrypted.record['vaultRequestId']);
     expect(encrypted.record).not.toHaveProperty('code');
@@ -61,10 +61,10 @@ describe('an operation leaves one record', () => {
     const { keyId } = wrapped.response.body;
     const common = { outcome: 'succeeded', principal, tenantId: 'contoso', keyId, bytes: 10 };
     expect(wrapped.record).toMatchObject({ ...common, operation: 'wrap' });
-    expect(idsInVaultLog('contoso', 'wrapKey')).toContain(wrapped.record['vaultRequestId']);
+    expect(idsInVaultLog('contoso', 'KeyWrap')).toContain(wrapped.record['vaultRequestId']);
     const unwrapped = await audited('unwrap', wrapped.response.body);
     expect(unwrapped.record).toMatchObject({ ...common, operation: 'unwrap' });
-    expect(idsInVaultLog('contoso', 'unwrapKey')).toContain(unwrapped.record['vaultRequestId']);
+    expect(idsInVaultLog('contoso', 'KeyUnwrap')).toContain(unwrapped.record['vaultRequestId']);
   });
 
   test('and none has a request id of the caller that is not of the form', async () => {
@@ -107,7 +107,7 @@ describe('a refusal leaves one record', () => {
 
   test('of the vault names the call that it refused, as the customer has it', async () => {
     const { record } = await audited('encrypt', { plaintext }, 'northwind');
-    expect(idsInVaultLog('northwind', 'getKey')).toContain(record['vaultRequestId']);
+    expect(idsInVaultLog('northwind', 'KeyGet')).toContain(record['vaultRequestId']);
   });
 
   test('for a missing role, and names the caller', async () => {

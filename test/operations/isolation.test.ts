@@ -67,7 +67,7 @@ describe('a vault that hangs while its callers retry', () => {
     expect(tally(await attempt())).toEqual({ 'vault-unavailable breaker': CALLERS });
     expect((await encrypt('hanging')).status).toBe(200); // proven access goes on
     expect(service.vaultCalls('hanging')).toEqual(Array.from({ length: 10 }, () => 'unwrapKey'));
-    expect(service.logLines.filter((line) => line.includes('"msg":"breaker of a vault"'))).toHaveLength(1);
+    expect(service.logLines.filter((line) => line.includes('"msg":"vault circuit breaker opened"'))).toHaveLength(1);
 
     expect(await shown('vault_breakers_open')).toBe(1);
     expect(await shown(rationed('breaker'))).toBeGreaterThanOrEqual(2 * CALLERS); // and renewals ahead of time

@@ -10,9 +10,11 @@ import {
   publicEncrypt,
   type webcrypto,
 } from 'node:crypto';
-import { ServiceError } from '../../src/errors.ts';
+
+import { ServiceError, type VaultCallIds } from '../../src/errors.ts';
 import { type KekRef, kidOf, parseKid } from '../../src/format/kek-ref.ts';
 import type { WrapAlgorithm } from '../../src/format/wrap-algorithms.ts';
+
 import type { KekFacts, KeyWrapper, VaultResult } from '../../src/keyring/key-wrapper.ts';
 import type { RegisteredKey, Tenant } from '../../src/tenants/record.ts';
 
@@ -109,30 +111,33 @@ export class JwkKeyWrapper implements KeyWrapper {
 
   async wrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, bytes: Uint8Array): Promise<VaultResult> {
     this.keyBuffers.push(bytes);
-    const vaultRequestId = await this.#call('wrapKey', tenant, kidOf(kek));
+    const vaultCall = await this.#call('wrapKey', tenant, kidOf(kek));
     const { secret, publicKey } = this.#find(kidOf(kek));
     const wrapped = publicKey ? publicEncrypt(oaep(publicKey, algorithm), bytes) : aesWrap(secret, bytes);
-    return { bytes: wrapped, vaultRequestId };
+    return { bytes: wrapped, vaultCall };
   }
 
   async unwrapKey(tenant: Tenant, kek: KekRef, algorithm: WrapAlgorithm, wrapped: Uint8Array): Promise<VaultResult> {
-    const vaultRequestId = await this.#call('unwrapKey', tenant, kidOf(kek));
+    const vaultCall = await this.#call('unwrapKey', tenant, kidOf(kek));
     const { secret, publicKey } = this.#find(kidOf(kek));
     try {
       const bytes = publicKey ? privateDecrypt(oaep(secret, algorithm), wrapped) : aesUnwrap(secret, wrapped);
       this.keyBuffers.push(bytes);
-      return { bytes, vaultRequestId };
+      return { bytes, vaultCall };
     } catch (cause) {
       throw new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
     }
   }
 
-  /** The id of the call, once its answer is let through. */
-  async #call(operation: Operation, { id: tenantId }: Tenant, kid: string): Promise<string> {
+  /** The ids of the call, once its answer is let through. */
+  async #call(operation: Operation, { id: tenantId }: Tenant, kid: string): Promise<VaultCallIds> {
     const call: VaultCall = { operation, tenantId, kid };
     this.#calls.push(call);
     this.#requests += 1;
-    const vaultRequestId = `${operation} ${this.#requests}`;
+    const vaultCall = {
+      vaultRequestId: `${operation} ${this.#requests}`,
+      vaultClientRequestId: `client ${this.#requests}`,
+    };
     const answered = Promise.try(this.answer, call);
     answered.catch(() => {}); // awaited below, once the gate is open
     const gate = this.#gates.get(operation);
@@ -141,7 +146,7 @@ export class JwkKeyWrapper implements KeyWrapper {
       await gate.answer.promise;
     }
     await answered;
-    return vaultRequestId;
+    return vaultCall;
   }
 
   #find(kid: string): Key {

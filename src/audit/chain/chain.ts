@@ -71,6 +71,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     bytes: event.bytes,
     context: event.context,
     vaultRequestId: event.vaultRequestId,
+    vaultClientRequestId: event.vaultClientRequestId,
     items: event.items,
     keys: event.keys,
     count: event.count,

@@ -32,6 +32,13 @@ const RemovedRecord = z.strictObject({
 
 const CloseRecord = z.strictObject({ ...head, previous: Hash, type: z.literal('close') });
 
+const KeyUse = z.strictObject({
+  keyId: z.string(),
+  vaultRequestId: z.string(),
+  vaultClientRequestId: text,
+  count: Count,
+});
+
 const EventRecord = z.strictObject({
   ...head,
   previous: Hash,
@@ -50,8 +57,9 @@ const EventRecord = z.strictObject({
     bytes: z.number().exactOptional(),
     context: text,
     vaultRequestId: text,
+    vaultClientRequestId: text,
     items: z.record(z.string(), Count).exactOptional(),
-    keys: z.array(z.strictObject({ keyId: z.string(), vaultRequestId: z.string(), count: Count })).exactOptional(),
+    keys: z.array(KeyUse).exactOptional(),
     count: z.number().exactOptional(),
   } satisfies Record<keyof AuditEvent, z.ZodType>),
   tenantSequence: Count.exactOptional(),

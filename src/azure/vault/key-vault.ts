@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { KeyVaultKey } from '@azure/keyvault-keys';
 import { LRUCache } from 'lru-cache';
-import { ServiceError } from '../../errors.ts';
+import { ServiceError, type VaultCallIds } from '../../errors.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
 import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
+
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { revocationBoundSecondsOf } from '../../tenants/bounds.ts';
@@ -31,6 +32,11 @@ export interface KeyVaultOptions {
   readonly gates?: VaultGates;
 }
 
+interface Called<T> {
+  readonly answer: T;
+  readonly vaultCall: VaultCallIds;
+}
+
 const MAX_CREDENTIALS = 10_000;
 const MAX_CLIENTS = 20_000;
 /** Entra throttles who signs in all the time. */
@@ -52,9 +58,10 @@ export class KeyVault implements KeyWrapper {
 
   async readKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
-    return this.#call(tenant, kek, 'getKey', 'upkeep', async (client, options) =>
+    const { answer } = await this.#call(tenant, kek, 'getKey', 'upkeep', async (client, options) =>
       factsOf(await client.getKey(key.name, key.keyVersion, options), kek),
     );
+    return answer;
   }
 
   async wrapKey(
@@ -64,8 +71,10 @@ export class KeyVault implements KeyWrapper {
     bytes: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    return this.#call(tenant, kek, 'wrapKey', use, async (client, options) =>
-      resultOf(await client.wrapKey(kek, algorithm, bytes, options), options),
+    return resultOf(
+      await this.#call(tenant, kek, 'wrapKey', use, (client, options) =>
+        client.wrapKey(kek, algorithm, bytes, options),
+      ),
     );
   }
 
@@ -76,43 +85,61 @@ export class KeyVault implements KeyWrapper {
     wrapped: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    return this.#call(tenant, kek, 'unwrapKey', use, async (client, options) =>
-      resultOf(await client.unwrapKey(kek, algorithm, wrapped, options), options),
+    return resultOf(
+      await this.#call(tenant, kek, 'unwrapKey', use, (client, options) =>
+        client.unwrapKey(kek, algorithm, wrapped, options),
+      ),
     );
   }
 
+  /** Runs one call in its turn, with one retry of an outage. Its failure is translated once, with the ids of the last attempt. */
   async #call<T>(
     tenant: Tenant,
     kek: KekRef,
     operation: VaultCall['operation'],
     use: VaultUse,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
-  ): Promise<T> {
-    const fail = (error: unknown, requestId?: string) =>
-      vaultFailure(error, { operation, kek, appId: this.#options.appId, requestId });
-    const gate = this.#options.gates?.of(kek.vaultUrl);
+  ): Promise<Called<T>> {
+    const { appId, deadlineMs, gates, observer } = this.#options;
+    const gate = gates?.of(kek.vaultUrl);
+    let vaultCall: VaultCallIds | undefined;
+    const failAs = (error: unknown) => vaultFailure(error, { operation, kek, appId, vaultCall });
     const ask = async (abortSignal: AbortSignal) => {
-      const client = this.#client(tenant, kek.vaultUrl);
-      const requestId = randomUUID();
+      const clientRequestId = randomUUID();
+      vaultCall = { vaultClientRequestId: clientRequestId };
+      const onRequestId = (vaultRequestId: string | undefined) => {
+        vaultCall = { vaultRequestId, vaultClientRequestId: clientRequestId };
+      };
       try {
-        return await call(client, { requestId, abortSignal });
+        const answer = await this.#ask(tenant, kek, { clientRequestId, abortSignal, onRequestId }, call);
+        return { answer, vaultCall };
       } catch (error) {
-        if (!client.isOpened) this.#clients.delete(this.#clientKey(tenant, kek.vaultUrl));
-        throw fail(error, requestId);
+        throw failAs(error);
       }
     };
     const attempt = (signal: AbortSignal) =>
       gate ? gate.run({ tenantId: tenant.id, use }, signal, () => ask(signal)) : ask(signal);
-    const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isOpen !== true;
-    const { deadlineMs, observer } = this.#options;
+    const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isBreakerOpen !== true;
+    return observed(
+      () => withinDeadline(deadlineMs, attempt, isWorthRetry).catch((error: unknown) => Promise.reject(failAs(error))),
+      (failure) => vaultOutcome(failAs(failure)),
+      (outcome, seconds) => observer?.vaultCall(OBSERVED_AS[operation], outcome, seconds),
+    );
+  }
+
+  /** A client whose first call failed before the vault's challenge is dropped. */
+  async #ask<T>(
+    tenant: Tenant,
+    kek: KekRef,
+    options: CallOptions,
+    call: (client: VaultClient, options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    const client = this.#client(tenant, kek.vaultUrl);
     try {
-      return await observed(
-        () => withinDeadline(deadlineMs, attempt, isWorthRetry),
-        (error) => vaultOutcome(fail(error)),
-        (outcome, seconds) => observer?.vaultCall(OBSERVED_AS[operation], outcome, seconds),
-      );
+      return await call(client, options);
     } catch (error) {
-      throw fail(error);
+      if (!client.isOpened) this.#clients.delete(this.#clientKey(tenant, kek.vaultUrl));
+      throw error;
     }
   }
 
@@ -172,8 +199,8 @@ const isOutage = (error: unknown): boolean =>
   isSignInOutage(error) ||
   (error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy');
 
-function resultOf(bytes: Uint8Array, { requestId }: CallOptions): VaultResult {
-  return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultRequestId: requestId };
+function resultOf({ answer: bytes, vaultCall }: Called<Uint8Array>): VaultResult {
+  return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultCall };
 }
 
 function factsOf(key: KeyVaultKey, asked: KekRef): KekFacts {

@@ -7,9 +7,11 @@ import { noSdkRetries } from '../deadline.ts';
 import { readForeignError } from '../foreign-error.ts';
 
 export interface CallOptions {
-  /** GUID of ours; the vault writes it into the customer's log. */
-  readonly requestId: string;
+  /** A GUID of ours for `x-ms-client-request-id`. */
+  readonly clientRequestId: string;
   readonly abortSignal: AbortSignal;
+  /** Receives the vault's own `x-ms-request-id` with each answer, refusals included. */
+  readonly onRequestId: (requestId: string | undefined) => void;
 }
 
 /**
@@ -87,7 +89,10 @@ export class VaultClient {
   }
 }
 
-const sdkOptions = ({ requestId, abortSignal }: CallOptions) => ({
+/** The SDK calls `onResponse` for refusals as well, and once for a call with its challenge: test/azure/vault/vault-client.test.ts. */
+const sdkOptions = ({ clientRequestId, abortSignal, onRequestId }: CallOptions) => ({
   abortSignal,
-  requestOptions: { headers: { 'x-ms-client-request-id': requestId } },
+  requestOptions: { headers: { 'x-ms-client-request-id': clientRequestId } },
+  onResponse: ({ headers }: { readonly headers: { get(name: string): string | undefined } }) =>
+    onRequestId(headers.get('x-ms-request-id')),
 });

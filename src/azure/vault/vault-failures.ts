@@ -1,6 +1,7 @@
-import { type ErrorCode, type Fix, ServiceError, type ServiceErrorOptions } from '../../errors.ts';
+import { type ErrorCode, type Fix, ServiceError, type ServiceErrorOptions, type VaultCallIds } from '../../errors.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
 import { defined } from '../../lib/defined.ts';
+
 import {
   activateKey,
   enableKey,
@@ -19,8 +20,8 @@ export interface VaultCall {
   /** `keyVersion` is empty where the newest was asked for. */
   readonly kek: KekRef;
   readonly appId: string;
-  /** GUID that the call went under; absent where it had none. */
-  readonly requestId?: string | undefined;
+  /** Absent where no request was made under ids of ours. */
+  readonly vaultCall?: VaultCallIds | undefined;
 }
 
 interface Refusal {
@@ -82,7 +83,7 @@ const BACK_OFF_SECONDS = 2; // Key Vault's 429 may come without Retry-After
 const RETRY_SECONDS = 5;
 
 /** What a failure means, without what all have: the cause, and the id of the call. */
-interface Meaning extends Omit<ServiceErrorOptions, 'cause' | 'vaultRequestId'> {
+interface Meaning extends Omit<ServiceErrorOptions, 'cause' | 'vaultCall'> {
   readonly code: ErrorCode;
   readonly detail: string;
 }
@@ -91,8 +92,8 @@ interface Meaning extends Omit<ServiceErrorOptions, 'cause' | 'vaultRequestId'> 
 export function vaultFailure(error: unknown, call: VaultCall): ServiceError {
   if (error instanceof ServiceError) return error;
   const { code, detail, ...options } = meaningOf(readForeignError(error), call);
-  const { requestId } = call;
-  return new ServiceError(code, detail, { ...options, cause: error, ...defined({ vaultRequestId: requestId }) });
+  const { vaultCall } = call;
+  return new ServiceError(code, detail, { ...options, cause: error, ...defined({ vaultCall }) });
 }
 
 /** The vault of a customer answers for another directory than the one registered, as its challenge says. */

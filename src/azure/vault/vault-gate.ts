@@ -1,7 +1,6 @@
 import { ServiceError } from '../../errors.ts';
 import type { VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { defined } from '../../lib/defined.ts';
 import { FairQueue } from '../../lib/fair-queue.ts';
 import { readForeignError } from '../foreign-error.ts';
 import { BackOff } from './back-off.ts';
@@ -80,8 +79,8 @@ export class VaultGate {
     this.#budget = new VaultBudget(limits.budgetPerSecond, limits.budgetBurst);
   }
 
-  /** Whether the vault is given up for now. */
-  get isOpen(): boolean {
+  /** Whether the vault did not answer lately, so that no calls are made for now. */
+  get isBreakerOpen(): boolean {
     return this.#breaker.isOpen;
   }
 
@@ -229,9 +228,7 @@ export class VaultGate {
     const { retryAfter } = readForeignError(error.cause);
     this.#backOff.throttled(startedAt, retryAfter, now);
     if (retryAfter !== undefined) return error;
-    const { code, message, cause, vaultRequestId } = error;
-    const waitSeconds = Math.max(1, Math.ceil(this.#backOff.msLeft(now) / 1_000));
-    return new ServiceError(code, message, defined({ retryAfter: waitSeconds, cause, vaultRequestId }));
+    return error.with({ retryAfter: Math.max(1, Math.ceil(this.#backOff.msLeft(now) / 1_000)) });
   }
 }
 

@@ -28,9 +28,9 @@ export class VaultGates {
     this.#options = { ...options, observer: { ...observer, onRationed } };
   }
 
-  /** Vaults that are given up for now. */
+  /** Returns the number of vaults whose circuit breaker is open. */
   countOpen(): number {
-    return this.#gates.values().reduce((count, { isOpen }) => count + (isOpen ? 1 : 0), 0);
+    return this.#gates.values().reduce((count, { isBreakerOpen }) => count + (isBreakerOpen ? 1 : 0), 0);
   }
 
   of(vaultUrl: string): VaultGate {

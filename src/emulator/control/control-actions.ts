@@ -14,5 +14,6 @@ export function createControl(deps: ControlDeps): Control {
     ...vaultActions(deps),
     requests: () => deps.log.entries(),
     clearRequests: () => deps.log.clear(),
+    auditEvents: () => deps.auditLog.entries(),
   };
 }

@@ -44,6 +44,8 @@ async function answer(control: Control, request: IncomingMessage): Promise<Reply
       return ok(overview());
     case 'GET /requests':
       return ok(control.requests());
+    case 'GET /audit-events':
+      return ok(control.auditEvents().filter(({ Resource }) => isOf(exchange.query.get('vault'), Resource)));
     case 'DELETE /requests':
       control.clearRequests();
       return { status: 204 };
@@ -123,7 +125,8 @@ function fits(kind: string, value: unknown): boolean {
 
 function overview(): object {
   return {
-    about: 'POST an action with a JSON body. GET /requests shows what Azure was asked, DELETE /requests forgets it.',
+    about:
+      'POST an action with a JSON body. GET /requests shows the requests to Azure, DELETE /requests clears them. GET /audit-events?vault=NAME shows the log of a vault as its owner sees it.',
     actions: Object.fromEntries(
       [...entries].map(([action, [, entry]]) => [
         action,
@@ -139,6 +142,8 @@ function failureOf(error: unknown): Reply {
   if (error instanceof VaultRefusal) return failure(error.status, message);
   return failure(400, message);
 }
+
+const isOf = (wanted: string | null, vault: string): boolean => wanted === null || wanted === vault;
 
 const failure = (status: number, error: string): Reply => ({ status, body: { error } });
 

@@ -1,7 +1,8 @@
 import type { Cloud } from '../cloud.ts';
 import type { Fault, Faults } from '../faults.ts';
-import type { RequestLog, RequestLogEntry } from '../request-log.ts';
+import type { Log, RequestLog, RequestLogEntry } from '../request-log.ts';
 import type { VaultKind, VaultState } from '../state.ts';
+import type { AuditEventRow } from '../vault/audit-log.ts';
 
 /** Every member that names a vault or a tenant takes its short name: `home`, `contoso`, … */
 interface OfVault {
@@ -154,12 +155,15 @@ export interface Actions {
 export interface Control extends Actions {
   requests(): readonly RequestLogEntry[];
   clearRequests(): void;
+  /** Returns the vaults' own audit log, which their owners see. */
+  auditEvents(): readonly AuditEventRow[];
 }
 
 export interface ControlDeps {
   readonly cloud: Cloud;
   readonly faults: Faults;
   readonly log: RequestLog;
+  readonly auditLog: Log<AuditEventRow>;
   readonly openVault: (vault: VaultState) => Promise<void>;
   readonly dropConnections: (vaultName: string) => void;
 }

@@ -3,13 +3,15 @@ import type { TokenSigner } from '../entra/access-tokens.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Site } from '../listener.ts';
 import type { Reply } from '../reply.ts';
+import type { Log } from '../request-log.ts';
 import type { VaultState } from '../state.ts';
+import { type AuditEventRow, auditOf } from './audit-log.ts';
 import { assertAllowed } from './vault-access.ts';
 import { hasToken, vaultAuthentication } from './vault-authentication.ts';
 import { badParameter, forbidden, VaultRefusal, vaultErrorReply } from './vault-refusal.ts';
 import { findRoute } from './vault-routes.ts';
 
-export function vaultSite(cloud: Cloud, signer: TokenSigner, vault: VaultState): Site {
+export function vaultSite(cloud: Cloud, signer: TokenSigner, vault: VaultState, auditLog: Log<AuditEventRow>): Site {
   const authenticate = vaultAuthentication(cloud, signer, vault);
   const assertWithinLimit = rateLimit(cloud, vault);
 
@@ -32,6 +34,7 @@ export function vaultSite(cloud: Cloud, signer: TokenSigner, vault: VaultState):
     at: vault.name,
     requestIdHeader: 'x-ms-client-request-id',
     isRefusing: () => vault.isDeleted,
+    onAnswer: auditOf(cloud, vault, auditLog),
     operationOf: (exchange) =>
       hasToken(exchange) ? (findRoute(exchange.method, exchange.segments)?.route.operation ?? 'unknown') : 'challenge',
     handle: async (exchange) => {

@@ -131,7 +131,7 @@ async function recorded(deps: ProblemDeps, scope: RequestScope, failure: Service
   }
 }
 
-function eventOf(scope: RequestScope, { code, reason, vaultRequestId }: ServiceError): AuditEvent {
+function eventOf(scope: RequestScope, { code, reason, vaultCall }: ServiceError): AuditEvent {
   const { status } = problemTable[code];
   return {
     operation: scope.operation ?? 'none',
@@ -141,7 +141,8 @@ function eventOf(scope: RequestScope, { code, reason, vaultRequestId }: ServiceE
     requestId: scope.requestId,
     clientRequestId: scope.clientRequestId,
     principal: scope.principal?.id,
-    vaultRequestId,
+    vaultRequestId: vaultCall?.vaultRequestId,
+    vaultClientRequestId: vaultCall?.vaultClientRequestId,
     tenantId: scope.principal && scope.tenantId,
   };
 }

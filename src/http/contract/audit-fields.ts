@@ -23,7 +23,11 @@ const event = {
     .meta({ description: 'HMAC of the encryption context: equal contexts can be matched, none can be read.' }),
   vaultRequestId: z.string().optional().meta({
     description:
-      "`x-ms-client-request-id` of the vault call that proved access: the customer's Key Vault log has it too.",
+      "`x-ms-request-id` of the vault call that proved or refused access: `CorrelationId` in the customer's Key Vault log. Of a batch: of a refused item.",
+  }),
+  vaultClientRequestId: z.string().optional().meta({
+    description:
+      '`x-ms-client-request-id` of the same call, made by the service; present where the vault did not answer too.',
   }),
   phase: z.string().optional().meta({ description: 'Of a stream: `started` or `finished`.' }),
   items: z
@@ -31,7 +35,17 @@ const event = {
     .optional()
     .meta({ description: 'Of a batch: how many items ended how, by code or `succeeded`.' }),
   keys: z
-    .array(named('AuditKeyUse', z.object({ keyId: z.string(), vaultRequestId: z.string(), count: z.int() })))
+    .array(
+      named(
+        'AuditKeyUse',
+        z.object({
+          keyId: z.string(),
+          vaultRequestId: z.string(),
+          vaultClientRequestId: z.string().optional(),
+          count: z.int(),
+        }),
+      ),
+    )
     .optional()
     .meta({ description: 'Of a batch: each key version used, the vault call that proved access to it, the items.' }),
   count: z.int().optional().meta({ description: 'How many requests the record stands for; absent for one.' }),

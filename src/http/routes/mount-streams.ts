@@ -2,7 +2,6 @@ import type { Express, Request, RequestHandler, Response } from 'express';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodePrefix, SEGMENT_BYTES, type StreamPrefix } from '../../format/stream-format.ts';
-import { defined } from '../../lib/defined.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { StreamWork } from '../../operations/stream-work.ts';
 import { admit } from '../admission/admit.ts';
@@ -130,7 +129,5 @@ const PLACES: Readonly<Record<string, string>> = {
 function inRequestOfStream(error: unknown): unknown {
   if (!(error instanceof ServiceError) || !error.errors) return error;
   const errors = error.errors.map(({ pointer, detail }) => ({ pointer: PLACES[pointer] ?? pointer, detail }));
-  const { code, message, reason, fix, retryAfter, vaultRequestId } = error;
-  const options = defined({ errors, cause: error, reason, fix, retryAfter, vaultRequestId });
-  return new ServiceError(code, message, options);
+  return error.with({ errors, cause: error });
 }

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { ClientSecretCredential } from '@azure/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { VaultClient } from '../../../src/azure/vault/vault-client.ts';
+import { type CallOptions, VaultClient } from '../../../src/azure/vault/vault-client.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
 import type { KekRef } from '../../../src/format/kek-ref.ts';
 import { appCredential, customerNamed, failureOf, startTrusted } from '../../support/emulator-clients.ts';
@@ -27,7 +27,11 @@ beforeEach(() => {
 afterEach(() => emulator.control.clearFaults());
 afterAll(() => emulator.close());
 
-const options = (requestId: string = randomUUID()) => ({ requestId, abortSignal: AbortSignal.timeout(10_000) });
+const options = (clientRequestId: string = randomUUID(), onRequestId: (id: string | undefined) => void = () => {}) => ({
+  clientRequestId,
+  abortSignal: AbortSignal.timeout(10_000),
+  onRequestId,
+});
 const bytes = randomBytes(32);
 
 async function newest(reader: VaultClient, name: string): Promise<KekRef> {
@@ -76,6 +80,39 @@ describe('cryptography clients', () => {
       ['wrapKey', first],
       ['getKey', second],
     ]);
+  });
+});
+
+describe('the id that the vault gives a call', () => {
+  /** Ids that the client reports for one call, and the ids of all answers of the vault in its order. */
+  async function idsOf(call: (options: CallOptions) => Promise<unknown>) {
+    const reported: (string | undefined)[] = [];
+    await call(options(undefined, (id) => reported.push(id))).catch(() => undefined);
+    return { reported, made: atVault().map(({ requestId }) => requestId) };
+  }
+
+  test('is reported for wrap, unwrap and read: the one of the answer, not of the challenge', async () => {
+    const first = await idsOf((of) => client.wrapKey(data, 'RSA-OAEP-256', bytes, of));
+    expect(first.reported).toEqual(first.made.slice(1));
+    expect(first.made).toHaveLength(2);
+    const wrapped = await client.wrapKey(data, 'RSA-OAEP-256', bytes, options());
+    const second = await idsOf((of) => client.unwrapKey(data, 'RSA-OAEP-256', wrapped, of));
+    expect(second.reported).toEqual(second.made.slice(-1));
+    const third = await idsOf((of) => client.getKey('data', undefined, of));
+    expect(third.reported).toEqual(third.made.slice(-1));
+  });
+
+  test.each([403, 429, 503])('is reported for a refusal with status %s', async (status) => {
+    await client.getKey('data', undefined, options());
+    await emulator.control.injectFault({ at: 'contoso', kind: 'status', status, times: 1 });
+    const { reported, made } = await idsOf((of) => client.wrapKey(data, 'RSA-OAEP-256', bytes, of));
+    expect(reported).toEqual(made.slice(-1));
+  });
+
+  test('is not reported where nothing answered', async () => {
+    await client.getKey('data', undefined, options());
+    await emulator.control.injectFault({ at: 'contoso', kind: 'reset', times: 1 });
+    expect((await idsOf((of) => client.wrapKey(data, 'RSA-OAEP-256', bytes, of))).reported).toEqual([]);
   });
 });
 
@@ -157,7 +194,7 @@ describe('a client', () => {
     await client.getKey('data', undefined, options());
     await emulator.control.injectFault({ at: 'contoso', kind: 'hang' });
     const aborting = new AbortController();
-    const hanging = client.getKey('data', undefined, { requestId: randomUUID(), abortSignal: aborting.signal });
+    const hanging = client.getKey('data', undefined, { ...options(), abortSignal: aborting.signal });
     aborting.abort();
     await expect(hanging).rejects.toMatchObject({ name: 'AbortError' });
   });

@@ -142,7 +142,7 @@ describe('the breaker', () => {
       ...Array.from({ length: 10 }, () => 'vault-unavailable'),
       'vault-unavailable breaker',
     ]);
-    expect([vault.gate.isOpen, vault.breaker]).toEqual([true, [true]]);
+    expect([vault.gate.isBreakerOpen, vault.breaker]).toEqual([true, [true]]);
     expect(await vault.call().failure).toMatchObject({ reason: 'breaker', retryAfter: 5 });
   });
 
@@ -151,7 +151,7 @@ describe('the breaker', () => {
     await vault.failing(9, outage);
     await vault.failing(1, refusal);
     await vault.failing(9, outage);
-    expect([vault.gate.isOpen, vault.breaker]).toEqual([false, []]);
+    expect([vault.gate.isBreakerOpen, vault.breaker]).toEqual([false, []]);
   });
 
   test('does not open on what says nothing of the vault', async () => {
@@ -159,7 +159,7 @@ describe('the breaker', () => {
     await vault.failing(30, () => new ServiceError('identity-unavailable', 'Entra is away'));
     await vault.failing(30, () => new ServiceError('access-revoked', 'no app', { scope: 'tenant' }));
     await vault.failing(30, refusal);
-    expect(vault.gate.isOpen).toBe(false);
+    expect(vault.gate.isBreakerOpen).toBe(false);
   });
 
   test('counts calls that are given up, and tells those that wait', async () => {
@@ -169,7 +169,7 @@ describe('the breaker', () => {
     await settled();
     for (const call of hanging) call.giveUp();
     expect(await waiting.at(-1)?.outcome).toBe('vault-unavailable breaker');
-    expect([vault.gate.isOpen, made(waiting)]).toEqual([true, 9]);
+    expect([vault.gate.isBreakerOpen, made(waiting)]).toEqual([true, 9]);
     for (const call of waiting) call.giveUp();
   });
 
@@ -222,7 +222,7 @@ describe('a vault that throttles', () => {
     vault.clock.advance(1.5);
     const later = vault.call();
     await settled();
-    expect([later.isMade(), vault.gate.isOpen]).toEqual([true, false]);
+    expect([later.isMade(), vault.gate.isBreakerOpen]).toEqual([true, false]);
   });
 
   test('without Retry-After is left alone for longer each time, until it serves again', async () => {
