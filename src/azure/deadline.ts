@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { jittered, retry } from '../lib/retry.ts';
 
-const RETRY_DELAY_MS = 150;
-const RETRY_JITTER_MS = 150;
+const RETRY_DELAY_MS = 200;
 
 /** The SDK's clients are told not to retry: its own policy sleeps for as long as a Retry-After says, past any deadline. */
 export const noSdkRetries = { retryOptions: { maxRetries: 0 } } as const;
@@ -27,11 +26,9 @@ export async function withinDeadline<T>(
     });
   });
   expired.catch(() => undefined); // most calls end before it does
-  try {
-    return await Promise.race([call(signal), expired]);
-  } catch (error) {
-    if (signal.aborted || !isWorthRetry(error)) throw error;
-    await sleep(RETRY_DELAY_MS + Math.random() * RETRY_JITTER_MS);
-    return Promise.race([call(signal), expired]);
-  }
+  return retry(() => Promise.race([call(signal), expired]), {
+    pausesMs: [jittered(RETRY_DELAY_MS)],
+    isTransient: isWorthRetry,
+    signal,
+  });
 }

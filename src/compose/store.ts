@@ -1,12 +1,13 @@
 import type { Config } from '../config/load-config.ts';
 import { migrate } from '../database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../database/open-database.ts';
-import { type Claims, openClaims } from '../database/tables/claims.ts';
+import { openClaims } from '../database/tables/claims.ts';
 import { keyUsageTable } from '../database/tables/key-usage-table.ts';
 import { openSqlRegistry } from '../database/tables/sql-registry.ts';
-import { type TenantHistory, tenantHistory } from '../database/tables/tenant-history.ts';
+import { tenantHistory } from '../database/tables/tenant-history.ts';
 import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Claims, TenantHistory } from '../tenants/checks.ts';
 import { openFileRegistry } from '../tenants/file-registry.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';

@@ -16,8 +16,7 @@ export interface ChangeEvents {
   lost(error: Error): void;
 }
 
-/** What other processes write, heard within a second. It mends itself. */
+/** Reports what other processes write, within a second. It reconnects by itself. */
 export interface ChangeFeed {
-  isConnected(): boolean;
   close(): Promise<void>;
 }

@@ -1,9 +1,10 @@
 import { Kysely, type Transaction } from 'kysely';
 import { ServiceError } from '../errors.ts';
+import { retry } from '../lib/retry.ts';
+import { contentionPauses } from './contention.ts';
 import type { SqlDialect } from './dialect.ts';
 import { openPostgres, postgresDialect } from './postgres.ts';
 import { connectionOf, type PostgresOptions } from './postgres-connection.ts';
-import { retryWhile } from './retry-while.ts';
 import type { Schema } from './schema.ts';
 import { openSqlite, type SqliteOptions, sqliteDialect } from './sqlite.ts';
 
@@ -41,7 +42,7 @@ function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: num
   // The connection is given back between the tries, so that reads go on while a write waits for another process.
   const run = async <T>(attempt: () => Promise<T>): Promise<T> => {
     try {
-      return await retryWhile(dialect.isContention, patienceMs, attempt);
+      return await retry(attempt, { pausesMs: contentionPauses(patienceMs), isTransient: dialect.isContention });
     } catch (error) {
       throw dialect.isOutage(error) ? unavailable(error) : error;
     }

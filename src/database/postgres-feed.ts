@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
+import { backOff, jittered, retry } from '../lib/retry.ts';
 import type { ChangeEvents, ChangeFeed, TenantChange } from './change-feed.ts';
 
 export const CHANNEL = 'vaultspan_tenants';
 
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
-/** A connection that died without a word is found out by this. */
+/** Finds a connection that died silently. */
 const HEARTBEAT_MS = 15_000;
 
 export const encodeChange = ({ sequence, origin, tenantId }: TenantChange): string =>
@@ -18,14 +19,18 @@ function decodeChange(payload: string): TenantChange | undefined {
   return { sequence: Number(sequence), origin, tenantId };
 }
 
-/** `LISTEN` on a connection of its own, since it belongs to one session; lost, it is made again. */
+/** Listens on a connection of its own, since `LISTEN` belongs to one session. A lost connection is made again. */
 export function listenToPostgres(connection: ClientConfig, events: ChangeEvents): ChangeFeed {
   const listener = new PostgresListener(connection, events);
-  return { isConnected: () => listener.isConnected, close: () => listener.close() };
+  return { close: () => listener.close() };
+}
+
+interface Listening {
+  /** Resolves with the reason when the connection ends. */
+  readonly lost: Promise<Error>;
 }
 
 class PostgresListener {
-  isConnected: boolean = false;
   readonly #connection: ClientConfig;
   readonly #events: ChangeEvents;
   readonly #closing = new AbortController();
@@ -45,24 +50,18 @@ class PostgresListener {
   }
 
   async #run(): Promise<void> {
-    let delayMs = FIRST_DELAY_MS;
-    do {
-      const error = await this.#listenUntilLost();
-      delayMs = this.isConnected ? FIRST_DELAY_MS : Math.min(delayMs * 2, LONGEST_DELAY_MS);
-      this.isConnected = false;
-      await this.#pause(error, delayMs);
-    } while (!this.#closing.signal.aborted);
-  }
-
-  async #pause(error: Error, delayMs: number): Promise<void> {
     const { signal } = this.#closing;
-    if (signal.aborted) return;
-    this.#events.lost(error);
-    await sleep(delayMs * (0.5 + Math.random()), undefined, { ref: false, signal }).catch(() => undefined);
+    while (!signal.aborted) {
+      const pausesMs = backOff({ firstMs: FIRST_DELAY_MS, longestMs: LONGEST_DELAY_MS });
+      const listening = await retry(() => this.#listen(), { pausesMs, signal }).catch(() => undefined);
+      if (!listening) return; // closed while it was unreachable: the pauses have no other end
+      this.#tellLost(await listening.lost);
+      await sleep(jittered(FIRST_DELAY_MS), undefined, { ref: false, signal }).catch(() => undefined);
+    }
   }
 
-  /** Why it ended. */
-  async #listenUntilLost(): Promise<Error> {
+  /** Returns once notifications arrive. @throws Error, which `lost` was told of */
+  async #listen(): Promise<Listening> {
     const client = new Client(this.#connection);
     this.#client = client;
     const lost = Promise.withResolvers<Error>();
@@ -72,23 +71,28 @@ class PostgresListener {
     const heartbeat = setInterval(() => {
       client.query('select 1').catch(lost.resolve);
     }, HEARTBEAT_MS).unref();
+    const ended = lost.promise.finally(async () => {
+      clearInterval(heartbeat);
+      await client.end().catch(() => undefined); // most likely gone already
+    });
+    const failed = lost.promise.then((error) => Promise.reject(error));
+    failed.catch(() => undefined);
+    const connecting = client.connect().then(() => client.query(`listen ${CHANNEL}`));
+    connecting.catch(lost.resolve);
     try {
-      const listening = client
-        .connect()
-        .then(() => client.query(`listen ${CHANNEL}`))
-        .then(() => {
-          this.isConnected = true;
-          this.#events.connected();
-          return lost.promise;
-        });
-      return await Promise.race([lost.promise, listening]); // ended while it connects, pg settles none of its promises
+      await Promise.race([failed, connecting]); // ended while it connects, pg settles none of its promises
     } catch (error) {
       if (!Error.isError(error)) throw error;
-      return error;
-    } finally {
-      clearInterval(heartbeat);
-      await client.end().catch(() => undefined); // it is gone already, most likely
+      await ended;
+      this.#tellLost(error);
+      throw error;
     }
+    this.#events.connected();
+    return { lost: ended };
+  }
+
+  #tellLost(error: Error): void {
+    if (!this.#closing.signal.aborted) this.#events.lost(error);
   }
 
   #hear(payload: string): void {

@@ -32,7 +32,6 @@ export function watchSqlite(db: Kysely<Schema>, events: ChangeEvents): ChangeFee
   pollOnce();
   const timer = setInterval(pollOnce, POLL_MS).unref();
   return {
-    isConnected: () => isConnected,
     close: async () => {
       clearInterval(timer);
       await polling;

@@ -2,8 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, sql } from 'kysely';
+import { retry } from '../lib/retry.ts';
+import { contentionPauses } from './contention.ts';
 import type { SqlDialect } from './dialect.ts';
-import { retryWhile } from './retry-while.ts';
 import { sqliteDriver } from './sqlite-driver.ts';
 import { watchSqlite } from './sqlite-feed.ts';
 
@@ -57,11 +58,12 @@ export async function openSqlite({ file }: SqliteOptions, patienceMs: number): P
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: true });
   try {
-    await retryWhile(isBusy, patienceMs, async () => {
+    const configure = async () => {
       database.exec('pragma journal_mode = wal'); // readers and the one writer don't wait for each other
-      // NORMAL would be quicker, and a power cut could undo what was answered already: a suspended tenant active again, an id given out twice.
+      // NORMAL would be quicker, but a power cut could then undo acknowledged writes, such as a tenant's suspension.
       database.exec('pragma synchronous = full');
-    });
+    };
+    await retry(configure, { pausesMs: contentionPauses(patienceMs), isTransient: isBusy });
   } catch (error) {
     database.close();
     throw error;

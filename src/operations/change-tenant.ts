@@ -1,5 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
+import { retry } from '../lib/retry.ts';
 import { recordOf, type Tenant } from '../tenants/record.ts';
 import type { TenantInput } from '../tenants/record-schema.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
@@ -62,7 +63,8 @@ export async function deleteTenant(
   await recordSuccess(deps, request, { operation: 'tenant-remove', tenantId });
 }
 
-const MAX_TRIES = 5;
+/** Other changes of the record may win a few times; each try reads it again. */
+const AT_ONCE = [0, 0, 0, 0];
 
 /**
  * The vendor's kill switch. It takes no revision: an operator who must stop a tenant has no time to read it first.
@@ -89,7 +91,10 @@ async function setTenantState(
   state: Tenant['state'],
 ): Promise<Tenant> {
   assertGranted(request.principal, 'Tenants.Manage', tenantId);
-  const tenant = await changed(deps, request, tenantId, state, MAX_TRIES);
+  const tenant = await retry(() => withState(deps, request, tenantId, state), {
+    pausesMs: AT_ONCE,
+    isTransient: isRace,
+  });
   await recordSuccess(deps, request, {
     operation: state === 'suspended' ? 'tenant-suspend' : 'tenant-resume',
     tenantId,
@@ -97,27 +102,19 @@ async function setTenantState(
   return tenant;
 }
 
-async function changed(
+async function withState(
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
   tenantId: string,
   state: Tenant['state'],
-  triesLeft: number,
 ): Promise<Tenant> {
   const before = await deps.tenants.get(tenantId);
   if (before.state === state) return before;
-  try {
-    return await deps.tenants.put(
-      deps.parseTenant({ ...recordOf(before), state }),
-      before.revision,
-      request.principal.id,
-    );
-  } catch (error) {
-    const isRace = error instanceof ServiceError && error.code === 'revision-mismatch';
-    if (!isRace || triesLeft <= 1) throw error;
-    return changed(deps, request, tenantId, state, triesLeft - 1);
-  }
+  const record = deps.parseTenant({ ...recordOf(before), state });
+  return deps.tenants.put(record, before.revision, request.principal.id);
 }
+
+const isRace = (error: unknown): boolean => error instanceof ServiceError && error.code === 'revision-mismatch';
 
 function withId(record: unknown, id: string): unknown {
   if (typeof record !== 'object' || record === null || Array.isArray(record)) return record;

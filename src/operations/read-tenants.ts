@@ -1,7 +1,7 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
-import type { Check } from '../database/tables/claims.ts';
 import { ServiceError } from '../errors.ts';
 import { TENANT_ID } from '../format/jwe-header.ts';
+import type { Check } from '../tenants/checks.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { findTenant, type TenantPage, type TenantRegistry } from '../tenants/registry.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Check, Claims } from '../database/tables/claims.ts';
 import { defined } from '../lib/defined.ts';
 import type { TenantCheck } from '../operations/doctor/tenant-check.ts';
+import type { Check, Claims } from '../tenants/checks.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { findTenant, type TenantRegistry } from '../tenants/registry.ts';
 

@@ -1,12 +1,12 @@
 import { createHmac, type KeyObject, randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { retry } from '../lib/retry.ts';
 import type { Visited } from './rounds.ts';
 
 export interface WebhookOptions {
   readonly url: string;
   readonly key: KeyObject;
   readonly wallMs: () => number;
-  /** Told of a change that could not be delivered. */
+  /** A change could not be delivered. */
   readonly onLost: (error: unknown) => void;
   /** Pauses before the second and later tries, in milliseconds. */
   readonly retryAfterMs?: readonly number[];
@@ -14,11 +14,11 @@ export interface WebhookOptions {
 
 const RETRY_AFTER_MS = [1_000, 10_000, 60_000];
 const TIMEOUT_MS = 10_000;
-/** Beyond it changes are lost, and told of: a receiver that is down must not fill our memory. */
+/** Further changes are lost and reported: a receiver that is down must not fill our memory. */
 const MAX_WAITING = 1_000;
 
 /**
- * Tells a receiver of every tenant whose state changed, signed as Standard Webhooks 1.0 has it: `webhook-signature` is
+ * Posts every change of a tenant's state to a receiver, signed as Standard Webhooks 1.0 defines it: `webhook-signature` is
  * `v1,` and the base64 of HMAC-SHA256 over `ID.TIMESTAMP.BODY`. Delivered at least once, in no order.
  */
 export class Webhook {
@@ -46,24 +46,15 @@ export class Webhook {
     this.#waiting.add(delivery);
   }
 
-  /** Waits for deliveries under way, and gives up those that wait for another try. */
+  /** Waits for requests in progress; a delivery that waits for its next try is lost. */
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#waiting);
   }
 
   async #deliver(id: string, body: string): Promise<void> {
-    let failure: unknown;
-    for (const pauseMs of [0, ...(this.#options.retryAfterMs ?? RETRY_AFTER_MS)]) {
-      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: this.#stopping.signal });
-      try {
-        await this.#post(id, body);
-        return;
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw failure;
+    const pausesMs = this.#options.retryAfterMs ?? RETRY_AFTER_MS;
+    await retry(() => this.#post(id, body), { pausesMs, signal: this.#stopping.signal });
   }
 
   async #post(id: string, body: string): Promise<void> {

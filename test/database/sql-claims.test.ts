@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { type Check, type Claims, openClaims } from '../../src/database/tables/claims.ts';
+import { openClaims } from '../../src/database/tables/claims.ts';
 import { tenantHistory } from '../../src/database/tables/tenant-history.ts';
+import type { Check, Claims } from '../../src/tenants/checks.ts';
 import { DATABASES, input, type TestDatabase } from '../support/sql-databases.ts';
 import { TestClock } from '../support/test-clock.ts';
 
@@ -121,8 +122,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(await claims.lastChecks(['contoso', 'fabrikam', 'nobody'])).toEqual(new Map([['contoso', failed]]));
     expect(await claims.lastChecks([])).toEqual(new Map());
     const opened = await database.open();
-    const past = async (id: string) =>
-      (await tenantHistory(opened, id)).checks.map((text) => JSON.parse(text) as Check);
+    const past = async (id: string) => (await tenantHistory(opened, id)).checks;
     expect([await past('contoso'), await past('fabrikam')]).toEqual([[failed, first], []]);
   });
 
@@ -135,7 +135,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
       await claims.finish('contoso', 'owner', check(`state-${at}`), 0);
     }
     const { checks } = await tenantHistory(await database.open(), 'contoso');
-    const states = checks.map((text) => (JSON.parse(text) as Check).state);
+    const states = checks.map(({ state }) => state);
     expect(states).toEqual(Array.from({ length: 100 }, (_, at) => `state-${104 - at}`));
     const { read } = await database.open();
     expect(await read((db) => db.selectFrom('check_history').select('change').execute())).toHaveLength(100);

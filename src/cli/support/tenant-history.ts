@@ -1,5 +1,4 @@
 import { ConfigError } from '../../config/load-config.ts';
-import type { Check } from '../../database/tables/claims.ts';
 import type { CommandIo } from './command.ts';
 import type { Tools } from './open-tools.ts';
 
@@ -19,8 +18,7 @@ export async function showHistory(tools: Tools, id: string, isJson: boolean, io:
     const whole = { at, revision: String(revision), action, by: changedBy, record: JSON.parse(record) as unknown };
     return { at, text: `${action} by ${changedBy}, revision ${revision}`, whole };
   });
-  const checks = history.checks.map((text): Entry => {
-    const check = JSON.parse(text) as Check; // only rounds write it
+  const checks = history.checks.map((check): Entry => {
     return { at: check.checkedAt, text: `check ${check.state}`, whole: { at: check.checkedAt, check } };
   });
   const entries = [...changes, ...checks].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));

@@ -1,47 +1,14 @@
 import type { Transaction } from 'kysely';
+import type { Check, Claims, FinishedCheck } from '../../tenants/checks.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 import { lastCheckText, watchOnly } from './check-rows.ts';
 
-/** What a visit found. Everything in it is kept; a new `state` is a change worth remembering. */
-export interface Check {
-  /** Such as `passed`, or the code of the step that failed. */
-  readonly state: string;
-  /** RFC 3339. */
-  readonly checkedAt: string;
-  /** Of the step that failed; absent where all passed. */
-  readonly code?: string;
-  readonly [member: string]: unknown;
-}
-
-export interface FinishedCheck {
-  readonly isChanged: boolean;
-  /** The check before, absent for the first. */
-  readonly previous?: Check;
-}
-
-/**
- * Which tenants are to be visited, shared by all processes. Times are the caller's, in milliseconds since 1970: a lease must be longer
- * than clocks differ. Every method rejects with ServiceError `registry-unavailable` while the database is out of reach.
- */
-export interface Claims {
-  /** Up to `limit` tenants that are due and now `owner`'s, until it finishes them or `leaseMs` have passed. Suspended ones are not due. */
-  claimDue(now: number, owner: string, leaseMs: number, limit: number): Promise<readonly string[]>;
-  /** Keeps what a visit found; undefined, and nothing is kept, when the tenant has been claimed by another since, or removed. */
-  finish(tenantId: string, owner: string, check: Check, nextDueAt: number): Promise<FinishedCheck | undefined>;
-  /** For tenants that are kept in a file: exactly these are visited. Those of the database are known by themselves. */
-  watch(tenantIds: readonly string[], now: number): Promise<void>;
-  /** How many tenants were due before this time, and nobody has visited them. */
-  countOverdue(dueBefore: number): Promise<number>;
-  lastCheck(tenantId: string): Promise<Check | undefined>;
-  /** Of many tenants at once, by id; without those never checked. */
-  lastChecks(tenantIds: readonly string[]): Promise<ReadonlyMap<string, Check>>;
-}
-
 /** Older changes of a tenant's state are forgotten. */
 const MAX_CHANGES_KEPT = 100;
 
-const parseCheck = (text: string): Check => JSON.parse(text) as Check; // only `finish` writes it
+/** Only `finish` writes these texts. */
+export const parseCheck = (text: string): Check => JSON.parse(text) as Check;
 
 export const openClaims = ({ read, write, dialect }: SqlDatabase): Claims => ({
   claimDue: (now, owner, leaseMs, limit) =>

@@ -1,27 +1,13 @@
 import type { Kysely } from 'kysely';
+import type { Check, PastChange, TenantHistory } from '../../tenants/checks.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
+import { parseCheck } from './claims.ts';
 
-/** What is kept of a tenant's past, as text of JSON. Times are milliseconds since 1970. */
-export interface PastChange {
-  readonly revision: number;
-  readonly action: string;
-  readonly changedBy: string;
-  readonly changedAt: number;
-  readonly record: string;
-}
-
-export interface TenantHistory {
-  /** Of its record: empty for a tenant in a file. */
-  readonly changes: readonly PastChange[];
-  /** Checks at which its state changed. */
-  readonly checks: readonly string[];
-}
-
-/** More is kept of records, and not of checks. */
+/** More versions of a record are stored than shown; of checks no more are stored. */
 const MAX_SHOWN = 100;
 
-/** Newest first, of tenants that were removed as well. @throws ServiceError `registry-unavailable` */
+/** Returns a tenant's history, also after its removal. @throws ServiceError `registry-unavailable` */
 export const tenantHistory = ({ read }: Pick<SqlDatabase, 'read'>, tenantId: string): Promise<TenantHistory> =>
   read(async (db) => ({ changes: await pastChanges(db, tenantId), checks: await pastChecks(db, tenantId) }));
 
@@ -42,7 +28,7 @@ async function pastChanges(db: Kysely<Schema>, tenantId: string): Promise<PastCh
   }));
 }
 
-async function pastChecks(db: Kysely<Schema>, tenantId: string): Promise<string[]> {
+async function pastChecks(db: Kysely<Schema>, tenantId: string): Promise<Check[]> {
   const rows = await db
     .selectFrom('check_history')
     .select('check')
@@ -50,5 +36,5 @@ async function pastChecks(db: Kysely<Schema>, tenantId: string): Promise<string[
     .orderBy('change', 'desc')
     .limit(MAX_SHOWN)
     .execute();
-  return rows.map(({ check }) => check);
+  return rows.map(({ check }) => parseCheck(check));
 }

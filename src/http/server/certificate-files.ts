@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { defined } from '../../lib/defined.ts';
 
@@ -48,12 +48,12 @@ export async function readCertificate(files: CertificateFiles): Promise<Certific
   return { context, subject: leaf.subject, validFrom: leaf.validFromDate, validTo: leaf.validToDate };
 }
 
-/** Changes whenever one of the files is replaced or written. @throws what looking at them threw */
-export async function stampOf({ certificateFile, keyFile, clientCaFile }: CertificateFiles): Promise<string> {
-  const paths = [certificateFile, keyFile, ...(clientCaFile === undefined ? [] : [clientCaFile])];
-  const stats = await Promise.all(paths.map((path) => stat(path)));
-  return stats.map(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`).join(', ');
-}
+/** Returns the paths to watch for changes. */
+export const pathsOf = ({ certificateFile, keyFile, clientCaFile }: CertificateFiles): readonly string[] => [
+  certificateFile,
+  keyFile,
+  ...(clientCaFile === undefined ? [] : [clientCaFile]),
+];
 
 async function readText(setting: string, path: string): Promise<string> {
   try {

@@ -1,4 +1,5 @@
-import { type Certificate, type CertificateFiles, readCertificate, stampOf } from './certificate-files.ts';
+import { pollFile } from '../../lib/poll-file.ts';
+import { type Certificate, type CertificateFiles, pathsOf, readCertificate } from './certificate-files.ts';
 
 const POLL_MS = 1_000;
 const DAY_MS = 86_400_000;
@@ -6,104 +7,93 @@ const SOON_MS = 14 * DAY_MS;
 
 export interface ServedCertificateOptions {
   readonly files: CertificateFiles;
-  /** How often the files are looked at, in milliseconds. */
+  /** Pause between polls of the files, in milliseconds. */
   readonly pollMs?: number;
   readonly wallMs: () => number;
   readonly onReload: (certificate: Certificate) => void;
-  /** The new files can't serve; the last good ones go on. */
+  /** The new files can't serve; the last good ones stay in use. */
   readonly onBrokenEdit: (error: Error) => void;
   /** At start, after a reload and once a day: it is not valid yet, ends within 14 days, or has ended. */
   readonly onDates: (certificate: Certificate) => void;
 }
 
+/** The listener's certificate. */
+export interface ServedCertificate {
+  readonly current: Certificate;
+  /** For the one listener that serves it. What the listener throws makes the new files unusable. */
+  onChange(listener: (certificate: Certificate) => void): void;
+  /** Returns why it needs attention: a broken renewal, or dates that clients refuse. */
+  trouble(): string | undefined;
+  close(): Promise<void>;
+}
+
 /**
- * The listener's certificate, reread when its files change. Polled rather than watched, as the list of tenants is: renewals replace
- * files and links. What changed is read once it has stood still for one look, since certificate and key come one after the other.
+ * Returns the listener's certificate, reread when its files change. A change is read once the files were the same at two polls, since
+ * certificate and key are replaced one after the other.
  *
  * @throws CertificateError
  */
 export async function openServedCertificate(options: ServedCertificateOptions): Promise<ServedCertificate> {
-  const stamp = await stampOf(options.files).catch(() => ''); // reading says what is wrong
-  return new ServedCertificate(options, await readCertificate(options.files), stamp);
+  const { files, pollMs = POLL_MS, wallMs, onReload, onBrokenEdit, onDates } = options;
+  let serve: (certificate: Certificate) => void = () => undefined;
+  const dates = new DateWarnings(wallMs, onDates);
+  const polled = await pollFile({
+    files: pathsOf(files),
+    pollMs,
+    waitsForSettled: true,
+    load: async () => {
+      const certificate = await readCertificate(files);
+      serve(certificate);
+      return certificate;
+    },
+    onReload: (certificate) => {
+      onReload(certificate);
+      dates.tellAgain(certificate);
+    },
+    onTrouble: onBrokenEdit,
+  });
+  dates.tellAgain(polled.current());
+  const datesTimer = setInterval(() => dates.tell(polled.current()), pollMs).unref();
+  return {
+    get current() {
+      return polled.current();
+    },
+    onChange: (listener) => {
+      serve = listener;
+    },
+    trouble: () => polled.trouble() ?? (isValidAt(polled.current(), wallMs()) ? undefined : 'not valid now'),
+    close: () => {
+      clearInterval(datesTimer);
+      return polled.close();
+    },
+  };
 }
 
-export class ServedCertificate {
-  readonly #options: ServedCertificateOptions;
-  readonly #timer: NodeJS.Timeout;
-  #certificate: Certificate;
-  #stamp: string;
-  #seen: string;
-  #trouble: string | undefined;
-  #toldOfDatesMs = Number.NEGATIVE_INFINITY;
-  #polling: Promise<void> | undefined;
-  #onChange: (certificate: Certificate) => void = () => undefined;
+const isValidAt = ({ validFrom, validTo }: Certificate, nowMs: number): boolean =>
+  nowMs >= validFrom.getTime() && nowMs <= validTo.getTime();
 
-  constructor(options: ServedCertificateOptions, certificate: Certificate, stamp: string) {
-    this.#options = options;
-    this.#certificate = certificate;
-    this.#stamp = stamp;
-    this.#seen = stamp;
-    this.#tellDates();
-    this.#timer = setInterval(() => this.#poll(), options.pollMs ?? POLL_MS).unref();
+/** Warns of a certificate's dates once a day. */
+class DateWarnings {
+  readonly #wallMs: () => number;
+  readonly #onDates: ServedCertificateOptions['onDates'];
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(wallMs: () => number, onDates: ServedCertificateOptions['onDates']) {
+    this.#wallMs = wallMs;
+    this.#onDates = onDates;
   }
 
-  get current(): Certificate {
-    return this.#certificate;
+  tellAgain(certificate: Certificate): void {
+    this.#toldAtMs = Number.NEGATIVE_INFINITY;
+    this.tell(certificate);
   }
 
-  /** The one listener that serves it. */
-  onChange(listener: (certificate: Certificate) => void): void {
-    this.#onChange = listener;
-  }
-
-  /** Why it should be looked at: a broken renewal, or dates that clients refuse. */
-  trouble(): string | undefined {
-    const { validFrom, validTo } = this.#certificate;
-    const nowMs = this.#options.wallMs();
-    return this.#trouble ?? (nowMs < validFrom.getTime() || nowMs > validTo.getTime() ? 'not valid now' : undefined);
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#polling;
-  }
-
-  #poll(): void {
-    this.#tellDates();
-    this.#polling ??= this.#reloadIfChanged().finally(() => {
-      this.#polling = undefined;
-    });
-  }
-
-  async #reloadIfChanged(): Promise<void> {
-    try {
-      const stamp = await stampOf(this.#options.files);
-      const isSettled = stamp === this.#seen;
-      this.#seen = stamp;
-      if (stamp === this.#stamp) this.#trouble = undefined; // the good ones are back
-      if (stamp === this.#stamp || !isSettled) return;
-      const certificate = await readCertificate(this.#options.files);
-      this.#onChange(certificate);
-      this.#stamp = stamp;
-      this.#certificate = certificate;
-      this.#trouble = undefined;
-      this.#options.onReload(certificate);
-      this.#toldOfDatesMs = Number.NEGATIVE_INFINITY;
-      this.#tellDates();
-    } catch (error) {
-      if (!Error.isError(error)) throw error;
-      if (this.#trouble === error.message) return; // said already, for this same edit
-      this.#trouble = error.message;
-      this.#options.onBrokenEdit(error);
-    }
-  }
-
-  #tellDates(): void {
-    const { validFrom, validTo } = this.#certificate;
-    const nowMs = this.#options.wallMs();
+  tell(certificate: Certificate): void {
+    const nowMs = this.#wallMs();
+    const { validFrom, validTo } = certificate;
     if (nowMs >= validFrom.getTime() && nowMs < validTo.getTime() - SOON_MS) return;
-    if (nowMs - this.#toldOfDatesMs < DAY_MS) return;
-    this.#toldOfDatesMs = nowMs;
-    this.#options.onDates(this.#certificate);
+    if (nowMs - this.#toldAtMs < DAY_MS) return;
+    this.#toldAtMs = nowMs;
+    this.#onDates(certificate);
   }
 }

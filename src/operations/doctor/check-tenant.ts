@@ -1,12 +1,12 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
-import type { Check } from '../../database/tables/claims.ts';
 import { ServiceError } from '../../errors.ts';
 import { kidOf } from '../../format/kek-ref.ts';
 import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
 import type { KekFacts } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { TENANT_TAG } from '../../tenants/azure-commands.ts';
+import type { Check } from '../../tenants/checks.ts';
 import { wantsDirectory } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';

@@ -1,0 +1,51 @@
+/** What a check of a tenant found. All of it is kept; a new `state` is a change worth remembering. */
+export interface Check {
+  /** Such as `passed`, or the code of the step that failed. */
+  readonly state: string;
+  /** RFC 3339. */
+  readonly checkedAt: string;
+  /** Code of the step that failed; absent when all passed. */
+  readonly code?: string;
+  readonly [member: string]: unknown;
+}
+
+export interface FinishedCheck {
+  readonly isChanged: boolean;
+  /** The check before; absent for the first. */
+  readonly previous?: Check;
+}
+
+/**
+ * Which tenants are due for a check, shared by all processes. Times are the caller's, in milliseconds since 1970, so a lease must be
+ * longer than clocks differ. Every method rejects with ServiceError `registry-unavailable` while the database is unreachable.
+ */
+export interface Claims {
+  /** Claims up to `limit` due tenants for `owner` and returns their ids. A claim ends with `finish` or after `leaseMs`. */
+  claimDue(now: number, owner: string, leaseMs: number, limit: number): Promise<readonly string[]>;
+  /** Stores a check. Returns undefined, and stores nothing, when the claim has passed to another owner or the tenant was removed. */
+  finish(tenantId: string, owner: string, check: Check, nextDueAt: number): Promise<FinishedCheck | undefined>;
+  /** For tenants in a file: exactly these are checked from now on. A database knows its own. */
+  watch(tenantIds: readonly string[], now: number): Promise<void>;
+  /** Returns how many tenants were due before this time and are not checked yet. */
+  countOverdue(dueBefore: number): Promise<number>;
+  lastCheck(tenantId: string): Promise<Check | undefined>;
+  /** Returns the last checks of many tenants by id, without those that were never checked. */
+  lastChecks(tenantIds: readonly string[]): Promise<ReadonlyMap<string, Check>>;
+}
+
+/** One stored version of a tenant's record. Times are milliseconds since 1970. */
+export interface PastChange {
+  readonly revision: number;
+  readonly action: string;
+  readonly changedBy: string;
+  readonly changedAt: number;
+  /** JSON. */
+  readonly record: string;
+}
+
+export interface TenantHistory {
+  /** Changes of its record, newest first; empty for a tenant in a file. */
+  readonly changes: readonly PastChange[];
+  /** Checks at which its state changed, newest first. */
+  readonly checks: readonly Check[];
+}
