@@ -71,10 +71,7 @@ class PostgresListener {
     const heartbeat = setInterval(() => {
       client.query('select 1').catch(lost.resolve);
     }, HEARTBEAT_MS).unref();
-    const ended = lost.promise.finally(async () => {
-      clearInterval(heartbeat);
-      await client.end().catch(() => undefined); // most likely gone already
-    });
+    const ended = endAfter(lost.promise, client, heartbeat);
     const failed = lost.promise.then((error) => Promise.reject(error));
     failed.catch(() => undefined);
     const connecting = client.connect().then(() => client.query(`listen ${CHANNEL}`));
@@ -100,4 +97,12 @@ class PostgresListener {
     if (change) this.#events.changed(change);
     else this.#events.written(); // of a later version: look it up
   }
+}
+
+/** Returns the reason once the connection's resources are released. */
+async function endAfter(lost: Promise<Error>, client: Client, heartbeat: NodeJS.Timeout): Promise<Error> {
+  const error = await lost;
+  clearInterval(heartbeat);
+  await client.end().catch(() => undefined); // most likely gone already
+  return error;
 }
