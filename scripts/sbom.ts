@@ -3,6 +3,16 @@ import process from 'node:process';
 import * as z from 'zod';
 import { productionPackages } from './production-packages.ts';
 
+/** The runtime, which npm does not know: the official Node.js that runs this script, or the image's. */
+const runtime = {
+  type: 'platform',
+  'bom-ref': `pkg:generic/node@${process.versions.node}`,
+  name: 'node',
+  version: process.versions.node,
+  purl: `pkg:generic/node@${process.versions.node}`,
+  description: 'Node.js, from nodejs.org or the official image; the packages named node-* are for development only',
+};
+
 /**
  * Prints the SBOM of what runs in production, CycloneDX as npm makes it. npm lists everything and the lock decides here:
  * `npm sbom --omit dev` (npm 11.19) also leaves out what runs in production as soon as a development package needs it too, such as zod.
@@ -26,4 +36,6 @@ const kept = new Set([
 const dependencies = everything.dependencies
   .filter(({ ref }) => kept.has(ref))
   .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((needed) => kept.has(needed)) }));
-process.stdout.write(`${JSON.stringify({ ...everything, components, dependencies }, undefined, 2)}\n`);
+process.stdout.write(
+  `${JSON.stringify({ ...everything, components: [runtime, ...components], dependencies }, undefined, 2)}\n`,
+);

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import process from 'node:process';
+import { describe, expect, test } from '@jest/globals';
 import { forbidden, LICENCES_FILE, licencesPage } from '../scripts/licences.ts';
 import { productionPackages } from '../scripts/production-packages.ts';
 
@@ -32,13 +33,15 @@ interface Sbom {
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
 
-test('the SBOM is CycloneDX and has exactly the production packages, each with its hash', () => {
+test('the SBOM is CycloneDX and has the runtime and exactly the production packages, each with its hash', () => {
   const text = execFileSync('npm', ['run', '-s', 'sbom'], {
     cwd: ROOT,
     encoding: 'utf8',
     maxBuffer: 64 * 1_024 * 1_024,
   });
-  const { bomFormat, specVersion, components, dependencies } = JSON.parse(text) as Sbom;
+  const { bomFormat, specVersion, components: all, dependencies } = JSON.parse(text) as Sbom;
+  const [runtime, ...components] = all;
+  expect(runtime).toMatchObject({ type: 'platform', name: 'node', version: process.versions.node });
   expect(bomFormat).toBe('CycloneDX');
   expect(Number(specVersion)).toBeGreaterThanOrEqual(1.5);
   const listed = [...new Set(components.map(({ name, version }) => `${name}@${version}`))].sort();
@@ -48,4 +51,61 @@ test('the SBOM is CycloneDX and has exactly the production packages, each with i
   const known = new Set(dependencies.map(({ ref }) => ref));
   expect(dependencies.flatMap(({ dependsOn }) => dependsOn).filter((ref) => !known.has(ref))).toEqual([]);
   expect(components.filter(({ purl }) => !purl.startsWith('pkg:npm/'))).toEqual([]);
+});
+
+describe('the image', () => {
+  const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
+
+  test('is made of official Node images by digest', () => {
+    const images = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
+    const stages = [...dockerfile.matchAll(/^FROM \S+ AS (\S+)/gm)].map(([, stage]) => stage);
+    const bases = images.filter((image) => !stages.includes(image));
+    expect(bases.length).toBeGreaterThan(0);
+    expect(bases.filter((image) => !/^node:26[\w.-]*@sha256:[0-9a-f]{64}$/.test(image))).toEqual([]);
+  });
+
+  test('never runs install scripts, and never runs or holds the repackaged Node', () => {
+    const installs = [...dockerfile.matchAll(/npm ci.*$/gm)].map(([line]) => line);
+    expect(installs.length).toBe(2);
+    expect(installs.filter((line) => !line.includes('--ignore-scripts'))).toEqual([]);
+    const removed = 'rm -rf node_modules/node-linux-* node_modules/.bin/node';
+    expect(installs.filter((line) => !line.includes('--omit=optional') && !line.includes(removed))).toEqual([]);
+    const shipped = /COPY --from=(\w+) \/app\/node_modules/.exec(dockerfile)?.[1];
+    expect(dockerfile.split(`AS ${shipped}\n`)[1]?.split('\n')[0]).toContain('--omit=dev --omit=optional');
+  });
+});
+
+describe('package.json', () => {
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    readonly dependencies: Readonly<Record<string, string>>;
+    readonly devDependencies: Readonly<Record<string, string>>;
+    readonly optionalDependencies: Readonly<Record<string, string>>;
+    readonly allowScripts: Readonly<Record<string, boolean>>;
+  };
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<
+      Record<string, { readonly hasInstallScript?: true; readonly resolved?: string; readonly integrity?: string }>
+    >;
+  };
+
+  test('pins every version exactly', () => {
+    const { dependencies, devDependencies, optionalDependencies } = manifest;
+    const ranges = Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies });
+    expect(ranges.length).toBeGreaterThan(30);
+    expect(ranges.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+  });
+
+  test('allows no install script, and each package that has one is named', () => {
+    expect(Object.values(manifest.allowScripts).filter((isAllowed) => isAllowed)).toEqual([]);
+    const scripted = Object.entries(lock.packages)
+      .filter(([, { hasInstallScript }]) => hasInstallScript)
+      .map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length));
+    expect(scripted.filter((name) => !Object.hasOwn(manifest.allowScripts, name))).toEqual([]);
+  });
+
+  test('has a lock with a hash of each package and no registry address', () => {
+    const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
+    expect(packages.filter(([, { resolved }]) => resolved !== undefined)).toEqual([]);
+    expect(packages.filter(([, { integrity }]) => !integrity?.startsWith('sha512-'))).toEqual([]);
+  });
 });
