@@ -87,7 +87,7 @@ describe('decision records', () => {
   test('have a status and stand in the index', () => {
     const index = readFileSync(join(folder, 'README.md'), 'utf8');
     expect(records.filter((file) => !index.includes(`](${file})`))).toEqual([]);
-    const status = /^Status: (?:accepted|superseded by \[[^\]]+\]\([^)]+\)), \d{4}-\d{2}-\d{2}\.$/m;
+    const status = /^Status: (?:accepted|superseded by \[[^\]]+\]\([^)]+\)), \d{4}-\d{2}-\d{2}(?:[,;] [^\n]*)?\.$/m;
     expect(records.filter((file) => !status.test(readFileSync(join(folder, file), 'utf8')))).toEqual([]);
   });
 });
