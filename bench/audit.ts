@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { AuditTable } from '../src/audit/audit-table.ts';
 import { type FileSink, openFileSink } from '../src/audit/chain/file-sink.ts';
+import { ClockWatch } from '../src/audit/clock-watch.ts';
 import { Shipper } from '../src/audit/shipping/shipper.ts';
 import { migrate } from '../src/database/migrations/migrations.ts';
 import { openDatabase } from '../src/database/open-database.ts';
@@ -57,10 +58,13 @@ const openShipper = (directory: string, sink: FileSink, table: AuditTable): Ship
     directory,
     sink,
     table,
+    clocks: new ClockWatch({ onDisagreement: () => undefined, onAgreement: () => undefined }),
     maxSpoolBytes: Number.MAX_SAFE_INTEGER,
+    keepMs: 3_600_000,
     onTrouble: (error) => process.stderr.write(`${String(error)}\n`),
     onRecovery: () => undefined,
     onBadFile: (file) => process.stderr.write(`${file}\n`),
+    onLost: (chain) => process.stderr.write(`${chain}\n`),
   });
 
 const url = await emptyDatabase();

@@ -30,10 +30,15 @@ export interface AuditPageQuery {
  * Every method rejects with ServiceError `registry-unavailable` while the database is unreachable.
  */
 export interface AuditTable {
-  /** Stores rows; rows that are stored already stay as they are. */
-  add(rows: readonly AuditRow[]): Promise<void>;
-  /** Returns the highest sequence number of a chain; -1 for an unknown chain. */
-  lastSequence(chain: string): Promise<number>;
+  /** Returns the database's time, milliseconds since 1970. */
+  now(): Promise<number>;
+  /**
+   * Stores rows, and returns how many of them are new; those that are stored already stay as they are.
+   * With `after`, stores nothing and returns undefined when the table does not have that record.
+   */
+  add(rows: readonly AuditRow[], after?: AuditPlace): Promise<number | undefined>;
+  /** Returns the place of a chain's last record. */
+  last(chain: string): Promise<AuditPlace | undefined>;
   /** Returns records of one tenant, newest first. */
   page(query: AuditPageQuery): Promise<readonly PlacedLine[]>;
   /** Returns the first record of the next chain in the order of ids; '' asks for the first chain. */

@@ -1,12 +1,11 @@
-import type { AuditTable } from '../audit/audit-table.ts';
 import { type FileSink, openFileSink } from '../audit/chain/file-sink.ts';
-import { DAY_MS, dayOf } from '../audit/days.ts';
+import { ClockWatch } from '../audit/clock-watch.ts';
+import { DAY_MS } from '../audit/days.ts';
 import { fileRecords } from '../audit/pages/file-records.ts';
 import type { AuditRecords } from '../audit/pages/record-page.ts';
 import { tableRecords } from '../audit/pages/table-records.ts';
-import { removeOldFiles } from '../audit/retention/retention.ts';
-import { dropOldDays } from '../audit/retention/table-retention.ts';
-import { Shipper } from '../audit/shipping/shipper.ts';
+import { Retention } from '../audit/retention/retention.ts';
+import { Shipper, type ShipperOptions } from '../audit/shipping/shipper.ts';
 import type { Config } from '../config/load-config.ts';
 import { migrate } from '../database/migrations/migrations.ts';
 import { openDatabase, type SqlDatabase } from '../database/open-database.ts';
@@ -20,46 +19,50 @@ export interface Audit {
   /** Brings the records into PostgreSQL; absent where the files are all there is. */
   readonly shipper: Shipper | undefined;
   readonly records: AuditRecords;
-  /** Ends the chain, and ships what waits as far as that goes in some seconds. */
+  /** Returns what is wrong though records are accepted: names for readiness. */
+  degraded(): readonly string[];
+  /** Ends the chain, and ships what waits within some seconds. */
   close(): Promise<void>;
 }
 
 /** Beside the registry's connections, so that neither waits for the other: one to ship, one to read. */
 const AUDIT_CONNECTIONS = 2;
-const HOUR_MS = 3_600_000;
-const DAYS_AHEAD = 2;
 
 /** By default where there is a PostgreSQL. */
 export const isAuditInDatabase = ({ audit, database }: Config): boolean => audit.database ?? database.url !== undefined;
 
-/** Begins a chain. As long as it is open its records are shipped, and what is past its retention goes. @throws the system's error; ServiceError */
+/** Begins a chain. While it is open its records are shipped, and those past their retention are removed. @throws the system's error; ServiceError */
 export async function openAudit(config: Config, logger: Logger): Promise<Audit> {
   const database = isAuditInDatabase(config) ? await openAuditDatabase(config, logger) : undefined;
   const table = database && auditTable(database);
-  const { directory, durability, maxFileBytes, retentionDays } = config.audit;
+  const { directory, durability, maxFileBytes, retentionDays: days } = config.audit;
+  const clocks = new ClockWatch({
+    onDisagreement: (seconds) => logger.error({ seconds }, 'clocks disagree: no audit records are removed'),
+    onAgreement: () => logger.info('clocks agree again: audit records past their retention are removed'),
+  });
   let shipper: Shipper | undefined;
   try {
     const sink = await openFileSink({ directory, durability, maxFileBytes, limit: () => shipper?.limit() });
-    shipper = table && openShipper(config, logger, sink, table);
-    const keeping = everyHour(
-      async () => {
-        const now = Date.now();
-        const today = dayOf(now);
-        for (let ahead = 0; table && ahead <= DAYS_AHEAD; ahead += 1) await table.createDay(today + ahead);
-        if (retentionDays === undefined) return;
-        const removed = table
-          ? await dropOldDays({ table, sink, days: retentionDays }, now)
-          : await removeOldFiles({ directory, sink, days: retentionDays }, now);
-        if (removed.length > 0) logger.info({ removed }, 'audit records past their retention were removed');
-      },
-      (error) => logger.error({ error }, 'the audit log was not tidied up'),
-    );
+    shipper = table && openShipper(config, logger, { sink, table, clocks });
+    const retention = new Retention({
+      directory,
+      sink,
+      table,
+      days,
+      clocks,
+      onRemoved: (removed) => logger.info({ removed }, 'audit records past their retention were removed'),
+      onFailure: (error) => logger.error({ error }, 'audit records past their retention could not be removed'),
+    });
     return {
       sink,
       shipper,
       records: table ? tableRecords(table) : fileRecords(directory),
+      degraded: () => [
+        ...(shipper?.trouble() === undefined ? [] : ['audit']),
+        ...(clocks.trouble() === undefined ? [] : ['audit-clock']),
+      ],
       close: async () => {
-        await keeping.close();
+        await retention.close();
         try {
           await sink.close();
         } finally {
@@ -83,30 +86,19 @@ async function openAuditDatabase(config: Config, logger: Logger): Promise<SqlDat
   return openDatabase(options);
 }
 
-const openShipper = ({ audit }: Config, logger: Logger, sink: FileSink, table: AuditTable): Shipper =>
+const openShipper = (
+  { audit }: Config,
+  logger: Logger,
+  parts: Pick<ShipperOptions, 'sink' | 'table' | 'clocks'>,
+): Shipper =>
   new Shipper({
+    ...parts,
     directory: audit.directory,
-    sink,
-    table,
     maxSpoolBytes: audit.maxSpoolBytes,
+    keepMs: audit.keepShippedSeconds * 1_000,
     retentionMs: audit.retentionDays && audit.retentionDays * DAY_MS,
     onTrouble: (error) => logger.error({ error }, 'the database takes no audit records; they wait in the spool'),
     onRecovery: () => logger.info('the database takes audit records again'),
     onBadFile: (file, problem) => logger.error({ file, problem }, 'a file of the audit spool is not whole'),
+    onLost: (chain, from) => logger.error({ chain, from }, 'the database lost audit records; they are shipped again'),
   });
-
-/** Now and every hour, one run at a time. */
-function everyHour(run: () => Promise<void>, onFailure: (error: unknown) => void): { close(): Promise<void> } {
-  let running: Promise<void> = Promise.resolve();
-  const start = () => {
-    running = running.then(run).catch(onFailure);
-  };
-  start();
-  const timer = setInterval(start, HOUR_MS).unref();
-  return {
-    close: () => {
-      clearInterval(timer);
-      return running;
-    },
-  };
-}

@@ -137,7 +137,7 @@ async function serve(parts: Parts): Promise<Service> {
       dataKeys,
       audit: audit.sink,
       auditRecords: audit.records,
-      shipper: audit.shipper,
+      auditDegraded: audit.degraded,
       vault: azure.vault,
       maxPlaintextBytes: config.http.maxPlaintextBytes,
       revocationBoundSeconds: config.revocation.boundSeconds,

@@ -238,6 +238,9 @@ const Audit = section({
     .max(2 ** 40)
     .default(1024 * MIB)
     .describe('Most bytes that wait in files for the database; at more, nothing is answered.'),
+  keepShippedSeconds: seconds(0, 30 * 24 * HOUR)
+    .default(24 * HOUR)
+    .describe('How long a file stays after the database has its records, in case the database loses them.'),
 });
 
 /** Everything that can be set, with its default and its bounds. Durations are in seconds. */

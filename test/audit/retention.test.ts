@@ -2,7 +2,7 @@ import { appendFile, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/chain/file-sink.ts';
-import { removeOldFiles } from '../../src/audit/retention/retention.ts';
+import { removeOldFiles } from '../../src/audit/retention/old-files.ts';
 import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
 import { type Directory, eventOf, START, temporaryDirectory } from '../support/chains.ts';
 import { recordsOf } from '../support/planned-file.ts';
@@ -88,12 +88,16 @@ test('a note of a removal that goes itself is repeated while it explains what st
   // An idle process, whose one file stays: its chain continues that of the other.
   const idle = await openFileSink({ directory: log.directory.path, now: () => NOW });
   await log.remove(3);
-  let at = NOW + 20 * DAY_MS;
+  let at = NOW + 17 * DAY_MS;
   const last = await openFileSink({ directory: log.directory.path, now: () => at });
   await log.sink.close();
   await age(log.directory);
   const old = await log.directory.files();
-  const names = [idle, last].map((sink) => sink.position().name);
+  for (let day = 0; day < 3; day += 1) {
+    at += DAY_MS;
+    await last.record(eventOf(day));
+  }
+  const names = [idle.position().name, ...(await log.directory.files()).filter((name) => name.includes(last.chain))];
   for (const name of names) await utimes(join(log.directory.path, name), at / 1000, at / 1000);
   at += 1;
   const removed = await removeOldFiles({ directory: log.directory.path, sink: last, days: 3 }, at);

@@ -36,10 +36,16 @@ test('trouble with the registry degrades, and leaves the process ready: known te
 });
 
 test('a log that takes no records, or a drain, makes it not ready', () => {
-  const well = { audit: { trouble: () => undefined }, tenants: { trouble: () => undefined }, isDraining: () => false };
+  const well = {
+    audit: { trouble: () => undefined },
+    auditDegraded: () => [],
+    tenants: { trouble: () => undefined },
+    isDraining: () => false,
+  };
   const route = (change: object) => readinessRoute({ ...well, ...change } as AppDeps);
   const call = (change: object) => () => route(change)({} as never, undefined);
   expect(call({ audit: { trouble: () => 'ENOSPC' } })).toThrow(expect.objectContaining({ code: 'audit-unavailable' }));
   expect(call({ isDraining: () => true })).toThrow(expect.objectContaining({ code: 'draining' }));
   expect(call({})()).toEqual({ status: 'ready' });
+  expect(call({ auditDegraded: () => ['audit-clock'] })()).toEqual({ status: 'ready', degraded: ['audit-clock'] });
 });

@@ -1,17 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import type { AuditTable } from '../audit-table.ts';
 import type { FileSink } from '../chain/file-sink.ts';
-import { DAY_MS } from '../days.ts';
-import { removeFiles } from './remove-files.ts';
+import type { ClockWatch } from '../clock-watch.ts';
+import { dayOf } from '../days.ts';
+import { dropOldDays } from './old-days.ts';
+import { newestOtherFile, removeOldFiles } from './old-files.ts';
 
 export interface RetentionOptions {
   readonly directory: string;
-  /** Takes the notes of what goes. */
-  readonly sink: FileSink;
-  readonly days: number;
+  /** Receives a record of each removal. */
+  readonly sink: Pick<FileSink, 'chain' | 'position' | 'record' | 'recordRemoval'>;
+  /** Absent where the files are all there is. */
+  readonly table: Pick<AuditTable, 'now' | 'createDay' | 'days' | 'dropDay' | 'endOnDay' | 'removalsOnDay'> | undefined;
+  /** Without it nothing is removed. */
+  readonly days: number | undefined;
+  readonly clocks: ClockWatch;
+  /** The files, or the days of the table (counted from 1970), that were removed. */
+  readonly onRemoved: (removed: readonly (string | number)[]) => void;
+  readonly onFailure: (error: unknown) => void;
 }
 
-/** Files go when their last record is older than so many days. @throws as removeFiles */
-export function removeOldFiles({ directory, sink, days }: RetentionOptions, now: number): Promise<string[]> {
-  const olderThan = now - days * DAY_MS;
-  const mayGo = (_file: unknown, lastAt = 0) => lastAt < olderThan;
-  return removeFiles({ directory, sink, cause: 'retention', olderThan, mayGo });
+const HOUR_MS = 3_600_000;
+const DAYS_AHEAD = 2;
+
+/**
+ * Creates the table's next days and removes records past their retention: at once, then every hour, one run at a time.
+ * The time is the database's, or this machine's for files. Whatever a clock shows, the newest days that have records stay: `days` of
+ * them and today's. So a run removes no more days than went by since the last one, and time without any record ages nothing.
+ */
+export class Retention {
+  readonly #options: RetentionOptions;
+  readonly #timer: NodeJS.Timeout;
+  #running: Promise<void> = Promise.resolve();
+  #recordedDay: number | undefined;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+    void this.run();
+    this.#timer = setInterval(() => void this.run(), HOUR_MS).unref();
+  }
+
+  /** Starts a run behind those that were started before. */
+  run(): Promise<void> {
+    this.#running = this.#running.then(() => this.#tidyUp()).catch(this.#options.onFailure);
+    return this.#running;
+  }
+
+  close(): Promise<void> {
+    clearInterval(this.#timer);
+    return this.#running;
+  }
+
+  async #tidyUp(): Promise<void> {
+    const { table, onRemoved, days } = this.#options;
+    if (days !== undefined) await this.#recordDay();
+    const removed = table ? await this.#tidyTable(table) : await this.#tidyFiles();
+    if (removed.length > 0) onRemoved(removed);
+  }
+
+  async #tidyTable(table: NonNullable<RetentionOptions['table']>): Promise<readonly number[]> {
+    const { sink, days, clocks } = this.#options;
+    const { at, agrees } = await clocks.compare(table.now);
+    for (let ahead = 0; ahead <= DAYS_AHEAD; ahead += 1) await table.createDay(dayOf(at) + ahead);
+    return days !== undefined && agrees ? dropOldDays({ table, sink, days }, at) : [];
+  }
+
+  /** A file from the future shows that this clock is wrong, or was wrong before. */
+  async #tidyFiles(): Promise<readonly string[]> {
+    const { directory, sink, days, clocks } = this.#options;
+    if (days === undefined) return [];
+    const now = clocks.now();
+    const newest = (await newestOtherFile(directory, sink.chain)) ?? now;
+    return clocks.judge(Math.max(0, newest - now)) ? removeOldFiles({ directory, sink, days }, now) : [];
+  }
+
+  /** Makes today a day with a record, though nobody may call: only such days age the others. */
+  async #recordDay(): Promise<void> {
+    const { sink, clocks } = this.#options;
+    const today = dayOf(clocks.now());
+    if (this.#recordedDay === today) return;
+    await sink.record({ operation: 'audit-retention', outcome: 'succeeded', requestId: randomUUID() });
+    this.#recordedDay = today;
+  }
 }

@@ -1,6 +1,9 @@
 import type { AuditRow } from '../audit-table.ts';
 
-/** The row of a line; undefined where it is no record of this chain. The line itself is what counts: its members are for looking it up. */
+/** The table's days are named by years of four digits. A clock beyond them is wrong, its records are not. */
+const LAST_MS = Date.UTC(9999, 11, 31);
+
+/** Returns the row of a line; undefined where it is no record of this chain. The columns only serve to find the line again. */
 export function rowOf(line: string, chain: string): AuditRow | undefined {
   const record = parsed(line);
   const { sequence, at, tenantId, removed } = record;
@@ -9,7 +12,7 @@ export function rowOf(line: string, chain: string): AuditRow | undefined {
   if (line.includes('\0') || !line.isWellFormed()) return;
   const removes = (removed as { readonly chain?: unknown } | undefined)?.chain;
   return {
-    at: time,
+    at: Math.min(Math.max(time, 0), LAST_MS),
     chain,
     sequence: sequence as number,
     tenantId: storable(tenantId),
@@ -18,7 +21,7 @@ export function rowOf(line: string, chain: string): AuditRow | undefined {
   };
 }
 
-/** PostgreSQL has no U+0000 and no half of a surrogate pair; nor has an id. */
+/** Returns text that PostgreSQL can store: without U+0000 and halves of surrogate pairs, which no id has. */
 const storable = (text: unknown): string | undefined =>
   typeof text === 'string' && !text.includes('\0') && text.isWellFormed() ? text : undefined;
 

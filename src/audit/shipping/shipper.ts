@@ -2,42 +2,42 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuditRow, AuditTable } from '../audit-table.ts';
 import { hashLine, type Removal } from '../chain/chain.ts';
-import { type ChainFile, listChainFiles } from '../chain/chain-files.ts';
 import type { FileSink } from '../chain/file-sink.ts';
-import { statIfThere } from '../chain/gone-files.ts';
 import { readWholeLines } from '../chain/read-lines.ts';
-import { DAY_MS } from '../days.ts';
-import { removeFiles } from '../retention/remove-files.ts';
+import type { ClockWatch } from '../clock-watch.ts';
 import { rowOf } from './shipped-row.ts';
+import { Spool, type SpoolChain, type SpoolFile } from './spool.ts';
 
 export interface ShipperOptions {
   /** The spool. */
   readonly directory: string;
   readonly sink: Pick<FileSink, 'chain' | 'position' | 'recordRemoval'>;
-  readonly table: Pick<AuditTable, 'add' | 'lastSequence'>;
+  readonly table: Pick<AuditTable, 'add' | 'last' | 'now'>;
+  readonly clocks: ClockWatch;
   /** Most bytes that may wait for the database. */
   readonly maxSpoolBytes: number;
-  /** Records older than so many milliseconds are not shipped any more: the table has no place for them. */
+  /** How long a file stays after it was shipped, in case the database loses what it had. */
+  readonly keepMs: number;
+  /** Records older than this are not shipped any more: the table would drop them. */
   readonly retentionMs?: number | undefined;
-  readonly now?: () => number;
   readonly timing?: Partial<ShipperTiming>;
-  /** Once when it begins, and once when it's over. */
+  /** Called once when the database stops taking records, and once when it takes them again. */
   readonly onTrouble: (error: unknown) => void;
   readonly onRecovery: () => void;
-  /** A file that can't be read to its end, or holds what is no record. */
+  /** Called for a file that can't be read to its end, or has lines that are no records. */
   readonly onBadFile: (file: string, problem: unknown) => void;
+  /** Called when the database has lost records that it had; they are shipped again. */
+  readonly onLost: (chain: string, from: number) => void;
 }
 
 interface ShipperTiming {
-  /** Between rounds, and after one that failed; milliseconds. */
+  /** Between rounds, and after a failed one; milliseconds. */
   readonly intervalMs: number;
   readonly retryMs: number;
-  /** How often files of other processes are looked for. */
+  /** How often files of other processes are looked for, and the table is asked whether it still has everything. */
   readonly scanMs: number;
-  /** A file that nobody touched for so long belongs to a process that is gone. */
+  /** A file that stays untouched for this time belongs to a process that has ended. */
   readonly idleMs: number;
-  /** How long a file stays after it was shipped. */
-  readonly keepMs: number;
   /** Longest wait for the database at the end. */
   readonly closeMs: number;
 }
@@ -47,44 +47,37 @@ const TIMING: ShipperTiming = {
   retryMs: 5_000,
   scanMs: 30_000,
   idleMs: 120_000,
-  keepMs: 3_600_000,
   closeMs: 5_000,
 };
 
 /** What waits for the database. */
 export interface Backlog {
   readonly bytes: number;
-  /** Of the oldest record known to wait; 0 when none does. */
+  /** Age of the oldest record known to wait; 0 when none does. */
   readonly ageSeconds: number;
 }
 
-/** How far one file is shipped. */
-interface Progress {
-  readonly file: ChainFile;
-  readonly isOwn: boolean;
-  /** First record that the table does not have. */
-  firstSequence: number;
-  offset: number;
-  size: number;
-  isDone: boolean;
-  /** What was past its retention already and is not noted as such yet. */
-  skipped: Removal | undefined;
+/** What is too old to be shipped, by the database's clock. */
+interface Age {
+  readonly databaseNow: number;
+  readonly oldest: number;
+  /** While the clocks disagree no record counts as too old. */
+  readonly agrees: boolean;
 }
 
 /**
- * Brings the records of the spool into the database, in groups and in the order of their chains: its own as they come, and those of processes
- * that are gone. What was shipped twice is there once, so nothing need be remembered: after a restart the table itself says how far each
- * chain came. Records are accepted by the file; the database may be away as long as the spool has room.
+ * Brings the records of the spool into the database, in groups and in the order of their chains: its own as they come, and those of
+ * processes that have ended. Records are stored once, however often they are shipped, so there is no state to lose: after a restart the
+ * table itself says how far each chain came. Each group is stored only behind the one before, so that records which the database has lost
+ * since (a failover, a restored backup) are noticed and shipped again, for as long as their files are kept.
  */
 export class Shipper {
   readonly #options: ShipperOptions;
   readonly #timing: ShipperTiming;
-  readonly #now: () => number;
-  readonly #progress = new Map<string, Progress>();
-  #ownBytes = 0;
-  #othersBytes = 0;
-  #scannedAt = Number.NEGATIVE_INFINITY;
-  #scannedPart = 0;
+  readonly #spool: Spool;
+  #age: Age = { databaseNow: 0, oldest: Number.NEGATIVE_INFINITY, agrees: true };
+  #ageReadAt = 0;
+  #isCheckDue: boolean = true;
   #oldestAt: number | undefined;
   #trouble: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -94,23 +87,25 @@ export class Shipper {
   constructor(options: ShipperOptions) {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
-    this.#now = options.now ?? Date.now;
+    const { clocks } = options;
+    this.#spool = new Spool({ ...options, ...this.#timing, now: () => clocks.now() });
     this.#plan(this.#timing.intervalMs);
   }
 
-  /** Why the database gets no records; undefined when all is well. */
+  /** Returns why the database gets no records; undefined while it does. */
   trouble(): string | undefined {
     return this.#trouble;
   }
 
-  /** Why no more records may be taken, for they would have no place to wait. */
+  /** Returns why no more records may be accepted; undefined while there is room for them. */
   limit(): string | undefined {
-    return this.#waitingBytes() > this.#options.maxSpoolBytes ? 'the spool for the database is full' : undefined;
+    return this.#spool.waitingBytes() > this.#options.maxSpoolBytes ? 'the spool for the database is full' : undefined;
   }
 
   backlog(): Backlog {
-    const bytes = this.#waitingBytes();
-    const ageSeconds = bytes === 0 || this.#oldestAt === undefined ? 0 : (this.#now() - this.#oldestAt) / 1000;
+    const bytes = this.#spool.waitingBytes();
+    const { clocks } = this.#options;
+    const ageSeconds = bytes === 0 || this.#oldestAt === undefined ? 0 : (clocks.now() - this.#oldestAt) / 1000;
     return { bytes, ageSeconds: Math.max(0, ageSeconds) };
   }
 
@@ -122,7 +117,7 @@ export class Shipper {
     return this.#round;
   }
 
-  /** To be called after the sink's: ships the rest, as far as it goes in time. What stays is shipped by the next process. */
+  /** Ships the rest within a time limit, after the sink was closed. What stays is shipped by the next process. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -130,10 +125,6 @@ export class Shipper {
     const timer = setTimeout(resolve, this.#timing.closeMs);
     await Promise.race([this.ship().then(() => this.ship()), late]);
     clearTimeout(timer);
-  }
-
-  #waitingBytes(): number {
-    return this.#options.sink.position().totalBytes - this.#ownBytes + this.#othersBytes;
   }
 
   #plan(delayMs: number): void {
@@ -146,138 +137,142 @@ export class Shipper {
 
   async #shipAll(): Promise<void> {
     try {
-      await this.#scan();
-      for (const progress of this.#progress.values()) {
-        if (!progress.isDone) await this.#shipFile(progress);
+      if (await this.#spool.scan()) {
+        if (!this.#isClosed) await this.#spool.removeShipped();
+        this.#isCheckDue = true;
       }
+      if (this.#isCheckDue) {
+        await this.#readAge();
+        await this.#findLost();
+        this.#isCheckDue = false;
+      }
+      for (const file of this.#spool.waiting()) if (this.#spool.isReady(file)) await this.#shipFile(file);
       if (this.#trouble !== undefined) this.#options.onRecovery();
       this.#trouble = undefined;
       this.#oldestAt = undefined;
     } catch (error) {
-      this.#oldestAt ??= this.#now(); // for want of a better one, where it failed before it read any
+      this.#oldestAt ??= this.#options.clocks.now(); // the age counts from now where no record was read yet
       if (this.#trouble === undefined) this.#options.onTrouble(error);
       this.#trouble = 'the database takes no audit records';
     }
   }
 
-  async #scan(): Promise<void> {
-    const { part } = this.#options.sink.position();
-    const isDue = this.#now() - this.#scannedAt >= this.#timing.scanMs;
-    if (!isDue && part === this.#scannedPart) return;
-    this.#scannedPart = part;
-    this.#scannedAt = this.#now();
-    const files = await listChainFiles(this.#options.directory);
-    const names = new Set(files.map(({ name }) => name));
-    for (const name of this.#progress.keys()) if (!names.has(name)) this.#progress.delete(name);
-    for (const file of files) await this.#watch(file);
-    if (isDue && !this.#isClosed) await this.#removeShipped();
-    this.#countWaiting();
+  async #readAge(): Promise<void> {
+    const { clocks, table, retentionMs } = this.#options;
+    const { at, agrees } = await clocks.compare(table.now);
+    this.#ageReadAt = performance.now();
+    const oldest = retentionMs === undefined ? Number.NEGATIVE_INFINITY : at - retentionMs;
+    this.#age = { databaseNow: at, oldest, agrees };
   }
 
-  /** Its own files at once, others' when nobody writes them any more. */
-  async #watch(file: ChainFile): Promise<void> {
-    const isOwn = file.chain === this.#options.sink.chain;
-    const known = this.#progress.get(file.name);
-    if (known?.isDone && isOwn) return;
-    const stats = await statIfThere(join(this.#options.directory, file.name));
-    if (!stats || (!isOwn && this.#now() - stats.mtimeMs < this.#timing.idleMs)) return;
-    if (known) {
-      // A process that only seemed to be gone has written on.
-      if (stats.size !== known.size) known.isDone = false;
-      known.size = stats.size;
-    } else {
-      const firstSequence = isOwn ? 0 : -1;
-      this.#progress.set(file.name, {
-        file,
-        isOwn,
-        firstSequence,
-        offset: 0,
-        size: stats.size,
-        isDone: false,
-        skipped: undefined,
-      });
+  /** Notices what the database lost of chains that get no records any more. */
+  async #findLost(): Promise<void> {
+    for (const chain of this.#spool.chains()) {
+      if (chain.last === undefined || chain.last.at < this.#age.oldest) continue;
+      const last = await this.#options.table.last(chain.id);
+      if ((last?.sequence ?? -1) < chain.last.sequence) await this.#goBack(chain);
     }
   }
 
-  /** Counts anew, since files may have come, or gone. */
-  #countWaiting(): void {
-    const { name, bytes, totalBytes } = this.#options.sink.position();
-    const waiting = { own: 0, others: 0 };
-    for (const { file, isOwn, isDone, size, offset } of this.#progress.values()) {
-      if (!isDone) waiting[isOwn ? 'own' : 'others'] += (file.name === name ? bytes : size) - offset;
-    }
-    this.#ownBytes = totalBytes - waiting.own;
-    this.#othersBytes = waiting.others;
+  async #goBack(chain: SpoolChain): Promise<void> {
+    await this.#askTable(chain);
+    this.#spool.restart(chain.id);
+    this.#options.onLost(chain.id, chain.next ?? 0);
   }
 
-  async #removeShipped(): Promise<void> {
+  async #askTable(chain: SpoolChain): Promise<void> {
+    chain.last = await this.#options.table.last(chain.id);
+    chain.next = (chain.last?.sequence ?? -1) + 1;
+  }
+
+  async #shipFile(spooled: SpoolFile): Promise<void> {
     const { directory, sink } = this.#options;
-    try {
-      const mayGo = ({ name }: ChainFile) => this.#progress.get(name)?.isDone === true;
-      await removeFiles({ directory, sink, cause: 'shipped', olderThan: this.#now() - this.#timing.keepMs, mayGo });
-    } catch (error) {
-      this.#options.onBadFile(directory, error);
-    }
-  }
-
-  async #shipFile(progress: Progress): Promise<void> {
-    const { directory, sink, table } = this.#options;
-    const { name, chain } = progress.file;
+    const { name } = spooled.file;
     const position = sink.position();
     const isCurrent = name === position.name;
-    if (isCurrent && progress.offset === position.bytes) return;
-    if (progress.firstSequence < 0) progress.firstSequence = (await table.lastSequence(chain)) + 1;
-    const file = await open(join(directory, name)).catch((error: unknown) => this.#giveUp(progress, error));
+    if (isCurrent && spooled.offset === position.bytes) return;
+    const chain = this.#spool.chainOf(spooled);
+    if (chain.next === undefined) await this.#askTable(chain);
+    const file = await open(join(directory, name)).catch((error: unknown) => this.#passOver(spooled, error));
     if (!file) return;
     try {
       // Of its own file only what no failed write takes back.
-      const end = isCurrent ? position.bytes : (await file.stat()).size;
-      for await (const text of readWholeLines(file, progress.offset, end)) await this.#shipText(progress, text);
+      const stats = await file.stat();
+      const end = isCurrent ? position.bytes : stats.size;
+      for await (const text of readWholeLines(file, spooled.offset, end)) {
+        if (!(await this.#shipText(spooled, chain, text))) return await this.#goBack(chain);
+      }
       if (isCurrent) return;
-      // So ends the file of a process that was killed.
-      if (progress.offset < end) this.#options.onBadFile(name, 'the last line is torn');
-      await this.#noteSkipped(progress);
-      progress.size = end;
-      progress.isDone = true;
+      // This is how the file of a killed process ends.
+      if (spooled.offset < end) this.#spool.report(name, 'the last line is torn');
+      await this.#recordSkipped(spooled);
+      Object.assign(spooled, { size: end, mtimeMs: stats.mtimeMs, doneSince: performance.now() });
     } finally {
       await file.close();
     }
   }
 
-  async #shipText(progress: Progress, text: Buffer): Promise<void> {
-    const { retentionMs, table, onBadFile } = this.#options;
-    const oldest = retentionMs === undefined ? 0 : this.#now() - retentionMs;
+  /** Returns false when the table no longer has the record before these, and stores none of them then. */
+  async #shipText(spooled: SpoolFile, chain: SpoolChain, text: Buffer): Promise<boolean> {
     const rows: AuditRow[] = [];
+    let lastRead = spooled.lastRead;
     let skipped: AuditRow | undefined;
     for (const line of text.toString('utf8', 0, text.length - 1).split('\n')) {
-      const row = rowOf(line, progress.file.chain);
-      if (!row || row.at > this.#now() + DAY_MS)
-        onBadFile(progress.file.name, 'a line is no record of a day until now');
-      else if (row.at < oldest) skipped = row;
-      else if (row.sequence >= progress.firstSequence) rows.push(row);
+      const row = rowOf(line, chain.id);
+      if (!row || row.sequence <= lastRead) {
+        this.#spool.report(spooled.file.name, 'a line is no record of this chain, or not in its order');
+        continue;
+      }
+      lastRead = row.sequence;
+      if (row.sequence < (chain.next ?? 0)) continue;
+      const dated = this.#dated(row, spooled.isOwn);
+      if (dated) rows.push(dated);
+      else skipped = row;
     }
-    if (skipped) progress.skipped = removalOf(skipped);
+    if (skipped) spooled.skipped = removalOf(skipped);
     this.#oldestAt = rows[0]?.at;
-    if (rows.length > 0) {
-      await this.#noteSkipped(progress);
-      await table.add(rows);
-    }
+    if (!(await this.#store(spooled, chain, rows))) return false;
     this.#oldestAt = undefined;
-    progress.offset += text.length;
-    if (progress.isOwn) this.#ownBytes += text.length;
-    else this.#othersBytes -= text.length;
+    spooled.lastRead = lastRead;
+    this.#spool.addShipped(spooled, text.length);
+    return true;
   }
 
-  /** The chain begins late in the table then, and this says why. */
-  async #noteSkipped(progress: Progress): Promise<void> {
-    if (!progress.skipped) return;
-    await this.#options.sink.recordRemoval(progress.skipped);
-    progress.skipped = undefined;
+  async #store(spooled: SpoolFile, chain: SpoolChain, rows: readonly AuditRow[]): Promise<boolean> {
+    const [first, last] = [rows[0], rows.at(-1)];
+    if (!first || !last) return true;
+    await this.#recordSkipped(spooled);
+    // A day that was dropped since is no loss.
+    const after = chain.last && chain.last.at >= this.#age.oldest ? chain.last : undefined;
+    if ((await this.#options.table.add(rows, after)) === undefined) return false;
+    if (first.sequence > (chain.next ?? 0) && spooled.isOwn)
+      this.#spool.report(spooled.file.name, 'records before it are neither in the database nor in a file');
+    chain.last = { at: last.at, chain: last.chain, sequence: last.sequence };
+    chain.next = last.sequence + 1;
+    return true;
   }
 
-  #giveUp(progress: Progress, error: unknown): undefined {
-    this.#options.onBadFile(progress.file.name, error);
-    this.#progress.delete(progress.file.name);
+  /**
+   * Returns the row under the day that it carries; undefined where that is past the retention. A process whose clock is far behind
+   * writes records that only seem old: while it disagrees with the database's, its own get the database's time.
+   */
+  #dated(row: AuditRow, isOwn: boolean): AuditRow | undefined {
+    const { oldest, agrees, databaseNow } = this.#age;
+    if (row.at >= oldest) return row;
+    if (agrees) return undefined;
+    return isOwn ? { ...row, at: Math.floor(databaseNow + performance.now() - this.#ageReadAt) } : row;
+  }
+
+  /** The chain begins late in the table then, and this record says why. */
+  async #recordSkipped(spooled: SpoolFile): Promise<void> {
+    if (!spooled.skipped) return;
+    await this.#options.sink.recordRemoval(spooled.skipped);
+    spooled.skipped = undefined;
+  }
+
+  #passOver(spooled: SpoolFile, error: unknown): undefined {
+    this.#spool.report(spooled.file.name, error);
+    this.#spool.forget(spooled);
   }
 }
 

@@ -1,7 +1,8 @@
-import { type Expression, type SqlBool, sql } from 'kysely';
+import { type Expression, type SqlBool, sql, type Transaction } from 'kysely';
 import type { AuditPlace, AuditRow, AuditTable } from '../../audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../audit/days.ts';
 import type { SqlDatabase } from '../open-database.ts';
+import type { Schema } from '../schema.ts';
 
 /** Any number but that of the schema's lock. */
 const PARTITION_LOCK = 7_355_609;
@@ -24,28 +25,37 @@ export function auditTable({ read, write }: SqlDatabase): AuditTable {
   return {
     createDay,
 
-    async add(rows) {
+    now: async () => {
+      const { rows } = await read((db) =>
+        sql<{ now: number }>`select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db),
+      );
+      return Number(rows[0]?.now);
+    },
+
+    async add(rows, after) {
       for (const day of new Set(rows.map(({ at }) => dayOf(at)))) await createDay(day);
       try {
-        await write((trx) => insert(rows).execute(trx));
+        // In one transaction, for a failover between the two would hide what it lost.
+        return await write(async (trx) => {
+          if (after && !(await has(trx, after))) return undefined;
+          return Number((await insert(rows).execute(trx)).numAffectedRows ?? 0);
+        });
       } catch (error) {
         known.clear(); // a partition may have been dropped by another process
         throw error;
       }
     },
 
-    lastSequence: async (chain) => {
-      const last = await read((db) =>
+    last: (chain) =>
+      read((db) =>
         db
           .selectFrom('audit_records')
-          .select('sequence')
+          .select(['at', 'chain', 'sequence'])
           .where('chain', '=', chain)
           .orderBy('sequence', 'desc')
           .limit(1)
           .executeTakeFirst(),
-      );
-      return last?.sequence ?? -1;
-    },
+      ),
 
     page: ({ tenantId, from, to, before, limit }) =>
       read((db) =>
@@ -145,6 +155,17 @@ const insert = (rows: readonly AuditRow[]) => sql`
     ${rows.map(({ sequence }) => sequence)}::bigint[], ${rows.map(({ tenantId }) => tenantId ?? null)}::text[],
     ${rows.map(({ removes }) => removes ?? null)}::text[], string_to_array(${rows.map(({ line }) => line).join('\n')}::text, E'\\n'))
   on conflict do nothing`;
+
+async function has(trx: Transaction<Schema>, { at, chain, sequence }: AuditPlace): Promise<boolean> {
+  const found = await trx
+    .selectFrom('audit_records')
+    .select('sequence')
+    .where('chain', '=', chain)
+    .where('sequence', '=', sequence)
+    .where('at', '=', at)
+    .executeTakeFirst();
+  return found !== undefined;
+}
 
 const olderThan = ({ at, chain, sequence }: AuditPlace): Expression<SqlBool> =>
   sql<SqlBool>`(at, chain, sequence) < (${at}::bigint, ${chain}::text, ${sequence}::bigint)`;

@@ -153,7 +153,8 @@ export const Readiness = named(
   z.object({
     status: z.string().meta({ description: '`ready`' }),
     degraded: z.array(z.string()).optional().meta({
-      description: 'Parts in trouble while requests are still answered, such as `registry`, `audit` or `certificate`.',
+      description:
+        'Parts in trouble while requests are still answered, such as `registry`, `audit`, `audit-clock` or `certificate`.',
     }),
   }),
 );

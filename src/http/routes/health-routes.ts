@@ -3,8 +3,8 @@ import type { Handler } from './mount.ts';
 
 export interface ReadinessDeps {
   readonly audit: { trouble(): string | undefined };
-  /** Brings records on into the database, where there is one. */
-  readonly shipper: { trouble(): string | undefined } | undefined;
+  /** What is wrong with the audit log though it accepts records. */
+  readonly auditDegraded: () => readonly string[];
   readonly tenants: { trouble(): string | undefined };
   /** Of the listener; absent where it speaks plain HTTP. */
   readonly certificate?: { trouble(): string | undefined } | undefined;
@@ -24,7 +24,7 @@ export const readinessRoute =
     const degraded = [
       ...(deps.tenants.trouble() === undefined ? [] : ['registry']),
       ...(deps.certificate?.trouble() === undefined ? [] : ['certificate']),
-      ...(deps.shipper?.trouble() === undefined ? [] : ['audit']),
+      ...deps.auditDegraded(),
     ];
     return degraded.length === 0 ? { status: 'ready' } : { status: 'ready', degraded };
   };

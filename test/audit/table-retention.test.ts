@@ -1,0 +1,85 @@
+import { expect, test } from '@jest/globals';
+import { openFileSink } from '../../src/audit/chain/file-sink.ts';
+import { dropOldDays } from '../../src/audit/retention/old-days.ts';
+import { verifyTable } from '../../src/audit/verify/verify-table.ts';
+import { linesIn } from '../support/audit-table.ts';
+import { eventOf } from '../support/chains.ts';
+import { recordsOf } from '../support/planned-file.ts';
+import { badOnes, newSpool } from '../support/spool.ts';
+
+const DAY_MS = 86_400_000;
+const { signal } = new AbortController();
+
+test('days past their retention are dropped, noted in the chain, and told from rows that somebody deleted', async () => {
+  await using spool = await newSpool();
+  let at = Date.now() - 10 * DAY_MS;
+  const table = { ...spool.table, now: async () => at };
+  const { sink, shipper } = await spool.start({ table, now: () => at });
+  for (; at < Date.now(); at += DAY_MS) await sink.record(eventOf(0));
+  at -= DAY_MS;
+  await shipper.ship();
+  const before = await spool.table.days();
+  expect(before).toHaveLength(11);
+  const dropped = await dropOldDays({ table: spool.table, sink, days: 3 }, at);
+  expect(await spool.table.days()).toEqual(before.filter((day) => !dropped.includes(day)));
+  expect(dropped).toHaveLength(7);
+  await shipper.ship();
+  expect(await verifyTable(spool.table, signal)).toMatchObject([{ removed: 'retention' }]);
+  expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
+  expect(await dropOldDays({ table: spool.table, sink, days: 3 }, at)).toEqual([]);
+
+  // What was dropped doesn't come back from a file that another process finds.
+  const later = await spool.start({ table, retentionMs: 3 * DAY_MS, now: () => at });
+  await later.shipper.ship();
+  expect(Math.min(...(await spool.table.days()))).toBeGreaterThanOrEqual(Math.floor(at / DAY_MS) - 3);
+
+  const [oldest = 0] = await spool.table.days();
+  await spool.table.dropDay(oldest);
+  expect(badOnes(await verifyTable(spool.table, signal))).toMatchObject([{ firstBad: { problem: 'start-missing' } }]);
+  await Promise.all([sink.close(), later.sink.close()]);
+});
+
+test('what was past its retention before it could be shipped is noted, not shipped', async () => {
+  await using spool = await newSpool();
+  let at = Date.now() - 10 * DAY_MS;
+  const old = await openFileSink({ directory: spool.directory.path, now: () => at });
+  for (; at < Date.now(); at += DAY_MS) await old.record(eventOf(0));
+  at -= DAY_MS;
+  await old.close();
+  const { sink, shipper } = await spool.start({ retentionMs: 3 * DAY_MS });
+  await shipper.ship();
+  await shipper.ship();
+  const verified = await verifyTable(spool.table, signal);
+  expect(badOnes(verified)).toEqual([]);
+  expect(verified.map(({ chain, removed }) => [chain, removed])).toEqual([
+    [old.chain, 'retention'],
+    [sink.chain, undefined],
+  ]);
+  await sink.close();
+});
+
+test('a record of a removal is repeated when its day goes before what it explains', async () => {
+  await using spool = await newSpool();
+  const start = Date.now() - 20 * DAY_MS;
+  const times = { idle: start, busy: start };
+  const idle = await spool.start({ now: () => times.idle });
+  const busy = await spool.start({ now: () => times.busy });
+  const shipAll = () => Promise.all([idle.shipper.ship(), busy.shipper.ship()]);
+  const workUntil = async (day: number) => {
+    for (; times.busy < start + day * DAY_MS; times.busy += DAY_MS) await busy.sink.record(eventOf(0));
+    await shipAll();
+  };
+  // The idle process's next record comes after the record of its first one's removal is past its retention itself.
+  await workUntil(6);
+  await dropOldDays({ table: spool.table, sink: busy.sink, days: 3 }, times.busy);
+  times.idle = start + 8 * DAY_MS;
+  await idle.sink.record(eventOf(0));
+  await workUntil(10);
+  expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
+  await dropOldDays({ table: spool.table, sink: busy.sink, days: 3 }, times.busy);
+  await shipAll();
+  expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
+  const notes = recordsOf(`${(await linesIn(spool.table)).join('\n')}\n`).filter(({ type }) => type === 'removed');
+  expect(notes.map(({ removed }) => (removed as { chain: string }).chain)).toContain(idle.sink.chain);
+  await Promise.all([idle.sink.close(), busy.sink.close()]);
+});
