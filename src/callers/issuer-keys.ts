@@ -1,4 +1,11 @@
-import { createLocalJWKSet, createRemoteJWKSet, type JWKSCacheInput, type JWTVerifyGetKey, jwksCache } from 'jose';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  type JSONWebKeySet,
+  type JWKSCacheInput,
+  type JWTVerifyGetKey,
+  jwksCache,
+} from 'jose';
 import type { Clock } from '../lib/clock.ts';
 import type { CallerIssuer } from './caller-issuer.ts';
 
@@ -21,7 +28,7 @@ export interface IssuerKeys {
 }
 
 /** The discovery document can't be used. The message names the issuer alone. */
-export class DiscoveryError extends Error {
+class DiscoveryError extends Error {
   override readonly name = 'DiscoveryError';
 }
 
