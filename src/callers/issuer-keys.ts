@@ -37,7 +37,7 @@ export function openIssuerKeys(
   { issuer, jwksUrl }: Pick<CallerIssuer, 'issuer' | 'jwksUrl'>,
   clock: Clock,
 ): IssuerKeys {
-  const cache: JWKSCacheInput = {}; // jose fills it
+  const cache: { jwks?: JSONWebKeySet } = {}; // jose fills it
   let readAtMs = Number.NEGATIVE_INFINITY;
   let triedAtMs = Number.NEGATIVE_INFINITY;
   let generation = 0;
@@ -47,13 +47,13 @@ export function openIssuerKeys(
       timeoutDuration: TIMEOUT_MS,
       cooldownDuration: UNKNOWN_KEY_COOLDOWN_MS,
       cacheMaxAge: Number.POSITIVE_INFINITY, // the age is judged here, by the clock of the service
-      [jwksCache]: cache,
+      [jwksCache]: cache as JWKSCacheInput, // its type has no empty one that is filled later
     });
   });
   let seen: JSONWebKeySet | undefined;
   let newest: JWTVerifyGetKey | undefined;
   const note = () => {
-    const { jwks }: { readonly jwks?: JSONWebKeySet } = cache;
+    const { jwks } = cache;
     if (!jwks || jwks === seen) return;
     seen = jwks;
     newest = createLocalJWKSet(seen);
