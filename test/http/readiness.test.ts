@@ -42,7 +42,7 @@ test('a log that takes no records, or a drain, makes it not ready', () => {
     tenants: { trouble: () => undefined },
     isDraining: () => false,
   };
-  const route = (change: object) => readinessRoute({ ...well, ...change } as AppDeps);
+  const route = (change: object) => readinessRoute({ ...well, ...change } as unknown as AppDeps);
   const call = (change: object) => () => route(change)({} as never, undefined);
   expect(call({ audit: { trouble: () => 'ENOSPC' } })).toThrow(expect.objectContaining({ code: 'audit-unavailable' }));
   expect(call({ isDraining: () => true })).toThrow(expect.objectContaining({ code: 'draining' }));
