@@ -185,7 +185,7 @@ export const newVault = (identity: Pick<VaultState, 'name' | 'tenantId' | 'kind'
   isDeleted: false,
   isFirewalled: false,
   hasPurgeProtection: true,
-  disabledKeysReadable: false,
+  disabledKeysReadable: true,
   pageSize: PAGE_SIZE,
   operationsPerSecond: 0,
   keys: [],

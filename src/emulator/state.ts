@@ -108,7 +108,7 @@ export interface VaultState {
   isDeleted: boolean;
   isFirewalled: boolean;
   hasPurgeProtection: boolean;
-  /** Azure answers a read of a disabled key sometimes with 403, sometimes with `enabled: false`. */
+  /** Azure answers a read of a disabled key with `enabled: false`; older recordings have 403. */
   disabledKeysReadable: boolean;
   pageSize: number;
   /** 0: unlimited. */
@@ -166,4 +166,4 @@ export interface SecretVersion extends ItemVersion {
   contentType?: string | undefined;
 }
 
-export type KeyType = 'RSA' | 'RSA-HSM' | 'oct-HSM';
+export type KeyType = 'RSA' | 'RSA-HSM' | 'EC' | 'EC-HSM' | 'oct-HSM';

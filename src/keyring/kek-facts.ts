@@ -20,7 +20,7 @@ const RSA_EXPONENT = 65_537;
  *
  * @throws ServiceError `access-revoked` with the reason, `tenant-misconfigured` for a key that is too weak
  */
-export function assertMayProtect(facts: KekFacts, now: number): void {
+export function assertMayProtect(facts: KekFacts, tenantId: string, now: number): void {
   const { kek } = facts;
   const kid = kidOf(kek);
   if (!facts.enabled) throw refusal('key-disabled', `Key ${kid} is disabled`, enableKey(kek));
@@ -28,10 +28,14 @@ export function assertMayProtect(facts: KekFacts, now: number): void {
     throw refusal('key-not-yet-valid', `Key ${kid} is not valid yet`, activateKey(kek));
   }
   if (facts.expires !== undefined && now >= facts.expires) {
-    throw refusal('key-expired', `Key ${kid} has expired`, renewKey(kek));
+    throw refusal(
+      'key-expired',
+      `Key ${kid} has expired`,
+      renewKey(tenantId, { ...kek, algorithm: defaultAlgorithm(facts.type) }, facts),
+    );
   }
   if (!facts.operations.includes('wrapKey') || !facts.operations.includes('unwrapKey')) {
-    throw refusal('key-operation-forbidden', `Key ${kid} lacks wrapKey or unwrapKey`, permitKeyOperations(kek));
+    throw refusal('key-operation-forbidden', `Key ${kid} lacks wrapKey or unwrapKey`, permitKeyOperations(kek, facts));
   }
   if (facts.type === 'RSA' && ((facts.bits ?? 0) < MIN_RSA_BITS || facts.publicExponent !== RSA_EXPONENT)) {
     throw new ServiceError('tenant-misconfigured', `Key ${kid} is weaker than RSA 2048 with exponent 65537`, {
@@ -47,12 +51,13 @@ export function assertMayProtect(facts: KekFacts, now: number): void {
  *
  * @throws ServiceError `tenant-misconfigured`
  */
-export function assertTagged({ kek, tags }: KekFacts, tenantId: string): void {
+export function assertTagged(facts: KekFacts, tenantId: string): void {
+  const { kek, tags } = facts;
   if (tags?.[TENANT_TAG] === tenantId) return;
   throw new ServiceError('tenant-misconfigured', `Key ${kidOf(kek)} is not tagged ${TENANT_TAG}=${tenantId}`, {
     reason: 'tag-missing',
     scope: 'key',
-    fix: tagKey(kek, tenantId),
+    fix: tagKey(kek, tenantId, facts),
   });
 }
 

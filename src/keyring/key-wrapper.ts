@@ -7,6 +7,8 @@ import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 export interface KekFacts {
   readonly kek: KekRef;
   readonly type: KekType;
+  /** Whether the key is in an HSM, which has a smaller quota. */
+  readonly isHsm: boolean;
   /** Modulus of an RSA key; undefined for oct keys, whose size a vault doesn't tell. */
   readonly bits: number | undefined;
   readonly publicExponent: number | undefined;

@@ -182,7 +182,7 @@ export class SealingSlot {
 
   async #readUsable(): Promise<KekFacts> {
     const facts = await this.#deps.wrapper.readKey(this.#tenant, this.#key);
-    assertMayProtect(facts, this.#deps.clock.wallMs());
+    assertMayProtect(facts, this.#tenant.id, this.#deps.clock.wallMs());
     if (this.#deps.requireTenantTag) assertTagged(facts, this.#tenant.id);
     return facts;
   }

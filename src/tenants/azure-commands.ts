@@ -1,102 +1,182 @@
 import type { Fix } from '../errors.ts';
 import type { KekRef } from '../format/kek-ref.ts';
-import { kekTypeOf } from '../format/wrap-algorithms.ts';
-import type { RegisteredKey } from './record.ts';
+import { kekTypeOf, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
 
-/** What a vault's owner pastes to mend a key, with the real names in it. Commands are those of the Azure CLI. */
+/** Commands of the Azure CLI (checked with 2.91) that customers paste, with the real names in them. */
 
 type KeyName = Pick<KekRef, 'vaultUrl' | 'name'>;
 
+/** Members of a key that a command must carry over, since the CLI replaces lists as a whole. */
+export interface KeyContents {
+  readonly operations: readonly string[];
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** The tag by which a customer names the tenant that a key is for. */
+export const TENANT_TAG = 'vaultspan-tenant';
+const NEEDED = ['wrapKey', 'unwrapKey'];
+
 export const isManagedHsm = (vaultUrl: string): boolean => vaultUrl.includes('.managedhsm.');
 
-/** `--vault-name NAME`, or `--hsm-name NAME`: the first label of the host. */
-export function vaultArgument(vaultUrl: string): string {
-  const name = new URL(vaultUrl).hostname.split('.')[0];
-  return `${isManagedHsm(vaultUrl) ? '--hsm-name' : '--vault-name'} ${name}`;
-}
+const nameOf = (vaultUrl: string): string => new URL(vaultUrl).hostname.split('.')[0] ?? '';
 
-function setAttributes(key: KekRef, change: string): string {
-  const version = key.keyVersion === '' ? '' : ` --version ${key.keyVersion}`;
-  return `az keyvault key set-attributes ${vaultArgument(key.vaultUrl)} --name ${key.name}${version} ${change}`;
-}
+/** Returns the argument of `az keyvault key`: `--vault-name NAME` or `--hsm-name NAME`, the first label of the host. */
+export const vaultArgument = (vaultUrl: string): string =>
+  `${isManagedHsm(vaultUrl) ? '--hsm-name' : '--vault-name'} ${nameOf(vaultUrl)}`;
 
-/** The tag by which a customer says which tenant of ours a key is for. */
-export const TENANT_TAG = 'vaultspan-tenant';
+/** Returns the argument of `az keyvault` itself: `--name NAME` or `--hsm-name NAME`. */
+const resourceArgument = (vaultUrl: string): string =>
+  `${isManagedHsm(vaultUrl) ? '--hsm-name' : '--name'} ${nameOf(vaultUrl)}`;
 
-/** Makes a key that suits the record, tagged with the tenant that it is for. */
-export function createKey(tenantId: string, key: RegisteredKey): string {
+/** Returns the text as one word of a POSIX shell. Tags are the customer's own text. */
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+
+const keyCommand = (action: string, { vaultUrl, name }: KeyName): string =>
+  `az keyvault key ${action} ${vaultArgument(vaultUrl)} --name ${name}`;
+
+/** Returns the command for the version that the key names; the newest without one. */
+const versionCommand = (action: string, key: KekRef): string =>
+  `${keyCommand(action, key)}${key.keyVersion === '' ? '' : ` --version ${key.keyVersion}`}`;
+
+const tagsArgument = (tags: Readonly<Record<string, string>>): string =>
+  `--tags ${Object.entries(tags)
+    .map(([name, value]) => shellWord(`${name}=${value}`))
+    .join(' ')}`;
+
+const withNeeded = (operations: readonly string[]): string => [...new Set([...operations, ...NEEDED])].join(' ');
+
+/** Returns the command that makes a key, or a version of it, with the tag of the tenant that it is for. */
+export function createKey(
+  tenantId: string,
+  key: KeyName & { readonly algorithm?: WrapAlgorithm },
+  { operations, tags }: KeyContents = { operations: [] },
+): string {
+  const isOct = key.algorithm !== undefined && kekTypeOf(key.algorithm) === 'oct';
   const rsa = isManagedHsm(key.vaultUrl) ? 'RSA-HSM' : 'RSA';
-  const kind =
-    key.algorithm !== undefined && kekTypeOf(key.algorithm) === 'oct'
-      ? '--kty oct-HSM --size 256'
-      : `--kty ${rsa} --size 3072`;
-  return `az keyvault key create ${vaultArgument(key.vaultUrl)} --name ${key.name} ${kind} --ops wrapKey unwrapKey --tags ${TENANT_TAG}=${tenantId}`;
+  const kind = isOct ? '--kty oct-HSM --size 256' : `--kty ${rsa} --size 3072`;
+  const allTags = tagsArgument({ ...tags, [TENANT_TAG]: tenantId });
+  return `${keyCommand('create', key)} ${kind} --ops ${withNeeded(operations)} ${allTags}`;
 }
 
 export const enableKey = (key: KekRef): Fix => ({
   owner: 'resource-owner',
   action: 'Enable this key version, or create a new one',
-  command: setAttributes(key, '--enabled true'),
+  command: `${versionCommand('set-attributes', key)} --enabled true`,
 });
 
-/** Every version: without one the CLI changes the newest alone, and what older versions sealed would still open. */
+/** Returns the command for every version: without one the CLI changes the newest alone, and older messages would still open. */
 export const disableWholeKey = (key: KeyName): string =>
-  `az keyvault key list-versions ${vaultArgument(key.vaultUrl)} --name ${key.name} --query '[].kid' -o tsv | xargs -n1 az keyvault key set-attributes --enabled false --id`;
+  `${keyCommand('list-versions', key)} --query '[].kid' -o tsv | xargs -n1 az keyvault key set-attributes --enabled false --id`;
 
 export const activateKey = (key: KekRef): Fix => ({
   owner: 'resource-owner',
-  action: "Wait for the key's activation date or move it",
-  command: setAttributes(key, `--not-before $(date -u +%Y-%m-%dT%H:%M:%SZ)`),
+  action: 'Wait for the activation date of the key, or change it',
+  command: `${versionCommand('set-attributes', key)} --not-before $(date -u +%Y-%m-%dT%H:%M:%SZ)`,
 });
 
-export const renewKey = (key: KeyName): Fix => ({
+/** An HSM rotates only a key that has a rotation policy. `create` makes a new version of any key. */
+export const renewKey = (
+  tenantId: string,
+  key: KeyName & { readonly algorithm?: WrapAlgorithm },
+  contents?: KeyContents,
+): Fix => ({
   owner: 'resource-owner',
   action: 'Create a new version of the key',
-  command: `az keyvault key rotate ${vaultArgument(key.vaultUrl)} --name ${key.name}`,
+  command: isManagedHsm(key.vaultUrl) ? createKey(tenantId, key, contents) : keyCommand('rotate', key),
 });
 
-export const permitKeyOperations = (key: KekRef): Fix => ({
+/** Without the contents of the key, the command looks the present operations up. */
+export function permitKeyOperations(key: KekRef, contents?: KeyContents): Fix {
+  const present = `${versionCommand('show', key)} --query 'key.keyOps' -o tsv`;
+  const operations = contents
+    ? withNeeded(contents.operations)
+    : `$( { ${present}; printf '%s\\n' ${NEEDED.join(' ')}; } | sort -u)`;
+  return {
+    owner: 'resource-owner',
+    action: 'Permit the operations wrapKey and unwrapKey on the key',
+    command: `${versionCommand('set-attributes', key)} --ops ${operations}`,
+  };
+}
+
+/** An EC key can't wrap, whatever its operations are. */
+export const replaceKey = (tenantId: string, key: KeyName): Fix => ({
   owner: 'resource-owner',
-  action: 'Permit the operations wrapKey and unwrapKey on the key',
-  command: setAttributes(key, '--ops wrapKey unwrapKey'),
+  action: "Create an RSA key, under a name of its own or as a new version, and register it in the tenant's record",
+  command: createKey(tenantId, key),
 });
 
-export const tagKey = (key: KekRef, tenantId: string): Fix => ({
+export const tagKey = (key: KekRef, tenantId: string, { tags }: Pick<KeyContents, 'tags'>): Fix => ({
   owner: 'resource-owner',
-  action: 'Say by a tag which tenant the key is for',
-  command: setAttributes(key, `--tags ${TENANT_TAG}=${tenantId}`),
+  action: 'Add the tag that names the tenant which the key is for',
+  command: `${versionCommand('set-attributes', key)} ${tagsArgument({ ...tags, [TENANT_TAG]: tenantId })}`,
 });
 
 export const recoverKey = (key: KeyName): Fix => ({
   owner: 'resource-owner',
   action: 'Recover the key if it was deleted; otherwise correct its name or version in the record',
-  command: `az keyvault key recover ${vaultArgument(key.vaultUrl)} --name ${key.name}`,
+  command: keyCommand('recover', key),
 });
+
+/** The role and the assignment's scope of one key, as `az … role assignment` takes them. */
+export function roleAssignment(key: KeyName): {
+  readonly command: string;
+  readonly role: string;
+  readonly scope: string;
+} {
+  const role = 'Crypto Service Encryption User';
+  return isManagedHsm(key.vaultUrl)
+    ? {
+        command: `az keyvault role assignment`,
+        role: `${vaultArgument(key.vaultUrl)} --role "Managed HSM ${role}"`,
+        scope: `/keys/${key.name}`,
+      }
+    : {
+        command: 'az role assignment',
+        role: `--role "Key Vault ${role}"`,
+        scope: `"$(az keyvault show ${resourceArgument(key.vaultUrl)} --query id -o tsv)/keys/${key.name}"`,
+      };
+}
 
 /** `--assignee` would ask Graph for a principal that may not have spread yet; the object id doesn't. */
 export function grantRole(key: KeyName, appId: string): Fix {
-  const role = 'Crypto Service Encryption User';
+  const { command, role, scope } = roleAssignment(key);
   const principal = `$(az ad sp show --id ${appId} --query id -o tsv)`;
   return {
     owner: 'resource-owner',
     action: 'Grant the app the role on the key; a new grant can take 10 minutes to spread',
-    command: isManagedHsm(key.vaultUrl)
-      ? `az keyvault role assignment create ${vaultArgument(key.vaultUrl)} --role "Managed HSM ${role}" --assignee-object-id ${principal} --assignee-principal-type ServicePrincipal --scope /keys/${key.name}`
-      : `az role assignment create --role "Key Vault ${role}" --assignee-object-id ${principal} --assignee-principal-type ServicePrincipal --scope "$(az keyvault show ${vaultArgument(key.vaultUrl).replace('--vault-name', '--name')} --query id -o tsv)/keys/${key.name}"`,
+    command: `${command} create ${role} --assignee-object-id ${principal} --assignee-principal-type ServicePrincipal --scope ${scope}`,
   };
 }
 
+/** Returns the command that removes the role. */
+export function withdrawRole(key: KeyName, appId: string): string {
+  const { command, role, scope } = roleAssignment(key);
+  return `${command} delete ${role} --assignee $(az ad sp show --id ${appId} --query id -o tsv) --scope ${scope}`;
+}
+
+/** An HSM has no access policies, and `set-policy` takes none. */
 export const grantAccessPolicy = (key: KeyName, appId: string): Fix => ({
   owner: 'resource-owner',
   action: "Permit the app to use the vault's keys",
-  command: `az keyvault set-policy ${vaultArgument(key.vaultUrl).replace('--vault-name', '--name')} --spn ${appId} --key-permissions get wrapKey unwrapKey`,
+  command: `az keyvault set-policy --name ${nameOf(key.vaultUrl)} --spn ${appId} --key-permissions get wrapKey unwrapKey`,
 });
 
 export const openFirewall = (key: KeyName): Fix => ({
   owner: 'resource-owner',
-  action: "Let the service's egress addresses through the vault's network rules, or give it a private endpoint",
-  command: `az keyvault network-rule add ${vaultArgument(key.vaultUrl).replace('--vault-name', '--name')} --ip-address <EGRESS-ADDRESS>`,
+  action: "Add the service's egress addresses to the vault's network rules, or give the service a private endpoint",
+  command: `az keyvault network-rule add ${resourceArgument(key.vaultUrl)} --ip-address <EGRESS-ADDRESS>`,
 });
+
+/** Network rules change nothing while public access is off. */
+export function openPublicAccess(key: KeyName): Fix {
+  const update = isManagedHsm(key.vaultUrl) ? 'update-hsm' : 'update';
+  return {
+    owner: 'resource-owner',
+    action: 'Give the service a private endpoint, or enable public network access for its egress addresses alone',
+    command: `az keyvault ${update} ${resourceArgument(key.vaultUrl)} --public-network-access Enabled --default-action Deny && ${openFirewall(key).command}`,
+  };
+}
 
 export const addApp = (entraTenantId: string, appId: string): Fix => ({
   owner: 'customer-admin',

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { TENANT_ID } from '../format/jwe-header.ts';
-import { DATA_ALGORITHMS, isDataAlgorithm, kekTypeOf, WRAP_ALGORITHMS } from '../format/wrap-algorithms.ts';
+import { DATA_ALGORITHMS, isDataAlgorithm, WRAP_ALGORITHMS } from '../format/wrap-algorithms.ts';
 import type { RegisteredKey, Tenant } from './record.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
@@ -100,11 +100,9 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
   }
 }
 
-function algorithmProblem({ use, algorithm, vaultUrl }: RegisteredKey): string | undefined {
+function algorithmProblem({ use, algorithm }: RegisteredKey): string | undefined {
   if (algorithm === undefined) return undefined;
   if (use === 'data' && !isDataAlgorithm(algorithm))
     return `a key of use data takes one of ${DATA_ALGORITHMS.join(', ')}`;
-  if (kekTypeOf(algorithm) === 'oct' && vaultUrl.includes('.vault.'))
-    return 'symmetric keys exist in a Managed HSM only';
   return undefined;
 }

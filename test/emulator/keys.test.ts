@@ -177,10 +177,10 @@ describe('attributes', () => {
       statusCode: 403,
       inner: 'KeyDisabled',
     });
-    expect(await failureOf(client.getKey(key))).toMatchObject({ inner: 'KeyDisabled' });
-    await emulator.control.setVaultOptions({ vault: 'contoso', disabledKeysReadable: true });
     expect((await client.getKey(key)).properties.enabled).toBe(false);
     await emulator.control.setVaultOptions({ vault: 'contoso', disabledKeysReadable: false });
+    expect(await failureOf(client.getKey(key))).toMatchObject({ inner: 'KeyDisabled' });
+    await emulator.control.setVaultOptions({ vault: 'contoso', disabledKeysReadable: true });
     await emulator.control.enableKey({ vault: 'contoso', key });
     expect(await cryptography.unwrapKey('RSA-OAEP-256', result)).toHaveProperty('result');
   });
@@ -290,7 +290,56 @@ describe('a Managed HSM', () => {
     expect(await failureOf(cryptography.unwrapKey('A256KW', changed))).toMatchObject({ code: 'BadParameter' });
   });
 
-  test('a plain vault has no AES keys', async () => {
-    expect(await failureOf(client.createKey('aes', 'oct-HSM'))).toMatchObject({ code: 'BadParameter' });
+  test('has no rotation without a policy, and makes a new version by create', async () => {
+    const hsm = await keyClientOf(emulator, 'luckyhsm');
+    await emulator.control.grantRole({ vault: 'luckyhsm', role: 'Managed HSM Crypto Officer' });
+    expect(await failureOf(hsm.rotateKey('aes'))).toMatchObject({ code: 'BadParameter' });
+    const before = (await hsm.getKey('aes')).properties.version;
+    expect((await hsm.createKey('aes', 'oct-HSM')).properties.version).not.toBe(before);
+  });
+
+  test('challenges without a body, and refuses a caller without a role by AccessDenied and no inner code', async () => {
+    const { vaultUrl } = customerNamed(emulator, 'luckyhsm');
+    const challenge = await fetch(`${vaultUrl}/keys/aes?api-version=7.4`);
+    expect([challenge.status, await challenge.text()]).toEqual([401, '']);
+    expect(challenge.headers.get('www-authenticate')).toContain('resource="https://managedhsm.azure.net"');
+    await emulator.control.removeRole({ vault: 'luckyhsm' });
+    const failure = await failureOf((await keyClientOf(emulator, 'luckyhsm')).getKey('aes'));
+    expect(failure).toMatchObject({ statusCode: 403, code: 'AccessDenied' });
+    expect(failure).not.toHaveProperty('inner', expect.anything());
+  });
+});
+
+describe('a plain vault', () => {
+  test('has oct-HSM keys, as the Premium tier has, and no oct ones', async () => {
+    expect((await client.createKey('aes', 'oct-HSM')).keyType).toBe('oct-HSM');
+    expect(await failureOf(client.createKey('aes-2', 'oct'))).toMatchObject({ code: 'BadParameter' });
+  });
+
+  test('has EC keys, which sign and can’t wrap whatever their operations are', async () => {
+    const made = await client.createKey('ec', 'EC', { keyOps: ['wrapKey', 'unwrapKey'] });
+    expect(made.key).toMatchObject({ kty: 'EC', crv: 'P-256' });
+    const cryptography = new CryptographyClient(made.id ?? '', await appCredential(emulator, 'contoso'), vaultOptions);
+    expect(await failureOf(cryptography.wrapKey('RSA-OAEP-256', dek))).toMatchObject({ statusCode: 400 });
+  });
+});
+
+describe('an ordered 401', () => {
+  test('names its AKV code in the message alone, beside a challenge', async () => {
+    await emulator.control.injectFault({
+      at: 'contoso',
+      operation: 'getKey',
+      kind: 'status',
+      status: 401,
+      code: 'AKV10046',
+      times: 1,
+    });
+    const { vaultUrl } = customerNamed(emulator, 'contoso');
+    const response = await fetch(`${vaultUrl}/keys/x?api-version=7.4`, { headers: { authorization: 'Bearer x' } });
+    expect(response.status).toBe(401);
+    expect(await response.json()).toEqual({
+      error: { code: 'Unauthorized', message: 'AKV10046: Unable to resolve the key used for signature validation.' },
+    });
+    expect(response.headers.get('www-authenticate')).toContain('authorization="');
   });
 });

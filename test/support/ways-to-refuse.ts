@@ -25,6 +25,9 @@ const attributes = (change: object, none: object): Pick<Way, 'refuse' | 'restore
 });
 const both = (refusal: Refusal): Pick<Way, 'encrypt' | 'decrypt'> => ({ encrypt: refusal, decrypt: refusal });
 const policy = ['get', 'wrapKey', 'unwrapKey'];
+const forbiddenOperation = { reason: 'key-operation-forbidden', owner: 'resource-owner' };
+/** The vault's refusal says nothing of the present operations. */
+const LOOKED_UP = /--ops \$\( \{ az keyvault key show /;
 const disabled = { reason: 'key-disabled', owner: 'resource-owner' };
 
 /** Every way for a customer to refuse, by the name of the customer that does. `{APP}` in a command stands for the app's id. */
@@ -32,16 +35,16 @@ export const ways: Readonly<Record<string, Way>> = {
   'disabled-key': {
     refuse: (control, vault) => control.disableKey({ vault, key: 'data' }),
     restore: (control, vault) => control.enableKey({ vault, key: 'data' }),
-    encrypt: { ...disabled, command: `${SETTINGS} --enabled true` },
-    decrypt: { ...disabled, command: ENABLE },
+    ...both({ ...disabled, command: ENABLE }),
   },
-  'readable-disabled-key': {
+  'unreadable-disabled-key': {
     refuse: async (control, vault) => {
-      await control.setVaultOptions({ vault, disabledKeysReadable: true });
+      await control.setVaultOptions({ vault, disabledKeysReadable: false });
       await control.disableKey({ vault, key: 'data' });
     },
     restore: (control, vault) => control.enableKey({ vault, key: 'data' }),
-    ...both({ ...disabled, command: ENABLE }),
+    encrypt: { ...disabled, command: `${SETTINGS} --enabled true` },
+    decrypt: { ...disabled, command: ENABLE },
   },
   'expired-key': {
     ...attributes({ exp: 1 }, { exp: null }),
@@ -58,11 +61,13 @@ export const ways: Readonly<Record<string, Way>> = {
   },
   'signing-key': {
     ...attributes({ keyOps: ['sign', 'verify'] }, { keyOps: ['wrapKey', 'unwrapKey'] }),
-    ...both({ reason: 'key-operation-forbidden', owner: 'resource-owner', command: /--ops wrapKey unwrapKey$/ }),
+    encrypt: { ...forbiddenOperation, command: /--ops sign verify wrapKey unwrapKey$/ },
+    decrypt: { ...forbiddenOperation, command: LOOKED_UP },
   },
   'wrapping-key': {
     ...attributes({ keyOps: ['wrapKey'] }, { keyOps: ['wrapKey', 'unwrapKey'] }),
-    ...both({ reason: 'key-operation-forbidden', owner: 'resource-owner', command: /--ops wrapKey unwrapKey$/ }),
+    encrypt: { ...forbiddenOperation, command: /--ops wrapKey unwrapKey$/ },
+    decrypt: { ...forbiddenOperation, command: LOOKED_UP },
   },
   'removed-role': {
     refuse: (control, vault) => control.removeRole({ vault }),

@@ -74,7 +74,6 @@ describe('a tenant record', () => {
       '/tenants/0/keys/data/algorithm',
     ],
     ['a data key by A128KW', { keys: { data: key({ algorithm: 'A128KW' }) } }, '/tenants/0/keys/data/algorithm'],
-    ['a symmetric key in a vault', { keys: { data: key({ algorithm: 'A256KW' }) } }, '/tenants/0/keys/data/algorithm'],
     ['a revocation bound of more than an hour', { revocationBoundSeconds: 3_601 }, '/tenants/0/revocationBoundSeconds'],
     ['more messages than AES-GCM bears', { dataKeys: { maxMessages: 2 ** 32 + 1 } }, '/tenants/0/dataKeys/maxMessages'],
     ['more bytes than AES-GCM bears', { dataKeys: { maxBytes: 2 ** 40 + 1 } }, '/tenants/0/dataKeys/maxBytes'],

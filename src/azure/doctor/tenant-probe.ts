@@ -44,9 +44,10 @@ export class AzureTenantProbe {
     );
   }
 
-  async directoryOf(vaultUrl: string): Promise<string> {
+  async directoryOf(tenant: Tenant, vaultUrl: string): Promise<string> {
     const kek = { vaultUrl, name: '', keyVersion: '' };
-    const fail = (error: unknown) => vaultFailure(error, { operation: 'getKey', kek, appId: this.#options.appId });
+    const { appId } = this.#options;
+    const fail = (error: unknown) => vaultFailure(error, { operation: 'getKey', kek, appId, tenantId: tenant.id });
     const response = await this.#fetch(`${vaultUrl}/keys?api-version=7.4`, fail);
     await response.body?.cancel();
     const directory = CHALLENGE.exec(response.headers.get('www-authenticate') ?? '')?.[1];
@@ -113,7 +114,12 @@ export class AzureTenantProbe {
     } catch (error) {
       throw secretFailure(
         error,
-        vaultFailure(error, { operation: 'getKey', kek: { vaultUrl, name, keyVersion: '' }, appId }),
+        vaultFailure(error, {
+          operation: 'getKey',
+          kek: { vaultUrl, name, keyVersion: '' },
+          appId,
+          tenantId: tenant.id,
+        }),
         name,
       );
     }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { KeyVaultKey } from '@azure/keyvault-keys';
 import { LRUCache } from 'lru-cache';
 import { ServiceError, type VaultCallIds } from '../../errors.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
@@ -13,6 +12,7 @@ import { type AzureObserver, observed, vaultOutcome } from '../call-outcomes.ts'
 import { withinDeadline } from '../deadline.ts';
 import { isSignInOutage, TenantCredential } from '../entra/tenant-credential.ts';
 import type { HomeCredential } from '../home/home-credential.ts';
+import { factsOf } from './key-facts.ts';
 import { type CallOptions, VaultClient } from './vault-client.ts';
 import { type VaultCall, vaultFailure } from './vault-failures.ts';
 import type { VaultGates } from './vault-gates.ts';
@@ -32,6 +32,11 @@ export interface KeyVaultOptions {
   readonly gates?: VaultGates;
 }
 
+interface Asked extends Pick<VaultCall, 'kek' | 'operation' | 'algorithm'> {
+  readonly tenant: Tenant;
+  readonly use: VaultUse;
+}
+
 interface Called<T> {
   readonly answer: T;
   readonly vaultCall: VaultCallIds;
@@ -44,7 +49,6 @@ const MIN_TOKEN_AGE_SECONDS = 60;
 /** Of a vault call's deadline: a sign-in that hangs is told as such before the call itself is given up. */
 const SIGN_IN_PART = 0.7;
 const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as const;
-const KEY_VERSION = /^[0-9a-f]{32}$/;
 
 /** The customers' vaults, through the SDK: one credential a directory, one client a vault, every call on a pinned key version. */
 export class KeyVault implements KeyWrapper {
@@ -58,8 +62,8 @@ export class KeyVault implements KeyWrapper {
 
   async readKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
-    const { answer } = await this.#call(tenant, kek, 'getKey', 'upkeep', async (client, options) =>
-      factsOf(await client.getKey(key.name, key.keyVersion, options), kek),
+    const { answer } = await this.#call({ tenant, kek, operation: 'getKey', use: 'upkeep' }, async (client, options) =>
+      factsOf(await client.getKey(key.name, key.keyVersion, options), kek, tenant.id),
     );
     return answer;
   }
@@ -71,11 +75,10 @@ export class KeyVault implements KeyWrapper {
     bytes: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    return resultOf(
-      await this.#call(tenant, kek, 'wrapKey', use, (client, options) =>
-        client.wrapKey(kek, algorithm, bytes, options),
-      ),
+    const wrapped = await this.#call({ tenant, kek, operation: 'wrapKey', use, algorithm }, (client, options) =>
+      client.wrapKey(kek, algorithm, bytes, options),
     );
+    return resultOf(wrapped);
   }
 
   async unwrapKey(
@@ -85,34 +88,33 @@ export class KeyVault implements KeyWrapper {
     wrapped: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    return resultOf(
-      await this.#call(tenant, kek, 'unwrapKey', use, (client, options) =>
-        client.unwrapKey(kek, algorithm, wrapped, options),
-      ),
+    const unwrapped = await this.#call({ tenant, kek, operation: 'unwrapKey', use, algorithm }, (client, options) =>
+      client.unwrapKey(kek, algorithm, wrapped, options),
     );
+    return resultOf(unwrapped);
   }
 
   /** Runs one call in its turn, with one retry of an outage. Its failure is translated once, with the ids of the last attempt. */
   async #call<T>(
-    tenant: Tenant,
-    kek: KekRef,
-    operation: VaultCall['operation'],
-    use: VaultUse,
+    { tenant, kek, operation, use, algorithm }: Asked,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<Called<T>> {
     const { appId, deadlineMs, gates, observer } = this.#options;
     const gate = gates?.of(kek.vaultUrl);
     let vaultCall: VaultCallIds | undefined;
-    const failAs = (error: unknown) => vaultFailure(error, { operation, kek, appId, vaultCall });
+    const failAs = (error: unknown) =>
+      vaultFailure(error, { operation, kek, algorithm, appId, tenantId: tenant.id, vaultCall });
     const ask = async (abortSignal: AbortSignal) => {
-      const clientRequestId = randomUUID();
-      vaultCall = { vaultClientRequestId: clientRequestId };
+      const vaultClientRequestId = randomUUID();
+      let ids: VaultCallIds = { vaultClientRequestId };
+      vaultCall = ids;
       const onRequestId = (vaultRequestId: string | undefined) => {
-        vaultCall = { vaultRequestId, vaultClientRequestId: clientRequestId };
+        ids = { vaultRequestId, vaultClientRequestId };
+        vaultCall = ids;
       };
       try {
-        const answer = await this.#ask(tenant, kek, { clientRequestId, abortSignal, onRequestId }, call);
-        return { answer, vaultCall };
+        const options = { clientRequestId: vaultClientRequestId, abortSignal, onRequestId };
+        return { answer: await this.#ask(tenant, kek, options, call), vaultCall: ids };
       } catch (error) {
         throw failAs(error);
       }
@@ -202,28 +204,3 @@ const isOutage = (error: unknown): boolean =>
 function resultOf({ answer: bytes, vaultCall }: Called<Uint8Array>): VaultResult {
   return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultCall };
 }
-
-function factsOf(key: KeyVaultKey, asked: KekRef): KekFacts {
-  const { properties, key: jwk = {} } = key;
-  const keyVersion = properties.version ?? '';
-  if (!KEY_VERSION.test(keyVersion)) throw new TypeError('the vault named no version of the key');
-  const { n, e } = jwk;
-  const isRsa = key.keyType?.startsWith('RSA') === true && n !== undefined && e !== undefined;
-  return {
-    kek: { ...asked, keyVersion },
-    type: isRsa ? 'RSA' : 'oct',
-    bits: isRsa ? bitsOf(n) : undefined,
-    publicExponent: isRsa ? Number(BigInt(`0x${hex(e)}`)) : undefined,
-    publicKey: isRsa ? { kty: 'RSA', n: base64Url(n), e: base64Url(e) } : undefined,
-    enabled: properties.enabled !== false,
-    notBefore: properties.notBefore?.getTime(),
-    expires: properties.expiresOn?.getTime(),
-    operations: key.keyOperations ?? [],
-    recoveryLevel: properties.recoveryLevel,
-    tags: properties.tags ?? {},
-  };
-}
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-const base64Url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
-const bitsOf = (modulus: Uint8Array): number => BigInt(`0x${hex(modulus)}`).toString(2).length;

@@ -1,5 +1,6 @@
 import { type ErrorCode, type Fix, ServiceError, type ServiceErrorOptions, type VaultCallIds } from '../../errors.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
+import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 import { defined } from '../../lib/defined.ts';
 
 import {
@@ -7,7 +8,9 @@ import {
   enableKey,
   grantAccessPolicy,
   grantRole,
+  isManagedHsm,
   openFirewall,
+  openPublicAccess,
   permitKeyOperations,
   recoverKey,
   renewKey,
@@ -19,7 +22,10 @@ export interface VaultCall {
   readonly operation: 'getKey' | 'wrapKey' | 'unwrapKey';
   /** `keyVersion` is empty where the newest was asked for. */
   readonly kek: KekRef;
+  /** Absent on a read. */
+  readonly algorithm?: WrapAlgorithm | undefined;
   readonly appId: string;
+  readonly tenantId: string;
   /** Absent where no request was made under ids of ours. */
   readonly vaultCall?: VaultCallIds | undefined;
 }
@@ -45,21 +51,29 @@ const firewall: Refusal = {
   detail: "The vault's network rules keep the service out",
   fix: ({ kek }) => openFirewall(kek),
 };
+const publicAccessOff: Refusal = {
+  reason: 'public-access-disabled',
+  detail: 'The vault takes no calls from public networks, and the service has no private endpoint to it',
+  fix: ({ kek }) => openPublicAccess(kek),
+};
 const disabled: Refusal = { reason: 'key-disabled', detail: 'The key is disabled', fix: ({ kek }) => enableKey(kek) };
 const notYetValid: Refusal = {
   reason: 'key-not-yet-valid',
   detail: 'The key is not valid yet',
   fix: ({ kek }) => activateKey(kek),
 };
-const expired: Refusal = { reason: 'key-expired', detail: 'The key has expired', fix: ({ kek }) => renewKey(kek) };
+const expired: Refusal = {
+  reason: 'key-expired',
+  detail: 'The key has expired',
+  fix: ({ kek, tenantId, algorithm }) => renewKey(tenantId, { ...kek, ...defined({ algorithm }) }),
+};
 
 /** Inner codes of Key Vault's 403: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes */
 const FORBIDDEN: ReadonlyMap<string, Refusal> = new Map([
   ['ForbiddenByRbac', roleMissing],
-  ['AccessDenied', policyMissing],
   ['ForbiddenByPolicy', policyMissing],
   ['ForbiddenByFirewall', firewall],
-  ['ForbiddenByConnection', firewall],
+  ['ForbiddenByConnection', publicAccessOff],
   ['KeyDisabled', disabled],
   ['KeyNotYetValid', notYetValid],
   ['KeyExpired', expired],
@@ -77,6 +91,14 @@ const forbidden: Refusal = {
   detail: 'The vault refuses the app without a reason that we know; most often its role is missing',
   fix: ({ kek, appId }) => grantRole(kek, appId),
 };
+
+/** A Managed HSM says AccessDenied without an inner code for a missing role (azure-cli#32719). It has no access policies. */
+function forbiddenAs({ innerCode, code }: ForeignError, { kek }: VaultCall): Refusal {
+  const known = FORBIDDEN.get(innerCode) ?? FORBIDDEN.get(code);
+  if (known) return known;
+  if (code !== 'AccessDenied' && innerCode !== 'AccessDenied') return forbidden;
+  return isManagedHsm(kek.vaultUrl) ? roleMissing : policyMissing;
+}
 
 const WRONG_DIRECTORY = 10_032;
 const BACK_OFF_SECONDS = 2; // Key Vault's 429 may come without Retry-After
@@ -109,7 +131,7 @@ function meaningOf(foreign: ForeignError, call: VaultCall): Meaning {
     case 401:
       return foreign.akv === WRONG_DIRECTORY ? ELSEWHERE : TOKEN_REFUSED;
     case 403:
-      return refusal(FORBIDDEN.get(foreign.innerCode) ?? FORBIDDEN.get(foreign.code) ?? forbidden, call);
+      return refusal(forbiddenAs(foreign, call), call);
     case 404:
       return refusal(absent, call);
     case 429:

@@ -13,6 +13,7 @@ import { badParameter } from './vault-refusal.ts';
 const RSA_SIZES: readonly number[] = [2048, 3072, 4096];
 const OCT_SIZES: readonly number[] = [128, 192, 256];
 const RSA_OPERATIONS = ['encrypt', 'decrypt', 'sign', 'verify', 'wrapKey', 'unwrapKey'];
+const EC_OPERATIONS = ['sign', 'verify'];
 const OCT_OPERATIONS = ['encrypt', 'decrypt', 'wrapKey', 'unwrapKey'];
 
 export interface KeyMaterial {
@@ -21,13 +22,19 @@ export interface KeyMaterial {
 }
 
 export const defaultOperations = (kty: KeyType): readonly string[] =>
-  kty === 'oct-HSM' ? OCT_OPERATIONS : RSA_OPERATIONS;
+  kty === 'oct-HSM' ? OCT_OPERATIONS : isEc(kty) ? EC_OPERATIONS : RSA_OPERATIONS;
+
+const isEc = (kty: KeyType): boolean => kty.startsWith('EC');
 
 export async function generateMaterial(kind: VaultKind, kty: string, size?: number): Promise<KeyMaterial> {
   const type = checkedType(kind, kty);
   if (type === 'oct-HSM') {
     const bits = checkedSize(size ?? 256, OCT_SIZES);
     return { kty: type, jwk: { kty: 'oct', k: randomBytes(bits / 8).toString('base64url') } };
+  }
+  if (isEc(type)) {
+    const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+    return { kty: type, jwk: privateKey.export({ format: 'jwk' }) };
   }
   const { privateKey } = await promisify(generateKeyPair)('rsa', {
     modulusLength: checkedSize(size ?? 2048, RSA_SIZES),
@@ -53,9 +60,10 @@ export function importMaterial(kind: VaultKind, jwk: Readonly<Record<string, unk
 }
 
 function checkedType(kind: VaultKind, kty: string): KeyType {
-  if (kind === 'hsm' && (kty === 'oct' || kty === 'oct-HSM')) return 'oct-HSM';
-  if (kind === 'hsm' && (kty === 'RSA' || kty === 'RSA-HSM')) return 'RSA-HSM';
-  if (kind === 'vault' && (kty === 'RSA' || kty === 'RSA-HSM')) return kty;
+  // A vault has oct-HSM keys too, in the Premium tier (preview).
+  if (kty === 'oct-HSM' || (kind === 'hsm' && kty === 'oct')) return 'oct-HSM';
+  if (kty === 'RSA-HSM' || kty === 'EC-HSM') return kty;
+  if (kty === 'RSA' || kty === 'EC') return kind === 'hsm' ? `${kty}-HSM` : kty;
   throw badParameter(`Property kty has the value ${kty}, which is not supported here`);
 }
 
@@ -65,7 +73,7 @@ function checkedSize(size: number, supported: readonly number[]): number {
 }
 
 export const sizeOf = ({ kty, jwk }: KeyMaterial): number =>
-  Buffer.from((kty === 'oct-HSM' ? jwk.k : jwk.n) ?? '', 'base64url').length * 8;
+  Buffer.from((kty === 'oct-HSM' ? jwk.k : (jwk.n ?? jwk.x)) ?? '', 'base64url').length * 8;
 
 const loaded = new WeakMap<KeyVersion, KeyObject>();
 
@@ -76,5 +84,7 @@ export function privateKeyOf(version: KeyVersion): KeyObject {
   );
 }
 
-export const publicMembers = ({ kty, jwk }: KeyMaterial): Readonly<Record<string, string | undefined>> =>
-  kty === 'oct-HSM' ? {} : { n: jwk.n, e: jwk.e };
+export function publicMembers({ kty, jwk }: KeyMaterial): Readonly<Record<string, string | undefined>> {
+  if (kty === 'oct-HSM') return {};
+  return isEc(kty) ? { crv: jwk.crv, x: jwk.x, y: jwk.y } : { n: jwk.n, e: jwk.e };
+}

@@ -64,7 +64,7 @@ export function operate(version: KeyVersion, operation: KeyOperation, input: Ope
 function close(version: KeyVersion, operation: KeyOperation, { alg, value }: OperationInput): Buffer {
   const key = privateKeyOf(version);
   return attempt('Property value is too long, or not of a length that can be closed', () => {
-    if (version.kty !== 'oct-HSM') return publicEncrypt({ key, ...rsaPadding(alg) }, value);
+    if (version.kty !== 'oct-HSM') return publicEncrypt({ key: rsaKey(version, alg), ...rsaPadding(alg) }, value);
     const cipher = createCipheriv(keyWrapCipher(version, operation, alg), key, RFC_3394_IV);
     return Buffer.concat([cipher.update(value), cipher.final()]);
   });
@@ -73,7 +73,7 @@ function close(version: KeyVersion, operation: KeyOperation, { alg, value }: Ope
 function open(version: KeyVersion, operation: KeyOperation, { alg, value }: OperationInput): Buffer {
   const key = privateKeyOf(version);
   return attempt('The parameter is incorrect: the value does not open with this key', () => {
-    if (version.kty !== 'oct-HSM') return privateDecrypt({ key, ...rsaPadding(alg) }, value);
+    if (version.kty !== 'oct-HSM') return privateDecrypt({ key: rsaKey(version, alg), ...rsaPadding(alg) }, value);
     const decipher = createDecipheriv(keyWrapCipher(version, operation, alg), key, RFC_3394_IV);
     return Buffer.concat([decipher.update(value), decipher.final()]);
   });
@@ -97,7 +97,7 @@ function keyWrapCipher(version: KeyVersion, operation: KeyOperation, alg: string
 }
 
 function rsaKey(version: KeyVersion, alg: string): ReturnType<typeof privateKeyOf> {
-  if (version.kty === 'oct-HSM') throw unsupported(alg);
+  if (!version.kty.startsWith('RSA')) throw unsupported(alg);
   return privateKeyOf(version);
 }
 

@@ -1,6 +1,6 @@
 import type { Cloud } from '../cloud.ts';
 import type { VaultState } from '../state.ts';
-import { forbidden, type VaultRefusal } from './vault-refusal.ts';
+import { forbidden, VaultRefusal } from './vault-refusal.ts';
 
 export type Area = 'keys' | 'secrets';
 
@@ -78,6 +78,8 @@ const includes = (permissions: readonly string[] = [], wanted: string): boolean 
   permissions.some((permission) => permission === '*' || permission.toLowerCase() === wanted.toLowerCase());
 
 function refusal(vault: VaultState, { area, permission, item, objectId, appId }: AccessRequest): VaultRefusal {
+  const action = actions[`${area}.${permission}`] ?? `${area}/${permission}/action`;
+  if (vault.kind === 'hsm') return hsmRefusal(action);
   const caller = `appid=${appId};oid=${objectId}`;
   if (vault.accessModel === 'policy') {
     return forbidden(
@@ -85,7 +87,6 @@ function refusal(vault: VaultState, { area, permission, item, objectId, appId }:
       `The application '${caller}' does not have ${area} ${permission} permission on key vault '${vault.name}'.`,
     );
   }
-  const action = actions[`${area}.${permission}`] ?? `${area}/${permission}/action`;
   return forbidden(
     'ForbiddenByRbac',
     [
@@ -97,3 +98,7 @@ function refusal(vault: VaultState, { area, permission, item, objectId, appId }:
     ].join('\r\n'),
   );
 }
+
+/** A Managed HSM has no inner code: https://github.com/Azure/azure-cli/issues/32719 */
+const hsmRefusal = (action: string): VaultRefusal =>
+  new VaultRefusal(403, 'AccessDenied', `Not authorized to access Microsoft.KeyVault/managedHsm/${action}`);

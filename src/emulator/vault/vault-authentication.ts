@@ -78,12 +78,18 @@ export function vaultAuthentication(cloud: Cloud, signer: TokenSigner, vault: Va
   }
 
   function challenge(message: string, error?: string): VaultRefusal {
-    const authorization = `${cloud.authorityHost()}/${vault.tenantId}`;
-    const reason = error === undefined ? '' : `, error="${error}"`;
-    return new VaultRefusal(401, 'Unauthorized', message, {
-      headers: {
-        'www-authenticate': `Bearer authorization="${authorization}", resource="${VAULT_RESOURCE[vault.kind]}"${reason}`,
-      },
-    });
+    return unauthorized(cloud, vault, message, error);
   }
+}
+
+/** A Managed HSM's 401 has no body. */
+export function unauthorized(cloud: Cloud, vault: VaultState, message: string, error?: string): VaultRefusal {
+  const authorization = `${cloud.authorityHost()}/${vault.tenantId}`;
+  const reason = error === undefined ? '' : `, error="${error}"`;
+  return new VaultRefusal(401, 'Unauthorized', message, {
+    isBodiless: vault.kind === 'hsm',
+    headers: {
+      'www-authenticate': `Bearer authorization="${authorization}", resource="${VAULT_RESOURCE[vault.kind]}"${reason}`,
+    },
+  });
 }

@@ -7,24 +7,33 @@ export class VaultRefusal extends Error {
   readonly code: string;
   readonly inner: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  readonly isBodiless: boolean;
   constructor(
     status: number,
     code: string,
     message: string,
-    options: { readonly inner?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+    options: {
+      readonly inner?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+      /** A Managed HSM's challenge has headers alone. */
+      readonly isBodiless?: boolean;
+    } = {},
   ) {
     super(message);
     this.status = status;
     this.code = code;
     this.inner = options.inner;
     this.headers = options.headers ?? {};
+    this.isBodiless = options.isBodiless ?? false;
   }
 }
 
-export const vaultErrorReply = ({ status, code, message, inner, headers }: VaultRefusal): Reply => ({
+export const vaultErrorReply = ({ status, code, message, inner, headers, isBodiless }: VaultRefusal): Reply => ({
   status,
   headers,
-  body: { error: { code, message, ...(inner !== undefined && { innererror: { code: inner } }) } },
+  ...(!isBodiless && {
+    body: { error: { code, message, ...(inner !== undefined && { innererror: { code: inner } }) } },
+  }),
 });
 
 export const badParameter = (message: string): VaultRefusal => new VaultRefusal(400, 'BadParameter', message);

@@ -7,7 +7,7 @@ import type { Log } from '../request-log.ts';
 import type { VaultState } from '../state.ts';
 import { type AuditEventRow, auditOf } from './audit-log.ts';
 import { assertAllowed } from './vault-access.ts';
-import { hasToken, vaultAuthentication } from './vault-authentication.ts';
+import { hasToken, unauthorized, vaultAuthentication } from './vault-authentication.ts';
 import { badParameter, forbidden, VaultRefusal, vaultErrorReply } from './vault-refusal.ts';
 import { findRoute } from './vault-routes.ts';
 
@@ -47,10 +47,21 @@ export function vaultSite(cloud: Cloud, signer: TokenSigner, vault: VaultState, 
       }
     },
     // What Key Vault forbids it calls Forbidden, and tells why one level down.
-    failure: (status, code, message) =>
-      vaultErrorReply(status === 403 ? forbidden(code, message) : new VaultRefusal(status, code, message)),
+    failure: (status, code, message) => {
+      if (status === 401)
+        return vaultErrorReply(unauthorized(cloud, vault, akvMessage(code, message), 'invalid_token'));
+      return vaultErrorReply(status === 403 ? forbidden(code, message) : new VaultRefusal(status, code, message));
+    },
   };
 }
+
+/** Texts of Key Vault's 401; its codes stand in the message alone. AKV10046 has been seen for tokens that were taken a second later. */
+const AKV_TEXTS: Readonly<Record<string, string>> = {
+  AKV10022: 'Invalid audience.',
+  AKV10046: 'Unable to resolve the key used for signature validation.',
+};
+
+const akvMessage = (code: string, message: string): string => `${code}: ${AKV_TEXTS[code] ?? message}`;
 
 /** Counts operations in whole seconds, as plainly as a quota can. */
 function rateLimit(cloud: Cloud, vault: VaultState): () => void {

@@ -74,11 +74,11 @@ async function examineKey(
   const vault = `vault of ${alias}`;
   const read = `key ${alias}`;
   await runner.step(vault, [], async () => ({
-    value: assertSameDirectory(tenant, await probe.directoryOf(key.vaultUrl)),
+    value: assertSameDirectory(tenant, await probe.directoryOf(tenant, key.vaultUrl)),
   }));
   const facts = await runner.step(read, [vault, 'sign-in'], async () => {
     const value = await probe.probeKey(tenant, key);
-    assertMayProtect(value, clock.wallMs());
+    assertMayProtect(value, tenant.id, clock.wallMs());
     return { value, detail: kidOf(value.kek), warnings: warningsOf(value, tenant, clock.wallMs()) };
   });
   const sample = randomBytes(PROBE_BYTES);

@@ -7,6 +7,7 @@ import {
   grantAccessPolicy,
   grantRole,
   isManagedHsm,
+  withdrawRole,
 } from '../../tenants/azure-commands.ts';
 import { wantsDirectory } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
@@ -117,10 +118,7 @@ function takeBackOf(tenant: Tenant, appId: string): Onboarding['takeBack'] {
   }));
   const withdraw = Object.values(tenant.keys).map((key) => ({
     title: `Withdraw the role on ${key.name}: Azure needs up to 10 minutes to spread it`,
-    command: (grantRole(key, appId).command ?? '')
-      .replace('role assignment create', 'role assignment delete')
-      .replace('--assignee-object-id', '--assignee')
-      .replace(' --assignee-principal-type ServicePrincipal', ''),
+    command: withdrawRole(key, appId),
   }));
   return [
     ...disable,

@@ -9,7 +9,7 @@ export interface TenantProbe extends Pick<KeyWrapper, 'wrapKey' | 'unwrapKey'> {
   /** Whether the directory exists in this cloud. @throws ServiceError `tenant-misconfigured`, `identity-unavailable` */
   discover(tenant: Tenant): Promise<void>;
   /** The directory that a vault answers for, as its challenge names it (GUID, lower-case). @throws ServiceError `vault-unavailable` */
-  directoryOf(vaultUrl: string): Promise<string>;
+  directoryOf(tenant: Tenant, vaultUrl: string): Promise<string>;
   signIn(tenant: Tenant): Promise<void>;
   probeKey(
     tenant: Tenant,

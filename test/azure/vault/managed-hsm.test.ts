@@ -104,7 +104,7 @@ describe('what the owner pastes names the HSM', () => {
     ['disabled', 'key-disabled', 'az keyvault key set-attributes --hsm-name contoso-hsm --name disabled'],
     ['deleted', 'key-absent', 'az keyvault key recover --hsm-name contoso-hsm --name deleted'],
     ['not-for-wrapping', 'key-operation-forbidden', 'az keyvault key set-attributes --hsm-name contoso-hsm'],
-    ['expired', 'key-expired', 'az keyvault key rotate --hsm-name contoso-hsm --name expired'],
+    ['expired', 'key-expired', 'az keyvault key create --hsm-name contoso-hsm --name expired --kty oct-HSM --size 256'],
   ])('%s', async (key, reason, command) => {
     const { status, body } = await post('encrypt', { plaintext, key });
     expect([status, body.code, body.reason]).toEqual([403, 'access-revoked', reason]);

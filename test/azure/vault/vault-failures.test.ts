@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type VaultCall, vaultFailure } from '../../../src/azure/vault/vault-failures.ts';
 import { ServiceError } from '../../../src/errors.ts';
+import type { WrapAlgorithm } from '../../../src/format/wrap-algorithms.ts';
 
 const APP_ID = 'c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02';
 const kek = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'orders', keyVersion: 'ab'.repeat(16) };
@@ -20,7 +21,12 @@ function vaultError(status: number | undefined, code: string, inner?: string, he
   });
 }
 
-const call = (operation: VaultCall['operation'] = 'wrapKey'): VaultCall => ({ operation, kek, appId: APP_ID });
+const call = (operation: VaultCall['operation'] = 'wrapKey'): VaultCall => ({
+  operation,
+  kek,
+  appId: APP_ID,
+  tenantId: 'contoso',
+});
 const shown = ({ message, reason, fix, errors }: ServiceError): string =>
   JSON.stringify({ message, reason, fix, errors });
 
@@ -38,11 +44,19 @@ describe('a vault’s refusal', () => {
     ],
     ['ForbiddenByPolicy', 'policy-missing', /set-policy/],
     ['ForbiddenByFirewall', 'firewall', /network-rule add --name contoso-kv/],
-    ['ForbiddenByConnection', 'firewall', /network-rule add --name contoso-kv/],
+    [
+      'ForbiddenByConnection',
+      'public-access-disabled',
+      /update --name contoso-kv --public-network-access Enabled .*network-rule add --name contoso-kv/,
+    ],
     ['KeyDisabled', 'key-disabled', /--vault-name contoso-kv --name orders --version (ab){16} --enabled true$/],
     ['KeyNotYetValid', 'key-not-yet-valid', /--not-before/],
     ['KeyExpired', 'key-expired', /key rotate --vault-name contoso-kv --name orders$/],
-    ['KeyOperationForbidden', 'key-operation-forbidden', /--ops wrapKey unwrapKey$/],
+    [
+      'KeyOperationForbidden',
+      'key-operation-forbidden',
+      /--ops \$\( \{ az keyvault key show .*'key.keyOps' -o tsv; printf '%s\\n' wrapKey unwrapKey; \} \| sort -u\)$/,
+    ],
     ['SomethingNew', 'forbidden', /role assignment create/],
   ])('403 %s', (inner, reason, command) => {
     for (const error of [vaultError(403, 'Forbidden', inner), vaultError(403, inner)]) {
@@ -57,6 +71,37 @@ describe('a vault’s refusal', () => {
       expect(failure.fix?.command).toMatch(command);
       expect(shown(failure)).not.toContain(FOREIGN);
     }
+  });
+
+  describe('of a Managed HSM', () => {
+    const hsm = { ...kek, vaultUrl: 'https://contoso-hsm.managedhsm.azure.net' };
+    const ofHsm = (error: unknown, algorithm?: WrapAlgorithm) =>
+      vaultFailure(error, { ...call(), kek: hsm, algorithm });
+
+    test('AccessDenied without an inner code is a missing role, since an HSM has no access policies', () => {
+      const failure = ofHsm(vaultError(403, 'AccessDenied'));
+      expect(failure).toMatchObject({ code: 'access-revoked', reason: 'role-missing', scope: 'key' });
+      expect(failure.fix?.command).toMatch(
+        /^az keyvault role assignment create --hsm-name contoso-hsm .*\/keys\/orders$/,
+      );
+    });
+
+    test.each([
+      ['A256KW', '--kty oct-HSM --size 256'],
+      ['RSA-OAEP-256', '--kty RSA-HSM --size 3072'],
+    ] as const)(
+      'an expired key for %s gets a new version by create, since rotate needs a policy',
+      (algorithm, kind) => {
+        expect(ofHsm(vaultError(403, 'Forbidden', 'KeyExpired'), algorithm).fix?.command).toBe(
+          `az keyvault key create --hsm-name contoso-hsm --name orders ${kind} --ops wrapKey unwrapKey --tags vaultspan-tenant=contoso`,
+        );
+      },
+    );
+
+    test('closed to public networks is opened by update-hsm', () => {
+      const { fix } = ofHsm(vaultError(403, 'Forbidden', 'ForbiddenByConnection'));
+      expect(fix?.command).toMatch(/^az keyvault update-hsm --hsm-name contoso-hsm --public-network-access Enabled /);
+    });
   });
 
   test('404 is that the key is absent', () => {
