@@ -119,7 +119,7 @@ export const recoverKey = (key: KeyName): Fix => ({
 });
 
 /** The role and the assignment's scope of one key, as `az … role assignment` takes them. */
-export function roleAssignment(key: KeyName): {
+function roleAssignment(key: KeyName): {
   readonly command: string;
   readonly role: string;
   readonly scope: string;
