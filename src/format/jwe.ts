@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import { decodeBase64Url } from './base64.ts';
 import type { DataKey } from './data-key.ts';
 import { IV_BYTES } from './iv-pool.ts';
@@ -37,7 +38,7 @@ export interface SealingKey {
 }
 
 /** Seals a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must never have been used with this data key. */
-export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): string {
+export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): JsonSafe {
   const { dataKey } = key;
   const ctx = context && contextMac(dataKey, context);
   const protectedHeader = encodeHeader(key.header, ctx);
@@ -45,7 +46,7 @@ export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, cont
   const ciphertext = cipher.update(plaintext).toString('base64url');
   cipher.final(); // GCM is a stream: nothing is left, the tag is made
   const tag = cipher.getAuthTag().toString('base64url');
-  return `${protectedHeader}.${dataKey.encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}`;
+  return `${protectedHeader}.${dataKey.encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
 }
 
 /**

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { DATA_KEY_BYTES } from '../format/data-key.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import { revocationBoundSecondsOf } from '../tenants/bounds.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { contextForSealing } from './encrypt-data.ts';
@@ -25,7 +26,7 @@ export interface CreateDataKeyInput {
 
 export interface CreatedDataKey {
   readonly plaintext: Buffer;
-  readonly ciphertext: string;
+  readonly ciphertext: JsonSafe;
   readonly keyId: string;
   /** RFC 3339. The client drops the plaintext by then, since a revocation can't reach it. */
   readonly expiresAt: string;

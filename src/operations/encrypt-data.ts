@@ -1,6 +1,7 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import { whenReady } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
@@ -29,7 +30,7 @@ export interface EncryptInput extends EncryptItem {
 }
 
 export interface Encrypted {
-  readonly ciphertext: string;
+  readonly ciphertext: JsonSafe;
   readonly keyId: string;
 }
 

@@ -1,6 +1,7 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import type { JweType } from '../format/jwe-header.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
@@ -89,7 +90,7 @@ export async function rewrapBatch(
 }
 
 interface Moved {
-  readonly ciphertext: string;
+  readonly ciphertext: JsonSafe;
   readonly target: string;
   readonly opened: ItemUse;
   readonly sealed: ItemUse;

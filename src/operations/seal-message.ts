@@ -3,6 +3,7 @@ import { type SealingKey, sealJwe } from '../format/jwe.ts';
 import { headerTemplate, type JweType } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
 import type { MintedSealingKey } from '../keyring/minted-key.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { CountKeyUse } from './count-key-use.ts';
@@ -13,7 +14,7 @@ export interface SealDeps {
 }
 
 export interface SealedMessage {
-  readonly ciphertext: string;
+  readonly ciphertext: JsonSafe;
   readonly keyId: string;
   readonly vaultCall: VaultCallIds | undefined;
 }

@@ -1,22 +1,37 @@
-/** An answer whose values are base64, JWEs, key ids and times: nothing in them needs an escape. */
-type Unescaped = Readonly<Record<string, string>>;
+import type { JsonSafe } from '../../lib/json-safe.ts';
 
-/**
- * JSON of an answer that has nothing to escape. JSON.stringify looks for something all the same, and first copies each value that was
- * put together of parts, as a JWE is: half of what sealing and writing 64 KiB costs.
- */
-export function encodeUnescaped(answer: Unescaped): string {
-  let text = '';
-  for (const name of Object.keys(answer)) text += `${text === '' ? '{' : ','}"${name}":"${answer[name]}"`;
-  return `${text}}`;
+/** An answer whose long text is base64 or a JWE; its other members are short and may hold anything. */
+interface Sealed {
+  readonly ciphertext: JsonSafe;
+  readonly keyId: string;
+}
+interface Opened {
+  readonly plaintext: JsonSafe;
+  readonly keyId: string;
+}
+interface Failed {
+  readonly error: unknown;
 }
 
-/** The same for a batch; an item that failed has a problem, which may hold anything. */
-export function encodeItems({
-  items,
-}: {
-  readonly items: readonly (Unescaped | { readonly error: unknown })[];
-}): string {
-  const encoded = items.map((item) => ('error' in item ? JSON.stringify(item) : encodeUnescaped(item)));
+/**
+ * Returns the JSON of an answer with its long text as it is. JSON.stringify searches each text for characters to
+ * escape, and first copies one that was joined of parts, as a JWE is: for 16 KiB it takes 39 µs of 64, sealing
+ * included (the rest 26 µs, 2 cores).
+ */
+export const encodeSealed = ({ ciphertext, ...rest }: Sealed): string =>
+  `{"ciphertext":"${ciphertext}",${JSON.stringify(rest).slice(1)}`;
+
+export const encodeOpened = ({ plaintext, ...rest }: Opened): string =>
+  `{"plaintext":"${plaintext}",${JSON.stringify(rest).slice(1)}`;
+
+/** Returns the JSON of a batch; an item that failed has a problem. */
+export const encodeSealedItems = ({ items }: { readonly items: readonly (Sealed | Failed)[] }): string =>
+  encodeItems(items, encodeSealed);
+
+export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened | Failed)[] }): string =>
+  encodeItems(items, encodeOpened);
+
+function encodeItems<T extends object>(items: readonly (T | Failed)[], encode: (item: T) => string): string {
+  const encoded = items.map((item) => ('error' in item ? JSON.stringify(item) : encode(item as T)));
   return `{"items":[${encoded.join(',')}]}`;
 }

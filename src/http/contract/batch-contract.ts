@@ -1,4 +1,4 @@
-import { encodeItems } from '../answers/encode-answer.ts';
+import { encodeOpenedItems, encodeSealedItems } from '../answers/encode-answer.ts';
 import {
   BatchRequest,
   DecryptBatchRequest,
@@ -30,7 +30,7 @@ export const batchOperations = {
     bodyInPrint: EncryptBatchRequest,
     bodyExample: { items: [{ plaintext: 'aGVsbG8=' }, { plaintext: 'd29ybGQ=', encryptionContext: { row: '4711' } }] },
     response: EncryptBatchResult,
-    encode: encodeItems,
+    encode: encodeSealedItems,
     responseExample: { items: [{ ciphertext: CIPHERTEXT, keyId: KEY_ID }] },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS],
   },
@@ -47,7 +47,7 @@ export const batchOperations = {
     bodyInPrint: DecryptBatchRequest,
     bodyExample: { items: [{ ciphertext: CIPHERTEXT }] },
     response: DecryptBatchResult,
-    encode: encodeItems,
+    encode: encodeOpenedItems,
     responseExample: { items: [{ plaintext: 'aGVsbG8=', keyId: KEY_ID }] },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS],
   },
@@ -64,7 +64,7 @@ export const batchOperations = {
     bodyInPrint: RewrapBatchRequest,
     bodyExample: { items: [{ ciphertext: CIPHERTEXT }, { ciphertext: CIPHERTEXT, to: { key: 'archive' } }] },
     response: EncryptBatchResult,
-    encode: encodeItems,
+    encode: encodeSealedItems,
     responseExample: { items: [{ ciphertext: CIPHERTEXT, keyId: KEY_ID }] },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS],
   },

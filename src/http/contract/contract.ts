@@ -1,4 +1,4 @@
-import { encodeUnescaped } from '../answers/encode-answer.ts';
+import { encodeOpened, encodeSealed } from '../answers/encode-answer.ts';
 import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
 import {
@@ -39,7 +39,7 @@ export const operations = {
     body: EncryptRequest,
     bodyExample: { plaintext: 'aGVsbG8=', encryptionContext: { purpose: 'invoice', id: '4711' } },
     response: EncryptResult,
-    encode: encodeUnescaped,
+    encode: encodeSealed,
     responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },
@@ -59,7 +59,7 @@ export const operations = {
       encryptionContext: { purpose: 'invoice', id: '4711' },
     },
     response: DecryptResult,
-    encode: encodeUnescaped,
+    encode: encodeOpened,
     responseExample: { plaintext: 'aGVsbG8=', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, ...ACCESS_ERRORS],
   },
@@ -76,7 +76,7 @@ export const operations = {
     body: DataKeyRequest,
     bodyExample: { encryptionContext: { file: 'scan.tiff' } },
     response: DataKeyResult,
-    encode: encodeUnescaped,
+    encode: encodeSealed,
     responseExample: {
       plaintext: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
       ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…',
@@ -98,7 +98,7 @@ export const operations = {
     body: RewrapRequest,
     bodyExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', to: { key: 'archive' } },
     response: EncryptResult,
-    encode: encodeUnescaped,
+    encode: encodeSealed,
     responseExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', keyId: KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },

@@ -26,7 +26,7 @@ export interface Operation {
   /** Absent, the answer is 204. */
   readonly response?: z.ZodType;
   readonly responseExample?: unknown;
-  /** Writes the answer's JSON; JSON.stringify without it. */
+  /** Returns the answer's JSON; JSON.stringify without it. The handler's answer must be of its type too. */
   readonly encode?: (answer: never) => string;
   /** The answer's member that is also given as NDJSON, to those who ask for it. */
   readonly lines?: string;

@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
+import { base64Of } from '../../lib/json-safe.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { Outcome } from '../../operations/batch.ts';
 import { type DecryptDeps, decryptBatch } from '../../operations/decrypt-data.ts';
@@ -32,7 +33,7 @@ export const decryptBatchRoute =
       items: itemsOf(deps, request, DecryptRequest, body.items),
     });
     return answer(deps, request, outcomes, ({ plaintext, keyId }) => ({
-      plaintext: plaintext.toString('base64'),
+      plaintext: base64Of(plaintext),
       keyId,
     }));
   };

@@ -1,3 +1,4 @@
+import { base64Of } from '../../lib/json-safe.ts';
 import { type CreateDataKeyDeps, createDataKey } from '../../operations/create-data-key.ts';
 import { type DecryptDeps, decryptData } from '../../operations/decrypt-data.ts';
 import { type EncryptDeps, encryptData } from '../../operations/encrypt-data.ts';
@@ -13,14 +14,14 @@ export const decryptDataRoute =
   (deps: DecryptDeps): Handler<'decryptData'> =>
   async ({ params, body }, call) => {
     const { plaintext, keyId } = await decryptData(deps, call, { tenantId: params.tenantId, ...body });
-    return { plaintext: plaintext.toString('base64'), keyId };
+    return { plaintext: base64Of(plaintext), keyId };
   };
 
 export const createDataKeyRoute =
   (deps: CreateDataKeyDeps): Handler<'createDataKey'> =>
   async ({ params, body }, call) => {
     const { plaintext, ...issued } = await createDataKey(deps, call, { tenantId: params.tenantId, ...body });
-    const text = plaintext.toString('base64');
+    const text = base64Of(plaintext);
     plaintext.fill(0);
     return { plaintext: text, ...issued };
   };

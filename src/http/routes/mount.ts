@@ -26,8 +26,9 @@ interface Input<K extends OperationId> {
 }
 
 type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
+type Encodable<O> = O extends { encode: (answer: infer T) => string } ? T : unknown;
 type Answer<K extends OperationId> = Operations[K] extends { response: infer T extends z.ZodType }
-  ? DeepReadonly<z.input<T>>
+  ? DeepReadonly<z.input<T>> & Encodable<Operations[K]>
   : undefined;
 
 /** Plain input in, plain answer out; `call` is there for operations with a role. */
