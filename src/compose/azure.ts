@@ -11,7 +11,9 @@ import { AUDIT_KEY_SECRET, HomeKeys, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } fro
 import { HomeVault } from '../azure/home/home-vault.ts';
 import { platformCredential } from '../azure/home/platform-credential.ts';
 import { KeyVault } from '../azure/vault/key-vault.ts';
+import type { VaultLimits } from '../azure/vault/vault-gate.ts';
 import { VaultGates } from '../azure/vault/vault-gates.ts';
+import { UNITS_AT_ONCE, UNITS_PER_SECOND } from '../azure/vault/vault-quota.ts';
 import type { Config } from '../config/load-config.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -95,7 +97,7 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock, ob
     observer,
   };
   const gates = new VaultGates({
-    limits: config.vault,
+    limits: vaultLimitsOf(config.vault),
     clock,
     observer: {
       onBreaker: (host, isOpen) =>
@@ -115,6 +117,23 @@ export async function openAzure(config: Config, logger: Logger, clock: Clock, ob
   const [webhookKey] = webhookKeys.current();
   const homeCredentialExpiry = () => expiryOfHome(home, config);
   return { vault, gates, originKeys, webhookKey, contextDigest, openProbe, directory, homeCredentialExpiry };
+}
+
+/** Calls count 1 each in a budget that the operator has set; else they count by the quota of their key. */
+function vaultLimitsOf({ maxConcurrent, processes, budgetPerSecond, budgetBurst }: Config['vault']): VaultLimits {
+  if (budgetPerSecond === undefined) {
+    const budget = {
+      budgetPerSecond: UNITS_PER_SECOND / processes,
+      budgetBurst: Math.max(1, UNITS_AT_ONCE / processes),
+    };
+    return { maxConcurrent, ...budget, isWeighted: true };
+  }
+  return {
+    maxConcurrent,
+    budgetPerSecond,
+    budgetBurst: budgetBurst ?? Math.max(1, 2 * budgetPerSecond),
+    isWeighted: false,
+  };
 }
 
 /** In seconds since 1970. Reads the home vault anew, so that a version stored since the start shows before it is needed. */

@@ -185,13 +185,29 @@ const Vault = section({
     .default(10)
     .describe('Longest wait for one vault call, its sign-in and its retry included.'),
   maxConcurrent: z.int().min(1).max(1_000).default(32).describe('Calls to one vault under way in one process.'),
+  processes: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(1)
+    .describe('Processes of this deployment, which share the quota of each vault.'),
   budgetPerSecond: z
     .number()
     .min(0.1)
     .max(10_000)
-    .default(150)
-    .describe("Calls to one vault by one process; with its burst below the vault's quota, which is for 10 s."),
-  budgetBurst: z.int().min(1).max(10_000).default(300).describe('Calls that may come at once.'),
+    .optional()
+    .describe(
+      "Calls to one vault by one process; by default 90 % of the vault's quota for its keys, divided by processes.",
+    ),
+  budgetBurst: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('Calls that may come at once; by default what budgetPerSecond allows in 2 s.'),
+}).refine(({ budgetPerSecond, budgetBurst }) => budgetBurst === undefined || budgetPerSecond !== undefined, {
+  path: ['budgetBurst'],
+  message: 'goes with budgetPerSecond',
 });
 
 const Metrics = section({

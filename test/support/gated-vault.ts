@@ -26,7 +26,7 @@ export class GatedVault {
   constructor(limits: Partial<VaultLimits> = {}) {
     this.gate = new VaultGate({
       host: 'contoso-kv.vault.azure.net',
-      limits: { maxConcurrent: 32, budgetPerSecond: 1_000, budgetBurst: 10_000, ...limits },
+      limits: { maxConcurrent: 32, budgetPerSecond: 1_000, budgetBurst: 10_000, isWeighted: true, ...limits },
       observer: {
         onBreaker: (_host, isOpen) => this.breaker.push(isOpen),
         onRationed: (_host, rationing) => this.rationed.push(rationing),
@@ -35,12 +35,12 @@ export class GatedVault {
     });
   }
 
-  call(use: VaultUse = 'upkeep', tenantId: string = 'contoso'): GatedCall {
+  call(use: VaultUse = 'upkeep', tenantId: string = 'contoso', cost: number = 1): GatedCall {
     const deadline = new AbortController();
     const vault = Promise.withResolvers<void>();
     vault.promise.catch(() => undefined); // where the call is never made
     let isMade = false;
-    const run = this.gate.run({ tenantId, use }, deadline.signal, () => {
+    const run = this.gate.run({ tenantId, use, cost }, deadline.signal, () => {
       isMade = true;
       return vault.promise;
     });

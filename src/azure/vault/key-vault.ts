@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { ServiceError, type VaultCallIds } from '../../errors.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
-import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
+import { kekTypeOf, type WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -16,6 +16,7 @@ import { factsOf } from './key-facts.ts';
 import { type CallOptions, VaultClient } from './vault-client.ts';
 import { type VaultCall, vaultFailure } from './vault-failures.ts';
 import type { VaultGates } from './vault-gates.ts';
+import { costOf, READ_COST } from './vault-quota.ts';
 
 export interface KeyVaultOptions {
   readonly home: HomeCredential;
@@ -35,12 +36,19 @@ export interface KeyVaultOptions {
 interface Asked extends Pick<VaultCall, 'kek' | 'operation' | 'algorithm'> {
   readonly tenant: Tenant;
   readonly use: VaultUse;
+  /** Of the vault's budget. */
+  readonly cost: number;
 }
+
+type KeySize = Pick<KekFacts, 'bits' | 'isHsm'>;
 
 interface Called<T> {
   readonly answer: T;
   readonly vaultCall: VaultCallIds;
 }
+
+/** A key that was not read yet counts as the one that we recommend, in an HSM. */
+const UNREAD: KeySize = { bits: 3_072, isHsm: true };
 
 const MAX_CREDENTIALS = 10_000;
 const MAX_CLIENTS = 20_000;
@@ -55,6 +63,8 @@ export class KeyVault implements KeyWrapper {
   readonly #options: KeyVaultOptions;
   readonly #credentials = new LRUCache<string, TenantCredential>({ max: MAX_CREDENTIALS });
   readonly #clients = new LRUCache<string, VaultClient>({ max: MAX_CLIENTS });
+  /** Sizes of keys that were read, by URL: what their calls cost. */
+  readonly #sizes = new LRUCache<string, KeySize>({ max: MAX_CLIENTS });
 
   constructor(options: KeyVaultOptions) {
     this.#options = options;
@@ -62,9 +72,12 @@ export class KeyVault implements KeyWrapper {
 
   async readKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
     const kek = { vaultUrl: key.vaultUrl, name: key.name, keyVersion: key.keyVersion ?? '' };
-    const { answer } = await this.#call({ tenant, kek, operation: 'getKey', use: 'upkeep' }, async (client, options) =>
-      factsOf(await client.getKey(key.name, key.keyVersion, options), kek, tenant.id),
+    const cost = READ_COST;
+    const { answer } = await this.#call(
+      { tenant, kek, operation: 'getKey', use: 'upkeep', cost },
+      async (client, options) => factsOf(await client.getKey(key.name, key.keyVersion, options), kek, tenant.id),
     );
+    this.#sizes.set(urlOf(kek), answer);
     return answer;
   }
 
@@ -75,7 +88,8 @@ export class KeyVault implements KeyWrapper {
     bytes: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    const wrapped = await this.#call({ tenant, kek, operation: 'wrapKey', use, algorithm }, (client, options) =>
+    const cost = costOf(this.#sizes.get(urlOf(kek)) ?? UNREAD);
+    const wrapped = await this.#call({ tenant, kek, operation: 'wrapKey', use, algorithm, cost }, (client, options) =>
       client.wrapKey(kek, algorithm, bytes, options),
     );
     return resultOf(wrapped);
@@ -88,15 +102,20 @@ export class KeyVault implements KeyWrapper {
     wrapped: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    const unwrapped = await this.#call({ tenant, kek, operation: 'unwrapKey', use, algorithm }, (client, options) =>
-      client.unwrapKey(kek, algorithm, wrapped, options),
+    const { isHsm } = this.#sizes.get(urlOf(kek)) ?? UNREAD;
+    // RSA gives as many bytes as its modulus has, so an older version of another size is known by them.
+    const bits = kekTypeOf(algorithm) === 'RSA' ? wrapped.length * 8 : undefined;
+    const cost = costOf({ bits, isHsm });
+    const unwrapped = await this.#call(
+      { tenant, kek, operation: 'unwrapKey', use, algorithm, cost },
+      (client, options) => client.unwrapKey(kek, algorithm, wrapped, options),
     );
     return resultOf(unwrapped);
   }
 
   /** Runs one call in its turn, with one retry of an outage. Its failure is translated once, with the ids of the last attempt. */
   async #call<T>(
-    { tenant, kek, operation, use, algorithm }: Asked,
+    { tenant, kek, operation, use, algorithm, cost }: Asked,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<Called<T>> {
     const { appId, deadlineMs, gates, observer } = this.#options;
@@ -120,7 +139,7 @@ export class KeyVault implements KeyWrapper {
       }
     };
     const attempt = (signal: AbortSignal) =>
-      gate ? gate.run({ tenantId: tenant.id, use }, signal, () => ask(signal)) : ask(signal);
+      gate ? gate.run({ tenantId: tenant.id, use, cost }, signal, () => ask(signal)) : ask(signal);
     const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isBreakerOpen !== true;
     return observed(
       () => withinDeadline(deadlineMs, attempt, isWorthRetry).catch((error: unknown) => Promise.reject(failAs(error))),
@@ -200,6 +219,8 @@ export class KeyVault implements KeyWrapper {
 const isOutage = (error: unknown): boolean =>
   isSignInOutage(error) ||
   (error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy');
+
+const urlOf = ({ vaultUrl, name }: KekRef): string => `${vaultUrl}/${name}`.toLowerCase();
 
 function resultOf({ answer: bytes, vaultCall }: Called<Uint8Array>): VaultResult {
   return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultCall };

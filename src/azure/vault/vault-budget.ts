@@ -1,10 +1,10 @@
 import type { VaultUse } from '../../keyring/key-wrapper.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 
-/** For cold unwraps: whoever holds old ciphertexts must not use up what keeps the tenant going. */
+/** For cold unwraps: requests with old ciphertexts must not use up the calls that keep the tenant running. */
 const CIPHERTEXT_PART = 1 / 2;
 
-/** Calls that one process may make to one vault, at most half of them for cold unwraps. Times are monotonic milliseconds. */
+/** Calls that one process may make to one vault by cost, at most half for cold unwraps. Times are monotonic milliseconds. */
 export class VaultBudget {
   readonly #all: TokenBucket;
   readonly #ciphertext: TokenBucket;
@@ -14,15 +14,15 @@ export class VaultBudget {
     this.#ciphertext = new TokenBucket(perSecond * CIPHERTEXT_PART, Math.max(1, burst * CIPHERTEXT_PART));
   }
 
-  /** Milliseconds until so many calls of this kind may be made; 0 when they may. */
-  msUntil(use: VaultUse, now: number, calls: number): number {
-    const ms = this.#all.msUntil(now, calls);
-    return use === 'ciphertext' ? Math.max(ms, this.#ciphertext.msUntil(now, calls)) : ms;
+  /** Returns the milliseconds until so much may be spent; 0 when it may. */
+  msUntil(use: VaultUse, now: number, cost: number): number {
+    const ms = this.#all.msUntil(now, cost);
+    return use === 'ciphertext' ? Math.max(ms, this.#ciphertext.msUntil(now, cost)) : ms;
   }
 
-  /** Counts a call that may be made now. */
-  spend(use: VaultUse, now: number): void {
-    this.#all.take(now);
-    if (use === 'ciphertext') this.#ciphertext.take(now);
+  /** Counts a call that is made now. It may cost more than is there: later calls wait for it. */
+  spend(use: VaultUse, now: number, cost: number): void {
+    this.#all.owe(now, cost);
+    if (use === 'ciphertext') this.#ciphertext.owe(now, cost);
   }
 }

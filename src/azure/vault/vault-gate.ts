@@ -14,6 +14,8 @@ export interface VaultLimits {
   readonly maxConcurrent: number;
   readonly budgetPerSecond: number;
   readonly budgetBurst: number;
+  /** Whether calls count by the quota of their key; each counts 1 otherwise. */
+  readonly isWeighted: boolean;
 }
 
 /** Told of what the limits do, for logs and metrics; by the vault's host. */
@@ -30,10 +32,12 @@ export interface VaultGateOptions {
   readonly clock: Clock;
 }
 
-/** For whom and why the vault is to be called. */
+/** Who calls the vault, and why. */
 export interface VaultCaller {
   readonly tenantId: string;
   readonly use: VaultUse;
+  /** Of the vault's budget, as `costOf` has it. */
+  readonly cost: number;
 }
 
 /** Leave to make one call: its place and its token are taken. */
@@ -43,6 +47,7 @@ interface Turn {
 }
 
 interface Waiting {
+  readonly caller: VaultCaller;
   readonly start: (turn: Turn) => void;
   readonly fail: (error: ServiceError) => void;
 }
@@ -121,8 +126,8 @@ export class VaultGate {
   async #turn(caller: VaultCaller, signal: AbortSignal): Promise<Turn> {
     const refusal = this.#refusalOf(caller);
     if (refusal) throw refusal;
-    const turn = this.#waiting[caller.use].size === 0 ? this.#tryStart(caller.use) : undefined;
-    return turn ?? this.#wait(caller, signal);
+    const isFirst = this.#waiting[caller.use].size === 0;
+    return isFirst && this.#mayStart(caller.use) ? this.#start(caller) : this.#wait(caller, signal);
   }
 
   #wait(caller: VaultCaller, signal: AbortSignal): Promise<Turn> {
@@ -133,6 +138,7 @@ export class VaultGate {
         reject(signal.reason);
       };
       const waiting: Waiting = {
+        caller,
         start: (turn) => {
           signal.removeEventListener('abort', onAbort);
           resolve(turn);
@@ -149,7 +155,7 @@ export class VaultGate {
   }
 
   /** Why a call of this kind would wait in vain or for too long. */
-  #refusalOf({ tenantId, use }: VaultCaller): ServiceError | undefined {
+  #refusalOf({ tenantId, use, cost }: VaultCaller): ServiceError | undefined {
     const now = this.#options.clock.monotonicMs();
     const untilCall = this.#breaker.msUntilCall(now);
     if (untilCall > 0) return this.#refuse('breaker', untilCall);
@@ -158,7 +164,7 @@ export class VaultGate {
     const queue = this.#waiting[use];
     const own = queue.sizeOf(tenantId);
     const ahead = (own + 1) * (queue.owners + (own === 0 ? 1 : 0)); // those of others take turns with ours
-    const budgetMs = this.#budget.msUntil(use, now, ahead);
+    const budgetMs = this.#budget.msUntil(use, now, (ahead - 1) * this.#weighted(cost) + 1);
     if (budgetMs > LONGEST_WAIT_MS) return this.#refuse('budget', budgetMs);
     const waiting = USES.reduce((sum, each) => sum + this.#waiting[each].size, 0);
     const ofTenant = USES.reduce((sum, each) => sum + this.#waiting[each].sizeOf(tenantId), 0);
@@ -176,12 +182,18 @@ export class VaultGate {
     return this.#underWay < this.#options.limits.maxConcurrent;
   }
 
-  #tryStart(use: VaultUse): Turn | undefined {
-    const now = this.#options.clock.monotonicMs();
-    if (!this.#hasPlace || this.#msUntilNext(use, now) > 0) return undefined;
-    this.#budget.spend(use, now);
+  #mayStart(use: VaultUse): boolean {
+    return this.#hasPlace && this.#msUntilNext(use, this.#options.clock.monotonicMs()) === 0;
+  }
+
+  #start({ use, cost }: VaultCaller): Turn {
+    this.#budget.spend(use, this.#options.clock.monotonicMs(), this.#weighted(cost));
     this.#underWay += 1;
     return { isProbe: this.#breaker.begin() };
+  }
+
+  #weighted(cost: number): number {
+    return this.#options.limits.isWeighted ? cost : 1;
   }
 
   #msUntilNext(use: VaultUse, now: number): number {
@@ -200,9 +212,9 @@ export class VaultGate {
   }
 
   #startOne(use: VaultUse): boolean {
-    const turn = this.#waiting[use].size > 0 ? this.#tryStart(use) : undefined;
-    if (turn) this.#waiting[use].shift()?.start(turn);
-    return turn !== undefined;
+    const waiting = this.#mayStart(use) ? this.#waiting[use].shift() : undefined;
+    waiting?.start(this.#start(waiting.caller));
+    return waiting !== undefined;
   }
 
   #refuseAll(rationing: Rationing, waitMs: number): void {
