@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { createCa, createLeaf } from '../../src/emulator/x509/certificates.ts';
@@ -66,9 +66,10 @@ function send(url: string, { body, ...options }: { readonly body?: object; reado
     const method = body === undefined ? 'GET' : 'POST';
     request(url.replace('0.0.0.0', '127.0.0.1'), { method, ca: ca.certPem, agent: false, ...options }, (res) => {
       const { statusCode: status, headers } = res;
-      json(res).then(
+      const isJson = /json$/.test(headers['content-type'] ?? '');
+      text(res).then(
         (answer) =>
-          resolve({ status, hsts: headers['strict-transport-security'], body: answer as Record<string, unknown> }),
+          resolve({ status, hsts: headers['strict-transport-security'], body: isJson ? JSON.parse(answer) : {} }),
         reject,
       );
     })
@@ -82,10 +83,7 @@ test('the service serves everything over mutual TLS, and tells readiness and aud
   const expiry = (await scrape(service.metricsUrl)).get('vaultspan_certificate_expiry_timestamp_seconds');
   expect(expiry).toBe(new X509Certificate(leaf.certPem).validToDate.getTime() / 1_000);
   const shown = { cert: leaf.certPem, key: leaf.keyPem };
-  expect(await send(`${service.url}/healthz`, shown)).toMatchObject({
-    status: 200,
-    hsts: expect.stringContaining('max-age'),
-  });
+  await expectHsts(service.url, service.token(), shown);
   const headers = { Authorization: `Bearer ${service.token()}`, 'Content-Type': 'application/json' };
   const encrypt = `${service.url}/tenants/contoso/encrypt`;
   const body = { plaintext: 'aGk=' };
@@ -121,6 +119,28 @@ test('the service serves everything over mutual TLS, and tells readiness and aud
     expect.objectContaining({ code: 'unauthenticated', reason: 'client-certificate', outcome: 'refused', count: 2 }),
   );
 });
+
+/** Every kind of answer tells browsers to use TLS alone, for a year at least. */
+async function expectHsts(url: string, token: string, shown: object): Promise<void> {
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+  const octets = { ...headers, 'Content-Type': 'application/octet-stream' };
+  const answers: readonly [path: string, status: number, options: Parameters<typeof send>[1]][] = [
+    ['/healthz', 200, {}],
+    ['/openapi.yaml', 200, {}],
+    ['/docs', 200, {}],
+    ['/nowhere', 404, {}],
+    ['/tenants', 401, {}],
+    ['/tenants', 200, { headers }],
+    ['/tenants/contoso/encrypt', 200, { headers, body: { plaintext: 'aGk=' } }],
+    ['/tenants/contoso/encrypt', 400, { headers, body: {} }],
+    ['/tenants/contoso/streams/encrypt', 200, { headers: octets, body: {} }],
+  ];
+  for (const [path, status, options] of answers) {
+    const answer = await send(`${url}${path}`, { ...shown, ...options });
+    const [, age] = /^max-age=(\d+)(?:;|$)/.exec(answer.hsts ?? '') ?? [];
+    expect([path, answer.status, Number(age) >= 31_536_000]).toEqual([path, status, true]);
+  }
+}
 
 test('check-config shows the certificate; a wrong key is told with its setting by it and by serve, before anything is asked', async () => {
   const file = join(folder, 'config.yaml');

@@ -51,8 +51,11 @@ async function replace(file: string, content: string): Promise<void> {
   await rename(await write(content), file);
 }
 
-function expired(endMs: number): Pair {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+function selfSigned(endMs: number, type: 'ec' | 'rsa' = 'ec'): Pair {
+  const { privateKey } =
+    type === 'ec'
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: 2048 });
   const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return { certPem: createSelfSigned(createPrivateKey(keyPem), 'localhost', endMs), keyPem };
 }
@@ -130,6 +133,24 @@ describe('a listener with a certificate', () => {
     expect((await get(server.url)).body).toBe('hello'); // and goes on
   });
 
+  test.each([
+    ['ECDHE-ECDSA-AES128-GCM-SHA256', true],
+    ['ECDHE-ECDSA-CHACHA20-POLY1305', true],
+    ['ECDHE-ECDSA-AES128-SHA256', false],
+    ['ECDHE-ECDSA-AES256-SHA', false],
+    ['ECDHE-RSA-AES256-GCM-SHA384', true],
+    ['ECDHE-RSA-AES128-SHA256', false],
+    ['AES128-GCM-SHA256', false],
+    ['AES256-SHA', false],
+  ])('under TLS 1.2, a client that offers %s alone is served: %s', async (ciphers, isServed) => {
+    await using server = await open(
+      await filesOf(ciphers.includes('ECDSA') ? leaf : selfSigned(Date.now() + DAY_MS, 'rsa')),
+    );
+    const answer = get(server.url, { maxVersion: 'TLSv1.2', ciphers, rejectUnauthorized: false });
+    if (isServed) expect((await answer).socket.getCipher().name).toBe(ciphers);
+    else await expect(answer).rejects.toMatchObject({ code: expect.stringMatching(/^(EPROTO|ECONNRESET|ERR_SSL.*)$/) });
+  });
+
   test('is refused by a client that trusts another authority', async () => {
     await using server = await open(await filesOf(leaf));
     await expect(get(server.url, { ca: otherCa.certPem })).rejects.toMatchObject({
@@ -181,7 +202,7 @@ describe('a listener with a certificate', () => {
   });
 
   test('tells dates: an expired certificate at start, and one that is about to end, once a day', async () => {
-    const past = expired(Date.now() - DAY_MS);
+    const past = selfSigned(Date.now() - DAY_MS);
     await using server = await open(await filesOf(past));
     expect(server.told).toEqual([expect.stringMatching(/^ends /)]);
     expect(server.certificate.trouble()).toBe('not valid now');
@@ -205,7 +226,7 @@ describe('mutual TLS', () => {
     const { body } = await get(server.url, shown());
     expect([body, server.refused()]).toEqual(['hello', 0]);
     const foreign = { key: leaf.keyPem, cert: leaf.certPem };
-    const stale = expired(Date.now() - DAY_MS);
+    const stale = selfSigned(Date.now() - DAY_MS);
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3']) {
       await expect(get(server.url, { maxVersion })).rejects.toThrow();
       await expect(get(server.url, { maxVersion, ...foreign })).rejects.toThrow();

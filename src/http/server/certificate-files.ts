@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { defined } from '../../lib/defined.ts';
 
-/** PEM files of the listener. */
+/** Paths of the listener's PEM files. */
 export interface CertificateFiles {
   /** The server's own certificate first, then the issuers between it and the root. */
   readonly certificateFile: string;
@@ -13,7 +13,7 @@ export interface CertificateFiles {
   readonly clientCaFile?: string | undefined;
 }
 
-/** What the listener needs, known to fit together. */
+/** The listener's certificate and key, checked to fit together. */
 export interface Certificate {
   readonly context: SecureContextOptions;
   readonly subject: string;
@@ -21,16 +21,28 @@ export interface Certificate {
   readonly validTo: Date;
 }
 
-/** The files can't serve; the message says which one and what to do. It never quotes them. */
+/** The files can't be used; the message says which one and what to do. It never quotes them. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError';
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-/** TLS 1.3 where the client has it. Ciphers are Node's own, which follow what is found weak. */
+/** TLS 1.3 where the client has it. */
 const MIN_VERSION = 'TLSv1.2';
+/** Under TLS 1.2 forward secrecy and AEAD alone (RFC 9325 §4.2); Node's own list has CBC and RSA key exchange too. */
+const CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
 
-/** Dates are not judged here: an expired certificate still serves those who accept it. @throws CertificateError */
+/** Returns the certificate. Dates are not checked: an expired one still serves clients that accept it. @throws CertificateError */
 export async function readCertificate(files: CertificateFiles): Promise<Certificate> {
   const { certificateFile, keyFile, clientCaFile } = files;
   const cert = await readText('http.certificateFile', certificateFile);
@@ -43,7 +55,7 @@ export async function readCertificate(files: CertificateFiles): Promise<Certific
   }
   const ca = clientCaFile === undefined ? undefined : await readText('http.clientCaFile', clientCaFile);
   if (ca !== undefined && clientCaFile !== undefined) certificatesIn('http.clientCaFile', clientCaFile, ca);
-  const context = defined({ cert, key, minVersion: MIN_VERSION, ca });
+  const context = defined({ cert, key, minVersion: MIN_VERSION, ciphers: CIPHERS, ca });
   assertUsable(context, certificateFile);
   return { context, subject: leaf.subject, validFrom: leaf.validFromDate, validTo: leaf.validToDate };
 }
@@ -85,7 +97,7 @@ function privateKeyIn(path: string, text: string): KeyObject {
   }
 }
 
-/** OpenSSL's own judgement, such as of a key that is too small. */
+/** OpenSSL has rules of its own, such as the least size of a key. @throws CertificateError */
 function assertUsable(context: SecureContextOptions, path: string): void {
   try {
     createSecureContext(context);
