@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { newSecretKey } from '../src/azure/home/home-keys.ts';
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts';
-import { ALL_ROLES, configOf } from '../test/support/start-service.ts';
+import { settingsFor } from '../test/support/config.ts';
+import { ALL_ROLES } from '../test/support/start-service.ts';
 import { type MeasuredServer, startMeasured } from './cpu.ts';
 import { CUSTOMER, startCrowded } from './crowd.ts';
 
@@ -48,7 +49,7 @@ export async function openBenchSite({ customers = 0 }: SiteOptions = {}): Promis
   const writeConfig = async (config: Record<string, unknown> = {}): Promise<string> => {
     count += 1;
     const file = join(folder, `config-${count}.json`);
-    await writeFile(file, JSON.stringify({ ...configOf(emulator, folder), ...config }));
+    await writeFile(file, JSON.stringify({ ...settingsFor(emulator, folder), ...config }));
     return file;
   };
   return {

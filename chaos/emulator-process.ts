@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { newSecretKey } from '../src/azure/home/home-keys.ts';
 import { startEmulator } from '../src/emulator/emulator.ts';
-import { ALL_ROLES, configOf } from '../test/support/start-service.ts';
+import { settingsFor } from '../test/support/config.ts';
+import { ALL_ROLES } from '../test/support/start-service.ts';
 
 /** What the emulated Azure tells its parent, once it listens. */
 export interface EmulatedAzure {
@@ -35,7 +36,7 @@ process.on('disconnect', () => process.exit());
 process.send?.({
   controlUrl: emulator.controlUrl,
   customers: emulator.customers.map(({ name, tenantId, vaultUrl }) => ({ name, tenantId, vaultUrl })),
-  config: configOf(emulator, folder),
+  config: settingsFor(emulator, folder),
   token: await emulator.issueCallerToken({
     roles: ALL_ROLES,
     expiresInSeconds: DAY_SECONDS,

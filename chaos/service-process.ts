@@ -3,8 +3,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { prepareForEmulator } from '../src/cli/support/emulated-azure.ts';
 import { startService } from '../src/compose/service.ts';
-import { ConfigSchema } from '../src/config/schema.ts';
 import { createLogger } from '../src/telemetry/logger.ts';
+import { configOf } from '../test/support/config.ts';
 import { TestClock } from '../test/support/test-clock.ts';
 
 /** What a service process tells of itself. */
@@ -25,7 +25,7 @@ export type Question = { readonly ask: 'vitals' } | { readonly ask: 'setWall'; r
 // As for a disk that is full, a write over RLIMIT_FSIZE is to fail, not to end the process.
 process.on('SIGXFSZ', () => undefined);
 /** The product as it runs in production, but for where its Azure is and for a clock that can be set. */
-const config = ConfigSchema.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
+const config = configOf(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
 prepareForEmulator(config, {
   setEnv: (name, value) => {
     process.env[name] = value;

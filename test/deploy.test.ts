@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
-import { type Config, loadConfig } from '../src/config/load-config.ts';
+import { loadConfig } from '../src/config/load-config.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -45,7 +45,7 @@ function containerApps(): { readonly config: string; readonly pod: Pod } {
   return { config: configuration.secrets[0].value, pod: template };
 }
 
-function configOf(text: string): Config {
+function loaded(text: string) {
   const path = join(mkdtempSync(join(tmpdir(), 'deploy-')), 'config.yaml');
   writeFileSync(path, text);
   return loadConfig({ path, env: {}, cwd: tmpdir() });
@@ -55,7 +55,7 @@ describe.each([
   ['Kubernetes', kubernetes()],
   ['Azure Container Apps', containerApps()],
 ])('the example for %s', (_name, { config: text, pod }) => {
-  const config = configOf(text);
+  const config = loaded(text);
   const [container] = pod.containers;
 
   test('has a configuration that the service takes, with the audit log on a volume', () => {
@@ -63,7 +63,7 @@ describe.each([
   });
 
   test('waits for the drain, and probes what the service has', () => {
-    expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(config.http.drainSeconds + 5);
+    expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(config.http.drainMs / 1_000 + 5);
     const { startupProbe, livenessProbe, readinessProbe, probes } = container;
     const paths = (probes ?? [startupProbe, livenessProbe, readinessProbe]).map((probe) => probe?.httpGet.path);
     expect(paths).toEqual(['/healthz', '/healthz', '/readyz']);

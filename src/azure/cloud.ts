@@ -4,6 +4,11 @@ export interface Cloud {
   readonly graphEndpoint: string;
   readonly vaultSuffix: string;
   readonly managedHsmSuffix: string;
+  /**
+   * Audience of a managed identity's token that stands in for the app's credential:
+   * https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
+   */
+  readonly exchangeAudience: string;
 }
 
 export type CloudName = 'public' | 'usgov' | 'china';
@@ -15,17 +20,20 @@ export const clouds: Readonly<Record<CloudName, Cloud>> = {
     graphEndpoint: 'https://graph.microsoft.com',
     vaultSuffix: '.vault.azure.net',
     managedHsmSuffix: '.managedhsm.azure.net',
+    exchangeAudience: 'api://AzureADTokenExchange',
   },
   usgov: {
     authorityHost: 'https://login.microsoftonline.us',
     graphEndpoint: 'https://graph.microsoft.us',
     vaultSuffix: '.vault.usgovcloudapi.net',
     managedHsmSuffix: '.managedhsm.usgovcloudapi.net',
+    exchangeAudience: 'api://AzureADTokenExchangeUSGov',
   },
   china: {
     authorityHost: 'https://login.partner.microsoftonline.cn',
     graphEndpoint: 'https://microsoftgraph.chinacloudapi.cn',
     vaultSuffix: '.vault.azure.cn',
     managedHsmSuffix: '.managedhsm.azure.cn',
+    exchangeAudience: 'api://AzureADTokenExchangeChina',
   },
 };

@@ -6,11 +6,12 @@ import type { AuditRecords } from '../audit/pages/record-page.ts';
 import { tableRecords } from '../audit/pages/table-records.ts';
 import { Retention } from '../audit/retention/retention.ts';
 import { Shipper, type ShipperOptions } from '../audit/shipping/shipper.ts';
-import type { Config } from '../config/load-config.ts';
+import type { Config } from '../config/resolved.ts';
 import { migrate } from '../database/migrations/migrations.ts';
 import { openDatabase, type SqlDatabase } from '../database/open-database.ts';
 import { auditTable } from '../database/tables/audit-table.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Home } from './home.ts';
 import { databaseOptions } from './store.ts';
 
 /** The audit log of this process. */
@@ -28,12 +29,11 @@ export interface Audit {
 /** Beside the registry's connections, so that neither waits for the other: one to ship, one to read. */
 const AUDIT_CONNECTIONS = 2;
 
-/** By default where there is a PostgreSQL. */
-export const isAuditInDatabase = ({ audit, database }: Config): boolean => audit.database ?? database.url !== undefined;
+type AuditConfig = Pick<Config, 'audit' | 'database' | 'registry' | 'rounds'>;
 
 /** Begins a chain. While it is open its records are shipped, and those past their retention are removed. @throws the system's error; ServiceError */
-export async function openAudit(config: Config, logger: Logger): Promise<Audit> {
-  const database = isAuditInDatabase(config) ? await openAuditDatabase(config, logger) : undefined;
+export async function openAudit(config: AuditConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Audit> {
+  const database = config.audit.database ? await openAuditDatabase(config, home, logger) : undefined;
   const table = database && auditTable(database);
   const { directory, durability, maxFileBytes, retentionDays: days } = config.audit;
   const clocks = new ClockWatch({
@@ -77,8 +77,12 @@ export async function openAudit(config: Config, logger: Logger): Promise<Audit> 
   }
 }
 
-async function openAuditDatabase(config: Config, logger: Logger): Promise<SqlDatabase> {
-  const options = { ...databaseOptions(config), maxConnections: AUDIT_CONNECTIONS };
+async function openAuditDatabase(
+  config: AuditConfig,
+  home: Pick<Home, 'platform'>,
+  logger: Logger,
+): Promise<SqlDatabase> {
+  const options = { ...databaseOptions(config, home), maxConnections: AUDIT_CONNECTIONS };
   // Where tenants or visits are in the database it is migrated already.
   if (config.registry.file !== undefined && !config.rounds.enabled && config.database.migrate === 'at-start') {
     for (const name of await migrate(options)) logger.info({ name }, 'the database was migrated');
@@ -87,7 +91,7 @@ async function openAuditDatabase(config: Config, logger: Logger): Promise<SqlDat
 }
 
 const openShipper = (
-  { audit }: Config,
+  { audit }: AuditConfig,
   logger: Logger,
   parts: Pick<ShipperOptions, 'sink' | 'table' | 'clocks'>,
 ): Shipper =>
@@ -95,7 +99,7 @@ const openShipper = (
     ...parts,
     directory: audit.directory,
     maxSpoolBytes: audit.maxSpoolBytes,
-    keepMs: audit.keepShippedSeconds * 1_000,
+    keepMs: audit.keepShippedMs,
     retentionMs: audit.retentionDays && audit.retentionDays * DAY_MS,
     onTrouble: (error) => logger.error({ error }, 'the database takes no audit records; they wait in the spool'),
     onRecovery: () => logger.info('the database takes audit records again'),

@@ -1,20 +1,19 @@
-import type { Config } from '../config/load-config.ts';
+import type { Config } from '../config/resolved.ts';
 import type { Certificate } from '../http/server/certificate-files.ts';
 import { openServedCertificate, type ServedCertificate } from '../http/server/served-certificate.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
-/** What the listener serves TLS with; undefined where it speaks plain HTTP. @throws CertificateError */
+/** Returns what the listener serves TLS with; undefined where it speaks plain HTTP. @throws CertificateError */
 export async function openCertificate(
-  { http }: Config,
+  { http }: Pick<Config, 'http'>,
   logger: Logger,
   clock: Clock,
 ): Promise<ServedCertificate | undefined> {
-  const { certificateFile, keyFile, clientCaFile } = http;
-  if (certificateFile === undefined || keyFile === undefined) return undefined;
+  if (!http.certificate) return undefined;
   const about = ({ subject, validFrom, validTo }: Certificate) => ({ subject, validFrom, validTo });
   return openServedCertificate({
-    files: { certificateFile, keyFile, clientCaFile },
+    files: http.certificate,
     wallMs: () => clock.wallMs(),
     onReload: (certificate) => logger.info({ certificate: about(certificate) }, 'certificate reread'),
     onBrokenEdit: (error) =>

@@ -1,30 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Config } from '../config/load-config.ts';
-import type { CachedDataKeys } from '../keyring/cached-data-keys.ts';
+import type { Config } from '../config/resolved.ts';
 import type { Clock } from '../lib/clock.ts';
 import { examine } from '../operations/doctor/check-tenant.ts';
 import { Rounds, type Visited } from '../rounds/rounds.ts';
 import { Webhook } from '../rounds/webhook.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { RoundsMetrics } from '../telemetry/rounds-metrics.ts';
-import type { openAzure } from './azure.ts';
+import type { Azure } from './azure.ts';
+import type { Keys } from './keys.ts';
 import type { Store } from './store.ts';
 
 export interface RoundsParts {
-  readonly config: Config;
+  readonly config: Pick<Config, 'rounds'>;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly store: Store;
-  readonly azure: Awaited<ReturnType<typeof openAzure>>;
-  readonly dataKeys: CachedDataKeys;
+  readonly azure: Azure;
+  readonly keys: Pick<Keys, 'dataKeys'>;
   readonly metrics: RoundsMetrics | undefined;
 }
 
 const POLL_MS = 1_000;
 
 /** Starts the rounds, unless they are switched off; `close` waits for the visits under way. */
-export function startRounds({ config, logger, clock, store, azure, dataKeys, metrics }: RoundsParts): {
+export function startRounds({ config, logger, clock, store, azure, keys, metrics }: RoundsParts): {
   close(): Promise<void>;
 } {
   const { claims } = store;
@@ -35,12 +35,12 @@ export function startRounds({ config, logger, clock, store, azure, dataKeys, met
     claims,
     examine: (tenant) => examine({ openProbe: azure.openProbe, clock, lastCheck: claims.lastCheck }, tenant),
     owner: `${hostname()} ${randomUUID()}`,
-    intervalSeconds: config.rounds.intervalSeconds,
+    intervalMs: config.rounds.intervalMs,
     maxConcurrent: config.rounds.maxConcurrent,
     pollMs: POLL_MS,
     wallMs: () => clock.wallMs(),
     onVisited: (visited) => {
-      dataKeys.reread(visited.tenant.id);
+      keys.dataKeys.reread(visited.tenant.id);
       metrics?.visited(visited.check.code, visited.isChanged);
       report(visited, logger, webhook);
     },
@@ -75,7 +75,7 @@ function openWebhook({
   clock,
   azure: { webhookKey: key },
   metrics,
-}: Omit<RoundsParts, 'store' | 'dataKeys'>): Webhook | undefined {
+}: Omit<RoundsParts, 'store' | 'keys'>): Webhook | undefined {
   const { webhookUrl } = config.rounds;
   if (webhookUrl === undefined || !key) return undefined;
   return new Webhook({

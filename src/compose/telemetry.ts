@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { type Config, ConfigError } from '../config/load-config.ts';
+import { ConfigError } from '../config/load-config.ts';
+import type { Config } from '../config/resolved.ts';
 import type { OnAnswered } from '../http/scope.ts';
 import type { OpenSpan } from '../http/server/trace-requests.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -17,7 +18,7 @@ export interface Telemetry {
 }
 
 /** @throws ConfigError when the address of the metrics can't be listened on */
-export async function openTelemetry(config: Config, logger: Logger): Promise<Telemetry> {
+export async function openTelemetry(config: Pick<Config, 'metrics' | 'telemetry'>, logger: Logger): Promise<Telemetry> {
   const version = packageVersion();
   const opened = config.metrics.enabled ? await openMetrics(config, version) : undefined;
   const tracing = await openTracing(config, version, logger);
@@ -34,7 +35,7 @@ export async function openTelemetry(config: Config, logger: Logger): Promise<Tel
 }
 
 async function openMetrics(
-  { metrics: { host, port, tenantLabels, maxTenants } }: Config,
+  { metrics: { host, port, tenantLabels, maxTenants } }: Pick<Config, 'metrics'>,
   version: string,
 ): Promise<{ readonly metrics: Metrics; readonly listener: MetricsListener }> {
   const [{ Metrics }, { listenForMetrics }] = await Promise.all([
@@ -51,7 +52,7 @@ async function openMetrics(
 }
 
 async function openTracing(
-  { telemetry: { otlpEndpoint, sampleRatio, tenantIds } }: Config,
+  { telemetry: { otlpEndpoint, sampleRatio, tenantIds } }: Pick<Config, 'telemetry'>,
   version: string,
   logger: Logger,
 ): Promise<Tracing | undefined> {

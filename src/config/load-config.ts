@@ -3,10 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import type * as z from 'zod';
 import { environmentOverrides } from './environment.ts';
-import { ConfigSchema } from './schema.ts';
-
-/** The whole configuration: checked once, then passed down. Paths in it are absolute. */
-export type Config = Readonly<z.output<typeof ConfigSchema>>;
+import { type Config, resolveConfig } from './resolved.ts';
+import { ConfigSchema, type Settings } from './schema.ts';
 
 /** Where `dev` leaves its configuration, so that other commands find the running service. */
 const DEFAULT_CONFIG_FILE = '.vaultspan/config.yaml';
@@ -45,7 +43,7 @@ export function loadConfig(source: ConfigSource): Config {
     const where = document === undefined ? `no configuration file (looked for ${file})` : file;
     throw new ConfigError(`The configuration is not usable: ${where}`, problems);
   }
-  return withAbsolutePaths(parsed.data, document === undefined ? source.cwd : dirname(file));
+  return resolveConfig(withAbsolutePaths(parsed.data, document === undefined ? source.cwd : dirname(file)));
 }
 
 function readDocument(file: string, isNamed: boolean): unknown {
@@ -59,7 +57,7 @@ function readDocument(file: string, isNamed: boolean): unknown {
 }
 
 /** Relative paths are the configuration file's, wherever the command was started. */
-function withAbsolutePaths(config: Config, base: string): Config {
+function withAbsolutePaths(config: Settings, base: string): Settings {
   const { http, registry, database, audit, emulator } = config;
   const at = (path: string) => resolve(base, path);
   const atIf = (path: string | undefined) => (path === undefined ? undefined : at(path));

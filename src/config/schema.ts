@@ -321,6 +321,9 @@ export const ConfigSchema = z
     message: 'needs a PostgreSQL in database.url',
   });
 
+/** What the file and the environment say, checked. */
+export type Settings = Readonly<z.output<typeof ConfigSchema>>;
+
 function isLoopback(host: string): boolean {
   return host === '127.0.0.1' || host === '::1' || host === 'localhost';
 }

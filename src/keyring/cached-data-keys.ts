@@ -3,8 +3,8 @@ import { IvPool } from '../format/iv-pool.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
-import { dataKeyBoundsOf, revocationBoundSecondsOf } from '../tenants/bounds.ts';
-import type { DataKeyBounds, RegisteredKey, Tenant } from '../tenants/record.ts';
+import { type DataKeyBounds, dataKeyBoundsOf, revocationBoundMsOf } from '../tenants/bounds.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
 import type { KekFacts } from './key-wrapper.ts';
@@ -15,9 +15,9 @@ const MAX_TENANTS = 10_000;
 /** A wall clock that leaves the monotonic one by more was set, or the machine was resumed from a snapshot. */
 const MAX_CLOCK_JUMP_MS = 60_000;
 
-export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 'revocationBoundMs' | 'counts'> {
+export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 'counts'> {
+  /** Of a tenant whose record has none of its own; so is `revocationBoundMs`. */
   readonly bounds: DataKeyBounds;
-  readonly revocationBoundSeconds: number;
 }
 
 /** Data keys in this process's memory: minted and opened ones, by tenant first. */
@@ -88,12 +88,12 @@ export class CachedDataKeys implements DataKeys {
   #keysOf(tenant: Tenant): TenantDataKeys {
     const known = this.#tenants.get(tenant.id);
     if (known?.tenant.revision === tenant.revision) return known;
-    const { bounds, revocationBoundSeconds, ...deps } = this.#options;
+    const { bounds, ...deps } = this.#options;
     const keys = new TenantDataKeys(tenant, {
       ...deps,
       bounds: dataKeyBoundsOf(tenant, bounds),
       counts: this.counts,
-      revocationBoundMs: revocationBoundSecondsOf(tenant, revocationBoundSeconds) * 1_000,
+      revocationBoundMs: revocationBoundMsOf(tenant, deps.revocationBoundMs),
     });
     this.#tenants.set(tenant.id, keys);
     return keys;

@@ -1,5 +1,5 @@
 import type { SealingKey } from '../format/jwe.ts';
-import type { DataKeyBounds } from '../tenants/record.ts';
+import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { KekFacts } from './key-wrapper.ts';
 
 /** From this part of a bound on the next data key is minted ahead, so that no request waits for it. */
@@ -28,8 +28,8 @@ export class MintedKey {
 
   /** Counts one message before it is sealed; false, and nothing counted, where a bound would be passed. */
   take(now: number, bytes: number): boolean {
-    const { maxAgeSeconds, maxMessages, maxBytes } = this.#bounds;
-    if (now - this.#mintedAt >= maxAgeSeconds * 1_000) return false;
+    const { maxAgeMs, maxMessages, maxBytes } = this.#bounds;
+    if (now - this.#mintedAt >= maxAgeMs) return false;
     if (this.#messages + 1 > maxMessages || this.#bytes + bytes > maxBytes) return false;
     this.#messages += 1;
     this.#bytes += bytes;
@@ -37,9 +37,9 @@ export class MintedKey {
   }
 
   isNearlySpent(now: number): boolean {
-    const { maxAgeSeconds, maxMessages, maxBytes } = this.#bounds;
+    const { maxAgeMs, maxMessages, maxBytes } = this.#bounds;
     return (
-      now - this.#mintedAt >= maxAgeSeconds * 1_000 * AHEAD_PART ||
+      now - this.#mintedAt >= maxAgeMs * AHEAD_PART ||
       this.#messages >= maxMessages * AHEAD_PART ||
       this.#bytes >= maxBytes * AHEAD_PART
     );

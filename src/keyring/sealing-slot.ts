@@ -4,7 +4,8 @@ import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from '../
 import { headerTemplate } from '../format/jwe-header.ts';
 import { kidOf } from '../format/kek-ref.ts';
 import { encryptedKeyLength, oaepHashOf, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
-import type { DataKeyBounds, RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { DataKeyBounds } from '../tenants/bounds.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { Access } from './access.ts';
 import type { OriginKeys } from './data-keys.ts';
 import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';

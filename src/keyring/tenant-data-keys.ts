@@ -3,7 +3,8 @@ import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDat
 import { type Jwe, undecryptable } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import type { Soon } from '../lib/when-ready.ts';
-import type { DataKeyBounds, RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { DataKeyBounds } from '../tenants/bounds.ts';
+import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { OpeningUse } from './data-keys.ts';
 import { OpenedKeys } from './opened-keys.ts';
 import { Proofs } from './proofs.ts';

@@ -3,7 +3,7 @@ import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { DATA_KEY_BYTES } from '../format/data-key.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
-import { revocationBoundSecondsOf } from '../tenants/bounds.ts';
+import { revocationBoundMsOf } from '../tenants/bounds.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { contextForSealing } from './encrypt-data.ts';
 import { grantedTenant } from './granted-tenant.ts';
@@ -15,7 +15,7 @@ export interface CreateDataKeyDeps extends AuditDeps, SealDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly clock: Clock;
   /** Of a tenant whose record has none of its own. */
-  readonly revocationBoundSeconds: number;
+  readonly revocationBoundMs: number;
 }
 
 export interface CreateDataKeyInput {
@@ -43,8 +43,8 @@ export async function createDataKey(
   const context = contextForSealing(tenant, input.encryptionContext);
   const plaintext = randomBytes(DATA_KEY_BYTES);
   const { ciphertext, keyId, vaultCall } = await sealMessage(deps, tenant, key, plaintext, context);
-  const boundSeconds = revocationBoundSecondsOf(tenant, deps.revocationBoundSeconds);
-  const expiresAt = new Date(deps.clock.wallMs() + boundSeconds * 1_000).toISOString();
+  const boundMs = revocationBoundMsOf(tenant, deps.revocationBoundMs);
+  const expiresAt = new Date(deps.clock.wallMs() + boundMs).toISOString();
   const facts = { operation: 'data-key', tenantId: tenant.id, keyId, bytes: DATA_KEY_BYTES, vaultCall };
   await recordSuccess(deps, request, facts, context);
   return { plaintext, ciphertext, keyId, expiresAt };

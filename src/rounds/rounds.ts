@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defined } from '../lib/defined.ts';
 import type { TenantCheck } from '../operations/doctor/tenant-check.ts';
+import { checkIntervalMsOf } from '../tenants/bounds.ts';
 import type { Check, Claims } from '../tenants/checks.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { findTenant, type TenantRegistry } from '../tenants/registry.ts';
@@ -13,7 +14,7 @@ export interface RoundsOptions {
   /** Names this process among those that share the work. */
   readonly owner: string;
   /** Of a tenant whose record has none of its own. */
-  readonly intervalSeconds: number;
+  readonly intervalMs: number;
   readonly maxConcurrent: number;
   /** Pause between looks for due tenants, in milliseconds. */
   readonly pollMs: number;
@@ -97,9 +98,10 @@ export class Rounds {
     if (finished) onVisited({ tenant, check, ...finished });
   }
 
-  #nextDueAt({ checkIntervalSeconds = this.#options.intervalSeconds }: Tenant): number {
+  #nextDueAt(tenant: Tenant): number {
+    const { wallMs, intervalMs } = this.#options;
     const jitter = 1 + JITTER_PART * (Math.random() - 0.5);
-    return Math.round(this.#options.wallMs() + checkIntervalSeconds * 1_000 * jitter);
+    return Math.round(wallMs() + checkIntervalMsOf(tenant, intervalMs) * jitter);
   }
 }
 

@@ -1,11 +1,23 @@
-import type { DataKeyBounds, Tenant } from './record.ts';
+import type { Tenant } from './record.ts';
+
+/** Limits of one data key. */
+export interface DataKeyBounds {
+  readonly mode: 'cached' | 'perMessage';
+  readonly maxAgeMs: number;
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+}
 
 /** Returns how long a proof of access to the tenant's keys holds: its record's bound, else the deployment's. */
-export const revocationBoundSecondsOf = (tenant: Tenant, defaultSeconds: number): number =>
-  tenant.revocationBoundSeconds ?? defaultSeconds;
+export const revocationBoundMsOf = ({ revocationBoundSeconds }: Tenant, defaultMs: number): number =>
+  revocationBoundSeconds === undefined ? defaultMs : revocationBoundSeconds * 1_000;
+
+/** Returns the pause between two checks of the tenant: its record's interval, else the deployment's. */
+export const checkIntervalMsOf = ({ checkIntervalSeconds }: Tenant, defaultMs: number): number =>
+  checkIntervalSeconds === undefined ? defaultMs : checkIntervalSeconds * 1_000;
 
 /** Returns the bounds of the tenant's data keys: each from its record where it has one, else the deployment's. */
-export const dataKeyBoundsOf = (tenant: Tenant, defaults: DataKeyBounds): DataKeyBounds => ({
-  ...defaults,
-  ...tenant.dataKeys,
-});
+export function dataKeyBoundsOf({ dataKeys = {} }: Tenant, defaults: DataKeyBounds): DataKeyBounds {
+  const { maxAgeSeconds, ...own } = dataKeys;
+  return { ...defaults, ...own, maxAgeMs: maxAgeSeconds === undefined ? defaults.maxAgeMs : maxAgeSeconds * 1_000 };
+}

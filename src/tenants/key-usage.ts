@@ -24,8 +24,6 @@ export interface KeyUsageOptions {
   readonly store: KeyUsageStore;
   readonly wallMs: () => number;
   readonly onFailure: (error: unknown) => void;
-  /** Pause between tellings, in milliseconds. */
-  readonly flushMs?: number;
 }
 
 const FLUSH_MS = 30_000;
@@ -46,7 +44,7 @@ export class KeyUsage {
 
   constructor(options: KeyUsageOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#flushSoon(), options.flushMs ?? FLUSH_MS).unref();
+    this.#timer = setInterval(() => this.#flushSoon(), FLUSH_MS).unref();
   }
 
   /** On the path of each request: a key id belongs to one tenant, so it alone is looked up. */

@@ -16,13 +16,6 @@ export interface RetiredKey {
   readonly name: string;
 }
 
-export interface DataKeyBounds {
-  readonly mode: 'cached' | 'perMessage';
-  readonly maxAgeSeconds: number;
-  readonly maxMessages: number;
-  readonly maxBytes: number;
-}
-
 /** A customer, as registered. */
 export interface Tenant {
   readonly id: string;
@@ -33,7 +26,12 @@ export interface Tenant {
   readonly keys: Readonly<Record<string, RegisteredKey>>;
   readonly defaultKey: string;
   readonly retiredKeys: readonly RetiredKey[];
-  readonly dataKeys?: Partial<DataKeyBounds>;
+  readonly dataKeys?: {
+    readonly mode?: 'cached' | 'perMessage';
+    readonly maxAgeSeconds?: number;
+    readonly maxMessages?: number;
+    readonly maxBytes?: number;
+  };
   readonly revocationBoundSeconds?: number;
   readonly origin: 'required' | 'optional';
   /** Names that every new encryption context must have. */

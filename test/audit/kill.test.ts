@@ -9,7 +9,8 @@ import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { startEmulator } from '../../src/emulator/emulator.ts';
-import { ALL_ROLES, configOf, tenantsOf } from '../support/start-service.ts';
+import { settingsFor } from '../support/config.ts';
+import { ALL_ROLES, tenantsOf } from '../support/start-service.ts';
 
 const SCRIPT = join(import.meta.dirname, '..', 'support', 'service-process.ts');
 const CLIENTS = 16;
@@ -23,7 +24,7 @@ async function startProcess() {
     await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
   }
   const directory = join(folder, 'audit');
-  const config = { ...configOf(emulator, folder), audit: { directory, maxFileBytes: 64 * 1024 } };
+  const config = { ...settingsFor(emulator, folder), audit: { directory, maxFileBytes: 64 * 1024 } };
   await writeFile(join(folder, 'ca.pem'), emulator.caPem);
   await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator)));
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));

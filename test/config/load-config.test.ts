@@ -35,11 +35,12 @@ function problemsOf(text: string, env: Record<string, string> = {}): readonly st
 describe('the configuration', () => {
   test('needs who may call, the home and the tenants; all else has a default', () => {
     expect(load(MINIMAL)).toMatchObject({
-      http: { host: '127.0.0.1', port: 8080, maxPlaintextBytes: 1_048_576, drainSeconds: 25 },
-      home: { vaultUrl: 'https://home-kv.vault.azure.net', secretName: 'vaultspan-client-secret', identity: 'default' },
-      cloud: { name: 'public' },
-      revocation: { boundSeconds: 300 },
-      dataKeys: { mode: 'cached', maxAgeSeconds: 3_600, maxMessages: 2 ** 24, maxBytes: 64 * 2 ** 30 },
+      http: { host: '127.0.0.1', port: 8080, maxPlaintextBytes: 1_048_576, drainMs: 25_000 },
+      home: { vaultUrl: 'https://home-kv.vault.azure.net', secretName: 'vaultspan-client-secret' },
+      cloud: { authorityHost: 'https://login.microsoftonline.com', managedHsmSuffix: '.managedhsm.azure.net' },
+      platform: { identity: 'default' },
+      revocation: { boundMs: 300_000 },
+      dataKeys: { mode: 'cached', maxAgeMs: 3_600_000, maxMessages: 2 ** 24, maxBytes: 64 * 2 ** 30 },
     });
   });
 
@@ -72,7 +73,7 @@ describe('the configuration', () => {
       VAULTSPAN_CALLERS: '[{"issuer":"https://other.example/","audience":["x"]}]',
     };
     const config = load(MINIMAL, env);
-    expect([config.http.port, config.http.host, config.revocation.boundSeconds]).toEqual([9_000, '::1', 0]);
+    expect([config.http.port, config.http.host, config.revocation.boundMs]).toEqual([9_000, '::1', 0]);
     expect(config.callers[0]?.issuer).toBe('https://other.example/');
   });
 
@@ -83,7 +84,7 @@ describe('the configuration', () => {
     const own = { VAULTSPAN_TELEMETRY_OTLP_ENDPOINT: 'https://other' };
     expect(load(MINIMAL, { ...own, OTEL_EXPORTER_OTLP_ENDPOINT }).telemetry.otlpEndpoint).toBe('https://other');
     expect(load(MINIMAL, { OTEL_EXPORTER_OTLP_ENDPOINT, ...own }).telemetry.otlpEndpoint).toBe('https://other');
-    expect(load(MINIMAL, { DATABASE_URL: 'postgres://a/b' }).database.url).toBe('postgres://a/b');
+    expect(load(MINIMAL, { DATABASE_URL: 'postgres://a/b' }).database.postgres?.url).toBe('postgres://a/b');
   });
 
   test('refuses variables that are no setting, no number or no JSON', () => {
@@ -150,7 +151,7 @@ describe('the configuration', () => {
     const { http } = load(
       `${MINIMAL}\nhttp: {host: '::', tls: certificate, certificateFile: c.pem, keyFile: /etc/k.pem}`,
     );
-    expect([http.certificateFile, http.keyFile]).toEqual([join(folder, 'c.pem'), '/etc/k.pem']);
+    expect(http.certificate).toMatchObject({ certificateFile: join(folder, 'c.pem'), keyFile: '/etc/k.pem' });
   });
 
   test('that is named and missing, or no YAML, is an error that names the file', () => {

@@ -35,7 +35,7 @@ describe.each(DATABASES)('the age of what is known in %s', (_name, create) => {
     await until(() => idle.staleMs() === 0);
     clock.advance(100);
     expect(idle.staleMs()).toBe(100_000);
-    const busy = await database.openRegistry({ clock, refreshSeconds: 0.02 });
+    const busy = await database.openRegistry({ clock, refreshMs: 20 });
     clock.advance(100);
     await until(() => busy.staleMs() === 0);
   });
@@ -44,7 +44,7 @@ describe.each(DATABASES)('the age of what is known in %s', (_name, create) => {
 describe.each(DATABASES)('a notification lost in %s', (_name, create) => {
   test('is made good by the next look-up', async () => {
     await using database = await create();
-    const registry = await database.openRegistry({ refreshSeconds: 0.2 });
+    const registry = await database.openRegistry({ refreshMs: 200 });
     await registry.put(input({ id: 'known' }), undefined, 'ann');
     await registry.get('known');
     const told: (string | undefined)[] = [];
@@ -61,7 +61,7 @@ describe.each(DATABASES)('a notification lost in %s', (_name, create) => {
 
   test('with a database put back to an earlier day makes everything count as changed', async () => {
     await using database = await create();
-    const registry = await database.openRegistry({ refreshSeconds: 0.2 });
+    const registry = await database.openRegistry({ refreshMs: 200 });
     const first = await registry.put(input({ id: 'known' }), undefined, 'ann');
     await registry.put(input({ id: 'known', displayName: 'Later' }), '1', 'ann');
     await registry.get('known');

@@ -47,14 +47,14 @@ describe('drain', () => {
     const ending = await open();
     const answer = get(ending.url, new Agent());
     while (held.length === 0) await new Promise(setImmediate);
-    const drained = ending.drain(10);
+    const drained = ending.drain(10_000);
     held[0]?.();
     expect([(await answer).status, await drained]).toEqual([200, 0]);
 
     const stuck = await open();
     const cut = get(stuck.url, new Agent()).catch((error: Error) => error.message);
     while (held.length === 1) await new Promise(setImmediate);
-    expect(await stuck.drain(1)).toBe(1);
+    expect(await stuck.drain(1_000)).toBe(1);
     await cut;
   });
 
@@ -70,7 +70,7 @@ describe('drain', () => {
     const agent = new Agent({ keepAlive: true });
     await get(one.url, agent);
     const other = await listen(answering('other'), shared);
-    const drained = one.drain(3);
+    const drained = one.drain(3_000);
     const bodies = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(other.url)).text()));
     expect([...new Set(bodies)]).toEqual(['other']);
     expect(await get(one.url, agent)).toEqual({ status: 200, connection: 'close' });

@@ -9,8 +9,9 @@ import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
+import { settingsFor } from '../support/config.ts';
 import { freePorts } from '../support/free-ports.ts';
-import { ALL_ROLES, configOf } from '../support/start-service.ts';
+import { ALL_ROLES } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
 /** So many that the kernel, which draws a process for each connection, doesn't give all to one. */
@@ -54,7 +55,7 @@ async function start(http: object): Promise<SharingProcess> {
   started += 1;
   const file = join(folder, `config-${started}.json`);
   const directory = join(folder, `audit-${started}`);
-  await writeFile(file, JSON.stringify({ ...configOf(emulator, folder), http, audit: { directory } }));
+  await writeFile(file, JSON.stringify({ ...settingsFor(emulator, folder), http, audit: { directory } }));
   const script = join(import.meta.dirname, '..', 'support', 'service-process.ts');
   const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');

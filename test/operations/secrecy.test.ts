@@ -3,12 +3,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import { openHome } from '../../src/compose/home.ts';
 import { openStore } from '../../src/compose/store.ts';
-import { ConfigSchema } from '../../src/config/schema.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { configOf, settingsFor } from '../support/config.ts';
 import { type OtlpReceiver, startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { formsOf, planted } from '../support/planted.ts';
-import { configOf, startService, type TestService } from '../support/start-service.ts';
+import { startService, type TestService } from '../support/start-service.ts';
 
 const name = planted('name');
 const value = planted('value');
@@ -185,10 +186,10 @@ test.each([
 ])('the password of a database that %s stands in no failure', async (_case, urlOf) => {
   const password = planted('password');
   const changed = { registry: {}, database: { url: urlOf(password) } };
-  const config = ConfigSchema.parse({ ...configOf(service.emulator, service.folder), ...changed });
+  const config = configOf({ ...settingsFor(service.emulator, service.folder), ...changed });
   const lines: string[] = [];
   const logger = createLogger('debug', (line) => lines.push(line));
-  const error = await openStore(config, logger).then(
+  const error = await openStore(config, openHome(config), logger).then(
     () => undefined,
     (failure: unknown) => failure,
   );

@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
+import { settingsFor } from '../support/config.ts';
 import { DATABASES, type TestDatabase } from '../support/sql-databases.ts';
-import { ALL_ROLES, configOf } from '../support/start-service.ts';
+import { ALL_ROLES } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
 let emulator: Emulator;
@@ -60,7 +61,7 @@ async function start({ options }: TestDatabase, rounds: object = { enabled: fals
 }
 
 const configOn = (database: object, rounds: object) => ({
-  ...configOf(emulator, folder),
+  ...settingsFor(emulator, folder),
   registry: {},
   database,
   rounds,

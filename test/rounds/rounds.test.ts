@@ -40,7 +40,7 @@ async function roundsOn(database: TestDatabase, time: Time, change: Partial<Roun
     claims: openClaims(await database.open()),
     examine: async ({ id }) => passed(id),
     owner: `owner ${Math.random()}`,
-    intervalSeconds: 3_600,
+    intervalMs: 3_600_000,
     maxConcurrent: 4,
     pollMs: 5,
     wallMs: time.wallMs,

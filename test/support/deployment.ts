@@ -5,7 +5,8 @@ import { CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
 import type { OriginKeys } from '../../src/keyring/data-keys.ts';
 import { decryptData } from '../../src/operations/decrypt-data.ts';
 import { encryptData } from '../../src/operations/encrypt-data.ts';
-import type { DataKeyBounds, Tenant } from '../../src/tenants/record.ts';
+import type { DataKeyBounds } from '../../src/tenants/bounds.ts';
+import type { Tenant } from '../../src/tenants/record.ts';
 import { tenantNotFound } from '../../src/tenants/registry.ts';
 import { JwkKeyWrapper } from './jwk-key-wrapper.ts';
 import { TestClock } from './test-clock.ts';
@@ -19,7 +20,7 @@ export const HSM_KEY = `${HSM}/keys/kek/00112233445566778899aabbccddeeff`;
 
 export const ORIGIN_KEY = createSecretKey(messages.originKey, 'base64url');
 
-const BOUNDS: DataKeyBounds = { mode: 'cached', maxAgeSeconds: 3_600, maxMessages: 2 ** 24, maxBytes: 2 ** 36 };
+const BOUNDS: DataKeyBounds = { mode: 'cached', maxAgeMs: 3_600_000, maxMessages: 2 ** 24, maxBytes: 2 ** 36 };
 /** The default revocation bound, in seconds. */
 export const BOUND = 300;
 
@@ -122,7 +123,7 @@ class Process {
       clock: deployment.clock,
       bounds: BOUNDS,
       requireTenantTag: false,
-      revocationBoundSeconds: BOUND,
+      revocationBoundMs: BOUND * 1_000,
       onBackgroundFailure: (error) => void this.backgroundFailures.push(error),
     });
   }

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import supertest from 'supertest';
 import { startService } from '../../src/compose/service.ts';
-import { ConfigSchema } from '../../src/config/schema.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
-import { configOf, type TestService } from './start-service.ts';
+import { configOf, settingsFor } from './config.ts';
+import type { TestService } from './start-service.ts';
 
 export interface SecondProcess extends AsyncDisposable {
   /** Of the metrics; '' where they are off. */
@@ -23,8 +23,8 @@ export async function startSecondProcess(
 ): Promise<SecondProcess> {
   const logLines: string[] = [];
   const service = await startService({
-    config: ConfigSchema.parse({
-      ...configOf(emulator, folder),
+    config: configOf({
+      ...settingsFor(emulator, folder),
       database: { file: join(folder, 'second.db') },
       ...config,
     }),

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { prepareForEmulator } from '../../src/cli/support/emulated-azure.ts';
 import { startService } from '../../src/compose/service.ts';
-import { ConfigSchema } from '../../src/config/schema.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
+import { configOf } from './config.ts';
 
 /** The service in a process of its own, against an emulator in another: prints where it listens, and drains on SIGTERM. */
-const config = ConfigSchema.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
+const config = configOf(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
 prepareForEmulator(config, {
   setEnv: (name, value) => {
     process.env[name] = value;

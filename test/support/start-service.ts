@@ -5,15 +5,15 @@ import process from 'node:process';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
-import { hostsOf } from '../../src/compose/azure.ts';
+import { openHome } from '../../src/compose/home.ts';
 import { startService as composeService } from '../../src/compose/service.ts';
 import { openStore } from '../../src/compose/store.ts';
-import type { Config } from '../../src/config/load-config.ts';
-import { ConfigSchema } from '../../src/config/schema.ts';
+import type { Config } from '../../src/config/resolved.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import type { Deadlines } from '../../src/http/server/deadlines.ts';
 import { createLogger, silentLogger } from '../../src/telemetry/logger.ts';
 import { tenantSchema } from '../../src/tenants/record-schema.ts';
+import { configOf, settingsFor } from './config.ts';
 import { TestClock } from './test-clock.ts';
 
 /** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
@@ -97,8 +97,8 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
     await emulator.control.setSecret({ vault: 'home', name, value });
   }
   await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator, options.tenant)));
-  const config = ConfigSchema.parse({
-    ...configOf(emulator, folder, options.limits),
+  const config = configOf({
+    ...settingsFor(emulator, folder, options.limits),
     ...(options.inDatabase && { registry: {} }),
     ...options.config,
   });
@@ -154,8 +154,8 @@ function trust(emulator: Emulator): void {
 }
 
 async function register(config: Config, { tenants }: ReturnType<typeof tenantsOf>): Promise<void> {
-  const store = await openStore(config, silentLogger());
-  const schema = tenantSchema(hostsOf(config));
+  const store = await openStore(config, openHome(config), silentLogger());
+  const schema = tenantSchema(config.vaultHosts);
   try {
     for (const tenant of tenants) await store.tenants.put(schema.parse(tenant), undefined, 'test');
   } finally {
@@ -174,42 +174,6 @@ export function tenantsOf(
     defaultKey: 'data',
   }));
   return { tenants: tenants.map(change) };
-}
-
-export function configOf(
-  emulator: Emulator,
-  folder: string,
-  limits?: TestServiceOptions['limits'],
-): Record<string, unknown> {
-  const unlimited = Object.fromEntries(emulator.callers.map(({ clientId }) => [clientId, ['*']]));
-  return {
-    http: { port: 0, drainSeconds: 0 },
-    callers: [
-      {
-        issuer: emulator.callerIssuer,
-        audience: [emulator.callerAudience],
-        ...(limits && { limits: { ...unlimited, ...limits } }),
-      },
-    ],
-    home: {
-      tenantId: emulator.homeTenantId,
-      appId: emulator.appId,
-      vaultUrl: emulator.homeVaultUrl,
-      secretName: emulator.appSecretName,
-      identity: 'managed-identity',
-    },
-    cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
-    registry: { file: join(folder, 'tenants.json') },
-    database: { file: join(folder, 'vaultspan.db') },
-    rounds: { enabled: false },
-    audit: { directory: join(folder, 'audit') },
-    emulator: {
-      unsafeAllowEmulator: true,
-      caFile: join(folder, 'ca.pem'),
-      identityEndpoint: emulator.managedIdentity.endpoint,
-      identityHeader: emulator.managedIdentity.header,
-    },
-  };
 }
 
 async function auditRecords(directory: string): Promise<Record<string, unknown>[]> {

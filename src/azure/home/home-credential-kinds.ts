@@ -21,7 +21,7 @@ export interface HomeCredentialOptions extends EntraAccess {
   readonly vault: Pick<HomeVault, 'usableVersions'>;
   /** The identity of this machine: it opens the home vault, and is the federated one. */
   readonly platform: TokenCredential;
-  /** Of a managed identity's token; see `exchangeAudiences`. */
+  /** Of a managed identity's token; by the cloud. */
   readonly exchangeAudience: string;
   readonly deadlineMs: number;
   readonly clock: Clock;

@@ -1,21 +1,10 @@
 import type { AccessToken, TokenCredential } from '@azure/core-auth';
 import { decodeJwt } from 'jose';
 import { ServiceError } from '../../errors.ts';
-import type { CloudName } from '../cloud.ts';
 import { withinDeadline } from '../deadline.ts';
 import { readForeignError } from '../foreign-error.ts';
 import type { ConfiguredHomeCredential, HomeCredentialDescription } from './home-credential.ts';
 import { type EntraAccess, signInByAssertion } from './home-sign-in.ts';
-
-/**
- * Audience of a managed identity's token that stands in for a credential, by cloud:
- * https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
- */
-export const exchangeAudiences: Readonly<Record<CloudName, string>> = {
-  public: 'api://AzureADTokenExchange',
-  usgov: 'api://AzureADTokenExchangeUSGov',
-  china: 'api://AzureADTokenExchangeChina',
-};
 
 export interface ManagedIdentityOptions extends EntraAccess {
   /** The managed identity of this machine. */

@@ -6,7 +6,7 @@ import { kekTypeOf, type WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { revocationBoundSecondsOf } from '../../tenants/bounds.ts';
+import { revocationBoundMsOf } from '../../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import { type AzureObserver, observed, vaultOutcome } from '../call-outcomes.ts';
 import { withinDeadline } from '../deadline.ts';
@@ -23,10 +23,10 @@ export interface KeyVaultOptions {
   readonly appId: string;
   readonly unsafeAllowEmulator: boolean;
   readonly deadlineMs: number;
-  /** Default of a tenant's revocation bound, in seconds. */
-  readonly revocationBoundSeconds: number;
+  /** Of a tenant whose record has none of its own. */
+  readonly revocationBoundMs: number;
   /** Absent, half of each tenant's revocation bound: a proof may be made with a token of this age, and holds for the bound. */
-  readonly tokenMaxAgeSeconds?: number | undefined;
+  readonly tokenMaxAgeMs?: number | undefined;
   readonly clock: Clock;
   readonly observer?: AzureObserver | undefined;
   /** What rations calls by vault; absent for the doctor, who must see the vault itself and calls it a few times. */
@@ -53,7 +53,7 @@ const UNREAD: KeySize = { bits: 3_072, isHsm: true };
 const MAX_CREDENTIALS = 10_000;
 const MAX_CLIENTS = 20_000;
 /** Entra throttles who signs in all the time. */
-const MIN_TOKEN_AGE_SECONDS = 60;
+const MIN_TOKEN_AGE_MS = 60_000;
 /** Of a vault call's deadline: a sign-in that hangs is told as such before the call itself is given up. */
 const SIGN_IN_PART = 0.7;
 const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as const;
@@ -179,7 +179,7 @@ export class KeyVault implements KeyWrapper {
 
   /** Tenants that share a directory share its token, as far as they want it equally fresh. */
   #credentialKey(tenant: Tenant): string {
-    return `${tenant.entraTenantId} ${this.#tokenMaxAgeSeconds(tenant)}`;
+    return `${tenant.entraTenantId} ${this.#tokenMaxAgeMs(tenant)}`;
   }
 
   /** Drops the tenant's token. Others that share its directory sign in again. */
@@ -194,12 +194,11 @@ export class KeyVault implements KeyWrapper {
     const known = this.#credentials.get(key);
     if (known) return known;
     const { home, appId, clock, deadlineMs, observer } = this.#options;
-    const tokenMaxAgeMs = this.#tokenMaxAgeSeconds(tenant) * 1_000;
     const credential = new TenantCredential({
       home,
       appId,
       entraTenantId: tenant.entraTenantId,
-      tokenMaxAgeMs,
+      tokenMaxAgeMs: this.#tokenMaxAgeMs(tenant),
       signInTimeoutMs: deadlineMs * SIGN_IN_PART,
       clock,
       observer,
@@ -208,10 +207,9 @@ export class KeyVault implements KeyWrapper {
     return credential;
   }
 
-  #tokenMaxAgeSeconds(tenant: Tenant): number {
-    const { tokenMaxAgeSeconds, revocationBoundSeconds } = this.#options;
-    const boundSeconds = revocationBoundSecondsOf(tenant, revocationBoundSeconds);
-    return Math.max(MIN_TOKEN_AGE_SECONDS, tokenMaxAgeSeconds ?? boundSeconds / 2);
+  #tokenMaxAgeMs(tenant: Tenant): number {
+    const { tokenMaxAgeMs, revocationBoundMs: defaultMs } = this.#options;
+    return Math.max(MIN_TOKEN_AGE_MS, tokenMaxAgeMs ?? revocationBoundMsOf(tenant, defaultMs) / 2);
   }
 }
 

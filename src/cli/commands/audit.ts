@@ -5,9 +5,10 @@ import { lineProblems } from '../../audit/verify/verify.ts';
 import { linkProblems, type VerifiedSource } from '../../audit/verify/verify-chains.ts';
 import { verifyDirectories, verifyFile } from '../../audit/verify/verify-directory.ts';
 import { verifyTable } from '../../audit/verify/verify-table.ts';
-import { isAuditInDatabase } from '../../compose/audit.ts';
+import { openHome } from '../../compose/home.ts';
 import { databaseOptions } from '../../compose/store.ts';
-import { type Config, ConfigError, loadConfig } from '../../config/load-config.ts';
+import { ConfigError, loadConfig } from '../../config/load-config.ts';
+import type { Config } from '../../config/resolved.ts';
 import { openDatabase } from '../../database/open-database.ts';
 import { auditTable } from '../../database/tables/audit-table.ts';
 import type { Command, CommandIo } from '../support/command.ts';
@@ -84,8 +85,8 @@ const configOf = ({ config }: Call, { env, cwd }: CommandIo): Config => loadConf
 async function verifyDatabase(call: Call, io: CommandIo): Promise<VerifiedSource[]> {
   const config = configOf(call, io);
   prepareForEmulator(config, io);
-  if (!isAuditInDatabase(config)) throw new ConfigError('The audit records are not in a database: audit.database');
-  const database = await openDatabase(databaseOptions(config));
+  if (!config.audit.database) throw new ConfigError('The audit records are not in a database: audit.database');
+  const database = await openDatabase(databaseOptions(config, openHome(config)));
   try {
     return await verifyTable(auditTable(database), io.signal);
   } finally {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { issuerTrouble } from '../../callers/issuer-keys.ts';
-import { isAuditInDatabase } from '../../compose/audit.ts';
-import { cloudOf, homeCredentialOf, hostsOf } from '../../compose/azure.ts';
-import { type Config, ConfigError, loadConfig } from '../../config/load-config.ts';
+import { homeCredentialOf, openHome } from '../../compose/home.ts';
+import { ConfigError, loadConfig } from '../../config/load-config.ts';
+import type { Config } from '../../config/resolved.ts';
 import { readCertificate } from '../../http/server/certificate-files.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { readTenantList } from '../../tenants/tenant-list.ts';
@@ -26,15 +26,14 @@ Exit codes: 0 usable, 1 the credential or an issuer is not, 2 the configuration 
       options: { config: { type: 'string' }, online: { type: 'boolean', default: false } },
     });
     const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
-    const { authorityHost } = cloudOf(config);
     io.stdout(
       [
         `listens     ${config.http.host}:${config.http.port}, TLS ${config.http.tls}`,
         ...(await describeCertificate(config)),
-        `app         ${config.home.appId}, signing in at ${authorityHost} by ${config.home.credential}`,
-        `home vault  ${config.home.vaultUrl}, opened by ${config.home.identity} identity`,
+        `app         ${config.home.appId}, signing in at ${config.cloud.authorityHost} by ${config.home.credential}`,
+        `home vault  ${config.home.vaultUrl}, opened by ${config.platform.identity} identity`,
         `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
-        `revocation  within ${config.revocation.boundSeconds} s of Azure's own refusal`,
+        `revocation  within ${config.revocation.boundMs / 1_000} s of Azure's own refusal`,
         `audit       ${describeAudit(config)}`,
         `metrics     ${describeMetrics(config)}`,
         `tenants     ${tenantsOf(config)}`,
@@ -50,9 +49,9 @@ Exit codes: 0 usable, 1 the credential or an issuer is not, 2 the configuration 
 };
 
 async function describeCertificate({ http }: Config): Promise<string[]> {
-  const { certificateFile, keyFile, clientCaFile } = http;
-  if (certificateFile === undefined || keyFile === undefined) return [];
-  const { subject, validFrom, validTo } = await readCertificate({ certificateFile, keyFile, clientCaFile });
+  if (!http.certificate) return [];
+  const { clientCaFile } = http.certificate;
+  const { subject, validFrom, validTo } = await readCertificate(http.certificate);
   const isValid = validFrom.getTime() <= Date.now() && Date.now() <= validTo.getTime();
   return [
     `certificate ${subject.replaceAll('\n', ', ')}, ${isValid ? 'valid' : 'NOT VALID NOW:'} from ${validFrom.toISOString()} to ${validTo.toISOString()}`,
@@ -62,7 +61,7 @@ async function describeCertificate({ http }: Config): Promise<string[]> {
 
 function describeAudit(config: Config): string {
   const { directory, durability, retentionDays } = config.audit;
-  const place = isAuditInDatabase(config) ? `${directory}, and from there into PostgreSQL` : directory;
+  const place = config.audit.database ? `${directory}, and from there into PostgreSQL` : directory;
   const kept = retentionDays === undefined ? 'for ever' : `for ${retentionDays} days`;
   return `${place}; durability ${durability}, kept ${kept}`;
 }
@@ -76,8 +75,8 @@ function describeMetrics({ metrics: { enabled, host, port, tenantLabels } }: Con
 function tenantsOf(config: Config): string {
   const { file } = config.registry;
   if (file === undefined)
-    return config.database.url === undefined ? `in ${config.database.file} (SQLite)` : 'in PostgreSQL';
-  const list = readTenantList(readText(file), hostsOf(config), new Date().toISOString());
+    return config.database.postgres ? 'in PostgreSQL' : `in ${config.database.sqlite.file} (SQLite)`;
+  const list = readTenantList(readText(file), config.vaultHosts, new Date().toISOString());
   return `${list.size} in ${file}`;
 }
 
@@ -97,7 +96,7 @@ async function describeCallers({ callers }: Config): Promise<{ readonly text: st
 
 async function describeCredential(config: Config, io: CommandIo): Promise<string> {
   prepareForEmulator(config, io);
-  const credential = homeCredentialOf(config, silentLogger());
+  const credential = homeCredentialOf(config, openHome(config), silentLogger());
   await credential.load();
   const { kind, name, versions, federation } = await credential.describe();
   const lines = versions.map(({ version, expires, thumbprint }) => {

@@ -2,10 +2,11 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
-import { hostsOf } from '../../compose/azure.ts';
+import { type Home, openHome } from '../../compose/home.ts';
 import { startService } from '../../compose/service.ts';
 import { openStore } from '../../compose/store.ts';
-import { type Config, ConfigError, loadConfig } from '../../config/load-config.ts';
+import { ConfigError, loadConfig } from '../../config/load-config.ts';
+import type { Config } from '../../config/resolved.ts';
 import { type Emulator, startEmulator } from '../../emulator/emulator.ts';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
@@ -52,8 +53,9 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
       await writeFiles(folder, emulator, port, values['log-level'] ?? VAULTSPAN_TELEMETRY_LOG_LEVEL ?? 'warn');
       const config = loadConfig({ path: join(folder, 'config.yaml'), env, cwd: io.cwd });
       prepareForEmulator(config, io);
-      await createHomeKeys(config, () => undefined);
-      await registerDemo(config, emulator);
+      const home = openHome(config);
+      await createHomeKeys(home, () => undefined);
+      await registerDemo(config, home, emulator);
       const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
       io.stdout(welcome(service.url, emulator));
       await aborted(io.signal);
@@ -72,9 +74,9 @@ function portOf(text: string, name: string): number {
 }
 
 /** The emulated customers are tenants from the first start on; what you change of them stays. */
-async function registerDemo(config: Config, emulator: Emulator): Promise<void> {
-  const schema = tenantSchema(hostsOf(config));
-  const store = await openStore(config, silentLogger());
+async function registerDemo(config: Config, home: Home, emulator: Emulator): Promise<void> {
+  const schema = tenantSchema(config.vaultHosts);
+  const store = await openStore(config, home, silentLogger());
   try {
     for (const record of tenantsOf(emulator))
       await store.tenants.put(schema.parse(record), undefined, 'dev').catch(isThere);

@@ -3,7 +3,8 @@ import { type IncomingMessage, request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { connect } from 'node:tls';
 import { parseArgs } from 'node:util';
-import { type Config, loadConfig } from '../../config/load-config.ts';
+import { loadConfig } from '../../config/load-config.ts';
+import type { Config } from '../../config/resolved.ts';
 import type { Command } from '../support/command.ts';
 
 const DEADLINE_MS = 4_000;
@@ -23,7 +24,7 @@ Exit codes: 0 alive, 1 not within ${DEADLINE_MS / 1_000} s, 2 not configured.`,
     const { http } = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(DEADLINE_MS)]);
     try {
-      await (http.clientCaFile === undefined ? askHealth(http, signal) : shakeHands(http, signal));
+      await (http.certificate?.clientCaFile === undefined ? askHealth(http, signal) : shakeHands(http, signal));
       return 0;
     } catch (error) {
       io.stderr(`no sign of life: ${Error.isError(error) ? error.message : ''}\n`);

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from '../../azure/home/home-keys.ts';
-import { homeVaultOf } from '../../compose/azure.ts';
-import { type Config, loadConfig } from '../../config/load-config.ts';
+import { type Home, openHome } from '../../compose/home.ts';
+import { loadConfig } from '../../config/load-config.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 
@@ -22,14 +22,13 @@ Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Offi
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
     const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
     prepareForEmulator(config, io);
-    await createHomeKeys(config, io.stdout);
+    await createHomeKeys(openHome(config), io.stdout);
     return 0;
   },
 };
 
 /** @throws ServiceError */
-export async function createHomeKeys(config: Config, tell: CommandIo['stdout']): Promise<void> {
-  const vault = homeVaultOf(config);
+export async function createHomeKeys({ vault }: Pick<Home, 'vault'>, tell: CommandIo['stdout']): Promise<void> {
   for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET]) {
     const exists = (await vault.usableVersions(name, 1)).length > 0;
     if (!exists) await vault.add(name, newSecretKey(), 'application/vnd.vaultspan.key');

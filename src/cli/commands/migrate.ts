@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { openHome } from '../../compose/home.ts';
 import { databaseOptions } from '../../compose/store.ts';
 import { loadConfig } from '../../config/load-config.ts';
 import { migrate as migrateDatabase } from '../../database/migrations/migrations.ts';
@@ -17,7 +18,7 @@ unless database.migrate is by-command. A schema that is newer than this version 
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
     const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
     prepareForEmulator(config, io);
-    const taken = await migrateDatabase(databaseOptions(config));
+    const taken = await migrateDatabase(databaseOptions(config, openHome(config)));
     io.stdout(taken.length === 0 ? 'The database is up to date\n' : taken.map((name) => `${name}: done\n`).join(''));
     return 0;
   },

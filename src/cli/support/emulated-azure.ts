@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import type { Config } from '../../config/load-config.ts';
+import type { Config } from '../../config/resolved.ts';
 import type { CommandIo } from './command.ts';
 
 /**

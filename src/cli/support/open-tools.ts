@@ -3,9 +3,11 @@ import type { AuditSink } from '../../audit/sink.ts';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { Role } from '../../callers/principal.ts';
 import { openAudit } from '../../compose/audit.ts';
-import { cloudOf, hostsOf, openAzure } from '../../compose/azure.ts';
+import { openAzure } from '../../compose/azure.ts';
+import { type Home, openHome } from '../../compose/home.ts';
 import { openStore, type Store } from '../../compose/store.ts';
-import { type Config, loadConfig } from '../../config/load-config.ts';
+import { loadConfig } from '../../config/load-config.ts';
+import type { Config } from '../../config/resolved.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { ChangeTenantDeps } from '../../operations/change-tenant.ts';
@@ -21,6 +23,7 @@ import { prepareForEmulator } from './emulated-azure.ts';
 /** What commands on tenants work with, beside a running service or without one. */
 export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTenantDeps, 'tenants'> {
   readonly config: Config;
+  readonly home: Home;
   readonly tenants: TenantRegistry;
   readonly audit: AuditSink;
   /** Every command is a call of its own, by `cli:` and the user's name. */
@@ -35,20 +38,22 @@ const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
 export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
   const config = loadConfig({ path, env: io.env, cwd: io.cwd });
   prepareForEmulator(config, io);
-  const store = await openStore(config, silentLogger());
-  const schema = tenantSchema(hostsOf(config));
-  const audit = await openAudit(config, silentLogger());
+  const home = openHome(config);
+  const store = await openStore(config, home, silentLogger());
+  const schema = tenantSchema(config.vaultHosts);
+  const audit = await openAudit(config, home, silentLogger());
   const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
   return {
     config,
+    home,
     tenants: store.tenants,
-    lastCheck: async (tenantId) => store.claims?.lastCheck(tenantId),
+    lastCheck: store.lastCheck,
     history: store.history,
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
     contextDigest: () => '', // no command here has an encryption context
     appId: config.home.appId,
-    authorityHost: cloudOf(config).authorityHost,
+    authorityHost: config.cloud.authorityHost,
     call: () => ({ principal, requestId: randomUUID() }),
     [Symbol.asyncDispose]: async () => {
       await audit.close();
@@ -59,7 +64,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
 
 /** The same with what the doctor needs; the app's credential is read from the home vault. @throws ServiceError */
 export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
-  const { openProbe } = await openAzure(tools.config, silentLogger(), systemClock);
+  const { openProbe } = await openAzure(tools.config, tools.home, silentLogger(), systemClock);
   return { ...tools, openProbe, clock: systemClock };
 }
 

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { hostsOf } from '../../compose/azure.ts';
 import { ServiceError } from '../../errors.ts';
 import { putTenant } from '../../operations/change-tenant.ts';
 import { recordOf, type Tenant } from '../../tenants/record.ts';
@@ -15,7 +14,7 @@ const PROGRESS_EVERY = 500;
 /** Registers a list. The whole of it is checked first; then each tenant is one change, so that a second run goes on where one ended. */
 export async function importTenants(tools: Tools, file: string, isDryRun: boolean, io: CommandIo): Promise<number> {
   const text = await readFile(resolve(io.cwd, file), 'utf8');
-  const wanted = [...readTenantList(text, hostsOf(tools.config), new Date().toISOString()).values()];
+  const wanted = [...readTenantList(text, tools.config.vaultHosts, new Date().toISOString()).values()];
   const counts: Record<Outcome | 'failed', number> = { created: 0, replaced: 0, unchanged: 0, failed: 0 };
   for (const [index, tenant] of wanted.entries()) {
     if (io.signal.aborted) break;

@@ -18,12 +18,8 @@ export interface SqlRegistryOptions {
   readonly database: SqlDatabase;
   readonly hosts: VaultHosts;
   readonly clock?: Clock;
-  /** Most tenants in memory. */
-  readonly maxCached?: number;
   /** How often changes are looked up beside the notifications. */
-  readonly refreshSeconds?: number;
-  /** How long known tenants go on while the database is away. */
-  readonly staleSeconds?: number;
+  readonly refreshMs?: number;
   /** A stored record breaks the rules of this version: its tenant alone is out of service. */
   readonly onInvalidRecord: (tenantId: string, error: ServiceError) => void;
   /** Each once when it begins, and once when it's over. */
@@ -36,9 +32,10 @@ type ChangeListener = (tenantId: string | undefined) => void;
 /** What a row turned out to be: an invalid one is remembered as well, or each request would read it again. */
 type Read = Tenant | ServiceError;
 
-const DEFAULT_MAX_CACHED = 10_000;
-const DEFAULT_REFRESH_SECONDS = 60;
-const DEFAULT_STALE_SECONDS = 300;
+const MAX_CACHED = 10_000;
+const DEFAULT_REFRESH_MS = 60_000;
+/** How long known tenants are served while the database is unreachable. */
+const STALE_AFTER_MS = 300_000;
 
 /**
  * The tenants of a database.
@@ -70,13 +67,13 @@ class SqlRegistry implements TenantRegistry {
     this.#cache = new RegistryCache({
       load: (tenantId) => this.#load(tenantId),
       clock: this.#clock,
-      maxEntries: options.maxCached ?? DEFAULT_MAX_CACHED,
-      staleAfterMs: (options.staleSeconds ?? DEFAULT_STALE_SECONDS) * 1_000,
+      maxEntries: MAX_CACHED,
+      staleAfterMs: STALE_AFTER_MS,
     });
     this.#follower = new ChangeFollower({
       database: options.database,
       clock: this.#clock,
-      refreshMs: (options.refreshSeconds ?? DEFAULT_REFRESH_SECONDS) * 1_000,
+      refreshMs: options.refreshMs ?? DEFAULT_REFRESH_MS,
       origin: this.#origin,
       onChange: (tenantId) => this.#tell(tenantId),
       onConfirmed: (atMs, wasDeaf) => {

@@ -31,7 +31,6 @@ export interface ListenOptions {
 /** A listening server that can be drained. */
 export interface RunningServer {
   readonly url: string;
-  isDraining(): boolean;
   /** Requests under way. */
   openRequests(): number;
   /**
@@ -39,7 +38,7 @@ export interface RunningServer {
    * the limit. On a shared port nothing new is accepted from the start: it goes to the other processes. Resolves with the number of
    * connections that were cut.
    */
-  drain(limitSeconds: number): Promise<number>;
+  drain(limitMs: number): Promise<number>;
 }
 
 /** Builds the listener with `isDraining`, so that readiness can tell. */
@@ -78,15 +77,14 @@ export async function listen(
   const address = server.address() as AddressInfo;
   return {
     url: `${options.certificate ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
-    isDraining: () => draining,
     openRequests: open,
-    drain: async (limitSeconds) => {
+    drain: async (limitMs) => {
       draining = true;
       // The listener alone: http's own close would also end idle connections, on which a request may be on its way.
       if (reusePort) NetServer.prototype.close.call(server);
-      await sleep(Math.min(CLOSE_GRACE_MS, limitSeconds * 1_000));
+      await sleep(Math.min(CLOSE_GRACE_MS, limitMs));
       endHandshakes();
-      return close(server, open, limitSeconds * 1_000 - CLOSE_GRACE_MS);
+      return close(server, open, limitMs - CLOSE_GRACE_MS);
     },
   };
 }

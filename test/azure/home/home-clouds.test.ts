@@ -5,10 +5,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { type CloudName, clouds } from '../../../src/azure/cloud.ts';
 import { ClientSecretHomeCredential } from '../../../src/azure/home/home-credential.ts';
 import { KeyVault } from '../../../src/azure/vault/key-vault.ts';
-import { hostsOf } from '../../../src/compose/azure.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { parseTenantList } from '../../../src/tenants/tenant-list.ts';
 import { type AzureNames, startAzureNames } from '../../support/azure-names.ts';
+import { configOf } from '../../support/config.ts';
 import { codeOf } from '../../support/home-site.ts';
 import { record } from '../../support/make-tenant.ts';
 
@@ -17,6 +17,12 @@ const CLOUDS: readonly CloudName[] = ['public', 'usgov', 'china'];
 const SUFFIXES = CLOUDS.flatMap((name) =>
   (['vaultSuffix', 'managedHsmSuffix'] as const).map((member) => ({ name, suffix: clouds[name][member] })),
 );
+
+const hostsOf = (name: CloudName) => {
+  const callers = [{ issuer: 'https://issuer.example/', audience: ['api'] }];
+  const home = { tenantId: TENANT, appId: TENANT, vaultUrl: 'https://home.vault.azure.net' };
+  return configOf({ callers, home, cloud: { name } }).vaultHosts;
+};
 
 let names: AzureNames;
 let vault: Server;
@@ -80,7 +86,7 @@ describe('a vault is signed in to for the resource of its own cloud and kind', (
     appId: TENANT,
     unsafeAllowEmulator: false,
     deadlineMs: 5_000,
-    revocationBoundSeconds: 300,
+    revocationBoundMs: 300_000,
     clock: systemClock,
   });
   beforeEach(() => {
@@ -89,7 +95,7 @@ describe('a vault is signed in to for the resource of its own cloud and kind', (
 
   const read = (vaultUrl: string, name: CloudName) => {
     const keys = { data: { vaultUrl, name: 'data', use: 'data' } };
-    const hosts = hostsOf({ cloud: { name }, emulator: undefined });
+    const hosts = hostsOf(name);
     const [tenant] = parseTenantList({ tenants: [record({ keys })] }, hosts, '2026-11-22T00:00:00Z').values();
     if (!tenant) throw new Error('no tenant');
     return keyVault.readKey(tenant, { vaultUrl, name: 'data' });
@@ -110,7 +116,7 @@ describe('a vault is signed in to for the resource of its own cloud and kind', (
 
   test.each(CLOUDS)('%s: vaults of the other clouds, and what only looks like one, are not registered', (name) => {
     const { vaultSuffix, managedHsmSuffix } = clouds[name];
-    const { accept } = hostsOf({ cloud: { name }, emulator: undefined });
+    const { accept } = hostsOf(name);
     const own = SUFFIXES.filter((of) => of.name === name).map(({ suffix }) => suffix);
     expect(SUFFIXES.map(({ suffix }) => suffix).filter((suffix) => accept(`https://contoso${suffix}`))).toEqual(own);
     for (const suffix of [vaultSuffix, managedHsmSuffix]) {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ManagedIdentityCredential } from '@azure/identity';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
-import { exchangeAudiences } from '../../../src/azure/home/home-credential-managed-identity.ts';
+import { clouds } from '../../../src/azure/cloud.ts';
 import { codeOf, type HomeSite, startHomeSite } from '../../support/home-site.ts';
 
 let site: HomeSite;
@@ -62,7 +62,8 @@ test('a machine without that identity is told so at load', async () => {
 });
 
 test('each cloud has an audience of its own', () => {
-  expect(exchangeAudiences).toEqual({
+  const audiences = Object.entries(clouds).map(([name, { exchangeAudience }]) => [name, exchangeAudience]);
+  expect(Object.fromEntries(audiences)).toEqual({
     public: 'api://AzureADTokenExchange',
     usgov: 'api://AzureADTokenExchangeUSGov',
     china: 'api://AzureADTokenExchangeChina',

@@ -1,0 +1,76 @@
+import type { Config } from '../config/resolved.ts';
+import { CachedDataKeys } from '../keyring/cached-data-keys.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { KeyUsage, type ShownKeyUse } from '../tenants/key-usage.ts';
+import type { Azure } from './azure.ts';
+import type { Store } from './store.ts';
+
+/** The data keys in this process's memory, and the counts of their uses. */
+export interface Keys {
+  readonly dataKeys: CachedDataKeys;
+  /** Since the start, for metrics. */
+  readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
+  readonly countKeyUse: (tenantId: string, keyId: string, use: 'sealed' | 'opened') => void;
+  readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
+  /** Stores the last counts. */
+  close(): Promise<void>;
+}
+
+export interface KeysParts {
+  readonly config: Pick<Config, 'dataKeys' | 'revocation' | 'vault'>;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly azure: Pick<Azure, 'vault' | 'originKeys'>;
+  readonly store: Pick<Store, 'tenants' | 'keyUsage'>;
+}
+
+export function openKeys({ config, logger, clock, azure, store }: KeysParts): Keys {
+  const dataKeys = new CachedDataKeys({
+    wrapper: azure.vault,
+    originKeys: azure.originKeys,
+    clock,
+    bounds: config.dataKeys,
+    requireTenantTag: config.vault.requireTenantTag,
+    revocationBoundMs: config.revocation.boundMs,
+    onBackgroundFailure: (error) => logger.warn({ error }, 'a data key was not renewed ahead of time'),
+  });
+  dropKeysOfChanged(dataKeys, azure, store, logger);
+  const usage =
+    store.keyUsage &&
+    new KeyUsage({
+      store: store.keyUsage,
+      wallMs: () => clock.wallMs(),
+      onFailure: (error) => logger.warn({ error }, 'uses of keys were not counted yet'),
+    });
+  const keyUses = { sealed: 0, opened: 0 };
+  return {
+    dataKeys,
+    keyUses,
+    countKeyUse: (tenantId, keyId, use) => {
+      keyUses[use] += 1;
+      usage?.count(tenantId, keyId, use);
+    },
+    keyUsageOf: async (tenantId) => (await usage?.of(tenantId)) ?? [],
+    close: async () => usage?.close(),
+  };
+}
+
+/** A suspended tenant loses its keys and its token at once. A changed one's keys go by their revision, when next asked for. */
+function dropKeysOfChanged(
+  dataKeys: CachedDataKeys,
+  { vault }: KeysParts['azure'],
+  { tenants }: KeysParts['store'],
+  logger: Logger,
+): void {
+  const drop = async (tenantId: string | undefined) => {
+    if (tenantId === undefined) return;
+    dataKeys.forget(tenantId);
+    const tenant = await tenants.get(tenantId);
+    if (tenant.state === 'suspended') vault.forget(tenant);
+  };
+  tenants.onChange(
+    (tenantId) =>
+      void drop(tenantId).catch((error: unknown) => logger.debug({ error }, 'keys of a deleted tenant were dropped')),
+  );
+}

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import type { Request, Response } from 'express';
+import { createApp } from '../app.ts';
+import type { RefusalCounter } from '../audit/refusals.ts';
+import { CallerRates } from '../callers/caller-rates.ts';
+import { createTokenVerifier } from '../callers/verify-token.ts';
+import type { Config } from '../config/resolved.ts';
+import { Admission } from '../http/admission/admission.ts';
+import type { Deadlines } from '../http/server/deadlines.ts';
+import type { ServedCertificate } from '../http/server/served-certificate.ts';
+import { answerUnroutable, listen, type RunningServer } from '../http/server/server.ts';
+import type { Clock } from '../lib/clock.ts';
+import { parseInput } from '../lib/parse-input.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { tenantSchema } from '../tenants/record-schema.ts';
+import type { Audit } from './audit.ts';
+import type { Azure } from './azure.ts';
+import type { Keys } from './keys.ts';
+import type { Store } from './store.ts';
+import type { Telemetry } from './telemetry.ts';
+
+/** The parts that requests need. */
+export interface ListenerParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly certificate: ServedCertificate | undefined;
+  readonly azure: Azure;
+  readonly store: Store;
+  readonly audit: Audit;
+  readonly refusals: RefusalCounter;
+  readonly keys: Keys;
+  readonly telemetry: Telemetry;
+}
+
+export interface Listener {
+  readonly server: RunningServer;
+  readonly admission: Admission;
+}
+
+/** Builds the application and listens. Rejects with what listening threw. */
+export async function openListener(parts: ListenerParts): Promise<Listener> {
+  const admission = openAdmission(parts);
+  const server = await listen((isDraining) => {
+    const app = openApp(parts, admission, isDraining);
+    // Express itself would answer an unparsable path with a page of its own.
+    return admission.guard((req, res) => app(req as Request, res as Response, () => void answerUnroutable(req, res)));
+  }, listenOptions(parts));
+  return { server, admission };
+}
+
+function openAdmission({ config: { http }, clock, refusals, telemetry }: ListenerParts): Admission {
+  return new Admission({
+    ...http,
+    callerRates: http.callerRates && new CallerRates({ ...http.callerRates, clock }),
+    countRefusal: (event) => refusals.count(event),
+    onAnswered: telemetry.onAnswered,
+  });
+}
+
+function openApp(parts: ListenerParts, admission: Admission, isDraining: () => boolean) {
+  const { config, logger, clock, deadlines, certificate, azure, store, audit, refusals, keys, telemetry } = parts;
+  const tenantRecord = tenantSchema(config.vaultHosts);
+  return createApp({
+    ...store,
+    ...keys,
+    ...telemetry,
+    vault: azure.vault,
+    contextDigest: azure.contextDigest,
+    openProbe: azure.openProbe,
+    directory: azure.directory,
+    audit: audit.sink,
+    auditRecords: audit.records,
+    auditDegraded: audit.degraded,
+    certificate,
+    admission,
+    clock,
+    isDraining,
+    appId: config.home.appId,
+    authorityHost: config.cloud.authorityHost,
+    maxPlaintextBytes: config.http.maxPlaintextBytes,
+    revocationBoundMs: config.revocation.boundMs,
+    bodyTimeoutMs: deadlines.bodyMs,
+    verifyToken: createTokenVerifier(config.callers, clock),
+    parseTenant: (record) => parseInput(tenantRecord, record, ''),
+    countRefusal: (event) => refusals.count(event),
+    onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),
+  });
+}
+
+function listenOptions({ config, certificate, deadlines, refusals }: ListenerParts) {
+  const refused = {
+    operation: 'none',
+    outcome: 'refused',
+    code: 'unauthenticated',
+    reason: 'client-certificate',
+  } as const;
+  return {
+    ...config.http,
+    certificate,
+    deadlines,
+    onRefusedClient: () => refusals.count({ ...refused, requestId: randomUUID() }),
+  };
+}

@@ -1,0 +1,100 @@
+import { type Cloud, clouds } from '../azure/cloud.ts';
+import { defined } from '../lib/defined.ts';
+import { vaultHosts } from '../tenants/vault-hosts.ts';
+import type { Settings } from './schema.ts';
+
+/** The configuration as the parts take it: every default applied, durations in milliseconds, each host and file named once. */
+export type Config = ReturnType<typeof resolveConfig>;
+
+/** Returns the configuration of settings that the schema has checked. */
+export function resolveConfig(settings: Settings) {
+  const cloud = cloudOf(settings.cloud);
+  const isEmulated = settings.emulator !== undefined;
+  const { identity, managedIdentityClientId, ...home } = settings.home;
+  const { intervalSeconds, ...rounds } = settings.rounds;
+  const { maxAgeSeconds, ...dataKeys } = settings.dataKeys;
+  const { deadlineSeconds, ...vault } = settings.vault;
+  const { keepShippedSeconds, ...audit } = settings.audit;
+  return {
+    http: httpOf(settings.http),
+    callers: settings.callers,
+    home,
+    /** The identity of the machine: it opens the home vault and, where it is told to, the database. */
+    platform: { identity, managedIdentityClientId, authorityHost: cloud.authorityHost },
+    cloud,
+    /** Addresses that count as a vault's. */
+    vaultHosts: vaultHosts([...new Set([cloud.vaultSuffix, cloud.managedHsmSuffix])], isEmulated),
+    registry: settings.registry,
+    database: databaseOf(settings.database),
+    rounds: { ...rounds, intervalMs: inMs(intervalSeconds) },
+    dataKeys: { ...dataKeys, maxAgeMs: inMs(maxAgeSeconds) },
+    revocation: {
+      boundMs: inMs(settings.revocation.boundSeconds),
+      tokenMaxAgeMs: inMsIf(settings.revocation.tokenMaxAgeSeconds),
+    },
+    vault: { ...vault, deadlineMs: inMs(deadlineSeconds) },
+    audit: {
+      ...audit,
+      keepShippedMs: inMs(keepShippedSeconds),
+      database: audit.database ?? settings.database.url !== undefined,
+    },
+    metrics: settings.metrics,
+    telemetry: settings.telemetry,
+    emulator: settings.emulator,
+    unsafeAllowEmulator: isEmulated,
+  } as const;
+}
+
+/** The addresses of the deployment's one cloud. The schema has checked that a custom one names its own. */
+function cloudOf({ name, exchangeAudience, ...custom }: Settings['cloud']): Cloud {
+  const published = clouds[name === 'custom' ? 'public' : name];
+  const audience = exchangeAudience ?? published.exchangeAudience;
+  if (name !== 'custom') return { ...published, exchangeAudience: audience };
+  const {
+    authorityHost = '',
+    graphEndpoint = authorityHost,
+    vaultSuffix = '',
+    managedHsmSuffix = vaultSuffix,
+  } = custom;
+  return { authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix, exchangeAudience: audience };
+}
+
+function httpOf(settings: Settings['http']) {
+  const { certificateFile, keyFile, clientCaFile, callerRequestsPerSecond, callerBurst, drainSeconds, ...http } =
+    settings;
+  return {
+    ...http,
+    drainMs: inMs(drainSeconds),
+    /** Absent where the listener speaks plain HTTP. */
+    certificate:
+      certificateFile !== undefined && keyFile !== undefined ? { certificateFile, keyFile, clientCaFile } : undefined,
+    /** Absent where callers are not limited. */
+    callerRates:
+      callerRequestsPerSecond === undefined
+        ? undefined
+        : {
+            requestsPerSecond: callerRequestsPerSecond,
+            burst: callerBurst ?? Math.max(1, 2 * callerRequestsPerSecond),
+          },
+  } as const;
+}
+
+/** SQLite's file, or PostgreSQL. */
+function databaseOf({ url, ...settings }: Settings['database']) {
+  const { directUrl, file, password, tls, caFile, maxConnections, statementTimeoutSeconds, migrate } = settings;
+  const mode = tls ?? (caFile === undefined ? undefined : 'verify-full');
+  const postgres =
+    url === undefined
+      ? undefined
+      : {
+          url,
+          directUrl,
+          tls: mode && defined({ mode, caFile }),
+          maxConnections,
+          statementTimeoutMs: inMs(statementTimeoutSeconds),
+        };
+  return { sqlite: { file }, postgres, password, migrate } as const;
+}
+
+const inMs = (seconds: number): number => seconds * 1_000;
+const inMsIf = (seconds: number | undefined): number | undefined => (seconds === undefined ? undefined : inMs(seconds));
