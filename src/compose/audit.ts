@@ -42,7 +42,13 @@ export async function openAudit(config: AuditConfig, home: Pick<Home, 'platform'
   });
   let shipper: Shipper | undefined;
   try {
-    const sink = await openFileSink({ directory, durability, maxFileBytes, limit: () => shipper?.limit() });
+    const sink = await openFileSink({
+      directory,
+      durability,
+      maxFileBytes,
+      limit: () => shipper?.limit(),
+      onInterference: (file, interference) => logger.error({ file, interference }, 'somebody changed an audit file'),
+    });
     shipper = table && openShipper(config, logger, { sink, table, clocks });
     const retention = new Retention({
       directory,
@@ -60,6 +66,7 @@ export async function openAudit(config: AuditConfig, home: Pick<Home, 'platform'
       degraded: () => [
         ...(shipper?.trouble() === undefined ? [] : ['audit']),
         ...(clocks.trouble() === undefined ? [] : ['audit-clock']),
+        ...(sink.interferences() === 0 ? [] : ['audit-files']),
       ],
       close: async () => {
         await retention.close();

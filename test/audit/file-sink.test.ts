@@ -29,6 +29,7 @@ test('a record resolves only after the write that holds it', async () => {
     },
     truncate: (length: number) => file.truncate(length),
     datasync: () => file.datasync(),
+    interference: () => file.interference(),
     close: () => file.close(),
   });
   const sink = await openFileSink({ directory: directory.path, createFile });

@@ -1,4 +1,3 @@
-import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parseChainFileName } from '../../src/audit/chain/chain-files.ts';
@@ -108,21 +107,6 @@ test('a torn line is mended before the chain goes on in another file', async () 
   await small.sink.close();
   expect(files.map(({ text }) => requestsOf(text))).toEqual([[], ['request-2']]);
   expect(first?.text.endsWith('\n')).toBe(true);
-});
-
-test('a directory that was taken away is noticed, and the chain goes on in a new one', async () => {
-  await using small = await openSmall({ heartbeatMs: 5 });
-  await small.sink.record(eventOf(0));
-  await rename(small.directory.path, `${small.directory.path}-gone`);
-  await using _gone = { [Symbol.asyncDispose]: () => rm(`${small.directory.path}-gone`, { recursive: true }) };
-  const { part } = small.sink.position();
-  for (let n = 1; small.sink.position().part === part; n += 1) {
-    await small.sink.record(eventOf(n));
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  await small.sink.close();
-  const [chain] = await verifyDirectories([small.directory.path]);
-  expect(chain).toMatchObject({ closed: true, firstBad: { problem: 'start-missing' } });
 });
 
 test('with fsync a record is accepted once the disk has it; what it may not have is written again', async () => {

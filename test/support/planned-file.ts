@@ -40,6 +40,10 @@ export class PlannedFile implements AppendFile {
     if (this.syncError !== undefined) throw systemError(this.syncError);
   }
 
+  interference(): undefined {
+    return undefined;
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
   }

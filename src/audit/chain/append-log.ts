@@ -1,18 +1,25 @@
-/** The calls of a file that an audit chain needs; Node's FileHandle opened for appending is one. */
+/** How somebody else changed a file while it was written. */
+export type Interference = 'removed' | 'replaced' | 'truncated' | 'written by another';
+
+/** The calls of a file that an audit chain needs. */
 export interface AppendFile {
   /** Appends; may write less than it was given. */
   write(bytes: Uint8Array): Promise<{ readonly bytesWritten: number }>;
   truncate(length: number): Promise<void>;
-  /** Returns when the disk has what was written. */
+  /** Resolves when the disk has everything that was written. */
   datasync(): Promise<void>;
+  /** Returns what somebody did to the file; undefined while its path leads to it and it has `length` bytes. */
+  interference(length: number): Interference | undefined;
   close(): Promise<void>;
 }
 
 export interface Appended {
-  /** How many of the lines stand whole in the file. */
+  /** How many of the lines the file has as a whole. */
   readonly lines: number;
-  /** Why it is not all of them. */
+  /** Why it does not have all of them. */
   readonly error?: Error;
+  /** Set where the file is not the chain's any more: none of the lines counts, and no more must be written to it. */
+  readonly interference?: Interference;
 }
 
 const NEWLINE = 0x0a;
@@ -21,8 +28,9 @@ const NEWLINE = 0x0a;
 export type Durability = 'write' | 'fsync';
 
 /**
- * A file of whole lines. A line cut off by a failed write is removed before the next one; a whole line never is, unless the disk
- * did not take it: what a failed fsync leaves in memory is no proof of what the disk has, so all of it is written again.
+ * A file of whole lines. A line cut off by a failed write is removed before the next one; a whole line never is, unless the disk did not
+ * take it: what a failed fsync leaves in memory is no proof of what the disk has, so all of it is written again. After each append the
+ * file must still be at its path and as long as it was written, or its records would be lost without notice.
  */
 export class AppendLog {
   readonly #file: AppendFile;
@@ -30,25 +38,36 @@ export class AppendLog {
   /** Bytes of whole lines. */
   #length = 0;
   #isTorn: boolean = false;
+  #isAppending: boolean = false;
 
   constructor(file: AppendFile, durability: Durability = 'write') {
     this.#file = file;
     this.#durability = durability;
   }
 
-  /** Bytes of whole lines: no later failure takes them away. */
+  /** Returns the bytes of whole lines, which no later failure removes. */
   get length(): number {
     return this.#length;
   }
 
-  /** Appends lines, each with its newline. Never rejects: how far it came matters as much as the failure. */
+  /** Appends lines, each with its newline. Never rejects: the number of stored lines matters as much as the failure. */
   async append(text: string, lines: number): Promise<Appended> {
-    const bytes = Buffer.from(text);
+    this.#isAppending = true;
+    const appended = await this.#append(Buffer.from(text), lines);
+    this.#isAppending = false;
+    return appended;
+  }
+
+  async #append(bytes: Buffer, lines: number): Promise<Appended> {
     const progress = { written: 0 };
     try {
+      const before = this.#isTorn ? this.#file.interference(this.#length) : undefined;
+      if (before !== undefined && before !== 'written by another') return { lines: 0, interference: before };
       await this.repair();
       await this.#writeAll(bytes, progress);
       if (this.#durability === 'fsync') await this.#file.datasync();
+      const interference = this.#file.interference(this.#length + bytes.length);
+      if (interference !== undefined) return await this.#takeBack(interference);
       this.#length += bytes.length;
       return { lines };
     } catch (error) {
@@ -68,11 +87,23 @@ export class AppendLog {
     }
   }
 
+  /** Returns what somebody did to the file since the last append; undefined while one runs, which finds out itself. @throws the system's error */
+  interference(): Interference | undefined {
+    return this.#isTorn || this.#isAppending ? undefined : this.#file.interference(this.#length);
+  }
+
   /** Removes a torn line, if there is one. */
   async repair(): Promise<void> {
     if (!this.#isTorn) return;
     await this.#file.truncate(this.#length);
     this.#isTorn = false;
+  }
+
+  /** A file that was moved still has the lines, which are about to be written elsewhere: twice they would be a break in the chain. */
+  async #takeBack(interference: Interference): Promise<Appended> {
+    const isWhole = interference === 'removed' || interference === 'replaced';
+    if (isWhole) await this.#file.truncate(this.#length).catch(() => undefined);
+    return { lines: 0, interference };
   }
 
   async #writeAll(bytes: Uint8Array, progress: { written: number }): Promise<void> {

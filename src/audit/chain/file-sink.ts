@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { ServiceError } from '../../errors.ts';
 import type { AuditEvent } from '../event.ts';
 import type { AuditSink } from '../sink.ts';
-import type { AppendFile, Durability } from './append-log.ts';
+import type { AppendFile, Durability, Interference } from './append-log.ts';
 import type { Removal } from './chain.ts';
 import { findChainEnd } from './chain-files.ts';
 import { ChainLog, type ChainPosition, createOnDisk } from './chain-log.ts';
@@ -22,6 +22,8 @@ export interface FileSinkOptions {
   readonly now?: () => number;
   /** Creates a file for appending and fails when it exists; default: on disk, for its owner only. */
   readonly createFile?: (path: string, durability: Durability) => Promise<AppendFile>;
+  /** Called when somebody else removed or changed the file that is written, and its records may be lost. */
+  readonly onInterference?: (name: string, interference: Interference) => void;
   /** Pause before the sink itself tries a failed file again; default 5 s. */
   readonly retryMs?: number;
   /** How often the file is marked as one of a living process; default 30 s. */
@@ -46,6 +48,8 @@ export interface FileSink extends AuditSink {
   position(): ChainPosition;
   /** Writes down what this service takes away of a chain, before it does. @throws ServiceError `audit-unavailable` */
   recordRemoval(removal: Removal): Promise<void>;
+  /** Returns how often somebody else removed or changed the file that was written. */
+  interferences(): number;
   counts(): AuditCounts;
 }
 
@@ -60,7 +64,9 @@ export async function openFileSink(options: FileSinkOptions): Promise<FileSink> 
   const writer = new ChainWriter(randomUUID());
   const startedAt = now();
   const maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
-  const log = await ChainLog.open({ directory, chain: writer.chain, durability, maxFileBytes, createFile }, startedAt);
+  const { onInterference = () => undefined } = options;
+  const logOptions = { directory, chain: writer.chain, durability, maxFileBytes, createFile, onInterference };
+  const log = await ChainLog.open(logOptions, startedAt);
   const { error } = await log.append(writer.open(startedAt, continued), 1, startedAt);
   if (error !== undefined) {
     await log.close();
@@ -163,6 +169,10 @@ class ChainSink implements FileSink {
 
   trouble(): string | undefined {
     return this.#closed === undefined ? this.#trouble : 'the audit chain is closed';
+  }
+
+  interferences(): number {
+    return this.#log.interferences;
   }
 
   counts(): AuditCounts {

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
 /** Whether the system says that there is no such file. */
-export const isGone = (error: unknown): boolean => Error.isError(error) && 'code' in error && error.code === 'ENOENT';
+const isGone = (error: unknown): boolean => Error.isError(error) && 'code' in error && error.code === 'ENOENT';
 
 /**
  * For a file that another process, or its retention, may have taken away meanwhile. Whatever else hides it is thrown on: records must not go
