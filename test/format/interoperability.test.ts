@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { compactDecrypt, importJWK, type JWK } from 'jose';
+import { indexKeyFrom, sealDeterministic } from '../../src/format/index-key.ts';
 import { CMK_V1, Deployment, HSM_KEY, headerOf } from '../support/deployment.ts';
 import { FIRST, LATER, newStreamKey, openStream, PREFIX, sealStream } from '../support/streams.ts';
 import { messages } from '../support/vectors.ts';
@@ -92,6 +93,33 @@ describe('streams of every size', () => {
     const bodies = tink(plaintexts.map((plaintext) => ({ streamKey, plaintext: plaintext.toString('base64') })));
     const prefix = sealStream(Buffer.alloc(0)).subarray(0, PREFIX);
     expect(areSame(bodies.map((body) => openStream(Buffer.concat([prefix, body]))))).toEqual(allSame);
+  }, 300_000);
+});
+
+describe('deterministic values', () => {
+  const plaintexts = [0, 1, 15, 16, 17, 31, 32, 33, 1_000].map((size) => Buffer.alloc(size, 'a value'));
+  const contexts = [undefined, Buffer.from('{"table":"customers"}')];
+  const cases = plaintexts.flatMap((plaintext) => contexts.map((context) => ({ plaintext, context })));
+  const key = indexKeyFrom(Buffer.alloc(64, 3), 'email', 7);
+  const siv = key.deterministicKey.export().toString('base64');
+  const tink = (items: readonly object[]) => python('test/support/python/tink_deterministic.py', items);
+  const itemOf = (context: Buffer | undefined) => ({
+    key: siv,
+    version: key.version,
+    context: (context ?? Buffer.alloc(0)).toString('base64'),
+  });
+
+  test('that we sealed open with a Tink keyset, and Tink seals the same bytes', () => {
+    const sealed = cases.map(({ plaintext, context }) =>
+      Buffer.from(sealDeterministic(key, plaintext, context), 'base64url'),
+    );
+    const given = cases.map(({ context }, at) => ({ ...itemOf(context), sealed: sealed[at]?.toString('base64') }));
+    expect(tink(given)).toEqual(cases.map(({ plaintext }) => plaintext));
+    const toSeal = cases.map(({ plaintext, context }) => ({
+      ...itemOf(context),
+      plaintext: plaintext.toString('base64'),
+    }));
+    expect(tink(toSeal)).toEqual(sealed);
   }, 300_000);
 });
 

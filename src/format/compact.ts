@@ -1,0 +1,155 @@
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { decodeBase64Url } from './base64.ts';
+import { IV_BYTES } from './iv-pool.ts';
+import { undecryptable } from './jwe.ts';
+import { malformed } from './jwe-header.ts';
+
+/**
+ * The compact message: JWE Compact Serialization with `alg: dir` (RFC 7518 §4.5) and an empty encrypted key (RFC 7516 §5.1,
+ * step 5). Its header is exactly `{"alg":"dir","enc":"A256GCM","kid":"K"}`, where K is base64url of a branch id (8 bytes) and a
+ * leaf salt (8 bytes). The branch key, K, the use, the tenant and the context determine the one key that opens it.
+ */
+const HEADER_START = '{"alg":"dir","enc":"A256GCM","kid":"';
+const HEADER_END = '"}';
+const ENCODED_START = Buffer.from(HEADER_START, 'latin1').toString('base64url');
+const HEADER_CHARACTERS = 80;
+const ID_BYTES = 8;
+const KID_BYTES = 2 * ID_BYTES;
+/** K and `"}`: 24 bytes, so that the base64url of all parts joins without spare bits. */
+const TAIL = /^[A-Za-z0-9_-]{21}[AQgw]"\}$/;
+const KID_CHARACTERS = 22;
+const BRANCH_ID_CHARACTERS = 11;
+const IV_CHARACTERS = 16;
+const TAG_BYTES = 16;
+const TAG_CHARACTERS = 22;
+const CIPHER = 'aes-256-gcm';
+export const LEAF_KEY_BYTES = 32;
+/** First bit of the leaf salt: set for the leaf of a lease, clear for one of the service. */
+const LEASE_BIT = 0x80;
+
+/** What a leaf seals: messages, or the headers of streams. */
+export type LeafUse = 'message' | 'stream';
+
+/** K, taken apart. */
+export interface LeafId {
+  /** 22 characters of base64url: what the header calls `kid`. */
+  readonly kid: string;
+  /** 8 bytes in base64url, 11 characters. */
+  readonly branchId: string;
+  readonly isLease: boolean;
+}
+
+/** A compact message whose form is right; nothing of it is authenticated yet. */
+export interface CompactMessage {
+  readonly leaf: LeafId;
+  /** The first segment, which is the additional authenticated data (RFC 7516 §5.1, step 14). */
+  readonly protectedHeader: string;
+  readonly iv: Buffer;
+  readonly ciphertext: Buffer;
+  readonly tag: Buffer;
+}
+
+/** Returns whether the text claims to be a compact message. Every other text is judged by the self-contained form's rules. */
+export const isCompact = (text: string): boolean => text.startsWith(ENCODED_START);
+
+/** Returns K of a branch id and a leaf salt, 8 bytes each. */
+export function leafIdOf(branchId: Uint8Array, leafSalt: Uint8Array): LeafId {
+  const bytes = Buffer.concat([branchId, leafSalt], KID_BYTES);
+  return {
+    kid: bytes.toString('base64url'),
+    branchId: bytes.toString('base64url', 0, ID_BYTES),
+    isLease: ((bytes[ID_BYTES] ?? 0) & LEASE_BIT) !== 0,
+  };
+}
+
+/** Returns the protected header that names a leaf, 80 characters. */
+export const compactHeader = (kid: string): string =>
+  Buffer.from(`${HEADER_START}${kid}${HEADER_END}`, 'latin1').toString('base64url');
+
+/**
+ * Parses and checks the form of a text for which `isCompact` holds: the canonical header, an empty second segment, every length.
+ *
+ * @throws ServiceError `malformed-ciphertext`
+ */
+export function parseCompact(text: string): CompactMessage {
+  const leaf = parseHeader(text.slice(0, HEADER_CHARACTERS));
+  const ivEnd = HEADER_CHARACTERS + 2 + IV_CHARACTERS;
+  if (!text.startsWith('..', HEADER_CHARACTERS)) throw malformed('the encrypted key of a compact message is empty');
+  if (text[ivEnd] !== '.') throw malformed('the IV has 12 bytes');
+  const tagDot = text.length - TAG_CHARACTERS - 1;
+  if (tagDot <= ivEnd || text[tagDot] !== '.') throw malformed('the tag has 16 bytes');
+  const iv = decodeBase64Url(text.slice(HEADER_CHARACTERS + 2, ivEnd));
+  const ciphertext = decodeBase64Url(text.slice(ivEnd + 1, tagDot));
+  const tag = decodeBase64Url(text.slice(tagDot + 1));
+  if (iv?.length !== IV_BYTES || !ciphertext || tag?.length !== TAG_BYTES) {
+    throw malformed('a segment is not canonical base64url');
+  }
+  return { leaf, protectedHeader: text.slice(0, HEADER_CHARACTERS), iv, ciphertext, tag };
+}
+
+function parseHeader(encoded: string): LeafId {
+  const tail = encoded.slice(ENCODED_START.length);
+  const json = Buffer.from(tail, 'base64url').toString('latin1');
+  const isCanonical = TAIL.test(json) && Buffer.from(json, 'latin1').toString('base64url') === tail;
+  if (!isCanonical) throw malformed('the header is not in canonical form');
+  const kid = json.slice(0, KID_CHARACTERS);
+  const bytes = Buffer.from(kid, 'base64url');
+  return leafIdOf(bytes.subarray(0, ID_BYTES), bytes.subarray(ID_BYTES));
+}
+
+/**
+ * LK = HKDF-Expand-SHA256(branch key, "vaultspan 2 leaf" LF use LF tid LF K, 32). The branch key is uniform, so there is nothing to
+ * extract (RFC 5869 §3.3), and one block of Expand is one HMAC of the info and 0x01. No field can hold a line feed.
+ */
+export function deriveLeafKey(branchKey: KeyObject, use: LeafUse, tenantId: string, kid: string): KeyObject {
+  const bytes = createHmac('sha256', branchKey).update(`vaultspan 2 leaf\n${use}\n${tenantId}\n${kid}\x01`).digest();
+  try {
+    return createSecretKey(bytes);
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+const CONTEXT_LABEL = Buffer.from('vaultspan 2 context\n', 'latin1');
+const BLOCK_ONE = Buffer.of(1);
+
+/**
+ * CEK = HKDF-Expand-SHA256(LK, "vaultspan 2 context" LF context, 32); `context` is canonical, undefined for none.
+ * A raw buffer, which the caller overwrites after use: a KeyObject for each message costs 1 µs more and leaves native memory to
+ * the collector.
+ */
+export function deriveContentKey(leafKey: KeyObject, context: Uint8Array | undefined): Buffer {
+  const hmac = createHmac('sha256', leafKey).update(CONTEXT_LABEL);
+  return (context ? hmac.update(context) : hmac).update(BLOCK_ONE).digest();
+}
+
+/** Seals a message. `iv` must never have been used with this content key. `header` is `compactHeader` of the leaf. */
+export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): string {
+  const cipher = createCipheriv(CIPHER, contentKey, iv).setAAD(Buffer.from(header, 'latin1'));
+  const ciphertext = cipher.update(plaintext).toString('base64url');
+  cipher.final(); // GCM is a stream: nothing is left, the tag is made
+  return `${header}..${iv.toString('base64url')}.${ciphertext}.${cipher.getAuthTag().toString('base64url')}`;
+}
+
+/**
+ * Opens a message with the content key that its leaf and context determine.
+ *
+ * @throws ServiceError `undecryptable`, also for another context: the format cannot tell the two apart
+ */
+export function openCompact(contentKey: Uint8Array, message: CompactMessage): Buffer {
+  const decipher = createDecipheriv(CIPHER, contentKey, message.iv, { authTagLength: TAG_BYTES })
+    .setAAD(Buffer.from(message.protectedHeader, 'latin1'))
+    .setAuthTag(message.tag);
+  const plaintext = decipher.update(message.ciphertext);
+  try {
+    decipher.final();
+  } catch (cause) {
+    plaintext.fill(0);
+    throw undecryptable(cause);
+  }
+  return plaintext;
+}
+
+/** Whether the text is a branch id: canonical base64url of 8 bytes. */
+export const isBranchId = (text: string): boolean =>
+  text.length === BRANCH_ID_CHARACTERS && decodeBase64Url(text)?.length === ID_BYTES;
