@@ -23,7 +23,6 @@ const IV_CHARACTERS = 16;
 const TAG_BYTES = 16;
 const TAG_CHARACTERS = 22;
 const CIPHER = 'aes-256-gcm';
-export const LEAF_KEY_BYTES = 32;
 /** First bit of the leaf salt: set for the leaf of a lease, clear for one of the service. */
 const LEASE_BIT = 0x80;
 

@@ -3,7 +3,7 @@ import { ServiceError } from '../errors.ts';
 import { undecryptable } from './jwe.ts';
 import { malformed } from './jwe-header.ts';
 
-export const INDEX_KEY_BYTES = 64;
+const INDEX_KEY_BYTES = 64;
 const TOKEN_KEY_BYTES = 32;
 const TOKEN_INFO = 'vaultspan index 1\n';
 const DETERMINISTIC_INFO = 'vaultspan deterministic 1\n';
@@ -30,6 +30,7 @@ export interface IndexKey {
 export function indexKeyFrom(bytes: Uint8Array, name: string, version: number): IndexKey {
   if (!Number.isInteger(version) || version < 1 || version > MAX_VERSION)
     throw new RangeError('no version of an index');
+  if (bytes.length !== INDEX_KEY_BYTES) throw new RangeError('an index key has 64 bytes');
   try {
     return {
       version,
