@@ -49,7 +49,8 @@ export async function openBenchSite({ customers = 0 }: SiteOptions = {}): Promis
   const writeConfig = async (config: Record<string, unknown> = {}): Promise<string> => {
     count += 1;
     const file = join(folder, `config-${count}.json`);
-    await writeFile(file, JSON.stringify({ ...settingsFor(emulator, folder), ...config }));
+    const http = { port: 0, drainSeconds: 0, callerRequestsPerSecond: 0, ...(config['http'] as object | undefined) };
+    await writeFile(file, JSON.stringify({ ...settingsFor(emulator, folder), ...config, http }));
     return file;
   };
   return {

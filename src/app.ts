@@ -34,10 +34,9 @@ export type AppDeps = EncryptDeps &
     readonly verifyToken: VerifyToken;
     readonly openSpan: OpenSpan | undefined;
     readonly bodyTimeoutMs: number;
-    readonly admission: Pick<Admission, 'admit' | 'chargeItems'>;
+    readonly maxBufferedBytes: number;
+    readonly admission: Pick<Admission, 'admit' | 'countCall' | 'chargeItems'>;
   };
-
-const BODY_OVERHEAD_BYTES = 16 * 1024;
 
 /** The order in which a request passes, and who answers it. */
 export function createApp(deps: AppDeps): Express {
@@ -63,11 +62,12 @@ export function createApp(deps: AppDeps): Express {
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),
     },
-    // What encrypts must decrypt: base64 makes four bytes of three, and the rest is header, context and JSON.
     {
       verifyToken: deps.verifyToken,
+      tenants: deps.tenants,
       admission: deps.admission,
-      maxBodyBytes: Math.ceil((deps.maxPlaintextBytes * 4) / 3) + BODY_OVERHEAD_BYTES,
+      maxPlaintextBytes: deps.maxPlaintextBytes,
+      maxBufferedBytes: deps.maxBufferedBytes,
       bodyTimeoutMs: deps.bodyTimeoutMs,
       onAnswered: deps.onAnswered,
     },

@@ -13,8 +13,9 @@ export interface RefusalCounterOptions {
 }
 
 /**
- * Gathers refusals that happen before the caller is known or because it asks too much, so that neither can fill the disk: one record per
- * code, reason, principal (where it is known) and interval. It has operation and request id of the first, and nothing else of any.
+ * Gathers refusals that cost the caller nothing, so that they can't fill the disk: those before the caller is known, those for a role
+ * that is missing, and those of requests that are shed. It makes one record per code, reason, principal (where it is known) and
+ * interval. The record has the operation and the request id of the first refusal, and no other detail of any.
  */
 export class RefusalCounter {
   readonly #sink: Pick<AuditSink, 'record'>;

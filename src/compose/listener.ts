@@ -80,6 +80,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     appId: config.home.appId,
     authorityHost: config.cloud.authorityHost,
     maxPlaintextBytes: config.http.maxPlaintextBytes,
+    maxBufferedBytes: config.http.maxBufferedBytes,
     revocationBoundMs: config.revocation.boundMs,
     bodyTimeoutMs: deadlines.bodyMs,
     verifyToken: createTokenVerifier(config.callers, clock),

@@ -70,7 +70,7 @@ function httpOf(settings: Settings['http']) {
       certificateFile !== undefined && keyFile !== undefined ? { certificateFile, keyFile, clientCaFile } : undefined,
     /** Absent where callers are not limited. */
     callerRates:
-      callerRequestsPerSecond === undefined
+      callerRequestsPerSecond === 0
         ? undefined
         : {
             requestsPerSecond: callerRequestsPerSecond,

@@ -46,10 +46,10 @@ const Http = section({
     .describe('Bytes of JSON bodies under way in one process; requests with more are shed.'),
   callerRequestsPerSecond: z
     .number()
-    .min(0.1)
+    .min(0)
     .max(1_000_000)
-    .optional()
-    .describe('Of each caller, in one process; without it callers are not limited.'),
+    .default(10_000)
+    .describe('Of each caller, in one process; each item of a batch counts. 0 for no limit.'),
   callerBurst: z
     .int()
     .min(1)

@@ -18,6 +18,12 @@ export function decodeAnyBase64(text: string): Buffer | undefined {
   return text.includes('-') || text.includes('_') ? decodeBase64Url(unpadded) : decode(unpadded, 'base64', STANDARD);
 }
 
+/** Returns how many bytes a base64 text has, whatever is wrong with it. */
+export function decodedBytes(text: string): number {
+  const padding = text.endsWith('==') ? 2 : Number(text.endsWith('='));
+  return Math.floor(((text.length - padding) * 3) / 4);
+}
+
 const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 

@@ -1,44 +1,109 @@
 import type * as z from 'zod';
 import { type FieldError, ServiceError } from '../errors.ts';
+import { nearestName } from './nearest-name.ts';
 
 const MAX_ERRORS = 16;
 const MAX_NAME = 64;
 
-/** The parsed value, or every field at fault. `place` is put before the pointers: '' for the body. @throws ServiceError `malformed-request` */
+/**
+ * Returns the parsed value. Otherwise the error names at most 16 fields at fault: a body of nothing but unknown members costs little more.
+ * `place` is put before the pointers: '' for the body.
+ *
+ * @throws ServiceError `malformed-request`
+ */
 export function parseInput<T extends z.ZodType>(
   schema: T,
   value: unknown,
   place: '' | '/path' | '/query',
 ): z.output<T> {
   const parsed = schema.safeParse(value);
-  const errors = parsed.success
-    ? protoMember(value)
-    : parsed.error.issues.flatMap((issue) => fieldErrors(issue, place));
-  if (parsed.success && errors.length === 0) return parsed.data;
-  throw new ServiceError('malformed-request', `The request is not well formed: ${summary(errors)}`, {
-    errors: errors.slice(0, MAX_ERRORS),
-  });
+  if (parsed.success && !hasProto(value)) return parsed.data;
+  const errors = parsed.success ? [unknownField('', PROTO, [])] : faultsOf(schema, value);
+  const placed = errors.map(({ pointer, detail }) => ({ pointer: place + pointer, detail }));
+  throw new ServiceError('malformed-request', `The request is malformed: ${summary(placed)}`, { errors: placed });
 }
+
+const PROTO = '__proto__';
 
 /** `JSON.parse` makes it a member like any other, and a schema library passes over it. */
-function protoMember(value: unknown): FieldError[] {
-  const isThere = typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__');
-  return isThere ? [{ pointer: '/__proto__', detail: 'is no member of this request' }] : [];
-}
+const hasProto = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.hasOwn(value, PROTO);
 
-function fieldErrors(issue: z.core.$ZodIssue, place: string): FieldError[] {
-  const pointer = place + pointerOf(issue.path);
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      pointer: `${pointer}${pointerOf([key.slice(0, MAX_NAME)])}`,
-      detail: 'is no member of this request',
-    }));
+/** Parses once more, for messages of ours: a value that is right costs nothing for them. */
+function faultsOf(schema: z.ZodType, value: unknown): FieldError[] {
+  const knownNames = new Map<string, readonly string[]>();
+  const { error } = schema.safeParse(value, {
+    error: (issue) => {
+      if (issue.code === 'unrecognized_keys') knownNames.set(pointerOf(issue.path ?? []), namesOf(issue.inst));
+      return messageOf(issue);
+    },
+  });
+  const faults: FieldError[] = [];
+  for (const issue of error?.issues ?? []) {
+    const pointer = pointerOf(issue.path);
+    const unknown = issue.code === 'unrecognized_keys' ? issue.keys : [];
+    for (const key of unknown.slice(0, MAX_ERRORS - faults.length)) {
+      faults.push(unknownField(pointer, key, knownNames.get(pointer) ?? []));
+    }
+    if (issue.code !== 'unrecognized_keys') faults.push({ pointer, detail: issue.message });
+    if (faults.length >= MAX_ERRORS) break;
   }
-  return [{ pointer, detail: issue.message }];
+  return faults;
 }
 
-/** RFC 6901 §3. */
-const pointerOf = (path: readonly PropertyKey[]): string =>
+/** The members that a schema of an object knows. */
+function namesOf(schema: unknown): readonly string[] {
+  const { shape } = schema as { readonly shape?: object };
+  return Object.keys(shape ?? {});
+}
+
+function unknownField(pointer: string, key: string, known: readonly string[]): FieldError {
+  const name = key.slice(0, MAX_NAME);
+  const near = nearestName(name, known);
+  const hint = near === undefined ? '' : `; did you mean \`${near}\`?`;
+  return { pointer: `${pointer}${pointerOf([name])}`, detail: `Unknown field \`${name}\`${hint}` };
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'must be a string',
+  number: 'must be a number',
+  int: 'must be a whole number',
+  boolean: 'must be true or false',
+  array: 'must be an array',
+  object: 'must be an object',
+  record: 'must be an object',
+};
+
+/** Returns what is wrong, in our words; a message that the schema itself has goes before it. */
+function messageOf(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.input === undefined ? 'is required' : (TYPES[issue.expected] ?? 'has the wrong type');
+    case 'too_big':
+      return sizeMessage(issue.origin, 'at most', Number(issue.maximum));
+    case 'too_small':
+      return issue.origin === 'string' && issue.minimum === 1
+        ? 'must not be empty'
+        : sizeMessage(issue.origin, 'at least', Number(issue.minimum));
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}`;
+    case 'invalid_format':
+      return issue.format === 'guid' ? 'must be a GUID' : 'has the wrong format';
+    case 'invalid_key':
+      return issue.issues[0]?.message ?? 'has the wrong name';
+    default:
+      return 'is not valid';
+  }
+}
+
+function sizeMessage(origin: string, bound: string, size: number): string {
+  if (origin === 'string') return `must have ${bound} ${size} characters`;
+  if (origin === 'array') return `must have ${bound} ${size} items`;
+  return `must be ${bound} ${size}`;
+}
+
+/** Returns the JSON pointer of a path (RFC 6901 §3). */
+export const pointerOf = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
 const summary = (errors: readonly FieldError[]): string =>

@@ -81,7 +81,11 @@ export function contextForSealing(tenant: Tenant, encryptionContext: unknown): B
 
 function assertFits(bytes: number, max: number): void {
   if (bytes <= max) return;
-  throw new ServiceError('body-too-large', `A plaintext has at most ${max} bytes`, {
-    errors: [{ pointer: '/plaintext', detail: `has ${bytes} bytes, at most ${max} are taken` }],
-  });
+  throw new ServiceError(
+    'body-too-large',
+    `A plaintext may have at most ${max} bytes; POST /tenants/{tenantId}/streams/encrypt takes any size`,
+    {
+      errors: [{ pointer: '/plaintext', detail: `has ${bytes} bytes, at most ${max} are taken` }],
+    },
+  );
 }

@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { startService, type TestService } from '../support/start-service.ts';
+import { operations } from '../../src/http/contract/contract.ts';
+import type { Operation } from '../../src/http/contract/operation.ts';
+import { streamOperations } from '../../src/http/contract/stream-contract.ts';
+import { exchange } from '../support/raw-exchange.ts';
+import { ALL_ROLES, startService, type TestService } from '../support/start-service.ts';
 
 const CALLS = [
   ['encrypt', 'Data.Encrypt', { plaintext: 'aGk=' }],
@@ -106,6 +110,68 @@ test('the reader, with a token of its own from Entra, decrypts and does nothing 
     const response = await service.post(`/tenants/contoso/${operation}`, body, token);
     expect([response.status, response.body.code]).toEqual([403, 'grant-missing']);
   }
+});
+
+describe('a refusal reads no body', () => {
+  const WITH_BODY = [
+    ...Object.values<Operation>(operations).filter(({ body }) => body),
+    ...Object.values(streamOperations),
+  ];
+  const OF_ACTIVE_TENANTS = WITH_BODY.filter(({ errors }) =>
+    (errors as readonly string[]).includes('tenant-suspended'),
+  );
+
+  /** Sends the head of each call, and nothing of the body that it announces: an answer shows that none was waited for. */
+  async function codesWithoutBodies(
+    some: readonly Pick<Operation, 'method' | 'path'>[],
+    tenant: string,
+    token: string,
+  ) {
+    const answers = some.map(async ({ method, path }) => {
+      const [answer] = await exchange(
+        service.url,
+        `${method.toUpperCase()} ${path.replace('{tenantId}', tenant)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
+          'Content-Type: application/json\r\nContent-Length: 200000\r\n\r\n',
+      );
+      return (JSON.parse(answer?.body ?? '{}') as { readonly code?: string }).code;
+    });
+    return new Set(await Promise.all(answers));
+  }
+
+  test('without the role, on every call that takes a body', async () => {
+    expect(WITH_BODY.length).toBeGreaterThan(12);
+    expect(await codesWithoutBodies(WITH_BODY, 'contoso', await tokenOf([]))).toEqual(new Set(['grant-missing']));
+  });
+
+  test('for a token that is not valid, on every call that takes a body', async () => {
+    expect(await codesWithoutBodies(WITH_BODY, 'contoso', 'x')).toEqual(new Set(['unauthenticated']));
+  });
+
+  test('for a tenant that the caller is not limited to, or that does not exist', async () => {
+    const limited = await tokenOf(ALL_ROLES, 'of-contoso');
+    expect(await codesWithoutBodies(WITH_BODY, 'northwind', limited)).toEqual(new Set(['tenant-not-found']));
+    const unknown = await codesWithoutBodies(OF_ACTIVE_TENANTS, 'nobody', await tokenOf(ALL_ROLES));
+    expect(unknown).toEqual(new Set(['tenant-not-found']));
+  });
+
+  test('for a suspended tenant', async () => {
+    const suspended = await codesWithoutBodies(OF_ACTIVE_TENANTS, 'fabrikam', await tokenOf(ALL_ROLES));
+    expect(suspended).toEqual(new Set(['tenant-suspended']));
+  });
+});
+
+test('refusals for a missing role are one audit record per caller and role in 10 s, with their number', async () => {
+  const token = await tokenOf(['Keys.Wrap'], 'curious');
+  const call = (operation: string) => service.post(`/tenants/contoso/${operation}`, {}, token);
+  await Promise.all(Array.from({ length: 20 }, () => call('encrypt')));
+  await Promise.all(Array.from({ length: 5 }, () => call('decrypt')));
+  await service.stop();
+  const records = (await service.auditRecords()).filter(({ principal }) => String(principal).endsWith('#curious'));
+  const countOf = (role: string) =>
+    records.filter(({ reason }) => reason === role).reduce((sum, { count = 1 }) => sum + Number(count), 0);
+  expect([countOf('Data.Encrypt'), countOf('Data.Decrypt')]).toEqual([20, 5]);
+  expect(records.length).toBeLessThanOrEqual(4); // two, or four where 10 s end between
+  expect(records).toEqual(records.map(() => expect.objectContaining({ code: 'grant-missing', outcome: 'refused' })));
 });
 
 async function signIn({ emulator }: TestService, name: string): Promise<string> {

@@ -148,6 +148,41 @@ describe('batch/encrypt and batch/decrypt', () => {
   });
 });
 
+describe('a batch of the largest size', () => {
+  const sizes = Array.from({ length: 1_000 }, () => 600);
+
+  test('is encrypted, and what came back is decrypted and rewrapped', async () => {
+    const plaintexts = sizes.map((size, at) => Buffer.alloc(size, `${at}`).toString('base64'));
+    const sealed = await batch(
+      'contoso/batch/encrypt',
+      plaintexts.map((plaintext) => ({ plaintext })),
+    );
+    const items = sealed.map(({ ciphertext }) => ({ ciphertext }));
+    const opened = await batch('contoso/batch/decrypt', items);
+    expect(opened.map(({ plaintext }) => plaintext)).toEqual(plaintexts);
+    const moved = await batch('contoso/batch/rewrap', items);
+    expect(moved.every(({ ciphertext }) => ciphertext !== undefined)).toBe(true);
+  });
+
+  test('has as much plaintext as one message may have, and not a byte more', async () => {
+    const half = Buffer.alloc(524_288).toString('base64');
+    const sealed = await batch('contoso/batch/encrypt', [{ plaintext: half }, { plaintext: half }]);
+    expect(sealed.every(({ ciphertext }) => ciphertext !== undefined)).toBe(true);
+    const { body } = await post('contoso/batch/encrypt', {
+      items: [{ plaintext: half }, { plaintext: half }, { plaintext: 'AA==' }],
+    });
+    expect(body).toMatchObject({ status: 413, code: 'body-too-large', errors: [{ pointer: '/items' }] });
+  });
+
+  test('beyond 1,000 items is refused, whatever the items are', async () => {
+    const { body } = await post('contoso/batch/encrypt', { items: Array.from({ length: 50_000 }, () => 1) });
+    expect(body).toMatchObject({
+      status: 400,
+      errors: [{ pointer: '/items', detail: 'must have at most 1000 items' }],
+    });
+  });
+});
+
 describe('batch/decrypt of what many data keys sealed', () => {
   test('asks the vault once for each of them', async () => {
     const ciphertexts: string[] = [];

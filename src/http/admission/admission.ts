@@ -27,7 +27,6 @@ export interface AdmissionOptions {
 
 /** What a request is known by once its caller is. */
 export interface Applicant {
-  readonly callerId: string;
   /** Absent where it is of no tenant. */
   readonly tenantId: string | undefined;
   /** Of the body, as far as it will be held in memory. */
@@ -98,9 +97,8 @@ export class Admission {
     return tenantId !== undefined && this.#requests.hasEnough(tenantId) ? 'tenant-share' : undefined;
   }
 
-  /** Holds a request's part of what there is until its answer is out. @throws ServiceError `overloaded`, `caller-throttled` */
-  admit(res: ServerResponse, { callerId, tenantId = '', bytes }: Applicant): void {
-    this.#countCall(callerId);
+  /** Holds a request's part of what there is until its answer is out. @throws ServiceError `overloaded` */
+  admit(res: ServerResponse, { tenantId = '', bytes }: Applicant): void {
     if (!this.#requests.take(tenantId, 1)) throw this.#shed('tenant-share');
     if (!this.#bytes.take(tenantId, bytes)) {
       this.#requests.give(tenantId, 1);
@@ -117,7 +115,8 @@ export class Admission {
     if (items > 1) this.#options.callerRates?.charge(callerId, items - 1);
   }
 
-  #countCall(callerId: string): void {
+  /** Counts one call of a caller, refused or not. @throws ServiceError `caller-throttled` */
+  countCall(callerId: string): void {
     try {
       this.#options.callerRates?.admit(callerId);
     } catch (error) {
@@ -148,8 +147,11 @@ export class Admission {
   }
 }
 
-/** How much of a body will be held: as much as it says, or as much as it may where it doesn't. */
-export function declaredBytes({ headers }: IncomingMessage, limit: number): number {
-  const length = Number(headers['content-length'] ?? limit);
-  return length < limit ? length : limit;
+/** Returns how much of a body will be held: as much as it says, or as the largest usual one has where it doesn't. */
+export function declaredBytes(
+  { headers }: IncomingMessage,
+  { bytes, usualBytes }: { readonly bytes: number; readonly usualBytes: number },
+): number {
+  const length = Number(headers['content-length'] ?? usualBytes);
+  return length < bytes ? length : bytes;
 }

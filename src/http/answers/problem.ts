@@ -12,7 +12,7 @@ import { problemTable } from './problem-table.ts';
 
 export interface ProblemDeps {
   readonly audit: AuditSink;
-  /** Counts refusals of strangers and of what is shed, so that a flood of them does not flood the log. */
+  /** Counts refusals of strangers, of callers without the role and of what is shed, so that a flood of them does not flood the log. */
   readonly countRefusal: (event: AuditEvent) => void;
   /** Told of every fault of our own and of every trouble behind us, but not of the flood of what is refused for it. */
   readonly onFailure: (scope: Pick<RequestScope, 'requestId' | 'operation'>, error: unknown) => void;
@@ -35,6 +35,8 @@ export interface Problem {
 
 /** A record of each would cost more than the request would have. */
 const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled']);
+/** Refusals that a caller can make without end, at no cost of its own: the audit has one record for many. */
+const GATHERED: ReadonlySet<ErrorCode> = new Set([...SHED, 'grant-missing']);
 
 /** A fault of ours or trouble behind us; but a vault that is given up is told of once, when its breaker opens. */
 export const isWorthLogging = ({ code, reason = '' }: ServiceError): boolean =>
@@ -122,7 +124,7 @@ export function toFailure(error: unknown): ServiceError {
 async function recorded(deps: ProblemDeps, scope: RequestScope, failure: ServiceError): Promise<ServiceError> {
   const event = eventOf(scope, failure);
   try {
-    if (scope.principal === undefined || SHED.has(failure.code)) deps.countRefusal(event);
+    if (scope.principal === undefined || GATHERED.has(failure.code)) deps.countRefusal(event);
     else await deps.audit.record(event);
     return failure;
   } catch (error) {

@@ -10,10 +10,13 @@ import {
 } from './fields.ts';
 import { ProblemResult } from './problem-schema.ts';
 
-const MAX_ITEMS = 1_000;
+export const MAX_ITEMS = 1_000;
 
 /** Items are objects here and checked one by one later, so that one bad item fails alone. */
-export const BatchRequest = z.strictObject({ items: z.array(Document).max(MAX_ITEMS) });
+export const BatchRequest = z.strictObject({
+  // The number first: a million wrong items would make as many complaints.
+  items: z.array(z.unknown()).max(MAX_ITEMS).pipe(z.array(Document)),
+});
 
 const request = (name: string, item: z.ZodType) =>
   named(

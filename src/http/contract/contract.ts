@@ -37,6 +37,7 @@ export const operations = {
     role: 'Data.Encrypt',
     params: TenantParams,
     body: EncryptRequest,
+    carries: 'message',
     bodyExample: { plaintext: 'aGVsbG8=', encryptionContext: { purpose: 'invoice', id: '4711' } },
     response: EncryptResult,
     encode: encodeSealed,
@@ -54,6 +55,7 @@ export const operations = {
     role: 'Data.Decrypt',
     params: TenantParams,
     body: DecryptRequest,
+    carries: 'message',
     bodyExample: {
       ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…',
       encryptionContext: { purpose: 'invoice', id: '4711' },
@@ -96,6 +98,7 @@ export const operations = {
     role: 'Data.Decrypt',
     params: TenantParams,
     body: RewrapRequest,
+    carries: 'message',
     bodyExample: { ciphertext: 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…', to: { key: 'archive' } },
     response: EncryptResult,
     encode: encodeSealed,

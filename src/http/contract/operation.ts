@@ -20,6 +20,8 @@ export interface Operation {
   readonly bodyInPrint?: z.ZodType;
   /** Media type of the body; application/json without it. */
   readonly bodyType?: 'application/merge-patch+json';
+  /** What makes its body large: a message or a batch of them. Other bodies are small. */
+  readonly carries?: 'message' | 'batch';
   /** Takes `If-Match`: required, or to replace what exists. */
   readonly ifMatch?: 'required' | 'to-replace';
   readonly bodyExample?: unknown;

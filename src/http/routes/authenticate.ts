@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { Principal } from '../../callers/principal.ts';
 import { unauthenticated, type VerifyToken } from '../../callers/verify-token.ts';
 
-const SCHEME = 'bearer ';
+/** RFC 9110 §11.4: the scheme in any case, one space or more, and the token. */
+const BEARER = /^bearer +(?=[^ ])/i;
 
-/** The bearer token of a request (RFC 6750 §2.1) as its principal. @throws ServiceError `unauthenticated`, `identity-unavailable` */
+/** Returns the principal of a request's bearer token (RFC 6750 §2.1). @throws ServiceError `unauthenticated`, `identity-unavailable` */
 export async function authenticate(req: IncomingMessage, verifyToken: VerifyToken): Promise<Principal> {
-  const { authorization } = req.headers;
-  if (authorization === undefined || authorization.slice(0, SCHEME.length).toLowerCase() !== SCHEME) {
-    throw unauthenticated('missing');
-  }
-  return verifyToken(authorization.slice(SCHEME.length));
+  const { authorization = '' } = req.headers;
+  const scheme = BEARER.exec(authorization);
+  if (!scheme) throw unauthenticated('missing');
+  return verifyToken(authorization.slice(scheme[0].length));
 }

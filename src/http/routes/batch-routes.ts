@@ -1,5 +1,7 @@
 import type * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
+import { ServiceError } from '../../errors.ts';
+import { decodedBytes } from '../../format/base64.ts';
 import { base64Of } from '../../lib/json-safe.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { Outcome } from '../../operations/batch.ts';
@@ -18,6 +20,7 @@ interface BatchDeps extends Pick<ProblemDeps, 'onFailure'> {
 export const encryptBatchRoute =
   (deps: EncryptDeps & BatchDeps): Handler<'encryptBatch'> =>
   async ({ params: { tenantId }, body }, request) => {
+    assertTogether(body.items, deps.maxPlaintextBytes);
     const outcomes = await encryptBatch(deps, request, {
       tenantId,
       items: itemsOf(deps, request, EncryptRequest, body.items),
@@ -47,6 +50,22 @@ export const rewrapBatchRoute =
     });
     return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
+
+/** @throws ServiceError `body-too-large` where the plaintexts have together more bytes than one may have */
+function assertTogether(items: readonly { readonly plaintext?: unknown }[], max: number): void {
+  const bytes = items.reduce(
+    (sum, { plaintext }) => sum + (typeof plaintext === 'string' ? decodedBytes(plaintext) : 0),
+    0,
+  );
+  if (bytes <= max) return;
+  throw new ServiceError(
+    'body-too-large',
+    `The plaintexts of a batch may have ${max} bytes together; send several batches`,
+    {
+      errors: [{ pointer: '/items', detail: `have ${bytes} bytes of plaintext, at most ${max} are taken` }],
+    },
+  );
+}
 
 function itemsOf<T extends z.ZodType>(
   deps: BatchDeps,

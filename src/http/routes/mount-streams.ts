@@ -2,17 +2,18 @@ import type { Express, Request, RequestHandler, Response } from 'express';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodePrefix, SEGMENT_BYTES, type StreamPrefix } from '../../format/stream-format.ts';
-import { parseInput } from '../../lib/parse-input.ts';
 import type { StreamWork } from '../../operations/stream-work.ts';
 import { admit } from '../admission/admit.ts';
 import { setApiHeaders } from '../answers/answer.ts';
+import { assertMediaType, OCTETS } from '../bodies/media-type.ts';
 import { type StreamOperation, type StreamOperationId, streamOperations } from '../contract/stream-contract.ts';
 import { scopeOf } from '../scope.ts';
 import { CONTEXT_POINTER, encryptionContextOf } from '../streams/encryption-context-header.ts';
 import { ClientGone, Exchange } from '../streams/exchange.ts';
 import { transfer } from '../streams/transfer.ts';
 import { createGarbageCount } from '../streams/young-collection.ts';
-import { type MountDeps, openCall, parseQuery } from './mount.ts';
+import { authorizer } from './authorize.ts';
+import { type MountDeps, parseQuery } from './mount.ts';
 
 /** What a stream has in memory: the segment that gathers, and the one that leaves. */
 const HELD_BYTES = 2 * SEGMENT_BYTES;
@@ -32,12 +33,10 @@ interface StreamInput {
 type StreamHandler = (input: StreamInput, request: AuthenticatedRequest) => Promise<StreamWork>;
 export type StreamHandlers = { readonly [K in StreamOperationId]: StreamHandler };
 
+type StreamMountDeps = Pick<MountDeps, 'verifyToken' | 'admission' | 'tenants' | 'onAnswered'>;
+
 /** Mounts one handler for each stream operation of the contract; leaving one out doesn't compile. */
-export function mountStreams(
-  app: Express,
-  handlers: StreamHandlers,
-  deps: Pick<MountDeps, 'verifyToken' | 'admission' | 'onAnswered'>,
-): void {
+export function mountStreams(app: Express, handlers: StreamHandlers, deps: StreamMountDeps): void {
   const countBytes = createGarbageCount();
   for (const [id, operation] of Object.entries<StreamOperation>(streamOperations)) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
@@ -48,14 +47,15 @@ export function mountStreams(
 function route(
   operation: StreamOperation,
   handler: StreamHandler,
-  deps: Pick<MountDeps, 'verifyToken' | 'admission' | 'onAnswered'> & { readonly countBytes: (bytes: number) => void },
+  deps: StreamMountDeps & { readonly countBytes: (bytes: number) => void },
 ): RequestHandler {
+  const authorize = authorizer(deps, operation);
   return async (req, res) => {
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs;
-    const call = await openCall(req, res, deps);
-    const { tenantId } = parseInput(operation.params, req.params, '/path') as { readonly tenantId: string };
-    scope.tenantId = tenantId;
+    const { request, params } = await authorize(req, res);
+    if (!request) throw new Error('a stream operation without a role');
+    const { tenantId } = params as { readonly tenantId: string };
     admit(deps.admission, res, HELD_BYTES);
     const query = parseQuery(operation, req) as { readonly key?: string } | undefined;
     assertStreamable(req);
@@ -68,7 +68,7 @@ function route(
       readPrefix: () => readPrefix(exchange),
     };
     try {
-      const work = await handler(input, call).catch((error: unknown) => {
+      const work = await handler(input, request).catch((error: unknown) => {
         throw inRequestOfStream(error);
       });
       await transfer(exchange, work, () => setHead(res, work), deps.countBytes);
@@ -84,11 +84,7 @@ function assertStreamable(req: Request): void {
   if (req.httpVersion === '1.0') {
     throw new ServiceError('http-version', 'Streams need HTTP/1.1: a cut answer would look complete in HTTP/1.0');
   }
-  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = req.headers;
-  if (type.trim().toLowerCase() !== 'application/octet-stream') {
-    throw new ServiceError('unsupported-media-type', 'The body must be application/octet-stream');
-  }
-  if (encoding !== 'identity') throw new ServiceError('unsupported-media-type', 'The body must not be compressed');
+  assertMediaType(req.headers, OCTETS);
 }
 
 /** llhttp has made sure that it is a number, and that the body has so many bytes. */

@@ -1,18 +1,18 @@
 import type { Express, Request, RequestHandler, Response } from 'express';
 import * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
-import type { VerifyToken } from '../../callers/verify-token.ts';
 import { ServiceError } from '../../errors.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import { type Admission, declaredBytes } from '../admission/admission.ts';
 import { admit } from '../admission/admit.ts';
 import { sendNothing, sendText } from '../answers/answer.ts';
+import { type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
+import { readJson } from '../bodies/read-json.ts';
 import { type OperationId, type Operations, operations } from '../contract/contract.ts';
 import type { Operation } from '../contract/operation.ts';
 import { streamOperations } from '../contract/stream-contract.ts';
 import { type OnAnswered, scopeOf } from '../scope.ts';
-import { authenticate } from './authenticate.ts';
-import { readJson } from './read-json.ts';
+import { type AuthorizeDeps, authorizer } from './authorize.ts';
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
 type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
@@ -31,18 +31,16 @@ type Answer<K extends OperationId> = Operations[K] extends { response: infer T e
   ? DeepReadonly<z.input<T>> & Encodable<Operations[K]>
   : undefined;
 
-/** Plain input in, plain answer out; `call` is there for operations with a role. */
+/** Takes plain input and returns a plain answer; `request` is there for operations with a role. */
 export type Handler<K extends OperationId> = (
   input: Input<K>,
-  call: Operations[K] extends { role: string } ? AuthenticatedRequest : undefined,
+  request: Operations[K] extends { role: string } ? AuthenticatedRequest : undefined,
 ) => Promise<Answer<K>> | Answer<K>;
 
 export type Handlers = { readonly [K in OperationId]: Handler<K> };
 
-export interface MountDeps {
-  readonly verifyToken: VerifyToken;
-  readonly admission: Pick<Admission, 'admit'>;
-  readonly maxBodyBytes: number;
+export interface MountDeps extends AuthorizeDeps, BodyLimitOptions {
+  readonly admission: Pick<Admission, 'admit' | 'countCall'>;
   readonly bodyTimeoutMs: number;
   readonly onAnswered: OnAnswered | undefined;
 }
@@ -57,23 +55,23 @@ export function mount(app: Express, handlers: Handlers, deps: MountDeps): void {
 }
 
 function route(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): RequestHandler {
+  const authorize = authorizer(deps, operation);
+  const limit = bodyLimitOf(deps, operation);
   return async (req, res) => {
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs ?? id;
-    const call = operation.role === undefined ? undefined : await openCall(req, res, deps);
-    const params = operation.params && parseInput(operation.params, req.params, '/path');
-    if (params) scope.tenantId = (params as { readonly tenantId?: string }).tenantId;
-    admit(deps.admission, res, operation.body ? declaredBytes(req, deps.maxBodyBytes) : 0);
+    const { request, params } = await authorize(req, res);
+    admit(deps.admission, res, operation.body ? declaredBytes(req, limit) : 0);
     const query = parseQuery(operation, req);
     const body =
       operation.body &&
       parseInput(
         operation.body,
-        await readJson(req, { limit: deps.maxBodyBytes, timeoutMs: deps.bodyTimeoutMs, expected: operation.bodyType }),
+        await readJson(req, { limit, timeoutMs: deps.bodyTimeoutMs, expected: operation.bodyType }),
         '',
       );
     const ifMatch = operation.ifMatch && req.headers['if-match'];
-    const answer: unknown = await handler({ params, query, body, ifMatch } as never, call as never);
+    const answer: unknown = await handler({ params, query, body, ifMatch } as never, request as never);
     const headers = ['X-Request-Id', scope.requestId];
     if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
     send(operation, answer, req, res, headers);
@@ -87,17 +85,6 @@ const NO_QUERY = z.strictObject({});
 export function parseQuery({ query, role }: Pick<Operation, 'query' | 'role'>, req: Request): unknown {
   if (query) return parseInput(query, req.query, '/query');
   return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
-}
-
-export async function openCall(
-  req: Request,
-  res: Response,
-  { verifyToken }: Pick<MountDeps, 'verifyToken'>,
-): Promise<AuthenticatedRequest> {
-  const scope = scopeOf(res);
-  const principal = await authenticate(req, verifyToken);
-  scope.principal = principal;
-  return { principal, requestId: scope.requestId, clientRequestId: scope.clientRequestId };
 }
 
 function send(

@@ -1,0 +1,57 @@
+import type { Request, Response } from 'express';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
+import type { VerifyToken } from '../../callers/verify-token.ts';
+import { parseInput } from '../../lib/parse-input.ts';
+import { assertGranted, assertRole, grantedTenant } from '../../operations/granted-tenant.ts';
+import type { TenantRegistry } from '../../tenants/registry.ts';
+import type { Admission } from '../admission/admission.ts';
+import type { Operation } from '../contract/operation.ts';
+import { scopeOf } from '../scope.ts';
+import { authenticate } from './authenticate.ts';
+
+export interface AuthorizeDeps {
+  readonly verifyToken: VerifyToken;
+  readonly admission: Pick<Admission, 'countCall'>;
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+}
+
+/** The part of an operation that says who may call it. */
+type Guarded = Pick<Operation, 'role' | 'params' | 'errors'>;
+
+interface Authorized {
+  /** Absent where no token is needed. */
+  readonly request?: AuthenticatedRequest;
+  /** The parsed parameters of the path. */
+  readonly params?: unknown;
+}
+
+type Authorize = (req: Request, res: Response) => Promise<Authorized>;
+
+/**
+ * Returns a function that returns the caller's request once the caller may make it. Whatever can refuse it without its body comes
+ * first: the token, the caller's rate, the role, the tenants that the caller is limited to, and the tenant's state. So a refusal
+ * reads no body. The function throws ServiceError `unauthenticated`, `identity-unavailable`, `caller-throttled`, `grant-missing`,
+ * `malformed-request`, `tenant-not-found`, `tenant-suspended` and `registry-unavailable`.
+ */
+export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, operation: Guarded): Authorize {
+  const { role, params: schema, errors } = operation;
+  if (role === undefined) return async () => ({});
+  // The other operations look the tenant up by themselves: some create it, some read what is left of it.
+  const needsActiveTenant = errors.includes('tenant-suspended');
+  return async (req, res) => {
+    const scope = scopeOf(res);
+    const principal = await authenticate(req, verifyToken);
+    scope.principal = principal;
+    admission.countCall(principal.id);
+    assertRole(principal, role);
+    const params = schema && parseInput(schema, req.params, '/path');
+    const { tenantId } = (params ?? {}) as { readonly tenantId?: string };
+    if (tenantId !== undefined) {
+      scope.tenantId = tenantId;
+      if (needsActiveTenant) await grantedTenant(tenants, principal, role, tenantId);
+      else assertGranted(principal, role, tenantId);
+    }
+    const { requestId, clientRequestId } = scope;
+    return { request: { principal, requestId, clientRequestId }, params };
+  };
+}
