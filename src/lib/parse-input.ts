@@ -91,7 +91,11 @@ function messageOf(issue: z.core.$ZodRawIssue): string {
       return issue.format === 'guid' ? 'must be a GUID' : 'has the wrong format';
     case 'invalid_key':
       return issue.issues[0]?.message ?? 'has the wrong name';
-    default:
+    case 'custom':
+    case 'invalid_element':
+    case 'invalid_union':
+    case 'not_multiple_of':
+    case 'unrecognized_keys':
       return 'is not valid';
   }
 }
