@@ -26,6 +26,7 @@ const MESSAGE_BYTES = 16 * 1_024;
 const ITEM_BYTES = 8 * 1_024;
 /** A letter may be written as `\u0061` (RFC 8259 §7), and .NET's serializer writes "+" so. */
 const LONGEST_ESCAPE = 6;
+const STREAMS_HINT = '; POST /tenants/{tenantId}/streams/encrypt and /streams/decrypt take data of any size';
 const SMALL_VALUES = 10_000;
 /** An item with a full context has 64 values in it, and a few beside. */
 const ITEM_VALUES = 100;
@@ -51,8 +52,6 @@ export function bodyLimitOf(
     hint: isBatch ? '; send several batches' : STREAMS_HINT,
   };
 }
-
-export const STREAMS_HINT = '; POST /tenants/{tenantId}/streams/encrypt and /streams/decrypt take data of any size';
 
 export const bodyTooLarge = ({ bytes, hint }: BodyLimit): ServiceError =>
   new ServiceError('body-too-large', `This body may have at most ${bytes} bytes${hint}`, {
