@@ -33,7 +33,7 @@ const MAY_IMPORT: Allowances = {
   'azure/entra': ['azure', 'azure/home', 'azure/vault', 'errors', 'lib'],
   'azure/graph': ['azure', 'azure/entra', 'lib', 'tenants'],
   'azure/home': ['azure', 'errors', 'format', 'keyring', 'lib'],
-  'azure/vault': ['azure', 'azure/entra', 'azure/home', 'errors', 'format', 'keyring', 'lib', 'tenants'],
+  'azure/vault': ['azure', 'azure/entra', 'errors', 'format', 'keyring', 'lib', 'tenants'],
   callers: ['errors', 'lib'],
   cli: ['cli/commands', 'cli/support', 'config', 'errors', 'http/server', 'tenants'],
   'cli/commands': [

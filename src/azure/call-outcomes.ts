@@ -2,19 +2,19 @@ import type { ServiceError } from '../errors.ts';
 import { DeadlineError } from './deadline.ts';
 
 /**
- * How a remote call ended. `no-token`: a vault was not asked, since the sign-in before it failed. `home-rejected`: the vendor's own
- * credential is refused.
+ * How a remote call ended. `no-token`: the vault was not called, since the sign-in before it failed. `home-rejected`: Entra rejected
+ * the vendor's own credential.
  */
 export type CallOutcome = 'ok' | 'refused' | 'throttled' | 'unavailable' | 'timeout' | 'home-rejected' | 'no-token';
 
-/** Told of every call to Azure, with its duration in seconds, the one retry that it may have had included. */
+/** Gets the outcome of every call to Azure and its duration in seconds, which includes the retry, if there was one. */
 export interface AzureObserver {
   vaultCall(operation: 'read' | 'wrap' | 'unwrap' | 'sign', outcome: CallOutcome, seconds: number): void;
   tokenRequest(outcome: CallOutcome, seconds: number): void;
 }
 
-/** Runs a call and tells how it ended; `outcomeOf` says what a failure of it means. */
-export async function observed<T>(
+/** Returns what the call returns, after it told the outcome; `outcomeOf` translates a failure. */
+export async function withOutcome<T>(
   call: () => Promise<T>,
   outcomeOf: (error: unknown) => CallOutcome,
   tell: (outcome: CallOutcome, seconds: number) => void,
@@ -31,7 +31,7 @@ export async function observed<T>(
   }
 }
 
-/** Of a call to a customer's vault: a sign-in that failed on the way is not the vault's doing. */
+/** Returns the outcome of a failed call to a customer's vault. A sign-in that failed before it says nothing of the vault. */
 export function vaultOutcome(failure: ServiceError): CallOutcome {
   const { code, scope } = failure;
   if (code === 'identity-unavailable' || code === 'home-credential-rejected' || scope === 'tenant') return 'no-token';
@@ -39,6 +39,7 @@ export function vaultOutcome(failure: ServiceError): CallOutcome {
   return code === 'vault-unavailable' ? troubleOf(failure) : 'refused';
 }
 
+/** Returns the outcome of a failed token request. */
 export function tokenOutcome(failure: ServiceError): CallOutcome {
   if (failure.code === 'home-credential-rejected') return 'home-rejected';
   return failure.code === 'identity-unavailable' || failure.code === 'vault-unavailable'

@@ -2,17 +2,14 @@ import { jittered, retry } from '../lib/retry.ts';
 
 const RETRY_DELAY_MS = 200;
 
-/** The SDK's clients are told not to retry: its own policy sleeps for as long as a Retry-After says, past any deadline. */
-export const noSdkRetries = { retryOptions: { maxRetries: 0 } } as const;
-
-/** What a call that outlived its deadline throws. */
+/** A call did not end within its deadline. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 }
 
 /**
- * Runs one remote call that is safe to repeat, and repeats it once where nothing or a 5xx came back and there is time.
- * Some waits inside the SDK don't heed their signal, so the deadline is held here.
+ * Runs a remote call that is safe to repeat, and repeats it once if the first failure is worth a retry and there is time.
+ * Some waits inside the SDK ignore their signal, so the deadline is kept here.
  */
 export async function withinDeadline<T>(
   deadlineMs: number,
@@ -25,7 +22,7 @@ export async function withinDeadline<T>(
       once: true,
     });
   });
-  expired.catch(() => undefined); // most calls end before it does
+  expired.catch(() => undefined); // most calls end before the deadline
   return retry(() => Promise.race([call(signal), expired]), {
     pausesMs: [jittered(RETRY_DELAY_MS)],
     isTransient: isWorthRetry,

@@ -1,4 +1,4 @@
-/** What the SDK's errors say, dug out once. Their texts are never shown: they may quote a request. */
+/** What an error of the SDK says. Its text is never shown, since it may quote a request. */
 export interface ForeignError {
   /** HTTP status; undefined when nothing answered. */
   readonly status: number | undefined;
@@ -12,12 +12,14 @@ export interface ForeignError {
   readonly akv: number | undefined;
   /** Seconds; undefined without the header. */
   readonly retryAfter: number | undefined;
+  /** Entra asks for a proof that an app can't give: Conditional Access. */
+  readonly hasClaims: boolean;
 }
 
 type Bag = Readonly<Record<string, unknown>>;
 const isBag = (value: unknown): value is Bag => typeof value === 'object' && value !== null;
 
-/** Follows `cause`, as @azure/identity hides what MSAL threw there. */
+/** Returns what the error says, or else its causes, since @azure/identity hides there what MSAL threw. */
 export function readForeignError(error: unknown): ForeignError {
   const chain = causes(error);
   const first = <T>(read: (bag: Bag) => T | undefined): T | undefined => {
@@ -33,7 +35,8 @@ export function readForeignError(error: unknown): ForeignError {
     innerCode: first(innerCodeOf) ?? '',
     aadsts: first((bag) => number(Number(bag['errorNo'])) ?? codeIn(bag, /AADSTS(\d+)/)),
     akv: first((bag) => codeIn(bag, /AKV(\d+)/)),
-    retryAfter: first(retryAfterOf),
+    retryAfter: first((bag) => number(bag['retryAfter']) ?? retryAfterOf(bag)),
+    hasClaims: chain.some((bag) => bag['hasClaims'] === true || text(bag['claims']) !== undefined),
   };
 }
 

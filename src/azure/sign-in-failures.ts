@@ -10,18 +10,21 @@ export interface SignInParties {
   readonly entraTenantId: string;
 }
 
+/** `shown` is Entra's code as it came; `foreign` is what else the answer says. */
+type ToError = (parties: SignInParties, shown: string, foreign: ForeignError, cause: unknown) => ServiceError;
+
 interface Row {
   readonly codes: readonly number[];
-  readonly toError: (parties: SignInParties, aadsts: string, cause: unknown) => ServiceError;
+  readonly toError: ToError;
 }
 
 const vendor = (action: string): Fix => ({ owner: 'vendor', action });
 const customerAdmin = (action: string): Fix => ({ owner: 'customer-admin', action });
 
 const rejected =
-  (reason: string, action: string): Row['toError'] =>
-  (_parties, aadsts, cause) =>
-    new ServiceError('home-credential-rejected', `Entra rejected the app's own credential (${aadsts})`, {
+  (reason: string, action: string): ToError =>
+  (_parties, shown, _foreign, cause) =>
+    new ServiceError('home-credential-rejected', `Entra rejected the app's own credential (${shown})`, {
       reason,
       fix: vendor(action),
       retryAfter: 10,
@@ -29,9 +32,9 @@ const rejected =
     });
 
 const refused =
-  (reason: string, fixOf: (parties: SignInParties) => Fix): Row['toError'] =>
-  (parties, aadsts, cause) =>
-    new ServiceError('access-revoked', `The customer's directory refuses the app's sign-in (${aadsts})`, {
+  (reason: string, fixOf: (parties: SignInParties) => Fix): ToError =>
+  (parties, shown, _foreign, cause) =>
+    new ServiceError('access-revoked', `The customer's directory refuses the app's sign-in (${shown})`, {
       reason,
       scope: 'tenant',
       fix: fixOf(parties),
@@ -39,44 +42,65 @@ const refused =
     });
 
 const misconfigured =
-  (reason: string, action: string): Row['toError'] =>
-  (_parties, aadsts, cause) =>
-    new ServiceError('tenant-misconfigured', `The directory in the tenant's record is not right (${aadsts})`, {
+  (reason: string, action: string): ToError =>
+  (_parties, shown, _foreign, cause) =>
+    new ServiceError('tenant-misconfigured', `The directory in the tenant's record is not right (${shown})`, {
       reason,
       scope: 'tenant',
       fix: vendor(action),
       cause,
     });
 
+const RETRY_SECONDS = 5;
+
 const unavailable =
-  (reason: string): Row['toError'] =>
-  (_parties, aadsts, cause) =>
-    new ServiceError('identity-unavailable', `Entra can't issue a token at the moment (${aadsts})`, {
+  (reason: string): ToError =>
+  (_parties, shown, { retryAfter = RETRY_SECONDS }, cause) =>
+    new ServiceError('identity-unavailable', `Entra can't issue a token at the moment (${shown})`, {
       reason,
-      retryAfter: 5,
+      retryAfter,
       cause,
     });
 
-/** AADSTS codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes. One row per cause and cure. */
-const ROWS: readonly Row[] = [
+const throttled = unavailable('throttled');
+
+/** Codes that say nothing of access, whatever status they come with. */
+const TROUBLES: readonly Row[] = [
+  { codes: [50196, 90055], toError: throttled },
+  { codes: [50033, 90006, 90024, 90033, 90090], toError: unavailable('transient') },
+];
+
+/** AADSTS codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes. One row per cause and fix. */
+const REFUSALS: readonly Row[] = [
   {
     codes: [7000215],
     toError: rejected('secret-wrong', "Store the client secret's value, not its id, in the home vault"),
   },
   { codes: [7000222], toError: rejected('secret-expired', 'Add a new client secret and store it in the home vault') },
   {
-    codes: [700027, 7000214, 7000274, 7000277, 1000502, 700023, 700021, 50027],
+    codes: [700027, 7000214, 7000274, 7000277, 1000502, 700023, 700021, 700030, 50027],
     toError: rejected('assertion-signature', 'Register the certificate with the app'),
   },
   { codes: [700024], toError: rejected('assertion-time', "Set this machine's clock") },
   {
-    codes: [700211, 700212, 700213, 700236],
+    codes: [70021, 700211, 700212, 700213, 700222, 700223, 700226, 700236],
     toError: rejected(
       'federation',
       "Correct issuer, subject and audience of the app's federated credential, in the app's home tenant",
     ),
   },
+  {
+    codes: [700231],
+    toError: rejected(
+      'federation',
+      'Set home.credential: workload-identity. The assertion came from a federated credential itself, as on AKS, and Entra accepts no chain of them',
+    ),
+  },
   { codes: [7000216, 7000218], toError: rejected('credential-missing', 'Configure the credential of the app') },
+  {
+    codes: [700025],
+    toError: rejected('app-public-client', "Turn off 'Allow public client flows' in the app registration"),
+  },
   { codes: [50194], toError: rejected('app-single-tenant', 'Make the app registration multi-tenant') },
   {
     codes: [700016, 700038, 7000229],
@@ -100,12 +124,6 @@ const ROWS: readonly Row[] = [
     toError: refused('consent-missing', () => customerAdmin('Grant admin consent to the app')),
   },
   {
-    codes: [53003, 530032],
-    toError: refused('conditional-access', () =>
-      customerAdmin('Let the app through the Conditional Access policy for workload identities'),
-    ),
-  },
-  {
     codes: [90002, 900023, 50059],
     toError: misconfigured('directory-unknown', "Correct entraTenantId in the tenant's record"),
   },
@@ -113,45 +131,86 @@ const ROWS: readonly Row[] = [
     codes: [90038, 900382, 900432],
     toError: misconfigured('wrong-cloud', 'Register the tenant with the deployment of its own cloud'),
   },
-  { codes: [50196, 90055], toError: unavailable('throttled') },
-  { codes: [50033, 90006, 90024, 90033, 90090], toError: unavailable('transient') },
 ];
 
-const BY_CODE: ReadonlyMap<number, Row['toError']> = new Map(
-  ROWS.flatMap(({ codes, toError }) => codes.map((code) => [code, toError] as const)),
+const byCode = (rows: readonly Row[]): ReadonlyMap<number | undefined, ToError> =>
+  new Map(rows.flatMap(({ codes, toError }) => codes.map((code) => [code, toError] as const)));
+const TROUBLE_BY_CODE = byCode(TROUBLES);
+const REFUSAL_BY_CODE = byCode(REFUSALS);
+
+const conditionalAccess = refused('conditional-access', () =>
+  customerAdmin('Exclude the app from the Conditional Access policy for workload identities, or allow its addresses'),
 );
+const refusedByDirectory = refused('sign-in-refused', () =>
+  customerAdmin('Look the code up in the sign-in log of the directory'),
+);
+
+/**
+ * What a refusal with an unknown code means, by `error` of OAuth 2.0 (RFC 6749 §5.2): there are some thousand AADSTS codes, and new
+ * ones come without notice. `invalid_client` is the vendor's own credential.
+ */
+const REFUSAL_BY_ERROR: ReadonlyMap<string, ToError> = new Map([
+  [
+    'invalid_client',
+    rejected('credential-rejected', "Look the code up, and correct the app's credential or its registration"),
+  ],
+  ['invalid_tenant', misconfigured('directory-unknown', "Correct entraTenantId in the tenant's record")],
+  ...[
+    'access_denied',
+    'consent_required',
+    'interaction_required',
+    'invalid_grant',
+    'invalid_request',
+    'invalid_resource',
+    'invalid_scope',
+    'login_required',
+    'unauthorized_client',
+    'unsupported_grant_type',
+  ].map((error) => [error, refusedByDirectory] as const),
+]);
+
+/** 53000 to 53011 and the six-digit codes that begin with 5300. */
+const isConditionalAccess = ({ aadsts = 0, hasClaims }: ForeignError): boolean =>
+  hasClaims || Math.floor(aadsts / 100) === 530 || Math.floor(aadsts / 100) === 5300;
 
 /** Codes after which the app's other secret may be right. */
 const SECRET_CODES: ReadonlySet<number | undefined> = new Set([7000215, 7000222]);
 export const isSecretRejected = (error: unknown): error is Error => SECRET_CODES.has(readForeignError(error).aadsts);
 
-/** What a failed sign-in to a customer's directory means. */
+/** Returns what a failed sign-in to a customer's directory means. */
 export function signInFailure(error: unknown, parties: SignInParties): ServiceError {
   if (error instanceof ServiceError) return error;
   const foreign = readForeignError(error);
-  const row = foreign.aadsts === undefined ? undefined : BY_CODE.get(foreign.aadsts);
-  if (row) return row(parties, `AADSTS${foreign.aadsts}`, error);
-  return isRefusal(foreign) ? unknownRefusal(foreign, error) : outage(foreign, error);
+  return meaningOf(foreign)(parties, shownCode(foreign), foreign, error);
 }
 
-/** By HTTP status alone: codes come and go. */
-const isRefusal = ({ status }: ForeignError): boolean => status === 400 || status === 401 || status === 403;
+function shownCode({ aadsts, code, status }: ForeignError): string {
+  if (aadsts !== undefined) return `AADSTS${aadsts}`;
+  if (OAUTH_ERROR.test(code)) return code;
+  return status === undefined ? 'without a code' : `HTTP ${status}`;
+}
+const OAUTH_ERROR = /^[a-z_]{1,64}$/;
 
-const unknownRefusal = ({ aadsts }: ForeignError, cause: unknown): ServiceError =>
+/** A refusal has an AADSTS code or an error of OAuth, and is neither 429 nor 5xx. All else says nothing of access. */
+function meaningOf(foreign: ForeignError): ToError {
+  const { status = 0, aadsts, code } = foreign;
+  if (status === 429) return throttled;
+  const trouble = TROUBLE_BY_CODE.get(aadsts);
+  if (trouble) return trouble;
+  if (status >= 500) return outage;
+  const known = REFUSAL_BY_CODE.get(aadsts);
+  if (known) return known;
+  if (isConditionalAccess(foreign)) return conditionalAccess;
+  return REFUSAL_BY_ERROR.get(code) ?? (aadsts === undefined ? outage : refusedByDirectory);
+}
+
+const outage: ToError = (_parties, _shown, { retryAfter = RETRY_SECONDS }, cause) =>
   new ServiceError(
-    'access-revoked',
-    `Entra refuses the app's sign-in (${aadsts ? `AADSTS${aadsts}` : 'without a code'})`,
-    {
-      reason: 'sign-in-refused',
-      scope: 'tenant',
-      fix: customerAdmin('Look the code up in the sign-in log of the directory'),
-      cause,
-    },
+    'identity-unavailable',
+    'Entra could not be reached or is in trouble',
+    defined({ reason: cause instanceof DeadlineError ? 'timeout' : undefined, retryAfter, cause }),
   );
 
-const outage = ({ status, retryAfter }: ForeignError, cause: unknown): ServiceError =>
-  new ServiceError('identity-unavailable', 'Entra could not be reached or is in trouble', {
-    ...defined({ reason: cause instanceof DeadlineError ? 'timeout' : status === 429 ? 'throttled' : undefined }),
-    retryAfter: retryAfter ?? 5,
-    cause,
-  });
+/** Whether one more try at once makes sense: Entra did not answer, and it did not take the whole time for that. */
+export const isPassingOutage = ({ code, reason }: ServiceError): boolean =>
+  code === 'identity-unavailable' && reason !== 'throttled' && reason !== 'timeout';

@@ -1,5 +1,6 @@
 import type { AzureObserver } from '../azure/call-outcomes.ts';
 import { AzureTenantProbe } from '../azure/doctor/tenant-probe.ts';
+import { SignIns } from '../azure/entra/sign-ins.ts';
 import { TenantCredential } from '../azure/entra/tenant-credential.ts';
 import { GraphDirectory } from '../azure/graph/graph.ts';
 import type { ConfiguredHomeCredential } from '../azure/home/home-credential.ts';
@@ -16,12 +17,22 @@ import { openHomeKeys } from './home-keys.ts';
 
 export type Azure = Awaited<ReturnType<typeof openAzure>>;
 
+/** Of a vault call's deadline, so that a sign-in that hangs is reported before the call itself times out. */
+const SIGN_IN_PART = 0.7;
+
 /** Returns everything that calls Azure, with the secrets of the home vault read. @throws ServiceError */
 export async function openAzure(config: Config, home: Home, logger: Logger, clock: Clock, observer?: AzureObserver) {
   const credential = homeCredentialOf(config, home, logger, clock, observer);
   await credential.load();
   const homeKeys = await openHomeKeys(config, home, logger, clock);
-  const access = accessOf(config, credential, clock, observer);
+  const signIns = new SignIns({
+    home: credential,
+    appId: config.home.appId,
+    timeoutMs: config.vault.deadlineMs * SIGN_IN_PART,
+    clock,
+    observer,
+  });
+  const access = accessOf(config, signIns, clock, observer);
   const gates = openGates(config, logger, clock);
   const { authorityHost, graphEndpoint, vaultSuffix } = config.cloud;
   const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;
@@ -30,15 +41,14 @@ export async function openAzure(config: Config, home: Home, logger: Logger, cloc
     gates,
     vault: new KeyVault({ ...access, gates }),
     openProbe: () => new AzureTenantProbe({ ...access, authorityHost, graphEndpoint, vaultScope }),
-    directory: openDirectory(config, credential, clock, observer),
+    directory: openDirectory(config, signIns, clock),
     homeCredentialExpiry: () => expiryOfHome(credential, config),
   };
 }
 
 /** Returns what a sign-in to a customer and a call of its vault need. */
-const accessOf = (config: Config, home: ConfiguredHomeCredential, clock: Clock, observer?: AzureObserver) => ({
-  home,
-  appId: config.home.appId,
+const accessOf = (config: Config, signIns: SignIns, clock: Clock, observer?: AzureObserver) => ({
+  signIns,
   unsafeAllowEmulator: config.unsafeAllowEmulator,
   deadlineMs: config.vault.deadlineMs,
   revocationBoundMs: config.revocation.boundMs,
@@ -80,13 +90,12 @@ function vaultLimitsOf({ maxConcurrent, processes, budgetPerSecond, budgetBurst 
 
 function openDirectory(
   { cloud: { graphEndpoint }, home: { appId }, vault: { deadlineMs } }: Config,
-  home: ConfiguredHomeCredential,
+  signIns: SignIns,
   clock: Clock,
-  observer?: AzureObserver,
 ): GraphDirectory {
   // Signs in once for each reading: a consent given a moment ago counts, and no token stays behind.
   const credentialOf = ({ entraTenantId }: Pick<Tenant, 'entraTenantId'>) =>
-    new TenantCredential({ home, appId, entraTenantId, tokenMaxAgeMs: 0, clock, observer });
+    new TenantCredential({ signIns, entraTenantId, tokenMaxAgeMs: 0, clock });
   return new GraphDirectory({ graphEndpoint, appId, credentialOf, deadlineMs, clock });
 }
 

@@ -9,7 +9,7 @@ export interface Fault {
   /** Absent: any operation. */
   readonly operation?: string;
   readonly kind: FaultKind;
-  /** For `status`; default 503. */
+  /** For `status`; default: what Azure gives to the code, else 503. */
   readonly status?: number;
   /** For `status`: the error code in the body. */
   readonly code?: string;

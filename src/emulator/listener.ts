@@ -24,6 +24,8 @@ export interface Site {
   readonly failure: (status: number, code: string, message: string) => Reply;
   /** Called for each answered request, for a log of the site's own. */
   readonly onAnswer?: (exchange: Exchange, answer: Answer) => void;
+  /** The status that a code has here, for an ordered failure without one. */
+  readonly statusOf?: (code: string) => number | undefined;
   /** Another site on the same port, for the paths that begin so. */
   readonly branch?: { readonly prefix: string; readonly site: Site };
 }
@@ -149,7 +151,7 @@ async function outcome(
 }
 
 function faultReply(site: Site, exchange: Exchange, fault: Fault): Reply {
-  const status = fault.status ?? 503;
+  const status = fault.status ?? site.statusOf?.(fault.code ?? '') ?? 503;
   const code = fault.code ?? (status === 429 ? 'Throttled' : 'ServiceUnavailable');
   exchange.errorCode = code;
   const reply = site.failure(status, code, 'This failure was ordered from the control listener.');

@@ -3,7 +3,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 /** Seconds; the deadline of a call is 10 by default and 60 at most. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** All of `azure/observed.ts`: shown from the start, since Prometheus sees no increase by the first of a series. */
+/** All of `azure/call-outcomes.ts`: shown from the start, since Prometheus sees no increase by the first of a series. */
 const OUTCOMES = ['ok', 'refused', 'throttled', 'unavailable', 'timeout'];
 const OPERATIONS = ['read', 'wrap', 'unwrap', 'sign'];
 

@@ -8,7 +8,8 @@ type Kind = Omit<Fault, 'at'>;
 /** Ways for Entra to be out of order. */
 const troubles: Record<string, Kind> = {
   throttling: { kind: 'status', status: 429, headers: { 'retry-after': '7' } },
-  'mute-throttling': { kind: 'status', status: 429 },
+  'mute-throttling': { kind: 'status', status: 429, code: 'AADSTS90055' },
+  'plain-throttling': { kind: 'status', status: 429 },
   'error-500': { kind: 'status', status: 500 },
   'error-503': { kind: 'status', status: 503 },
   reset: { kind: 'reset' },
@@ -30,6 +31,9 @@ beforeAll(async () => {
     ...Object.keys(troubles),
     ...Object.keys(troubles).map((name) => `warm-${name}`),
     'once',
+    'storm',
+    'blocked',
+    'hanging',
   ]);
   await encrypt('fabrikam'); // the callers' keys are read
 }, SET_UP_MS);
@@ -47,13 +51,14 @@ const inject = (fault: Kind) => service.emulator.control.injectFault({ at: 'entr
 const tokenRequests = () => service.vaultCalls('entra').filter((call) => call === 'token');
 
 describe.each(Object.entries(troubles))('%s of Entra', (name, fault) => {
-  test('is answered to a cold tenant with when to come again, and is forgotten when it is over', async () => {
+  test('is answered to a cold tenant with a Retry-After, when it is served again', async () => {
     await inject({ ...fault, operation: 'token' });
     const response = await encrypt(name);
     expect([response.status, response.body.code]).toEqual([503, 'identity-unavailable']);
     expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
     expect(response.body.retryAfter).toBe(Number(response.headers['retry-after']));
     await service.emulator.control.clearFaults();
+    service.clock.advance(response.body.retryAfter);
     expect((await encrypt(name)).status).toBe(200);
   });
 
@@ -68,18 +73,56 @@ describe.each(Object.entries(troubles))('%s of Entra', (name, fault) => {
   });
 });
 
-test('one transient failure of Entra goes unseen', async () => {
+test('one transient failure of Entra is retried', async () => {
   await inject({ kind: 'status', status: 503, operation: 'token', times: 1 });
   expect((await encrypt('once')).status).toBe(200);
 });
 
-test('a throttling Entra is not asked again by the same request', async () => {
+/** Ten callers of one cold tenant, each of whom asks again at once. */
+async function storm(tenant: string): Promise<readonly { readonly code: string; readonly retryAfter?: number }[]> {
+  const caller = async () => [(await encrypt(tenant)).body, (await encrypt(tenant)).body, (await encrypt(tenant)).body];
+  return (await Promise.all(Array.from({ length: 10 }, caller))).flat();
+}
+
+test('a throttling Entra gets one token request per directory and back-off step, and callers get its Retry-After', async () => {
   await inject({ kind: 'status', status: 429, operation: 'token' });
-  expect((await encrypt('contoso')).body.code).toBe('identity-unavailable');
+  const refused = await storm('storm');
+  expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(['identity-unavailable']));
+  expect(Math.min(...refused.map(({ retryAfter = 0 }) => retryAfter))).toBeGreaterThanOrEqual(59);
+  expect(tokenRequests()).toEqual(['token']);
+  service.clock.advance(75);
+  await storm('storm');
+  expect(tokenRequests()).toEqual(['token', 'token']);
+  service.clock.advance(75);
+});
+
+test('a customer’s refusal gets one token request per directory and back-off step', async () => {
+  await service.emulator.control.disableApp({ tenant: 'storm' });
+  expect(new Set((await storm('storm')).map(({ code }) => code))).toEqual(new Set(['access-revoked']));
+  expect(tokenRequests()).toEqual(['token']);
+});
+
+test('a Conditional Access policy refuses at once, though a token is held', async () => {
+  const { ciphertext } = (await encrypt('blocked')).body;
+  await service.emulator.control.blockByConditionalAccess({ tenant: 'blocked' });
+  service.clock.advance(PROOF_SECONDS);
+  expect((await decrypt('blocked', ciphertext)).body).toMatchObject({
+    code: 'access-revoked',
+    reason: 'conditional-access',
+  });
+  await inject({ kind: 'status', status: 503, operation: 'token' });
+  service.clock.advance(PROOF_SECONDS);
+  expect((await decrypt('blocked', ciphertext)).body.code).toBe('identity-unavailable');
+});
+
+test('a hanging Entra gets one sign-in per directory and back-off step', async () => {
+  await inject({ kind: 'hang', operation: 'token' });
+  expect(new Set((await storm('hanging')).map(({ code }) => code))).toEqual(new Set(['identity-unavailable']));
   expect(tokenRequests()).toEqual(['token']);
 });
 
 test('a token that has expired serves no more, while Entra is away', async () => {
+  service.clock.advance(75);
   const { ciphertext } = (await encrypt('contoso')).body;
   await service.emulator.control.setTokenLifetime({ seconds: PROOF_SECONDS });
   service.clock.advance(PROOF_SECONDS);

@@ -138,14 +138,27 @@ describe('401 of a vault', () => {
     expect(callsAfterChallenge('rejected')).toEqual(['unwrapKey', 'unwrapKey']);
   });
 
-  test('again and again is a refusal', async () => {
+  const rejected: Kind = { kind: 'status', status: 401, code: 'AKV10046', operation: 'unwrapKey' };
+
+  test('without a challenge gets one more try with a new token', async () => {
+    await encrypt('rejected');
     service.clock.advance(300);
-    await inject('rejected', { ...challenge('rejected'), operation: 'unwrapKey' });
-    expect((await encrypt('rejected')).body).toMatchObject({
-      status: 403,
-      code: 'access-revoked',
-      reason: 'token-refused',
-    });
+    await inject('rejected', { ...rejected, times: 1 });
+    service.emulator.control.clearRequests();
+    expect((await encrypt('rejected')).status).toBe(200);
+    expect(callsAfterChallenge('rejected')).toEqual(['unwrapKey', 'unwrapKey']);
+    expect(service.vaultCalls('entra').filter((operation) => operation === 'token')).toHaveLength(2);
+  });
+
+  test('again and again is an outage, which a key proven within the bound rides out', async () => {
+    const { ciphertext } = (await encrypt('rejected')).body;
+    await inject('rejected', rejected);
+    service.clock.advance(299);
+    expect((await decrypt('rejected', ciphertext)).body.plaintext).toBe(plaintext);
+    service.clock.advance(1);
+    expect((await decrypt('rejected', ciphertext)).body).toMatchObject({ ...unavailable, reason: 'token-refused' });
+    await service.emulator.control.clearFaults();
+    expect((await decrypt('rejected', ciphertext)).body.plaintext).toBe(plaintext);
   });
 });
 

@@ -7,9 +7,9 @@ import type { KekFacts, VaultResult, VaultUse } from '../../keyring/key-wrapper.
 import { defined } from '../../lib/defined.ts';
 import type { DirectoryFacts } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
-import { observed, tokenOutcome } from '../call-outcomes.ts';
-import { noSdkRetries, withinDeadline } from '../deadline.ts';
+import { withinDeadline } from '../deadline.ts';
 import { GraphDirectory } from '../graph/graph.ts';
+import { vaultClientOptions } from '../sdk-http.ts';
 import { signInFailure } from '../sign-in-failures.ts';
 import { KeyVault, type KeyVaultOptions } from '../vault/key-vault.ts';
 import { vaultFailure } from '../vault/vault-failures.ts';
@@ -46,7 +46,7 @@ export class AzureTenantProbe {
 
   async directoryOf(tenant: Tenant, vaultUrl: string): Promise<string> {
     const kek = { vaultUrl, name: '', keyVersion: '' };
-    const { appId } = this.#options;
+    const { appId } = this.#options.signIns;
     const fail = (error: unknown) => vaultFailure(error, { operation: 'getKey', kek, appId, tenantId: tenant.id });
     const response = await this.#fetch(`${vaultUrl}/keys?api-version=7.4`, fail);
     await response.body?.cancel();
@@ -56,18 +56,7 @@ export class AzureTenantProbe {
   }
 
   async signIn(tenant: Tenant): Promise<void> {
-    const { home, vaultScope, deadlineMs, observer } = this.#options;
-    const parties = this.#parties(tenant);
-    try {
-      const signIn = (signal: AbortSignal) => home.signIn(tenant.entraTenantId, vaultScope, signal);
-      await observed(
-        () => withinDeadline(deadlineMs, signIn, () => false),
-        (error) => tokenOutcome(signInFailure(error, parties)),
-        (outcome, seconds) => observer?.tokenRequest(outcome, seconds),
-      );
-    } catch (error) {
-      throw signInFailure(error, parties);
-    }
+    await this.#options.signIns.signIn(tenant.entraTenantId, this.#options.vaultScope, true);
   }
 
   probeKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
@@ -96,15 +85,15 @@ export class AzureTenantProbe {
 
   readDirectory(tenant: Tenant): Promise<DirectoryFacts> {
     const credentialOf = (of: Tenant) => this.#vault.credentialOf(of);
-    return new GraphDirectory({ ...this.#options, credentialOf }).readDirectory(tenant, randomUUID());
+    return new GraphDirectory({ ...this.#options, appId: this.#options.signIns.appId, credentialOf }).readDirectory(
+      tenant,
+      randomUUID(),
+    );
   }
 
   async readSecret(tenant: Tenant, vaultUrl: string, name: string): Promise<void> {
-    const { unsafeAllowEmulator, deadlineMs, appId } = this.#options;
-    const client = new SecretClient(vaultUrl, this.#vault.credentialOf(tenant), {
-      disableChallengeResourceVerification: unsafeAllowEmulator,
-      ...noSdkRetries,
-    });
+    const { deadlineMs } = this.#options;
+    const client = new SecretClient(vaultUrl, this.#vault.credentialOf(tenant), vaultClientOptions(this.#options));
     try {
       await withinDeadline(
         deadlineMs,
@@ -117,7 +106,7 @@ export class AzureTenantProbe {
         vaultFailure(error, {
           operation: 'getKey',
           kek: { vaultUrl, name, keyVersion: '' },
-          appId,
+          appId: this.#options.signIns.appId,
           tenantId: tenant.id,
         }),
         name,
@@ -126,7 +115,7 @@ export class AzureTenantProbe {
   }
 
   #parties({ entraTenantId }: Tenant) {
-    return { appId: this.#options.appId, entraTenantId };
+    return { appId: this.#options.signIns.appId, entraTenantId };
   }
 
   /** Addresses come from the configuration and the registry alone, and no answer leads elsewhere. */

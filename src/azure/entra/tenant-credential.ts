@@ -1,23 +1,16 @@
 import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-auth';
-import { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { singleFlight } from '../../lib/single-flight.ts';
-import { type AzureObserver, observed, tokenOutcome } from '../call-outcomes.ts';
-import { withinDeadline } from '../deadline.ts';
-import type { HomeCredential } from '../home/home-credential.ts';
 import { signInFailure } from '../sign-in-failures.ts';
 import { vaultElsewhere } from '../vault/vault-failures.ts';
+import type { SignIns } from './sign-ins.ts';
 
 export interface TenantCredentialOptions {
-  readonly home: HomeCredential;
-  readonly appId: string;
+  readonly signIns: Pick<SignIns, 'appId' | 'signIn'>;
   readonly entraTenantId: string;
-  /** A token older than this is replaced before it is used again, so that Entra is asked whether we may still come in. */
+  /** An older token is replaced before it is used again, so that Entra is asked whether the app may still sign in. */
   readonly tokenMaxAgeMs: number;
-  /** Longest wait for Entra; less than the deadline of the vault call that needs the token, so that it is known who did not answer. */
-  readonly signInTimeoutMs?: number;
   readonly clock: Clock;
-  readonly observer?: AzureObserver | undefined;
 }
 
 interface Held {
@@ -28,24 +21,25 @@ interface Held {
   readonly expires: number;
 }
 
-/** After Entra did not answer, the token held serves for so long before Entra is asked again, with nobody waiting. */
+/** How long the held token serves after Entra did not answer; then Entra is asked again while no request waits for it. */
 const ASK_AGAIN_AFTER_MS = 10_000;
+const RENEW_EVERY_MS = 10_000;
 const EXPIRY_MARGIN_MS = 30_000;
-const DEFAULT_TIMEOUT_MS = 8_000;
-/** Whatever the clock says. */
+/** In the past on any clock. */
 const LONG_EXPIRED = 0;
 
 /**
- * Our sign-in to one customer's directory, pinned to it. It owns the policy for tokens: the SDK's own cycler keeps one for its
- * whole life and swallows Entra's refusals until then. So the SDK is told that each token expires at once, and asks every time;
+ * The app's token for one customer's directory, and for no other. It owns the policy for tokens, because the SDK's own cycler keeps a
+ * token for its whole life and hides Entra's refusals until then. The SDK gets each token as expired, so it asks every time.
  * `enableCae` and claims are ignored, as they would only make a second cache.
  */
 export class TenantCredential implements TokenCredential {
   readonly #options: TenantCredentialOptions;
   readonly #held = new Map<string, Held>();
   readonly #signIns = new Map<string, Promise<Held>>();
-  /** By scope: when Entra is asked again after it did not answer. Monotonic. */
+  /** By scope: when to ask Entra again after it did not answer. Monotonic. */
   readonly #askAgainAt = new Map<string, number>();
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: TenantCredentialOptions) {
     this.#options = options;
@@ -60,7 +54,15 @@ export class TenantCredential implements TokenCredential {
     return { token, expiresOnTimestamp: LONG_EXPIRED };
   }
 
-  /** The token held, unless it is old or about to expire. */
+  /** Makes the next call sign in again, at most every 10 s: the vault did not accept the token. */
+  renew(): void {
+    const now = this.#options.clock.monotonicMs();
+    if (now < this.#renewedAt + RENEW_EVERY_MS) return;
+    this.#renewedAt = now;
+    for (const [scope, held] of this.#held) this.#held.set(scope, { ...held, since: Number.NEGATIVE_INFINITY });
+  }
+
+  /** Returns the held token, unless it is old or about to expire. */
   #fresh(scope: string): Held | undefined {
     const held = this.#held.get(scope);
     const isYoung = held !== undefined && this.#options.clock.monotonicMs() - held.since < this.#options.tokenMaxAgeMs;
@@ -72,8 +74,8 @@ export class TenantCredential implements TokenCredential {
   }
 
   /**
-   * While Entra is away nobody waits for it again and again: the old token serves, and Entra is asked behind the scenes. Only in an outage
-   * seen just now: an old token must not prove access after a hiccup of minutes ago.
+   * Returns the old token while Entra does not answer, so that requests need not wait for it; Entra is asked in the background. This
+   * holds for an outage that was seen just now: after one that is minutes old, an old token must not prove access.
    */
   #throughOutage(scope: string): Held | undefined {
     const askAgainAt = this.#askAgainAt.get(scope);
@@ -81,16 +83,17 @@ export class TenantCredential implements TokenCredential {
     if (askAgainAt === undefined || !held || !this.#isValid(held)) return undefined;
     const now = this.#options.clock.monotonicMs();
     if (now >= askAgainAt + ASK_AGAIN_AFTER_MS) return undefined;
-    if (now >= askAgainAt) this.#replace(scope).catch(() => undefined); // the next call asks and is told
+    if (now >= askAgainAt) this.#replace(scope).catch(() => undefined); // the next call asks, and gets the failure
     return held;
   }
 
-  /** Entra refuses: revoked, and the old token goes. Entra does not answer: the old token serves while it is valid. */
+  /** Returns a new token, or while Entra does not answer the old one. A refusal deletes the old tokens of all scopes. */
   async #replace(scope: string): Promise<Held> {
+    const { signIns, entraTenantId } = this.#options;
     try {
       return await singleFlight(this.#signIns, scope, () => this.#signIn(scope));
     } catch (error) {
-      const failure = signInFailure(error, this.#options);
+      const failure = signInFailure(error, { appId: signIns.appId, entraTenantId });
       const held = this.#held.get(scope);
       if (failure.code === 'identity-unavailable' && held && this.#isValid(held)) {
         this.#askAgainAt.set(scope, this.#options.clock.monotonicMs() + ASK_AGAIN_AFTER_MS);
@@ -102,26 +105,14 @@ export class TenantCredential implements TokenCredential {
     }
   }
 
-  /** Not under the caller's signal: others wait for it too. */
+  /** Not under the caller's signal, as other requests wait for it too. */
   async #signIn(scope: string): Promise<Held> {
-    const { home, entraTenantId, clock, signInTimeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    const { signIns, entraTenantId, clock } = this.#options;
     const since = clock.monotonicMs();
-    const signIn = (signal: AbortSignal) => home.signIn(entraTenantId, scope, signal);
-    const { token, expiresOnTimestamp } = await observed(
-      () => withinDeadline(signInTimeoutMs, signIn, () => false),
-      (error) => tokenOutcome(signInFailure(error, this.#options)),
-      (outcome, seconds) => this.#options.observer?.tokenRequest(outcome, seconds),
-    );
+    const { token, expiresOnTimestamp } = await signIns.signIn(entraTenantId, scope);
     const held = { token, since, expires: expiresOnTimestamp };
     this.#held.set(scope, held);
     this.#askAgainAt.delete(scope);
     return held;
   }
 }
-
-/** Failures of a sign-in that one more try may mend. */
-export const isSignInOutage = (error: unknown): boolean =>
-  error instanceof ServiceError &&
-  error.code === 'identity-unavailable' &&
-  error.reason !== 'throttled' &&
-  error.reason !== 'timeout';

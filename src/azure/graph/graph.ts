@@ -11,7 +11,7 @@ import type {
 } from '../../tenants/directory-facts.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { withinDeadline } from '../deadline.ts';
-import { isSignInOutage, type TenantCredential } from '../entra/tenant-credential.ts';
+import type { TenantCredential } from '../entra/tenant-credential.ts';
 import { signInFailure } from '../sign-in-failures.ts';
 import { GraphClient, GraphFailure, unexpectedAnswer } from './graph-client.ts';
 
@@ -82,7 +82,7 @@ export class GraphDirectory implements DirectoryReader {
     const { appId, credentialOf, deadlineMs, graphEndpoint } = this.#options;
     const signIn = () => credentialOf(tenant).getToken(`${graphEndpoint}/.default`);
     try {
-      return (await withinDeadline(deadlineMs, signIn, isSignInOutage)).token;
+      return (await withinDeadline(deadlineMs, signIn, () => false)).token;
     } catch (error) {
       throw signInFailure(error, { appId, entraTenantId: tenant.entraTenantId });
     }

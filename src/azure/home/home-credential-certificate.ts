@@ -59,7 +59,7 @@ export class CertificateHomeCredential implements ConfiguredHomeCredential {
       if (this.#options.clock.wallMs() >= certificate.validToDate.getTime()) throw expired(this.#options);
       const assertion = await assertions.for(entraTenantId);
       try {
-        return await signInByAssertion(this.#options, { entraTenantId, scope, assertion, signal });
+        return await signInByAssertion(this.#options, { entraTenantId, scope, signal }, assertion);
       } catch (error) {
         if (readForeignError(error).aadsts === OUT_OF_TIME) assertions.forget(entraTenantId);
         throw error;

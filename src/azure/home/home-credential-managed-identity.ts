@@ -33,7 +33,7 @@ export class ManagedIdentityHomeCredential implements ConfiguredHomeCredential {
   async signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken> {
     const assertion = await this.#assertion();
     try {
-      return await signInByAssertion(this.#options, { entraTenantId, scope, assertion, signal });
+      return await signInByAssertion(this.#options, { entraTenantId, scope, signal }, assertion);
     } catch (error) {
       if (!FEDERATION_CODES.has(readForeignError(error).aadsts)) throw error;
       throw notFederated(this.#options.appId, federationOf(assertion), error);

@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { defined } from '../../lib/defined.ts';
 import { isSecretRejected } from '../sign-in-failures.ts';
 import { Candidates } from './home-candidates.ts';
-import { type EntraAccess, entraOptions } from './home-sign-in.ts';
+import { type EntraAccess, signInWith } from './home-sign-in.ts';
 import type { HomeVault } from './home-vault.ts';
 
 /** Signs the vendor's app in to a customer's directory. */
@@ -71,13 +71,14 @@ export class ClientSecretHomeCredential implements ConfiguredHomeCredential {
     await this.#candidates.load();
   }
 
-  /** A new SDK object for each sign-in: MSAL would answer from its own cache, and a refusal would go unseen for an hour. */
   async signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken> {
     const { appId } = this.#options;
     return this.#candidates.use(({ value }) =>
-      new ClientSecretCredential(entraTenantId, appId, value, entraOptions(this.#options)).getToken(scope, {
-        abortSignal: signal,
-      }),
+      signInWith(
+        this.#options,
+        { scope, signal },
+        (options) => new ClientSecretCredential(entraTenantId, appId, value, options),
+      ),
     );
   }
 

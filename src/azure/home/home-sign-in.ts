@@ -1,7 +1,9 @@
-import type { AccessToken } from '@azure/core-auth';
+import type { AccessToken, TokenCredential } from '@azure/core-auth';
+import type { PipelineResponse } from '@azure/core-rest-pipeline';
 import { ClientAssertionCredential } from '@azure/identity';
 import { clouds } from '../cloud.ts';
-import { noSdkRetries } from '../deadline.ts';
+import { type BoundedHttpOptions, sdkClientOptions } from '../sdk-http.ts';
+import { SignInRefusal } from '../sign-in-refusal.ts';
 
 /** Who signs in, and where. */
 export interface EntraAccess {
@@ -10,30 +12,60 @@ export interface EntraAccess {
   readonly unsafeAllowEmulator: boolean;
 }
 
-const published: ReadonlySet<string> = new Set(Object.values(clouds).map(({ authorityHost }) => authorityHost));
-
-/** Options of the SDK's credentials. An authority that Microsoft doesn't publish can't be looked up in the public cloud. */
-export const entraOptions = ({ authorityHost, unsafeAllowEmulator }: EntraAccess) => ({
-  authorityHost,
-  disableInstanceDiscovery: unsafeAllowEmulator || !published.has(authorityHost),
-  ...noSdkRetries,
-});
-
-export interface AssertedSignIn {
+export interface SignInRequest {
   readonly entraTenantId: string;
   readonly scope: string;
-  readonly assertion: string;
+  /** Ends the sign-in and closes its connections. */
   readonly signal: AbortSignal;
 }
 
-/** By a JWT instead of a secret (RFC 7523 §2.2), with a new SDK object for each sign-in, since MSAL has a cache of its own. */
-export async function signInByAssertion(access: EntraAccess, request: AssertedSignIn): Promise<AccessToken> {
-  const { entraTenantId, scope, assertion, signal } = request;
-  const credential = new ClientAssertionCredential(
-    entraTenantId,
-    access.appId,
-    async () => assertion,
-    entraOptions(access),
+const published: ReadonlySet<string> = new Set(Object.values(clouds).map(({ authorityHost }) => authorityHost));
+/** The caller's signal comes first; this limit holds where there is none. */
+const LONGEST_REQUEST_MS = 60_000;
+
+/** Returns the options of the SDK's credentials. An authority that Microsoft doesn't publish can't be looked up in the public cloud. */
+const entraOptions = ({ authorityHost, unsafeAllowEmulator }: EntraAccess, limits: BoundedHttpOptions) => ({
+  authorityHost,
+  disableInstanceDiscovery: unsafeAllowEmulator || !published.has(authorityHost),
+  ...sdkClientOptions(limits),
+});
+
+export type EntraOptions = ReturnType<typeof entraOptions>;
+
+/**
+ * Signs in with a new credential object of the SDK, since MSAL would answer from its own cache and hide a refusal for an hour.
+ *
+ * @throws SignInRefusal when Entra answered with an error, or whatever the SDK threw
+ */
+export async function signInWith(
+  access: EntraAccess,
+  { scope, signal }: Pick<SignInRequest, 'scope' | 'signal'>,
+  credentialOf: (options: EntraOptions) => TokenCredential,
+): Promise<AccessToken> {
+  let refused: PipelineResponse | undefined;
+  const onResponse = (response: PipelineResponse) => {
+    refused = response.status >= 400 ? response : undefined;
+  };
+  const limits = { timeoutMs: LONGEST_REQUEST_MS, signal, onResponse };
+  try {
+    const token = await credentialOf(entraOptions(access, limits)).getToken(scope, { abortSignal: signal });
+    if (token) return token;
+    throw new TypeError('the SDK gave no token');
+  } catch (error) {
+    throw refused ? new SignInRefusal(refused.status, refused.headers, refused.bodyAsText ?? '', error) : error;
+  }
+}
+
+/** Signs in by a JWT instead of a secret (RFC 7523 §2.2). @throws as `signInWith` */
+export function signInByAssertion(
+  access: EntraAccess,
+  request: SignInRequest,
+  assertion: string,
+): Promise<AccessToken> {
+  const { entraTenantId } = request;
+  return signInWith(
+    access,
+    request,
+    (options) => new ClientAssertionCredential(entraTenantId, access.appId, async () => assertion, options),
   );
-  return credential.getToken(scope, { abortSignal: signal });
 }

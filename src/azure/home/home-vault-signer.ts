@@ -3,9 +3,10 @@ import type { TokenCredential } from '@azure/core-auth';
 import { type CryptographyClient, KeyClient } from '@azure/keyvault-keys';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
-import { type AzureObserver, type CallOutcome, observed, tokenOutcome } from '../call-outcomes.ts';
-import { noSdkRetries, withinDeadline } from '../deadline.ts';
+import { type AzureObserver, type CallOutcome, tokenOutcome, withOutcome } from '../call-outcomes.ts';
+import { withinDeadline } from '../deadline.ts';
 import { type ForeignError, readForeignError } from '../foreign-error.ts';
+import { vaultClientOptions } from '../sdk-http.ts';
 
 export interface VaultSignerOptions {
   readonly vaultUrl: string;
@@ -26,10 +27,7 @@ export class VaultSigner {
 
   constructor(options: VaultSignerOptions) {
     this.#options = options;
-    this.#keys = new KeyClient(options.vaultUrl, options.credential, {
-      disableChallengeResourceVerification: options.unsafeAllowEmulator,
-      ...noSdkRetries,
-    });
+    this.#keys = new KeyClient(options.vaultUrl, options.credential, vaultClientOptions(options));
   }
 
   /**
@@ -45,7 +43,7 @@ export class VaultSigner {
       return (await client.sign('PS256', digest, { abortSignal })).result;
     };
     try {
-      return await observed(
+      return await withOutcome(
         () => withinDeadline(deadlineMs, call, (error) => (readForeignError(error).status ?? 500) >= 500),
         (error) => signOutcome(error, this.#options),
         (outcome, seconds) => observer?.vaultCall('sign', outcome, seconds),

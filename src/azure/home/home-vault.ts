@@ -2,8 +2,9 @@ import type { TokenCredential } from '@azure/core-auth';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { noSdkRetries, withinDeadline } from '../deadline.ts';
+import { withinDeadline } from '../deadline.ts';
 import { readForeignError } from '../foreign-error.ts';
+import { vaultClientOptions } from '../sdk-http.ts';
 
 /** One version of a secret of the home vault. */
 export interface SecretVersion {
@@ -30,10 +31,7 @@ export class HomeVault {
 
   constructor(options: HomeVaultOptions) {
     this.#options = options;
-    this.#client = new SecretClient(options.vaultUrl, options.credential, {
-      disableChallengeResourceVerification: options.unsafeAllowEmulator,
-      ...noSdkRetries,
-    });
+    this.#client = new SecretClient(options.vaultUrl, options.credential, vaultClientOptions(options));
   }
 
   /**

@@ -8,19 +8,18 @@ import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/
 import type { Clock } from '../../lib/clock.ts';
 import { revocationBoundMsOf } from '../../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
-import { type AzureObserver, observed, vaultOutcome } from '../call-outcomes.ts';
+import { type AzureObserver, vaultOutcome, withOutcome } from '../call-outcomes.ts';
 import { withinDeadline } from '../deadline.ts';
-import { isSignInOutage, TenantCredential } from '../entra/tenant-credential.ts';
-import type { HomeCredential } from '../home/home-credential.ts';
+import type { SignIns } from '../entra/sign-ins.ts';
+import { TenantCredential } from '../entra/tenant-credential.ts';
 import { factsOf } from './key-facts.ts';
 import { type CallOptions, VaultClient } from './vault-client.ts';
-import { type VaultCall, vaultFailure } from './vault-failures.ts';
+import { TOKEN_REFUSED, type VaultCall, vaultFailure } from './vault-failures.ts';
 import type { VaultGates } from './vault-gates.ts';
 import { costOf, READ_COST } from './vault-quota.ts';
 
 export interface KeyVaultOptions {
-  readonly home: HomeCredential;
-  readonly appId: string;
+  readonly signIns: Pick<SignIns, 'appId' | 'signIn'>;
   readonly unsafeAllowEmulator: boolean;
   readonly deadlineMs: number;
   /** Of a tenant whose record has none of its own. */
@@ -54,8 +53,6 @@ const MAX_CREDENTIALS = 10_000;
 const MAX_CLIENTS = 20_000;
 /** Entra throttles who signs in all the time. */
 const MIN_TOKEN_AGE_MS = 60_000;
-/** Of a vault call's deadline: a sign-in that hangs is told as such before the call itself is given up. */
-const SIGN_IN_PART = 0.7;
 const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as const;
 
 /** The customers' vaults, through the SDK: one credential a directory, one client a vault, every call on a pinned key version. */
@@ -89,8 +86,9 @@ export class KeyVault implements KeyWrapper {
     use: VaultUse,
   ): Promise<VaultResult> {
     const cost = costOf(this.#sizes.get(urlOf(kek)) ?? UNREAD);
-    const wrapped = await this.#call({ tenant, kek, operation: 'wrapKey', use, algorithm, cost }, (client, options) =>
-      client.wrapKey(kek, algorithm, bytes, options),
+    const wrapped = await this.#call(
+      { tenant, kek, operation: 'wrapKey', use, algorithm, cost },
+      async (client, options) => bytesOf(await client.wrapKey(kek, algorithm, bytes, options)),
     );
     return resultOf(wrapped);
   }
@@ -108,7 +106,7 @@ export class KeyVault implements KeyWrapper {
     const cost = costOf({ bits, isHsm });
     const unwrapped = await this.#call(
       { tenant, kek, operation: 'unwrapKey', use, algorithm, cost },
-      (client, options) => client.unwrapKey(kek, algorithm, wrapped, options),
+      async (client, options) => bytesOf(await client.unwrapKey(kek, algorithm, wrapped, options)),
     );
     return resultOf(unwrapped);
   }
@@ -118,7 +116,8 @@ export class KeyVault implements KeyWrapper {
     { tenant, kek, operation, use, algorithm, cost }: Asked,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<Called<T>> {
-    const { appId, deadlineMs, gates, observer } = this.#options;
+    const { signIns, deadlineMs, gates, observer } = this.#options;
+    const { appId } = signIns;
     const gate = gates?.of(kek.vaultUrl);
     let vaultCall: VaultCallIds | undefined;
     const failAs = (error: unknown) =>
@@ -135,13 +134,15 @@ export class KeyVault implements KeyWrapper {
         const options = { clientRequestId: vaultClientRequestId, abortSignal, onRequestId };
         return { answer: await this.#ask(tenant, kek, options, call), vaultCall: ids };
       } catch (error) {
-        throw failAs(error);
+        const failure = failAs(error);
+        if (failure.reason === TOKEN_REFUSED) this.credentialOf(tenant).renew();
+        throw failure;
       }
     };
     const attempt = (signal: AbortSignal) =>
       gate ? gate.run({ tenantId: tenant.id, use, cost }, signal, () => ask(signal)) : ask(signal);
     const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isBreakerOpen !== true;
-    return observed(
+    return withOutcome(
       () => withinDeadline(deadlineMs, attempt, isWorthRetry).catch((error: unknown) => Promise.reject(failAs(error))),
       (failure) => vaultOutcome(failAs(failure)),
       (outcome, seconds) => observer?.vaultCall(OBSERVED_AS[operation], outcome, seconds),
@@ -168,7 +169,7 @@ export class KeyVault implements KeyWrapper {
     const key = this.#clientKey(tenant, vaultUrl);
     const known = this.#clients.get(key);
     if (known) return known;
-    const client = new VaultClient(vaultUrl, this.credentialOf(tenant), this.#options.unsafeAllowEmulator);
+    const client = new VaultClient(vaultUrl, this.credentialOf(tenant), this.#options);
     this.#clients.set(key, client);
     return client;
   }
@@ -193,16 +194,10 @@ export class KeyVault implements KeyWrapper {
     const key = this.#credentialKey(tenant);
     const known = this.#credentials.get(key);
     if (known) return known;
-    const { home, appId, clock, deadlineMs, observer } = this.#options;
-    const credential = new TenantCredential({
-      home,
-      appId,
-      entraTenantId: tenant.entraTenantId,
-      tokenMaxAgeMs: this.#tokenMaxAgeMs(tenant),
-      signInTimeoutMs: deadlineMs * SIGN_IN_PART,
-      clock,
-      observer,
-    });
+    const { signIns, clock } = this.#options;
+    const { entraTenantId } = tenant;
+    const tokenMaxAgeMs = this.#tokenMaxAgeMs(tenant);
+    const credential = new TenantCredential({ signIns, entraTenantId, tokenMaxAgeMs, clock });
     this.#credentials.set(key, credential);
     return credential;
   }
@@ -215,11 +210,11 @@ export class KeyVault implements KeyWrapper {
 
 /** Wrap, unwrap and read change nothing in the vault: all are safe to repeat. A throttled vault is left alone. */
 const isOutage = (error: unknown): boolean =>
-  isSignInOutage(error) ||
-  (error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy');
+  error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy';
 
 const urlOf = ({ vaultUrl, name }: KekRef): string => `${vaultUrl}/${name}`.toLowerCase();
 
-function resultOf({ answer: bytes, vaultCall }: Called<Uint8Array>): VaultResult {
-  return { bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), vaultCall };
-}
+const resultOf = ({ answer: bytes, vaultCall }: Called<Buffer>): VaultResult => ({ bytes, vaultCall });
+
+/** Throws where the vault's answer had no bytes, within the call, so that it counts as the vault's failure. */
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength);

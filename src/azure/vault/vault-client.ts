@@ -3,8 +3,8 @@ import { CryptographyClient, type CryptographyClientOptions, KeyClient, type Key
 import { type KekRef, kidOf } from '../../format/kek-ref.ts';
 import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 import { defined } from '../../lib/defined.ts';
-import { noSdkRetries } from '../deadline.ts';
 import { readForeignError } from '../foreign-error.ts';
+import { type VaultAccess, vaultClientOptions } from '../sdk-http.ts';
 
 export interface CallOptions {
   /** A GUID of ours for `x-ms-client-request-id`. */
@@ -24,12 +24,9 @@ export class VaultClient {
   readonly #state: { isOpened: boolean } = { isOpened: false };
   #opening: Promise<unknown> | undefined;
 
-  constructor(vaultUrl: string, credential: TokenCredential, unsafeAllowEmulator: boolean) {
+  constructor(vaultUrl: string, credential: TokenCredential, access: VaultAccess) {
     this.#credential = credential;
-    this.#keys = new KeyClient(vaultUrl, credential, {
-      disableChallengeResourceVerification: unsafeAllowEmulator,
-      ...noSdkRetries,
-    });
+    this.#keys = new KeyClient(vaultUrl, credential, vaultClientOptions(access));
   }
 
   async getKey(name: string, version: string | undefined, options: CallOptions): Promise<KeyVaultKey> {

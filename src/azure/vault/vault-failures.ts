@@ -100,6 +100,8 @@ function forbiddenAs({ innerCode, code }: ForeignError, { kek }: VaultCall): Ref
   return isManagedHsm(kek.vaultUrl) ? roleMissing : policyMissing;
 }
 
+/** `reason` of a 401 that is no matter of configuration. */
+export const TOKEN_REFUSED = 'token-refused';
 const WRONG_DIRECTORY = 10_032;
 const BACK_OFF_SECONDS = 2; // Key Vault's 429 may come without Retry-After
 const RETRY_SECONDS = 5;
@@ -129,7 +131,7 @@ function meaningOf(foreign: ForeignError, call: VaultCall): Meaning {
     case 400:
       return badRequest(call);
     case 401:
-      return foreign.akv === WRONG_DIRECTORY ? ELSEWHERE : TOKEN_REFUSED;
+      return foreign.akv === WRONG_DIRECTORY ? ELSEWHERE : tokenRefused;
     case 403:
       return refusal(forbiddenAs(foreign, call), call);
     case 404:
@@ -153,12 +155,16 @@ const ELSEWHERE: Meaning = {
   fix: { owner: 'vendor', action: "Correct entraTenantId or vaultUrl in the tenant's record" },
 };
 
-const TOKEN_REFUSED: Meaning = {
-  code: 'access-revoked',
-  detail: 'The vault does not accept the token that Entra issued',
-  reason: 'token-refused',
-  scope: 'key',
+/**
+ * Says nothing of the customer's will: vaults refuse valid tokens in passing (AKV10046), and Managed HSMs for hours when their clock
+ * is behind. A customer who withdraws access is seen by a 403 or by Entra.
+ */
+const tokenRefused: Meaning = {
+  code: 'vault-unavailable',
+  detail: "The customer's vault does not accept the token that Entra issued",
+  reason: TOKEN_REFUSED,
   fix: { owner: 'vendor', action: "Check the deployment's cloud and the machine's clock" },
+  retryAfter: RETRY_SECONDS,
 };
 
 const absent: Refusal = {

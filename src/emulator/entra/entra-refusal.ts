@@ -7,9 +7,11 @@ interface EntraError {
   readonly status: number;
   readonly error: string;
   readonly text: (subject: string) => string;
+  /** Conditional Access adds a `suberror` and the claims that a sign-in would have to bring. */
+  readonly isConditionalAccess?: boolean;
 }
 
-/** The refusals that can be had here, by their AADSTS number; the sentences are ours, the rest is Entra's. */
+/** The refusals by their AADSTS number. The sentences are ours, the rest is Entra's. */
 const errors = {
   50027: { status: 400, error: 'invalid_request', text: (what) => `The JWT token is not valid: ${what}.` },
   50059: {
@@ -24,8 +26,10 @@ const errors = {
   },
   53003: {
     status: 400,
-    error: 'access_denied',
-    text: () => 'Conditional Access policies block this sign-in; no token is issued.',
+    error: 'invalid_grant',
+    text: () =>
+      'Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.',
+    isConditionalAccess: true,
   },
   70003: {
     status: 400,
@@ -35,13 +39,19 @@ const errors = {
   70011: { status: 400, error: 'invalid_scope', text: (scope) => `The scope '${scope}' is not valid.` },
   90002: {
     status: 400,
-    error: 'invalid_request',
+    error: 'invalid_tenant',
     text: (tenant) => `Tenant '${tenant}' not found. Check the tenant ID.`,
   },
   500011: {
     status: 400,
     error: 'invalid_resource',
     text: (resource) => `The resource principal named ${resource} was not found in the tenant.`,
+  },
+  530035: {
+    status: 400,
+    error: 'invalid_grant',
+    text: () => 'Access has been blocked by security defaults.',
+    isConditionalAccess: true,
   },
   700016: {
     status: 400,
@@ -70,6 +80,11 @@ const errors = {
     error: 'invalid_client',
     text: (what) => `The client assertion's signature could not be verified: ${what}.`,
   },
+  700030: {
+    status: 401,
+    error: 'invalid_client',
+    text: () => 'The subject name of the certificate is not authorized.',
+  },
   700211: {
     status: 401,
     error: 'invalid_client',
@@ -85,9 +100,19 @@ const errors = {
     error: 'invalid_client',
     text: (subject) => `No federated identity record matches the assertion's subject '${subject}'.`,
   },
+  700222: {
+    status: 401,
+    error: 'invalid_client',
+    text: () => 'AAD-issued tokens may not be used for federated identity flows.',
+  },
+  700231: {
+    status: 401,
+    error: 'invalid_client',
+    text: () => 'An assertion that was itself issued for a federated credential may not be used as one.',
+  },
   900023: {
     status: 400,
-    error: 'invalid_request',
+    error: 'invalid_tenant',
     text: (tenant) => `'${tenant}' is neither a valid DNS name nor a valid external domain.`,
   },
   900144: {
@@ -122,6 +147,11 @@ const errors = {
     error: 'invalid_client',
     text: (app) => `The provided client secret keys for application '${app}' are expired.`,
   },
+  7000229: {
+    status: 401,
+    error: 'invalid_client',
+    text: (app) => `The client application ${app} is missing service principal in the tenant.`,
+  },
 } satisfies Record<number, EntraError>;
 
 export type AadstsNumber = keyof typeof errors;
@@ -135,10 +165,41 @@ export class EntraRefusal extends Error {
   }
 }
 
+const known: Readonly<Record<number, EntraError | undefined>> = errors;
+
 export function refusalReply(cloud: Cloud, exchange: Exchange, refusal: EntraRefusal): Reply {
   const { status, error } = errors[refusal.number];
   exchange.errorCode = `AADSTS${refusal.number}`;
   return entraErrorReply(cloud, { status, error, number: refusal.number, message: refusal.message, exchange });
+}
+
+/** The number in a code with or without AADSTS before it; undefined where there is none. */
+const numberIn = (code: string): number | undefined => {
+  const number = Number(code.replace(/^AADSTS/, ''));
+  return Number.isInteger(number) ? number : undefined;
+};
+
+/** Returns the status that Entra gives to an AADSTS code. */
+export const statusOf = (code: string): number | undefined => known[numberIn(code) ?? 0]?.status;
+
+/**
+ * Returns an ordered failure. A known AADSTS code has its `error` and text, another one those of its status. A 429 without a code is
+ * plain text with a Retry-After, as Entra answers who asks too often.
+ */
+export function orderedFailure(cloud: Cloud, status: number, code: string, message: string): Reply {
+  const number = numberIn(code);
+  if (status === 429 && number === undefined) {
+    const headers = { 'content-type': 'text/plain; charset=utf-8', 'retry-after': '60' };
+    return { status, headers, body: 'Too Many Requests' };
+  }
+  const entry = known[number ?? 0];
+  const error = entry?.error ?? errorOf(status);
+  return entraErrorReply(cloud, { status, error, number: number ?? 90033, message: entry?.text('') ?? message });
+}
+
+function errorOf(status: number): string {
+  if (status >= 500 || status === 429) return 'temporarily_unavailable';
+  return status === 401 ? 'invalid_client' : 'invalid_request';
 }
 
 interface ErrorParts {
@@ -150,7 +211,7 @@ interface ErrorParts {
 }
 
 /** The body Entra gives to every failure. */
-export function entraErrorReply(cloud: Cloud, { status, error, number, message, exchange }: ErrorParts): Reply {
+function entraErrorReply(cloud: Cloud, { status, error, number, message, exchange }: ErrorParts): Reply {
   const traceId = randomUUID();
   const sent = exchange?.headers['client-request-id'];
   const correlationId = typeof sent === 'string' ? sent : randomUUID();
@@ -165,6 +226,10 @@ export function entraErrorReply(cloud: Cloud, { status, error, number, message, 
       trace_id: traceId,
       correlation_id: correlationId,
       error_uri: `${cloud.authorityHost()}/error?code=${number}`,
+      ...(known[number]?.isConditionalAccess && {
+        suberror: 'message_only',
+        claims: `{"access_token":{"capolids":{"essential":true,"values":["${randomUUID()}"]}}}`,
+      }),
     },
   };
 }

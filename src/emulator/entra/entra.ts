@@ -6,7 +6,7 @@ import { ok, type Reply } from '../reply.ts';
 import type { AppState, ServicePrincipal, TenantState } from '../state.ts';
 import { appTokenClaims, type CredentialKind, GRAPH_RESOURCE, type TokenSigner } from './access-tokens.ts';
 import { authenticateClient } from './client-authentication.ts';
-import { EntraRefusal, entraErrorReply, refusalReply } from './entra-refusal.ts';
+import { EntraRefusal, orderedFailure, refusalReply, statusOf } from './entra-refusal.ts';
 import { managedIdentityToken } from './managed-identity.ts';
 
 const DEFAULT_SCOPE = /^(\S+)\/\.default$/;
@@ -43,7 +43,8 @@ export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
         throw error;
       }
     },
-    failure: (status, code, message) => failure(cloud, status, code, message),
+    failure: (status, code, message) => orderedFailure(cloud, status, code, message),
+    statusOf,
     branch: { prefix: GRAPH_PREFIX, site: graphSite(cloud, signer) },
   };
 }
@@ -167,12 +168,4 @@ async function issue(cloud: Cloud, signer: TokenSigner, grant: Grant): Promise<R
     ext_expires_in: lifetime,
     access_token: await signer.sign(appTokenClaims(cloud, grant)),
   });
-}
-
-/** A failure by order: a `code` of digits, with or without AADSTS before it, becomes the AADSTS number. */
-function failure(cloud: Cloud, status: number, code: string, message: string): Reply {
-  const number = Number(code.replace(/^AADSTS/, ''));
-  const fallback = status === 429 ? 90055 : 90033;
-  const error = status >= 500 || status === 429 ? 'temporarily_unavailable' : 'invalid_request';
-  return entraErrorReply(cloud, { status, error, number: Number.isInteger(number) ? number : fallback, message });
 }

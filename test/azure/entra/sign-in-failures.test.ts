@@ -10,11 +10,14 @@ const parties = { appId: APP_ID, entraTenantId: DIRECTORY };
 const FOREIGN = 'foreign text with a secret in it';
 
 /** As @azure/identity throws it: what MSAL threw lies below. */
-function signInError(aadsts: number, { status = 400, inMessage = false, headers = {} } = {}): Error {
-  const text = `invalid_client: ${inMessage ? `AADSTS${aadsts}: ` : ''}${FOREIGN}`;
+function signInError(
+  aadsts: number,
+  { status = 400, error = 'some_error', inMessage = false, headers = {} } = {},
+): Error {
+  const text = `${error}: ${inMessage ? `AADSTS${aadsts}: ` : ''}${FOREIGN}`;
   const cause = Object.assign(new Error(text), {
     name: 'ServerError',
-    errorCode: 'invalid_client',
+    errorCode: error,
     errorMessage: text,
     status,
     ...(!inMessage && { errorNo: String(aadsts) }),
@@ -37,14 +40,15 @@ interface SignInRow {
 const signIns: readonly SignInRow[] = [
   { codes: [7000215], code: 'home-credential-rejected', owner: 'vendor', reason: 'secret-wrong' },
   { codes: [7000222], code: 'home-credential-rejected', owner: 'vendor', reason: 'secret-expired' },
-  { codes: [700027], code: 'home-credential-rejected', owner: 'vendor', reason: 'assertion-signature' },
+  { codes: [700027, 700030], code: 'home-credential-rejected', owner: 'vendor', reason: 'assertion-signature' },
   { codes: [700024], code: 'home-credential-rejected', owner: 'vendor', reason: 'assertion-time' },
   {
-    codes: [700211, 700213, 700212, 700236],
+    codes: [70021, 700211, 700213, 700212, 700222, 700223, 700226, 700231, 700236],
     code: 'home-credential-rejected',
     owner: 'vendor',
     reason: 'federation',
   },
+  { codes: [700025], code: 'home-credential-rejected', owner: 'vendor', reason: 'app-public-client' },
   { codes: [50194], code: 'home-credential-rejected', owner: 'vendor', reason: 'app-single-tenant' },
   { codes: [7000218, 7000216], code: 'home-credential-rejected', owner: 'vendor', reason: 'credential-missing' },
   { codes: [700016, 700038, 7000229], code: 'access-revoked', owner: 'customer-admin', reason: 'app-absent' },
@@ -57,7 +61,12 @@ const signIns: readonly SignInRow[] = [
     owner: 'customer-admin',
     reason: 'consent-missing',
   },
-  { codes: [53003, 530032], code: 'access-revoked', owner: 'customer-admin', reason: 'conditional-access' },
+  {
+    codes: [53003, 53011, 530032, 530035],
+    code: 'access-revoked',
+    owner: 'customer-admin',
+    reason: 'conditional-access',
+  },
   { codes: [90002, 900023, 50059], code: 'tenant-misconfigured', owner: 'vendor', reason: 'directory-unknown' },
   { codes: [90038, 900382, 900432], code: 'tenant-misconfigured', owner: 'vendor', reason: 'wrong-cloud' },
   { codes: [50196, 90055], code: 'identity-unavailable', reason: 'throttled' },
@@ -99,13 +108,42 @@ describe('a sign-in that Entra refuses', () => {
     expect(shown(failure)).not.toContain(FOREIGN);
   });
 
-  test('without any code is a refusal all the same', () => {
-    const failure = signInFailure(
-      Object.assign(new Error(FOREIGN), { status: 400, errorCode: 'access_denied' }),
-      parties,
-    );
-    expect(failure).toMatchObject({ code: 'access-revoked', reason: 'sign-in-refused' });
-    expect(shown(failure)).not.toContain(FOREIGN);
+  test.each<[string, ErrorCode, string]>([
+    ['invalid_client', 'home-credential-rejected', 'credential-rejected'],
+    ['unauthorized_client', 'access-revoked', 'sign-in-refused'],
+    ['invalid_grant', 'access-revoked', 'sign-in-refused'],
+    ['invalid_tenant', 'tenant-misconfigured', 'directory-unknown'],
+    ['access_denied', 'access-revoked', 'sign-in-refused'],
+  ])('with an unknown code and %s is decided by that', (error, code, reason) => {
+    for (const aadsts of [1_234_567, 9_876_543]) {
+      const failure = signInFailure(signInError(aadsts, { error }), parties);
+      expect(failure).toMatchObject({ code, reason });
+      expect(failure.message).toContain(`AADSTS${aadsts}`);
+    }
+    expect(signInFailure(Object.assign(new Error(FOREIGN), { status: 400, errorCode: error }), parties)).toMatchObject({
+      code,
+      reason,
+    });
+  });
+
+  test.each([[7000229], [700016]])(
+    'with invalid_client and AADSTS%i is the customer’s, who has no such app',
+    (aadsts) => {
+      const error = signInError(aadsts, { status: 401, error: 'invalid_client' });
+      expect(signInFailure(error, parties)).toMatchObject({ code: 'access-revoked', reason: 'app-absent' });
+    },
+  );
+
+  test('by claims that an app can’t bring is Conditional Access, though MSAL’s error has neither a status nor a known code', () => {
+    const cause = Object.assign(new Error(FOREIGN), {
+      name: 'InteractionRequiredAuthError',
+      errorCode: 'invalid_grant',
+      errorNo: 1_234_567,
+      subError: 'message_only',
+      claims: '{}',
+    });
+    const failure = signInFailure(new Error(FOREIGN, { cause }), parties);
+    expect(failure).toMatchObject({ code: 'access-revoked', reason: 'conditional-access', scope: 'tenant' });
   });
 
   test('for its secret alone is worth the other secret', () => {
@@ -124,6 +162,12 @@ describe('a sign-in that Entra does not answer', () => {
     ['no such host', new Error(FOREIGN, { cause: Object.assign(new Error(FOREIGN), { code: 'ENOTFOUND' }) })],
     ['an abort', new DOMException(FOREIGN, 'AbortError')],
     ['no JSON', new SyntaxError(FOREIGN)],
+    ['a known code and 503', signInError(7000112, { status: 503 })],
+    ['a page of a proxy that refuses', Object.assign(new Error(FOREIGN), { status: 403 })],
+    [
+      'an error of MSAL that is none of OAuth',
+      Object.assign(new Error(FOREIGN), { status: 400, errorCode: 'client_error' }),
+    ],
   ])('but with %s is an outage, and says nothing of access', (_what, error) => {
     const failure = signInFailure(error, parties);
     expect(failure).toMatchObject({ code: 'identity-unavailable', scope: undefined, retryAfter: 5 });

@@ -1,8 +1,9 @@
 import type { AccessToken } from '@azure/core-auth';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { isSignInOutage, TenantCredential } from '../../../src/azure/entra/tenant-credential.ts';
+import { DeadlineError } from '../../../src/azure/deadline.ts';
+import { TenantCredential } from '../../../src/azure/entra/tenant-credential.ts';
 import type { HomeCredential } from '../../../src/azure/home/home-credential.ts';
-import { ServiceError } from '../../../src/errors.ts';
+import { signInsOf } from '../../support/sign-ins-of.ts';
 import { TestClock } from '../../support/test-clock.ts';
 
 const DIRECTORY = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
@@ -13,7 +14,9 @@ const LIFETIME_SECONDS = 3_600;
 const MARGIN_SECONDS = 30;
 
 const refusal = Object.assign(new Error('AADSTS7000112: disabled'), { status: 400, errorNo: '7000112' });
-const outage = Object.assign(new Error('no answer'), { code: 'ECONNRESET' });
+const outage = new DeadlineError('no answer');
+/** Longer than a refusal is remembered. */
+const STEP_SECONDS = 5;
 
 /** Entra as a script: each sign-in gives the next token, or fails as told. */
 class ScriptedHome implements HomeCredential {
@@ -42,7 +45,8 @@ beforeEach(() => {
   clock = new TestClock();
   home = new ScriptedHome(clock);
   const tokenMaxAgeMs = MAX_AGE_SECONDS * 1_000;
-  credential = new TenantCredential({ home, appId: 'app', entraTenantId: DIRECTORY, tokenMaxAgeMs, clock });
+  const signIns = signInsOf(home, 'app', clock);
+  credential = new TenantCredential({ signIns, entraTenantId: DIRECTORY, tokenMaxAgeMs, clock });
 });
 
 const tokenOf = async (scope = VAULT): Promise<string> => (await credential.getToken(scope)).token;
@@ -84,8 +88,7 @@ describe('a token', () => {
 
   test('of an age greater than its life is replaced before it expires', async () => {
     credential = new TenantCredential({
-      home,
-      appId: 'app',
+      signIns: signInsOf(home, 'app', clock),
       entraTenantId: DIRECTORY,
       tokenMaxAgeMs: 86_400_000,
       clock,
@@ -108,8 +111,10 @@ describe('an old token', () => {
     home.failure = refusal;
     await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked', reason: 'app-disabled', scope: 'tenant' });
     home.failure = outage;
+    clock.advance(STEP_SECONDS);
     await expect(tokenOf()).rejects.toMatchObject({ code: 'identity-unavailable' });
     home.failure = undefined;
+    clock.advance(STEP_SECONDS);
     expect(await tokenOf()).toBe('token 4');
   });
 
@@ -118,6 +123,7 @@ describe('an old token', () => {
     home.failure = refusal;
     await expect(tokenOf(VAULT)).rejects.toMatchObject({ code: 'access-revoked' });
     home.failure = outage;
+    clock.advance(STEP_SECONDS);
     await expect(tokenOf(HSM)).rejects.toMatchObject({ code: 'identity-unavailable' });
   });
 
@@ -176,10 +182,12 @@ describe('an old token', () => {
 });
 
 describe('a sign-in', () => {
-  test('that fails is not remembered', async () => {
+  test('that a customer refuses is not repeated within its back-off step, and succeeds after it', async () => {
     home.failure = refusal;
     await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
     home.failure = undefined;
+    await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked', reason: 'app-disabled' });
+    clock.advance(STEP_SECONDS);
     expect(await tokenOf()).toBe('token 2');
   });
 
@@ -194,19 +202,14 @@ describe('a sign-in', () => {
     expect((await credential.getToken(VAULT, { tenantId: DIRECTORY.toUpperCase() })).token).toBe('token 1');
   });
 
-  test('that failed in passing is worth one more try; a throttled or a refused one is not', async () => {
-    const failures = [
-      outage,
-      Object.assign(new Error('AADSTS90033'), { status: 503 }),
-      Object.assign(new Error('busy'), { status: 429 }),
-      refusal,
-    ];
-    const worth: boolean[] = [];
-    for (const failure of failures) {
-      home.failure = failure;
-      worth.push(await credential.getToken(VAULT).then(() => false, isSignInOutage));
-    }
-    expect(worth).toEqual([true, true, false, false]);
-    expect(isSignInOutage(new ServiceError('vault-unavailable', ''))).toBe(false);
+  test('is made again when the vault did not accept the token, at most every 10 s', async () => {
+    await tokenOf();
+    credential.renew();
+    expect(await tokenOf()).toBe('token 2');
+    credential.renew();
+    expect(await tokenOf()).toBe('token 2');
+    clock.advance(10);
+    credential.renew();
+    expect(await tokenOf()).toBe('token 3');
   });
 });

@@ -20,6 +20,7 @@ import { tenantNotFound } from '../../../src/tenants/registry.ts';
 import { vaultHosts } from '../../../src/tenants/vault-hosts.ts';
 import { authorityOptions, customerNamed, startTrusted } from '../../support/emulator-clients.ts';
 import { record } from '../../support/make-tenant.ts';
+import { signInsOf } from '../../support/sign-ins-of.ts';
 
 const REQUEST_ID = '1c9f5c58-3f2e-4a53-8a57-0a35a4d7b0c4';
 const ALL = { organization: true, users: true, groups: true };
@@ -75,7 +76,12 @@ const graph = (change: Partial<GraphDirectoryOptions> = {}): GraphDirectory =>
     graphEndpoint: emulator.authorityHost,
     appId: emulator.appId,
     credentialOf: ({ entraTenantId }) =>
-      new TenantCredential({ home, appId: emulator.appId, entraTenantId, tokenMaxAgeMs: 0, clock: systemClock }),
+      new TenantCredential({
+        signIns: signInsOf(home, emulator.appId),
+        entraTenantId,
+        tokenMaxAgeMs: 0,
+        clock: systemClock,
+      }),
     deadlineMs: 5_000,
     clock: systemClock,
     ...change,

@@ -77,13 +77,13 @@ test.each([
 describe('a vault is signed in to for the resource of its own cloud and kind', () => {
   const scopes: string[] = [];
   const keyVault = new KeyVault({
-    home: {
+    signIns: {
+      appId: TENANT,
       signIn: async (_entraTenantId, scope) => {
         scopes.push(scope);
         throw new TypeError('no more than the scope is wanted');
       },
     },
-    appId: TENANT,
     unsafeAllowEmulator: false,
     deadlineMs: 5_000,
     revocationBoundMs: 300_000,

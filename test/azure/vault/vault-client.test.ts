@@ -7,6 +7,7 @@ import type { KekRef } from '../../../src/format/kek-ref.ts';
 import { appCredential, customerNamed, failureOf, startTrusted } from '../../support/emulator-clients.ts';
 
 /** What the SDK does without promising it, and VaultClient is built on. A new version of the SDK that changes it fails here. */
+const access = { unsafeAllowEmulator: true, deadlineMs: 10_000 };
 let emulator: Emulator;
 let credential: ClientSecretCredential;
 let vaultUrl: string;
@@ -17,11 +18,11 @@ beforeAll(async () => {
   emulator = await startTrusted();
   credential = await appCredential(emulator, 'contoso');
   ({ vaultUrl } = customerNamed(emulator, 'contoso'));
-  const reader = new VaultClient(vaultUrl, credential, true);
+  const reader = new VaultClient(vaultUrl, credential, access);
   [data, wrap] = [await newest(reader, 'data'), await newest(reader, 'wrap')];
 });
 beforeEach(() => {
-  client = new VaultClient(vaultUrl, credential, true);
+  client = new VaultClient(vaultUrl, credential, access);
   emulator.control.clearRequests();
 });
 afterEach(() => emulator.control.clearFaults());

@@ -126,7 +126,12 @@ describe('a vault’s refusal', () => {
       fix: { owner: 'vendor' },
     });
     const other = vaultFailure(vaultError(401, 'Unauthorized'), call());
-    expect(other).toMatchObject({ code: 'access-revoked', reason: 'token-refused', fix: { owner: 'vendor' } });
+    expect(other).toMatchObject({
+      code: 'vault-unavailable',
+      reason: 'token-refused',
+      retryAfter: 5,
+      scope: undefined,
+    });
     expect(shown(other) + shown(vaultFailure(elsewhere, call()))).not.toContain(FOREIGN);
   });
 

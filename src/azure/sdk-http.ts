@@ -1,0 +1,54 @@
+import { createDefaultHttpClient, type HttpClient, type PipelineResponse } from '@azure/core-rest-pipeline';
+
+/** One pool of connections for all clients of the SDK. */
+const connections = createDefaultHttpClient();
+
+export interface BoundedHttpOptions {
+  /** Longest time for one request, from its start to the last byte of its answer. */
+  readonly timeoutMs: number;
+  /** Ends every request, whatever signal the SDK itself passes on. */
+  readonly signal?: AbortSignal;
+  readonly onResponse?: (response: PipelineResponse) => void;
+}
+
+/**
+ * Returns the SDK's HTTP client with a limit of its own. @azure/identity ignores `abortSignal` for client credentials and managed
+ * identities, so a server that never answers would hold a socket for as long as it likes. The limit is in the HTTP client and not
+ * in a pipeline policy, because ManagedIdentityCredential replaces `additionalPolicies`, and because `request.timeout` ends with
+ * the headers.
+ */
+function boundedHttp({ timeoutMs, signal, onResponse }: BoundedHttpOptions): HttpClient {
+  return {
+    async sendRequest(request) {
+      const limit = new AbortController();
+      const timer = setTimeout(() => limit.abort(), timeoutMs);
+      const signals = [limit.signal, signal, request.abortSignal as AbortSignal | undefined]; // the SDK's type lacks members
+      request.abortSignal = AbortSignal.any(signals.filter((each) => each !== undefined));
+      try {
+        const response = await connections.sendRequest(request);
+        onResponse?.(response);
+        return response;
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+/**
+ * Returns the options that every client of the SDK gets. None retries: the SDK's own policy sleeps for as long as a Retry-After
+ * says, past any deadline.
+ */
+export const sdkClientOptions = (limits: BoundedHttpOptions) =>
+  ({ httpClient: boundedHttp(limits), retryOptions: { maxRetries: 0 } }) as const;
+
+/** Returns the options of the SDK's clients of Key Vault. An emulated vault's address is not part of its challenge's resource. */
+export const vaultClientOptions = ({ unsafeAllowEmulator, deadlineMs }: VaultAccess) => ({
+  disableChallengeResourceVerification: unsafeAllowEmulator,
+  ...sdkClientOptions({ timeoutMs: deadlineMs }),
+});
+
+export interface VaultAccess {
+  readonly unsafeAllowEmulator: boolean;
+  readonly deadlineMs: number;
+}
