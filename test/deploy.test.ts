@@ -23,6 +23,7 @@ interface Container {
 
 interface Pod {
   readonly terminationGracePeriodSeconds: number;
+  readonly enableServiceLinks?: boolean;
   readonly securityContext?: { readonly runAsUser: number };
   readonly containers: readonly [Container];
 }
@@ -84,4 +85,8 @@ test('the Kubernetes example names its pods the same everywhere, and runs as the
 test('systemd and compose wait for the drain', () => {
   expect(read('deploy/systemd/vaultspan@.service')).toMatch(/^TimeoutStopSec=30$/m);
   expect(parse(read('deploy/compose.yaml')).services.vaultspan.stop_grace_period).toBe('30s');
+});
+
+test('Kubernetes makes no variables for Services, whose names could be those of settings', () => {
+  expect(kubernetes().pod.enableServiceLinks).toBe(false);
 });

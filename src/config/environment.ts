@@ -1,10 +1,12 @@
 import * as z from 'zod';
+import { didYouMean } from '../lib/nearest.ts';
+import { type Setting, settingsOf } from './settings.ts';
 
 const PREFIX = 'VAULTSPAN_';
-/** Read by the commands themselves; no settings. */
+/** Read by the commands themselves; not settings. */
 const OTHERS: ReadonlySet<string> = new Set(['VAULTSPAN_CONFIG', 'VAULTSPAN_URL', 'VAULTSPAN_TOKEN']);
 
-/** Names that platforms set by themselves; ours go over them. */
+/** Names that platforms set by themselves; our own take precedence. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
   ['DATABASE_URL', 'VAULTSPAN_DATABASE_URL'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'VAULTSPAN_TELEMETRY_OTLP_ENDPOINT'],
@@ -13,64 +15,66 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 export interface EnvironmentOverrides {
   /** The settings found, in the shape of the configuration file. */
   readonly overrides: Readonly<Record<string, unknown>>;
+  /** The variable that gave each setting, by the setting's path with dots. */
+  readonly variables: ReadonlyMap<string, string>;
   readonly problems: string[];
+  /** Variables with our prefix that are no setting, with the nearest one's name. */
+  readonly unknown: string[];
 }
 
-/** `http.port` is VAULTSPAN_HTTP_PORT; lists are given as JSON. A name that is no setting is a problem, since it is most likely a typing error. */
-export function environmentOverrides(
-  schema: z.ZodType,
-  env: Readonly<Record<string, string | undefined>>,
-): EnvironmentOverrides {
-  const settings = new Map(settingsOf(schema, []).map((setting) => [nameOf(setting.path), setting]));
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the settings: `http.port` is VAULTSPAN_HTTP_PORT, and a list is JSON. An empty value counts as unset. */
+export function environmentOverrides(schema: z.ZodType, env: Environment): EnvironmentOverrides {
+  const settings = new Map(settingsOf(schema).map((setting) => [variableOf(setting.path), setting]));
   const overrides: Record<string, unknown> = {};
+  const variables = new Map<string, string>();
   const problems: string[] = [];
-  for (const [given, text] of Object.entries(env)) {
+  const unknown: string[] = [];
+  for (const [given, text = ''] of Object.entries(env)) {
     const alias = ALIASES.get(given);
     const name = alias ?? given;
-    if (text === undefined || !name.startsWith(PREFIX) || OTHERS.has(name)) continue;
-    if (alias !== undefined && env[alias] !== undefined) continue;
+    if (text.trim() === '' || !name.startsWith(PREFIX) || OTHERS.has(name) || isServiceLink(name, text)) continue;
+    if (alias !== undefined && (env[alias] ?? '').trim() !== '') continue;
     const setting = settings.get(name);
     if (!setting) {
-      problems.push(`${name}: there is no such setting`);
+      unknown.push(`${name} is not a setting${didYouMean(name, [...settings.keys(), ...OTHERS])}`);
       continue;
     }
     const value = settingValue(setting.type, text);
-    if (value === undefined) problems.push(`${name}: is not JSON`);
+    variables.set(setting.path.join('.'), given);
+    if (value === undefined) problems.push(`${given}: must be JSON, such as [] for an empty list`);
     else put(overrides, setting.path, value);
   }
-  return { overrides, problems };
+  return { overrides, variables, problems, unknown };
 }
 
-interface Setting {
-  readonly path: readonly string[];
-  readonly type: z.ZodType;
-}
+const LINK_NAME =
+  /_SERVICE_HOST$|_SERVICE_PORT(?:_[A-Z0-9_]+)?$|_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$/;
 
-/** Every leaf of the schema: whatever is not an object with members of its own. */
-function settingsOf(schema: z.ZodType, path: readonly string[]): Setting[] {
-  const type = unwrapped(schema);
-  if (!(type instanceof z.ZodObject)) return [{ path, type }];
-  return Object.entries(type.shape).flatMap(([name, member]) => settingsOf(member as z.ZodType, [...path, name]));
-}
+/**
+ * Tells whether Kubernetes made the variable. For a Service named vaultspan, or vaultspan-http, it sets VAULTSPAN_PORT or
+ * VAULTSPAN_HTTP_PORT to tcp://10.0.0.1:443 and seven more: https://kubernetes.io/docs/concepts/services-networking/service/
+ */
+const isServiceLink = (name: string, text: string): boolean =>
+  LINK_NAME.test(name) || (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(text));
 
-function unwrapped(schema: z.ZodType): z.ZodType {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
-    return unwrapped(schema.unwrap() as z.ZodType);
-  }
-  return schema instanceof z.ZodPipe ? unwrapped(schema.in as z.ZodType) : schema;
-}
-
-const nameOf = (path: readonly string[]): string =>
+/** Returns the variable of a setting: VAULTSPAN_HTTP_MAX_PLAINTEXT_BYTES for http.maxPlaintextBytes. */
+const variableOf = (path: readonly string[]): string =>
   PREFIX + path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_');
 
-/** Numbers, true, false and lists as JSON; everything else as it stands. */
-function settingValue(type: z.ZodType, text: string): unknown {
+/** Numbers, true, false and lists are JSON; everything else is taken as it stands. */
+function settingValue(type: Setting['type'], text: string): unknown {
+  if (type instanceof z.ZodBoolean || type instanceof z.ZodLiteral) {
+    const lower = text.trim().toLowerCase();
+    return lower === 'true' || lower === 'false' ? lower === 'true' : text; // the schema rejects the rest
+  }
   if (type instanceof z.ZodString || type instanceof z.ZodURL || type instanceof z.ZodEnum || type instanceof z.ZodGUID)
     return text;
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return type instanceof z.ZodNumber ? text : undefined; // the schema says what a number is
+    return type instanceof z.ZodNumber ? text : undefined; // the schema rejects what is no number
   }
 }
 

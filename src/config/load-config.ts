@@ -1,15 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
+import { parse, YAMLParseError } from 'yaml';
 import type * as z from 'zod';
+import { didYouMean } from '../lib/nearest.ts';
+import { decodeText } from '../lib/text.ts';
 import { environmentOverrides } from './environment.ts';
+import { issueText } from './issue-text.ts';
 import { type Config, resolveConfig } from './resolved.ts';
 import { ConfigSchema, type Settings } from './schema.ts';
+import { settingsOf } from './settings.ts';
 
 /** Where `dev` leaves its configuration, so that other commands find the running service. */
 const DEFAULT_CONFIG_FILE = '.vaultspan/config.yaml';
 
-/** What is wrong with the configuration: all of it at once, each with its place. */
+/** Everything that is wrong with the configuration, each problem with its place. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -25,20 +29,25 @@ export interface ConfigSource {
   readonly path?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Told of each variable with our prefix that is not a setting. Without it each is a problem. */
+  readonly onUnknown?: (warning: string) => void;
 }
 
 /**
- * Reads the file (`--config`, then VAULTSPAN_CONFIG, then `.vaultspan/config.yaml`), lays the environment over it and checks all.
+ * Reads the file (`--config`, then VAULTSPAN_CONFIG, then `.vaultspan/config.yaml`), overrides it by the environment and checks all.
  *
  * @throws ConfigError
  */
 export function loadConfig(source: ConfigSource): Config {
-  const file = resolve(source.cwd, source.path ?? source.env['VAULTSPAN_CONFIG'] ?? DEFAULT_CONFIG_FILE);
-  const isNamed = source.path !== undefined || source.env['VAULTSPAN_CONFIG'] !== undefined;
-  const document = readDocument(file, isNamed);
-  const { overrides, problems } = environmentOverrides(ConfigSchema, source.env);
-  const parsed = ConfigSchema.safeParse(merge(document ?? {}, overrides), { reportInput: true });
-  if (!parsed.success) problems.push(...parsed.error.issues.flatMap(describe));
+  const named = source.path ?? (source.env['VAULTSPAN_CONFIG'] || undefined);
+  const file = resolve(source.cwd, named ?? DEFAULT_CONFIG_FILE);
+  const document = readDocument(file, named !== undefined);
+  const { overrides, variables, problems, unknown } = environmentOverrides(ConfigSchema, source.env);
+  if (source.onUnknown) for (const warning of unknown) source.onUnknown(warning);
+  else problems.push(...unknown);
+  const settings = merge(document ?? {}, overrides);
+  const parsed = ConfigSchema.safeParse(settings, { reportInput: true, error: issueText });
+  if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, variables)));
   if (!parsed.success || problems.length > 0) {
     const where = document === undefined ? `no configuration file (looked for ${file})` : file;
     throw new ConfigError(`The configuration is not usable: ${where}`, problems);
@@ -46,17 +55,26 @@ export function loadConfig(source: ConfigSource): Config {
   return resolveConfig(withAbsolutePaths(parsed.data, document === undefined ? source.cwd : dirname(file)));
 }
 
-function readDocument(file: string, isNamed: boolean): unknown {
+function readDocument(file: string, isNamed: boolean): Bag | undefined {
   try {
-    return parse(readFileSync(file, 'utf8')) ?? {};
+    const document: unknown = parse(decodeText(readFileSync(file))) ?? {};
+    if (isBag(document)) return document;
+    const found = Array.isArray(document) ? 'a list' : 'plain text';
+    throw new Error(`must be YAML or JSON with settings such as "http: {port: 8080}", and is ${found}`);
   } catch (error) {
-    const isMissing = Error.isError(error) && 'code' in error && error.code === 'ENOENT';
-    if (isMissing && !isNamed) return undefined;
-    throw new ConfigError(`The configuration can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
+    if (!Error.isError(error)) throw error;
+    if ('code' in error && error.code === 'ENOENT' && !isNamed) return undefined;
+    throw new ConfigError(`The configuration file is not usable: ${file}`, [readProblem(error)]);
   }
 }
 
-/** Relative paths are the configuration file's, wherever the command was started. */
+function readProblem(error: Error): string {
+  if (!(error instanceof YAMLParseError)) return error.message;
+  const { line, col } = error.linePos?.[0] ?? { line: 0, col: 0 };
+  return `line ${line}, column ${col}: is neither YAML nor JSON (${error.code})`;
+}
+
+/** A relative path counts from the configuration file's folder, not from the folder of the command. */
 function withAbsolutePaths(config: Settings, base: string): Settings {
   const { http, registry, database, audit, emulator } = config;
   const at = (path: string) => resolve(base, path);
@@ -86,11 +104,18 @@ function merge(below: unknown, above: unknown): unknown {
   return merged;
 }
 
-function describe(issue: z.core.$ZodIssue): string[] {
-  const place = issue.path.map(String).join('.');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${place === '' ? key : `${place}.${key}`}: there is no such setting`);
-  }
-  const isMissing = issue.code === 'invalid_type' && issue.input === undefined;
-  return [`${place}: ${isMissing ? 'is missing' : issue.message}`];
+/** Returns a line for each problem. A setting that the environment gave is named by its variable. */
+function describe(issue: z.core.$ZodIssue, variables: ReadonlyMap<string, string>): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownSetting([...path, key]));
+  const variable = path.map((_, index) => variables.get(path.slice(0, index + 1).join('.'))).find(Boolean);
+  const place = path.join('.');
+  return [`${variable === undefined ? place : `${variable} (${place})`}: ${issue.message}`];
+}
+
+function unknownSetting(path: readonly string[]): string {
+  const name = path.join('.');
+  const known = settingsOf(ConfigSchema).map((setting) => setting.path.join('.'));
+  const sections = known.map((setting) => setting.split('.').slice(0, path.length).join('.'));
+  return `${name}: there is no such setting${didYouMean(name, new Set([...known, ...sections]))}`;
 }

@@ -1,9 +1,12 @@
 import * as z from 'zod';
 import { issuerProblem, overlaps } from '../callers/issuer-forms.ts';
+import { postgresUrlProblem } from '../lib/postgres-url.ts';
 
 const MIB = 1024 * 1024;
 const HOUR = 3_600;
-const httpsUrl = z.url({ protocol: /^https$/, error: 'is an https URL' }).transform((url) => url.replace(/\/$/, ''));
+const httpsUrl = z
+  .url({ protocol: /^https$/, error: 'must be an https URL' })
+  .transform((url) => url.replace(/\/$/, ''));
 const guid = z.guid().transform((id) => id.toLowerCase());
 const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
 const seconds = (min: number, max: number) => z.int().min(min).max(max);
@@ -77,7 +80,7 @@ const Http = section({
   })
   .refine(({ maxPlaintextBytes, maxBufferedBytes }) => maxBufferedBytes >= 4 * maxPlaintextBytes, {
     path: ['maxBufferedBytes'],
-    message: 'is at least 4 times maxPlaintextBytes, so that a few of the largest bodies find room',
+    message: 'must be at least 4 times maxPlaintextBytes, so that a few of the largest bodies find room',
   });
 
 const Caller = z.strictObject({
@@ -106,7 +109,7 @@ const Caller = z.strictObject({
     .describe("By subject, the only tenants it may name; '*' for all. A subject that isn't listed may name none."),
 });
 
-const secretNameSchema = z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'is 1 to 127 of 0-9, A-Z, a-z and -');
+const secretNameSchema = z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'must be 1 to 127 of 0-9, A-Z, a-z and -');
 
 const Home = z.strictObject({
   tenantId: guid.describe("The vendor's own directory."),
@@ -127,7 +130,7 @@ const Home = z.strictObject({
   managedIdentityClientId: guid.optional().describe('Of a user-assigned identity.'),
 });
 
-const suffix = z.string().regex(/^\.[a-z0-9.-]+$/, 'is a host suffix such as .vault.azure.net');
+const suffix = z.string().regex(/^\.[a-z0-9.-]+$/, 'must be a host suffix such as .vault.azure.net');
 const Cloud = section({
   name: z.enum(['public', 'usgov', 'china', 'custom']).default('public'),
   authorityHost: httpsUrl.optional().describe('Of a custom cloud.'),
@@ -161,9 +164,14 @@ const DataKeys = section({
     .default(64 * 1024 * MIB),
 });
 
+const postgresUrl = z.string().superRefine((text, ctx) => {
+  const message = postgresUrlProblem(text);
+  if (message !== undefined) ctx.addIssue({ code: 'custom', message });
+});
+
 const Database = section({
-  url: z.string().min(1).optional().describe('PostgreSQL, also as DATABASE_URL; without it SQLite.'),
-  directUrl: z.string().min(1).optional().describe('PostgreSQL past a transaction pooler, for notifications.'),
+  url: postgresUrl.optional().describe('PostgreSQL, also as DATABASE_URL; without it SQLite.'),
+  directUrl: postgresUrl.optional().describe('PostgreSQL past a transaction pooler, for notifications.'),
   file: z.string().min(1).default('vaultspan.db').describe('SQLite.'),
   password: z
     .enum(['url', 'entra'])
@@ -221,7 +229,7 @@ const Metrics = section({
 const Telemetry = section({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   otlpEndpoint: z
-    .url({ protocol: /^https?$/, error: 'is an http or https URL' })
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
     .transform((url) => url.replace(/\/$/, ''))
     .optional()
     .describe(

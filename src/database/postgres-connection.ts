@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { type ClientConfig, types } from 'pg';
 import { defined } from '../lib/defined.ts';
+import { type PostgresUrl, parsePostgresUrl } from '../lib/postgres-url.ts';
 
 export interface PostgresOptions {
   /** `postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`; a socket's folder as `?host=`. */
@@ -25,13 +26,12 @@ export interface PostgresTls {
   readonly caFile?: string;
 }
 
-const SSL_MODES: Readonly<Record<string, PostgresTls['mode']>> = {
+const TLS_MODES: Readonly<Record<NonNullable<PostgresUrl['sslmode']>, PostgresTls['mode']>> = {
   disable: 'off',
   require: 'require',
   'verify-ca': 'verify-full',
   'verify-full': 'verify-full',
 };
-const PARAMETERS = ['host', 'sslmode', 'application_name', 'options'];
 const INT8 = 20;
 const KEEP_ALIVE_DELAY_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
@@ -44,16 +44,19 @@ const DEFAULT_STATEMENT_TIMEOUT_MS = 5_000;
  * @throws Error that names what is wrong with the URL, never its password
  */
 export async function connectionOf(options: PostgresOptions, url: string): Promise<ClientConfig> {
-  const { host, parameters, ...named } = parseUrl(url);
+  const parsed = parsePostgresUrl(url);
+  const { host, port, user, database } = parsed;
   const connectTimeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const statementTimeoutMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS;
-  const startOptions = parameters.get('options') ?? undefined;
   return {
-    ...named,
     host,
-    ...defined({ password: options.password, options: startOptions }),
-    ssl: await tlsOf(host, options.tls ?? urlTls(host, parameters.get('sslmode'))),
-    application_name: parameters.get('application_name') ?? 'vaultspan',
+    port,
+    user,
+    database,
+    password: options.password ?? parsed.password,
+    ...defined({ options: parsed.options }),
+    ssl: await tlsOf(host, options.tls ?? urlTls(parsed)),
+    application_name: parsed.applicationName ?? 'vaultspan',
     connectionTimeoutMillis: connectTimeoutMs,
     // Ends the wait where the network swallows everything; a little later than the server's own limit, which leaves the connection usable.
     ...(statementTimeoutMs > 0 && { query_timeout: statementTimeoutMs + 1_000 }),
@@ -65,32 +68,10 @@ export async function connectionOf(options: PostgresOptions, url: string): Promi
   };
 }
 
-function parseUrl(text: string) {
-  // A URL's host can't be empty beside a user; libpq's can, when the parameter `host` names a socket's folder.
-  const url = URL.parse(text.replace(/^([a-z]+:\/\/[^/?#]*@)(?=\/)/, '$1socket'));
-  if (url === null || !['postgres:', 'postgresql:'].includes(url.protocol)) {
-    throw new Error('The database URL is not of the form postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE');
-  }
-  const unknown = [...url.searchParams.keys()].find((name) => !PARAMETERS.includes(name));
-  if (unknown !== undefined) {
-    throw new Error(`The database URL has the parameter ${unknown}; known are ${PARAMETERS.join(', ')}`);
-  }
-  return {
-    host: url.searchParams.get('host') ?? url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port || 5432),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)),
-    parameters: url.searchParams,
-  };
-}
-
-/** Verified by default, but on the machine itself. */
-function urlTls(host: string, sslMode: string | null): PostgresTls {
-  if (sslMode === null) return { mode: isLocal(host) ? 'off' : 'verify-full' };
-  const mode = SSL_MODES[sslMode];
-  if (!mode) throw new Error(`The database URL has sslmode=${sslMode}; known are ${Object.keys(SSL_MODES).join(', ')}`);
-  return { mode };
+/** By default the server is verified, unless it is this machine. */
+function urlTls({ host, sslmode }: PostgresUrl): PostgresTls {
+  if (sslmode === undefined) return { mode: isLocal(host) ? 'off' : 'verify-full' };
+  return { mode: TLS_MODES[sslmode] };
 }
 
 const isLocal = (host: string): boolean => host.startsWith('/') || ['localhost', '127.0.0.1', '::1'].includes(host);

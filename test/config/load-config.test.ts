@@ -50,8 +50,8 @@ describe('the configuration', () => {
 
   test('refuses unknown members by name, at any depth', () => {
     expect(problemsOf(`${MINIMAL}\ncolour: red\nhttp: {prot: 1}\n`)).toEqual([
-      'http.prot: there is no such setting',
-      'colour: there is no such setting',
+      'http.prot: there is no such setting; did you mean http.port?',
+      'colour: there is no such setting; did you mean cloud?',
     ]);
   });
 
@@ -89,10 +89,14 @@ describe('the configuration', () => {
 
   test('refuses variables that are no setting, no number or no JSON', () => {
     expect(problemsOf(MINIMAL, { VAULTSPAN_HTTP_PROT: '1' })).toEqual([
-      'VAULTSPAN_HTTP_PROT: there is no such setting',
+      'VAULTSPAN_HTTP_PROT is not a setting; did you mean VAULTSPAN_HTTP_PORT?',
     ]);
-    expect(problemsOf(MINIMAL, { VAULTSPAN_HTTP_PORT: 'x' })).toEqual([expect.stringMatching(/^http\.port: /)]);
-    expect(problemsOf(MINIMAL, { VAULTSPAN_CALLERS: '[' })).toEqual(['VAULTSPAN_CALLERS: is not JSON']);
+    expect(problemsOf(MINIMAL, { VAULTSPAN_HTTP_PORT: 'x' })).toEqual([
+      'VAULTSPAN_HTTP_PORT (http.port): must be a number',
+    ]);
+    expect(problemsOf(MINIMAL, { VAULTSPAN_CALLERS: '[' })).toEqual([
+      'VAULTSPAN_CALLERS: must be JSON, such as [] for an empty list',
+    ]);
   });
 
   test.each([
@@ -158,5 +162,95 @@ describe('the configuration', () => {
     const missing = join(folder, 'nope.yaml');
     expect(() => loadConfig({ path: missing, env: {}, cwd: folder })).toThrow(missing);
     expect(() => load('a: [')).toThrow(ConfigError);
+  });
+});
+
+describe('the environment', () => {
+  test.each([
+    ['a Service named vaultspan', 'VAULTSPAN', 'http'],
+    ['a Service whose variable is a setting of ours', 'VAULTSPAN_HTTP', 'https'],
+  ])('of Kubernetes for %s is passed over', (_case, name, port) => {
+    const links = {
+      [`${name}_SERVICE_HOST`]: '10.0.0.1',
+      [`${name}_SERVICE_PORT`]: '443',
+      [`${name}_SERVICE_PORT_${port.toUpperCase()}`]: '443',
+      [`${name}_PORT`]: 'tcp://10.0.0.1:443',
+      [`${name}_PORT_443_TCP`]: 'tcp://10.0.0.1:443',
+      [`${name}_PORT_443_TCP_PROTO`]: 'tcp',
+      [`${name}_PORT_443_TCP_PORT`]: '443',
+      [`${name}_PORT_443_TCP_ADDR`]: '10.0.0.1',
+    };
+    expect(load(MINIMAL, links).http.port).toBe(8080);
+  });
+
+  test('with empty values is the same as without them', () => {
+    const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'DATABASE_URL', 'VAULTSPAN_DATABASE_URL', 'VAULTSPAN_HTTP_PORT'];
+    const env = Object.fromEntries([...names, 'VAULTSPAN_COLOUR'].map((name) => [name, '']));
+    expect(load(MINIMAL, env).telemetry.otlpEndpoint).toBeUndefined();
+    expect(load(MINIMAL, env).http.port).toBe(8080);
+    expect(load(MINIMAL, env).database.postgres).toBeUndefined();
+    const own = { VAULTSPAN_DATABASE_URL: ' ', DATABASE_URL: 'postgres://u:p@db/tenants' };
+    expect(load(MINIMAL, own).database.postgres?.url).toBe('postgres://u:p@db/tenants');
+  });
+
+  test.each(['true', 'TRUE', 'True'])('%s is true', (text) => {
+    expect(load(MINIMAL, { VAULTSPAN_METRICS_ENABLED: text }).metrics.enabled).toBe(true);
+    expect(problemsOf(MINIMAL, { VAULTSPAN_METRICS_ENABLED: `${text}!` })).toEqual([
+      'VAULTSPAN_METRICS_ENABLED (metrics.enabled): must be true or false',
+    ]);
+  });
+
+  test('names the variable that is at fault, also one that a platform sets', () => {
+    expect(problemsOf(MINIMAL, { OTEL_EXPORTER_OTLP_ENDPOINT: 'grpc://x' })).toEqual([
+      'OTEL_EXPORTER_OTLP_ENDPOINT (telemetry.otlpEndpoint): must be an http or https URL',
+    ]);
+  });
+
+  test('warns of a name that is no setting, and names the nearest', () => {
+    const warnings: string[] = [];
+    const env = { VAULTSPAN_HTTP_PROT: 'secret', VAULTSPAN_SOMETHING_ELSE_ENTIRELY: '1' };
+    loadConfig({ path: written(MINIMAL), env, cwd: folder, onUnknown: (warning) => warnings.push(warning) });
+    expect(warnings).toEqual([
+      'VAULTSPAN_HTTP_PROT is not a setting; did you mean VAULTSPAN_HTTP_PORT?',
+      'VAULTSPAN_SOMETHING_ELSE_ENTIRELY is not a setting',
+    ]);
+  });
+});
+
+test.each([
+  ['UTF-16', Buffer.from(`\ufeff${MINIMAL}`, 'utf16le'), 'is UTF-16 or binary: save it as UTF-8 text'],
+  ['Latin-1', Buffer.from(`# caf\xe9\n${MINIMAL}`, 'latin1'), 'is not UTF-8: save it as UTF-8 text'],
+  ['a list', Buffer.from('- http'), 'must be YAML or JSON with settings such as "http: {port: 8080}", and is a list'],
+  [
+    'CSV',
+    Buffer.from('id,vault\na,b\n'),
+    'must be YAML or JSON with settings such as "http: {port: 8080}", and is plain text',
+  ],
+  ['no YAML', Buffer.from('a: ['), 'line 1, column 5: is neither YAML nor JSON (BAD_INDENT)'],
+])('a configuration file that is %s is refused in a line', (_case, bytes, problem) => {
+  const path = join(folder, 'odd.yaml');
+  writeFileSync(path, bytes);
+  expect(() => loadConfig({ path, env: {}, cwd: folder })).toThrow(`${path}\n  ${problem}`);
+  writeFileSync(path, `\ufeff${MINIMAL}`);
+  expect(loadConfig({ path, env: {}, cwd: folder }).http.port).toBe(8080);
+});
+
+describe("the database's URL", () => {
+  test.each([
+    ['another system', 'mysql://u:p4ss@h/db', 'must be of the form postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE'],
+    ['a bare %', 'postgres://u:p4%ss@h/db', 'has a % in its password that begins no escape: write it as %25'],
+    ['prefer', 'postgres://u:p4ss@h/db?sslmode=prefer', 'has sslmode=prefer, which is not supported'],
+    ['an unknown parameter', 'postgres://u:p4ss@h/db?pool=3', 'has the parameter pool; known are host, sslmode'],
+  ])('is refused for %s, in a line without the password', (_case, url, problem) => {
+    for (const [name, setting] of [
+      ['DATABASE_URL', 'database.url'],
+      ['VAULTSPAN_DATABASE_DIRECT_URL', 'database.directUrl'],
+    ] as const) {
+      const [found = ''] = problemsOf(MINIMAL, { [name]: url });
+      expect(found.slice(0, name.length + setting.length + 5 + problem.length)).toBe(
+        `${name} (${setting}): ${problem}`,
+      );
+      expect(found).not.toContain('p4');
+    }
   });
 });

@@ -186,13 +186,13 @@ test.each([
 ])('the password of a database that %s stands in no failure', async (_case, urlOf) => {
   const password = planted('password');
   const changed = { registry: {}, database: { url: urlOf(password) } };
-  const config = configOf({ ...settingsFor(service.emulator, service.folder), ...changed });
   const lines: string[] = [];
   const logger = createLogger('debug', (line) => lines.push(line));
-  const error = await openStore(config, openHome(config), logger).then(
-    () => undefined,
-    (failure: unknown) => failure,
-  );
+  const open = async () => {
+    const config = configOf({ ...settingsFor(service.emulator, service.folder), ...changed });
+    await openStore(config, openHome(config), logger);
+  };
+  const error = await open().catch((failure: unknown) => failure);
   logger.error({ error }, 'a line');
   const told = [lines.join(''), ...chainOf(error).flatMap(({ message, stack = '' }) => [message, stack])].join('\n');
   expect(told.length).toBeGreaterThan(100);

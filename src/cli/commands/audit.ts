@@ -7,12 +7,13 @@ import { verifyDirectories, verifyFile } from '../../audit/verify/verify-directo
 import { verifyTable } from '../../audit/verify/verify-table.ts';
 import { openHome } from '../../compose/home.ts';
 import { databaseOptions } from '../../compose/store.ts';
-import { ConfigError, loadConfig } from '../../config/load-config.ts';
+import { ConfigError } from '../../config/load-config.ts';
 import type { Config } from '../../config/resolved.ts';
 import { openDatabase } from '../../database/open-database.ts';
 import { auditTable } from '../../database/tables/audit-table.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
+import { readConfig } from '../support/read-config.ts';
 
 const usage = 'Usage: vaultspan audit verify [--json] [--config FILE] [--database | PATH...]';
 
@@ -80,7 +81,7 @@ function parseCall(args: readonly string[]): Call | string {
   }
 }
 
-const configOf = ({ config }: Call, { env, cwd }: CommandIo): Config => loadConfig({ path: config, env, cwd });
+const configOf = ({ config }: Call, io: CommandIo): Config => readConfig(config, io);
 
 async function verifyDatabase(call: Call, io: CommandIo): Promise<VerifiedSource[]> {
   const config = configOf(call, io);

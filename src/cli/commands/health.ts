@@ -3,9 +3,9 @@ import { type IncomingMessage, request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { connect } from 'node:tls';
 import { parseArgs } from 'node:util';
-import { loadConfig } from '../../config/load-config.ts';
 import type { Config } from '../../config/resolved.ts';
 import type { Command } from '../support/command.ts';
+import { readConfig } from '../support/read-config.ts';
 
 const DEADLINE_MS = 4_000;
 
@@ -21,7 +21,7 @@ the sign of life. On a shared port (http.reusePort) any of the processes may ans
 Exit codes: 0 alive, 1 not within ${DEADLINE_MS / 1_000} s, 2 not configured.`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
-    const { http } = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    const { http } = readConfig(values.config, io);
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(DEADLINE_MS)]);
     try {
       await (http.certificate?.clientCaFile === undefined ? askHealth(http, signal) : shakeHands(http, signal));

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from '../../azure/home/home-keys.ts';
 import { type Home, openHome } from '../../compose/home.ts';
-import { loadConfig } from '../../config/load-config.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
+import { readConfig } from '../support/read-config.ts';
 
 export const init: Command = {
   name: 'init',
@@ -20,7 +20,7 @@ Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Offi
 "Key Vault Secrets User" only.`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
-    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    const config = readConfig(values.config, io);
     prepareForEmulator(config, io);
     await createHomeKeys(openHome(config), io.stdout);
     return 0;

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { openHome } from '../../compose/home.ts';
 import { databaseOptions } from '../../compose/store.ts';
-import { loadConfig } from '../../config/load-config.ts';
 import { migrate as migrateDatabase } from '../../database/migrations/migrations.ts';
 import type { Command } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
+import { readConfig } from '../support/read-config.ts';
 
 export const migrate: Command = {
   name: 'migrate',
@@ -16,7 +16,7 @@ Takes the steps forward that the database lacks, under a lock, so that it may ru
 unless database.migrate is by-command. A schema that is newer than this version is refused.`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
-    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    const config = readConfig(values.config, io);
     prepareForEmulator(config, io);
     const taken = await migrateDatabase(databaseOptions(config, openHome(config)));
     io.stdout(taken.length === 0 ? 'The database is up to date\n' : taken.map((name) => `${name}: done\n`).join(''));

@@ -1,10 +1,11 @@
 import { setGlobalProxyFromEnv } from 'node:http';
 import { parseArgs } from 'node:util';
 import { startService } from '../../compose/service.ts';
-import { ConfigError, loadConfig } from '../../config/load-config.ts';
+import { ConfigError } from '../../config/load-config.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { aborted } from '../support/aborted.ts';
 import type { Command } from '../support/command.ts';
+import { readConfig } from '../support/read-config.ts';
 
 export const serve: Command = {
   name: 'serve',
@@ -19,7 +20,7 @@ The home vault must hold the app's client secret, and the keys that \`vaultspan 
 Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
   async run(args, io) {
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
-    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    const config = readConfig(values.config, io);
     if (config.emulator) {
       throw new ConfigError('serve is for real Azure: this configuration allows the emulator', [
         'emulator: remove the section, or start with vaultspan dev',

@@ -6,7 +6,6 @@ import { openAudit } from '../../compose/audit.ts';
 import { openAzure } from '../../compose/azure.ts';
 import { type Home, openHome } from '../../compose/home.ts';
 import { openStore, type Store } from '../../compose/store.ts';
-import { loadConfig } from '../../config/load-config.ts';
 import type { Config } from '../../config/resolved.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { parseInput } from '../../lib/parse-input.ts';
@@ -19,6 +18,7 @@ import { tenantSchema } from '../../tenants/record-schema.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
 import type { CommandIo } from './command.ts';
 import { prepareForEmulator } from './emulated-azure.ts';
+import { readConfig } from './read-config.ts';
 
 /** What commands on tenants work with, beside a running service or without one. */
 export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTenantDeps, 'tenants'> {
@@ -36,7 +36,7 @@ const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
 
 /** Opens the registry and a chain of the audit log, in this process. @throws ConfigError, ServiceError, TenantListError */
 export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
-  const config = loadConfig({ path, env: io.env, cwd: io.cwd });
+  const config = readConfig(path, io);
   prepareForEmulator(config, io);
   const home = openHome(config);
   const store = await openStore(config, home, silentLogger());

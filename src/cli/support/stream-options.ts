@@ -33,7 +33,7 @@ export function streamTargetOf(
   values: { readonly [K in 'tenant' | 'url' | 'token']?: string | undefined } & { readonly context: readonly string[] },
   { env }: Pick<CommandIo, 'env'>,
 ): StreamTarget {
-  const url = values.url ?? env['VAULTSPAN_URL'];
+  const url = values.url ?? (env['VAULTSPAN_URL'] || undefined);
   const token = values.token ?? env['VAULTSPAN_TOKEN'];
   if (values.tenant === undefined) throw new ConfigError('Name the tenant by --tenant');
   if (url === undefined || !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
