@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'method-not-allowed'
   | 'tenant-misconfigured'
   | 'key-use'
+  | 'key-taken'
   | 'registry-read-only'
   | 'tenant-exists'
   | 'revision-mismatch'

@@ -21,8 +21,8 @@ export interface Schema {
     removed_at: number | null;
     change_sequence: number;
   };
-  /** A vault key belongs to one tenant, retired ones included. */
-  readonly tenant_keys: { vault_key: string; tenant_id: string };
+  /** Which tenant ever had a vault key, and for which use. Rows are for ever; a second row of one key is from before schema 4. */
+  readonly key_uses: { vault_key: string; tenant_id: string; use: string; registered_at: number };
   readonly tenant_history: {
     tenant_id: string;
     revision: number;

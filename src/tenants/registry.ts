@@ -19,7 +19,7 @@ export interface TenantRegistry {
    * Creates a tenant (`revision` undefined), or replaces one in exactly this revision. `by` is kept with the previous record.
    *
    * @throws ServiceError `tenant-exists` (also for an id that was ever given out), `tenant-not-found`, `revision-mismatch`,
-   * `tenant-misconfigured` with reason `key-taken` for a key that is registered already, `registry-read-only`
+   * `key-taken` and `key-use` for a key that is or was registered otherwise, `registry-read-only`
    */
   put(record: TenantInput, revision: string | undefined, by: string): Promise<Tenant>;
   /** Removes a tenant in exactly this revision; its id is never given out again. @throws ServiceError as `put` */

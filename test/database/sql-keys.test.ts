@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { MIGRATIONS, migrate } from '../../src/database/migrations/migrations.ts';
 import type { ServiceError } from '../../src/errors.ts';
 import type { TenantInput } from '../../src/tenants/record-schema.ts';
 import { DATABASES, input } from '../support/sql-databases.ts';
@@ -31,8 +32,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
       await registry.put(input({ id: 'northwind', keys: { data: key() }, retiredKeys }), undefined, 'ann');
       const refused = registry.put(input({ id: 'fabrikam', ...change }), undefined, 'ann');
       await expect(refused).rejects.toMatchObject({
-        code: 'tenant-misconfigured',
-        reason: 'key-taken',
+        code: 'key-taken',
         errors: [{ pointer }],
       });
       const error = (await refused.catch((failure: unknown) => failure)) as ServiceError;
@@ -50,19 +50,84 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
       retiredKeys: [{ vaultUrl: VAULT, name: 'Data' }],
     });
     await expect(registry.put(twice, undefined, 'ann')).rejects.toMatchObject({
-      code: 'tenant-misconfigured',
+      code: 'key-taken',
       errors: [{ pointer: '/keys/wrap' }, { pointer: '/retiredKeys/0' }],
     });
   });
 
-  test('a key is free again once its tenant lets go of it or is removed', async () => {
+  test('a key stays its tenant’s after it left the record and after the tenant was removed', async () => {
     await using database = await create();
     const registry = await database.openRegistry();
     await registry.put(withKey('a'), undefined, 'ann');
     await registry.put(input({ id: 'a' }), '1', 'ann');
-    await registry.put(withKey('b'), undefined, 'ann');
-    await registry.remove('b', '1', 'ann');
-    expect((await registry.put(withKey('c'), undefined, 'ann')).id).toBe('c');
+    const taken = { code: 'key-taken', errors: [{ pointer: '/keys/data' }] };
+    await expect(registry.put(withKey('b'), undefined, 'ann')).rejects.toMatchObject(taken);
+    await registry.remove('a', '2', 'ann');
+    await expect(registry.put(withKey('b', { name: 'DATA' }), undefined, 'ann')).rejects.toMatchObject(taken);
+  });
+
+  test.each([
+    ['data, then wrap', {}, { keys: { data: key({ name: 'next' }), wrap: key({ use: 'wrap', name: 'Data' }) } }],
+    [
+      'retired, then wrap',
+      { retiredKeys: [{ vaultUrl: VAULT, name: 'old' }] },
+      { keys: { data: key(), wrap: key({ use: 'wrap', name: 'old' }) } },
+    ],
+    [
+      'wrap, then data',
+      { keys: { data: key(), wrap: key({ use: 'wrap', name: 'w' }) } },
+      { keys: { data: key({ name: 'w' }) } },
+    ],
+    [
+      'wrap, then retired',
+      { keys: { data: key(), wrap: key({ use: 'wrap', name: 'w' }) } },
+      { retiredKeys: [{ vaultUrl: VAULT, name: 'w' }] },
+    ],
+  ])(
+    'a key’s use is for ever: %s is refused at once and after the key left the record',
+    async (_case, first, other) => {
+      await using database = await create();
+      const registry = await database.openRegistry();
+      const base = { id: 'a', keys: { data: key() } };
+      await registry.put(input({ ...base, ...first }), undefined, 'ann');
+      const misused = { code: 'key-use' };
+      await expect(registry.put(input({ ...base, ...other }), '1', 'ann')).rejects.toMatchObject(misused);
+      await registry.put(input({ ...base, keys: { data: key({ name: 'between' }) } }), '1', 'ann');
+      await expect(registry.put(input({ ...base, ...other }), '2', 'ann')).rejects.toMatchObject(misused);
+      expect((await registry.put(input({ ...base, ...first }), '2', 'ann')).revision).toBe('3');
+    },
+  );
+
+  test('a database of before keeps what it let happen, remembers it, and lets nothing further happen', async () => {
+    await using database = await create(MIGRATIONS.slice(0, 3));
+    const { write } = await database.open();
+    await write(async (trx) => {
+      const at = { created_at: 1, updated_at: 1, state: 'active' };
+      const stored = async (id: string, revision: number, change: object, removed_at: number | null = null) => {
+        const text = JSON.stringify(input({ id, keys: { data: key() }, ...change }));
+        const row = { id, record: text, revision, removed_at, change_sequence: revision * 10 + id.length, ...at };
+        await trx
+          .insertInto('tenants')
+          .values(row)
+          .onConflict((conflict) => conflict.column('id').doUpdateSet(row))
+          .execute();
+        await trx
+          .insertInto('tenant_history')
+          .values({ tenant_id: id, revision, action: 'x', record: text, changed_by: 'ann', changed_at: 1 })
+          .execute();
+      };
+      await stored('gone', 1, {}, 1);
+      await stored('both', 2, { keys: { data: key({ name: 'two' }), other: key({ name: 'b' }) } });
+      await stored('both', 3, { keys: { data: key({ name: 'b' }), other: key({ name: 'two', use: 'wrap' }) } });
+    });
+    expect(await migrate(database.options)).toEqual(MIGRATIONS.slice(3).map(({ name }) => name));
+    const registry = await database.openRegistry();
+    const { revision, ...both } = await registry.get('both');
+    const suspended = input({ id: 'both', keys: both.keys, state: 'suspended' });
+    expect((await registry.put(suspended, revision, 'ann')).state).toBe('suspended');
+    await expect(registry.put(withKey('new'), undefined, 'ann')).rejects.toMatchObject({ code: 'key-taken' });
+    const misuse = input({ id: 'both', keys: { data: key({ name: 'fresh' }), b: key({ name: 'b', use: 'wrap' }) } });
+    await expect(registry.put(misuse, String(Number(revision) + 1), 'ann')).rejects.toMatchObject({ code: 'key-use' });
   });
 
   test('of many who create one id, or take one key, at once, exactly one wins', async () => {
@@ -75,7 +140,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
         ),
       );
     const outcomes = [await race(() => input({ id: 'contoso' })), await race((at) => withKey(`tenant-${at}`))];
-    for (const [at, code] of ['tenant-exists', 'tenant-misconfigured'].entries()) {
+    for (const [at, code] of ['tenant-exists', 'key-taken'].entries()) {
       expect(outcomes[at]?.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
       const reasons = outcomes[at]
         ?.filter((outcome) => outcome.status === 'rejected')

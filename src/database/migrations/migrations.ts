@@ -5,6 +5,7 @@ import type { Schema } from '../schema.ts';
 import { createTenants } from './0001-create-tenants.ts';
 import { countKeyUsage } from './0002-count-key-usage.ts';
 import { storeAuditRecords } from './0003-store-audit-records.ts';
+import { rememberKeyUses } from './0004-remember-key-uses.ts';
 
 /** One step forward of the schema. Steps are never edited or taken back: a mistake is mended by the next. */
 export interface Migration {
@@ -18,6 +19,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'create-tenants', up: createTenants },
   { version: 2, name: 'count-key-usage', up: countKeyUsage },
   { version: 3, name: 'store-audit-records', up: storeAuditRecords },
+  { version: 4, name: 'remember-key-uses', up: rememberKeyUses },
 ];
 
 /**

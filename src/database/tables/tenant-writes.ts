@@ -1,10 +1,11 @@
 import type { Transaction } from 'kysely';
 import { ServiceError } from '../../errors.ts';
+import { assertDistinct, assertNoConflict, keyClaims } from '../../tenants/key-register.ts';
 import type { TenantInput } from '../../tenants/record-schema.ts';
 import { tenantNotFound } from '../../tenants/registry.ts';
 import type { Schema } from '../schema.ts';
 import { endVisits, planVisit } from './check-rows.ts';
-import { keyTaken, type PlacedKey, placedKeys } from './vault-keys.ts';
+import { takeKeys } from './key-uses.ts';
 
 export interface Authorship {
   readonly by: string;
@@ -31,7 +32,8 @@ export async function putTenant(
   expected: string | undefined,
   { by, at }: Authorship,
 ): Promise<Written> {
-  const keys = placedKeys(record);
+  const keys = keyClaims(record);
+  assertDistinct(keys);
   const { id, state } = record;
   const sequence = await nextSequence(trx);
   const stored = await findStored(trx, id);
@@ -46,7 +48,7 @@ export async function putTenant(
     .values({ id, created_at: createdAt, ...changed })
     .onConflict((conflict) => conflict.column('id').doUpdateSet(changed))
     .execute();
-  await takeKeys(trx, id, keys);
+  assertNoConflict(await takeKeys(trx, keys, at));
   const action = before ? 'replaced' : 'created';
   const history = { tenant_id: id, revision, action, record: text, changed_by: by, changed_at: at };
   await trx.insertInto('tenant_history').values(history).execute();
@@ -55,7 +57,7 @@ export async function putTenant(
 }
 
 /**
- * Leaves a tombstone, so that the id, which ciphertexts carry, never becomes another customer's. Its keys may be registered again.
+ * Leaves a tombstone, so that the id, which ciphertexts carry, never becomes another customer's; nor do its keys.
  *
  * @throws ServiceError as TenantRegistry's `remove`
  */
@@ -69,7 +71,6 @@ export async function removeTenant(
   const { record, revision } = inRevision(await findStored(trx, id), expected);
   const removed = { revision: revision + 1, updated_at: at, removed_at: at, change_sequence: sequence };
   await trx.updateTable('tenants').set(removed).where('id', '=', id).execute();
-  await trx.deleteFrom('tenant_keys').where('tenant_id', '=', id).execute();
   await trx
     .insertInto('tenant_history')
     .values({ tenant_id: id, revision: revision + 1, action: 'removed', record, changed_by: by, changed_at: at })
@@ -120,22 +121,4 @@ function inRevision(stored: Stored | undefined, expected: string): Stored {
     });
   }
   return stored;
-}
-
-async function takeKeys(trx: Transaction<Schema>, id: string, keys: readonly PlacedKey[]): Promise<void> {
-  const names = keys.map(({ vaultKey }) => vaultKey);
-  const others = await trx
-    .selectFrom('tenant_keys')
-    .select('vault_key')
-    .where('vault_key', 'in', names)
-    .where('tenant_id', '<>', id)
-    .execute();
-  if (others.length > 0) {
-    const taken = new Set(others.map(({ vault_key }) => vault_key));
-    const errors = keys.filter(({ vaultKey }) => taken.has(vaultKey));
-    throw keyTaken(errors.map(({ pointer }) => ({ pointer, detail: 'is registered already' })));
-  }
-  await trx.deleteFrom('tenant_keys').where('tenant_id', '=', id).execute();
-  const rows = names.map((vault_key) => ({ vault_key, tenant_id: id }));
-  await trx.insertInto('tenant_keys').values(rows).execute();
 }

@@ -12,6 +12,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'route-not-found': { status: 404, title: 'No such route' },
   'method-not-allowed': { status: 405, title: 'The route does not take this method' },
   'key-use': { status: 409, title: 'The key is registered for another use' },
+  'key-taken': { status: 409, title: 'The vault key is or was registered elsewhere' },
   'tenant-misconfigured': { status: 409, title: "The tenant's record and Azure do not agree" },
   'registry-read-only': { status: 409, title: 'The tenants are kept in a file that the service does not write' },
   'tenant-exists': { status: 409, title: 'The id is given out already' },

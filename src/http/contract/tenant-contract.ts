@@ -9,6 +9,8 @@ const CHANGE_ERRORS = [
   'tenant-not-found',
   'registry-read-only',
   'tenant-misconfigured',
+  'key-use',
+  'key-taken',
   'registry-unavailable',
 ] as const;
 
@@ -66,7 +68,7 @@ export const tenantOperations = {
     tag: 'Tenants',
     summary: 'Register a tenant, or replace its record',
     description:
-      'Without If-Match it creates only; with the ETag that was read it replaces that revision. An id is never given out twice, and a vault key belongs to one tenant.',
+      'Without If-Match it creates only; with the ETag that was read it replaces that revision. An id is never given out twice. A vault key belongs to one tenant and one use for ever, also after it left the record.',
     role: 'Tenants.Manage',
     params: TenantParams,
     body: Document,

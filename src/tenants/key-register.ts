@@ -1,0 +1,86 @@
+import { type FieldError, ServiceError } from '../errors.ts';
+import type { RegisteredKey } from './record.ts';
+import type { TenantInput } from './record-schema.ts';
+
+/** Retired keys still open messages, so their use is `data`. */
+type KeyUse = RegisteredKey['use'];
+
+/** A vault key in a tenant's record. */
+export interface KeyClaim {
+  readonly tenantId: string;
+  /** `https://VAULT/keys/NAME` in lower case, since Key Vault's names ignore case. */
+  readonly vaultKey: string;
+  readonly use: KeyUse;
+  /** Its place in the record. */
+  readonly pointer: string;
+}
+
+/** A claim that contradicts what is remembered of its key: another tenant had it, or this one for the other use. */
+export interface KeyConflict {
+  readonly claim: KeyClaim;
+  readonly code: 'key-taken' | 'key-use';
+}
+
+export type ForgetOutcome = 'forgotten' | 'not-remembered' | 'in-record' | 'was-used';
+
+/**
+ * Remembers for ever which tenant registered a vault key and for which use, also after the key left the record or the tenant was removed.
+ * Otherwise a tenant's manager could register a former data key for `wrap`, and unwrap would return the data keys of stored messages.
+ */
+export interface KeyRegister {
+  /** Remembers the claims and returns the conflicts; with a conflict it remembers none. @throws ServiceError `registry-unavailable` */
+  take(claims: readonly KeyClaim[]): Promise<readonly KeyConflict[]>;
+  /** Forgets a key that is in no record and was never used, for an operator's mistake. @throws ServiceError `registry-unavailable` */
+  forget(tenantId: string, vaultKey: string): Promise<ForgetOutcome>;
+}
+
+export const vaultKeyOf = ({ vaultUrl, name }: Pick<RegisteredKey, 'vaultUrl' | 'name'>): string =>
+  `${vaultUrl}/keys/${name}`.toLowerCase();
+
+/** Returns every key of a record, retired ones included. */
+export function keyClaims({ id, keys, retiredKeys }: Pick<TenantInput, 'id' | 'keys' | 'retiredKeys'>): KeyClaim[] {
+  const claim = (pointer: string, key: Pick<RegisteredKey, 'vaultUrl' | 'name'>, use: KeyUse): KeyClaim => ({
+    tenantId: id,
+    vaultKey: vaultKeyOf(key),
+    use,
+    pointer,
+  });
+  return [
+    ...Object.entries(keys).map(([alias, key]) => claim(`/keys/${alias}`, key, key.use)),
+    ...retiredKeys.map((key, at) => claim(`/retiredKeys/${at}`, key, 'data')),
+  ];
+}
+
+/** @throws ServiceError `key-taken` for a key that is in the record twice: two uses of one would let unwrap return data keys */
+export function assertDistinct(claims: readonly KeyClaim[]): void {
+  const first = new Map<string, string>();
+  const repeated: FieldError[] = [];
+  for (const { vaultKey, pointer } of claims) {
+    const before = first.getOrInsert(vaultKey, pointer);
+    if (before !== pointer) repeated.push({ pointer, detail: `is the same key as ${before}` });
+  }
+  if (repeated.length > 0) throw keyTaken(repeated);
+}
+
+/** @throws ServiceError `key-taken` or `key-use` */
+export function assertNoConflict(conflicts: readonly KeyConflict[]): void {
+  const at = (code: KeyConflict['code'], detail: string) =>
+    conflicts.filter((conflict) => conflict.code === code).map(({ claim: { pointer } }) => ({ pointer, detail }));
+  const taken = at('key-taken', 'is or was registered elsewhere');
+  if (taken.length > 0) throw keyTaken(taken);
+  const misused = at('key-use', 'is or was registered for the other use');
+  if (misused.length > 0) throw otherUse(misused);
+}
+
+/** Never says by whom: a tenant's manager need not know of the others. */
+const keyTaken = (errors: readonly FieldError[]): ServiceError =>
+  new ServiceError('key-taken', 'A vault key belongs to one tenant and one alias, for ever', {
+    fix: { owner: 'vendor', action: 'Create a new key and register that' },
+    errors,
+  });
+
+const otherUse = (errors: readonly FieldError[]): ServiceError =>
+  new ServiceError('key-use', 'A vault key keeps the use that it was first registered for: data or wrap', {
+    fix: { owner: 'vendor', action: 'Create a new key for the other use and register that' },
+    errors,
+  });
