@@ -36,23 +36,21 @@ export function openKeys({ config, logger, clock, azure, store }: KeysParts): Ke
     onBackgroundFailure: (error) => logger.warn({ error }, 'a data key was not renewed ahead of time'),
   });
   dropKeysOfChanged(dataKeys, azure, store, logger);
-  const usage =
-    store.keyUsage &&
-    new KeyUsage({
-      store: store.keyUsage,
-      wallMs: () => clock.wallMs(),
-      onFailure: (error) => logger.warn({ error }, 'uses of keys were not counted yet'),
-    });
+  const usage = new KeyUsage({
+    store: store.keyUsage,
+    wallMs: () => clock.wallMs(),
+    onFailure: (error) => logger.warn({ error }, 'uses of keys were not counted yet'),
+  });
   const keyUses = { sealed: 0, opened: 0 };
   return {
     dataKeys,
     keyUses,
     countKeyUse: (tenantId, keyId, use) => {
       keyUses[use] += 1;
-      usage?.count(tenantId, keyId, use);
+      usage.count(tenantId, keyId, use);
     },
-    keyUsageOf: async (tenantId) => (await usage?.of(tenantId)) ?? [],
-    close: async () => usage?.close(),
+    keyUsageOf: (tenantId) => usage.of(tenantId),
+    close: () => usage.close(),
   };
 }
 

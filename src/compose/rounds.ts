@@ -28,7 +28,7 @@ export function startRounds({ config, logger, clock, store, azure, keys, metrics
   close(): Promise<void>;
 } {
   const { claims } = store;
-  if (!config.rounds.enabled || !claims) return { close: () => Promise.resolve() };
+  if (!config.rounds.enabled) return { close: () => Promise.resolve() };
   const webhook = openWebhook({ config, logger, clock, azure, metrics });
   const rounds = new Rounds({
     tenants: store.tenants,

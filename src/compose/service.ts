@@ -114,7 +114,7 @@ function overdueCounter(
   { claims }: Store,
   clock: Clock,
 ): (() => Promise<number>) | undefined {
-  if (!rounds.enabled || !claims) return undefined;
+  if (!rounds.enabled) return undefined;
   return () => claims.countOverdue(clock.wallMs() - OVERDUE_MS);
 }
 

@@ -3,12 +3,14 @@ import { migrate } from '../database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../database/open-database.ts';
 import { openClaims } from '../database/tables/claims.ts';
 import { keyUsageTable } from '../database/tables/key-usage-table.ts';
+import { keyRegister } from '../database/tables/key-uses.ts';
 import { openSqlRegistry } from '../database/tables/sql-registry.ts';
 import { tenantHistory } from '../database/tables/tenant-history.ts';
 import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Check, Claims, TenantHistory } from '../tenants/checks.ts';
+import type { Claims, TenantHistory } from '../tenants/checks.ts';
 import { openFileRegistry } from '../tenants/file-registry.ts';
+import type { KeyRegister } from '../tenants/key-register.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Home } from './home.ts';
@@ -16,12 +18,13 @@ import type { Home } from './home.ts';
 /** Where tenants and what is known of them are kept. */
 export interface Store {
   readonly tenants: TenantRegistry;
-  /** Due visits and last checks: always in the database, wherever the tenants are. Absent where nothing needs them. */
-  readonly claims: Claims | undefined;
-  readonly lastCheck: (tenantId: string) => Promise<Check | undefined>;
-  readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
-  readonly keyUsage: KeyUsageStore | undefined;
-  readonly history: ((tenantId: string) => Promise<TenantHistory>) | undefined;
+  /** Due checks and last checks: in the database, also when the tenants are in a file. */
+  readonly claims: Claims;
+  readonly lastCheck: Claims['lastCheck'];
+  readonly lastChecks: Claims['lastChecks'];
+  readonly keyUsage: KeyUsageStore;
+  readonly keys: KeyRegister;
+  readonly history: (tenantId: string) => Promise<TenantHistory>;
   close(): Promise<void>;
 }
 
@@ -44,26 +47,28 @@ export function databaseOptions(
 /** @throws ServiceError, TenantListError, or Error for a schema that is not this program's */
 export async function openStore(config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Store> {
   const { file } = config.registry;
-  const database = file === undefined || config.rounds.enabled ? await openMigrated(config, home, logger) : undefined;
-  const claims = database && openClaims(database);
+  const database = await openMigrated(config, home, logger);
+  const claims = openClaims(database);
+  const keys = keyRegister(database);
   try {
     const tenants =
-      file === undefined ? await openTable(config, logger, database) : await openList(config, file, logger);
-    if (file !== undefined && claims) await watchList(tenants, claims, logger);
+      file === undefined ? await openTable(config, logger, database) : await openList(config, file, keys, logger);
+    if (file !== undefined && config.rounds.enabled) await watchList(tenants, claims, logger);
     return {
       tenants,
       claims,
-      lastCheck: async (tenantId) => claims?.lastCheck(tenantId),
-      lastChecks: async (tenantIds) => (await claims?.lastChecks(tenantIds)) ?? new Map(),
-      keyUsage: database && keyUsageTable(database),
-      history: database && ((tenantId) => tenantHistory(database, tenantId)),
+      lastCheck: claims.lastCheck,
+      lastChecks: claims.lastChecks,
+      keyUsage: keyUsageTable(database),
+      keys,
+      history: (tenantId) => tenantHistory(database, tenantId),
       close: async () => {
         await tenants.close();
-        await database?.close();
+        await database.close();
       },
     };
   } catch (error) {
-    await database?.close();
+    await database.close();
     throw error;
   }
 }
@@ -76,33 +81,34 @@ async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, l
   return openDatabase(options);
 }
 
-async function openList({ vaultHosts }: StoreConfig, file: string, logger: Logger): Promise<TenantRegistry> {
+async function openList(
+  { vaultHosts }: StoreConfig,
+  file: string,
+  keys: KeyRegister,
+  logger: Logger,
+): Promise<TenantRegistry> {
   return openFileRegistry({
     file,
     hosts: vaultHosts,
+    keys,
     onReload: (count) => logger.info({ count }, 'tenants reread'),
     onBrokenEdit: (error) =>
-      logger.error({ problems: error.message }, 'tenants not reread: the last good list goes on'),
+      logger.error({ problems: error.message }, 'tenants not reread: the last good list stays in use'),
   });
 }
 
-async function openTable(
-  { vaultHosts }: StoreConfig,
-  logger: Logger,
-  database: SqlDatabase | undefined,
-): Promise<TenantRegistry> {
-  if (!database) throw new Error('no database');
+async function openTable({ vaultHosts }: StoreConfig, logger: Logger, database: SqlDatabase): Promise<TenantRegistry> {
   return openSqlRegistry({
     database,
     hosts: vaultHosts,
     onInvalidRecord: (tenantId, error) =>
       logger.error({ tenantId, error }, 'a stored tenant breaks the rules of this version'),
-    onTrouble: (trouble, error) => logger.error({ trouble, error }, 'trouble with the database of tenants'),
-    onRecovery: (trouble) => logger.info({ trouble }, 'the database of tenants is well again'),
+    onTrouble: (trouble, error) => logger.error({ trouble, error }, 'trouble with the tenant database'),
+    onRecovery: (trouble) => logger.info({ trouble }, 'the tenant database has recovered'),
   });
 }
 
-/** The database learns which tenants a file has, now and after each edit. */
+/** Tells the database which tenants the file has, now and after each edit. */
 async function watchList(tenants: TenantRegistry, claims: Claims, logger: Logger): Promise<void> {
   const watch = async () => {
     const ids: string[] = [];
@@ -116,6 +122,6 @@ async function watchList(tenants: TenantRegistry, claims: Claims, logger: Logger
   };
   await watch();
   tenants.onChange(
-    () => void watch().catch((error: unknown) => logger.warn({ error }, 'the list of visits was not updated')),
+    () => void watch().catch((error: unknown) => logger.warn({ error }, 'the list of due checks was not updated')),
   );
 }

@@ -1,15 +1,18 @@
 import { readFile, stat } from 'node:fs/promises';
 import { ServiceError } from '../errors.ts';
 import { pollFile } from '../lib/poll-file.ts';
+import { type KeyConflict, type KeyRegister, keyClaims } from './key-register.ts';
 import type { Tenant } from './record.ts';
 import { type TenantPage, type TenantRegistry, tenantNotFound } from './registry.ts';
-import { readTenantList } from './tenant-list.ts';
+import { readTenantList, TenantListError } from './tenant-list.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
 export interface FileRegistryOptions {
   /** YAML or JSON: `{tenants: [...]}`. */
   readonly file: string;
   readonly hosts: VaultHosts;
+  /** A key of the list whose use or tenant was another makes the list unusable. */
+  readonly keys: Pick<KeyRegister, 'take'>;
   /** Pause between polls of the file, in milliseconds. */
   readonly pollMs?: number;
   readonly onReload: (count: number) => void;
@@ -55,11 +58,16 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
   };
 }
 
-async function load({ file, hosts }: FileRegistryOptions): Promise<TenantsOfFile> {
+async function load({ file, hosts, keys }: FileRegistryOptions): Promise<TenantsOfFile> {
   const { mtime } = await stat(file);
   const byId = readTenantList(await readFile(file, 'utf8'), hosts, mtime.toISOString());
+  const conflicts = await keys.take([...byId.values()].flatMap(keyClaims));
+  if (conflicts.length > 0) throw new TenantListError(conflicts.map(describeConflict));
   return { byId, ids: [...byId.keys()] };
 }
+
+const describeConflict = ({ claim: { tenantId, pointer, vaultKey }, code }: KeyConflict): string =>
+  `${tenantId}${pointer}: ${vaultKey} is or was registered ${code === 'key-taken' ? 'for another tenant' : 'for the other use'} (${code}); create a new key`;
 
 function pageOf({ byId, ids }: TenantsOfFile, limit: number, cursor: string): TenantPage {
   const start = firstAfter(ids, cursor);

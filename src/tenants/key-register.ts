@@ -1,6 +1,5 @@
 import { type FieldError, ServiceError } from '../errors.ts';
-import type { RegisteredKey } from './record.ts';
-import type { TenantInput } from './record-schema.ts';
+import type { RegisteredKey, RetiredKey } from './record.ts';
 
 /** Retired keys still open messages, so their use is `data`. */
 type KeyUse = RegisteredKey['use'];
@@ -34,12 +33,17 @@ export interface KeyRegister {
   forget(tenantId: string, vaultKey: string): Promise<ForgetOutcome>;
 }
 
-export const vaultKeyOf = ({ vaultUrl, name }: Pick<RegisteredKey, 'vaultUrl' | 'name'>): string =>
-  `${vaultUrl}/keys/${name}`.toLowerCase();
+const vaultKeyOf = ({ vaultUrl, name }: RetiredKey): string => `${vaultUrl}/keys/${name}`.toLowerCase();
+
+interface RecordWithKeys {
+  readonly id: string;
+  readonly keys: Readonly<Record<string, RetiredKey & { readonly use: KeyUse }>>;
+  readonly retiredKeys: readonly RetiredKey[];
+}
 
 /** Returns every key of a record, retired ones included. */
-export function keyClaims({ id, keys, retiredKeys }: Pick<TenantInput, 'id' | 'keys' | 'retiredKeys'>): KeyClaim[] {
-  const claim = (pointer: string, key: Pick<RegisteredKey, 'vaultUrl' | 'name'>, use: KeyUse): KeyClaim => ({
+export function keyClaims({ id, keys, retiredKeys }: RecordWithKeys): KeyClaim[] {
+  const claim = (pointer: string, key: RetiredKey, use: KeyUse): KeyClaim => ({
     tenantId: id,
     vaultKey: vaultKeyOf(key),
     use,

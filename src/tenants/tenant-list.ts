@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { parse, YAMLParseError } from 'yaml';
 import * as z from 'zod';
+import { keyClaims } from './key-register.ts';
 import type { Tenant } from './record.ts';
 import { type TenantInput, tenantOf, tenantSchema } from './record-schema.ts';
 import type { VaultHosts } from './vault-hosts.ts';
@@ -67,12 +68,8 @@ function* repeatedIds(tenants: readonly TenantInput[]): Generator<string> {
 function* sharedKeys(tenants: readonly TenantInput[]): Generator<string> {
   const owners = new Map<string, string>();
   for (const [index, tenant] of tenants.entries()) {
-    const keys = [
-      ...Object.entries(tenant.keys).map(([alias, key]) => ({ place: `keys/${alias}`, ...key })),
-      ...tenant.retiredKeys.map((key, at) => ({ place: `retiredKeys/${at}`, ...key })),
-    ];
-    for (const { place, vaultUrl, name } of keys) {
-      const key = `${vaultUrl}/keys/${name}`.toLowerCase();
+    for (const { pointer, vaultKey: key } of keyClaims(tenant)) {
+      const place = pointer.slice(1);
       const owner = owners.get(key);
       if (owner !== undefined) yield `/tenants/${index}/${place}: ${key} is registered already, as ${owner}`;
       owners.set(key, `${tenant.id}/${place}`);

@@ -215,7 +215,15 @@ describe('dev', () => {
     await writeFile(join(folder, 'tenants.yaml'), exported.out.replace('id: contoso', 'id: CONTOSO'));
     const wrong = await tools('tenants', 'import', 'tenants.yaml');
     expect([wrong.exitCode, wrong.err]).toEqual([2, expect.stringContaining('/tenants/1/id: is 1 to 64')]);
+    const { record } = JSON.parse((await tools('tenants', 'history', 'adatum', '--json')).out.split('\n')[0] ?? '');
+    const key = `${record.keys.data.vaultUrl}/keys/data`;
+    const early = await tools('tenants', 'forget-key', 'adatum', key);
+    expect([early.exitCode, early.err]).toEqual([1, expect.stringContaining('key-use, in-record')]);
+    expect((await tools('tenants', 'forget-key', 'adatum')).err).toContain('forget-key TENANT KEY');
     expect((await tools('tenants', 'remove', 'adatum')).exitCode).toBe(0);
+    const forgotten = await tools('tenants', 'forget-key', 'adatum', key.replace('/keys/data', '/keys/DATA'));
+    expect([forgotten.exitCode, forgotten.out]).toEqual([0, expect.stringContaining(': forgotten')]);
+    expect((await tools('tenants', 'forget-key', 'adatum', key)).err).toContain('unknown-key');
     expect((await tools('tenants', 'show', 'adatum')).err).toContain('tenant-not-found');
     const history = (await tools('tenants', 'history', 'contoso')).out;
     expect(history).toMatch(/^\S+Z {2}replaced by cli:tester, revision 2\n/m);

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { MIGRATIONS, migrate } from '../../src/database/migrations/migrations.ts';
+import { keyUsageTable } from '../../src/database/tables/key-usage-table.ts';
+import { keyRegister } from '../../src/database/tables/key-uses.ts';
 import type { ServiceError } from '../../src/errors.ts';
 import type { TenantInput } from '../../src/tenants/record-schema.ts';
 import { DATABASES, input } from '../support/sql-databases.ts';
@@ -128,6 +130,27 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
     await expect(registry.put(withKey('new'), undefined, 'ann')).rejects.toMatchObject({ code: 'key-taken' });
     const misuse = input({ id: 'both', keys: { data: key({ name: 'fresh' }), b: key({ name: 'b', use: 'wrap' }) } });
     await expect(registry.put(misuse, String(Number(revision) + 1), 'ann')).rejects.toMatchObject({ code: 'key-use' });
+  });
+
+  test('a key that was registered by mistake can be forgotten once it left the record, unless it was used', async () => {
+    await using database = await create();
+    const opened = await database.open();
+    const registry = await database.openRegistry();
+    const { forget } = keyRegister(opened);
+    const mistake = `${VAULT}/keys/mistake`;
+    await registry.put(withKey('a', { name: 'Mistake' }), undefined, 'ann');
+    expect(await forget('a', mistake)).toBe('in-record');
+    await registry.put(withKey('a', { name: 'right' }), '1', 'ann');
+    expect(await forget('b', mistake)).toBe('not-remembered');
+    expect(await forget('a', mistake)).toBe('forgotten');
+    expect((await registry.put(withKey('b', { name: 'mistake' }), undefined, 'ann')).id).toBe('b');
+    const keyId = `${VAULT}/keys/Right/${'0'.repeat(32)}`;
+    await keyUsageTable(opened).add([{ tenantId: 'a', keyId, sealed: 1, opened: 0, lastUsedAt: 1 }]);
+    await registry.put(withKey('a', { name: 'newest' }), '2', 'ann');
+    expect(await forget('a', `${VAULT}/keys/right`)).toBe('was-used');
+    await expect(registry.put(withKey('c', { name: 'right' }), undefined, 'ann')).rejects.toMatchObject({
+      code: 'key-taken',
+    });
   });
 
   test('of many who create one id, or take one key, at once, exactly one wins', async () => {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
-import { openFileRegistry } from '../../src/tenants/file-registry.ts';
+import { keyRegister } from '../../src/database/tables/key-uses.ts';
+import { type FileRegistryOptions, openFileRegistry } from '../../src/tenants/file-registry.ts';
 import type { TenantRegistry } from '../../src/tenants/registry.ts';
 import { record } from '../support/make-tenant.ts';
 import { DATABASES, hosts, replaceAll } from '../support/sql-databases.ts';
@@ -21,7 +22,10 @@ interface OpenedFile extends Opened {
   readonly broken: string[];
 }
 
-async function openFile(tenants: readonly object[]): Promise<OpenedFile> {
+/** Remembers nothing: what a key was before is tested on databases. */
+const noMemory = { take: async () => [] };
+
+async function openFile(tenants: readonly object[], keys: FileRegistryOptions['keys'] = noMemory): Promise<OpenedFile> {
   const folder = await mkdtemp(join(tmpdir(), 'registry-'));
   const file = join(folder, 'tenants.yaml');
   const write = async (text: string) => {
@@ -34,6 +38,7 @@ async function openFile(tenants: readonly object[]): Promise<OpenedFile> {
   const registry = await openFileRegistry({
     file,
     hosts,
+    keys,
     pollMs: 10,
     onReload: (count) => reloads.push(count),
     onBrokenEdit: (error) => broken.push(error.message),
@@ -198,6 +203,39 @@ describe('the file registry', () => {
     expect((await opened.registry.get('contoso')).id).toBe('contoso');
   });
 
+  test.each(DATABASES)(
+    'keeps the last good list over an edit that gives a key another use or tenant, as %s remembers',
+    async (_name, create) => {
+      await using database = await create();
+      const keys = keyRegister(await database.open());
+      const vaultUrl = 'https://shared-kv.vault.azure.net';
+      const data = { vaultUrl: 'https://other-kv.vault.azure.net', name: 'data', use: 'data' };
+      await using opened = await openFile(
+        [record({ id: 'a', keys: { data, w: { vaultUrl, name: 'w', use: 'wrap' } } })],
+        keys,
+      );
+      await opened.store([record({ id: 'a', keys: { data } })]);
+      await until(() => opened.reloads.length === 1);
+      await opened.store([
+        record({ id: 'a', keys: { data, x: { vaultUrl: `${vaultUrl}/`, name: 'W', use: 'data' } } }),
+      ]);
+      await until(() => opened.broken.length === 1);
+      await opened.store([
+        record({ id: 'a', keys: { data } }),
+        record({ id: 'b', keys: { data: { vaultUrl, name: 'w', use: 'data' } } }),
+      ]);
+      await until(() => opened.broken.length === 2);
+      expect(opened.broken).toEqual([
+        expect.stringMatching(/^a\/keys\/x: .*\(key-use\)/),
+        expect.stringMatching(/^b\/keys\/data: .*\(key-taken\)/),
+      ]);
+      await expect(opened.registry.get('b')).rejects.toMatchObject({ code: 'tenant-not-found' });
+      const again = [record({ id: 'a', keys: { data, w: { vaultUrl, name: 'W', use: 'wrap' } } })];
+      await opened.store(again);
+      await until(() => opened.reloads.length === 2);
+    },
+  );
+
   test('takes JSON as well', async () => {
     await using opened = await openFile([]);
     await opened.write(JSON.stringify({ tenants: named('contoso') }));
@@ -206,7 +244,7 @@ describe('the file registry', () => {
   });
 
   test('does not open on a file that is missing or wrong', async () => {
-    const options = { hosts, onReload: () => undefined, onBrokenEdit: () => undefined };
+    const options = { hosts, keys: noMemory, onReload: () => undefined, onBrokenEdit: () => undefined };
     await expect(openFileRegistry({ ...options, file: join(tmpdir(), 'no-such-file.yaml') })).rejects.toMatchObject({
       code: 'ENOENT',
     });

@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { ConfigError } from '../../config/load-config.ts';
 import { deleteTenant, resumeTenant, suspendTenant } from '../../operations/change-tenant.ts';
-import { recordOf, type Tenant } from '../../tenants/record.ts';
+import { forgetKey } from '../../operations/forget-key.ts';
+import { recordOf } from '../../tenants/record.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { allTenants, openTools, type Tools } from '../support/open-tools.ts';
 import { showHistory } from '../support/tenant-history.ts';
@@ -14,17 +15,18 @@ interface Flags {
   readonly 'dry-run': boolean;
 }
 
-type Action = (tools: Tools, argument: string, flags: Flags, io: CommandIo) => Promise<number>;
+type Action = (tools: Tools, args: readonly string[], flags: Flags, io: CommandIo) => Promise<number>;
 
-const ACTIONS: Readonly<Record<string, { readonly takes: 'nothing' | 'a tenant' | 'a file'; readonly run: Action }>> = {
-  list: { takes: 'nothing', run: list },
-  show: { takes: 'a tenant', run: show },
-  history: { takes: 'a tenant', run: (tools, id, { json }, io) => showHistory(tools, id, json, io) },
-  import: { takes: 'a file', run: (tools, file, flags, io) => importTenants(tools, file, flags['dry-run'], io) },
-  export: { takes: 'nothing', run: exportAll },
-  suspend: { takes: 'a tenant', run: (tools, id, _flags, io) => setState(tools, id, 'suspended', io) },
-  resume: { takes: 'a tenant', run: (tools, id, _flags, io) => setState(tools, id, 'active', io) },
-  remove: { takes: 'a tenant', run: remove },
+const ACTIONS: Readonly<Record<string, { readonly takes: readonly string[]; readonly run: Action }>> = {
+  list: { takes: [], run: list },
+  show: { takes: ['TENANT'], run: show },
+  history: { takes: ['TENANT'], run: (tools, [id = ''], { json }, io) => showHistory(tools, id, json, io) },
+  import: { takes: ['FILE'], run: (tools, [file = ''], flags, io) => importTenants(tools, file, flags['dry-run'], io) },
+  export: { takes: [], run: exportAll },
+  suspend: { takes: ['TENANT'], run: suspend },
+  resume: { takes: ['TENANT'], run: resume },
+  remove: { takes: ['TENANT'], run: remove },
+  'forget-key': { takes: ['TENANT', 'KEY'], run: forget },
 };
 
 export const tenants: Command = {
@@ -41,6 +43,7 @@ Usage: vaultspan tenants ACTION [--config FILE]
   suspend TENANT           refuse everything for it, everywhere, within a second
   resume TENANT            undo that
   remove TENANT            take it out for ever; its id is never given out again
+  forget-key TENANT KEY    let a key (https://VAULT/keys/NAME) that was registered by mistake and never used be registered anew
 
 A wrong file changes nothing: every problem is told with its place. Works beside a running service and without one; each change is
 recorded in the audit log as made by cli: and your user name.`,
@@ -54,18 +57,18 @@ recorded in the audit log as made by cli: and your user name.`,
         'dry-run': { type: 'boolean', default: false },
       },
     });
-    const [name = '', argument, ...more] = positionals;
+    const [name = '', ...given] = positionals;
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
     if (!action) throw new ConfigError(`Name one of the actions ${Object.keys(ACTIONS).join(', ')}`);
-    if ((action.takes === 'nothing') !== (argument === undefined) || more.length > 0) {
-      throw new ConfigError(`tenants ${name} takes ${action.takes}`);
+    if (given.length !== action.takes.length) {
+      throw new ConfigError(`Write: vaultspan tenants ${[name, ...action.takes].join(' ')}`);
     }
     await using tools = await openTools(values.config, io);
-    return await action.run(tools, argument ?? '', values, io);
+    return await action.run(tools, given, values, io);
   },
 };
 
-async function list(tools: Tools, _argument: string, flags: Flags, io: CommandIo): Promise<number> {
+async function list(tools: Tools, _args: readonly string[], flags: Flags, io: CommandIo): Promise<number> {
   for await (const tenant of allTenants(tools)) {
     const { id, state, entraTenantId, displayName = '' } = tenant;
     io.stdout(
@@ -77,12 +80,12 @@ async function list(tools: Tools, _argument: string, flags: Flags, io: CommandIo
   return 0;
 }
 
-async function show(tools: Tools, id: string, _flags: Flags, io: CommandIo): Promise<number> {
+async function show(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
   io.stdout(stringify(await tools.tenants.get(id)));
   return 0;
 }
 
-async function exportAll(tools: Tools, _argument: string, _flags: Flags, io: CommandIo): Promise<number> {
+async function exportAll(tools: Tools, _args: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
   io.stdout('tenants:\n');
   for await (const tenant of allTenants(tools)) {
     io.stdout(
@@ -94,15 +97,32 @@ async function exportAll(tools: Tools, _argument: string, _flags: Flags, io: Com
   return 0;
 }
 
-async function setState(tools: Tools, id: string, state: Tenant['state'], io: CommandIo): Promise<number> {
-  await (state === 'suspended' ? suspendTenant : resumeTenant)(tools, tools.call(), id);
-  io.stdout(`${id}: ${state}\n`);
+async function suspend(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
+  await suspendTenant(tools, tools.call(), id);
+  io.stdout(`${id}: suspended\n`);
   return 0;
 }
 
-async function remove(tools: Tools, id: string, _flags: Flags, io: CommandIo): Promise<number> {
+async function resume(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
+  await resumeTenant(tools, tools.call(), id);
+  io.stdout(`${id}: active\n`);
+  return 0;
+}
+
+async function remove(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
   const { revision } = await tools.tenants.get(id);
   await deleteTenant(tools, tools.call(), { tenantId: id, ifMatch: `"${revision}"` });
   io.stdout(`${id}: removed\n`);
+  return 0;
+}
+
+async function forget(
+  tools: Tools,
+  [tenantId = '', vaultKey = '']: readonly string[],
+  _flags: Flags,
+  io: CommandIo,
+): Promise<number> {
+  await forgetKey(tools, tools.call(), { tenantId, vaultKey });
+  io.stdout(`${vaultKey}: forgotten\n`);
   return 0;
 }

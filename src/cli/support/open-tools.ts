@@ -30,6 +30,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly call: () => AuthenticatedRequest;
   readonly lastCheck: CheckTenantDeps['lastCheck'];
   readonly history: Store['history'];
+  readonly keys: Store['keys'];
 }
 
 const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
@@ -49,6 +50,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     tenants: store.tenants,
     lastCheck: store.lastCheck,
     history: store.history,
+    keys: store.keys,
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
     contextDigest: () => '', // no command here has an encryption context

@@ -1,4 +1,3 @@
-import { ConfigError } from '../../config/load-config.ts';
 import type { CommandIo } from './command.ts';
 import type { Tools } from './open-tools.ts';
 
@@ -11,8 +10,7 @@ interface Entry {
 
 /** Who changed a tenant's record, and when its checks found another state than before: newest first. @throws ConfigError, ServiceError */
 export async function showHistory(tools: Tools, id: string, isJson: boolean, io: CommandIo): Promise<number> {
-  const history = await tools.history?.(id);
-  if (!history) throw new ConfigError('Tenants are in a file and rounds are off: nothing of their past is kept');
+  const history = await tools.history(id);
   const changes = history.changes.map(({ revision, action, changedBy, changedAt, record }): Entry => {
     const at = new Date(changedAt).toISOString();
     const whole = { at, revision: String(revision), action, by: changedBy, record: JSON.parse(record) as unknown };

@@ -6,7 +6,7 @@ import {
   type KeyRegister,
   keyClaims,
 } from '../../tenants/key-register.ts';
-import type { TenantInput } from '../../tenants/record-schema.ts';
+import type { Tenant } from '../../tenants/record.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 
@@ -106,7 +106,7 @@ async function isInRecord(trx: Transaction<Schema>, tenantId: string, vaultKey: 
     .where('removed_at', 'is', null)
     .executeTakeFirst();
   if (!row) return false;
-  const record = JSON.parse(row.record) as TenantInput; // only `putTenant` writes it
+  const record = JSON.parse(row.record) as Pick<Tenant, 'id' | 'keys' | 'retiredKeys'>; // only `putTenant` writes it
   return keyClaims(record).some((claim) => claim.vaultKey === vaultKey);
 }
 
