@@ -9,6 +9,7 @@ import type { VaultLimits } from '../azure/vault/vault-gate.ts';
 import { VaultGates } from '../azure/vault/vault-gates.ts';
 import { UNITS_AT_ONCE, UNITS_PER_SECOND } from '../azure/vault/vault-quota.ts';
 import type { Config } from '../config/resolved.ts';
+import { TaggedKeys } from '../keyring/tagged-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tenant } from '../tenants/record.ts';
@@ -36,11 +37,14 @@ export async function openAzure(config: Config, home: Home, logger: Logger, cloc
   const gates = openGates(config, logger, clock);
   const { authorityHost, graphEndpoint, vaultSuffix } = config.cloud;
   const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;
+  const { requireTenantTag } = config.vault;
+  const vault = new KeyVault({ ...access, gates });
   return {
     ...homeKeys,
     gates,
-    vault: new KeyVault({ ...access, gates }),
-    openProbe: () => new AzureTenantProbe({ ...access, authorityHost, graphEndpoint, vaultScope }),
+    vault,
+    keys: requireTenantTag ? new TaggedKeys(vault, clock) : vault,
+    openProbe: () => new AzureTenantProbe({ ...access, requireTenantTag, authorityHost, graphEndpoint, vaultScope }),
     directory: openDirectory(config, signIns, clock),
     homeCredentialExpiry: () => expiryOfHome(credential, config),
   };

@@ -21,17 +21,16 @@ export interface KeysParts {
   readonly config: Pick<Config, 'dataKeys' | 'revocation' | 'vault'>;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly azure: Pick<Azure, 'vault' | 'originKeys'>;
+  readonly azure: Pick<Azure, 'keys' | 'vault' | 'originKeys'>;
   readonly store: Pick<Store, 'tenants' | 'keyUsage'>;
 }
 
 export function openKeys({ config, logger, clock, azure, store }: KeysParts): Keys {
   const dataKeys = new CachedDataKeys({
-    wrapper: azure.vault,
+    wrapper: azure.keys,
     originKeys: azure.originKeys,
     clock,
     bounds: config.dataKeys,
-    requireTenantTag: config.vault.requireTenantTag,
     revocationBoundMs: config.revocation.boundMs,
     onBackgroundFailure: (error) => logger.warn({ error }, 'a data key was not renewed ahead of time'),
   });

@@ -66,7 +66,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     ...store,
     ...keys,
     ...telemetry,
-    vault: azure.vault,
+    vault: azure.keys,
     contextDigest: azure.contextDigest,
     openProbe: azure.openProbe,
     directory: azure.directory,

@@ -187,8 +187,10 @@ const Database = section({
 const Vault = section({
   requireTenantTag: z
     .boolean()
-    .default(false)
-    .describe('Keys seal only when their tag vaultspan-tenant names the tenant, so that no other can register them.'),
+    .default(true)
+    .describe(
+      'A key is used only while its tag vaultspan-tenant names the tenant, so that no other tenant can register it.',
+    ),
   deadlineSeconds: seconds(1, 60)
     .default(10)
     .describe('Longest wait for one vault call, its sign-in and its retry included.'),

@@ -8,7 +8,7 @@ import { entraSite } from './entra/entra.ts';
 import { createFaults } from './faults.ts';
 import { type Listener, listen, openSite } from './listener.ts';
 import { createLog, type RequestLogEntry } from './request-log.ts';
-import { type Seed, seedState } from './seed.ts';
+import { type Seed, seedState, tagUntagged } from './seed.ts';
 import type { CallerState, State, VaultState } from './state.ts';
 import { memoryOnly, openStateFile, readStateFile } from './state-file.ts';
 import type { AuditEventRow } from './vault/audit-log.ts';
@@ -159,6 +159,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 async function loadState(options: EmulatorOptions, now: () => number): Promise<State> {
   const saved = options.stateFile === undefined ? undefined : await readStateFile(options.stateFile);
   if (saved === undefined) return seedState(options.seed ?? demo, now);
+  tagUntagged(saved);
   if (needsRenewal(saved.leaf)) saved.leaf = await createLeaf(saved.ca);
   return saved;
 }

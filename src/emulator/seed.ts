@@ -163,8 +163,23 @@ async function addCustomer(cloud: Cloud, customer: CustomerSeed): Promise<void> 
   const materials = await Promise.all(customer.keys.map(() => generateMaterial(vault.kind, kty)));
   customer.keys.forEach((name, index) => {
     const material = materials[index];
-    if (material !== undefined) addKeyVersion(cloud, vault, name, material);
+    if (material !== undefined) addKeyVersion(cloud, vault, name, material, { tags: tenantTag(cloud, vault) });
   });
+}
+
+/** The tag by which an onboarded customer names the tenant that its key is for; here the tenants have the customers' names. */
+export function tenantTag({ state }: Cloud, { tenantId }: VaultState): Readonly<Record<string, string>> {
+  const tenant = state.tenants.find((candidate) => candidate.tenantId === tenantId);
+  return { 'vaultspan-tenant': tenant?.name ?? '' };
+}
+
+/** Tags the customers' keys of a state from before tags were required. */
+export function tagUntagged(state: State): void {
+  for (const vault of state.vaults.slice(1)) {
+    const tenant = state.tenants.find(({ tenantId }) => tenantId === vault.tenantId);
+    const versions = vault.keys.flatMap((key) => key.versions);
+    for (const version of versions) version.tags ??= { 'vaultspan-tenant': tenant?.name ?? '' };
+  }
 }
 
 export const newPrincipal = (appId: string): ServicePrincipal => ({

@@ -8,7 +8,7 @@ import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { Access } from './access.ts';
 import type { OriginKeys } from './data-keys.ts';
-import { algorithmOf, assertMayProtect, assertTagged } from './kek-facts.ts';
+import { algorithmOf, assertMayProtect } from './kek-facts.ts';
 import { type KekFacts, type VaultUse, wrongBytes } from './key-wrapper.ts';
 import { MintedKey, type MintedSealingKey } from './minted-key.ts';
 import type { OpenedKeys } from './opened-keys.ts';
@@ -24,8 +24,6 @@ const RETRY_AFTER_MS = 10_000;
 export interface SealingSlotDeps extends ProofsDeps {
   readonly originKeys: OriginKeys;
   readonly bounds: DataKeyBounds;
-  /** Whether a key must carry the tag that names its tenant. */
-  readonly requireTenantTag: boolean;
 }
 
 /** The current data key of one registered key, and the key version that it is under. */
@@ -184,7 +182,6 @@ export class SealingSlot {
   async #readUsable(): Promise<KekFacts> {
     const facts = await this.#deps.wrapper.readKey(this.#tenant, this.#key);
     assertMayProtect(facts, this.#tenant.id, this.#deps.clock.wallMs());
-    if (this.#deps.requireTenantTag) assertTagged(facts, this.#tenant.id);
     return facts;
   }
 

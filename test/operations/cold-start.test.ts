@@ -50,12 +50,12 @@ describe('50 first calls at a time', () => {
     expect(signIns('contoso')).toBe(0);
   });
 
-  test('to decrypt one message make one sign-in, one challenge and one unwrap', async () => {
+  test('to decrypt one message make one sign-in, one challenge, one read and one unwrap', async () => {
     const { ciphertext } = (await encrypt('contoso')).body;
     await using cold = await startSecondProcess(service);
     const answers = await together(CALLERS, () => decrypt('contoso', ciphertext, cold));
     expect(answers.map(({ body }) => body.plaintext)).toEqual(Array.from({ length: CALLERS }, () => plaintext));
-    expect(service.vaultCalls('contoso')).toEqual(['challenge', 'unwrapKey']);
+    expect(service.vaultCalls('contoso')).toEqual(['challenge', 'getKey', 'unwrapKey']); // the key's tag is read first
     expect(signIns('contoso')).toBe(1);
   });
 
@@ -82,12 +82,12 @@ test('warm calls, of both kinds and of both tenants, leave the service in no dir
   expect(service.emulator.control.requests()).toEqual([]);
 });
 
-test('a message opens in another process by one unwrap, and again without', async () => {
+test('a message opens in another process by one read and one unwrap, and again without', async () => {
   const { ciphertext } = (await encrypt('contoso')).body;
   await using other = await startSecondProcess(service);
   service.emulator.control.clearRequests();
   await decrypt('contoso', ciphertext, other);
-  expect(service.vaultCalls('contoso')).toEqual(['challenge', 'unwrapKey']);
+  expect(service.vaultCalls('contoso')).toEqual(['challenge', 'getKey', 'unwrapKey']); // the key's tag is read first
   service.emulator.control.clearRequests();
   await decrypt('contoso', ciphertext, other);
   expect(service.vaultCalls('contoso')).toEqual([]);

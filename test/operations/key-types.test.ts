@@ -11,7 +11,7 @@ beforeAll(async () => {
   await control.createKey({ vault, key: 'ec', kty: 'EC' });
   await control.createKey({ vault, key: 'ec-wrap', kty: 'EC-HSM', keyOps: ['wrapKey', 'unwrapKey'] });
   await control.createKey({ vault, key: 'premium', kty: 'oct-HSM' });
-  await control.createKey({ vault, key: 'signing', keyOps: ['sign', 'verify'], tags: { team: "O'Neil; rm -rf ~" } });
+  await control.createKey({ vault, key: 'signing', keyOps: ['sign', 'verify'] });
   await changeTenant(service, 'contoso', (tenant) => {
     const { data = {} } = tenant.keys;
     const { vaultUrl } = data;

@@ -122,7 +122,6 @@ class Process {
       originKeys: deployment.originKeys,
       clock: deployment.clock,
       bounds: BOUNDS,
-      requireTenantTag: false,
       revocationBoundMs: BOUND * 1_000,
       onBackgroundFailure: (error) => void this.backgroundFailures.push(error),
     });

@@ -43,8 +43,7 @@ export const ways: Readonly<Record<string, Way>> = {
       await control.disableKey({ vault, key: 'data' });
     },
     restore: (control, vault) => control.enableKey({ vault, key: 'data' }),
-    encrypt: { ...disabled, command: `${SETTINGS} --enabled true` },
-    decrypt: { ...disabled, command: ENABLE },
+    ...both({ ...disabled, command: `${SETTINGS} --enabled true` }),
   },
   'expired-key': {
     ...attributes({ exp: 1 }, { exp: null }),

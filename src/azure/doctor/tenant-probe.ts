@@ -3,7 +3,8 @@ import { SecretClient } from '@azure/keyvault-secrets';
 import { ServiceError } from '../../errors.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
 import type { WrapAlgorithm } from '../../format/wrap-algorithms.ts';
-import type { KekFacts, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
+import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
+import { TaggedKeys } from '../../keyring/tagged-keys.ts';
 import { defined } from '../../lib/defined.ts';
 import type { DirectoryFacts } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
@@ -19,6 +20,8 @@ export interface TenantProbeOptions extends KeyVaultOptions {
   readonly graphEndpoint: string;
   /** Scope of the cloud's Key Vault tokens, such as `https://vault.azure.net/.default`. */
   readonly vaultScope: string;
+  /** Whether a key must carry the tag that names its tenant. */
+  readonly requireTenantTag: boolean;
 }
 
 const CHALLENGE = /\bauthorization(?:_uri)?="https:\/\/[^"/]+\/([0-9a-fA-F-]{36})[/"]?/;
@@ -27,10 +30,12 @@ const CHALLENGE = /\bauthorization(?:_uri)?="https:\/\/[^"/]+\/([0-9a-fA-F-]{36}
 export class AzureTenantProbe {
   readonly #options: TenantProbeOptions;
   readonly #vault: KeyVault;
+  readonly #keys: KeyWrapper;
 
   constructor(options: TenantProbeOptions) {
     this.#options = options;
     this.#vault = new KeyVault(options);
+    this.#keys = options.requireTenantTag ? new TaggedKeys(this.#vault, options.clock) : this.#vault;
   }
 
   async discover(tenant: Tenant): Promise<void> {
@@ -60,7 +65,7 @@ export class AzureTenantProbe {
   }
 
   probeKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {
-    return this.#vault.readKey(tenant, key);
+    return this.#keys.readKey(tenant, key);
   }
 
   wrapKey(
@@ -70,7 +75,7 @@ export class AzureTenantProbe {
     bytes: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    return this.#vault.wrapKey(tenant, kek, algorithm, bytes, use);
+    return this.#keys.wrapKey(tenant, kek, algorithm, bytes, use);
   }
 
   unwrapKey(
@@ -80,7 +85,7 @@ export class AzureTenantProbe {
     wrapped: Uint8Array,
     use: VaultUse,
   ): Promise<VaultResult> {
-    return this.#vault.unwrapKey(tenant, kek, algorithm, wrapped, use);
+    return this.#keys.unwrapKey(tenant, kek, algorithm, wrapped, use);
   }
 
   readDirectory(tenant: Tenant): Promise<DirectoryFacts> {

@@ -125,7 +125,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { seconds: 300 },
   },
   createKey: {
-    does: 'Creates a key, or a new version of it. kty: RSA (2048, 3072, 4096), in an HSM RSA-HSM or oct-HSM (128, 192, 256).',
+    does: 'Creates a key, or a new version of it. kty: RSA (2048, 3072, 4096), EC, oct-HSM (128, 192, 256). Without tags it gets the one that names its tenant.',
     parameters: {
       vault: 'string',
       key: 'string',

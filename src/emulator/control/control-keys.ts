@@ -1,4 +1,5 @@
 import { type Cloud, getVault } from '../cloud.ts';
+import { tenantTag } from '../seed.ts';
 import type { ItemVersion, KeyVersion, VaultState } from '../state.ts';
 import { generateMaterial } from '../vault/key-material.ts';
 import {
@@ -32,8 +33,9 @@ type KeyActions = Pick<
 export function keyActions(cloud: Cloud): KeyActions {
   const vaultOf = (order: { readonly vault: string }): VaultState => getVault(cloud.state, order.vault);
   return {
-    async createKey({ vault: vaultName, key, kty, size, ...settings }) {
+    async createKey({ vault: vaultName, key, kty, size, tags, ...others }) {
       const vault = getVault(cloud.state, vaultName);
+      const settings = { ...others, tags: tags ?? tenantTag(cloud, vault) };
       const material = await generateMaterial(vault.kind, kty ?? (vault.kind === 'hsm' ? 'oct-HSM' : 'RSA'), size);
       return referenceTo(cloud, vault, key, addKeyVersion(cloud, vault, key, material, settings));
     },
