@@ -112,7 +112,7 @@ const MAY_IMPORT: Allowances = {
   format: ['errors', 'lib'],
   http: ['callers', 'errors'],
   'http/admission': ['audit', 'callers', 'errors', 'http', 'http/answers', 'http/contract', 'lib'],
-  'http/answers': ['audit', 'errors', 'http', 'lib'],
+  'http/answers': ['audit', 'callers', 'errors', 'http', 'lib'],
   'http/contract': ['audit', 'callers', 'errors', 'format', 'http/answers'],
   'http/bodies': ['errors', 'http/contract', 'lib'],
   'http/routes': [

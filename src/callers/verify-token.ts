@@ -177,7 +177,7 @@ export type UnauthenticatedReason =
   | 'subject'
   | 'signature';
 
-/** `reason` goes into `WWW-Authenticate` alone (RFC 6750 §3): the body is one for all. */
+/** `reason` goes into `WWW-Authenticate` (RFC 6750 §3), and the body's `detail` says the same in words. */
 export function unauthenticated(reason: UnauthenticatedReason, cause?: unknown): ServiceError {
   return new ServiceError('unauthenticated', 'A valid bearer token is needed', { reason, cause });
 }

@@ -99,7 +99,7 @@ const findStored = (trx: Transaction<Schema>, id: string): Promise<Stored | unde
 function assertNeverUsed(stored: Stored | undefined): void {
   if (!stored) return;
   if (stored.removed_at === null) {
-    throw new ServiceError('tenant-exists', 'A tenant of this id is registered', {
+    throw new ServiceError('tenant-exists', 'The tenant exists: send If-Match with its ETag to replace its record', {
       errors: [{ pointer: '/path/tenantId', detail: 'is registered already' }],
     });
   }

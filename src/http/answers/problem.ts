@@ -7,6 +7,7 @@ import { type ErrorCode, ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { type OnAnswered, type RequestScope, scopeOf } from '../scope.ts';
 import { type EndAnswer, sendText } from './answer.ts';
+import { challengeOf, unauthenticatedDetail } from './challenge.ts';
 import { endEarly } from './end-early.ts';
 import { problemTable } from './problem-table.ts';
 
@@ -89,7 +90,7 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
     title,
     status,
     code,
-    detail: message,
+    detail: code === 'unauthenticated' ? unauthenticatedDetail(reason) : message,
     requestId,
     reason: isUniform ? undefined : reason,
     fix,
@@ -105,9 +106,6 @@ function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end
   if (problem.code === 'unauthenticated') headers.push('WWW-Authenticate', challengeOf(reason));
   sendText(res, problem.status, 'application/problem+json', JSON.stringify(problem), headers, end);
 }
-
-const challengeOf = (reason = 'missing'): string =>
-  reason === 'missing' ? 'Bearer' : `Bearer error="invalid_token", error_description="${reason}"`;
 
 /** Whatever is not a ServiceError or Express' own complaint of a path is a fault of ours: an id, and no detail. */
 export function toFailure(error: unknown): ServiceError {
