@@ -61,7 +61,7 @@ export function buildOpenApi() {
     {
       openapi: '3.0.3',
       info: { title: 'Vaultspan', version: '0.1.0', description: DESCRIPTION, license: { name: 'Apache-2.0' } },
-      servers: [{ url: 'http://localhost:8080' }],
+      servers: [{ url: '/' }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       security: [{ bearer: [] }],
       paths,

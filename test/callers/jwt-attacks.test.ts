@@ -144,7 +144,7 @@ describe('over the wire, a token', () => {
   });
 
   test.each<[string, (token: string) => string]>([
-    ['a space before it', (token) => ` ${token}`],
+    ['a tab before it', (token) => `\t${token}`],
     ['a space in its signature', (token) => `${token.slice(0, -9)} ${token.slice(-9)}`],
     ['a tab in its payload', (token) => token.replace('.', '.\t')],
     ['padding', (token) => `${token}==`],

@@ -7,12 +7,16 @@ import { pageHeaders } from '../answers/page-headers.ts';
 const ASSETS = ['swagger-ui-dist/swagger-ui.css', 'swagger-ui-dist/swagger-ui-bundle.js'];
 const PAGE = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Vaultspan API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/swagger-ui.css"></head>
 <body><div id="ui"></div><script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></body></html>
 `;
 const START = `SwaggerUIBundle({ url: 'openapi.yaml', dom_id: '#ui', validatorUrl: null, deepLinking: true });\n`;
 
-/** The contract and a page to read it, with no address but our own and no inline script or style, so that the CSP stays strict. */
+/**
+ * Returns the routes of the contract and of a page to read it and to try it out. They name no other address and have no inline script or
+ * style, so the CSP stays strict.
+ */
 export function docsRouter(): Router {
   const contract = readFileSync(fileURLToPath(new URL('../../../openapi.yaml', import.meta.url)), 'utf8');
   const router = Router();
