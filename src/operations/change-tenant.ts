@@ -9,7 +9,7 @@ import { mergePatch } from './merge-patch.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 export interface ChangeTenantDeps extends AuditDeps {
-  readonly tenants: Pick<TenantRegistry, 'get' | 'put' | 'remove'>;
+  readonly tenants: Pick<TenantRegistry, 'get' | 'put' | 'remove' | 'restore'>;
   /** @throws ServiceError `malformed-request` with every field at fault */
   readonly parseTenant: (record: unknown) => TenantInput;
 }
@@ -52,15 +52,35 @@ export async function patchTenant(
   return tenant;
 }
 
-/** The id is never given out again: ciphertexts carry it for ever. @throws ServiceError */
+/**
+ * Removes a tenant, which must be suspended: what depends on it has shown itself by then. Its id is never given out again, since
+ * ciphertexts carry it for ever.
+ *
+ * @throws ServiceError `precondition-required` without If-Match, or with reason `not-suspended`
+ */
 export async function deleteTenant(
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
   { tenantId, ifMatch }: Pick<ChangeTenantInput, 'tenantId' | 'ifMatch'>,
 ): Promise<void> {
   assertGranted(request.principal, 'Tenants.Manage', tenantId);
-  await deps.tenants.remove(tenantId, requiredRevision(ifMatch), request.principal.id);
+  const revision = requiredRevision(ifMatch);
+  const before = await deps.tenants.get(tenantId);
+  if (before.revision === revision && before.state !== 'suspended') throw notSuspended();
+  await deps.tenants.remove(tenantId, revision, request.principal.id);
   await recordSuccess(deps, request, { operation: 'tenant-remove', tenantId });
+}
+
+/** Undoes `deleteTenant`; the tenant is then suspended. @throws ServiceError */
+export async function restoreTenant(
+  deps: ChangeTenantDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+): Promise<Tenant> {
+  assertGranted(request.principal, 'Tenants.Manage', tenantId);
+  const tenant = await deps.tenants.restore(tenantId, request.principal.id);
+  await recordSuccess(deps, request, { operation: 'tenant-restore', tenantId });
+  return tenant;
 }
 
 /** Other changes of the record may win a few times; each try reads it again. */
@@ -141,6 +161,12 @@ function requiredRevision(ifMatch: string | undefined): string {
   if (ifMatch !== undefined) return revisionOf(ifMatch);
   throw new ServiceError('precondition-required', 'Send If-Match with the ETag that you have read');
 }
+
+const notSuspended = (): ServiceError =>
+  new ServiceError('precondition-required', 'Only a suspended tenant can be removed', {
+    reason: 'not-suspended',
+    fix: { owner: 'vendor', action: 'Suspend the tenant, see that nothing needs it, then remove it' },
+  });
 
 const mismatch = (): ServiceError =>
   new ServiceError('revision-mismatch', 'The tenant has changed since: read it again and send its ETag');

@@ -51,6 +51,7 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
     list: async (limit, cursor = '') => pageOf(polled.current(), limit, cursor),
     put: () => Promise.reject(readOnly()),
     remove: () => Promise.reject(readOnly()),
+    restore: () => Promise.reject(readOnly()),
     onChange: (listener) => void listeners.push(listener),
     trouble: polled.trouble,
     staleMs: () => performance.now() - polled.confirmedAt(),

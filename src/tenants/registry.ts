@@ -24,6 +24,8 @@ export interface TenantRegistry {
   put(record: TenantInput, revision: string | undefined, by: string): Promise<Tenant>;
   /** Removes a tenant in exactly this revision; its id is never given out again. @throws ServiceError as `put` */
   remove(tenantId: string, revision: string, by: string): Promise<void>;
+  /** Takes a removal back; the tenant is then suspended. @throws ServiceError `tenant-not-found`, `tenant-exists` for one that is not removed */
+  restore(tenantId: string, by: string): Promise<Tenant>;
   /** Tells of every tenant changed or removed, by this process or another, at the latest a second after; undefined: any may have changed. */
   onChange(listener: (tenantId: string | undefined) => void): void;
   /** What is wrong at the moment, such as an edit that could not be taken over; undefined when all is well. For readiness. */

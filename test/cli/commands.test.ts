@@ -215,12 +215,29 @@ describe('dev', () => {
     await writeFile(join(folder, 'tenants.yaml'), exported.out.replace('id: contoso', 'id: CONTOSO'));
     const wrong = await tools('tenants', 'import', 'tenants.yaml');
     expect([wrong.exitCode, wrong.err]).toEqual([2, expect.stringContaining('/tenants/1/id: is 1 to 64')]);
-    const { record } = JSON.parse((await tools('tenants', 'history', 'adatum', '--json')).out.split('\n')[0] ?? '');
-    const key = `${record.keys.data.vaultUrl}/keys/data`;
+    const [adatum = ''] = (await tools('tenants', 'list', '--json')).out.split('\n');
+    const key = `${JSON.parse(adatum).keys.data.vaultUrl}/keys/data`;
     const early = await tools('tenants', 'forget-key', 'adatum', key);
     expect([early.exitCode, early.err]).toEqual([1, expect.stringContaining('key-use, in-record')]);
     expect((await tools('tenants', 'forget-key', 'adatum')).err).toContain('forget-key TENANT KEY');
-    expect((await tools('tenants', 'remove', 'adatum')).exitCode).toBe(0);
+    const active = await tools('tenants', 'remove', 'adatum', '--yes', 'adatum');
+    expect([active.exitCode, active.err]).toEqual([1, expect.stringContaining('not-suspended')]);
+    expect((await tools('tenants', 'suspend', 'adatum')).exitCode).toBe(0);
+    const unsure = await tools('tenants', 'remove', 'adatum', '--yes', 'contoso');
+    expect([unsure.exitCode, unsure.err]).toEqual([2, expect.stringContaining('--yes adatum')]);
+    expect((await checkOf('adatum')).out).toMatch(/^adatum: failed; suspended/);
+    expect((await tools('tenants', 'remove', 'adatum', '--yes', 'adatum')).exitCode).toBe(0);
+    expect((await tools('tenants', 'restore', 'adatum')).out).toContain('adatum: restored and suspended');
+    expect((await tools('tenants', 'list')).out).toMatch(/^adatum +suspended +unchecked /);
+    expect((await tools('tenants', 'remove', 'adatum', '--yes', 'adatum')).exitCode).toBe(0);
+    const past = (await tools('tenants', 'history', 'adatum')).out;
+    expect([...past.matchAll(/Z {2}(\w+) by/g)].map(([, action]) => action)).toEqual([
+      'removed',
+      'restored',
+      'removed',
+      'suspended',
+      'created',
+    ]);
     const forgotten = await tools('tenants', 'forget-key', 'adatum', key.replace('/keys/data', '/keys/DATA'));
     expect([forgotten.exitCode, forgotten.out]).toEqual([0, expect.stringContaining(': forgotten')]);
     expect((await tools('tenants', 'forget-key', 'adatum', key)).err).toContain('unknown-key');

@@ -29,6 +29,11 @@ const create = async (id: string, change: object = {}) => {
   return String(response.headers['etag']);
 };
 
+async function remove(id: string) {
+  const suspended = await send('post', `/tenants/${id}/suspend`);
+  return send('delete', `/tenants/${id}`, undefined, { 'If-Match': String(suspended.headers['etag']) });
+}
+
 describe('a tenant', () => {
   test('is created, read, replaced, patched and removed, each change with a new ETag', async () => {
     const created = await create('fresh');
@@ -46,19 +51,42 @@ describe('a tenant', () => {
     expect(patched.body).toMatchObject({ metadata: { plan: 'gold' } });
     expect(patched.body).not.toHaveProperty('displayName');
     expect(new Set([created, replaced.headers['etag'], patched.headers['etag']]).size).toBe(3);
-    const removed = await send('delete', '/tenants/fresh', undefined, { 'If-Match': String(patched.headers['etag']) });
+    const tag = { 'If-Match': String(patched.headers['etag']) };
+    const early = await send('delete', '/tenants/fresh', undefined, tag);
+    expect([early.status, early.body.code, early.body.reason]).toEqual([428, 'precondition-required', 'not-suspended']);
+    const suspended = await send('post', '/tenants/fresh/suspend');
+    const removed = await send('delete', '/tenants/fresh', undefined, {
+      'If-Match': String(suspended.headers['etag']),
+    });
     expect([removed.status, removed.text]).toEqual([204, '']);
     expect((await send('get', '/tenants/fresh')).status).toBe(404);
   });
 
   test('is not given out twice, not even after its removal', async () => {
-    const etag = await create('once');
+    await create('once');
     expect((await send('put', '/tenants/once', record('once'))).body.code).toBe('tenant-exists');
-    await send('delete', '/tenants/once', undefined, { 'If-Match': etag });
+    await remove('once');
     expect((await send('put', '/tenants/once', record('once'))).body).toMatchObject({
       code: 'tenant-exists',
       reason: 'id-used-before',
     });
+  });
+
+  test('is restored as it was, suspended, with its keys still its own', async () => {
+    await create('undone', { displayName: 'Undone' });
+    expect((await send('post', '/tenants/undone/restore')).body).toMatchObject({
+      code: 'tenant-exists',
+      reason: 'not-removed',
+    });
+    expect((await remove('undone')).status).toBe(204);
+    expect((await send('put', '/tenants/thief-of-undone', record('undone'))).body.code).toBe('key-taken');
+    const restored = await send('post', '/tenants/undone/restore');
+    expect(restored.body).toMatchObject({ id: 'undone', displayName: 'Undone', state: 'suspended', revision: '4' });
+    expect((await send('get', '/tenants/undone')).headers['etag']).toBe(restored.headers['etag']);
+    expect((await send('post', '/tenants/undone/resume')).body.state).toBe('active');
+    expect((await send('post', '/tenants/never-there/restore')).status).toBe(404);
+    const operations = (await service.auditRecords()).filter(({ tenantId }) => tenantId === 'undone');
+    expect(operations.map(({ operation }) => operation)).toContain('tenant-restore');
   });
 
   test('is changed only by who has read it', async () => {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError } from '../../config/load-config.ts';
 import { type CheckTenantDeps, checkTenant } from '../../operations/doctor/check-tenant.ts';
 import type { CheckStep, TenantCheck } from '../../operations/doctor/tenant-check.ts';
+import type { Tenant } from '../../tenants/record.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { allTenants, openDoctor, openTools, type Tools } from '../support/open-tools.ts';
 
@@ -39,13 +40,15 @@ Exit codes: 0 all passed, 1 not, 2 called wrongly.`,
     await using tools = await openTools(values.config, io);
     const deps = await openDoctor(tools);
     const ids = tenantId === undefined ? allIds(tools) : [tenantId];
-    let failures = 0;
+    const failing: string[] = [];
     for await (const id of ids) {
       const found = await checkUntil(deps, tools, id, waitMs, io);
-      io.stdout(values.json ? `${JSON.stringify(found)}\n` : describe(found));
-      if (found.state === 'failed') failures += 1;
+      const { state } = await tools.tenants.get(id);
+      io.stdout(values.json ? `${JSON.stringify({ ...found, tenantState: state })}\n` : describe(found, state));
+      if (found.state === 'failed') failing.push(id);
     }
-    return failures === 0 ? 0 : 1;
+    if (values.all && failing.length > 0) io.stderr(`Failing: ${failing.join(', ')}\n`);
+    return failing.length === 0 ? 0 : 1;
   },
 };
 
@@ -82,8 +85,9 @@ function durationOf(text: string): number {
 
 const MARKS = { passed: '✓', failed: '✗', skipped: '–' } as const;
 
-function describe({ tenantId, state, steps }: TenantCheck): string {
-  return [`${tenantId}: ${state}`, ...steps.flatMap(describeStep), ''].join('\n');
+function describe({ tenantId, state, steps }: TenantCheck, tenantState: Tenant['state']): string {
+  const suspension = tenantState === 'suspended' ? '; suspended, so every request is refused until it is resumed' : '';
+  return [`${tenantId}: ${state}${suspension}`, ...steps.flatMap(describeStep), ''].join('\n');
 }
 
 function describeStep({

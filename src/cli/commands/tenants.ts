@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { ConfigError } from '../../config/load-config.ts';
-import { deleteTenant, resumeTenant, suspendTenant } from '../../operations/change-tenant.ts';
+import { defined } from '../../lib/defined.ts';
+import { deleteTenant, restoreTenant, resumeTenant, suspendTenant } from '../../operations/change-tenant.ts';
 import { forgetKey } from '../../operations/forget-key.ts';
-import { recordOf } from '../../tenants/record.ts';
+import type { Check } from '../../tenants/checks.ts';
+import { recordOf, type Tenant } from '../../tenants/record.ts';
 import type { Command, CommandIo } from '../support/command.ts';
-import { allTenants, openTools, type Tools } from '../support/open-tools.ts';
+import { allTenants, openTools, type Tools, tenantPages } from '../support/open-tools.ts';
 import { showHistory } from '../support/tenant-history.ts';
 import { importTenants } from '../support/tenants-import.ts';
 
@@ -13,6 +15,7 @@ interface Flags {
   readonly config?: string | undefined;
   readonly json: boolean;
   readonly 'dry-run': boolean;
+  readonly yes?: string | undefined;
 }
 
 type Action = (tools: Tools, args: readonly string[], flags: Flags, io: CommandIo) => Promise<number>;
@@ -26,23 +29,26 @@ const ACTIONS: Readonly<Record<string, { readonly takes: readonly string[]; read
   suspend: { takes: ['TENANT'], run: suspend },
   resume: { takes: ['TENANT'], run: resume },
   remove: { takes: ['TENANT'], run: remove },
+  restore: { takes: ['TENANT'], run: restore },
   'forget-key': { takes: ['TENANT', 'KEY'], run: forget },
 };
 
 export const tenants: Command = {
   name: 'tenants',
-  summary: 'List, show, import, export, suspend, resume and remove tenants',
+  summary: 'List, show, import, export, suspend, resume, remove and restore tenants',
   help: `
 Usage: vaultspan tenants ACTION [--config FILE]
 
-  list [--json]            a line for each tenant
+  list [--json]            a line for each tenant: its state, its last check, its directory and its name
   show TENANT              its record as YAML
   history TENANT [--json]  who changed its record and when its checks changed; --json with each record and check
   import FILE [--dry-run]  register or replace every tenant of a YAML or JSON list; again and again gives the same
   export                   all tenants as such a list, on standard output
   suspend TENANT           refuse everything for it, everywhere, within a second
   resume TENANT            undo that
-  remove TENANT            take it out for ever; its id is never given out again
+  remove TENANT --yes TENANT
+                           remove a suspended tenant; its id is never given out again
+  restore TENANT           undo a removal; the tenant is then suspended
   forget-key TENANT KEY    let a key (https://VAULT/keys/NAME) that was registered by mistake and never used be registered anew
 
 A wrong file changes nothing: every problem is told with its place. Works beside a running service and without one; each change is
@@ -55,6 +61,7 @@ recorded in the audit log as made by cli: and your user name.`,
         config: { type: 'string' },
         json: { type: 'boolean', default: false },
         'dry-run': { type: 'boolean', default: false },
+        yes: { type: 'string' },
       },
     });
     const [name = '', ...given] = positionals;
@@ -69,16 +76,18 @@ recorded in the audit log as made by cli: and your user name.`,
 };
 
 async function list(tools: Tools, _args: readonly string[], flags: Flags, io: CommandIo): Promise<number> {
-  for await (const tenant of allTenants(tools)) {
-    const { id, state, entraTenantId, displayName = '' } = tenant;
-    io.stdout(
-      flags.json
-        ? `${JSON.stringify(tenant)}\n`
-        : `${id.padEnd(24)} ${state.padEnd(9)} ${entraTenantId}  ${displayName}\n`,
-    );
+  for await (const page of tenantPages(tools)) {
+    const checks = await tools.lastChecks(page.map(({ id }) => id));
+    for (const tenant of page) {
+      const lastCheck = checks.get(tenant.id);
+      io.stdout(flags.json ? `${JSON.stringify(defined({ ...tenant, lastCheck }))}\n` : lineOf(tenant, lastCheck));
+    }
   }
   return 0;
 }
+
+const lineOf = ({ id, state, entraTenantId, displayName = '' }: Tenant, lastCheck: Check | undefined): string =>
+  `${id.padEnd(24)} ${state.padEnd(9)} ${(lastCheck?.state ?? 'unchecked').padEnd(18)} ${entraTenantId}  ${displayName}\n`;
 
 async function show(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
   io.stdout(stringify(await tools.tenants.get(id)));
@@ -109,10 +118,19 @@ async function resume(tools: Tools, [id = '']: readonly string[], _flags: Flags,
   return 0;
 }
 
-async function remove(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
+async function remove(tools: Tools, [id = '']: readonly string[], { yes }: Flags, io: CommandIo): Promise<number> {
+  if (yes !== id) {
+    throw new ConfigError(`To remove ${id}, of which no ciphertext opens any more, add: --yes ${id}`);
+  }
   const { revision } = await tools.tenants.get(id);
   await deleteTenant(tools, tools.call(), { tenantId: id, ifMatch: `"${revision}"` });
-  io.stdout(`${id}: removed\n`);
+  io.stdout(`${id}: removed; vaultspan tenants restore ${id} undoes it\n`);
+  return 0;
+}
+
+async function restore(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
+  await restoreTenant(tools, tools.call(), id);
+  io.stdout(`${id}: restored and suspended; vaultspan tenants resume ${id} lets it be used\n`);
   return 0;
 }
 

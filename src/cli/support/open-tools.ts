@@ -31,6 +31,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly lastCheck: CheckTenantDeps['lastCheck'];
   readonly history: Store['history'];
   readonly keys: Store['keys'];
+  readonly lastChecks: Store['lastChecks'];
 }
 
 const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
@@ -49,6 +50,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     home,
     tenants: store.tenants,
     lastCheck: store.lastCheck,
+    lastChecks: store.lastChecks,
     history: store.history,
     keys: store.keys,
     audit: audit.sink,
@@ -73,11 +75,15 @@ export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
 const PAGE = 200;
 
 /** Every tenant, in the order of ids, a page in memory at a time. */
-export async function* allTenants({ tenants }: Pick<Tools, 'tenants'>): AsyncGenerator<Tenant> {
+export async function* allTenants(tools: Pick<Tools, 'tenants'>): AsyncGenerator<Tenant> {
+  for await (const page of tenantPages(tools)) yield* page;
+}
+
+export async function* tenantPages({ tenants }: Pick<Tools, 'tenants'>): AsyncGenerator<readonly Tenant[]> {
   let cursor: string | undefined;
   do {
     const page = await tenants.list(PAGE, cursor);
-    yield* page.tenants;
+    yield page.tenants;
     cursor = page.nextCursor;
   } while (cursor !== undefined);
 }

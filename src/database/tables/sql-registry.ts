@@ -11,7 +11,7 @@ import type { SqlDatabase } from '../open-database.ts';
 import { ChangeFollower } from './change-follower.ts';
 import { RegistryCache } from './registry-cache.ts';
 import { findTenant, stampsOf, type TenantRow, tenantOfRow, tenantPage } from './tenant-rows.ts';
-import { putTenant, removeTenant } from './tenant-writes.ts';
+import { putTenant, removeTenant, restoreTenant } from './tenant-writes.ts';
 
 export interface SqlRegistryOptions {
   /** Migrated; stays the caller's to close, after the registry. */
@@ -124,6 +124,14 @@ class SqlRegistry implements TenantRegistry {
     const at = this.#clock.wallMs();
     const { sequence } = await this.#write(tenantId, (trx) => removeTenant(trx, tenantId, revision, { by, at }));
     this.#wrote(tenantId, sequence);
+  }
+
+  async restore(tenantId: string, by: string): Promise<Tenant> {
+    if (!TENANT_ID.test(tenantId)) throw tenantNotFound();
+    const at = this.#clock.wallMs();
+    const { sequence } = await this.#write(tenantId, (trx) => restoreTenant(trx, tenantId, { by, at }));
+    this.#wrote(tenantId, sequence);
+    return this.get(tenantId);
   }
 
   onChange(listener: ChangeListener): void {

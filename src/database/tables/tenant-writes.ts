@@ -19,7 +19,7 @@ export interface Written {
   readonly createdAt: number;
 }
 
-type Stored = Pick<Schema['tenants'], 'record' | 'revision' | 'created_at' | 'removed_at'>;
+type Stored = Pick<Schema['tenants'], 'record' | 'revision' | 'state' | 'created_at' | 'removed_at'>;
 
 /**
  * Creates (`expected` undefined) or replaces a tenant in exactly that revision.
@@ -49,7 +49,7 @@ export async function putTenant(
     .onConflict((conflict) => conflict.column('id').doUpdateSet(changed))
     .execute();
   assertNoConflict(await takeKeys(trx, keys, at));
-  const action = before ? 'replaced' : 'created';
+  const action = before ? actionOf(before, state) : 'created';
   const history = { tenant_id: id, revision, action, record: text, changed_by: by, changed_at: at };
   await trx.insertInto('tenant_history').values(history).execute();
   await planVisit(trx, id, state === 'active', at);
@@ -79,6 +79,44 @@ export async function removeTenant(
   return { sequence };
 }
 
+/**
+ * Takes a tombstone back. The tenant is suspended, so that nobody uses it before the operator resumes it. Its keys are still its own.
+ *
+ * @throws ServiceError as TenantRegistry's `restore`
+ */
+export async function restoreTenant(
+  trx: Transaction<Schema>,
+  id: string,
+  { by, at }: Authorship,
+): Promise<Pick<Written, 'sequence'>> {
+  const sequence = await nextSequence(trx);
+  const stored = await findStored(trx, id);
+  if (!stored) throw tenantNotFound();
+  if (stored.removed_at === null) throw notRemoved();
+  const revision = stored.revision + 1;
+  const record = JSON.stringify({ ...(JSON.parse(stored.record) as object), state: 'suspended' });
+  const restored = {
+    record,
+    state: 'suspended',
+    revision,
+    updated_at: at,
+    removed_at: null,
+    change_sequence: sequence,
+  };
+  await trx.updateTable('tenants').set(restored).where('id', '=', id).execute();
+  await trx
+    .insertInto('tenant_history')
+    .values({ tenant_id: id, revision, action: 'restored', record, changed_by: by, changed_at: at })
+    .execute();
+  await planVisit(trx, id, false, at);
+  return { sequence };
+}
+
+const actionOf = (before: Stored, state: string): string => {
+  if (before.state === state) return 'replaced';
+  return state === 'suspended' ? 'suspended' : 'resumed';
+};
+
 /** Taken first: from here to the commit this is the only writer, so that what is read below stays true. */
 async function nextSequence(trx: Transaction<Schema>): Promise<number> {
   const { sequence } = await trx
@@ -92,7 +130,7 @@ async function nextSequence(trx: Transaction<Schema>): Promise<number> {
 const findStored = (trx: Transaction<Schema>, id: string): Promise<Stored | undefined> =>
   trx
     .selectFrom('tenants')
-    .select(['record', 'revision', 'created_at', 'removed_at'])
+    .select(['record', 'revision', 'state', 'created_at', 'removed_at'])
     .where('id', '=', id)
     .executeTakeFirst();
 
@@ -108,10 +146,17 @@ function assertNeverUsed(stored: Stored | undefined): void {
     'The id belonged to a tenant that was removed; ids are never given out again',
     {
       reason: 'id-used-before',
+      fix: { owner: 'vendor', action: 'Restore the tenant that had the id, or take another id' },
       errors: [{ pointer: '/path/tenantId', detail: 'was given out before' }],
     },
   );
 }
+
+const notRemoved = (): ServiceError =>
+  new ServiceError('tenant-exists', 'The tenant is registered: there is nothing to restore', {
+    reason: 'not-removed',
+    errors: [{ pointer: '/path/tenantId', detail: 'was not removed' }],
+  });
 
 function inRevision(stored: Stored | undefined, expected: string): Stored {
   if (!stored || stored.removed_at !== null) throw tenantNotFound();

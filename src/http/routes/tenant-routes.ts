@@ -3,6 +3,7 @@ import {
   deleteTenant,
   patchTenant,
   putTenant,
+  restoreTenant,
   resumeTenant,
   suspendTenant,
 } from '../../operations/change-tenant.ts';
@@ -21,6 +22,7 @@ type TenantHandlers = Pick<
   | 'putTenant'
   | 'patchTenant'
   | 'deleteTenant'
+  | 'restoreTenant'
   | 'suspendTenant'
   | 'resumeTenant'
   | 'checkTenant'
@@ -39,6 +41,7 @@ export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
     await deleteTenant(deps, call, { tenantId: params.tenantId, ifMatch });
     return undefined;
   },
+  restoreTenant: ({ params }, call) => restoreTenant(deps, call, params.tenantId),
   suspendTenant: ({ params }, call) => suspendTenant(deps, call, params.tenantId),
   resumeTenant: ({ params }, call) => resumeTenant(deps, call, params.tenantId),
   checkTenant: ({ params }, call) => checkTenant(deps, call, params.tenantId),
