@@ -78,7 +78,6 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     clock,
     isDraining,
     appId: config.home.appId,
-    authorityHost: config.cloud.authorityHost,
     maxPlaintextBytes: config.http.maxPlaintextBytes,
     maxBufferedBytes: config.http.maxBufferedBytes,
     revocationBoundMs: config.revocation.boundMs,

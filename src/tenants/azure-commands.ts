@@ -178,6 +178,18 @@ export function openPublicAccess(key: KeyName): Fix {
   };
 }
 
+const GRAPH_APP = '00000003-0000-0000-c000-000000000000';
+
+/** Returns the command that consents to one application permission of Graph. It needs no reply address of the app, as a link does. */
+export function consentToGraph(appId: string, permission: string): string {
+  const assignments = '$(az cloud show --query endpoints.microsoftGraphResourceId -o tsv)v1.0/servicePrincipals';
+  const principal = `$(az ad sp show --id ${appId} --query id -o tsv)`;
+  const resource = `$(az ad sp show --id ${GRAPH_APP} --query id -o tsv)`;
+  const role = `$(az ad sp show --id ${GRAPH_APP} --query "appRoles[?value=='${permission}'].id" -o tsv)`;
+  const body = `{\\"principalId\\":\\"${principal}\\",\\"resourceId\\":\\"${resource}\\",\\"appRoleId\\":\\"${role}\\"}`;
+  return `az rest --method POST --url "${assignments}/${principal}/appRoleAssignments" --body "${body}"`;
+}
+
 export const addApp = (entraTenantId: string, appId: string): Fix => ({
   owner: 'customer-admin',
   action: "Add the app to the customer's directory, or correct the directory id in the record",

@@ -39,3 +39,14 @@ export interface DirectoryReader {
 /** Whether a record asks for any fact of its directory. */
 export const wantsDirectory = ({ graph }: Pick<Tenant, 'graph'>): boolean =>
   graph !== undefined && Object.values(graph).includes(true);
+
+/** The least application permission of Graph for each fact: https://learn.microsoft.com/graph/permissions-reference */
+const PERMISSIONS = {
+  organization: 'Organization.Read.All',
+  users: 'User.Read.All',
+  groups: 'GroupMember.Read.All',
+} as const;
+
+/** Returns the permissions that the facts in the tenant's record need. */
+export const graphPermissions = ({ graph = {} }: Tenant): readonly string[] =>
+  (['organization', 'users', 'groups'] as const).flatMap((fact) => (graph[fact] === true ? PERMISSIONS[fact] : []));

@@ -36,11 +36,10 @@ back. After each step, vaultspan check TENANT shows what passes now.
 };
 
 function describe({ tenantId, steps, takeBack }: Onboarding): string {
-  const lines = steps.flatMap(({ title, owner, explanation, commands, link }, index) => [
+  const lines = steps.flatMap(({ title, owner, explanation, commands }, index) => [
     `${index + 1}. ${title} (${owner})`,
     `   ${explanation}`,
     ...commands.map((command) => `   ${command}`),
-    ...(link === undefined ? [] : [`   ${link}`]),
     '',
   ]);
   const back = takeBack.flatMap(({ title, command }) => [`   ${title}`, `   ${command}`]);

@@ -57,7 +57,6 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     parseTenant: (record) => parseInput(schema, record, ''),
     contextDigest: () => '', // no command here has an encryption context
     appId: config.home.appId,
-    authorityHost: config.cloud.authorityHost,
     call: () => ({ principal, requestId: randomUUID() }),
     [Symbol.asyncDispose]: async () => {
       await audit.close();

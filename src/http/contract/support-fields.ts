@@ -34,7 +34,6 @@ const OnboardingStepAnswer = named(
     owner: z.string().meta({ description: '`customer-admin` or `resource-owner`.' }),
     explanation: z.string(),
     commands: z.array(z.string()),
-    link: z.string().optional().meta({ description: 'To be opened by an administrator instead.' }),
     check: z.string().meta({ description: "The check's step that passes afterwards." }),
   }),
 );

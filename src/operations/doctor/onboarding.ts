@@ -2,6 +2,7 @@ import type { AuthenticatedRequest } from '../../callers/authenticated-request.t
 import type { FixOwner } from '../../errors.ts';
 import {
   addApp,
+  consentToGraph,
   createKey,
   disableWholeKey,
   grantAccessPolicy,
@@ -9,7 +10,7 @@ import {
   isManagedHsm,
   withdrawRole,
 } from '../../tenants/azure-commands.ts';
-import { wantsDirectory } from '../../tenants/directory-facts.ts';
+import { graphPermissions, wantsDirectory } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
 import { assertGranted } from '../granted-tenant.ts';
@@ -21,9 +22,8 @@ interface OnboardingStep {
   readonly title: string;
   readonly owner: FixOwner;
   readonly explanation: string;
-  /** Complete, to be pasted in this order; empty where a link is to be opened. */
+  /** Complete, to be pasted in this order. */
   readonly commands: readonly string[];
-  readonly link?: string;
   /** The doctor's step that passes afterwards. */
   readonly check: string;
 }
@@ -41,7 +41,6 @@ export interface Onboarding {
 export interface OnboardingDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly appId: string;
-  readonly authorityHost: string;
 }
 
 /** What the customer's administrator has to do, with everything filled in. @throws ServiceError */
@@ -56,12 +55,11 @@ export async function getOnboarding(
   return onboarding;
 }
 
-function onboardingOf(tenant: Tenant, app: Pick<OnboardingDeps, 'appId' | 'authorityHost'>): Onboarding {
-  const { appId } = app;
+function onboardingOf(tenant: Tenant, { appId }: Pick<OnboardingDeps, 'appId'>): Onboarding {
   const keys = Object.entries(tenant.keys);
   const steps = [
     appStep(tenant, appId),
-    ...(wantsDirectory(tenant) ? [consentStep(tenant, app)] : []),
+    ...(wantsDirectory(tenant) ? [consentStep(tenant, appId)] : []),
     ...keys.flatMap(([alias, key]) => [keyStep(tenant, alias, key), roleStep(alias, key, appId)]),
   ];
   return {
@@ -81,15 +79,12 @@ const appStep = (tenant: Tenant, appId: string): OnboardingStep => ({
   check: 'sign-in',
 });
 
-const consentStep = (
-  tenant: Tenant,
-  { appId, authorityHost }: Pick<OnboardingDeps, 'appId' | 'authorityHost'>,
-): OnboardingStep => ({
+const consentStep = (tenant: Tenant, appId: string): OnboardingStep => ({
   title: 'Consent to the directory facts that the app may read',
   owner: 'customer-admin',
-  explanation: 'Optional. The link grants every application permission that the app declares.',
-  commands: [],
-  link: `${authorityHost}/${tenant.entraTenantId}/adminconsent?client_id=${appId}`,
+  explanation:
+    'Optional. Each command grants one permission of Microsoft Graph; a second run says that it exists already.',
+  commands: graphPermissions(tenant).map((permission) => consentToGraph(appId, permission)),
   check: 'directory facts',
 });
 
