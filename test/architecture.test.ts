@@ -35,7 +35,7 @@ const MAY_IMPORT: Allowances = {
   'azure/home': ['azure', 'errors', 'format', 'keyring', 'lib'],
   'azure/vault': ['azure', 'azure/entra', 'errors', 'format', 'keyring', 'lib', 'tenants'],
   callers: ['errors', 'lib'],
-  cli: ['cli/commands', 'cli/support', 'config', 'errors', 'http/server', 'tenants'],
+  cli: ['cli/commands', 'cli/support', 'config', 'errors', 'http/server', 'lib', 'tenants'],
   'cli/commands': [
     'audit/verify',
     'azure/home',

@@ -1,6 +1,8 @@
 import { ConfigError } from '../config/load-config.ts';
 import { ServiceError } from '../errors.ts';
 import { CertificateError } from '../http/server/certificate-files.ts';
+import { didYouMean } from '../lib/nearest.ts';
+import { packageVersion } from '../lib/package-version.ts';
 import { TenantListError } from '../tenants/tenant-list.ts';
 import type { Command, CommandIo } from './support/command.ts';
 
@@ -26,16 +28,15 @@ const USAGE = 2;
 
 /** Runs the command that the arguments name; resolves with the exit code. */
 export async function runCommand([name, ...args]: readonly string[], io: CommandIo): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    io.stdout(await overview());
-    return name === undefined ? USAGE : 0;
+  if (name === undefined || name === '--help' || name === '-h')
+    return help(undefined, io, name === undefined ? USAGE : 0);
+  if (name === 'help') return help(args[0], io, 0);
+  if (name === '--version' || name === '-V' || name === 'version') {
+    io.stdout(`${packageVersion()}\n`);
+    return 0;
   }
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!load) {
-    io.stderr(`vaultspan: there is no command ${name}. Try vaultspan --help\n`);
-    return USAGE;
-  }
-  const command = await load();
+  const command = await commandNamed(name);
+  if (!command) return noCommand(name, io);
   if (args.includes('--help') || args.includes('-h')) {
     io.stdout(`${command.help.trim()}\n`);
     return 0;
@@ -47,10 +48,33 @@ export async function runCommand([name, ...args]: readonly string[], io: Command
   }
 }
 
-/** Failures with a known cause are told with their fix; anything else is a fault of ours and shows where it was thrown. */
+async function commandNamed(name: string): Promise<Command | undefined> {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name]?.() : undefined;
+}
+
+function noCommand(name: string, io: CommandIo): number {
+  io.stderr(
+    `vaultspan: there is no command ${name}${didYouMean(name, Object.keys(COMMANDS)) || '.'} Try vaultspan --help\n`,
+  );
+  return USAGE;
+}
+
+async function help(name: string | undefined, io: CommandIo, exitCode: number): Promise<number> {
+  if (name === undefined) {
+    io.stdout(await overview());
+    return exitCode;
+  }
+  const command = await commandNamed(name);
+  if (!command) return noCommand(name, io);
+  io.stdout(`${command.help.trim()}\n`);
+  return exitCode;
+}
+
+/** Prints a failure with a known cause and its fix. Any other is a bug, and shows where it was thrown. */
 function report(error: unknown, name: string, io: CommandIo): number {
-  if (error instanceof ConfigError || isUsageError(error)) {
-    io.stderr(`${error.message}\nSee vaultspan ${name} --help\n`);
+  if (error instanceof ConfigError) {
+    const isAboutConfiguration = error.problems.length > 0;
+    io.stderr(`${error.message}\n${isAboutConfiguration ? '' : `See vaultspan ${name} --help\n`}`);
     return USAGE;
   }
   if (error instanceof TenantListError) {
@@ -58,7 +82,7 @@ function report(error: unknown, name: string, io: CommandIo): number {
     return USAGE;
   }
   if (error instanceof CertificateError) {
-    io.stderr(`The certificate is not usable:\n  ${error.message}\n`);
+    io.stderr(`The certificate is not usable: ${error.message}\n`);
     return USAGE;
   }
   if (error instanceof ServiceError) {
@@ -71,9 +95,6 @@ function report(error: unknown, name: string, io: CommandIo): number {
   io.stderr(`${describeFault(error)}\n`);
   return 1;
 }
-
-const isUsageError = (error: unknown): error is Error =>
-  Error.isError(error) && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
 
 function describeFault(error: unknown): string {
   if (!Error.isError(error)) return 'failed without an error';
@@ -101,7 +122,7 @@ Usage: vaultspan COMMAND [options]
 
 ${lines.join('\n')}
 
-vaultspan COMMAND --help tells more. Configuration: --config FILE, then VAULTSPAN_CONFIG, then .vaultspan/config.yaml;
-VAULTSPAN_… in the environment goes over it (http.port is VAULTSPAN_HTTP_PORT).
+vaultspan help COMMAND has the details, vaultspan --version the version. Configuration: --config FILE, then VAULTSPAN_CONFIG, then .vaultspan/config.yaml;
+VAULTSPAN_… in the environment takes precedence (http.port is VAULTSPAN_HTTP_PORT).
 `;
 }

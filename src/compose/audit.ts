@@ -1,4 +1,4 @@
-import { type FileSink, openFileSink } from '../audit/chain/file-sink.ts';
+import { type FileSink, type FileSinkOptions, openFileSink } from '../audit/chain/file-sink.ts';
 import { ClockWatch } from '../audit/clock-watch.ts';
 import { DAY_MS } from '../audit/days.ts';
 import { fileRecords } from '../audit/pages/file-records.ts';
@@ -12,6 +12,7 @@ import { openDatabase, type SqlDatabase } from '../database/open-database.ts';
 import { auditTable } from '../database/tables/audit-table.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Home } from './home.ts';
+import { databaseMistake, fileMistake, namingSettings } from './setting-mistakes.ts';
 import { databaseOptions } from './store.ts';
 
 /** The audit log of this process. */
@@ -33,7 +34,9 @@ type AuditConfig = Pick<Config, 'audit' | 'database' | 'registry' | 'rounds'>;
 
 /** Begins a chain. While it is open its records are shipped, and those past their retention are removed. @throws the system's error; ServiceError */
 export async function openAudit(config: AuditConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Audit> {
-  const database = config.audit.database ? await openAuditDatabase(config, home, logger) : undefined;
+  const database = config.audit.database
+    ? await namingSettings(() => openAuditDatabase(config, home, logger), databaseMistake(config))
+    : undefined;
   const table = database && auditTable(database);
   const { directory, durability, maxFileBytes, retentionDays: days } = config.audit;
   const clocks = new ClockWatch({
@@ -42,13 +45,14 @@ export async function openAudit(config: AuditConfig, home: Pick<Home, 'platform'
   });
   let shipper: Shipper | undefined;
   try {
-    const sink = await openFileSink({
+    const options: FileSinkOptions = {
       directory,
       durability,
       maxFileBytes,
       limit: () => shipper?.limit(),
       onInterference: (file, interference) => logger.error({ file, interference }, 'somebody changed an audit file'),
-    });
+    };
+    const sink = await namingSettings(() => openFileSink(options), fileMistake('audit.directory', directory));
     shipper = table && openShipper(config, logger, { sink, table, clocks });
     const retention = new Retention({
       directory,

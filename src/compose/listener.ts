@@ -16,6 +16,7 @@ import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
 import type { Keys } from './keys.ts';
+import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Store } from './store.ts';
 import type { Telemetry } from './telemetry.ts';
 
@@ -42,11 +43,13 @@ export interface Listener {
 /** Builds the application and listens. Rejects with what listening threw. */
 export async function openListener(parts: ListenerParts): Promise<Listener> {
   const admission = openAdmission(parts);
-  const server = await listen((isDraining) => {
+  const create = (isDraining: () => boolean) => {
     const app = openApp(parts, admission, isDraining);
     // Express itself would answer an unparsable path with a page of its own.
     return admission.guard((req, res) => app(req as Request, res as Response, () => void answerUnroutable(req, res)));
-  }, listenOptions(parts));
+  };
+  const { http } = parts.config;
+  const server = await namingSettings(() => listen(create, listenOptions(parts)), addressMistake('http', http));
   return { server, admission };
 }
 

@@ -19,8 +19,8 @@ export interface Service {
   readonly url: string;
   /** Of the metrics, where they are enabled. */
   readonly metricsUrl: string | undefined;
-  /** Drains, ends the audit chain and closes every part. */
-  stop(): Promise<void>;
+  /** Drains, ends the audit chain and closes every part. The signal cuts the drain short. */
+  stop(hurry?: AbortSignal): Promise<void>;
 }
 
 export interface ServiceOptions {
@@ -48,9 +48,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const { server } = listener;
     logger.info({ url: server.url, metricsUrl: telemetry.metricsUrl }, 'listening');
     warnOfIssuers(config, logger);
-    const stop = async () => {
+    const stop = async (hurry?: AbortSignal) => {
       logger.info('draining');
-      const cut = await server.drain(config.http.drainMs);
+      const cut = await server.drain(config.http.drainMs, hurry);
       if (cut > 0) logger.warn({ cut }, 'requests were cut at the end of the drain');
       await opened.disposeAsync();
       logger.info('stopped');

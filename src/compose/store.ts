@@ -9,11 +9,12 @@ import { tenantHistory } from '../database/tables/tenant-history.ts';
 import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Claims, TenantHistory } from '../tenants/checks.ts';
-import { openFileRegistry } from '../tenants/file-registry.ts';
+import { type FileRegistryOptions, openFileRegistry } from '../tenants/file-registry.ts';
 import type { KeyRegister } from '../tenants/key-register.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Home } from './home.ts';
+import { databaseMistake, fileMistake, namingSettings } from './setting-mistakes.ts';
 
 /** Where tenants and what is known of them are kept. */
 export interface Store {
@@ -45,7 +46,10 @@ export function databaseOptions(
 }
 
 /** @throws ServiceError, TenantListError, or Error for a schema that is not this program's */
-export async function openStore(config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Store> {
+export const openStore = (config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Store> =>
+  namingSettings(() => open(config, home, logger), databaseMistake(config));
+
+async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Store> {
   const { file } = config.registry;
   const database = await openMigrated(config, home, logger);
   const claims = openClaims(database);
@@ -81,20 +85,21 @@ async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, l
   return openDatabase(options);
 }
 
-async function openList(
+function openList(
   { vaultHosts }: StoreConfig,
   file: string,
   keys: KeyRegister,
   logger: Logger,
 ): Promise<TenantRegistry> {
-  return openFileRegistry({
+  const options: FileRegistryOptions = {
     file,
     hosts: vaultHosts,
     keys,
     onReload: (count) => logger.info({ count }, 'tenants reread'),
     onBrokenEdit: (error) =>
       logger.error({ problems: error.message }, 'tenants not reread: the last good list stays in use'),
-  });
+  };
+  return namingSettings(() => openFileRegistry(options), fileMistake('registry.file', file));
 }
 
 async function openTable({ vaultHosts }: StoreConfig, logger: Logger, database: SqlDatabase): Promise<TenantRegistry> {

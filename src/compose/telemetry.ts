@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { ConfigError } from '../config/load-config.ts';
 import type { Config } from '../config/resolved.ts';
 import type { OnAnswered } from '../http/scope.ts';
 import type { OpenSpan } from '../http/server/trace-requests.ts';
+import { packageVersion } from '../lib/package-version.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { MetricsListener } from '../telemetry/metrics-listener.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
+import { addressMistake, namingSettings } from './setting-mistakes.ts';
 
 /** Metrics and traces, as far as they are configured: what is not is not even loaded. */
 export interface Telemetry {
@@ -43,12 +43,8 @@ async function openMetrics(
     import('../telemetry/metrics-listener.ts'),
   ]);
   const metrics = new Metrics(version, tenantLabels ? { maxTenants } : undefined);
-  try {
-    return { metrics, listener: await listenForMetrics(metrics, { host, port }) };
-  } catch (error) {
-    const reason = Error.isError(error) ? error.message : '';
-    throw new ConfigError('The metrics have no address to listen on', [`metrics.host, metrics.port: ${reason}`]);
-  }
+  const listen = () => listenForMetrics(metrics, { host, port });
+  return { metrics, listener: await namingSettings(listen, addressMistake('metrics', { host, port })) };
 }
 
 async function openTracing(
@@ -78,10 +74,4 @@ function tellAnswered(metrics: Metrics | undefined, tracing: Tracing | undefined
     metrics?.requests.answered(scope, status, code, (performance.now() - scope.startedAt) / 1_000);
     tracing?.answered(scope, status, code);
   };
-}
-
-/** The same relative place from `src` and from `dist`. */
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { readonly version: string }).version;
 }

@@ -18,8 +18,8 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
 
-  constructor(summary: string, problems: readonly string[] = []) {
-    super([summary, ...problems.map((problem) => `  ${problem}`)].join('\n'));
+  constructor(summary: string, problems: readonly string[] = [], options?: ErrorOptions) {
+    super([summary, ...problems].join(problems.length > 1 ? '\n  ' : ': '), options);
     this.problems = problems;
   }
 }

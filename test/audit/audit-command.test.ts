@@ -32,7 +32,9 @@ async function run(args: readonly string[], { cwd = '.', signal = new AbortContr
     setEnv: () => undefined,
     user: 'tester',
     cwd,
+    onExit: () => () => undefined,
     signal,
+    hurry: signal,
   });
   return { code, out, err };
 }

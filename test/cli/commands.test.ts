@@ -146,11 +146,20 @@ describe('dev', () => {
     expect(init.out()).toContain('vaultspan-origin-key: is there already');
 
     const taken = runCli(args, { cwd: folder });
-    expect(await taken.exitCode).toBe(1);
-    expect(taken.err()).toMatch(/port/i);
+    expect(await taken.exitCode).toBe(2);
+    expect(taken.err()).toMatch(/vaultspan dev runs in \S+ already, on port \d+: stop it first/);
+    const reset = runCli([...args, '--reset'], { cwd: folder });
+    expect(await reset.exitCode).toBe(2);
+    const elsewhere = await mkdtemp(join(tmpdir(), 'vaultspan-cli-'));
+    const neighbour = runCli(args, { cwd: elsewhere });
+    expect(await neighbour.exitCode).toBe(1);
+    expect(neighbour.err()).toMatch(/port/i);
 
     first.stop();
     expect(await first.exitCode).toBe(0);
+    const moved = runCli(['dev', '--emulator-port', '39443'], { cwd: folder });
+    expect(await moved.exitCode).toBe(2);
+    expect(moved.err()).toMatch(/was made with --emulator-port \d+: use it again, or forget that state with --reset/);
     const second = runCli(args, { cwd: folder });
     await ready(second);
     const opened = await post('contoso/decrypt', { ciphertext: sealed.body['ciphertext'] }, await tokenAs());

@@ -230,7 +230,7 @@ test.each([
 ])('a configuration file that is %s is refused in a line', (_case, bytes, problem) => {
   const path = join(folder, 'odd.yaml');
   writeFileSync(path, bytes);
-  expect(() => loadConfig({ path, env: {}, cwd: folder })).toThrow(`${path}\n  ${problem}`);
+  expect(() => loadConfig({ path, env: {}, cwd: folder })).toThrow(`${path}: ${problem}`);
   writeFileSync(path, `\ufeff${MINIMAL}`);
   expect(loadConfig({ path, env: {}, cwd: folder }).http.port).toBe(8080);
 });

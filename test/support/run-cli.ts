@@ -47,7 +47,9 @@ export function runCli(
     setEnv: (name, value) => {
       process.env[name] = value;
     },
+    onExit: () => () => undefined,
     signal: stopping.signal,
+    hurry: new AbortController().signal,
   };
   return {
     exitCode: runCommand(args, io),

@@ -1,16 +1,17 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { lineProblems } from '../../audit/verify/verify.ts';
 import { linkProblems, type VerifiedSource } from '../../audit/verify/verify-chains.ts';
 import { verifyDirectories, verifyFile } from '../../audit/verify/verify-directory.ts';
 import { verifyTable } from '../../audit/verify/verify-table.ts';
 import { openHome } from '../../compose/home.ts';
+import { databaseMistake, namingSettings } from '../../compose/setting-mistakes.ts';
 import { databaseOptions } from '../../compose/store.ts';
 import { ConfigError } from '../../config/load-config.ts';
 import type { Config } from '../../config/resolved.ts';
 import { openDatabase } from '../../database/open-database.ts';
 import { auditTable } from '../../database/tables/audit-table.ts';
+import { readArguments } from '../support/arguments.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 import { readConfig } from '../support/read-config.ts';
@@ -63,14 +64,10 @@ interface Call {
 /** What is asked for, or why it can't be understood. */
 function parseCall(args: readonly string[]): Call | string {
   try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        database: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        config: { type: 'string' },
-      },
+    const { values, positionals } = readArguments(args, {
+      database: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      config: { type: 'string' },
     });
     const [verb, ...paths] = positionals;
     if (verb !== 'verify') return verb === undefined ? 'audit: verify what?' : `audit: no "${verb}"`;
@@ -89,7 +86,7 @@ async function verifyDatabase(call: Call, io: CommandIo): Promise<VerifiedSource
   if (!config.audit.database) throw new ConfigError('The audit records are not in a database: audit.database');
   const database = await openDatabase(databaseOptions(config, openHome(config)));
   try {
-    return await verifyTable(auditTable(database), io.signal);
+    return await namingSettings(() => verifyTable(auditTable(database), io.signal), databaseMistake(config));
   } finally {
     await database.close();
   }

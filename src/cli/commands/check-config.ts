@@ -1,12 +1,20 @@
-import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { existsSync, readFileSync } from 'node:fs';
 import { issuerTrouble } from '../../callers/issuer-keys.ts';
-import { homeCredentialOf, openHome } from '../../compose/home.ts';
+import { type Home, homeCredentialOf, openHome } from '../../compose/home.ts';
+import { openHomeKeys } from '../../compose/home-keys.ts';
+import { databaseMistake, namingSettings } from '../../compose/setting-mistakes.ts';
+import { databaseOptions } from '../../compose/store.ts';
 import { ConfigError, loadConfig } from '../../config/load-config.ts';
 import type { Config } from '../../config/resolved.ts';
+import { assertMigrated, SchemaError } from '../../database/migrations/migrations.ts';
+import { openDatabase } from '../../database/open-database.ts';
+import { ServiceError } from '../../errors.ts';
 import { readCertificate } from '../../http/server/certificate-files.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { decodeText } from '../../lib/text.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { readTenantList } from '../../tenants/tenant-list.ts';
+import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 
@@ -16,15 +24,20 @@ export const checkConfig: Command = {
   help: `
 Usage: vaultspan check-config [--online] [--config FILE]
 
-Reads the configuration and the tenants as serve would, tells everything that is wrong with them at once, each with its place,
-and what is in force. With --online it also reads the app's credential from the home vault, says when it expires, and asks each
-issuer of callers' tokens for its discovery document and its keys.
-Exit codes: 0 usable, 1 the credential or an issuer is not, 2 the configuration is not.`,
+Reads the configuration and the tenants as serve would, prints every problem with its place, and the settings in force. A variable
+VAULTSPAN_… that is no setting is a problem here, where other commands only warn.
+
+  --online       also try what serve needs: the app's credential and when it expires, the keys of the home vault, the database
+                 and its schema, and each issuer's discovery document and keys
+  --config FILE  the configuration
+
+Exit codes: 0 usable, 1 a part that --online tried is not, 2 the configuration is not.`,
   async run(args, io) {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { config: { type: 'string' }, online: { type: 'boolean', default: false } },
+    const { values, positionals } = readArguments(args, {
+      config: { type: 'string' },
+      online: { type: 'boolean', default: false },
     });
+    noArguments(positionals);
     const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
     io.stdout(
       [
@@ -40,11 +53,7 @@ Exit codes: 0 usable, 1 the credential or an issuer is not, 2 the configuration 
         '',
       ].join('\n'),
     );
-    if (!values.online) return 0;
-    io.stdout(await describeCredential(config, io));
-    const { text, isUsable } = await describeCallers(config);
-    io.stdout(text);
-    return isUsable ? 0 : 1;
+    return values.online ? checkOnline(config, io) : 0;
   },
 };
 
@@ -82,21 +91,70 @@ function tenantsOf(config: Config): string {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return decodeText(readFileSync(file));
   } catch (error) {
     throw new ConfigError(`The list of tenants can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
   }
 }
 
-async function describeCallers({ callers }: Config): Promise<{ readonly text: string; readonly isUsable: boolean }> {
-  const troubles = await Promise.all(callers.map(issuerTrouble));
-  const lines = callers.map(({ issuer }, index) => `issuer      ${issuer}: ${troubles[index] ?? 'keys read'}\n`);
-  return { text: lines.join(''), isUsable: troubles.every((trouble) => trouble === undefined) };
+/** Tries each part that the service needs, all of them even where one fails. Returns the exit code. */
+async function checkOnline(config: Config, io: CommandIo): Promise<number> {
+  prepareForEmulator(config, io);
+  const home = openHome(config);
+  const checks = [
+    ['credential', () => describeCredential(config, home)],
+    ['origin key', () => describeHomeKeys(config, home)],
+    ['database', () => describeDatabase(config, home)],
+    ...config.callers.map((caller) => ['issuer', () => describeIssuer(caller)] as const),
+  ] as const;
+  let exitCode = 0;
+  for (const [name, check] of checks) {
+    try {
+      io.stdout(`${name.padEnd(11)} ${await check()}\n`);
+    } catch (error) {
+      exitCode = 1;
+      io.stdout(`${name.padEnd(11)} FAILED: ${failureText(error)}\n`);
+    }
+  }
+  return exitCode;
 }
 
-async function describeCredential(config: Config, io: CommandIo): Promise<string> {
-  prepareForEmulator(config, io);
-  const credential = homeCredentialOf(config, openHome(config), silentLogger());
+function failureText(error: unknown): string {
+  if (!(error instanceof ServiceError)) return Error.isError(error) ? error.message : 'for no reason that it gives';
+  const { code, reason, message, fix } = error;
+  return `${message} (${reason ?? code})${fix ? `\n            ${fix.action}` : ''}`;
+}
+
+async function describeIssuer(caller: Config['callers'][number]): Promise<string> {
+  const trouble = await issuerTrouble(caller);
+  if (trouble !== undefined) throw new Error(`${caller.issuer}: ${trouble}`);
+  return `${caller.issuer}: keys read`;
+}
+
+async function describeHomeKeys(config: Config, home: Home): Promise<string> {
+  const { originKeys } = await openHomeKeys(config, home, silentLogger(), systemClock);
+  return `${originKeys.current().length} usable, and the audit key${config.rounds.webhookUrl === undefined ? '' : ' and the webhook key'}`;
+}
+
+async function describeDatabase(config: Config, home: Home): Promise<string> {
+  const { postgres, sqlite, migrate } = config.database;
+  if (!postgres && !existsSync(sqlite.file)) return `${sqlite.file} will be created`;
+  return namingSettings(async () => {
+    const database = await openDatabase(databaseOptions(config, home));
+    try {
+      await assertMigrated(database);
+      return 'reached, with the schema of this version';
+    } catch (error) {
+      if (!(error instanceof SchemaError) || error.isNewer || migrate !== 'at-start') throw error;
+      return 'reached; serve migrates its schema at the start';
+    } finally {
+      await database.close();
+    }
+  }, databaseMistake(config));
+}
+
+async function describeCredential(config: Config, home: Home): Promise<string> {
+  const credential = homeCredentialOf(config, home, silentLogger());
   await credential.load();
   const { kind, name, versions, federation } = await credential.describe();
   const lines = versions.map(({ version, expires, thumbprint }) => {
@@ -111,5 +169,5 @@ async function describeCredential(config: Config, io: CommandIo): Promise<string
       `            federated: issuer ${federation.issuer}, subject ${federation.subject}, audience ${federation.audience}`,
     );
   }
-  return [`credential  ${kind}${name === undefined ? '' : ` ${name}`}`, ...lines, ''].join('\n');
+  return [`${kind}${name === undefined ? '' : ` ${name}`}`, ...lines].join('\n');
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { ConfigError } from '../../config/load-config.ts';
 import { type CheckTenantDeps, checkTenant } from '../../operations/doctor/check-tenant.ts';
 import type { CheckStep, TenantCheck } from '../../operations/doctor/tenant-check.ts';
 import type { Tenant } from '../../tenants/record.ts';
+import { readArguments } from '../support/arguments.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { allTenants, openDoctor, openTools, type Tools } from '../support/open-tools.ts';
 
@@ -24,15 +24,11 @@ Each step passed, failed with who mends it and the command to paste, or was skip
 
 Exit codes: 0 all passed, 1 not, 2 called wrongly.`,
   async run(args, io) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        all: { type: 'boolean', default: false },
-        wait: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        config: { type: 'string' },
-      },
+    const { values, positionals } = readArguments(args, {
+      all: { type: 'boolean', default: false },
+      wait: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      config: { type: 'string' },
     });
     const [tenantId, ...more] = positionals;
     if (values.all === (tenantId !== undefined) || more.length > 0) throw new ConfigError('Name one tenant, or --all');

@@ -1,21 +1,24 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { type Home, openHome } from '../../compose/home.ts';
 import { startService } from '../../compose/service.ts';
 import { openStore } from '../../compose/store.ts';
-import { ConfigError, loadConfig } from '../../config/load-config.ts';
+import { ConfigError } from '../../config/load-config.ts';
 import type { Config } from '../../config/resolved.ts';
 import { type Emulator, startEmulator } from '../../emulator/emulator.ts';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
+import { didYouMean } from '../../lib/nearest.ts';
 import { createLogger, silentLogger } from '../../telemetry/logger.ts';
 import { tenantSchema } from '../../tenants/record-schema.ts';
 import { aborted } from '../support/aborted.ts';
+import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
+import { assertUsable } from '../support/dev-folder.ts';
 import { welcome } from '../support/dev-welcome.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
+import { readConfig } from '../support/read-config.ts';
 import { createHomeKeys } from './init.ts';
 
 const FIRST_EMULATOR_PORT = 8443;
@@ -40,18 +43,21 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
       'log-level': { type: 'string' },
       reset: { type: 'boolean', default: false },
     } as const;
-    const { values } = parseArgs({ args: [...args], options });
+    const { values, positionals } = readArguments(args, options);
+    noArguments(positionals);
     // What is said on the command line goes over the environment.
     const { VAULTSPAN_HTTP_PORT, VAULTSPAN_TELEMETRY_LOG_LEVEL, ...env } = io.env;
+    const firstPort = portOf(values['emulator-port'], 'emulator-port');
+    const port = portOf(values.port ?? (VAULTSPAN_HTTP_PORT || '8080'), 'port');
+    const logLevel = levelOf(values['log-level'] ?? (VAULTSPAN_TELEMETRY_LOG_LEVEL || 'warn'));
     const folder = resolve(io.cwd, '.vaultspan');
+    await assertUsable(folder, firstPort, values.reset);
     if (values.reset) await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const firstPort = portOf(values['emulator-port'], 'emulator-port');
     const emulator = await startEmulator({ stateFile: join(folder, 'emulator.json'), firstPort });
     try {
-      const port = portOf(values.port ?? VAULTSPAN_HTTP_PORT ?? '8080', 'port');
-      await writeFiles(folder, emulator, port, values['log-level'] ?? VAULTSPAN_TELEMETRY_LOG_LEVEL ?? 'warn');
-      const config = loadConfig({ path: join(folder, 'config.yaml'), env, cwd: io.cwd });
+      await writeFiles(folder, emulator, port, logLevel);
+      const config = readConfig(join(folder, 'config.yaml'), { ...io, env });
       prepareForEmulator(config, io);
       const home = openHome(config);
       await createHomeKeys(home, () => undefined);
@@ -59,7 +65,7 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
       const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
       io.stdout(welcome(service.url, emulator));
       await aborted(io.signal);
-      await service.stop();
+      await service.stop(io.hurry);
     } finally {
       await emulator.close();
     }
@@ -71,6 +77,13 @@ function portOf(text: string, name: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port <= 65_000) return port;
   throw new ConfigError(`--${name} is a port between 1 and 65000, not ${text}`);
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+function levelOf(text: string): string {
+  if (LOG_LEVELS.includes(text)) return text;
+  throw new ConfigError(`--log-level is one of ${LOG_LEVELS.join(', ')}, not ${text}${didYouMean(text, LOG_LEVELS)}`);
 }
 
 /** The emulated customers are tenants from the first start on; what you change of them stays. */

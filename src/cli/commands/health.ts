@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { connect } from 'node:tls';
-import { parseArgs } from 'node:util';
 import type { Config } from '../../config/resolved.ts';
+import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { readConfig } from '../support/read-config.ts';
 
@@ -20,7 +20,8 @@ health checks and the like, which then need no shell and no curl. Where every cl
 the sign of life. On a shared port (http.reusePort) any of the processes may answer.
 Exit codes: 0 alive, 1 not within ${DEADLINE_MS / 1_000} s, 2 not configured.`,
   async run(args, io) {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const { values, positionals } = readArguments(args, { config: { type: 'string' } });
+    noArguments(positionals);
     const { http } = readConfig(values.config, io);
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(DEADLINE_MS)]);
     try {

@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from '../../azure/home/home-keys.ts';
 import { type Home, openHome } from '../../compose/home.ts';
+import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 import { readConfig } from '../support/read-config.ts';
@@ -19,7 +19,8 @@ Creates three secrets in the home vault, each 32 random bytes, unless they are t
 Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Officer" on the home vault; the service itself needs
 "Key Vault Secrets User" only.`,
   async run(args, io) {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const { values, positionals } = readArguments(args, { config: { type: 'string' } });
+    noArguments(positionals);
     const config = readConfig(values.config, io);
     prepareForEmulator(config, io);
     await createHomeKeys(openHome(config), io.stdout);

@@ -1,7 +1,8 @@
-import { parseArgs } from 'node:util';
 import { openHome } from '../../compose/home.ts';
+import { databaseMistake, namingSettings } from '../../compose/setting-mistakes.ts';
 import { databaseOptions } from '../../compose/store.ts';
 import { migrate as migrateDatabase } from '../../database/migrations/migrations.ts';
+import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 import { readConfig } from '../support/read-config.ts';
@@ -15,10 +16,12 @@ Usage: vaultspan migrate [--config FILE]
 Takes the steps forward that the database lacks, under a lock, so that it may run beside others. serve does so by itself at its start,
 unless database.migrate is by-command. A schema that is newer than this version is refused.`,
   async run(args, io) {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const { values, positionals } = readArguments(args, { config: { type: 'string' } });
+    noArguments(positionals);
     const config = readConfig(values.config, io);
     prepareForEmulator(config, io);
-    const taken = await migrateDatabase(databaseOptions(config, openHome(config)));
+    const migrateIt = () => migrateDatabase(databaseOptions(config, openHome(config)));
+    const taken = await namingSettings(migrateIt, databaseMistake(config));
     io.stdout(taken.length === 0 ? 'The database is up to date\n' : taken.map((name) => `${name}: done\n`).join(''));
     return 0;
   },

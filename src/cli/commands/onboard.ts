@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { ConfigError } from '../../config/load-config.ts';
 import { getOnboarding, type Onboarding } from '../../operations/doctor/onboarding.ts';
+import { readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { openTools } from '../support/open-tools.ts';
 
@@ -16,14 +16,10 @@ back. After each step, vaultspan check TENANT shows what passes now.
   --json     as JSON
   --script   as a shell script that can be run twice`,
   async run(args, io) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        script: { type: 'boolean', default: false },
-        config: { type: 'string' },
-      },
+    const { values, positionals } = readArguments(args, {
+      json: { type: 'boolean', default: false },
+      script: { type: 'boolean', default: false },
+      config: { type: 'string' },
     });
     const [tenantId, ...more] = positionals;
     if (tenantId === undefined || more.length > 0) throw new ConfigError('Name one tenant');

@@ -2,17 +2,17 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { parseArgs } from 'node:util';
 import * as z from 'zod';
 import { ConfigError } from '../../config/load-config.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodePrefix, encodePrefix, type StreamPrefix } from '../../format/stream-format.ts';
 import { defined } from '../../lib/defined.ts';
+import { readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { callJson } from '../support/stream-call.ts';
 import { onlyFile, STREAM_OPTIONS, STREAM_OPTIONS_HELP, streamTargetOf } from '../support/stream-options.ts';
 import { reportCuts } from '../support/transform-file.ts';
-import { assertMayWrite, writeWhole } from '../support/whole-file.ts';
+import { destinationOf, writeWhole } from '../support/whole-file.ts';
 
 const MAX_PREFIX_BYTES = 8_192;
 const Answer = z.object({ ciphertext: z.string(), keyId: z.string() });
@@ -31,10 +31,10 @@ ${STREAM_OPTIONS_HELP.replace('where to; - for standard output', 'where to; FILE
 
 Exit codes: 0 done, 1 failed, 2 called wrongly.`,
   async run(args, io) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { ...STREAM_OPTIONS, key: { type: 'string' }, 'to-tenant': { type: 'string' } },
+    const { values, positionals } = readArguments(args, {
+      ...STREAM_OPTIONS,
+      key: { type: 'string' },
+      'to-tenant': { type: 'string' },
     });
     const file = onlyFile(positionals);
     if (file === '-' || values.output === '-') throw new ConfigError('rewrap-file takes files only');
@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 failed, 2 called wrongly.`,
     const input = resolve(io.cwd, file);
     const output = values.output === undefined ? input : resolve(io.cwd, values.output);
     const isForced = values.force || output === input;
-    assertMayWrite(output, isForced);
+    destinationOf(output, isForced);
     const prefix = await readPrefix(input);
     const body = defined({
       ciphertext: prefix.jwe,
@@ -51,7 +51,7 @@ Exit codes: 0 done, 1 failed, 2 called wrongly.`,
     });
     return reportCuts(io, async () => {
       const answer = Answer.parse(await callJson(target, '/streams/rewrap-header', body, io.signal));
-      await writeWhole(output, isForced, async (sink) => {
+      await writeWhole(output, isForced, io, async (sink) => {
         sink.write(encodePrefix(answer.ciphertext));
         await pipeline(createReadStream(input, { start: prefix.bytes }), sink, { signal: io.signal });
       });

@@ -1,9 +1,9 @@
 import { setGlobalProxyFromEnv } from 'node:http';
-import { parseArgs } from 'node:util';
 import { startService } from '../../compose/service.ts';
 import { ConfigError } from '../../config/load-config.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { aborted } from '../support/aborted.ts';
+import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { readConfig } from '../support/read-config.ts';
 
@@ -13,13 +13,16 @@ export const serve: Command = {
   help: `
 Usage: vaultspan serve [--config FILE]
 
-Runs the service until SIGTERM or SIGINT, then drains: readiness goes off, requests under way end, the audit chain is closed.
-It needs a configuration with at least home (tenantId, appId, vaultUrl), callers and registry.file; docs/configuration.md has them all.
+Runs the service until SIGTERM or SIGINT, then drains: /readyz answers 503, requests in progress end, the audit chain is closed. A second signal cuts
+the drain short.
+It needs a configuration with at least home (tenantId, appId, vaultUrl) and callers; docs/configuration.md has every setting. Tenants
+are in the database (SQLite unless database.url names PostgreSQL), or in the file that registry.file names.
 The home vault must hold the app's client secret, and the keys that \`vaultspan init\` makes.
 
 Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
   async run(args, io) {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } });
+    const { values, positionals } = readArguments(args, { config: { type: 'string' } });
+    noArguments(positionals);
     const config = readConfig(values.config, io);
     if (config.emulator) {
       throw new ConfigError('serve is for real Azure: this configuration allows the emulator', [
@@ -29,7 +32,7 @@ Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
     if (io.env['HTTPS_PROXY'] !== undefined) setGlobalProxyFromEnv(); // for fetch; the SDK looks for itself
     const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
     await aborted(io.signal);
-    await service.stop();
+    await service.stop(io.hurry);
     return 0;
   },
 };

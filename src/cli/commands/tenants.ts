@@ -1,11 +1,12 @@
-import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { ConfigError } from '../../config/load-config.ts';
 import { defined } from '../../lib/defined.ts';
+import { didYouMean } from '../../lib/nearest.ts';
 import { deleteTenant, restoreTenant, resumeTenant, suspendTenant } from '../../operations/change-tenant.ts';
 import { forgetKey } from '../../operations/forget-key.ts';
 import type { Check } from '../../tenants/checks.ts';
 import { recordOf, type Tenant } from '../../tenants/record.ts';
+import { readArguments } from '../support/arguments.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { allTenants, openTools, type Tools, tenantPages } from '../support/open-tools.ts';
 import { showHistory } from '../support/tenant-history.ts';
@@ -54,19 +55,19 @@ Usage: vaultspan tenants ACTION [--config FILE]
 A wrong file changes nothing: every problem is told with its place. Works beside a running service and without one; each change is
 recorded in the audit log as made by cli: and your user name.`,
   async run(args, io) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        config: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        'dry-run': { type: 'boolean', default: false },
-        yes: { type: 'string' },
-      },
+    const { values, positionals } = readArguments(args, {
+      config: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      'dry-run': { type: 'boolean', default: false },
+      yes: { type: 'string' },
     });
     const [name = '', ...given] = positionals;
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
-    if (!action) throw new ConfigError(`Name one of the actions ${Object.keys(ACTIONS).join(', ')}`);
+    if (!action) {
+      const known = Object.keys(ACTIONS);
+      if (name !== '') throw new ConfigError(`There is no action ${name}${didYouMean(name, known)}`);
+      throw new ConfigError(`Name one of the actions ${known.join(', ')}`);
+    }
     if (given.length !== action.takes.length) {
       throw new ConfigError(`Write: vaultspan tenants ${[name, ...action.takes].join(' ')}`);
     }

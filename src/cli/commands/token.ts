@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { ConfigError } from '../../config/load-config.ts';
+import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { trustCa } from '../support/emulated-azure.ts';
 
 /** Written by `dev`, or by hand for callers of a real directory. */
 export const CALLERS_FILE = '.vaultspan/callers.yaml';
+
+/** Longest wait for the token endpoint. */
+const DEADLINE_MS = 10_000;
 
 const CallersFile = z.strictObject({
   tokenEndpoint: z.url({ protocol: /^https$/ }),
@@ -32,7 +35,8 @@ access token. In dev: demo (default) has all roles, reader may only decrypt.
       as: { type: 'string', default: 'demo' },
       callers: { type: 'string', default: CALLERS_FILE },
     } as const;
-    const { values } = parseArgs({ args: [...args], options });
+    const { values, positionals } = readArguments(args, options);
+    noArguments(positionals);
     const file = resolve(io.cwd, values.callers);
     const { tokenEndpoint, caFile, callers } = readCallers(file);
     const caller = Object.hasOwn(callers, values.as) ? callers[values.as] : undefined;
@@ -47,7 +51,8 @@ access token. In dev: demo (default) has all roles, reader may only decrypt.
       client_secret: caller.clientSecret,
       scope: caller.scope,
     });
-    const response = await fetch(tokenEndpoint, { method: 'POST', body, signal: io.signal });
+    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    const response = await fetch(tokenEndpoint, { method: 'POST', body, signal });
     const answer = z
       .object({ access_token: z.string().optional(), error: z.string().optional() })
       .parse(await response.json());

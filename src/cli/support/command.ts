@@ -15,8 +15,12 @@ export interface CommandIo {
   readonly user: string;
   /** For libraries that read the environment themselves, such as the SDK's managed identity. */
   readonly setEnv: (name: string, value: string) => void;
-  /** Aborted on SIGINT and SIGTERM. */
+  /** Runs the clean-up, which is synchronous, however the process exits. Returns a function that takes it back. */
+  readonly onExit: (cleanUp: () => void) => () => void;
+  /** Aborted on the first signal to stop: SIGINT, SIGTERM, SIGHUP or SIGQUIT. */
   readonly signal: AbortSignal;
+  /** Aborted on the second one: whatever takes time is cut short. */
+  readonly hurry: AbortSignal;
 }
 
 /** One command of the command line, in a file of its own. */

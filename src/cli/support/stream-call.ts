@@ -10,19 +10,13 @@ import { problemTable } from '../../http/answers/problem-table.ts';
 import { defined } from '../../lib/defined.ts';
 import type { StreamTarget } from './stream-options.ts';
 
-/** So long is `100 Continue` waited for, which some proxies never send. */
+/** Longest wait for `100 Continue`, which some proxies never send. */
 const CONTINUE_MS = 1_000;
 const MAX_ANSWER_BYTES = 65_536;
 
-/** An answer that ended before its end, or none at all. */
+/** The transfer ended early, for a reason that the message gives. */
 export class CutError extends Error {
   override readonly name = 'CutError';
-}
-
-export interface StreamBody {
-  readonly source: AsyncIterable<Uint8Array>;
-  /** Undefined where it is not known. */
-  readonly bytes: number | undefined;
 }
 
 /**
@@ -33,7 +27,7 @@ export interface StreamBody {
 export async function callStream(
   target: StreamTarget,
   path: string,
-  body: StreamBody,
+  body: AsyncIterable<Uint8Array>,
   sink: Writable,
   signal: AbortSignal,
 ): Promise<void> {
@@ -41,14 +35,16 @@ export async function callStream(
   const headers = defined({
     'Content-Type': 'application/octet-stream',
     Expect: '100-continue', // a refusal comes before the body is sent
-    'Content-Length': body.bytes?.toString(),
     'Encryption-Context': context && Buffer.from(JSON.stringify(context)).toString('base64url'),
   });
   const req = post(target, path, signal, headers);
   let localFailure: Error | undefined;
+  sink.once('error', (error) => {
+    if (isOfFile(error)) localFailure ??= error;
+  });
   const send = async () => {
     await Promise.race([once(req, 'continue', { signal }), sleep(CONTINUE_MS, undefined, { ref: false })]);
-    if (!req.destroyed) await pipeline(keepingFailure(body.source), req);
+    if (!req.destroyed) await pipeline(keepingFailure(body), req);
   };
   async function* keepingFailure(source: AsyncIterable<Uint8Array>) {
     try {
@@ -67,7 +63,8 @@ export async function callStream(
     await sending;
   } catch (error) {
     if (error instanceof ServiceError) throw error;
-    throw localFailure ?? new CutError(`The answer of ${target.url} was cut${codeOf(error)}`, { cause: error });
+    if (error instanceof CutError) throw error;
+    throw localFailure ? localError(localFailure) : cutError(target, error);
   } finally {
     req.destroy();
   }
@@ -88,7 +85,8 @@ export async function callJson(
     return JSON.parse(await textOf(res)) as unknown;
   } catch (error) {
     if (error instanceof ServiceError) throw error;
-    throw new CutError(`${target.url} gave no whole answer${codeOf(error)}`, { cause: error });
+    if (error instanceof CutError) throw error;
+    throw cutError(target, error);
   }
 }
 
@@ -143,6 +141,22 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** A fault of this machine, such as a full disk, that must not be blamed on the service. */
+const localError = (error: Error): Error =>
+  'syscall' in error ? new CutError(error.message, { cause: error }) : error;
+
+/** Tells a failed write of a file or of standard output from a connection's end, which ends the sink too. */
+const isOfFile = (error: Error): boolean =>
+  'syscall' in error && 'code' in error && !String(error.code).startsWith('ECONN');
+
+const UNREACHABLE = new Set([' (ECONNREFUSED)', ' (ENOTFOUND)', ' (EAI_AGAIN)', ' (EHOSTUNREACH)', ' (ENETUNREACH)']);
+
+function cutError({ url }: StreamTarget, cause: unknown): CutError {
+  const code = codeOf(cause);
+  if (UNREACHABLE.has(code)) return new CutError(`No service listens at ${url}${code}: check --url`, { cause });
+  return new CutError(`The answer of ${url} was cut${code}`, { cause });
 }
 
 const codeOf = (error: unknown): string =>

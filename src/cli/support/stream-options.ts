@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { ConfigError } from '../../config/load-config.ts';
+import { readArguments } from './arguments.ts';
 import type { CommandIo } from './command.ts';
 
 /** Where a stream goes, and as whom: what the commands for files have in common. */
@@ -72,8 +72,4 @@ export function onlyFile(positionals: readonly string[]): string {
 
 /** The options of encrypt-file and decrypt-file. */
 export const parseStreamArgs = (args: readonly string[]) =>
-  parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...STREAM_OPTIONS, key: { type: 'string' } },
-  });
+  readArguments(args, { ...STREAM_OPTIONS, key: { type: 'string' } });

@@ -4,7 +4,7 @@ import type { CommandIo } from './command.ts';
 import { fileSource } from './file-source.ts';
 import { CutError, callStream } from './stream-call.ts';
 import { onlyFile, parseStreamArgs, streamTargetOf } from './stream-options.ts';
-import { assertMayWrite, writeWhole } from './whole-file.ts';
+import { destinationOf, writeWhole } from './whole-file.ts';
 
 type Values = ReturnType<typeof parseStreamArgs>['values'];
 
@@ -24,12 +24,14 @@ export async function transformFile(transform: FileTransform, args: readonly str
   const input = file === '-' ? file : resolve(io.cwd, file);
   const path = output === '-' ? output : resolve(io.cwd, output);
   if (path !== '-' && path === input) throw new ConfigError('The file to write is the one to read');
-  if (path !== '-') assertMayWrite(path, values.force);
+  if (path !== '-') destinationOf(path, values.force);
   const body = await fileSource(input, io);
   return reportCuts(io, async () => {
     if (path === '-') await callStream(target, transform.path(values), body, io.stdoutBytes(), io.signal);
     else {
-      await writeWhole(path, values.force, (sink) => callStream(target, transform.path(values), body, sink, io.signal));
+      await writeWhole(path, values.force, io, (sink) =>
+        callStream(target, transform.path(values), body, sink, io.signal),
+      );
     }
   });
 }

@@ -1,47 +1,88 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
+import { createWriteStream, lstatSync, realpathSync, rmSync, type Stats, statSync, type WriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { ConfigError } from '../../config/load-config.ts';
+import type { CommandIo } from './command.ts';
 
-/** What is in the way of a file that is not to be replaced. @throws ConfigError */
-export function assertMayWrite(path: string, isForced: boolean): void {
-  if (!isForced && existsSync(path)) throw new ConfigError(`${path} is there already; --force replaces it`);
+/** Where the output goes. */
+interface Destination {
+  /** Behind symbolic links, so that a link stays one. */
+  readonly path: string;
+  /** A device or a FIFO: written to, never replaced. */
+  readonly isStream: boolean;
+}
+
+/** Returns where to write. @throws ConfigError when something is in the way that must not be replaced */
+export function destinationOf(path: string, isForced: boolean): Destination {
+  const found = statIf(path, lstatSync);
+  if (!found) return { path, isStream: false };
+  const target = found.isSymbolicLink() ? statIf(path, statSync) : found;
+  if (!target)
+    throw new ConfigError(`${path} is a link to a file that does not exist: remove the link, or name another file`);
+  if (target.isFIFO() || target.isCharacterDevice()) return { path, isStream: true };
+  if (!target.isFile()) throw new ConfigError(`${path} is not a file: name another`);
+  if (!isForced) throw new ConfigError(`${path} exists; --force replaces it`);
+  return { path: realpathSync(path), isStream: false };
+}
+
+function statIf(path: string, stat: (path: string) => Stats): Stats | undefined {
+  try {
+    return stat(path);
+  } catch (error) {
+    if (Error.isError(error) && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /**
- * Writes a file whole or not at all, `write` ending what it is given: under another name in the same folder, on the disk before it gets its own. Readable by its owner
- * alone. What `write` throws leaves nothing behind.
+ * Writes a file whole or not at all, `write` ending what it is given: under another name in the same folder, synced before it gets
+ * its own. Readable by its owner alone. Nothing is left behind when `write` throws or the process exits.
  */
 export async function writeWhole(
-  path: string,
+  wanted: string,
   isForced: boolean,
+  io: Pick<CommandIo, 'onExit'>,
   write: (sink: Writable) => Promise<void>,
 ): Promise<void> {
-  assertMayWrite(path, isForced);
+  const { path, isStream } = destinationOf(wanted, isForced);
+  if (isStream) return writeThrough(path, write);
   const part = join(dirname(path), `.${basename(path)}.${randomUUID()}.part`);
+  const keep = io.onExit(() => rmSync(part, { force: true }));
   const sink = createWriteStream(part, { flags: 'wx', mode: 0o600, flush: true });
-  await once(sink, 'open');
   try {
+    await once(sink, 'open');
     await write(sink);
     await closed(sink);
-    assertMayWrite(path, isForced);
+    destinationOf(path, isForced);
     await rename(part, path);
   } catch (error) {
     await closed(sink.destroy());
     await rm(part, { force: true });
     throw error;
+  } finally {
+    keep();
   }
   await syncFolder(dirname(path));
+}
+
+async function writeThrough(path: string, write: (sink: Writable) => Promise<void>): Promise<void> {
+  const sink = createWriteStream(path, { flags: 'r+' });
+  try {
+    await once(sink, 'open');
+    await write(sink);
+  } finally {
+    sink.destroy();
+  }
 }
 
 async function closed(sink: WriteStream): Promise<void> {
   if (!sink.closed) await once(sink, 'close');
 }
 
-/** So that the new name outlives a power cut. Windows has no such thing. */
+/** Lets the new name outlive a power cut. Windows has no such thing. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined);
   await folder?.sync().catch(() => undefined);

@@ -25,7 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
 /**
  * Brings the database to this program's schema, on a connection without a limit on a statement's time: names of the steps that it took.
  *
- * @throws Error when the schema is newer than this program; ServiceError `registry-unavailable`
+ * @throws SchemaError when the schema is newer than this program; ServiceError `registry-unavailable`
  */
 export async function migrate(options: DatabaseOptions, steps = MIGRATIONS): Promise<readonly string[]> {
   const database = await openDatabase('file' in options ? options : { ...options, statementTimeoutMs: 0 });
@@ -36,13 +36,28 @@ export async function migrate(options: DatabaseOptions, steps = MIGRATIONS): Pro
   }
 }
 
-/** @throws Error when the schema is not exactly the one of this program; ServiceError `registry-unavailable` */
+/** The database has the schema of another version. */
+export class SchemaError extends Error {
+  override readonly name = 'SchemaError';
+  /** Whether the schema is newer than this program. */
+  readonly isNewer: boolean;
+
+  constructor(message: string, isNewer: boolean) {
+    super(message);
+    this.isNewer = isNewer;
+  }
+}
+
+/** @throws SchemaError when the schema is not exactly the one of this program; ServiceError `registry-unavailable` */
 export async function assertMigrated({ read, dialect }: SqlDatabase, steps = MIGRATIONS): Promise<void> {
   const found = await read((db) => schemaVersion(db, dialect));
   const wanted = latest(steps);
   assertNotNewer(found, wanted);
   if (found < wanted) {
-    throw new Error(`The database has schema ${found}, and this program needs ${wanted}: run vaultspan migrate`);
+    throw new SchemaError(
+      `The database has schema ${found}, and this program needs ${wanted}: run vaultspan migrate`,
+      false,
+    );
   }
 }
 
@@ -95,8 +110,9 @@ async function schemaVersion(db: Kysely<Schema>, dialect: SqlDialect): Promise<n
 
 function assertNotNewer(found: number, known: number): void {
   if (found <= known) return;
-  throw new Error(
+  throw new SchemaError(
     `The database has schema ${found}, and this program knows schemas up to ${known} only: run the version of Vaultspan that migrated it, or a newer one. Schemas don't go back.`,
+    true,
   );
 }
 

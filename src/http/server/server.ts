@@ -38,7 +38,7 @@ export interface RunningServer {
    * the limit. On a shared port nothing new is accepted from the start: it goes to the other processes. Resolves with the number of
    * connections that were cut.
    */
-  drain(limitMs: number): Promise<number>;
+  drain(limitMs: number, hurry?: AbortSignal): Promise<number>;
 }
 
 /** Builds the listener with `isDraining`, so that readiness can tell. */
@@ -78,13 +78,13 @@ export async function listen(
   return {
     url: `${options.certificate ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     openRequests: open,
-    drain: async (limitMs) => {
+    drain: async (limitMs, hurry = new AbortController().signal) => {
       draining = true;
       // The listener alone: http's own close would also end idle connections, on which a request may be on its way.
       if (reusePort) NetServer.prototype.close.call(server);
-      await sleep(Math.min(CLOSE_GRACE_MS, limitMs));
+      await sleep(Math.min(CLOSE_GRACE_MS, limitMs), undefined, { signal: hurry }).catch(() => undefined);
       endHandshakes();
-      return close(server, open, limitMs - CLOSE_GRACE_MS);
+      return close(server, open, limitMs - CLOSE_GRACE_MS, hurry);
     },
   };
 }
@@ -162,11 +162,12 @@ function openHandshakes(server: Server): () => void {
   };
 }
 
-async function close(server: Server, open: () => number, limitMs: number): Promise<number> {
+async function close(server: Server, open: () => number, limitMs: number, hurry: AbortSignal): Promise<number> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = new AbortController();
-  await Promise.race([closed, sleep(Math.max(0, limitMs), undefined, { signal: timer.signal }).catch(() => undefined)]);
+  const signal = AbortSignal.any([timer.signal, hurry]);
+  await Promise.race([closed, sleep(Math.max(0, limitMs), undefined, { signal }).catch(() => undefined)]);
   timer.abort();
   const cut = open();
   server.closeAllConnections();

@@ -1,0 +1,127 @@
+import { ConfigError } from '../config/load-config.ts';
+import type { Config } from '../config/resolved.ts';
+import { SchemaError } from '../database/migrations/migrations.ts';
+import { parsePostgresUrl } from '../lib/postgres-url.ts';
+
+/** An error of the system, of PostgreSQL or of SQLite, as far as it can be told apart. */
+interface ForeignError extends Error {
+  readonly code?: unknown;
+  readonly errcode?: unknown;
+  readonly syscall?: unknown;
+  readonly address?: unknown;
+  readonly port?: unknown;
+  readonly path?: unknown;
+}
+
+/** Runs what opens a part. What fails for a setting is thrown as a ConfigError that names it; the rest stays as it is. */
+export async function namingSettings<T>(
+  run: () => Promise<T>,
+  mistakeOf: (error: ForeignError) => string | undefined,
+): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    for (const cause of chainOf(error)) {
+      const mistake = mistakeOf(cause);
+      if (mistake !== undefined) throw new ConfigError('The configuration does not work here', [mistake], { cause });
+    }
+    throw error;
+  }
+}
+
+const MAX_CAUSES = 5;
+
+function chainOf(error: unknown): ForeignError[] {
+  const chain: ForeignError[] = [];
+  for (let next = error; Error.isError(next) && chain.length < MAX_CAUSES; next = next.cause) chain.push(next);
+  return chain;
+}
+
+/** Returns what is wrong with the database's settings, or undefined where it is another failure. */
+export const databaseMistake =
+  ({ database: { sqlite, postgres } }: Pick<Config, 'database'>) =>
+  (error: ForeignError): string | undefined => {
+    if (error instanceof SchemaError) return `${postgres ? 'database.url' : 'database.file'}: ${error.message}`;
+    return postgres ? postgresMistake(error, postgres.url) : sqliteMistake(error, sqlite.file);
+  };
+
+const UNTRUSTED: ReadonlySet<unknown> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function postgresMistake({ code, message }: ForeignError, url: string): string | undefined {
+  const { user, host, port, database } = parsePostgresUrl(url);
+  const at = `${host}:${port}`;
+  if (code === '28P01') return `database.url: ${at} rejects the password of user ${user}: correct the password`;
+  if (code === '28000') return `database.url: ${at} refuses user ${user}: check the role and pg_hba.conf`;
+  if (code === '3D000') return `database.url: ${at} has no database ${database}: create it, or name another`;
+  if (code === '42501')
+    return `database.url: user ${user} lacks a privilege in ${database}: grant it, or migrate as the owner`;
+  if (UNTRUSTED.has(code)) {
+    return `database.caFile: the certificate of ${at} is not trusted (${String(code)}): name its authority's PEM file`;
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return `database.url: the certificate of ${at} is for another name: use the host name that it has`;
+  }
+  if (code === 'CERT_HAS_EXPIRED') return `database.url: the certificate of ${at} has expired: renew it on the server`;
+  if (message === 'The server does not support SSL connections') {
+    return `database.tls: ${at} speaks no TLS: enable it there, or set "off" on a network that you trust`;
+  }
+  if (code === 'ENOTFOUND') return `database.url: there is no host ${host}: correct the name`;
+  return undefined;
+}
+
+const SQLITE: Readonly<Record<number, string>> = {
+  8: 'is read-only: make the file and its folder writable',
+  14: 'cannot be opened: check that its folder exists and is writable, and that it is a file',
+  26: 'is not an SQLite database: name another file',
+};
+
+/** Codes: https://www.sqlite.org/rescode.html */
+function sqliteMistake(error: ForeignError, file: string): string | undefined {
+  const problem = typeof error.errcode === 'number' ? SQLITE[error.errcode & 0xff] : fileProblem(error);
+  return problem === undefined ? undefined : `database.file: ${file} ${problem}`;
+}
+
+const FILES: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist: correct the path',
+  ENOTDIR: 'lies below a file: correct the path',
+  EEXIST: 'lies below a file: correct the path',
+  EISDIR: 'is a folder: name a file',
+  EACCES: 'is not accessible to this user: change its owner or its mode',
+  EPERM: 'is not accessible to this user: change its owner or its mode',
+  EROFS: 'is on a read-only file system: name a folder that can be written to',
+  ENAMETOOLONG: 'has a name that is too long: shorten it',
+};
+
+const fileProblem = ({ code, syscall }: ForeignError): string | undefined =>
+  typeof code === 'string' && typeof syscall === 'string' ? FILES[code] : undefined;
+
+/** Returns what is wrong with a setting that names a file or a folder, or undefined. */
+export const fileMistake =
+  (setting: string, path: string) =>
+  (error: ForeignError): string | undefined => {
+    const problem = fileProblem(error);
+    return problem === undefined ? undefined : `${setting}: ${path} ${problem}`;
+  };
+
+/** Returns what is wrong with the address to listen on, or undefined. */
+export const addressMistake =
+  (section: 'http' | 'metrics', { host, port }: { readonly host: string; readonly port: number }) =>
+  ({ code, syscall }: ForeignError): string | undefined => {
+    if (syscall !== 'listen' && syscall !== 'getaddrinfo') return undefined;
+    if (code === 'EADDRINUSE') {
+      return `${section}.port: ${host}:${port} is in use: stop the other process, or choose another port`;
+    }
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+      return `${section}.host: this machine has no address ${host}: use one that it has, or 0.0.0.0 for all`;
+    }
+    if (code === 'EACCES') return `${section}.port: this user may not listen on ${port}: choose a port above 1023`;
+    return undefined;
+  };

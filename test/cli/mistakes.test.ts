@@ -1,0 +1,183 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { runCli } from '../support/run-cli.ts';
+
+const GUID = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
+const SETTINGS = {
+  callers: [{ issuer: 'https://issuer.example/', audience: ['api'] }],
+  home: { tenantId: GUID, appId: GUID, vaultUrl: 'https://home-kv.vault.azure.net' },
+};
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vaultspan-mistakes-'));
+});
+afterEach(async () => {
+  await chmod(folder, 0o700);
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function run(args: readonly string[], settings: object, env: Record<string, string> = {}) {
+  await writeFile(join(folder, 'config.json'), JSON.stringify({ ...SETTINGS, ...settings }));
+  const cli = runCli([...args, '--config', 'config.json'], { cwd: folder, env });
+  return { code: await cli.exitCode, out: cli.out(), err: cli.err() };
+}
+
+/** Answers any start-up message of PostgreSQL with one error of the server. */
+async function refusingServer(code: string): Promise<{ readonly port: number } & AsyncDisposable> {
+  const server: Server = createServer((socket) => {
+    socket
+      .on('error', () => undefined)
+      .once('data', () => {
+        const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0Mrefused\0\0`);
+        const head = Buffer.alloc(5);
+        head.write('E');
+        head.writeInt32BE(fields.length + 4, 1);
+        socket.end(Buffer.concat([head, fields]));
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  return { port, [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
+}
+
+describe('an operator’s mistake is one line with the setting and what to do, and exit code 2', () => {
+  test.each([
+    ['28P01', /^database\.url: 127\.0\.0\.1:\d+ rejects the password of user ann: correct the password$/],
+    ['28000', /^database\.url: 127\.0\.0\.1:\d+ refuses user ann: check the role and pg_hba\.conf$/],
+    ['3D000', /^database\.url: 127\.0\.0\.1:\d+ has no database tenants: create it, or name another$/],
+    ['42501', /^database\.url: user ann lacks a privilege in tenants: grant it, or migrate as the owner$/],
+  ])('PostgreSQL that answers %s', async (code, told) => {
+    await using server = await refusingServer(code);
+    const database = { url: `postgres://ann:s3cret@127.0.0.1:${server.port}/tenants` };
+    for (const command of [['migrate'], ['tenants', 'list']]) {
+      const { code: exitCode, err } = await run(command, { database });
+      const lines = err.trim().split('\n');
+      expect([exitCode, lines.length]).toEqual([2, 1]);
+      expect(lines[0]?.replace('The configuration does not work here: ', '')).toMatch(told);
+      expect(err).not.toContain('s3cret');
+    }
+  });
+
+  test('a server without TLS', async () => {
+    const server = createServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end('N')));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    const { code, err } = await run(['migrate'], {
+      database: { url: `postgres://ann@127.0.0.1:${port}/tenants`, tls: 'require' },
+    });
+    server.close();
+    expect([code, err]).toEqual([2, expect.stringMatching(/: database\.tls: 127\.0\.0\.1:\d+ speaks no TLS: .*\n$/)]);
+  });
+
+  test('a database whose path lies below a file, or that is no SQLite', async () => {
+    await writeFile(join(folder, 'file'), 'x'.repeat(5_000));
+    const below = await run(['tenants', 'list'], { database: { file: 'file/vaultspan.db' } });
+    expect([below.code, below.err]).toEqual([
+      2,
+      `The configuration does not work here: database.file: ${folder}/file/vaultspan.db lies below a file: correct the path\n`,
+    ]);
+    const other = await run(['tenants', 'list'], { database: { file: 'file' } });
+    expect([other.code, other.err]).toEqual([
+      2,
+      `The configuration does not work here: database.file: ${folder}/file is not an SQLite database: name another file\n`,
+    ]);
+    const isFolder = await run(['migrate'], { database: { file: '.' } });
+    expect([isFolder.code, isFolder.err]).toEqual([
+      2,
+      expect.stringMatching(/: database\.file: .* cannot be opened: /),
+    ]);
+  });
+
+  test('a schema that another version made, or that nobody has migrated', async () => {
+    const database = { file: 'v.db', migrate: 'by-command' };
+    const behind = await run(['tenants', 'list'], { database });
+    expect([behind.code, behind.err]).toEqual([
+      2,
+      expect.stringMatching(/: database\.file: .* run vaultspan migrate\n$/),
+    ]);
+    expect((await run(['migrate'], { database })).code).toBe(0);
+    expect((await run(['tenants', 'list'], { database })).code).toBe(0);
+    const db = new DatabaseSync(join(folder, 'v.db'));
+    db.exec('update schema_migrations set version = 9999 where version = (select max(version) from schema_migrations)');
+    db.close();
+    const ahead = await run(['tenants', 'list'], { database });
+    expect([ahead.code, ahead.err]).toEqual([
+      2,
+      expect.stringMatching(/: database\.file: The database has schema 9999/),
+    ]);
+  });
+
+  test('an audit folder that is a file, and a list of tenants that does not exist', async () => {
+    await mkdir(join(folder, 'a'));
+    await writeFile(join(folder, 'audit'), '');
+    const audit = await run(['tenants', 'list'], {});
+    expect([audit.code, audit.err]).toEqual([
+      2,
+      expect.stringMatching(/: audit\.directory: \S+ lies below a file: correct the path\n$/),
+    ]);
+    const list = await run(['tenants', 'list'], { registry: { file: 'none.yaml' }, audit: { directory: 'a' } });
+    expect([list.code, list.err]).toEqual([
+      2,
+      `The configuration does not work here: registry.file: ${folder}/none.yaml does not exist: correct the path\n`,
+    ]);
+  });
+
+  test('a list of tenants that is UTF-16', async () => {
+    await writeFile(join(folder, 'tenants.yaml'), Buffer.from('\ufefftenants: []\n', 'utf16le'));
+    const { code, err } = await run(['check-config'], { registry: { file: 'tenants.yaml' } });
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/tenants\.yaml: is UTF-16 or binary: save it as UTF-8 text\n$/),
+    ]);
+  });
+
+  test('a variable that is no setting: a warning, and in check-config an error', async () => {
+    const env = { VAULTSPAN_HTTP_PROT: 's3cret' };
+    const told = 'VAULTSPAN_HTTP_PROT is not a setting; did you mean VAULTSPAN_HTTP_PORT?\n';
+    const list = await run(['tenants', 'list'], {}, env);
+    expect([list.code, list.err]).toEqual([0, `warning: ${told}`]);
+    const check = await run(['check-config'], {}, env);
+    expect([check.code, check.err]).toEqual([2, `The configuration is not usable: ${folder}/config.json: ${told}`]);
+    expect((await run(['check-config'], {})).code).toBe(0);
+  });
+});
+
+describe('the command line', () => {
+  test.each([
+    [['serv'], 'there is no command serv; did you mean serve? Try vaultspan --help'],
+    [['help', 'tenant'], 'there is no command tenant; did you mean tenants? Try vaultspan --help'],
+    [['serve', '--conifg', 'x'], 'There is no option --conifg; did you mean --config?'],
+    [['tenants', 'lsit'], 'There is no action lsit; did you mean list?'],
+    [['init', 'now'], 'There is no argument now'],
+    [
+      ['dev', '--log-level', 'wran'],
+      '--log-level is one of trace, debug, info, warn, error, fatal, silent, not wran; did you mean warn?',
+    ],
+    [['dev', '--port', '0', '--reset'], '--port is a port between 1 and 65000, not 0'],
+  ])('%j: says what was meant, and starts nothing', async (args, told) => {
+    await mkdir(join(folder, '.vaultspan'));
+    await writeFile(join(folder, '.vaultspan', 'emulator.json'), '{}');
+    const cli = runCli(args, { cwd: folder });
+    expect([await cli.exitCode, cli.out()]).toEqual([2, '']);
+    expect(cli.err()).toContain(told);
+    await expect(rm(join(folder, '.vaultspan', 'emulator.json'))).resolves.toBeUndefined(); // --reset was not begun
+  });
+
+  test('tells its version, and the help of a command by either name', async () => {
+    const { version } = (await import('../../package.json', { with: { type: 'json' } })).default;
+    for (const word of ['--version', '-V', 'version']) {
+      const cli = runCli([word], { cwd: folder });
+      expect([await cli.exitCode, cli.out()]).toEqual([0, `${version}\n`]);
+    }
+    const [one, other] = [runCli(['help', 'serve'], { cwd: folder }), runCli(['serve', '--help'], { cwd: folder })];
+    expect([await one.exitCode, await other.exitCode]).toEqual([0, 0]);
+    expect(one.out()).toBe(other.out());
+  });
+});
