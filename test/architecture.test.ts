@@ -147,6 +147,7 @@ const MOST_LINES_OF_A_FILE = 400;
 const SDK = /from '@azure\//;
 const SQL = /from '(?:kysely|pg|node:sqlite)'/;
 const WRAP_ALGORITHM = /'(?:RSA-OAEP|A\d{3}KW)/;
+const RANDOM = /\brandom(?:Bytes|Fill|FillSync|Int)\b|getRandomValues|generateKey(?:Sync)?\b/;
 const EXPRESS = /from '(?:express|helmet)'/;
 const PROCESS = /\bprocess\.(?:env|argv|exit|on|std)/;
 
@@ -221,6 +222,12 @@ describe('each file of src', () => {
   test('names algorithms of wrapping in one table alone, examples of the contract aside', () => {
     expect(filesMatching(tree, WRAP_ALGORITHM, ['emulator/', 'http/contract/'])).toEqual(['format/wrap-algorithms.ts']);
     expect(filesMatching(treeOf({ 'azure/a.ts': "alg === 'RSA-OAEP'" }), WRAP_ALGORITHM)).toEqual(['azure/a.ts']);
+  });
+
+  test('draws random bytes in lib/random alone; salts of the audit chain are no keys', () => {
+    const apart = ['emulator/', 'audit/chain/chain.ts'];
+    expect(filesMatching(tree, RANDOM, apart)).toEqual(['lib/random.ts']);
+    expect(filesMatching(treeOf({ 'keyring/a.ts': 'const key = randomBytes(32);' }), RANDOM)).toEqual(['keyring/a.ts']);
   });
 
   test('knows Express in http and app alone', () => {

@@ -1,6 +1,7 @@
 import type { Config } from '../config/resolved.ts';
 import { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
+import { systemRandom } from '../lib/random.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { KeyUsage, type ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Azure } from './azure.ts';
@@ -21,14 +22,17 @@ export interface KeysParts {
   readonly config: Pick<Config, 'dataKeys' | 'revocation' | 'vault'>;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly jitter: () => number;
   readonly azure: Pick<Azure, 'keys' | 'vault' | 'originKeys'>;
   readonly store: Pick<Store, 'tenants' | 'keyUsage'>;
 }
 
-export function openKeys({ config, logger, clock, azure, store }: KeysParts): Keys {
+export function openKeys({ config, logger, clock, jitter, azure, store }: KeysParts): Keys {
   const dataKeys = new CachedDataKeys({
     wrapper: azure.keys,
     originKeys: azure.originKeys,
+    draw: systemRandom,
+    jitter,
     clock,
     bounds: config.dataKeys,
     revocationBoundMs: config.revocation.boundMs,

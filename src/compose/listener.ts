@@ -11,6 +11,7 @@ import type { ServedCertificate } from '../http/server/served-certificate.ts';
 import { answerUnroutable, listen, type RunningServer } from '../http/server/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { parseInput } from '../lib/parse-input.ts';
+import { systemRandom } from '../lib/random.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
@@ -79,11 +80,11 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     certificate,
     admission,
     clock,
+    draw: systemRandom,
     isDraining,
     appId: config.home.appId,
     maxPlaintextBytes: config.http.maxPlaintextBytes,
     maxBufferedBytes: config.http.maxBufferedBytes,
-    revocationBoundMs: config.revocation.boundMs,
     bodyTimeoutMs: deadlines.bodyMs,
     verifyToken: createTokenVerifier(config.callers, clock),
     parseTenant: (record) => parseInput(tenantRecord, record, ''),

@@ -28,6 +28,8 @@ export interface ServiceOptions {
   readonly logger: Logger;
   /** The system's, except in tests that move time. */
   readonly clock?: Clock;
+  /** Spreads renewals of proofs. Random, except in tests that count them. */
+  readonly jitter?: () => number;
   /** The service's own, except in tests of slow clients. */
   readonly deadlines?: Deadlines;
 }
@@ -70,7 +72,7 @@ type Keep = <P extends Closable | undefined>(part: P) => P;
 
 /** Opens the parts in the order of their needs; they are closed in the reverse of it. */
 async function openParts(options: ServiceOptions, keep: Keep) {
-  const { config, logger, clock = systemClock, deadlines = DEADLINES } = options;
+  const { config, logger, clock = systemClock, jitter = Math.random, deadlines = DEADLINES } = options;
   const telemetry = keep(await openTelemetry(config, logger));
   const certificate = keep(await openCertificate(config, logger, clock));
   const home = openHome(config, clock);
@@ -78,7 +80,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const store = keep(await openStore(config, home, logger));
   const audit = keep(await openAudit(config, home, logger));
   const refusals = keep(openRefusals(audit, logger));
-  const keys = keep(openKeys({ config, logger, clock, azure, store }));
+  const keys = keep(openKeys({ config, logger, clock, jitter, azure, store }));
   const parts = { config, logger, clock, deadlines, telemetry, certificate, azure, store, audit, refusals, keys };
   const listener = await openListener(parts);
   watch(parts, listener);

@@ -1,4 +1,5 @@
-import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto';
+import { createCipheriv, createSecretKey } from 'node:crypto';
+import type { DrawRandom } from '../lib/random.ts';
 import { SegmentCutter } from './segment-cutter.ts';
 import {
   assertFits,
@@ -21,12 +22,16 @@ export class StreamSealer implements StreamTransform {
   #segments = 0;
   plaintextBytes = 0;
 
-  /** @param streamKey 32 bytes, which are taken over and overwritten @param jwe the stream key, sealed */
-  constructor(streamKey: Buffer, jwe: string) {
-    const header = encodeHeader(randomBytes(HEADER_BYTES - 1));
+  /**
+   * @param streamKey 32 bytes, which are taken over and overwritten
+   * @param jwe the stream key, sealed
+   * @param draw of salt and nonce prefix
+   */
+  constructor(streamKey: Buffer, jwe: string, draw: DrawRandom) {
+    const header = encodeHeader(draw(HEADER_BYTES - 1));
     const key = segmentKey(createSecretKey(streamKey), header);
     streamKey.fill(0);
-    if (!key) throw new TypeError('a header of our own is right');
+    if (!key) throw new TypeError('our own stream header has another form');
     this.#key = key;
     this.#out = [encodePrefix(jwe), header];
   }

@@ -4,7 +4,13 @@ import type { ServiceError, VaultCallIds } from '../errors.ts';
 const PROBE_EVERY_MS = 10_000;
 /** A key version that never answered and is absent is most likely a wrong one: it costs the vault less often. */
 const PROBE_UNKNOWN_EVERY_MS = 60_000;
-/** A renewal that met an outage is tried again after this part of the bound. */
+/**
+ * A proof is renewed at a random time of 50 to 80 % of its bound. After a restart proofs are all of one age: without the
+ * spread their renewals would reach vaults and Entra in waves. The last 20 % are for retries during an outage.
+ */
+const RENEW_PART = 0.5;
+const RENEW_SPREAD = 0.3;
+/** A renewal that met an outage is retried after this part of the bound. */
 const RETRY_PART = 1 / 20;
 
 /**
@@ -13,6 +19,7 @@ const RETRY_PART = 1 / 20;
  */
 export class Access {
   readonly #boundMs: number;
+  readonly #jitter: () => number;
   #provenAt = Number.NEGATIVE_INFINITY;
   #refusedAt = Number.NEGATIVE_INFINITY;
   #refusal: ServiceError | undefined;
@@ -20,8 +27,9 @@ export class Access {
   #renewAt = 0;
   #vaultCall: VaultCallIds | undefined;
 
-  constructor(boundMs: number) {
+  constructor(boundMs: number, jitter: () => number) {
     this.#boundMs = boundMs;
+    this.#jitter = jitter;
   }
 
   /** Returns the ids of the vault call that is the proof; undefined where access was never proven. */
@@ -29,11 +37,16 @@ export class Access {
     return this.#vaultCall;
   }
 
+  /** Returns when the proof ends, in monotonic milliseconds. */
+  get endsAt(): number {
+    return this.#provenAt + this.#boundMs;
+  }
+
   isFresh(now: number): boolean {
     return now - this.#provenAt < this.#boundMs;
   }
 
-  /** True once from half of the bound on, and again after each part of it, so that an outage is ridden out for the other half. */
+  /** Returns true once when a renewal is due, and again after each part of the bound until one succeeds. */
   takeRenewal(now: number): boolean {
     if (now < this.#renewAt) return false;
     this.#renewAt = now + this.#boundMs * RETRY_PART;
@@ -61,7 +74,7 @@ export class Access {
     if (startedAt < this.#refusedAt || startedAt < this.#provenAt) return;
     this.answered(startedAt);
     this.#provenAt = startedAt;
-    this.#renewAt = startedAt + this.#boundMs / 2;
+    this.#renewAt = startedAt + this.#boundMs * (RENEW_PART + RENEW_SPREAD * this.#jitter());
     this.#vaultCall = vaultCall;
   }
 

@@ -24,12 +24,13 @@ export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 
 export class CachedDataKeys implements DataKeys {
   readonly #options: CachedDataKeysOptions;
   readonly #tenants = new LRUCache<string, TenantDataKeys>({ max: MAX_TENANTS });
-  readonly #ivs = new IvPool();
+  readonly #ivs: IvPool;
   readonly counts = new DataKeyCounts();
   #clockOffsetMs: number;
 
   constructor(options: CachedDataKeysOptions) {
     this.#options = options;
+    this.#ivs = new IvPool(options.draw);
     this.#clockOffsetMs = options.clock.wallMs() - options.clock.monotonicMs();
   }
 
@@ -43,8 +44,8 @@ export class CachedDataKeys implements DataKeys {
     return whenReady(ready ?? slot.waitFor(bytes), (minted) => {
       const { mode } = keys.bounds;
       const sealingKey = mode === 'perMessage' ? slot.mintForOneMessage(minted) : minted.key;
-      const { vaultCall } = keys.proofs.accessTo(minted.key.dataKey.kid);
-      return whenReady(sealingKey, (own) => ({ key: own, iv: this.#ivs.take(), vaultCall }));
+      const { vaultCall, endsAt } = keys.proofs.accessTo(minted.key.dataKey.kid);
+      return whenReady(sealingKey, (own) => ({ key: own, iv: this.#ivs.take(), vaultCall, accessEndsAt: endsAt }));
     });
   }
 

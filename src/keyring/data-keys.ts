@@ -14,6 +14,8 @@ export interface SealingUse {
   readonly iv: Buffer;
   /** The vault call that is the proof of access. */
   readonly vaultCall: VaultCallIds | undefined;
+  /** When that proof ends: monotonic milliseconds. */
+  readonly accessEndsAt: number;
 }
 
 /** One use of a data key to open. */

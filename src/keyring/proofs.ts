@@ -14,6 +14,8 @@ export interface ProofsDeps {
   readonly wrapper: KeyWrapper;
   readonly clock: Clock;
   readonly revocationBoundMs: number;
+  /** Returns a random number of 0 to 1, which spreads renewals. */
+  readonly jitter: () => number;
   /** Told of what failed with nobody waiting for it: a renewal or minting ahead of time. */
   readonly onBackgroundFailure: (error: unknown) => void;
   readonly counts: DataKeyCounts;
@@ -35,13 +37,13 @@ export class Proofs {
     this.#tenant = tenant;
     this.#deps = deps;
     this.#evict = evict;
-    this.#signIn = new Access(deps.revocationBoundMs);
+    this.#signIn = new Access(deps.revocationBoundMs, deps.jitter);
   }
 
   accessTo(kid: string): Access {
     const known = this.#access.get(kid);
     if (known) return known;
-    const access = new Access(this.#deps.revocationBoundMs);
+    const access = new Access(this.#deps.revocationBoundMs, this.#deps.jitter);
     this.#access.set(kid, access);
     return access;
   }

@@ -1,9 +1,10 @@
-import { constants, publicEncrypt, randomBytes, timingSafeEqual } from 'node:crypto';
+import { constants, publicEncrypt, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from '../format/data-key.ts';
 import { headerTemplate } from '../format/jwe-header.ts';
 import { kidOf } from '../format/kek-ref.ts';
 import { encryptedKeyLength, oaepHashOf, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
+import type { DrawRandom } from '../lib/random.ts';
 import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { Access } from './access.ts';
@@ -23,6 +24,8 @@ const RETRY_AFTER_MS = 10_000;
 
 export interface SealingSlotDeps extends ProofsDeps {
   readonly originKeys: OriginKeys;
+  /** Source of data keys. */
+  readonly draw: DrawRandom;
   readonly bounds: DataKeyBounds;
 }
 
@@ -49,7 +52,7 @@ export class SealingSlot {
     this.#key = key;
     this.#proofs = proofs;
     this.#opened = opened;
-    this.#wrapping = new Access(deps.revocationBoundMs);
+    this.#wrapping = new Access(deps.revocationBoundMs, deps.jitter);
   }
 
   /** The current key with one use counted, where nothing need be waited for; undefined otherwise. */
@@ -82,7 +85,7 @@ export class SealingSlot {
   async mintForOneMessage(proven: MintedKey): Promise<MintedSealingKey> {
     const { facts } = proven;
     const algorithm = algorithmOf(facts, this.#key.algorithm);
-    const bytes = randomBytes(DATA_KEY_BYTES);
+    const bytes = this.#deps.draw(DATA_KEY_BYTES);
     try {
       const encrypted = facts.publicKey
         ? wrapLocally(facts.publicKey, algorithm, bytes)
@@ -204,7 +207,7 @@ export class SealingSlot {
     const algorithm = algorithmOf(facts, this.#key.algorithm);
     const access = this.#proofs.accessTo(kidOf(facts.kek));
     access.check(clock.monotonicMs());
-    const bytes = randomBytes(DATA_KEY_BYTES);
+    const bytes = this.#deps.draw(DATA_KEY_BYTES);
     try {
       const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes, 'upkeep'));
       // Nothing is ever sealed that can't be opened: a fresh proof of access says nothing of what the vault has just wrapped.

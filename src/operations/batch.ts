@@ -3,6 +3,8 @@ import type { AuditEvent, AuditKeyUse } from '../audit/event.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError, type VaultCallIds } from '../errors.ts';
 import type { Soon } from '../lib/when-ready.ts';
+import type { Tenant } from '../tenants/record.ts';
+import { type TenantGrant, underGrant } from './granted-tenant.ts';
 import type { AuditDeps } from './record-success.ts';
 
 /** What became of one item: its value, or why there is none. */
@@ -28,17 +30,21 @@ const CONCURRENCY = 16;
 /** Longest that a batch keeps other requests waiting. */
 const TURN_MS = 2;
 
-/** Runs every item, in order as far as none waits; none fails another. */
+/**
+ * Returns what became of each item. They run in order as far as none waits, and none fails another. A batch that lasts
+ * asks for its grant again each second; a refusal is the outcome of every item after it.
+ */
 export async function eachItem<I, T>(
   items: Batch<I>['items'],
-  run: (item: I) => Soon<T>,
+  grant: TenantGrant,
+  run: (item: I, tenant: Tenant) => Soon<T>,
 ): Promise<readonly Outcome<T>[]> {
   const outcomes = new Array<Outcome<T>>(items.length);
   const queue = items.entries();
   let turnEndsAt = performance.now() + TURN_MS;
   const work = async () => {
     for (const [at, read] of queue) {
-      const outcome = outcomeOf(() => run(read()));
+      const outcome = outcomeOf(() => underGrant(grant, (tenant) => run(read(), tenant)));
       outcomes[at] = outcome instanceof Promise ? await outcome : outcome;
       if (performance.now() < turnEndsAt) continue;
       await turnOfLoop();

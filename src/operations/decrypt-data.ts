@@ -1,15 +1,12 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import { whenReady } from '../lib/when-ready.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
 import { type Batch, eachItem, type Outcome, recordBatch } from './batch.ts';
-import { grantedTenant } from './granted-tenant.ts';
+import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
-export interface DecryptDeps extends AuditDeps, OpenDeps {
-  readonly tenants: Pick<TenantRegistry, 'get'>;
-}
+export interface DecryptDeps extends AuditDeps, OpenDeps, GrantDeps {}
 
 /** One message to open. */
 export interface DecryptItem {
@@ -33,22 +30,29 @@ export async function decryptData(
   request: AuthenticatedRequest,
   input: DecryptInput,
 ): Promise<Decrypted> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', input.tenantId);
+  const { tenantId } = input;
+  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
-  const { plaintext, keyId, vaultCall } = await openMessage(deps, tenant, input.ciphertext, context);
+  const { plaintext, keyId, vaultCall } = await underGrant(grant, (tenant) =>
+    openMessage(deps, tenant, input.ciphertext, context),
+  );
   const bytes = plaintext.length;
-  await recordSuccess(deps, request, { operation: 'decrypt', tenantId: tenant.id, keyId, bytes, vaultCall }, context);
+  await recordSuccess(deps, request, { operation: 'decrypt', tenantId, keyId, bytes, vaultCall }, context);
   return { plaintext, keyId };
 }
 
-/** Opens many of one tenant's messages, each for itself; those of one data key share its unwrap. @throws ServiceError for trouble of the whole */
+/**
+ * Opens many of one tenant's messages, each for itself; those of one data key share its unwrap.
+ *
+ * @throws ServiceError for trouble of the whole
+ */
 export async function decryptBatch(
   deps: DecryptDeps,
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<DecryptItem>,
 ): Promise<readonly Outcome<Decrypted>[]> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, ({ ciphertext, encryptionContext }) =>
+  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const outcomes = await eachItem(items, grant, ({ ciphertext, encryptionContext }, tenant) =>
     whenReady(openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext)), (opened) => ({
       ...opened,
       bytes: opened.plaintext.length,

@@ -3,7 +3,7 @@ import { canonicalContext } from '../format/encryption-context.ts';
 import { openJwe, parseJwe, undecryptable } from '../format/jwe.ts';
 import { openedLength, STREAM_KEY_BYTES, type StreamPrefix } from '../format/stream-format.ts';
 import { StreamOpener } from '../format/stream-opener.ts';
-import { grantedTenant } from './granted-tenant.ts';
+import { openGrant, underGrant } from './granted-tenant.ts';
 import { dataKeyOf, type OpenDeps } from './open-message.ts';
 import { recordSuccess } from './record-success.ts';
 import { recheckOf, type StreamDeps, type StreamWork } from './stream-work.ts';
@@ -26,12 +26,13 @@ export async function decryptStream(
   request: AuthenticatedRequest,
   input: DecryptStreamInput,
 ): Promise<StreamWork> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', input.tenantId);
+  const { tenantId } = input;
+  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
   const prefix = await input.readPrefix();
   const jwe = parseJwe(prefix.jwe, 'vaultspan-stream+jwe');
   const answerBytes = input.bytes === undefined ? undefined : openedLength(prefix, input.bytes);
-  const { dataKey, vaultCall } = await dataKeyOf(deps, tenant, jwe);
+  const { dataKey, vaultCall } = await underGrant(grant, (tenant) => dataKeyOf(deps, tenant, jwe));
   const streamKey = openJwe(dataKey, jwe, context);
   if (streamKey.length !== STREAM_KEY_BYTES) {
     streamKey.fill(0);
@@ -39,14 +40,14 @@ export async function decryptStream(
   }
   const transform = new StreamOpener(streamKey);
   const keyId = dataKey.kid;
-  deps.countKeyUse(tenant.id, keyId, 'opened');
-  const facts = { operation: 'decrypt-stream', tenantId: tenant.id, keyId, vaultCall };
+  deps.countKeyUse(tenantId, keyId, 'opened');
+  const facts = { operation: 'decrypt-stream', tenantId, keyId, vaultCall };
   return {
     keyId,
     transform,
     answerBytes,
     start: () => recordSuccess(deps, request, { ...facts, phase: 'started' }, context),
-    recheck: recheckOf(deps, request, 'Data.Decrypt', tenant.id, jwe),
+    recheck: recheckOf(deps, grant, jwe),
     finish: () =>
       recordSuccess(deps, request, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
   };

@@ -1,18 +1,16 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
-import { canonicalContext } from '../format/encryption-context.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
 import { whenReady } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
 import { type Batch, eachItem, type Outcome, recordBatch } from './batch.ts';
-import { grantedTenant } from './granted-tenant.ts';
+import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
+import { contextForSealing } from './sealing-context.ts';
 
-export interface EncryptDeps extends AuditDeps, SealDeps {
-  readonly tenants: Pick<TenantRegistry, 'get'>;
+export interface EncryptDeps extends AuditDeps, SealDeps, GrantDeps {
   readonly maxPlaintextBytes: number;
 }
 
@@ -40,10 +38,13 @@ export async function encryptData(
   request: AuthenticatedRequest,
   input: EncryptInput,
 ): Promise<Encrypted> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', input.tenantId);
-  const context = contextForSealing(tenant, input.encryptionContext);
-  const { ciphertext, keyId, vaultCall, bytes } = await sealItem(deps, tenant, input, context);
-  await recordSuccess(deps, request, { operation: 'encrypt', tenantId: tenant.id, keyId, bytes, vaultCall }, context);
+  const { tenantId } = input;
+  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const context = contextForSealing(grant.tenant, input.encryptionContext);
+  const { ciphertext, keyId, vaultCall, bytes } = await underGrant(grant, (tenant) =>
+    sealItem(deps, tenant, input, context),
+  );
+  await recordSuccess(deps, request, { operation: 'encrypt', tenantId, keyId, bytes, vaultCall }, context);
   return { ciphertext, keyId };
 }
 
@@ -53,8 +54,8 @@ export async function encryptBatch(
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<EncryptItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', tenantId);
-  const outcomes = await eachItem(items, (item) =>
+  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const outcomes = await eachItem(items, grant, (item, tenant) =>
     sealItem(deps, tenant, item, contextForSealing(tenant, item.encryptionContext)),
   );
   await recordBatch(deps, request, { operation: 'batch-encrypt', tenantId }, outcomes);
@@ -66,17 +67,6 @@ function sealItem(deps: EncryptDeps, tenant: Tenant, { plaintext, key }: Encrypt
   assertFits(bytes, deps.maxPlaintextBytes);
   const sealing = sealMessage(deps, tenant, dataKeyByAlias(tenant, key), plaintext, context);
   return whenReady(sealing, (sealed) => ({ ...sealed, bytes }));
-}
-
-/** Names that the tenant requires are asked of new data only: what was sealed before still opens. */
-export function contextForSealing(tenant: Tenant, encryptionContext: unknown): Buffer | undefined {
-  const context = canonicalContext(encryptionContext);
-  const isMissing = (name: string) => context === undefined || !Object.hasOwn(encryptionContext as object, name);
-  const missing = tenant.requiredContext.filter(isMissing);
-  if (missing.length === 0) return context;
-  throw new ServiceError('malformed-request', "The encryption context lacks what the tenant's record requires", {
-    errors: missing.map((name) => ({ pointer: '/encryptionContext', detail: `${name} is required` })),
-  });
 }
 
 function assertFits(bytes: number, max: number): void {

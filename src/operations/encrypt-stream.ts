@@ -1,16 +1,18 @@
-import { randomBytes } from 'node:crypto';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { parseJwe } from '../format/jwe.ts';
 import { STREAM_KEY_BYTES, sealedLength } from '../format/stream-format.ts';
 import { StreamSealer } from '../format/stream-sealer.ts';
-import { contextForSealing } from './encrypt-data.ts';
-import { grantedTenant } from './granted-tenant.ts';
+import type { DrawRandom } from '../lib/random.ts';
+import { openGrant, underGrant } from './granted-tenant.ts';
 import { recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
+import { contextForSealing } from './sealing-context.ts';
 import { recheckOf, type StreamDeps, type StreamWork } from './stream-work.ts';
 
-export interface EncryptStreamDeps extends StreamDeps, SealDeps {}
+export interface EncryptStreamDeps extends StreamDeps, SealDeps {
+  readonly draw: DrawRandom;
+}
 
 export interface EncryptStreamInput {
   readonly tenantId: string;
@@ -28,21 +30,24 @@ export async function encryptStream(
   request: AuthenticatedRequest,
   input: EncryptStreamInput,
 ): Promise<StreamWork> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', input.tenantId);
-  const key = dataKeyByAlias(tenant, input.key);
-  const context = contextForSealing(tenant, input.encryptionContext);
-  const streamKey = randomBytes(STREAM_KEY_BYTES);
-  const sealed = await sealMessage(deps, tenant, key, streamKey, context, 'vaultspan-stream+jwe');
+  const { tenantId } = input;
+  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const key = dataKeyByAlias(grant.tenant, input.key);
+  const context = contextForSealing(grant.tenant, input.encryptionContext);
+  const streamKey = deps.draw(STREAM_KEY_BYTES);
+  const sealed = await underGrant(grant, (tenant) =>
+    sealMessage(deps, tenant, key, streamKey, context, 'vaultspan-stream+jwe'),
+  );
   const { ciphertext, keyId, vaultCall } = sealed;
   const answerBytes = input.bytes === undefined ? undefined : sealedLength(ciphertext, input.bytes);
-  const transform = new StreamSealer(streamKey, ciphertext);
-  const facts = { operation: 'encrypt-stream', tenantId: tenant.id, keyId, vaultCall };
+  const transform = new StreamSealer(streamKey, ciphertext, deps.draw);
+  const facts = { operation: 'encrypt-stream', tenantId, keyId, vaultCall };
   return {
     keyId,
     transform,
     answerBytes,
     start: () => recordSuccess(deps, request, { ...facts, phase: 'started' }, context),
-    recheck: recheckOf(deps, request, 'Data.Encrypt', tenant.id, parseJwe(ciphertext, 'vaultspan-stream+jwe')),
+    recheck: recheckOf(deps, grant, parseJwe(ciphertext, 'vaultspan-stream+jwe')),
     finish: () =>
       recordSuccess(deps, request, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
   };

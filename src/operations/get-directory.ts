@@ -1,11 +1,9 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import type { DirectoryFacts, DirectoryReader } from '../tenants/directory-facts.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
-import { grantedTenant } from './granted-tenant.ts';
+import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
-export interface GetDirectoryDeps extends AuditDeps {
-  readonly tenants: Pick<TenantRegistry, 'get'>;
+export interface GetDirectoryDeps extends AuditDeps, GrantDeps {
   readonly directory: DirectoryReader;
 }
 
@@ -20,8 +18,8 @@ export async function getDirectory(
   request: AuthenticatedRequest,
   tenantId: string,
 ): Promise<DirectoryFacts> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Tenants.Read', tenantId);
-  const facts = await deps.directory.readDirectory(tenant, request.requestId);
-  await recordSuccess(deps, request, { operation: 'directory', tenantId: tenant.id });
+  const grant = await openGrant(deps, request.principal, 'Tenants.Read', tenantId);
+  const facts = await underGrant(grant, (tenant) => deps.directory.readDirectory(tenant, request.requestId));
+  await recordSuccess(deps, request, { operation: 'directory', tenantId });
   return facts;
 }

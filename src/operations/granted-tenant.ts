@@ -1,27 +1,94 @@
 import type { Principal, Role } from '../callers/principal.ts';
 import { ServiceError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Soon } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { type TenantRegistry, tenantNotFound } from '../tenants/registry.ts';
+
+export interface GrantDeps {
+  readonly tenants: Pick<TenantRegistry, 'get'>;
+  readonly clock: Clock;
+}
+
+/** Work that lasts longer is treated as a new request each time this has passed: suspension and revocation stop it. */
+export const GRANT_HOLDS_MS = 1_000;
+
+/** A caller's grant on an active tenant, asked for again each second of work. */
+export class TenantGrant {
+  readonly #deps: GrantDeps;
+  readonly #principal: Principal;
+  readonly #role: Role;
+  #tenant: Tenant;
+  #checkedAt: number;
+  #check: Promise<void> | undefined;
+
+  constructor(deps: GrantDeps, principal: Principal, role: Role, tenant: Tenant) {
+    this.#deps = deps;
+    this.#principal = principal;
+    this.#role = role;
+    this.#tenant = tenant;
+    this.#checkedAt = deps.clock.monotonicMs();
+  }
+
+  /** The record as it was read last. */
+  get tenant(): Tenant {
+    return this.#tenant;
+  }
+
+  /**
+   * Returns undefined where the last check is young enough. Concurrent work shares a check, and its refusal until the
+   * next one. The promise rejects as a new request would.
+   */
+  recheck(): Promise<void> | undefined {
+    const now = this.#deps.clock.monotonicMs();
+    if (now - this.#checkedAt >= GRANT_HOLDS_MS) {
+      this.#checkedAt = now;
+      this.#check = this.#readAgain();
+    }
+    return this.#check;
+  }
+
+  async #readAgain(): Promise<void> {
+    const { id } = this.#tenant;
+    assertGranted(this.#principal, this.#role, id);
+    this.#tenant = assertActive(await this.#deps.tenants.get(id));
+    this.#check = undefined;
+  }
+}
 
 /**
  * The first step of every operation on a tenant's data: the grant before any look-up, then the tenant, which must be active.
  *
  * @throws ServiceError `grant-missing`, `tenant-not-found`, `tenant-suspended`, `registry-unavailable`
  */
-export async function grantedTenant(
-  tenants: Pick<TenantRegistry, 'get'>,
+export async function openGrant(
+  deps: GrantDeps,
   principal: Principal,
   role: Role,
   tenantId: string,
-): Promise<Tenant> {
+): Promise<TenantGrant> {
   assertGranted(principal, role, tenantId);
-  const tenant = await tenants.get(tenantId);
-  if (tenant.state === 'suspended') {
-    throw new ServiceError('tenant-suspended', 'The vendor has suspended this tenant', {
-      fix: { owner: 'vendor', action: 'Resume the tenant' },
-    });
-  }
-  return tenant;
+  return new TenantGrant(deps, principal, role, assertActive(await deps.tenants.get(tenantId)));
+}
+
+/** Runs work under a grant that is checked before it and, where the work had to wait, after it. @throws ServiceError */
+export function underGrant<T>(grant: TenantGrant, work: (tenant: Tenant) => Soon<T>): Soon<T> {
+  const check = grant.recheck();
+  if (check) return check.then(() => checkedAfter(grant, work(grant.tenant)));
+  return checkedAfter(grant, work(grant.tenant));
+}
+
+function checkedAfter<T>(grant: TenantGrant, value: Soon<T>): Soon<T> {
+  if (!(value instanceof Promise)) return value;
+  return value.then((ready) => grant.recheck()?.then(() => ready) ?? ready);
+}
+
+/** Returns the tenant. @throws ServiceError `tenant-suspended` */
+function assertActive(tenant: Tenant): Tenant {
+  if (tenant.state !== 'suspended') return tenant;
+  throw new ServiceError('tenant-suspended', 'The vendor has suspended this tenant', {
+    fix: { owner: 'vendor', action: 'Resume the tenant' },
+  });
 }
 
 /**

@@ -5,8 +5,8 @@ import type { KekRef } from '../format/kek-ref.ts';
 import { isDefaultAlgorithm } from '../format/wrap-algorithms.ts';
 import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
+import type { CountKeyUse } from '../tenants/key-usage.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import type { CountKeyUse } from './count-key-use.ts';
 import { dataKeyKek } from './registered-key.ts';
 
 export interface OpenDeps {

@@ -1,20 +1,26 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
+import { parseJwe } from '../format/jwe.ts';
 import type { JweType } from '../format/jwe-header.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
 import type { Encrypted } from './encrypt-data.ts';
-import { assertGranted, grantedTenant } from './granted-tenant.ts';
-import { type OpenDeps, openMessage } from './open-message.ts';
+import {
+  assertGranted,
+  GRANT_HOLDS_MS,
+  type GrantDeps,
+  openGrant,
+  type TenantGrant,
+  underGrant,
+} from './granted-tenant.ts';
+import { dataKeyOf, type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
 import { sealMessage } from './seal-message.ts';
+import { contextForSealing } from './sealing-context.ts';
 
-export interface RewrapDeps extends AuditDeps, OpenDeps {
-  readonly tenants: Pick<TenantRegistry, 'get'>;
-}
+export interface RewrapDeps extends AuditDeps, OpenDeps, GrantDeps {}
 
 /** One message to move. */
 export interface RewrapItem {
@@ -29,8 +35,9 @@ export interface RewrapInput extends RewrapItem {
 }
 
 /**
- * Seals a message anew under the newest version, another key or another tenant; its plaintext never leaves. The context stays what it
- * is: names that the record requires of new data are not asked of old.
+ * Seals a message anew under the newest version, another key or another tenant; its plaintext never leaves. The context
+ * stays what it is. Another tenant's record must find in it every name that it requires, as of all data that is new there.
+ * Within one tenant names required later are not asked of old data: it could never be moved to a new key version.
  *
  * @throws ServiceError
  */
@@ -53,11 +60,10 @@ async function rewrapOne(
   const { tenantId, to = {} } = input;
   const operation = typ === 'vaultspan+jwe' ? 'rewrap' : 'rewrap-stream';
   assertGranted(request.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
-  const source = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', tenantId);
-  const { ciphertext, target, opened, sealed, context } = await moveItem(deps, request, source, input, typ);
-  if (target !== source.id) {
-    await recordSuccess(deps, request, { operation, tenantId: source.id, ...opened }, context);
-  }
+  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const moved = await underGrant(grant, (source) => moveItem(deps, request, source, input, typ));
+  const { ciphertext, target, opened, sealed, context } = moved;
+  if (target !== tenantId) await recordSuccess(deps, request, { operation, tenantId, ...opened }, context);
   await recordSuccess(deps, request, { operation, tenantId: target, ...sealed }, context);
   return { ciphertext, keyId: sealed.keyId };
 }
@@ -68,8 +74,10 @@ export async function rewrapBatch(
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<RewrapItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
-  const source = await grantedTenant(deps.tenants, request.principal, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, (item) => moveItem(deps, request, source, item, 'vaultspan+jwe'));
+  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const outcomes = await eachItem(items, grant, (item, source) =>
+    moveItem(deps, request, source, item, 'vaultspan+jwe'),
+  );
   const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
   const elsewhere = Map.groupBy(
     moved.filter(({ target }) => target !== tenantId),
@@ -112,27 +120,33 @@ async function moveItem(
   item: RewrapItem,
   typ: JweType,
 ): Promise<Moved> {
-  const { to = {} } = item;
-  const target = await grantedTenant(deps.tenants, request.principal, 'Data.Encrypt', to.tenantId ?? source.id);
-  const context = canonicalContext(item.encryptionContext);
-  const key = dataKeyByAlias(target, to.key);
-  const { plaintext, ...opened } = await openMessage(deps, source, item.ciphertext, context, typ);
+  const { to = {}, ciphertext: before, encryptionContext } = item;
+  const startedAt = deps.clock.monotonicMs();
+  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', to.tenantId ?? source.id);
+  const isNewThere = grant.tenant.id !== source.id;
+  const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
+  const key = dataKeyByAlias(grant.tenant, to.key);
+  const { plaintext, ...opened } = await openMessage(deps, source, before, context, typ);
   const bytes = plaintext.length;
-  const { ciphertext, ...sealed } = await sealAnew(deps, target, key, plaintext, context, typ);
-  return { ciphertext, target: target.id, opened: { ...opened, bytes }, sealed: { ...sealed, bytes }, context };
+  const { ciphertext, ...sealed } = await sealAnew(deps, grant, key, plaintext, context, typ);
+  const hasLasted = deps.clock.monotonicMs() - startedAt >= GRANT_HOLDS_MS;
+  if (hasLasted) await dataKeyOf(deps, source, parseJwe(before, typ)); // the proof may have ended while the target's vault was waited for
+  return { ciphertext, target: grant.tenant.id, opened: { ...opened, bytes }, sealed: { ...sealed, bytes }, context };
 }
 
 async function sealAnew(
   deps: OpenDeps,
-  target: Tenant,
+  grant: TenantGrant,
   key: RegisteredKey,
   plaintext: Buffer,
   context: Buffer | undefined,
   typ: JweType,
 ) {
   try {
-    await deps.dataKeys.freshenVersion(target, key);
-    return await sealMessage(deps, target, key, plaintext, context, typ);
+    return await underGrant(grant, async (target) => {
+      await deps.dataKeys.freshenVersion(target, key);
+      return sealMessage(deps, target, key, plaintext, context, typ);
+    });
   } finally {
     plaintext.fill(0);
   }

@@ -5,8 +5,8 @@ import type { DataKeys } from '../keyring/data-keys.ts';
 import type { MintedSealingKey } from '../keyring/minted-key.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
+import type { CountKeyUse } from '../tenants/key-usage.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import type { CountKeyUse } from './count-key-use.ts';
 
 export interface SealDeps {
   readonly dataKeys: DataKeys;
@@ -17,6 +17,8 @@ export interface SealedMessage {
   readonly ciphertext: JsonSafe;
   readonly keyId: string;
   readonly vaultCall: VaultCallIds | undefined;
+  /** When the proof of access ends: monotonic milliseconds. */
+  readonly accessEndsAt: number;
 }
 
 /** Seals under one of the tenant's data keys. `context` is canonical. @throws ServiceError */
@@ -32,7 +34,7 @@ export function sealMessage(
     const ciphertext = sealJwe(keyOfType(use.key, typ), use.iv, plaintext, context);
     const keyId = use.key.dataKey.kid;
     deps.countKeyUse(tenant.id, keyId, 'sealed');
-    return { ciphertext, keyId, vaultCall: use.vaultCall };
+    return { ciphertext, keyId, vaultCall: use.vaultCall, accessEndsAt: use.accessEndsAt };
   });
 }
 

@@ -4,14 +4,12 @@ import { undecryptable } from '../format/jwe.ts';
 import { type KekRef, kidOf, parseKid } from '../format/kek-ref.ts';
 import { isWrappedLength, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import type { KeyWrapper } from '../keyring/key-wrapper.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
-import { grantedTenant } from './granted-tenant.ts';
+import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { wrapKeyKek } from './registered-key.ts';
 import { assertAlgorithm } from './wrap-key.ts';
 
-export interface UnwrapKeyDeps extends AuditDeps {
-  readonly tenants: Pick<TenantRegistry, 'get'>;
+export interface UnwrapKeyDeps extends AuditDeps, GrantDeps {
   readonly vault: KeyWrapper;
 }
 
@@ -28,15 +26,18 @@ export async function unwrapKey(
   request: AuthenticatedRequest,
   input: UnwrapKeyInput,
 ): Promise<{ readonly value: Buffer; readonly keyId: string }> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Keys.Unwrap', input.tenantId);
-  const { key, kek } = wrapKeyKek(tenant, parseKeyId(input.keyId));
+  const { tenantId } = input;
+  const grant = await openGrant(deps, request.principal, 'Keys.Unwrap', tenantId);
+  const { key, kek } = wrapKeyKek(grant.tenant, parseKeyId(input.keyId));
   assertAlgorithm(key, input.algorithm);
   if (!isWrappedLength(input.algorithm, input.wrappedKey.length)) throw undecryptable();
-  const { bytes, vaultCall } = await deps.vault.unwrapKey(tenant, kek, input.algorithm, input.wrappedKey, 'caller');
+  const { bytes, vaultCall } = await underGrant(grant, (tenant) =>
+    deps.vault.unwrapKey(tenant, kek, input.algorithm, input.wrappedKey, 'caller'),
+  );
   const keyId = kidOf(kek);
   await recordSuccess(deps, request, {
     operation: 'unwrap',
-    tenantId: tenant.id,
+    tenantId,
     keyId,
     bytes: bytes.length,
     vaultCall,

@@ -6,13 +6,11 @@ import type { DataKeys } from '../keyring/data-keys.ts';
 import { algorithmOf } from '../keyring/kek-facts.ts';
 import type { KekFacts, KeyWrapper } from '../keyring/key-wrapper.ts';
 import type { RegisteredKey } from '../tenants/record.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
-import { grantedTenant } from './granted-tenant.ts';
+import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { keyByAlias } from './registered-key.ts';
 
-export interface WrapKeyDeps extends AuditDeps {
-  readonly tenants: Pick<TenantRegistry, 'get'>;
+export interface WrapKeyDeps extends AuditDeps, GrantDeps {
   readonly dataKeys: Pick<DataKeys, 'currentVersion' | 'versionRefused'>;
   readonly vault: KeyWrapper;
 }
@@ -37,24 +35,25 @@ export async function wrapKey(
   request: AuthenticatedRequest,
   input: WrapKeyInput,
 ): Promise<WrappedValue> {
-  const tenant = await grantedTenant(deps.tenants, request.principal, 'Keys.Wrap', input.tenantId);
-  const key = keyByAlias(tenant, input.key, 'wrap');
+  const { tenantId } = input;
+  const grant = await openGrant(deps, request.principal, 'Keys.Wrap', tenantId);
+  const key = keyByAlias(grant.tenant, input.key, 'wrap');
   assertAlgorithm(key, input.algorithm);
-  const facts = await deps.dataKeys.currentVersion(tenant, key);
+  const facts = await deps.dataKeys.currentVersion(grant.tenant, key);
   if (input.algorithm !== undefined && kekTypeOf(input.algorithm) !== facts.type) {
     throw wrongAlgorithm(`is not for a key of type ${facts.type}`);
   }
   const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
   assertFits(facts, algorithm, input.value.length);
-  const { bytes, vaultCall } = await deps.vault
-    .wrapKey(tenant, facts.kek, algorithm, input.value, 'caller')
-    .catch((error: unknown) => {
+  const { bytes, vaultCall } = await underGrant(grant, (tenant) =>
+    deps.vault.wrapKey(tenant, facts.kek, algorithm, input.value, 'caller').catch((error: unknown) => {
       if (error instanceof ServiceError && error.scope === 'key') deps.dataKeys.versionRefused(tenant, key);
       throw error;
-    });
+    }),
+  );
   const keyId = kidOf(facts.kek);
   const size = input.value.length;
-  await recordSuccess(deps, request, { operation: 'wrap', tenantId: tenant.id, keyId, bytes: size, vaultCall });
+  await recordSuccess(deps, request, { operation: 'wrap', tenantId, keyId, bytes: size, vaultCall });
   return { wrappedKey: bytes, keyId, algorithm };
 }
 

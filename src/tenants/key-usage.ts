@@ -1,3 +1,6 @@
+/** Counts one use of a key version, so that an operator can see whether it is still needed. */
+export type CountKeyUse = (tenantId: string, keyId: string, use: 'sealed' | 'opened') => void;
+
 /** How often a key version of a tenant was used since it was told last. */
 export interface KeyUse {
   readonly tenantId: string;

@@ -1,12 +1,13 @@
 import { expect, test } from '@jest/globals';
 import { IvPool } from '../../src/format/iv-pool.ts';
+import { systemRandom } from '../../src/lib/random.ts';
 import { Deployment } from '../support/deployment.ts';
 
 const COUNT = 100_000;
 const hexOf = (iv: Buffer): string => iv.toString('hex');
 
 test('100,000 IVs are 12 bytes each and all differ, also across drops', () => {
-  const pool = new IvPool();
+  const pool = new IvPool(systemRandom);
   const ivs = Array.from({ length: COUNT }, (_, index) => {
     if (index % 777 === 0) pool.drop();
     return hexOf(pool.take());
@@ -16,7 +17,7 @@ test('100,000 IVs are 12 bytes each and all differ, also across drops', () => {
 });
 
 test('an IV that is held does not change when the pool is filled again', () => {
-  const pool = new IvPool();
+  const pool = new IvPool(systemRandom);
   const held = Array.from({ length: 600 }, () => pool.take());
   const before = held.map(hexOf);
   for (let taken = 0; taken < 2_000; taken += 1) pool.take();
@@ -24,7 +25,7 @@ test('an IV that is held does not change when the pool is filled again', () => {
 });
 
 test('two IVs share no memory', () => {
-  const pool = new IvPool();
+  const pool = new IvPool(systemRandom);
   const [first, second] = [pool.take(), pool.take()];
   const before = hexOf(second);
   first.fill(0);

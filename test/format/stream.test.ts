@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { decodePrefix, openedLength, sealedLength } from '../../src/format/stream-format.ts';
 import { StreamOpener } from '../../src/format/stream-opener.ts';
 import { StreamSealer } from '../../src/format/stream-sealer.ts';
+import { systemRandom } from '../../src/lib/random.ts';
 import {
   FIRST,
   JWE,
@@ -64,7 +65,7 @@ describe('a stream', () => {
 
   test('that comes byte by byte opens, and is not kept as a buffer for each of them', () => {
     const plaintext = bytesOf(200_000);
-    const sealer = new StreamSealer(newStreamKey(), JWE);
+    const sealer = new StreamSealer(newStreamKey(), JWE, systemRandom);
     const pieces: Buffer[] = [];
     for (const byte of plaintext) pieces.push(...sealer.push(Buffer.of(byte)));
     pieces.push(...sealer.end());
@@ -80,7 +81,7 @@ describe('a stream', () => {
 
   test('overwrites the key that it is given', () => {
     const keys = [newStreamKey(), newStreamKey()] as const;
-    new StreamSealer(keys[0], JWE);
+    new StreamSealer(keys[0], JWE, systemRandom);
     new StreamOpener(keys[1]);
     expect(keys.map((key) => key.every((byte) => byte === 0))).toEqual([true, true]);
   });
@@ -89,7 +90,7 @@ describe('a stream', () => {
 describe('what is held of a stream of 300 MiB', () => {
   test.each(['sealed', 'opened'] as const)('while it is %s is never more than a segment and a piece', (way) => {
     const piece = Buffer.alloc(65_536);
-    const sealer = new StreamSealer(newStreamKey(), JWE);
+    const sealer = new StreamSealer(newStreamKey(), JWE, systemRandom);
     const opener = new StreamOpener(newStreamKey());
     let [pushed, given, most, skip] = [0, 0, 0, PREFIX];
     const count = (into: number, out: readonly Buffer[]) => {

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { StreamSealer } from '../../src/format/stream-sealer.ts';
 import { Exchange } from '../../src/http/streams/exchange.ts';
 import { transfer } from '../../src/http/streams/transfer.ts';
+import { systemRandom } from '../../src/lib/random.ts';
 
 const SHORT_MS = 300;
 const LONG_MS = 60_000;
@@ -33,7 +34,7 @@ function workOf() {
   const phases: string[] = [];
   const work = {
     keyId: 'a key',
-    transform: new StreamSealer(Buffer.alloc(32, 'k'), 'x'.repeat(64)),
+    transform: new StreamSealer(Buffer.alloc(32, 'k'), 'x'.repeat(64), systemRandom),
     answerBytes: undefined,
     start: async () => void phases.push('started'),
     recheck: () => undefined,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { systemRandom } from '../../src/lib/random.ts';
 import {
   allAtOnce,
   BOUND,
@@ -485,6 +486,23 @@ describe('a clock that jumps', () => {
     await reader.decrypt(message);
     await reader.decrypt(message);
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
+  });
+
+  test.each([
+    [61, 2],
+    [60, 1],
+  ])('by %d seconds leaves %d draw(s) of the pool of IVs behind two messages', async (seconds, draws) => {
+    const deployment = new Deployment();
+    let pools = 0;
+    deployment.draw = (bytes) => {
+      if (bytes > 1_000) pools += 1;
+      return systemRandom(bytes);
+    };
+    const process = deployment.start();
+    await process.encrypt();
+    deployment.clock.jumpWall(seconds);
+    await process.encrypt();
+    expect(pools).toBe(draws);
   });
 
   test.each([60, -60])('by %d seconds changes nothing', async (seconds) => {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { createDataKey } from '../../src/operations/create-data-key.ts';
 import {
   allAtOnce,
   BOUND,
   CMK_V1,
+  call,
   codeOf,
   Deployment,
   encryptedKeyOf,
@@ -15,6 +17,25 @@ import { outage, refusal } from '../support/jwk-key-wrapper.ts';
 /** Messages under one key version, each with a data key of its own. */
 const sealEach = (deployment: Deployment, count: number, key = 'cmk'): Promise<string[]> =>
   allAtOnce(count, () => deployment.start().encrypt('a', { key }));
+
+test('a data key that is handed out expires with the proof of access, not a bound after its issue', async () => {
+  const deployment = new Deployment();
+  const process = deployment.start();
+  await process.encrypt();
+  const proofEnds = new Date(deployment.clock.wallMs() + BOUND * 1_000).toISOString();
+  deployment.clock.advance(100);
+  expect((await createDataKey(process.deps(), call, { tenantId: 'contoso' })).expiresAt).toBe(proofEnds);
+  deployment.clock.advance(BOUND);
+  const now = deployment.clock.wallMs();
+  const { expiresAt } = await createDataKey(process.deps(), call, { tenantId: 'contoso' });
+  expect(Date.parse(expiresAt) - now).toBe(BOUND * 1_000);
+});
+
+test('with a bound of 0 a data key that is handed out has expired already', async () => {
+  const deployment = new Deployment({ revocationBoundSeconds: 0 });
+  const issued = await createDataKey(deployment.start().deps(), call, { tenantId: 'contoso' });
+  expect(Date.parse(issued.expiresAt)).toBe(deployment.clock.wallMs());
+});
 
 describe('opening', () => {
   test('50 concurrent cold decrypts of one message share one unwrap', async () => {
@@ -117,6 +138,29 @@ describe('opening', () => {
 });
 
 describe('renewing the proof of access', () => {
+  test('of 100 tenants proven at once is spread over 50 to 80 % of the bound', async () => {
+    const deployment = new Deployment();
+    let draws = 0;
+    deployment.jitter = () => (draws++ * 0.618) % 1;
+    const ids = Array.from({ length: 100 }, (_, at) => `t${at}`);
+    for (const id of ids) deployment.register(tenantRecord({ id }));
+    const process = deployment.start();
+    const sealed: [string, string][] = [];
+    for (const tenantId of ids) sealed.push([tenantId, await process.encrypt('a', { tenantId, key: 'hsm' })]);
+    deployment.vault.takeOperations();
+    const renewals: number[] = [];
+    for (let seconds = 3; seconds < 0.8 * BOUND + 3; seconds += 3) {
+      deployment.clock.advance(3);
+      for (const [tenantId, message] of sealed) await process.decrypt(message, { tenantId });
+      await settle();
+      renewals.push(deployment.vault.takeOperations().length);
+    }
+    const half = BOUND / 2 / 3 - 1;
+    expect(renewals.slice(0, half)).toEqual(Array(half).fill(0));
+    expect(renewals.reduce((sum, count) => sum + count, 0)).toBe(100);
+    expect(Math.max(...renewals)).toBeLessThanOrEqual(2 * Math.ceil(100 / (renewals.length - half)));
+  });
+
   test('begins at half of the bound, with no request waiting for it', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;

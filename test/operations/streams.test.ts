@@ -7,7 +7,12 @@ import { postStream, type StreamRequest } from '../support/stream-client.ts';
 let service: TestService;
 beforeAll(async () => {
   service = await startService({
-    tenant: (record) => (record['id'] === 'fabrikam' ? { ...record, requiredContext: ['file'] } : record),
+    limits: { 'of-contoso': ['contoso'] },
+    tenant: (record) => ({
+      ...record,
+      ...(record['id'] === 'fabrikam' && { requiredContext: ['file'] }),
+      ...(record['id'] === 'adatum' && { state: 'suspended' }),
+    }),
   });
 });
 afterAll(async () => {
@@ -308,5 +313,22 @@ describe('a sealed stream', () => {
     expect(wrongTenant.problem.code).toBe('wrong-tenant');
     const wrong = await service.post('/tenants/contoso/streams/rewrap-header', { ciphertext: jweOf(stream) });
     expect(wrong.body.code).toBe('context-mismatch');
+  });
+
+  test('is moved only by who may encrypt at the target, and to no suspended tenant', async () => {
+    const body = { encryptionContext: context, ciphertext: jweOf(stream), to: { tenantId: 'fabrikam' } };
+    const path = '/tenants/contoso/streams/rewrap-header';
+    const reader = await service.emulator.issueCallerToken({ roles: ['Data.Decrypt'] });
+    expect((await service.post(path, body, reader)).body).toMatchObject({
+      code: 'grant-missing',
+      reason: 'Data.Encrypt',
+    });
+    const limited = await service.emulator.issueCallerToken({
+      roles: ['Data.Decrypt', 'Data.Encrypt'],
+      claims: { azp: 'of-contoso' },
+    });
+    expect((await service.post(path, body, limited)).body.code).toBe('tenant-not-found');
+    expect((await service.post(path, { ...body, to: { tenantId: 'adatum' } })).body.code).toBe('tenant-suspended');
+    expect((await service.post(path, body)).status).toBe(200);
   });
 });

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
+import { until } from '../support/until.ts';
 
 let service: TestService;
 beforeAll(async () => {
-  service = await startService({ inDatabase: true });
+  service = await startService({ inDatabase: true, config: { metrics: { enabled: true, port: 0 } } });
 });
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
@@ -218,4 +220,15 @@ describe('the use of keys', () => {
       expect.objectContaining({ keyId: sealed.body.keyId }),
     );
   });
+});
+
+test('suspending a tenant drops its data keys from memory before anybody asks for it again, and those of no other tenant', async () => {
+  const held = async () => (await scrape(service.metricsUrl)).get('vaultspan_tenants_active') ?? Number.NaN;
+  const contoso = await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' });
+  const fabrikam = await service.post('/tenants/fabrikam/encrypt', { plaintext: 'aGk=' });
+  expect([fabrikam.status, contoso.status]).toEqual([200, 200]);
+  const before = await held();
+  await send('post', '/tenants/contoso/suspend');
+  await until(async () => (await held()) === before - 1);
+  await send('post', '/tenants/contoso/resume');
 });

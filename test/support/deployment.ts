@@ -1,8 +1,10 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { AuditEvent } from '../../src/audit/event.ts';
+import type { Role } from '../../src/callers/principal.ts';
 import { ServiceError } from '../../src/errors.ts';
 import { CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
 import type { OriginKeys } from '../../src/keyring/data-keys.ts';
+import { type DrawRandom, systemRandom } from '../../src/lib/random.ts';
 import { decryptData } from '../../src/operations/decrypt-data.ts';
 import { encryptData } from '../../src/operations/encrypt-data.ts';
 import type { DataKeyBounds } from '../../src/tenants/bounds.ts';
@@ -67,6 +69,10 @@ export class Deployment {
   readonly clock = new TestClock();
   readonly vault = new JwkKeyWrapper();
   readonly originKeys = new KnownOriginKeys();
+  /** Source of the keys and IVs of processes started from now on. */
+  draw: DrawRandom = systemRandom;
+  /** Renewals begin at half of the bound unless a test spreads them. */
+  jitter = (): number => 0;
   readonly #tenants = new Map<string, Tenant>();
 
   constructor(change: Partial<Tenant> = {}) {
@@ -103,8 +109,12 @@ interface Sealed {
   readonly context?: unknown;
 }
 
-const call = {
-  principal: { id: 'test', roles: new Set(['Data.Encrypt', 'Data.Decrypt']), tenantIds: undefined },
+export const call = {
+  principal: {
+    id: 'test',
+    roles: new Set<Role>(['Data.Encrypt', 'Data.Decrypt', 'Keys.Wrap', 'Keys.Unwrap']),
+    tenantIds: undefined,
+  },
   requestId: '00000000-0000-4000-8000-000000000000',
 };
 
@@ -120,6 +130,8 @@ class Process {
     this.dataKeys = new CachedDataKeys({
       wrapper: deployment.vault,
       originKeys: deployment.originKeys,
+      draw: deployment.draw,
+      jitter: () => deployment.jitter(),
       clock: deployment.clock,
       bounds: BOUNDS,
       revocationBoundMs: BOUND * 1_000,
@@ -132,21 +144,33 @@ class Process {
     { tenantId = 'contoso', context, key }: Sealed & { readonly key?: string } = {},
   ): Promise<string> {
     const input = { tenantId, plaintext: Buffer.from(plaintext), encryptionContext: context, key };
-    return (await encryptData({ ...this.#deps(), maxPlaintextBytes: 2 ** 24 }, call, input)).ciphertext;
+    return (await encryptData(this.deps(), call, input)).ciphertext;
   }
 
   async decrypt(ciphertext: string, { tenantId = 'contoso', context }: Sealed = {}): Promise<Buffer> {
-    return (await decryptData(this.#deps(), call, { tenantId, ciphertext, encryptionContext: context })).plaintext;
+    return (await decryptData(this.deps(), call, { tenantId, ciphertext, encryptionContext: context })).plaintext;
   }
 
-  #deps() {
+  /** Dependencies of every operation on data. */
+  deps() {
     const audit = {
       record: async (event: AuditEvent) => void this.audited.push(event),
       trouble: () => undefined,
       close: async () => {},
     };
     const { dataKeys } = this;
-    return { tenants: this.#deployment, dataKeys, audit, countKeyUse: () => undefined, contextDigest: () => 'digest' };
+    const { clock } = this.#deployment;
+    return {
+      tenants: this.#deployment,
+      clock,
+      dataKeys,
+      draw: this.#deployment.draw,
+      vault: this.#deployment.vault,
+      maxPlaintextBytes: 2 ** 24,
+      audit,
+      countKeyUse: () => undefined,
+      contextDigest: () => 'digest',
+    };
   }
 }
 

@@ -3,6 +3,7 @@ import { decodePrefix } from '../../src/format/stream-format.ts';
 import { StreamOpener } from '../../src/format/stream-opener.ts';
 import { StreamSealer } from '../../src/format/stream-sealer.ts';
 import type { StreamTransform } from '../../src/format/stream-transform.ts';
+import { systemRandom } from '../../src/lib/random.ts';
 
 /** Any header of a length that is taken; what is in it is another test's. */
 export const JWE = 'eyJ.'.repeat(200);
@@ -28,7 +29,7 @@ export function run(transform: StreamTransform, input: Buffer, lengths: readonly
 }
 
 export const sealStream = (plaintext: Buffer, lengths?: readonly number[]): Buffer =>
-  run(new StreamSealer(newStreamKey(), JWE), plaintext, lengths);
+  run(new StreamSealer(newStreamKey(), JWE, systemRandom), plaintext, lengths);
 
 export function openStream(stream: Buffer, lengths?: readonly number[], streamKey = newStreamKey()): Buffer {
   const prefix = decodePrefix(stream);

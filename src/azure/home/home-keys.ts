@@ -1,8 +1,9 @@
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { ServiceError } from '../../errors.ts';
 import { decodeBase64Url } from '../../format/base64.ts';
 import type { OriginKeys } from '../../keyring/data-keys.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { systemRandom } from '../../lib/random.ts';
 import type { HomeVault } from './home-vault.ts';
 
 /** Ko of `mac`, whose holders alone make data keys that open. */
@@ -16,7 +17,7 @@ const MAX_VERSIONS = 32;
 const REREAD_COOLDOWN_MS = 10_000;
 
 /** A fresh key as its secret's value. */
-export const newSecretKey = (): string => randomBytes(KEY_BYTES).toString('base64url');
+export const newSecretKey = (): string => systemRandom(KEY_BYTES).toString('base64url');
 
 /** Symmetric keys that are versions of one secret of the home vault, newest first: all are accepted, the newest writes. */
 export class HomeKeys implements OriginKeys {

@@ -94,7 +94,7 @@ export const operations = {
     tag: 'Data',
     summary: 'Move a ciphertext to the newest key version, another key or another tenant',
     description:
-      'Opens and seals anew; the plaintext never leaves the service, and the context stays. Needs `Data.Encrypt` at the target too.',
+      'Opens and seals anew; the plaintext never leaves the service, and the context stays. Needs `Data.Encrypt` at the target too, and every name that another tenant requires in a context.',
     role: 'Data.Decrypt',
     params: TenantParams,
     body: RewrapRequest,

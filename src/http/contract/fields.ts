@@ -92,9 +92,11 @@ export const DataKeyResult = named(
       .string()
       .meta({ description: 'The same key sealed: store it beside what you encrypt; decrypt opens it.' }),
     keyId: KeyId,
-    expiresAt: z
-      .string()
-      .meta({ format: 'date-time', description: 'Drop the plaintext by then: a revocation can not reach it.' }),
+    expiresAt: z.string().meta({
+      format: 'date-time',
+      description:
+        'Drop the plaintext by then: a revocation cannot reach it. It is when the proof of access ends, so it may come sooner than the revocation bound.',
+    }),
   }),
 );
 export const RewrapRequest = named(

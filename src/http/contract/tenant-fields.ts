@@ -54,14 +54,14 @@ const members = {
     .int32()
     .optional()
     .meta({ description: 'Longest use of a data key without a proof of access, 0 to 3600.' }),
-  origin: z
-    .string()
-    .optional()
-    .meta({ description: '`required` (default), or `optional` to open JWEs that the customer made.' }),
-  requiredContext: z
-    .array(z.string())
-    .optional()
-    .meta({ description: 'Names that every new encryption context must have.' }),
+  origin: z.string().optional().meta({
+    description:
+      '`required` (default), or `optional` to open JWEs that the customer made. With `optional` a message proves nothing about its author: whoever has the public key can make one.',
+  }),
+  requiredContext: z.array(z.string()).optional().meta({
+    description:
+      'Names that every new encryption context must have, and that of a message moved here from another tenant.',
+  }),
   checkIntervalSeconds: z.int32().optional(),
   canarySecret: z.string().optional(),
   graph: TenantGraph.optional(),

@@ -1,10 +1,11 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { kidOf } from '../../format/kek-ref.ts';
 import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
 import type { KekFacts } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { systemRandom } from '../../lib/random.ts';
 import { TENANT_TAG } from '../../tenants/azure-commands.ts';
 import type { Check } from '../../tenants/checks.ts';
 import { wantsDirectory } from '../../tenants/directory-facts.ts';
@@ -81,7 +82,7 @@ async function examineKey(
     assertMayProtect(value, tenant.id, clock.wallMs());
     return { value, detail: kidOf(value.kek), warnings: warningsOf(value, tenant, clock.wallMs()) };
   });
-  const sample = randomBytes(PROBE_BYTES);
+  const sample = systemRandom(PROBE_BYTES);
   const wrapped = await runner.step(`wrap with ${alias}`, [read], async () => {
     if (!facts) throw new Error('a key that was not read is not wrapped with');
     const { bytes } = await probe.wrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), sample, 'upkeep');

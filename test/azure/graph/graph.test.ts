@@ -334,7 +334,7 @@ describe('the operation', () => {
       close: async () => undefined,
     };
     const get = async (id: string) => (id === tenant.id ? tenant : Promise.reject(tenantNotFound()));
-    return { events, tenants: { get }, directory: graph(), audit, contextDigest: () => '' };
+    return { events, clock: systemClock, tenants: { get }, directory: graph(), audit, contextDigest: () => '' };
   }
 
   test('answers the facts and leaves a record, in which none of them is', async () => {

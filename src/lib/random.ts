@@ -1,0 +1,47 @@
+import { createCipheriv, randomBytes } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+
+/** Returns so many fresh random bytes in a buffer of their own, which the caller may overwrite. */
+export type DrawRandom = (bytes: number) => Buffer;
+
+const KERNEL = '/dev/urandom';
+const SEED_BYTES = 32;
+/** The key is used once, so the counter may begin at zero (NIST SP 800-38A §6.5, appendix B). */
+const ZERO_COUNTER = Buffer.alloc(16);
+
+/**
+ * Returns draws of the library's bytes XORed with AES-256-CTR under a seed of the kernel's. They are as unpredictable
+ * as the better of both. The library's generator lies in the process's memory, so a copy of that memory draws the same
+ * bytes from it; the kernel's does not.
+ */
+export const mixed =
+  (library: DrawRandom, kernel: DrawRandom): DrawRandom =>
+  (bytes) => {
+    const seed = kernel(SEED_BYTES);
+    const drawn = library(bytes);
+    try {
+      return createCipheriv('aes-256-ctr', seed, ZERO_COUNTER).update(drawn);
+    } finally {
+      seed.fill(0);
+      drawn.fill(0);
+    }
+  };
+
+/** Returns bytes of the kernel's generator. Nothing is kept between draws. @throws where the device can't be read */
+const kernelBytes: DrawRandom = (bytes) => {
+  const drawn = Buffer.alloc(bytes);
+  const device = openSync(KERNEL, 'r');
+  try {
+    for (let at = 0; at < bytes; ) {
+      const count = readSync(device, drawn, at, bytes - at, null);
+      if (count === 0) throw new Error(`${KERNEL} gave no bytes`);
+      at += count;
+    }
+    return drawn;
+  } finally {
+    closeSync(device);
+  }
+};
+
+/** Draws from OpenSSL's generator and from the kernel's, 32 bytes a draw. Every key, IV and salt comes from here. */
+export const systemRandom: DrawRandom = mixed(randomBytes, kernelBytes);
