@@ -49,9 +49,7 @@ export class TenantGrant {
   }
 
   async #readAgain(): Promise<void> {
-    const { id } = this.#tenant;
-    assertGranted(this.#principal, this.#role, id);
-    this.#tenant = assertActive(await this.#deps.tenants.get(id));
+    this.#tenant = await grantedTenant(this.#deps.tenants, this.#principal, this.#role, this.#tenant.id);
     this.#check = undefined;
   }
 }
@@ -81,6 +79,17 @@ export function underGrant<T>(grant: TenantGrant, work: (tenant: Tenant) => Soon
 function checkedAfter<T>(grant: TenantGrant, value: Soon<T>): Soon<T> {
   if (!(value instanceof Promise)) return value;
   return value.then((ready) => grant.recheck()?.then(() => ready) ?? ready);
+}
+
+/** Returns the active tenant of a caller that holds the role there. @throws ServiceError as `openGrant` */
+export async function grantedTenant(
+  tenants: Pick<TenantRegistry, 'get'>,
+  principal: Principal,
+  role: Role,
+  tenantId: string,
+): Promise<Tenant> {
+  assertGranted(principal, role, tenantId);
+  return assertActive(await tenants.get(tenantId));
 }
 
 /** Returns the tenant. @throws ServiceError `tenant-suspended` */
