@@ -28,7 +28,7 @@ export interface AuditEvent {
   readonly keyId?: string | undefined;
   /** Size of the plaintext or value. */
   readonly bytes?: number | undefined;
-  /** HMAC of the canonical encryption context under the audit key: equal contexts can be matched, none can be read. */
+  /** HMAC of the canonical encryption context under a key of the tenant's: equal contexts can be matched, none can be read. */
   readonly context?: string | undefined;
   /** `x-ms-request-id` of the vault call that proved or refused access: CorrelationId in the customer's log. Of a batch: of an item's refusal. */
   readonly vaultRequestId?: string | undefined;

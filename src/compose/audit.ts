@@ -1,4 +1,5 @@
 import { type FileSink, type FileSinkOptions, openFileSink } from '../audit/chain/file-sink.ts';
+import type { LineKey } from '../audit/chain/line-key.ts';
 import { ClockWatch } from '../audit/clock-watch.ts';
 import { DAY_MS } from '../audit/days.ts';
 import { fileRecords } from '../audit/pages/file-records.ts';
@@ -32,8 +33,18 @@ const AUDIT_CONNECTIONS = 2;
 
 type AuditConfig = Pick<Config, 'audit' | 'database' | 'registry' | 'rounds'>;
 
-/** Begins a chain. While it is open its records are shipped, and those past their retention are removed. @throws the system's error; ServiceError */
-export async function openAudit(config: AuditConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Audit> {
+/**
+ * Begins a chain. While it is open its records are shipped, and those past their retention are removed.
+ *
+ * @param key makes the MACs of its lines. A command runs without it, and removes nothing, for nobody would trust its record of that
+ * @throws the system's error; ServiceError
+ */
+export async function openAudit(
+  config: AuditConfig,
+  home: Pick<Home, 'platform'>,
+  key: LineKey | undefined,
+  logger: Logger,
+): Promise<Audit> {
   const database = config.audit.database
     ? await namingSettings(() => openAuditDatabase(config, home, logger), databaseMistake(config))
     : undefined;
@@ -47,18 +58,21 @@ export async function openAudit(config: AuditConfig, home: Pick<Home, 'platform'
   try {
     const options: FileSinkOptions = {
       directory,
+      key,
       durability,
       maxFileBytes,
       limit: () => shipper?.limit(),
       onInterference: (file, interference) => logger.error({ file, interference }, 'somebody changed an audit file'),
     };
     const sink = await namingSettings(() => openFileSink(options), fileMistake('audit.directory', directory));
-    shipper = table && openShipper(config, logger, { sink, table, clocks });
+    const keepMs = key ? config.audit.keepShippedMs : Number.POSITIVE_INFINITY;
+    shipper =
+      table && openShipper(config, logger, { sink, table, clocks, keepMs, retentionMs: key && days && days * DAY_MS });
     const retention = new Retention({
       directory,
       sink,
       table,
-      days,
+      days: key && days,
       clocks,
       onRemoved: (removed) => logger.info({ removed }, 'audit records past their retention were removed'),
       onFailure: (error) => logger.error({ error }, 'audit records past their retention could not be removed'),
@@ -104,14 +118,12 @@ async function openAuditDatabase(
 const openShipper = (
   { audit }: AuditConfig,
   logger: Logger,
-  parts: Pick<ShipperOptions, 'sink' | 'table' | 'clocks'>,
+  parts: Pick<ShipperOptions, 'sink' | 'table' | 'clocks' | 'keepMs' | 'retentionMs'>,
 ): Shipper =>
   new Shipper({
     ...parts,
     directory: audit.directory,
     maxSpoolBytes: audit.maxSpoolBytes,
-    keepMs: audit.keepShippedMs,
-    retentionMs: audit.retentionDays && audit.retentionDays * DAY_MS,
     onTrouble: (error) => logger.error({ error }, 'the database takes no audit records; they wait in the spool'),
     onRecovery: () => logger.info('the database takes audit records again'),
     onBadFile: (file, problem) => logger.error({ file, problem }, 'a file of the audit spool is not whole'),

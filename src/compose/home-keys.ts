@@ -1,7 +1,14 @@
-import { createHmac } from 'node:crypto';
-import { AUDIT_KEY_SECRET, HomeKeys, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from '../azure/home/home-keys.ts';
+import { type LineKey, lineKeyOf } from '../audit/chain/line-key.ts';
+import { contextDigestOf } from '../audit/context-digest.ts';
+import {
+  AUDIT_KEY_SECRET,
+  HomeKeys,
+  ORIGIN_KEY_SECRET,
+  parseSecretKey,
+  WEBHOOK_KEY_SECRET,
+} from '../azure/home/home-keys.ts';
 import type { Config } from '../config/resolved.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Home } from './home.ts';
 
@@ -16,6 +23,20 @@ export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }
   const [auditKey] = auditKeys.current();
   if (!auditKey) throw new Error('no audit key');
   const webhookKey = webhookKeys?.current()[0];
-  const contextDigest = (context: Buffer) => createHmac('sha256', auditKey).update(context).digest('base64url');
-  return { originKeys, webhookKey, contextDigest };
+  return { originKeys, webhookKey, lineKey: lineKeyOf(auditKey), contextDigest: contextDigestOf(auditKey) };
+}
+
+/** Returns the keys of audit lines, one for each usable version of the audit key in the home vault. @throws ServiceError */
+export async function readLineKeys({ vault }: Pick<Home, 'vault'>): Promise<readonly LineKey[]> {
+  const keys = new HomeKeys(AUDIT_KEY_SECRET, vault, systemClock, () => undefined);
+  await keys.load();
+  return keys.current().map(lineKeyOf);
+}
+
+/** Returns the keys of audit lines from the values of the secret's versions, one on each line; undefined where one is no key. */
+export function parseLineKeys(text: string): readonly LineKey[] | undefined {
+  const values = text.split('\n').map((line) => line.trim());
+  const keys = values.filter((value) => value !== '').map(parseSecretKey);
+  const lineKeys = keys.filter((key) => key !== undefined).map(lineKeyOf);
+  return lineKeys.length > 0 && lineKeys.length === keys.length ? lineKeys : undefined;
 }

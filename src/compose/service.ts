@@ -78,7 +78,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const home = openHome(config, clock);
   const azure = await openAzure(config, home, logger, clock, telemetry.metrics?.azure);
   const store = keep(await openStore(config, home, logger));
-  const audit = keep(await openAudit(config, home, logger));
+  const audit = keep(await openAudit(config, home, azure.lineKey, logger));
   const refusals = keep(openRefusals(audit, logger));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store }));
   const parts = { config, logger, clock, deadlines, telemetry, certificate, azure, store, audit, refusals, keys };

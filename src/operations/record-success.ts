@@ -1,3 +1,4 @@
+import type { ContextDigest } from '../audit/context-digest.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
@@ -5,8 +6,7 @@ import type { VaultCallIds } from '../errors.ts';
 
 export interface AuditDeps {
   readonly audit: AuditSink;
-  /** HMAC of a canonical encryption context under the audit key. */
-  readonly contextDigest: (context: Buffer) => string;
+  readonly contextDigest: ContextDigest;
 }
 
 interface Facts extends Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes'> {
@@ -31,7 +31,7 @@ export async function recordSuccess(
     tenantId: facts.tenantId,
     keyId: facts.keyId,
     bytes: facts.bytes,
-    context: context && deps.contextDigest(context),
+    context: context && facts.tenantId && deps.contextDigest(facts.tenantId, context),
     vaultRequestId: facts.vaultCall?.vaultRequestId,
     vaultClientRequestId: facts.vaultCall?.vaultClientRequestId,
   });

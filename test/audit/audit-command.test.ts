@@ -209,14 +209,22 @@ test('an interrupted check proves nothing and exits 1', async () => {
   expect(stopped).toMatchObject({ code: 1, out: '', err: expect.stringContaining('stopped') });
 });
 
-test.each([[[]], [['prune']], [['verify', '--fast']], [['verify', '--database', 'a']]])(
-  '%j is a usage error, exit 2',
-  async (args) => {
-    const { code, out, err } = await run(args);
-    expect([code, out]).toEqual([2, '']);
-    expect(err).toContain('Usage: vaultspan audit verify');
-  },
-);
+test.each([
+  [[]],
+  [['prune']],
+  [['ship']],
+  [['ship', '--all', '--database']],
+  [['verify', '--all']],
+  [['verify', '--fast']],
+  [['verify', '--database', 'a']],
+  [['verify', '--online', '--key', 'a']],
+  [['verify', '--unkeyed-before', '2026-12-01T00:00:00Z']],
+  [['verify', '--key', 'a', '--unkeyed-before', 'yesterday']],
+])('%j is a usage error, exit 2', async (args) => {
+  const { code, out, err } = await run(args);
+  expect([code, out]).toEqual([2, '']);
+  expect(err).toContain('Usage: vaultspan audit verify');
+});
 
 test('--help explains the command, exit 0', async () => {
   expect(await run(['--help'])).toEqual({ code: 0, out: `${auditCommand.help.trim()}\n`, err: '' });

@@ -229,3 +229,18 @@ test('tampering in the table is found, each kind in each place', async () => {
   }
   expect(await verifyTable(linesOf(whole.slice(0, -1)), signal)).toMatchObject([{ closed: false }]);
 });
+
+test('a file that was cut at the end of a line is noticed by the next process, since the table knows better', async () => {
+  await using spool = await newSpool();
+  const ended = await spool.start({}, { maxFileBytes: 1e6 });
+  await Promise.all(recordEvents(ended.sink, 0, 10));
+  await ended.sink.close();
+  await ended.shipper.close();
+  const { name } = ended.sink.position();
+  const whole = await spool.directory.read(name);
+  await writeFile(join(spool.directory.path, name), `${whole.split('\n').slice(0, 5).join('\n')}\n`);
+  const { sink, shipper, said } = await spool.start();
+  await shipper.ship();
+  expect(said).toEqual([`${name}: the database has later records of this chain: the end of the file was cut off`]);
+  await sink.close();
+});

@@ -129,12 +129,19 @@ describe('an encryption context', () => {
 
   test('leaves a keyed digest, equal for equal contexts of any order and in decrypt as well', async () => {
     const first = await audited('encrypt', { plaintext, encryptionContext: { a: '1', b: '2' } });
-    expect(first.record['context']).toMatch(/^[\w-]{43}$/);
+    expect(first.record['context']).toMatch(/^t\.[\w-]{43}$/);
     expect(first.record['context']).not.toBe(hash('sha256', '{"a":"1","b":"2"}', 'base64url'));
     expect(await digestOf({ b: '2', a: '1' })).toBe(first.record['context']);
     const { ciphertext } = first.response.body;
     const decrypted = await audited('decrypt', { ciphertext, encryptionContext: { b: '2', a: '1' } });
     expect(decrypted.record['context']).toBe(first.record['context']);
+  });
+
+  test('leaves digests that do not match between tenants', async () => {
+    const encryptionContext = { a: '1', b: '2' };
+    const other = await audited('encrypt', { plaintext, encryptionContext }, 'fabrikam');
+    expect(other.record['context']).toMatch(/^t\./);
+    expect(other.record['context']).not.toBe(await digestOf(encryptionContext));
   });
 
   test('leaves another digest for other members, and none when empty', async () => {

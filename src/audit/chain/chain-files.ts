@@ -36,7 +36,7 @@ export async function listChainFiles(directory: string): Promise<ChainFile[]> {
   return names.map(parseChainFileName).filter((file) => file !== undefined);
 }
 
-/** Where the newest chain of a directory stands; undefined when there is none. A torn last line is passed over. */
+/** Returns where the newest chain of a directory ends; undefined when there is none. A torn last line is skipped. */
 export async function findChainEnd(directory: string): Promise<ChainEnd | undefined> {
   for (const { name, chain } of (await listChainFiles(directory)).reverse()) {
     const end = await findEndOfFile(join(directory, name));
@@ -44,9 +44,9 @@ export async function findChainEnd(directory: string): Promise<ChainEnd | undefi
   }
 }
 
-type FileEnd = ChainEnd & { readonly at: string };
+type FileEnd = ChainEnd & { readonly at: string; readonly isClosed: boolean };
 
-/** The last record of one file; `empty` without a whole line, `unknown` where the last one is no record. */
+/** Returns the last record of one file; `empty` without a whole line, `unknown` where the last line is no record. */
 export async function findEndOfFile(path: string): Promise<FileEnd | 'empty' | 'unknown'> {
   const file = await open(path);
   try {
@@ -54,7 +54,8 @@ export async function findEndOfFile(path: string): Promise<FileEnd | 'empty' | '
     if (!line) return 'empty';
     const record = parseRecord(line.toString());
     if (typeof record === 'string') return 'unknown';
-    return { chain: record.chain, sequence: record.sequence, hash: hashLine(line), at: record.at };
+    const { chain, sequence, at, type } = record;
+    return { chain, sequence, hash: hashLine(line), at, isClosed: type === 'close' };
   } finally {
     await file.close();
   }

@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../event.ts';
 import { createClock, createSalts, encodeRecord, hashLine, type RecordHead, type Removal } from './chain.ts';
+import { type LineKey, withMac } from './line-key.ts';
 import { TenantSequences } from './tenant-sequences.ts';
 
 /** Where an earlier chain stood when a new one began. */
@@ -18,6 +19,7 @@ const NO_EVENT: Partial<AuditEvent> = {};
  */
 export class ChainWriter {
   readonly chain: string;
+  readonly #key: LineKey | undefined;
   readonly #salt = createSalts();
   readonly #clock = createClock();
   readonly #tenants = new TenantSequences();
@@ -27,14 +29,17 @@ export class ChainWriter {
   #keptHash: string | undefined;
   #lastHash: string | undefined;
 
-  constructor(chain: string) {
+  /** @param key makes the MACs of the lines; without it they have none */
+  constructor(chain: string, key?: LineKey) {
     this.chain = chain;
+    this.#key = key;
   }
 
   open(at: number, continued: ChainEnd | undefined): string {
     const tenantSequence = this.#tenants.next(undefined);
     const head = {
       ...this.#head(at, 'open'),
+      macKey: this.#key?.id,
       continues: continued?.hash,
       continuesChain: continued?.chain,
       continuesSequence: continued?.sequence,
@@ -77,7 +82,8 @@ export class ChainWriter {
     };
   }
 
-  #line(line: string): string {
+  #line(bare: string): string {
+    const line = this.#key === undefined ? bare : withMac(bare, this.#key.mac(bare));
     this.#lastHash = hashLine(line);
     this.#hashes.push(this.#lastHash);
     return `${line}\n`;

@@ -14,6 +14,8 @@ export interface RecordHead {
   /** Hash of the line before; absent in `open`. */
   readonly previous?: string | undefined;
   readonly type: 'open' | 'event' | 'removed' | 'close';
+  /** In `open` of a chain whose lines have MACs: names their key. */
+  readonly macKey?: string | undefined;
   /** In `open`: hash of the last line of the newest chain that was there already … */
   readonly continues?: string | undefined;
   /** … that chain's id … */
@@ -49,6 +51,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     salt: head.salt,
     previous: head.previous,
     type: head.type,
+    macKey: head.macKey,
     continues: head.continues,
     continuesChain: head.continuesChain,
     continuesSequence: head.continuesSequence,

@@ -8,10 +8,13 @@ import type { Removal } from './chain.ts';
 import { findChainEnd } from './chain-files.ts';
 import { ChainLog, type ChainPosition, createOnDisk } from './chain-log.ts';
 import { ChainWriter } from './chain-writer.ts';
+import type { LineKey } from './line-key.ts';
 
 export interface FileSinkOptions {
   /** Created when missing. Several processes may share it. */
   readonly directory: string;
+  /** Makes the MACs of the lines; without it they have none. */
+  readonly key?: LineKey | undefined;
   /** Default `write`. */
   readonly durability?: Durability;
   /** Size at which a chain goes on in its next file; default 64 MiB. */
@@ -61,7 +64,7 @@ export async function openFileSink(options: FileSinkOptions): Promise<FileSink> 
   const { directory, now = Date.now, createFile = createOnDisk, durability = 'write' } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const continued = await findChainEnd(directory);
-  const writer = new ChainWriter(randomUUID());
+  const writer = new ChainWriter(randomUUID(), options.key);
   const startedAt = now();
   const maxFileBytes = options.maxFileBytes ?? DEFAULT_MAX_FILE_BYTES;
   const { onInterference = () => undefined } = options;

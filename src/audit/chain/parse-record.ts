@@ -4,15 +4,23 @@ import type { RecordHead } from './chain.ts';
 
 const Hash = z.string().regex(/^[\w-]{43}$/);
 const Salt = z.string().regex(/^[\w-]{22}$/);
+const KeyId = z.string().regex(/^[\w-]{12}$/);
 const Count = z.int().nonnegative();
 const text = z.string().exactOptional();
 
-const head = { chain: z.uuid(), sequence: Count, at: z.iso.datetime({ precision: 3 }), salt: Salt };
+const head = {
+  chain: z.uuid(),
+  sequence: Count,
+  at: z.iso.datetime({ precision: 3 }),
+  salt: Salt,
+  mac: Hash.exactOptional(),
+};
 
 const OpenRecord = z.strictObject({
   ...head,
   sequence: z.literal(0),
   type: z.literal('open'),
+  macKey: KeyId.exactOptional(),
   continues: Hash.exactOptional(),
   continuesChain: z.uuid().exactOptional(),
   continuesSequence: Count.exactOptional(),
@@ -68,7 +76,8 @@ const EventRecord = z.strictObject({
 const AuditRecord = z.discriminatedUnion('type', [OpenRecord, EventRecord, RemovedRecord, CloseRecord]);
 
 /** A record as it stands in its line: outside of `event` records the members of the event are absent. */
-export type ParsedRecord = RecordHead & Partial<AuditEvent> & { readonly tenantSequence?: number };
+export type ParsedRecord = RecordHead &
+  Partial<AuditEvent> & { readonly tenantSequence?: number; readonly mac?: string };
 
 /** The record of a line, or why there is none in it. */
 export function parseRecord(line: string): ParsedRecord | 'not-json' | 'not-a-record' {

@@ -206,6 +206,8 @@ export class Shipper {
       // This is how the file of a killed process ends.
       if (spooled.offset < end) this.#spool.report(name, 'the last line is torn');
       await this.#recordSkipped(spooled);
+      if (!spooled.isOwn && this.#spool.isLastPart(spooled) && spooled.lastRead < (chain.last?.sequence ?? -1))
+        this.#spool.report(name, 'the database has later records of this chain: the end of the file was cut off');
       Object.assign(spooled, { size: end, mtimeMs: stats.mtimeMs, doneSince: performance.now() });
     } finally {
       await file.close();

@@ -80,6 +80,10 @@ export class Spool {
     return this.#chains.getOrInsertComputed(file.chain, (id) => ({ id, next: undefined, last: undefined }));
   }
 
+  isLastPart({ file }: SpoolFile): boolean {
+    return ![...this.#files.values()].some((other) => other.file.chain === file.chain && other.file.part > file.part);
+  }
+
   addShipped(file: SpoolFile, bytes: number): void {
     file.offset += bytes;
     if (file.isOwn) this.#ownBytes += bytes;

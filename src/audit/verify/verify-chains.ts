@@ -1,7 +1,8 @@
 import { defined } from '../../lib/defined.ts';
 import type { Removal } from '../chain/chain.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
-import { type BadLine, type VerifiedChain, verifyChain } from './verify.ts';
+import type { MacRules } from './mac-check.ts';
+import { type BadLine, type VerifiedChain, type VerifyChainOptions, verifyChain } from './verify.ts';
 
 /** What can be wrong between a chain and the one it continues. */
 export const linkProblems = {
@@ -46,11 +47,13 @@ export interface VerifiedSource extends Omit<VerifiedChain, 'firstBad'> {
 /**
  * Checks every chain by itself, that each continues a record which still exists, and that nobody but the service removed beginnings.
  *
+ * @param macs with which keys MACs are checked; without them they are not
  * @param causes of removals that may have been here: what was shipped is gone from the files, and not from the database
  */
 export async function verifyChains(
   sources: readonly ChainSource[],
   causes: readonly Removal['cause'][],
+  macs?: MacRules,
 ): Promise<VerifiedSource[]> {
   const opens = await Promise.all(sources.map(findOpen));
   // Chains of processes that run at the same time continue each other midway, so any record can be the wanted one.
@@ -61,9 +64,12 @@ export async function verifyChains(
   for (const source of sources) {
     const hashes = new Set<string>();
     const result = await verifySource(source, {
-      onHash: (hash) => wanted.has(hash) && hashes.add(hash),
-      onRecord: ({ removed }) => {
-        if (removed && causes.includes(removed.cause))
+      macs,
+      onHash: (hash) => {
+        if (wanted.has(hash)) hashes.add(hash);
+      },
+      onRecord: ({ removed }, isTrusted) => {
+        if (removed && isTrusted && causes.includes(removed.cause))
           removals.getOrInsertComputed(removed.chain, () => []).push(removed);
       },
     });
@@ -73,15 +79,8 @@ export async function verifyChains(
   return verified.map((result, index) => withLink(withBeginning(result, removals), opens[index], found, removals));
 }
 
-interface Listeners {
-  readonly onHash: (hash: string) => unknown;
-  readonly onRecord: (record: ParsedRecord) => unknown;
-}
-
-const DEAF: Listeners = { onHash: () => undefined, onRecord: () => undefined };
-
 /** One chain, without a look at any other: whether it may begin late is left open. */
-export async function verifySource({ parts }: ChainSource, listeners: Listeners = DEAF): Promise<VerifiedSource> {
+export async function verifySource({ parts }: ChainSource, options: VerifyChainOptions = {}): Promise<VerifiedSource> {
   const places: { readonly name: string; readonly before: number }[] = [];
   let misnamed: BadLine | undefined;
   async function* lines() {
@@ -96,7 +95,7 @@ export async function verifySource({ parts }: ChainSource, listeners: Listeners 
       }
     }
   }
-  const chain = await verifyChain(lines(), { ...listeners, mayBeginLate: true });
+  const chain = await verifyChain(lines(), { ...options, mayBeginLate: true });
   const firstBad = misnamed && misnamed.line <= (chain.firstBad?.line ?? misnamed.line) ? misnamed : chain.firstBad;
   const file = places[0]?.name ?? '';
   return defined({

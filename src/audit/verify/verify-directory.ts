@@ -2,11 +2,12 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseChainFileName } from '../chain/chain-files.ts';
 import { readLines } from '../chain/read-lines.ts';
+import type { MacRules } from './mac-check.ts';
 import { type ChainPart, type ChainSource, type VerifiedSource, verifyChains, verifySource } from './verify-chains.ts';
 
 /** Checks one file by itself. */
-export const verifyFile = (path: string, signal?: AbortSignal): Promise<VerifiedSource> =>
-  verifySource({ parts: [partOf(path, signal)] });
+export const verifyFile = (path: string, signal?: AbortSignal, macs?: MacRules): Promise<VerifiedSource> =>
+  verifySource({ parts: [partOf(path, signal)] }, { macs });
 
 /**
  * Checks every chain of some directories together, oldest first. A chain may lie in several of them, as when old files were moved away.
@@ -16,13 +17,14 @@ export const verifyFile = (path: string, signal?: AbortSignal): Promise<Verified
 export async function verifyDirectories(
   directories: readonly string[],
   signal?: AbortSignal,
+  macs?: MacRules,
 ): Promise<VerifiedSource[]> {
   const paths: string[] = [];
   for (const directory of directories) {
     const names = (await readdir(directory)).filter((name) => name.endsWith('.ndjson'));
     paths.push(...names.map((name) => join(directory, name)));
   }
-  return verifyChains(chainsOf(paths, signal), ['retention', 'shipped']);
+  return verifyChains(chainsOf(paths, signal), ['retention', 'shipped'], macs);
 }
 
 /** Files of one chain by their part; a file that is named otherwise stands alone. */

@@ -1,4 +1,5 @@
 import type { AuditTable } from '../audit-table.ts';
+import type { MacRules } from './mac-check.ts';
 import { type ChainSource, type VerifiedSource, verifyChains } from './verify-chains.ts';
 
 type Chains = Pick<AuditTable, 'nextChain' | 'following'>;
@@ -6,7 +7,7 @@ type Chains = Pick<AuditTable, 'nextChain' | 'following'>;
 const ROWS_AT_ONCE = 1_000;
 
 /** Checks every chain of the database, the oldest first. @throws ServiceError `registry-unavailable`; the signal's reason */
-export async function verifyTable(table: Chains, signal: AbortSignal): Promise<VerifiedSource[]> {
+export async function verifyTable(table: Chains, signal: AbortSignal, macs?: MacRules): Promise<VerifiedSource[]> {
   const chains: { readonly id: string; readonly at: number }[] = [];
   for (let first = await table.nextChain(''); first; first = await table.nextChain(first.chain)) {
     signal.throwIfAborted();
@@ -16,6 +17,7 @@ export async function verifyTable(table: Chains, signal: AbortSignal): Promise<V
   return verifyChains(
     sorted.map(({ id }) => sourceOf(table, id, signal)),
     ['retention'],
+    macs,
   );
 }
 

@@ -1,7 +1,8 @@
 import { defined } from '../../lib/defined.ts';
-import { encodeRecord, hashLine } from '../chain/chain.ts';
+import { hashLine } from '../chain/chain.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 import { TenantSequences } from '../chain/tenant-sequences.ts';
+import { MacCheck, type MacRules } from './mac-check.ts';
 
 /** What can be wrong with a line, and how to say it. */
 export const lineProblems = {
@@ -13,6 +14,9 @@ export const lineProblems = {
   'wrong-sequence': 'the sequence number is wrong: a record was removed, added or moved',
   'wrong-previous': 'the record does not hold the hash of the line before it',
   changed: 'the record was changed: the next one holds the hash of another line',
+  'wrong-mac': 'the MAC is wrong: somebody without the audit key wrote the line',
+  'no-mac': 'the line has no MAC: somebody without the audit key wrote it, or an older release',
+  'unknown-key': 'the MACs are made with another key than the ones given',
   'wrong-tenant-sequence': "the tenant's sequence number is wrong",
   'after-close': 'the record stands after the close record',
   torn: 'the line is torn: the process was killed while writing, is writing now, or the file was cut',
@@ -44,8 +48,10 @@ export interface VerifiedChain {
 export interface VerifyChainOptions {
   /** Told the hash of each line, beyond the first bad one too. */
   readonly onHash?: (hash: string) => void;
-  /** Told each record that holds. */
-  readonly onRecord?: (record: ParsedRecord) => void;
+  /** Called with each record that holds; `isTrusted` unless it lacks a MAC that could be checked. */
+  readonly onRecord?: (record: ParsedRecord, isTrusted: boolean) => void;
+  /** Without them MACs are not checked. */
+  readonly macs?: MacRules | undefined;
   /** Its first records may be gone. Tenants' own numbers are not checked then, for their beginnings are gone too. */
   readonly mayBeginLate?: boolean;
 }
@@ -78,9 +84,11 @@ class ChainCheck {
   #firstBad: BadLine | undefined;
   #begins: VerifiedChain['begins'];
   readonly #options: VerifyChainOptions;
+  readonly #macs: MacCheck;
 
   constructor(options: VerifyChainOptions) {
     this.#options = options;
+    this.#macs = new MacCheck(options.macs);
   }
 
   /** Returns the line's hash. */
@@ -111,7 +119,7 @@ class ChainCheck {
       this.#firstBad = { line: this.#lines, problem: record };
       return;
     }
-    const problem = this.#placeProblem(record) ?? this.#contentProblem(record, line);
+    const problem = this.#placeProblem(record) ?? this.#contentProblem(record, line ?? '');
     if (problem !== undefined) {
       this.#firstBad = { line: this.#lines, sequence: record.sequence, problem };
       return;
@@ -119,7 +127,7 @@ class ChainCheck {
     this.#records += 1;
     this.#chain = record.chain;
     this.#closed = record.type === 'close';
-    this.#options.onRecord?.(record);
+    this.#options.onRecord?.(record, this.#macs.isTrusted(record));
   }
 
   #placeProblem(record: ParsedRecord): LineProblem | undefined {
@@ -140,8 +148,9 @@ class ChainCheck {
     return (this.#begins?.sequence ?? 0) + line - 1;
   }
 
-  #contentProblem(record: ParsedRecord, line: string | undefined): LineProblem | undefined {
-    if (encodeRecord(record, record, record.tenantSequence) !== line) return 'not-canonical';
+  #contentProblem(record: ParsedRecord, line: string): LineProblem | undefined {
+    const problem = this.#macs.problem(record, line);
+    if (problem !== undefined) return problem;
     if (this.#begins !== undefined) return;
     const tenantSequence = this.#tenants.next(record.tenantId);
     this.#tenants.keep(1);

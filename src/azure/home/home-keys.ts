@@ -76,9 +76,15 @@ export class HomeKeys implements OriginKeys {
   }
 }
 
-function parseKey(name: string, value: string): KeyObject {
+/** Returns the key of a secret's value; undefined where it is not 32 bytes of base64url. */
+export function parseSecretKey(value: string): KeyObject | undefined {
   const bytes = decodeBase64Url(value);
-  if (bytes?.length === KEY_BYTES) return createSecretKey(bytes);
+  return bytes?.length === KEY_BYTES ? createSecretKey(bytes) : undefined;
+}
+
+function parseKey(name: string, value: string): KeyObject {
+  const key = parseSecretKey(value);
+  if (key) return key;
   throw new ServiceError('home-credential-rejected', `A version of ${name} is not 32 bytes of base64url`, {
     reason: 'home-key-malformed',
     fix: { owner: 'vendor', action: 'Disable that version of the secret' },

@@ -1,10 +1,14 @@
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { lineProblems } from '../../audit/verify/verify.ts';
-import { linkProblems, type VerifiedSource } from '../../audit/verify/verify-chains.ts';
+import type { AuditTable } from '../../audit/audit-table.ts';
+import { shipFiles } from '../../audit/shipping/ship-files.ts';
+import { compareEnds } from '../../audit/verify/compare-ends.ts';
+import type { MacRules } from '../../audit/verify/mac-check.ts';
+import type { VerifiedSource } from '../../audit/verify/verify-chains.ts';
 import { verifyDirectories, verifyFile } from '../../audit/verify/verify-directory.ts';
 import { verifyTable } from '../../audit/verify/verify-table.ts';
 import { openHome } from '../../compose/home.ts';
+import { parseLineKeys, readLineKeys } from '../../compose/home-keys.ts';
 import { databaseMistake, namingSettings } from '../../compose/setting-mistakes.ts';
 import { databaseOptions } from '../../compose/store.ts';
 import { ConfigError } from '../../config/load-config.ts';
@@ -12,11 +16,13 @@ import type { Config } from '../../config/resolved.ts';
 import { openDatabase } from '../../database/open-database.ts';
 import { auditTable } from '../../database/tables/audit-table.ts';
 import { readArguments } from '../support/arguments.ts';
+import { amount, type Findings, reportFindings } from '../support/audit-report.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 import { readConfig } from '../support/read-config.ts';
 
-const usage = 'Usage: vaultspan audit verify [--json] [--config FILE] [--database | PATH...]';
+const usage = `Usage: vaultspan audit verify [--json] [--online | --key FILE] [--unkeyed-before TIME] [--config FILE] [--database | PATH...]
+       vaultspan audit ship --all [--config FILE] [DIRECTORY...]`;
 
 export const auditCommand: Command = {
   name: 'audit',
@@ -24,138 +30,187 @@ export const auditCommand: Command = {
   help: `
 ${usage}
 
-Checks audit chains: each record's place, the hashes that tie the records together, and the links between chains.
-PATH is a chain's file, or directories of them, which are checked together: old files may have been moved. Without it,
-the audit directory of the configuration.
-A chain without close record is no error: its process was killed or still runs. Records cut off the end of such a
-chain show only if a later chain continues it: keep copies of the directory elsewhere.
+verify checks audit chains: each record's place, the hashes that tie the records together, and the links between
+chains. With the audit key it also checks each record's MAC, which nobody can make who only has the disk or the database.
+PATH is a file of a chain, or directories, which are checked together: old files may have been moved. Without PATH it
+checks the audit directory of the configuration.
+A chain without a close record is no error: its process was killed or is still running. Records cut off the end of such
+a chain show if a later chain continues it, or with --online if the database has them.
 
-  --database     the records in PostgreSQL instead of files
+  --online       read the audit key from the home vault; with a database, also compare where each chain ends there
+  --key FILE     the audit key instead: the values of the secret's versions, one on each line
+  --unkeyed-before TIME   accept chains without MACs up to this time (RFC 3339): an older release wrote them
+  --database     check the records in PostgreSQL instead of files
   --json         print the findings as JSON
-  --config FILE  the configuration, when PATH is not given
+  --config FILE  the configuration; not needed where PATH is given and the vault is not asked
 
-Exit codes: 0 all chains hold, 1 one does not or there is none, 2 called wrongly or not configured.`,
+ship --all stores every record of the files that the database does not have, as after the restore of an older backup.
+A service may be running. DIRECTORY holds copies of files that are in the audit directory no more.
+
+Exit codes: 0 all chains hold, or all is shipped; 1 one does not hold, there is none, or a failure; 2 called wrongly or
+not configured.`,
   async run(args, io) {
     const call = parseCall(args);
     if (typeof call === 'string') {
       io.stderr(`${call}\n${usage}\n`);
       return 2;
     }
-    const given = call.paths.length > 0 || call.database ? call.paths : [configOf(call, io).audit.directory];
-    const path = call.database ? 'the database' : given.join(' ');
-    const paths = given.map((one) => resolve(io.cwd, one));
+    const job: Job = { ...call, io, settings: configReader(call, io) };
+    const directories = call.paths.length > 0 || call.database ? call.paths : [job.settings().audit.directory];
+    const path = call.database ? 'the database' : directories.join(' ');
+    const paths = directories.map((one) => resolve(io.cwd, one));
     try {
-      const found = call.database ? await verifyDatabase(call, io) : await verifyPaths(paths, io.signal);
-      return report(path, found, { json: call.json, io });
+      if (call.verb === 'ship') return await ship(job, paths);
+      const findings = await verify(job, paths);
+      return reportFindings({ path, ...findings }, call.json, io) ? 0 : 1;
     } catch (error) {
-      io.stderr(`${failureText(error, path, io.signal)}\n`);
+      io.stderr(`${failureText(error, call.verb, path, io.signal)}\n`);
       return 1;
     }
   },
 };
 
 interface Call {
+  readonly verb: 'verify' | 'ship';
   readonly paths: readonly string[];
   readonly config: string | undefined;
   readonly database: boolean;
+  readonly online: boolean;
+  readonly key: string | undefined;
+  readonly unkeyedBefore: number | undefined;
   readonly json: boolean;
 }
 
-/** What is asked for, or why it can't be understood. */
+/** Returns what is asked for, or why it can't be understood. */
 function parseCall(args: readonly string[]): Call | string {
   try {
     const { values, positionals } = readArguments(args, {
+      all: { type: 'boolean', default: false },
       database: { type: 'boolean', default: false },
+      online: { type: 'boolean', default: false },
+      key: { type: 'string' },
+      'unkeyed-before': { type: 'string' },
       json: { type: 'boolean', default: false },
       config: { type: 'string' },
     });
     const [verb, ...paths] = positionals;
-    if (verb !== 'verify') return verb === undefined ? 'audit: verify what?' : `audit: no "${verb}"`;
-    if (values.database && paths.length > 0) return 'audit verify: --database or PATH';
-    return { paths, config: values.config, database: values.database, json: values.json };
+    const problem = problemOf(verb, paths, values);
+    if (problem !== undefined) return problem;
+    const { 'unkeyed-before': before, all: _all, ...flags } = values;
+    const unkeyedBefore = before === undefined ? undefined : Date.parse(before);
+    if (Number.isNaN(unkeyedBefore)) return `audit verify: "${before}" is not a time like 2026-12-01T00:00:00Z`;
+    return { verb: verb as Call['verb'], paths, config: flags.config, key: flags.key, unkeyedBefore, ...flags };
   } catch (error) {
     return Error.isError(error) ? error.message : String(error);
   }
 }
 
-const configOf = ({ config }: Call, io: CommandIo): Config => readConfig(config, io);
+interface Flags {
+  readonly all: boolean;
+  readonly database: boolean;
+  readonly online: boolean;
+  readonly json: boolean;
+  readonly key?: string;
+  readonly 'unkeyed-before'?: string;
+}
 
-async function verifyDatabase(call: Call, io: CommandIo): Promise<VerifiedSource[]> {
-  const config = configOf(call, io);
+/** Returns why these flags don't go together. */
+function problemOf(verb: string | undefined, paths: readonly string[], flags: Flags): string | undefined {
+  const { all, database, online, json, key, 'unkeyed-before': before } = flags;
+  const hasKey = online || key !== undefined;
+  if (verb === undefined) return 'audit: verify or ship?';
+  if (verb === 'ship')
+    return all && !database && !hasKey && !json && before === undefined
+      ? undefined
+      : 'audit ship: takes --all, --config and directories';
+  if (verb !== 'verify') return `audit: no "${verb}"`;
+  if (all) return 'audit verify: --all is for ship';
+  if (database && paths.length > 0) return 'audit verify: either --database or PATH';
+  if (online && key !== undefined) return 'audit verify: either --online or --key';
+  return before === undefined || hasKey ? undefined : 'audit verify: --unkeyed-before goes with --online or --key';
+}
+
+/** Returns what reads the configuration when it is first needed, and once. */
+function configReader({ config }: Call, io: CommandIo): () => Config {
+  let read: Config | undefined;
+  return () => {
+    read ??= readConfig(config, io);
+    return read;
+  };
+}
+
+/** A call with its configuration. */
+interface Job extends Call {
+  readonly io: CommandIo;
+  readonly settings: () => Config;
+}
+
+async function verify(job: Job, paths: readonly string[]): Promise<Omit<Findings, 'path'>> {
+  const macs = await macRulesOf(job);
+  const { signal } = job.io;
+  if (job.database) {
+    return withTable(job, async (table) => ({ chains: await verifyTable(table, signal, macs), ends: [] }));
+  }
+  const { chains, directories } = await verifyPaths(paths, signal, macs);
+  if (!job.online || !job.settings().audit.database) return { chains, ends: [] };
+  return withTable(job, async (table) => ({ chains, ends: await compareEnds(directories, table, Date.now()) }));
+}
+
+/** Returns undefined where no key is given. */
+async function macRulesOf({ unkeyedBefore, key, online, io, settings }: Job): Promise<MacRules | undefined> {
+  if (key !== undefined) {
+    const keys = parseLineKeys(await readFile(resolve(io.cwd, key), 'utf8'));
+    if (keys === undefined) throw new ConfigError(`${key}: each line must be 32 bytes in base64url`);
+    return { keys, unkeyedBefore };
+  }
+  if (!online) return undefined;
+  const config = settings();
+  prepareForEmulator(config, io);
+  return { keys: await readLineKeys(openHome(config)), unkeyedBefore };
+}
+
+async function withTable<T>({ io, settings }: Job, use: (table: AuditTable) => Promise<T>): Promise<T> {
+  const config = settings();
   prepareForEmulator(config, io);
   if (!config.audit.database) throw new ConfigError('The audit records are not in a database: audit.database');
   const database = await openDatabase(databaseOptions(config, openHome(config)));
   try {
-    return await namingSettings(() => verifyTable(auditTable(database), io.signal), databaseMistake(config));
+    return await namingSettings(() => use(auditTable(database)), databaseMistake(config));
   } finally {
     await database.close();
   }
 }
 
-async function verifyPaths(paths: readonly string[], signal: AbortSignal): Promise<VerifiedSource[]> {
+async function verifyPaths(
+  paths: readonly string[],
+  signal: AbortSignal,
+  macs: MacRules | undefined,
+): Promise<{ readonly chains: VerifiedSource[]; readonly directories: readonly string[] }> {
   const [first = '', ...more] = paths;
-  if (more.length > 0 || (await stat(first)).isDirectory()) return verifyDirectories(paths, signal);
-  return [await verifyFile(first, signal)];
+  if (more.length > 0 || (await stat(first)).isDirectory())
+    return { chains: await verifyDirectories(paths, signal, macs), directories: paths };
+  return { chains: [await verifyFile(first, signal, macs)], directories: [] };
 }
 
-/** A file or directory that can't be read, or an interruption; anything else is a bug. */
-function failureText(error: unknown, path: string, signal: AbortSignal): string {
-  if (signal.aborted) return 'audit verify: stopped before the end, nothing is proved';
+async function ship(job: Job, directories: readonly string[]): Promise<number> {
+  const { io } = job;
+  return withTable(job, async (table) => {
+    for (const directory of directories) {
+      const { files, records, added, passedOver } = await shipFiles(table, directory, io.signal);
+      const bad = passedOver === 0 ? '' : `, ${amount(passedOver, 'line')} skipped that are no records`;
+      const found = `${amount(files, 'file')}, ${amount(records, 'record')}`;
+      io.stdout(`${directory}: ${found}, ${added} of them new to the database${bad}\n`);
+    }
+    return 0;
+  });
+}
+
+/** Returns the text of a file or directory that can't be read, or of an interruption; anything else is thrown on. */
+function failureText(error: unknown, verb: string, path: string, signal: AbortSignal): string {
+  if (signal.aborted)
+    return verb === 'ship'
+      ? 'audit ship: stopped before the end'
+      : 'audit verify: stopped before the end, nothing is proved';
   if (Error.isError(error) && 'syscall' in error && 'code' in error) return `${path}: ${String(error.code)}`;
   throw error;
 }
-
-interface Output {
-  readonly json: boolean;
-  readonly io: CommandIo;
-}
-
-function report(path: string, files: readonly VerifiedSource[], { json, io }: Output): number {
-  const bad = files.filter((file) => !holds(file)).length;
-  const ok = files.length > 0 && bad === 0;
-  const records = files.reduce((sum, file) => sum + file.records, 0);
-  if (json) {
-    io.stdout(
-      `${JSON.stringify({ ok, path, records, chains: files.map((file) => ({ ...file, ok: holds(file) })) })}\n`,
-    );
-    return ok ? 0 : 1;
-  }
-  for (const file of files) for (const line of describe(file)) io.stdout(`${line}\n`);
-  io.stdout(
-    files.length === 0
-      ? `${path}: no audit chain here\n`
-      : `${amount(files.length, 'chain')}, ${amount(records, 'record')}: ${bad === 0 ? 'all hold' : `${bad} bad`}\n`,
-  );
-  return ok ? 0 : 1;
-}
-
-const holds = ({ firstBad, badLink }: VerifiedSource): boolean => firstBad === undefined && badLink === undefined;
-
-const amount = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
-
-function describe(file: VerifiedSource): string[] {
-  const { firstBad, badLink } = file;
-  const end = [
-    ...(file.files === undefined ? [] : [`${file.files} files`]),
-    ...(file.begins === undefined ? [] : [`from sequence ${file.begins.sequence} on${beginning(file.removed)}`]),
-    file.closed ? 'closed' : 'no close record: process killed or still running',
-  ].join(', ');
-  const lines: string[] = [];
-  if (firstBad !== undefined) {
-    const place = `line ${firstBad.line}${firstBad.sequence === undefined ? '' : `, sequence ${firstBad.sequence}`}`;
-    lines.push(
-      `${firstBad.file ?? file.file}: BAD at ${place}: ${lineProblems[firstBad.problem]} (records before it: ${file.records})`,
-    );
-  }
-  if (badLink !== undefined) {
-    lines.push(`${file.file}: BAD link to chain ${badLink.chain}: ${linkProblems[badLink.problem]}`);
-  }
-  return lines.length > 0 ? lines : [`${file.file}: ok, ${amount(file.records, 'record')}, ${end}`];
-}
-
-const beginning = (removed: VerifiedSource['removed']): string =>
-  removed === undefined
-    ? ''
-    : removed === 'shipped'
-      ? ' (the earlier ones are in the database)'
-      : ' (the earlier ones were past their retention)';

@@ -43,7 +43,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
   const home = openHome(config);
   const store = await openStore(config, home, silentLogger());
   const schema = tenantSchema(config.vaultHosts);
-  const audit = await openAudit(config, home, silentLogger());
+  const audit = await openAudit(config, home, undefined, silentLogger());
   const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
   return {
     config,

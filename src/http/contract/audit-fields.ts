@@ -17,10 +17,10 @@ const event = {
   tenantId: z.string().optional(),
   keyId: z.string().optional().meta({ description: 'The Key Vault key version used.' }),
   bytes: z.int().optional().meta({ description: 'Size of the plaintext or value.' }),
-  context: z
-    .string()
-    .optional()
-    .meta({ description: 'HMAC of the encryption context: equal contexts can be matched, none can be read.' }),
+  context: z.string().optional().meta({
+    description:
+      "HMAC of the encryption context under the tenant's key: equal contexts can be matched, none can be read.",
+  }),
   vaultRequestId: z.string().optional().meta({
     description:
       "`x-ms-request-id` of the vault call that proved or refused access: `CorrelationId` in the customer's Key Vault log. Of a batch: of a refused item.",
@@ -65,6 +65,10 @@ const AuditRecord = named(
     outcome: event.outcome.optional(),
     requestId: event.requestId.optional(),
     tenantSequence: z.int().optional().meta({ description: "Place among the tenant's records of this chain." }),
+    mac: z
+      .string()
+      .optional()
+      .meta({ description: 'HMAC of the line before this member, under a key of the audit log.' }),
   }),
 );
 
