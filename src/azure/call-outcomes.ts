@@ -34,7 +34,13 @@ export async function withOutcome<T>(
 /** Returns the outcome of a failed call to a customer's vault. A sign-in that failed before it says nothing of the vault. */
 export function vaultOutcome(failure: ServiceError): CallOutcome {
   const { code, scope } = failure;
-  if (code === 'identity-unavailable' || code === 'home-credential-rejected' || scope === 'tenant') return 'no-token';
+  if (
+    code === 'identity-unavailable' ||
+    code === 'home-credential-rejected' ||
+    scope === 'tenant' ||
+    code === 'overloaded'
+  )
+    return 'no-token';
   if (code === 'vault-throttled') return 'throttled';
   return code === 'vault-unavailable' ? troubleOf(failure) : 'refused';
 }

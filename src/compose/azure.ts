@@ -4,6 +4,7 @@ import { SignIns } from '../azure/entra/sign-ins.ts';
 import { TenantCredential } from '../azure/entra/tenant-credential.ts';
 import { GraphDirectory } from '../azure/graph/graph.ts';
 import type { ConfiguredHomeCredential } from '../azure/home/home-credential.ts';
+import { ColdStarts } from '../azure/vault/cold-starts.ts';
 import { KeyVault } from '../azure/vault/key-vault.ts';
 import type { VaultLimits } from '../azure/vault/vault-gate.ts';
 import { VaultGates } from '../azure/vault/vault-gates.ts';
@@ -38,7 +39,7 @@ export async function openAzure(config: Config, home: Home, logger: Logger, cloc
   const { authorityHost, graphEndpoint, vaultSuffix } = config.cloud;
   const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;
   const { requireTenantTag } = config.vault;
-  const vault = new KeyVault({ ...access, gates });
+  const vault = new KeyVault({ ...access, gates, coldStarts: new ColdStarts(clock) });
   return {
     ...homeKeys,
     gates,

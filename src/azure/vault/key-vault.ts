@@ -12,6 +12,7 @@ import { type AzureObserver, vaultOutcome, withOutcome } from '../call-outcomes.
 import { withinDeadline } from '../deadline.ts';
 import type { SignIns } from '../entra/sign-ins.ts';
 import { TenantCredential } from '../entra/tenant-credential.ts';
+import type { ColdStarts } from './cold-starts.ts';
 import { factsOf } from './key-facts.ts';
 import { type CallOptions, VaultClient } from './vault-client.ts';
 import { TOKEN_REFUSED, type VaultCall, vaultFailure } from './vault-failures.ts';
@@ -30,6 +31,8 @@ export interface KeyVaultOptions {
   readonly observer?: AzureObserver | undefined;
   /** What rations calls by vault; absent for the doctor, who must see the vault itself and calls it a few times. */
   readonly gates?: VaultGates;
+  /** Rations the first calls to vaults; absent for the doctor as well. */
+  readonly coldStarts?: ColdStarts;
 }
 
 interface Asked extends Pick<VaultCall, 'kek' | 'operation' | 'algorithm'> {
@@ -116,7 +119,7 @@ export class KeyVault implements KeyWrapper {
     { tenant, kek, operation, use, algorithm, cost }: Asked,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<Called<T>> {
-    const { signIns, deadlineMs, gates, observer } = this.#options;
+    const { signIns, deadlineMs, gates, coldStarts, observer } = this.#options;
     const { appId } = signIns;
     const gate = gates?.of(kek.vaultUrl);
     let vaultCall: VaultCallIds | undefined;
@@ -139,8 +142,12 @@ export class KeyVault implements KeyWrapper {
         throw failure;
       }
     };
-    const attempt = (signal: AbortSignal) =>
+    const inTurn = (signal: AbortSignal) =>
       gate ? gate.run({ tenantId: tenant.id, use, cost }, signal, () => ask(signal)) : ask(signal);
+    const attempt = (signal: AbortSignal) =>
+      coldStarts && !this.#client(tenant, kek.vaultUrl).isOpened
+        ? coldStarts.run(tenant.id, deadlineMs, signal, () => inTurn(signal))
+        : inTurn(signal);
     const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isBreakerOpen !== true;
     return withOutcome(
       () => withinDeadline(deadlineMs, attempt, isWorthRetry).catch((error: unknown) => Promise.reject(failAs(error))),
