@@ -17,7 +17,7 @@ export function settingsOf(schema: z.ZodType, path: readonly string[] = []): Set
 }
 
 /** Returns the schema below optional, default and transform. */
-function innermost(schema: z.ZodType): z.ZodType {
+export function innermost(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
     return innermost(schema.unwrap() as z.ZodType);
   }

@@ -1,0 +1,10 @@
+import * as z from 'zod';
+
+export const MIB = 1024 * 1024;
+export const HOUR = 3_600;
+export const httpsUrl = z
+  .url({ protocol: /^https$/, error: 'must be an https URL' })
+  .transform((url) => url.replace(/\/$/, ''));
+export const guid = z.guid().transform((id) => id.toLowerCase());
+export const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
+export const seconds = (min: number, max: number) => z.int().min(min).max(max);
