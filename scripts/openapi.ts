@@ -19,20 +19,21 @@ const AUTHENTICATED: readonly ErrorCode[] = [
 ];
 const DESCRIPTION = [
   "Encrypts a SaaS vendor's data under each customer's own key, in the customer's own Azure Key Vault.",
-  'Every call carries a bearer token of an issuer that the service is configured for. Its roles say what it may do; none implies another.',
-  'Binary values are base64, times RFC 3339 in UTC. Failures are `application/problem+json` (RFC 9457) with a stable `code`; where somebody can mend them, `fix` says who, and by which command. A 429 or 503 carries `Retry-After` and is safe to repeat.',
-  'Clients generated for some languages (TypeScript, Python, Go) take and give the base64 text itself, others its bytes.',
+  'Every call carries a bearer token of an issuer that the service is configured for. The roles in the token say what the caller may do; no role implies another.',
+  'Binary values are base64. Times are RFC 3339 in UTC. A failure is `application/problem+json` (RFC 9457) with a stable `code`; `fix` says who can fix it and with which command. A 429 or 503 carries `Retry-After` and is safe to repeat.',
+  'A JSON body may be nested 32 levels deep and must not have two members of the same name in one object. Limits count the data, not its JSON: a plaintext of the largest size passes however its JSON is escaped.',
+  'Some generated clients (TypeScript, Python, Go) take and return the base64 text itself; others take and return its bytes.',
 ].join('\n\n');
 const TAGS: Readonly<Record<string, string>> = {
   Data: "Encrypt and decrypt under the customer's key.",
   Streams: "Encrypt and decrypt bodies of any size under the customer's key.",
   Keys: "Key Vault's own wrap and unwrap.",
   Tenants: 'The registry of customers.',
-  Audit: 'What was done, by whom, with which key.',
-  Health: 'For probes; no token needed.',
+  Audit: 'The audit log: who did what, with which key.',
+  Health: 'For probes. No token needed.',
 };
 
-/** Prints what client generators understand, where zod prints what a validator does. */
+/** Returns a schema that client generators understand; zod's own is made for validators. */
 const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
   if (jsonSchema.format === 'byte') delete jsonSchema.maxLength; // some count the bytes, not the text
   if (zodSchema instanceof z.ZodUnknown)
@@ -42,13 +43,13 @@ const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
     delete jsonSchema.minimum;
     delete jsonSchema.maximum;
   }
-  // An answer may grow members later; a strict client must not choke on them.
+  // A later version may add members to an answer; a strict client must accept them.
   if (io === 'output' && jsonSchema.type === 'object' && jsonSchema.additionalProperties === false) {
     delete jsonSchema.additionalProperties;
   }
 };
 
-/** openapi.yaml as a document: OpenAPI 3.0.3, since 3.1's idioms lose types in generated clients. */
+/** Returns openapi.yaml as a document. It is OpenAPI 3.0.3, because 3.1's idioms lose types in generated clients. */
 export function buildOpenApi() {
   const paths: Record<string, Record<string, object>> = {};
   for (const [operationId, operation] of Object.entries<Operation>(operations)) {
@@ -117,7 +118,7 @@ function describeStream(operationId: string, operation: StreamOperation): object
     requestParams: { path: params, ...(query && { query }), header: CONTEXT_HEADER },
     requestBody: { required: true, content: OCTETS },
     responses: {
-      200: { description: 'Done, if it is complete', headers: KEY_ID, content: OCTETS },
+      200: { description: 'The stream. It counts only when it is complete.', headers: KEY_ID, content: OCTETS },
       ...failures(operation),
       default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
     },
@@ -137,30 +138,37 @@ function requestBody({ body, bodyInPrint, bodyType, bodyExample }: Operation): o
 }
 
 const IF_MATCH = {
-  required: z.object({ 'If-Match': z.string().meta({ description: 'The `ETag` that was read.' }) }),
+  required: z.object({ 'If-Match': z.string().meta({ description: 'The `ETag` of the revision that you read.' }) }),
   'to-replace': z.object({
     'If-Match': z
       .string()
       .optional()
-      .meta({ description: 'The `ETag` that was read, to replace that revision; absent, to create.' }),
+      .meta({ description: 'To replace a record: the `ETag` of the revision that you read. Absent to create one.' }),
   }),
 };
-const ETAG = { ETag: { description: 'The revision, for `If-Match`.', schema: { type: 'string' } } };
+const ETAG = { ETag: { description: 'The revision; send it in `If-Match`.', schema: { type: 'string' } } };
 
 const NEXT_CURSOR = {
-  'Next-Cursor': { description: '`nextCursor`, with NDJSON; absent at the end.', schema: { type: 'string' } },
+  'Next-Cursor': {
+    description: 'With NDJSON, the cursor of the next page. Absent on the last page.',
+    schema: { type: 'string' },
+  },
 };
 
 const OCTETS = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 const CONTEXT_HEADER = z.object({
   'Encryption-Context': z.string().optional().meta({
     description:
-      'The encryption context as base64url of its JSON, such as that of `{"purpose":"scan","id":"4711"}`. Its rules are those of `EncryptionContext`.',
+      'The encryption context, as base64url of its JSON. The example is `{"purpose":"scan","id":"4711"}`. The rules of `EncryptionContext` apply.',
     example: 'eyJwdXJwb3NlIjoic2NhbiIsImlkIjoiNDcxMSJ9',
   }),
 });
 const KEY_ID = {
-  'Key-Id': { description: 'Full id of the Key Vault key version.', required: true, schema: { type: 'string' } },
+  'Key-Id': {
+    description: 'Full id of the Key Vault key version that was used.',
+    required: true,
+    schema: { type: 'string' },
+  },
 };
 
 function failures(operation: Pick<Operation, 'errors' | 'role'>): Record<number, object> {
@@ -178,7 +186,9 @@ function failures(operation: Pick<Operation, 'errors' | 'role'>): Record<number,
   );
 }
 
-const RETRY_AFTER = { 'Retry-After': { description: 'Seconds to wait before a repeat.', schema: { type: 'integer' } } };
+const RETRY_AFTER = {
+  'Retry-After': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
+};
 
 if (import.meta.main) {
   writeFileSync('openapi.yaml', stringify(buildOpenApi(), { lineWidth: 120, aliasDuplicateObjects: false }));

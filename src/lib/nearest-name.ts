@@ -19,7 +19,7 @@ export function nearestName(name: string, known: Iterable<string>): string | und
 /** Infinite where they are too far apart. A name within another counts as one letter more than any spelling mistake. */
 function distanceOf(a: string, b: string): number {
   const letters = editDistance(a, b);
-  if (letters <= Math.min(MAX_DISTANCE, Math.floor(b.length / 3))) return letters;
+  if (letters <= Math.min(MAX_DISTANCE, Math.floor(b.length / 2))) return letters;
   const isWithin = a.length >= 3 && b.length >= 3 && (b.includes(a) || a.includes(b));
   return isWithin ? MAX_DISTANCE + 1 : Number.POSITIVE_INFINITY;
 }

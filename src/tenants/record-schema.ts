@@ -12,7 +12,7 @@ const MAX_KEYS = 32;
 const MAX_RETIRED_KEYS = 128;
 const DAY_SECONDS = 86_400;
 
-const TenantId = z.string().regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -');
+const TenantId = z.string().regex(TENANT_ID, 'must be 1 to 64 characters of a-z, 0-9 and -');
 const Algorithm = z.enum(WRAP_ALGORITHMS);
 
 /** Bounds on a data key's use; the upper ones follow from AES-GCM (NIST SP 800-38D §8.3) and can't be configured away. */
@@ -25,7 +25,7 @@ const DataKeyBoundsSchema = z.strictObject({
     .max(2 ** 32),
   maxBytes: z
     .int()
-    .min(32 * 1024 * 1024, 'is at least 33554432 (32 MiB), more than one message')
+    .min(32 * 1024 * 1024, 'must be at least 33554432 (32 MiB), more than one message')
     .max(2 ** 40),
 });
 const RevocationBoundSeconds = z.int().min(0).max(3_600);
@@ -36,11 +36,11 @@ export function tenantSchema(hosts: VaultHosts) {
     .string()
     .max(300)
     .transform((url) => url.toLowerCase().replace(/\/$/, ''))
-    .refine((url) => hosts.accept(url), `is https://NAME followed by one of ${hosts.suffixes.join(', ')}`);
+    .refine((url) => hosts.accept(url), `must be https://NAME followed by one of ${hosts.suffixes.join(', ')}`);
   const Key = z.strictObject({
     vaultUrl,
-    name: z.string().regex(KEY_NAME, 'is 1 to 127 of 0-9, A-Z, a-z and -'),
-    keyVersion: z.string().regex(KEY_VERSION, 'is 32 lower-case hex digits').optional(),
+    name: z.string().regex(KEY_NAME, 'must be 1 to 127 characters of 0-9, A-Z, a-z and -'),
+    keyVersion: z.string().regex(KEY_VERSION, 'must be 32 lower-case hex digits').optional(),
     use: z.enum(['data', 'wrap']),
     algorithm: Algorithm.optional(),
   });
@@ -50,7 +50,7 @@ export function tenantSchema(hosts: VaultHosts) {
       displayName: z.string().min(1).max(200).optional(),
       entraTenantId: z.guid().transform((id) => id.toLowerCase()),
       state: z.enum(['active', 'suspended']).default('active'),
-      keys: z.record(z.string().regex(KEY_ALIAS, 'an alias is 1 to 64 of A-Z, a-z, 0-9, _ and -'), Key),
+      keys: z.record(z.string().regex(KEY_ALIAS, 'an alias must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -'), Key),
       defaultKey: z.string(),
       retiredKeys: z
         .array(Key.pick({ vaultUrl: true, name: true }))
@@ -90,10 +90,10 @@ type KeyRules = Pick<TenantInput, 'keys' | 'defaultKey'>;
 
 function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], message: string]> {
   const aliases = Object.keys(keys);
-  if (aliases.length === 0 || aliases.length > MAX_KEYS) yield [['keys'], `1 to ${MAX_KEYS} keys`];
+  if (aliases.length === 0 || aliases.length > MAX_KEYS) yield [['keys'], `must be 1 to ${MAX_KEYS} keys`];
   const known = Object.hasOwn(keys, defaultKey) ? keys[defaultKey] : undefined;
-  if (!known) yield [['defaultKey'], 'is not among the keys'];
-  else if (known.use !== 'data') yield [['defaultKey'], 'is not a key of use data'];
+  if (!known) yield [['defaultKey'], 'must be the alias of one of the keys'];
+  else if (known.use !== 'data') yield [['defaultKey'], 'must be a key with use: data'];
   for (const [alias, key] of Object.entries(keys)) {
     const problem = algorithmProblem(key as RegisteredKey);
     if (problem) yield [['keys', alias, 'algorithm'], problem];

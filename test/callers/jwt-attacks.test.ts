@@ -88,7 +88,7 @@ describe('over the wire, a token', () => {
     expect(response.headers['www-authenticate']).toBe(`Bearer error="invalid_token", error_description="${reason}"`);
     expect({ ...response.body, requestId: '' }).toEqual({
       type: 'urn:vaultspan:problem:unauthenticated',
-      title: 'No valid token',
+      title: 'The request has no valid token',
       status: 401,
       code: 'unauthenticated',
       detail: expect.any(String),

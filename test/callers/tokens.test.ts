@@ -73,7 +73,7 @@ describe('a token', () => {
     const { requestId, ...body } = response.body as Record<string, unknown>;
     expect(body).toEqual({
       type: 'urn:vaultspan:problem:unauthenticated',
-      title: 'No valid token',
+      title: 'The request has no valid token',
       status: 401,
       code: 'unauthenticated',
       detail: expect.stringMatching(DETAILS[reason] ?? /nothing/),

@@ -223,7 +223,7 @@ describe('dev', () => {
     expect((await tools('tenants', 'import', 'tenants.yaml')).out).toContain('0 created, 1 replaced, 3 unchanged');
     await writeFile(join(folder, 'tenants.yaml'), exported.out.replace('id: contoso', 'id: CONTOSO'));
     const wrong = await tools('tenants', 'import', 'tenants.yaml');
-    expect([wrong.exitCode, wrong.err]).toEqual([2, expect.stringContaining('/tenants/1/id: is 1 to 64')]);
+    expect([wrong.exitCode, wrong.err]).toEqual([2, expect.stringContaining('/tenants/1/id: must be 1 to 64')]);
     const [adatum = ''] = (await tools('tenants', 'list', '--json')).out.split('\n');
     const key = `${JSON.parse(adatum).keys.data.vaultUrl}/keys/data`;
     const early = await tools('tenants', 'forget-key', 'adatum', key);

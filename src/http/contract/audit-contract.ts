@@ -11,7 +11,7 @@ export const auditOperations = {
     tag: 'Audit',
     summary: "Read a tenant's audit records",
     description:
-      "Newest first, page by page; for suspended and removed tenants too. With PostgreSQL those of every process, a second or so after the answer they stand for; without, those of this machine's files. `Accept: application/x-ndjson` gives each record in a line of its own, byte by byte as it is stored, and the cursor in `Next-Cursor`. Reading is recorded as well.",
+      'Returns pages of records, newest first, also of suspended and removed tenants. With PostgreSQL the records of every process are there, about a second after the answer that they record; without it, those in the files of this machine. With `Accept: application/x-ndjson` each record is a line, byte for byte as it is stored, and `Next-Cursor` has the cursor. Reading the log is recorded too.',
     role: 'Audit.Read',
     params: TenantParams,
     query: AuditQuery,

@@ -5,14 +5,17 @@ import { PageQuery } from './tenant-fields.ts';
 
 const Hash = z.string().meta({ description: 'SHA-256, base64url.' });
 
-/** What a record says of the request; a member that is added to the event and forgotten here does not compile. */
+/** The members of an event. A member that is added to the event and forgotten here does not compile. */
 const event = {
   operation: z.string().meta({ example: 'decrypt' }),
   outcome: z.string().meta({ description: '`succeeded`, `refused` or `failed`.' }),
-  code: z.string().optional().meta({ description: 'As a Problem has it; absent on success.' }),
+  code: z.string().optional().meta({ description: 'The `code` of the Problem. Absent on success.' }),
   reason: z.string().optional(),
-  requestId: z.string().meta({ description: '`X-Request-Id` of the answer.' }),
-  clientRequestId: z.string().optional().meta({ description: "The caller's own id of the request." }),
+  requestId: z.string().meta({ description: 'The `X-Request-Id` of the answer.' }),
+  clientRequestId: z
+    .string()
+    .optional()
+    .meta({ description: "The caller's own id of the request, from its `X-Request-Id`." }),
   principal: z.string().optional().meta({ description: "Issuer and subject of the caller's token." }),
   tenantId: z.string().optional(),
   keyId: z.string().optional().meta({ description: 'The Key Vault key version used.' }),
@@ -29,11 +32,11 @@ const event = {
     description:
       '`x-ms-client-request-id` of the same call, made by the service; present where the vault did not answer too.',
   }),
-  phase: z.string().optional().meta({ description: 'Of a stream: `started` or `finished`.' }),
+  phase: z.string().optional().meta({ description: 'For a stream: `started` or `finished`.' }),
   items: z
     .record(z.string(), z.int())
     .optional()
-    .meta({ description: 'Of a batch: how many items ended how, by code or `succeeded`.' }),
+    .meta({ description: 'For a batch: the number of items by outcome, which is a code or `succeeded`.' }),
   keys: z
     .array(
       named(
@@ -48,23 +51,23 @@ const event = {
     )
     .optional()
     .meta({ description: 'Of a batch: each key version used, the vault call that proved access to it, the items.' }),
-  count: z.int().optional().meta({ description: 'How many requests the record stands for; absent for one.' }),
+  count: z.int().optional().meta({ description: 'The number of requests that the record stands for. Absent for one.' }),
 } satisfies Record<keyof AuditEvent, z.ZodType>;
 
 const AuditRecord = named(
   'AuditRecord',
   z.object({
-    chain: z.string().meta({ description: 'The log of one process.' }),
-    sequence: z.int().meta({ description: 'Place in the chain.' }),
+    chain: z.string().meta({ description: 'The id of the chain: one process has one chain.' }),
+    sequence: z.int().meta({ description: 'The place in the chain.' }),
     at: z.string().meta({ format: 'date-time' }),
     salt: z.string(),
-    previous: Hash.optional().meta({ description: 'Hash of the line before, in the chain.' }),
+    previous: Hash.optional().meta({ description: 'The hash of the line before in the chain.' }),
     type: z.string().meta({ description: '`event`.' }),
     ...event,
     operation: event.operation.optional(),
     outcome: event.outcome.optional(),
     requestId: event.requestId.optional(),
-    tenantSequence: z.int().optional().meta({ description: "Place among the tenant's records of this chain." }),
+    tenantSequence: z.int().optional().meta({ description: "The place among the tenant's records in this chain." }),
     mac: z
       .string()
       .optional()
@@ -75,17 +78,19 @@ const AuditRecord = named(
 export const AuditPage = named(
   'AuditPage',
   z.object({
-    records: z.array(AuditRecord).meta({ description: 'Newest first. May be empty where there is a next page.' }),
-    nextCursor: z.string().optional().meta({ description: 'Absent at the end.' }),
+    records: z
+      .array(AuditRecord)
+      .meta({ description: 'Newest first. A page may be empty although there is a next one.' }),
+    nextCursor: z.string().optional().meta({ description: 'Absent on the last page.' }),
   }),
 );
 
 const Time = z.iso
-  .datetime({ offset: true, error: 'is a time of RFC 3339, such as 2026-11-23T08:00:00Z' })
+  .datetime({ offset: true, error: 'must be an RFC 3339 time, such as 2026-11-23T08:00:00Z' })
   .transform((text) => Date.parse(text))
   .optional();
 
 export const AuditQuery = PageQuery.extend({
-  from: Time.meta({ type: 'string', format: 'date-time', description: 'Records from this time on.' }),
-  to: Time.meta({ type: 'string', format: 'date-time', description: 'Records before this time.' }),
+  from: Time.meta({ type: 'string', format: 'date-time', description: 'Only records from this time on.' }),
+  to: Time.meta({ type: 'string', format: 'date-time', description: 'Only records before this time.' }),
 });

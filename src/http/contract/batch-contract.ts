@@ -13,17 +13,17 @@ import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 const CIPHERTEXT = 'eyJhbGciOiJSU0EtT0FFUC0yNTYi….….….….…';
 const BY_ITEM =
-  'Up to 1,000 items, answered in their order, each with its result or its `error`: one bad item fails alone, with the code that the single call would give. The body has at most the size of a single call’s.';
+  'Takes up to 1,000 items and returns one result per item, in the same order: its result, or its `error` with the code that the single call would return. One bad item does not fail the others.';
 
-/** Many messages in one call and one audit record. */
+/** Operations on many messages, with one audit record per call. */
 export const batchOperations = {
   encryptBatch: {
     auditedAs: 'batch-encrypt',
     method: 'post',
     path: '/tenants/{tenantId}/batch/encrypt',
     tag: 'Data',
-    summary: 'Encrypt many',
-    description: BY_ITEM,
+    summary: 'Encrypt a batch',
+    description: `${BY_ITEM} All plaintexts together may be as large as one plaintext of the single call.`,
     role: 'Data.Encrypt',
     params: TenantParams,
     body: BatchRequest,
@@ -40,8 +40,8 @@ export const batchOperations = {
     method: 'post',
     path: '/tenants/{tenantId}/batch/decrypt',
     tag: 'Data',
-    summary: 'Decrypt many',
-    description: `${BY_ITEM} However many items share a data key, the vault is asked for it once.`,
+    summary: 'Decrypt a batch',
+    description: `${BY_ITEM} Items that share a data key cost one vault call together. What encryptBatch returned can be sent as one batch.`,
     role: 'Data.Decrypt',
     params: TenantParams,
     body: BatchRequest,
@@ -58,8 +58,8 @@ export const batchOperations = {
     method: 'post',
     path: '/tenants/{tenantId}/batch/rewrap',
     tag: 'Data',
-    summary: 'Rewrap many',
-    description: `${BY_ITEM} Needs \`Data.Encrypt\` at each target too.`,
+    summary: 'Rewrap a batch',
+    description: `${BY_ITEM} Also needs \`Data.Encrypt\` at each target.`,
     role: 'Data.Decrypt',
     params: TenantParams,
     body: BatchRequest,

@@ -12,9 +12,9 @@ import { ProblemResult } from './problem-schema.ts';
 
 export const MAX_ITEMS = 1_000;
 
-/** Items are objects here and checked one by one later, so that one bad item fails alone. */
+/** The batch as a whole. Each item is checked later, so that one bad item does not fail the others. */
 export const BatchRequest = z.strictObject({
-  // The number first: a million wrong items would make as many complaints.
+  // The count comes first: a million wrong items would make a million errors.
   items: z.array(z.unknown()).max(MAX_ITEMS).pipe(z.array(Document)),
 });
 
@@ -25,11 +25,11 @@ const request = (name: string, item: z.ZodType) =>
       items: z
         .array(item)
         .max(MAX_ITEMS)
-        .meta({ description: `At most ${MAX_ITEMS}.` }),
+        .meta({ description: `At most ${MAX_ITEMS} items.` }),
     }),
   );
 
-/** Flat, since generated clients have no use for a choice of two shapes. */
+/** One flat shape: generated clients handle a choice of two shapes badly. */
 const result = <T extends z.ZodRawShape>(name: string, item: z.ZodObject<T>) =>
   named(
     name,
@@ -39,11 +39,11 @@ const result = <T extends z.ZodRawShape>(name: string, item: z.ZodObject<T>) =>
           named(
             `${name}Item`,
             item.partial().extend({
-              error: ProblemResult.optional().meta({ description: 'Why there is no result.' }),
+              error: ProblemResult.optional().meta({ description: 'Why the item has no result.' }),
             }),
           ),
         )
-        .meta({ description: 'As many as were asked, in their order.' }),
+        .meta({ description: 'One per item of the request, in the same order.' }),
     }),
   );
 

@@ -24,7 +24,7 @@ import { tenantOperations } from './tenant-contract.ts';
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 const WRAP_KEY_ID = 'https://contoso-kv.vault.azure.net/keys/wrap/a1b2c3d4e5f60718293a4b5c6d7e8f90';
 
-/** Every operation of the API: routes are mounted from it and openapi.yaml is printed from it. */
+/** Every operation of the API with JSON. Routes are mounted from it, and openapi.yaml is printed from it. */
 export const operations = {
   encryptData: {
     auditedAs: 'encrypt',
@@ -33,7 +33,7 @@ export const operations = {
     tag: 'Data',
     summary: "Encrypt under the customer's own key",
     description:
-      "Seals the plaintext with AES-256-GCM under a data key that the customer's Key Vault has wrapped. Warm, no call leaves the service: the vault is asked once per key version and revocation bound whether access still holds. The ciphertext names the key version, so it opens after any rotation.",
+      "Encrypts the plaintext with AES-256-GCM under a data key that the customer's Key Vault has wrapped. With a cached data key, no call leaves the service; the vault confirms access once per key version and revocation bound. The ciphertext names the key version, so it can be decrypted after any rotation.",
     role: 'Data.Encrypt',
     params: TenantParams,
     body: EncryptRequest,
@@ -49,9 +49,9 @@ export const operations = {
     method: 'post',
     path: '/tenants/{tenantId}/decrypt',
     tag: 'Data',
-    summary: 'Decrypt what encrypt gave',
+    summary: 'Decrypt a ciphertext',
     description:
-      "Opens a ciphertext of this tenant, given the same encryption context. Keys that were rotated away or retired still open what they sealed, as long as the customer's vault has them.",
+      "Decrypts a ciphertext of this tenant. The encryption context must be the same as at encryption. Old key versions and retired keys still decrypt what was encrypted under them, while they exist in the customer's vault.",
     role: 'Data.Decrypt',
     params: TenantParams,
     body: DecryptRequest,
@@ -72,7 +72,7 @@ export const operations = {
     tag: 'Data',
     summary: 'Get a key to encrypt with locally',
     description:
-      'A fresh 256-bit key, in plaintext and sealed. For clients that encrypt much, or where this service must not see it. Drop the plaintext by `expiresAt`; decrypt opens the sealed one again as long as the customer lets it.',
+      'Returns a new 256-bit key, in plaintext and encrypted. Use it to encrypt large amounts, or data that this service must not see. Delete the plaintext key by `expiresAt`. decryptData decrypts the encrypted key again, while the customer allows access.',
     role: 'Data.Encrypt',
     params: TenantParams,
     body: DataKeyRequest,
@@ -111,9 +111,9 @@ export const operations = {
     method: 'post',
     path: '/tenants/{tenantId}/wrap',
     tag: 'Keys',
-    summary: "Wrap a key of the caller's own",
+    summary: "Wrap the caller's own key",
     description:
-      "Key Vault's own wrapKey for a key that the caller makes and uses itself. One vault call, nothing cached, nothing done locally. Only for keys registered with `use: wrap`.",
+      "Calls Key Vault's wrapKey for a key that the caller makes and uses. One call is one vault call; nothing is cached. Only for keys registered with `use: wrap`.",
     role: 'Keys.Wrap',
     params: TenantParams,
     body: WrapRequest,
@@ -127,8 +127,8 @@ export const operations = {
     method: 'post',
     path: '/tenants/{tenantId}/unwrap',
     tag: 'Keys',
-    summary: 'Unwrap what wrap gave',
-    description: "Key Vault's own unwrapKey, by the same rules as wrap.",
+    summary: 'Unwrap a wrapped key',
+    description: "Calls Key Vault's unwrapKey. The rules of wrapKey apply.",
     role: 'Keys.Unwrap',
     params: TenantParams,
     body: UnwrapRequest,
@@ -144,8 +144,8 @@ export const operations = {
     method: 'get',
     path: '/healthz',
     tag: 'Health',
-    summary: 'Tell whether the process is alive',
-    description: 'For liveness probes: 200 as long as the process answers.',
+    summary: 'Liveness',
+    description: 'For liveness probes. Returns 200 while the process can answer.',
     response: Health,
     responseExample: { status: 'ok' },
     errors: [],
@@ -154,9 +154,9 @@ export const operations = {
     method: 'get',
     path: '/readyz',
     tag: 'Health',
-    summary: 'Tell whether to send requests here',
+    summary: 'Readiness',
     description:
-      'For readiness probes: 503 only when this process can answer nobody, such as while it drains. Trouble that leaves it useful is told in `degraded`.',
+      'For readiness probes. Returns 503 only when this process can serve no request, for example while it drains. `degraded` lists the parts that fail while requests are still served.',
     response: Readiness,
     responseExample: { status: 'ready' },
     errors: ['draining', 'audit-unavailable'],

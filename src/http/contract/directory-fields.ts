@@ -3,18 +3,18 @@ import { named } from './fields.ts';
 
 const state = z.string().meta({
   description:
-    "`read`; `not-consented`: the app's token lacks the permission, and nothing was asked; `denied`: the directory refused all the same; `unavailable`: no usable answer, try again.",
+    "`read`; `not-consented`: the app's token lacks the permission, so the directory was not called; `denied`: the directory refused although the token has the permission; `unavailable`: no usable answer, try again.",
 });
 const unread = {
   permission: z.string().optional().meta({
-    description: "The least permission that the customer's administrator has to consent to.",
+    description: "The smallest permission that the customer's administrator can consent to.",
     example: 'User.Read.All',
   }),
   code: z.string().optional().meta({
     description:
       "Why it was not read: Graph's own code, such as `TooManyRequests`, or `timeout`, `unreachable`, `unexpected-answer`, `answer-too-large`.",
   }),
-  retryAfter: z.int32().optional().meta({ description: 'Seconds.' }),
+  retryAfter: z.int32().optional().meta({ description: 'Seconds to wait before the next try.' }),
 };
 
 const OrganizationFactAnswer = named(
@@ -32,7 +32,7 @@ const CountFactAnswer = named(
     state,
     count: z.int().optional(),
     atLeast: z.int().optional().meta({
-      description: 'Instead of `count`, where the directory could not count and counting its pages stopped at a bound.',
+      description: 'Instead of `count`, when the directory could not count and counting page by page reached a limit.',
     }),
     ...unread,
   }),

@@ -9,7 +9,7 @@ const MAX_CIPHERTEXT = 34 * 1024 * 1024;
 
 export const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
 
-/** Base64 text to its bytes; exactly one way to write them, so that nothing is skipped in silence. */
+/** Base64 text, parsed to bytes. Only the canonical spelling is accepted, so no character is silently skipped. */
 const base64 = (max: number, description: string) =>
   z
     .string()
@@ -19,7 +19,7 @@ const base64 = (max: number, description: string) =>
       if (bytes) return bytes;
       context.addIssue({
         code: 'custom',
-        message: 'is not base64 (standard or url-safe, padding optional, no whitespace)',
+        message: 'must be base64 (standard or url-safe, padding optional, no whitespace)',
       });
       return z.NEVER;
     })
@@ -28,28 +28,28 @@ const base64 = (max: number, description: string) =>
 const TenantParams = z.object({
   tenantId: z
     .string()
-    .regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -')
-    .meta({ description: "The tenant's id in the registry.", example: 'contoso' }),
+    .regex(TENANT_ID, 'must be 1 to 64 characters of a-z, 0-9 and -')
+    .meta({ description: 'The id of the tenant in the registry.', example: 'contoso' }),
 });
 
-/** Taken as `JSON.parse` made it and checked by `canonicalContext`: a copy would lose a member named `__proto__`. */
+/** The value as `JSON.parse` made it; `canonicalContext` checks it. A copy would lose a member named `__proto__`. */
 const EncryptionContext = z.unknown().meta({
   id: 'EncryptionContext',
   description:
-    'String pairs that the message is bound to, such as the table and the row it is for. They are neither stored nor secret: decrypt must be given the same pairs again. At most 64 members, names up to 128 and values up to 1,024 characters, 4,096 bytes in canonical form (RFC 8785). Names that start with `vaultspan` are reserved. Empty equals absent.',
+    'Pairs of strings that the ciphertext is bound to, such as the table and the row that it belongs to. They are not stored and not secret; to decrypt, send the same pairs again. At most 64 members, names of up to 128 and values of up to 1,024 characters, 4,096 bytes in canonical form (RFC 8785). Names that start with `vaultspan` are reserved. An empty context is the same as none.',
   example: { purpose: 'invoice', id: '4711' },
 });
-/** An object as `JSON.parse` made it, for the operation to check. */
+/** An object as `JSON.parse` made it; the operation checks its members. */
 export const Document = z.custom<Readonly<Record<string, unknown>>>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  'is an object',
+  'must be an object',
 );
 export const Alias = z.string().min(1).max(64);
 const KeyId = z.string().meta({
   description: 'Full id of the Key Vault key version.',
   example: 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0',
 });
-const requestKeyId = z.string().min(1).max(512).meta({ description: 'The `keyId` that wrap gave back.' });
+const requestKeyId = z.string().min(1).max(512).meta({ description: 'The `keyId` that wrapKey returned.' });
 const algorithms = `One of ${WRAP_ALGORITHMS.join(', ')}.`;
 const Algorithm = z.enum(WRAP_ALGORITHMS);
 const bytes = (description: string) => z.string().meta({ format: 'byte', description });
@@ -59,38 +59,44 @@ export const EncryptRequest = named(
   z.strictObject({
     plaintext: base64(MAX_PLAINTEXT, 'The bytes to encrypt, base64.'),
     encryptionContext: EncryptionContext.optional(),
-    key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; its default key without it." }),
+    key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys. Absent: the default key." }),
   }),
 );
 export const EncryptResult = named(
   'EncryptResult',
   z.object({
-    ciphertext: z.string().meta({ description: 'A JWE in Compact Serialization (RFC 7516); store it as it is.' }),
+    ciphertext: z.string().meta({ description: 'A JWE in Compact Serialization (RFC 7516). Store it unchanged.' }),
     keyId: KeyId,
   }),
 );
 export const DecryptRequest = named(
   'DecryptRequest',
   z.strictObject({
-    ciphertext: z.string().max(MAX_CIPHERTEXT).meta({ description: 'What encrypt gave.' }),
+    ciphertext: z
+      .string()
+      .max(MAX_CIPHERTEXT)
+      .meta({ description: 'The ciphertext that encryptData, createDataKey or rewrapData returned.' }),
     encryptionContext: EncryptionContext.optional(),
   }),
 );
-export const DecryptResult = named('DecryptResult', z.object({ plaintext: bytes('The bytes, base64.'), keyId: KeyId }));
+export const DecryptResult = named(
+  'DecryptResult',
+  z.object({ plaintext: bytes('The decrypted bytes, base64.'), keyId: KeyId }),
+);
 export const DataKeyRequest = named(
   'DataKeyRequest',
   z.strictObject({
     encryptionContext: EncryptionContext.optional(),
-    key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; its default key without it." }),
+    key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys. Absent: the default key." }),
   }),
 );
 export const DataKeyResult = named(
   'DataKeyResult',
   z.object({
-    plaintext: bytes('The key, 32 bytes in base64. Never store it.'),
+    plaintext: bytes('The key: 32 bytes in base64. Never store it.'),
     ciphertext: z
       .string()
-      .meta({ description: 'The same key sealed: store it beside what you encrypt; decrypt opens it.' }),
+      .meta({ description: 'The same key, encrypted. Store it beside the data; decryptData decrypts it.' }),
     keyId: KeyId,
     expiresAt: z.string().meta({
       format: 'date-time',
@@ -102,18 +108,21 @@ export const DataKeyResult = named(
 export const RewrapRequest = named(
   'RewrapRequest',
   z.strictObject({
-    ciphertext: z.string().max(MAX_CIPHERTEXT).meta({ description: 'What encrypt, createDataKey or rewrapData gave.' }),
+    ciphertext: z
+      .string()
+      .max(MAX_CIPHERTEXT)
+      .meta({ description: 'The ciphertext that encryptData, createDataKey or rewrapData returned.' }),
     encryptionContext: EncryptionContext.optional(),
     to: named(
       'RewrapTarget',
       z.strictObject({
         tenantId: z
           .string()
-          .regex(TENANT_ID, 'is 1 to 64 of a-z, 0-9 and -')
+          .regex(TENANT_ID, 'must be 1 to 64 characters of a-z, 0-9 and -')
           .optional()
-          .meta({ description: 'The same tenant without it.' }),
+          .meta({ description: 'Absent: the same tenant.' }),
         key: Alias.optional().meta({
-          description: "Alias of one of the target's data keys; its default key without it.",
+          description: "Alias of one of the target's data keys. Absent: the default key.",
         }),
       }),
     ).optional(),
@@ -122,9 +131,9 @@ export const RewrapRequest = named(
 export const WrapRequest = named(
   'WrapRequest',
   z.strictObject({
-    value: base64(MAX_WRAPPED, 'The key to wrap, base64.').refine((value) => value.length > 0, 'is empty'),
+    value: base64(MAX_WRAPPED, 'The key to wrap, base64.').refine((value) => value.length > 0, 'must not be empty'),
     key: Alias.meta({ description: "Alias of one of the tenant's wrap keys." }),
-    algorithm: Algorithm.optional().meta({ description: `By default the one that suits the key. ${algorithms}` }),
+    algorithm: Algorithm.optional().meta({ description: `Absent: the default for the type of the key. ${algorithms}` }),
   }),
 );
 export const WrapResult = named(
@@ -138,13 +147,16 @@ export const WrapResult = named(
 export const UnwrapRequest = named(
   'UnwrapRequest',
   z.strictObject({
-    wrappedKey: base64(MAX_WRAPPED, 'What wrap gave, base64.').refine((value) => value.length > 0, 'is empty'),
+    wrappedKey: base64(MAX_WRAPPED, 'The `wrappedKey` that wrapKey returned, base64.').refine(
+      (value) => value.length > 0,
+      'must not be empty',
+    ),
     keyId: requestKeyId,
-    // A string in print: a generated enum would not take the string that wrap's answer is.
+    // Printed as a string: a generated enum would not accept the string in wrapKey's answer.
     algorithm: z
       .string()
       .pipe(Algorithm)
-      .meta({ description: `The one that wrap gave. ${algorithms}` }),
+      .meta({ description: `The algorithm that wrapKey returned. ${algorithms}` }),
   }),
 );
 export const UnwrapResult = named('UnwrapResult', z.object({ value: bytes('The key, base64.'), keyId: KeyId }));

@@ -2,27 +2,27 @@ import type * as z from 'zod';
 import type { Role } from '../../callers/principal.ts';
 import type { ErrorCode } from '../../errors.ts';
 
-/** One operation of the API: everything that is known of it beside its handler. */
+/** One operation of the API, without its handler. */
 export interface Operation {
-  /** `operation` of its audit records, refusals included; absent where only refusals are counted. */
+  /** `operation` in its audit records, refusals included. Absent where only refusals are recorded. */
   readonly auditedAs?: string;
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   readonly path: `/${string}`;
   readonly tag: string;
   readonly summary: string;
   readonly description: string;
-  /** Role that the caller's token must carry; absent where no token is needed. */
+  /** The role that the caller's token must have. Absent where no token is needed. */
   readonly role?: Role;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  /** What is printed where the body is checked by the operation, which knows more than the contract. */
+  /** The schema to print, where the operation checks the body because it knows more than the contract. */
   readonly bodyInPrint?: z.ZodType;
-  /** Media type of the body; application/json without it. */
+  /** Media type of the body. Absent: application/json. */
   readonly bodyType?: 'application/merge-patch+json';
   /** What makes its body large: a message or a batch of them. Other bodies are small. */
   readonly carries?: 'message' | 'batch';
-  /** Takes `If-Match`: required, or to replace what exists. */
+  /** Whether `If-Match` is required, or needed to replace a record only. Absent: not read. */
   readonly ifMatch?: 'required' | 'to-replace';
   readonly bodyExample?: unknown;
   /** Absent, the answer is 204. */
@@ -30,11 +30,11 @@ export interface Operation {
   readonly responseExample?: unknown;
   /** Returns the answer's JSON; JSON.stringify without it. The handler's answer must be of its type too. */
   readonly encode?: (answer: never) => string;
-  /** The answer's member that is also given as NDJSON, to those who ask for it. */
+  /** The member of the answer that is also available as NDJSON. */
   readonly lines?: string;
-  /** The answer's `revision` is given as `ETag` too. */
+  /** The answer's `revision` is also sent as `ETag`. */
   readonly etag?: true;
-  /** What it may answer beside success; what every authenticated call may answer is added when it is printed. */
+  /** The codes that it may answer. Those of every authenticated call are added when it is printed. */
   readonly errors: readonly ErrorCode[];
 }
 

@@ -5,16 +5,18 @@ import { named } from './fields.ts';
 export const ProblemFix = named(
   'ProblemFix',
   z.object({
-    owner: z.string().meta({ description: 'Who can mend it: `vendor`, `customer-admin` or `resource-owner`.' }),
-    action: z.string(),
-    command: z.string().optional().meta({ description: 'What to paste, with the real ids in it.' }),
+    owner: z.string().meta({ description: 'Who can fix it: `vendor`, `customer-admin` or `resource-owner`.' }),
+    action: z.string().meta({ description: 'What that person has to do.' }),
+    command: z.string().optional().meta({ description: 'The command to run, with the real ids in it.' }),
   }),
 );
 const ProblemField = named(
   'ProblemField',
   z.object({
-    pointer: z.string().meta({ description: 'JSON pointer (RFC 6901) into the body, or `/path/NAME`.' }),
-    detail: z.string(),
+    pointer: z.string().meta({
+      description: 'JSON pointer (RFC 6901) into the body, or `/path/NAME`, `/query/NAME` or `/header/NAME`.',
+    }),
+    detail: z.string().meta({ description: 'What is wrong with the field.' }),
   }),
 );
 
@@ -24,20 +26,25 @@ const codes = Object.keys(problemTable);
 export const ProblemResult = named(
   'Problem',
   z.object({
-    type: z.string().meta({ description: '`urn:vaultspan:problem:` and the code.' }),
-    title: z.string(),
-    status: z.int32(),
+    type: z.string().meta({ description: '`urn:vaultspan:problem:` followed by the code.' }),
+    title: z.string().meta({ description: 'What the code means.' }),
+    status: z.int32().meta({ description: 'The HTTP status.' }),
     code: z.string().meta({
-      description: `One of ${codes.map((code) => `\`${code}\``).join(', ')}. Never renamed; new ones may come.`,
+      description: `One of ${codes.map((code) => `\`${code}\``).join(', ')}. A code is never renamed; later versions may add codes.`,
     }),
-    detail: z.string(),
-    requestId: z.string().meta({ description: 'UUID of the request, also in `X-Request-Id` and in the audit log.' }),
+    detail: z.string().meta({ description: 'What happened to this request.' }),
+    requestId: z
+      .string()
+      .meta({ description: 'The UUID of the request. `X-Request-Id` and the audit log have it too.' }),
     reason: z
       .string()
       .optional()
-      .meta({ description: 'Why, within the code, such as `role-missing` or `key-disabled`.' }),
+      .meta({ description: 'The cause within the code, such as `role-missing` or `key-disabled`.' }),
     fix: ProblemFix.optional(),
-    retryAfter: z.int32().optional().meta({ description: 'Seconds; also in `Retry-After`.' }),
-    errors: z.array(ProblemField).optional(),
+    retryAfter: z
+      .int32()
+      .optional()
+      .meta({ description: 'Seconds to wait before the next try; also in `Retry-After`.' }),
+    errors: z.array(ProblemField).optional().meta({ description: 'The fields at fault, at most 16.' }),
   }),
 );

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../../errors.ts';
 import { Alias, EncryptResult, RewrapRequest, TenantParams } from './fields.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 
-/** An operation whose body and answer are both `application/octet-stream`; it takes an `Encryption-Context` and gives a `Key-Id`. */
+/** An operation with an `application/octet-stream` body and answer. It reads `Encryption-Context` and returns `Key-Id`. */
 export interface StreamOperation {
   /** `operation` of its audit records. */
   readonly auditedAs: string;
@@ -22,7 +22,7 @@ export interface StreamOperation {
 const STREAM_ERRORS = [...BODY_ERRORS, 'http-version', ...TENANT_ERRORS] as const;
 
 const DUPLEX =
-  "The client must read the answer while it sends: at 1 MiB the answer begins, and whoever reads nothing before all is sent waits for ever, until it is cut after 30 s without progress. curl, Go and `fetch` of Node (`duplex: half`) do so; Python's http.client, requests, httpx and aiohttp and Java's HttpClient do not: use `data-keys` or `vaultspan encrypt-file` and `decrypt-file` there. A failure after the first byte cuts the connection, so an answer counts only when it is complete: all of `Content-Length`, which the answer has when the request had one, or the last chunk.";
+  "The client must read the answer while it sends the body: the answer begins after 1 MiB. A client that reads nothing until it has sent everything blocks, and the service closes the connection after 30 s without progress. curl, Go and Node's `fetch` (`duplex: half`) read while they send. Python's http.client, requests, httpx and aiohttp and Java's HttpClient do not: use `data-keys`, or `vaultspan encrypt-file` and `decrypt-file`. After the first byte, a failure closes the connection. So an answer counts only when it is complete: all bytes of `Content-Length`, which the answer has when the request has one, or the last chunk.";
 
 export const streamOperations = {
   encryptStream: {
@@ -31,12 +31,12 @@ export const streamOperations = {
     path: '/tenants/{tenantId}/streams/encrypt',
     tag: 'Streams',
     summary: 'Encrypt a body of any size',
-    description: `Seals the body in segments of 1 MiB as it comes, in constant memory, under a key of its own that is sealed under the customer's. ${DUPLEX}`,
+    description: `Encrypts the body in segments of 1 MiB, in constant memory. Each stream has a key of its own, which is encrypted under the customer's key. ${DUPLEX}`,
     role: 'Data.Encrypt',
     params: TenantParams,
     query: z.strictObject({
       key: Alias.optional().meta({
-        description: "Alias of one of the tenant's data keys; its default key without it.",
+        description: "Alias of one of the tenant's data keys. Absent: the default key.",
       }),
     }),
     errors: [...STREAM_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
@@ -46,8 +46,8 @@ export const streamOperations = {
     method: 'post',
     path: '/tenants/{tenantId}/streams/decrypt',
     tag: 'Streams',
-    summary: 'Decrypt what encryptStream gave',
-    description: `Opens a stream of this tenant, given the same encryption context, and gives out only what is verified. ${DUPLEX}`,
+    summary: 'Decrypt a stream',
+    description: `Decrypts a stream of this tenant. The encryption context must be the same as at encryption. Only verified bytes are returned. ${DUPLEX}`,
     role: 'Data.Decrypt',
     params: TenantParams,
     errors: [...STREAM_ERRORS, ...CIPHERTEXT_ERRORS, ...ACCESS_ERRORS],
@@ -56,7 +56,7 @@ export const streamOperations = {
 
 export type StreamOperationId = keyof typeof streamOperations;
 
-/** What is done with a stream's header alone, in JSON as everything else. */
+/** Operations on a stream's header alone, with JSON bodies. */
 export const streamHeaderOperations = {
   rewrapStreamHeader: {
     auditedAs: 'rewrap-stream',
@@ -65,7 +65,7 @@ export const streamHeaderOperations = {
     tag: 'Streams',
     summary: "Move a stream's header to the newest key version, another key or another tenant",
     description:
-      'Takes the JWE that a stream begins with (after `VSPN1`, a line feed and its length in 4 bytes, big-endian) and gives another for the same body, which never changes. The new one may have another length: write it with its own in front. Needs `Data.Encrypt` at the target too.',
+      'Takes the JWE at the start of a stream and returns a new one for the same body, which never changes. The JWE stands after `VSPN1`, a line feed and its length in 4 bytes, big-endian. The new JWE may have another length: write the new length before it. Also needs `Data.Encrypt` at the target.',
     role: 'Data.Decrypt',
     params: TenantParams,
     body: RewrapRequest,

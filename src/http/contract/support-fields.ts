@@ -8,12 +8,12 @@ const CheckStepAnswer = named(
     name: z.string().meta({ example: 'unwrap with data' }),
     state: z.string().meta({ description: '`passed`, `failed` or `skipped`.' }),
     durationMs: z.int32().optional(),
-    detail: z.string().optional().meta({ description: 'What was found, or what a failure means.' }),
-    code: z.string().optional().meta({ description: 'As a Problem has it.' }),
+    detail: z.string().optional().meta({ description: 'The finding, or the meaning of the failure.' }),
+    code: z.string().optional().meta({ description: 'The code of the failure, as in a Problem.' }),
     reason: z.string().optional(),
     fix: ProblemFix.optional(),
-    because: z.string().optional().meta({ description: 'The step whose failure keeps this one from being tried.' }),
-    warnings: z.array(z.string()).optional().meta({ description: 'Well for now, and to be mended.' }),
+    because: z.string().optional().meta({ description: 'For a skipped step: the failed step that it depends on.' }),
+    warnings: z.array(z.string()).optional().meta({ description: 'Risks to fix although the step passed.' }),
   }),
 );
 
@@ -21,7 +21,7 @@ export const TenantCheckAnswer = named(
   'TenantCheck',
   z.object({
     tenantId: z.string(),
-    state: z.string().meta({ description: '`passed` when every step did, else `failed`.' }),
+    state: z.string().meta({ description: '`passed` if every step passed, otherwise `failed`.' }),
     at: z.string().meta({ format: 'date-time' }),
     steps: z.array(CheckStepAnswer),
   }),
@@ -34,7 +34,7 @@ const OnboardingStepAnswer = named(
     owner: z.string().meta({ description: '`customer-admin` or `resource-owner`.' }),
     explanation: z.string(),
     commands: z.array(z.string()),
-    check: z.string().meta({ description: "The check's step that passes afterwards." }),
+    check: z.string().meta({ description: 'The step of the check that passes afterwards.' }),
   }),
 );
 const TakeBackAnswer = named('TakeBack', z.object({ title: z.string(), command: z.string() }));
@@ -45,7 +45,7 @@ export const OnboardingAnswer = named(
     tenantId: z.string(),
     appId: z.string(),
     steps: z.array(OnboardingStepAnswer),
-    takeBack: z.array(TakeBackAnswer).meta({ description: 'The fastest way first.' }),
-    script: z.string().meta({ description: 'Bash with the Azure CLI.' }),
+    takeBack: z.array(TakeBackAnswer).meta({ description: 'How the customer revokes access, the fastest way first.' }),
+    script: z.string().meta({ description: 'All steps as a Bash script for the Azure CLI.' }),
   }),
 );

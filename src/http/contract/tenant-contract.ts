@@ -32,7 +32,7 @@ const TENANT = {
   updatedAt: '2026-11-23T08:00:00.000Z',
 };
 
-/** Operations on the registry of tenants. */
+/** Operations on the tenant registry. */
 export const tenantOperations = {
   listTenants: {
     auditedAs: 'tenant-list',
@@ -40,7 +40,7 @@ export const tenantOperations = {
     path: '/tenants',
     tag: 'Tenants',
     summary: 'List the tenants',
-    description: 'Page by page, in the order of ids. A caller that is limited to some tenants sees these alone.',
+    description: 'Returns pages of tenants, ordered by id. A caller that is limited to some tenants sees only these.',
     role: 'Tenants.Read',
     query: PageQuery,
     response: TenantList,
@@ -53,7 +53,7 @@ export const tenantOperations = {
     path: '/tenants/{tenantId}',
     tag: 'Tenants',
     summary: 'Read a tenant',
-    description: 'The record as it is in force.',
+    description: 'Returns the current record.',
     role: 'Tenants.Read',
     params: TenantParams,
     response: TenantAnswer,
@@ -68,7 +68,7 @@ export const tenantOperations = {
     tag: 'Tenants',
     summary: 'Register a tenant, or replace its record',
     description:
-      'Without If-Match it creates only; with the ETag that was read it replaces that revision. An id is never given out twice. A vault key belongs to one tenant and one use for ever, also after it left the record.',
+      'Without If-Match it creates a tenant, and an existing id is 409 `tenant-exists`. With If-Match it replaces the revision of that ETag. An id is never used again. A vault key belongs to one tenant and one use for ever, also after it has left the record.',
     role: 'Tenants.Manage',
     params: TenantParams,
     body: Document,
@@ -85,8 +85,9 @@ export const tenantOperations = {
     method: 'patch',
     path: '/tenants/{tenantId}',
     tag: 'Tenants',
-    summary: "Change some of a tenant's record",
-    description: 'A merge patch (RFC 7396): members replace, `null` removes, objects merge.',
+    summary: "Change members of a tenant's record",
+    description:
+      'Takes a merge patch (RFC 7396): a value replaces a member, `null` removes it, and objects are merged.',
     role: 'Tenants.Manage',
     params: TenantParams,
     body: Document,
@@ -106,7 +107,7 @@ export const tenantOperations = {
     tag: 'Tenants',
     summary: 'Remove a tenant',
     description:
-      'Takes a suspended tenant only (else 428 `precondition-required`, reason `not-suspended`). Its ciphertexts no longer open and its id is never given out again; `restore` undoes it.',
+      'The tenant must be suspended; otherwise 428 `precondition-required` with reason `not-suspended`. Its data can no longer be decrypted here, and its id is never used for another tenant. restoreTenant undoes it.',
     role: 'Tenants.Manage',
     params: TenantParams,
     ifMatch: 'required',
@@ -140,7 +141,7 @@ export const tenantOperations = {
     tag: 'Tenants',
     summary: 'Suspend a tenant',
     description:
-      "The vendor's kill switch: refused everywhere within a second; cached data keys and tokens are dropped.",
+      "The vendor's kill switch. Every process refuses the tenant within a second and deletes its cached data keys and tokens.",
     role: 'Tenants.Manage',
     params: TenantParams,
     response: TenantAnswer,
@@ -160,7 +161,7 @@ export const tenantOperations = {
     path: '/tenants/{tenantId}/resume',
     tag: 'Tenants',
     summary: 'Resume a suspended tenant',
-    description: 'Undoes suspend.',
+    description: 'Undoes suspendTenant.',
     role: 'Tenants.Manage',
     params: TenantParams,
     response: TenantAnswer,
@@ -179,9 +180,9 @@ export const tenantOperations = {
     method: 'post',
     path: '/tenants/{tenantId}/check',
     tag: 'Tenants',
-    summary: 'Find out why a tenant does not work',
+    summary: 'Check a tenant',
     description:
-      'The doctor: configuration, discovery, sign-in, and for each key its vault, read, wrap and unwrap, always with a fresh sign-in. Each step passed, failed with who mends it and how, or was skipped because of another. A 200 tells that the check was made, not that it passed.',
+      'Checks the configuration, discovery and sign-in, and for each key the vault, read, wrap and unwrap, always with a new sign-in. Each step has passed, has failed (with who can fix it and how), or was skipped because of another. A 200 means that the check ran, not that it passed.',
     role: 'Tenants.Manage',
     params: TenantParams,
     response: TenantCheckAnswer,
@@ -198,9 +199,9 @@ export const tenantOperations = {
     method: 'get',
     path: '/tenants/{tenantId}/onboarding',
     tag: 'Tenants',
-    summary: "Get what the customer's administrator has to do",
+    summary: "Get the onboarding steps for the customer's administrator",
     description:
-      'Each step with the commands to paste and the ids filled in, how to take it all back, and the whole as a script that can be run twice.',
+      'Returns each step with its commands and the real ids, how to revoke access, and all steps as a script that can be run twice.',
     role: 'Tenants.Read',
     params: TenantParams,
     response: OnboardingAnswer,
@@ -233,7 +234,7 @@ export const tenantOperations = {
     tag: 'Tenants',
     summary: "Read facts of the customer's directory",
     description:
-      "Optional facts through Microsoft Graph: only those that the tenant's record asks for in `graph`, and only as far as the customer's administrator consented. Each tells its state; with no consent at all the answer is still 200. Always with a fresh sign-in.",
+      "Returns optional facts from Microsoft Graph: only those that `graph` in the tenant's record names, and only those that the customer's administrator consented to. Each fact has a state; without any consent the answer is still 200. Always with a new sign-in.",
     role: 'Tenants.Read',
     params: TenantParams,
     response: DirectoryFactsAnswer,

@@ -118,8 +118,8 @@ export class Exchange {
 }
 
 function idle(idleMs: number): ServiceError {
-  const detail = `nothing of the body came, or was taken of the answer, for ${idleMs / 1_000} s`;
-  return new ServiceError('malformed-request', `The request is not well formed: ${detail}`, {
+  const detail = `no byte of the body arrived and none of the answer was read for ${idleMs / 1_000} s`;
+  return new ServiceError('malformed-request', `The request is malformed: ${detail}`, {
     errors: [{ pointer: '', detail }],
   });
 }
