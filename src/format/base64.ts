@@ -1,17 +1,17 @@
 import { Buffer } from 'node:buffer';
 
 /**
- * Bytes of canonical base64url (RFC 4648 §5: no padding, no whitespace, spare bits zero), or undefined.
+ * Returns the bytes of canonical base64url (RFC 4648 §5: no padding, no whitespace, spare bits zero), or undefined.
  *
- * Node's own decoders are laxer: Buffer skips what it doesn't know and reads both alphabets at once, which would make ciphertexts
- * malleable. Whatever is skipped leaves fewer bytes than the text's length promises, so comparing lengths finds it without a
- * regular expression over a long string; and no decoder is faster than Buffer's.
+ * Node's own decoders are laxer: Buffer skips unknown characters and reads both alphabets at once, which would make
+ * ciphertexts malleable. A skipped character leaves fewer bytes than the length of the text says, so comparing lengths
+ * finds it without a regular expression over a long string. No decoder is faster than Buffer's.
  */
 export function decodeBase64Url(text: string): Buffer | undefined {
   return text.includes('+') || text.includes('/') ? undefined : decode(text, 'base64url', URL_SAFE);
 }
 
-/** Bytes of standard or url-safe base64, one alphabet per value, padding optional, otherwise canonical; or undefined. */
+/** Returns the bytes of standard or url-safe base64, or undefined. One alphabet per value, padding optional, else canonical. */
 export function decodeAnyBase64(text: string): Buffer | undefined {
   const unpadded = text.endsWith('=') ? withoutPadding(text) : text;
   if (unpadded === undefined) return undefined;
@@ -27,10 +27,10 @@ export function decodedBytes(text: string): number {
 const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** Named the other alphabet, Buffer reads either too, but ten times slower. */
+/** Buffer reads both alphabets whichever is named, but the other one ten times slower. */
 function decode(text: string, alphabet: 'base64' | 'base64url', letters: string): Buffer | undefined {
   const rest = text.length % 4;
-  // Buffer takes the low byte of what is no ASCII.
+  // Buffer takes the low byte of a character outside ASCII.
   if (rest === 1 || Buffer.byteLength(text) !== text.length) return undefined;
   if (rest !== 0) {
     const spareBits = rest === 2 ? 0b1111 : 0b11;

@@ -8,9 +8,9 @@ const OKM_BYTES = 64;
 const HKDF_INFO = 'vaultspan 1';
 const MAC_BYTES = 16;
 
-/** A data key as it is stored: wrapped, and named by the key version that opens it. */
+/** A data key as it is stored: wrapped, with the key version that opens it. */
 export interface WrappedDataKey {
-  /** The registered key, in the version that `kid` names: what is asked. */
+  /** The registered key in the version that `kid` names. The vault is asked for this one. */
   readonly kek: KekRef;
   readonly algorithm: WrapAlgorithm;
   /** As it stands in the header. */
@@ -20,7 +20,7 @@ export interface WrappedDataKey {
   readonly encryptedKey: string;
 }
 
-/** A data key ready for use; its bytes live in KeyObjects only, which OpenSSL clears when they are collected. */
+/** A data key ready for use. Its bytes are in KeyObjects only, which OpenSSL clears when they are collected. */
 export interface DataKey extends WrappedDataKey {
   readonly cek: KeyObject;
   /** Kc: keys the HMAC of encryption contexts. */
@@ -30,7 +30,7 @@ export interface DataKey extends WrappedDataKey {
 }
 
 /**
- * Takes a data key's bytes over and overwrites them.
+ * Returns the data key of these bytes, which it takes over and overwrites.
  * OKM = HKDF-SHA256(CEK, no salt, "vaultspan 1", 64 bytes): the first half commits to the key, the second is Kc.
  */
 export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey {
@@ -54,14 +54,14 @@ export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey
 }
 
 /**
- * `mac` of a header: proves that this service made the data key, since anybody can wrap one with a public key.
- * The fields can't run into one another: none of them may hold a line feed.
+ * Returns the `mac` of a header, the proof that this service made the data key: anybody can wrap one with a public key.
+ * No field can hold a line feed, so two different sets of fields never give the same text.
  */
 export function originMac(originKey: KeyObject, wrapped: WrappedDataKey): string {
   return macBytes(originKey, wrapped).toString('base64url');
 }
 
-/** Whether `mac` is that of one of the origin keys, compared in constant time. */
+/** Returns whether `mac` was made with one of the origin keys; compared in constant time. */
 export function isOriginMac(originKeys: readonly KeyObject[], wrapped: WrappedDataKey, mac: string): boolean {
   const given = Buffer.from(mac, 'base64url');
   return given.length === MAC_BYTES && originKeys.some((key) => timingSafeEqual(macBytes(key, wrapped), given));

@@ -6,10 +6,10 @@ const MAX_VALUE = 1_024; // UTF-16 code units
 const MAX_CANONICAL_BYTES = 4_096;
 
 /**
- * Canonical form (RFC 8785) of an encryption context as UTF-8 bytes; undefined for none and for an empty one, which are equal.
- * Takes the value as `JSON.parse` made it, since a schema library's copy drops a member named `__proto__` without a word.
+ * Returns the canonical form (RFC 8785) of an encryption context as UTF-8 bytes. An empty one equals none: undefined.
+ * Takes the value as `JSON.parse` made it, since a schema library's copy silently drops a member named `__proto__`.
  *
- * @throws ServiceError `malformed-request`; it tells which member by its position, never by its name or value
+ * @throws ServiceError `malformed-request`, with the position of the member, never its name or value
  */
 export function canonicalContext(context: unknown): Buffer | undefined {
   if (context === undefined) return undefined;

@@ -3,10 +3,10 @@ import type { DataKey } from './data-key.ts';
 import { type KekRef, parseKid } from './kek-ref.ts';
 import { isDataAlgorithm, type WrapAlgorithm } from './wrap-algorithms.ts';
 
-/** `typ` of a message and of a data key; every endpoint takes exactly one. */
+/** `typ` of a message or data key, and of a stream's header. Every endpoint takes exactly one. */
 export type JweType = 'vaultspan+jwe' | 'vaultspan-stream+jwe';
 
-/** Protected header of a ciphertext (RFC 7516 §4), its members in the order in which they stand. */
+/** Protected header of a ciphertext (RFC 7516 §4), with its members in their order. */
 export interface JweHeader {
   readonly alg: WrapAlgorithm;
   readonly enc: 'A256GCM';
@@ -24,7 +24,7 @@ export interface ParsedHeader {
   readonly kek: KekRef;
 }
 
-/** All but `ctx` is constant for a data key: encoded once, up to a byte that base64 can go on from. */
+/** The header without `ctx` is constant for a data key. It is encoded once, up to a multiple of three bytes. */
 export interface HeaderTemplate {
   readonly withoutContext: string;
   readonly start: string;
@@ -59,14 +59,14 @@ export function headerTemplate(dataKey: DataKey, mac: string, typ: JweType): Hea
   };
 }
 
-/** The protected header as it stands in the ciphertext; `ctx` absent without an encryption context. */
+/** Returns the encoded protected header; without an encryption context it has no `ctx`. */
 export function encodeHeader(template: HeaderTemplate, ctx: string | undefined): string {
   return ctx === undefined ? template.withoutContext : template.start + base64Url(`${template.rest},"ctx":"${ctx}"}`);
 }
 
 /**
- * Parses a protected header and refuses every spelling of it but ours: it must equal its own members written again in order.
- * That one comparison refuses duplicates, escapes, whitespace, `crit`, `zip`, further members, padding and spare bits.
+ * Returns the parsed header. Its text must equal its own members serialized again in order. This one comparison refuses
+ * duplicates, escapes, whitespace, `crit`, `zip`, further members, padding and spare bits.
  *
  * @throws ServiceError `malformed-ciphertext`
  */
@@ -109,7 +109,7 @@ function parseObject(json: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-/** Headers are ASCII: whatever else a member holds was refused by its pattern. */
+/** Headers are ASCII: the patterns of the members refuse anything else. */
 const base64Url = (ascii: string): string => Buffer.from(ascii, 'latin1').toString('base64url');
 
 export function malformed(detail: string): ServiceError {

@@ -18,7 +18,7 @@ import { isEncryptedKeyLength } from './wrap-algorithms.ts';
 const TAG_BYTES = 16;
 const CIPHER = 'aes-256-gcm';
 
-/** A message whose form is right; nothing of it is authenticated yet. */
+/** A well-formed message. Nothing of it is authenticated yet. */
 export interface Jwe {
   readonly header: JweHeader;
   /** What `header.kid` names; matched against the registry, never dialled. */
@@ -31,13 +31,13 @@ export interface Jwe {
   readonly tag: Buffer;
 }
 
-/** What seals: a data key and the header that goes with it. */
+/** A data key that seals, with its header. */
 export interface SealingKey {
   readonly dataKey: DataKey;
   readonly header: HeaderTemplate;
 }
 
-/** Seals a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must never have been used with this data key. */
+/** Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this data key. */
 export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): JsonSafe {
   const { dataKey } = key;
   const ctx = context && contextMac(dataKey, context);
@@ -50,7 +50,7 @@ export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, cont
 }
 
 /**
- * Parses and checks the form: five segments of canonical base64url, our header, every length.
+ * Returns the parsed message. Checks the form: five segments of canonical base64url, our header, every length.
  *
  * @throws ServiceError `malformed-ciphertext`
  */
@@ -59,7 +59,7 @@ export function parseJwe(text: string, typ: JweType): Jwe {
   if (!segments) throw malformed('a JWE has five segments');
   const [protectedHeader, encryptedKey, ivText, ciphertextText, tagText] = segments;
   const { header, kek } = parseHeader(protectedHeader);
-  if (header.typ !== typ) throw malformed(`its typ is ${header.typ}, here belongs ${typ}`);
+  if (header.typ !== typ) throw malformed(`typ is ${header.typ}, expected ${typ}`);
   const encryptedKeyBytes = decodeBase64Url(encryptedKey);
   const iv = decodeBase64Url(ivText);
   const ciphertext = decodeBase64Url(ciphertextText);
@@ -67,7 +67,7 @@ export function parseJwe(text: string, typ: JweType): Jwe {
   if (!encryptedKeyBytes || !iv || !ciphertext || !tag) throw malformed('a segment is not canonical base64url');
   if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw malformed('the IV has 12 bytes and the tag 16');
   if (!isEncryptedKeyLength(header.alg, encryptedKeyBytes.length)) {
-    throw malformed('the encrypted key has not the length of its algorithm');
+    throw malformed('the encrypted key has another length than its algorithm gives');
   }
   return { header, kek, protectedHeader, encryptedKey, iv, ciphertext, tag };
 }
@@ -81,7 +81,7 @@ export function openJwe(dataKey: DataKey, jwe: Jwe, context: Buffer | undefined)
   if (dataKey.commitment !== jwe.header.kc) throw undecryptable();
   if (!isSameContext(dataKey, jwe.header.ctx, context)) {
     throw new ServiceError('context-mismatch', 'The message was sealed with another encryption context', {
-      errors: [{ pointer: '/encryptionContext', detail: 'is not the one that the message was sealed with' }],
+      errors: [{ pointer: '/encryptionContext', detail: 'differs from the one that the message was sealed with' }],
     });
   }
   const decipher = createDecipheriv(CIPHER, dataKey.cek, jwe.iv, { authTagLength: TAG_BYTES })
@@ -97,7 +97,7 @@ export function openJwe(dataKey: DataKey, jwe: Jwe, context: Buffer | undefined)
   return plaintext;
 }
 
-/** One failure without a reason, whichever step found it: no oracle. */
+/** Returns the one failure of every step from `mac` on. It has no reason, so that it is no oracle. */
 export function undecryptable(cause?: unknown): ServiceError {
   return new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
 }

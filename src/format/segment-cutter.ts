@@ -1,10 +1,10 @@
-/** Smaller pieces are copied together: a body of single bytes must not become a million buffers. */
+/** Smaller pieces are copied into one block: a body of single bytes must not become a million buffers. */
 const COPY_BELOW = 4_096;
 const BLOCK_BYTES = 65_536;
 
 /**
- * Cuts a body into segments, whatever pieces it comes in. A full segment is held until one more byte comes: only then is it
- * surely not the last. Pieces are kept as they are, so that a segment costs no copy.
+ * Cuts a body that arrives in any pieces into segments. A full segment is held until the next byte: only then is it
+ * certainly not the last. Pieces are kept as they are, so a segment costs no copy.
  */
 export class SegmentCutter {
   readonly #later: number;
@@ -21,7 +21,7 @@ export class SegmentCutter {
     this.#later = later;
   }
 
-  /** Gives `cut` each segment that is complete and followed by another. */
+  /** Calls `cut` with each complete segment that another one follows. */
   push(chunk: Buffer, cut: (pieces: readonly Buffer[]) => void): void {
     let rest = chunk;
     while (this.#bytes + rest.length > this.#capacity) {
@@ -33,7 +33,7 @@ export class SegmentCutter {
     this.#hold(rest);
   }
 
-  /** What is held: the last segment, once no more comes. */
+  /** Returns the bytes held: at the end of the body, the last segment. */
   last(): readonly Buffer[] {
     this.#endBlockPiece();
     const pieces = this.#pieces;

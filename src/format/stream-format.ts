@@ -22,7 +22,7 @@ export const HEADER_BYTES = 1 + SALT_BYTES + NONCE_PREFIX_BYTES;
 export const SEGMENT_BYTES = 1_048_576;
 const MAX_SEGMENTS = 2 ** 20;
 
-/** What a stream begins with, before Tink's part. `jwe` is ASCII. */
+/** Returns the beginning of a stream, before Tink's part. `jwe` is ASCII. */
 export function encodePrefix(jwe: string): Buffer {
   const prefix = Buffer.alloc(PREFIX_BYTES + jwe.length);
   MAGIC.copy(prefix);
@@ -37,7 +37,7 @@ export interface StreamPrefix {
   readonly bytes: number;
 }
 
-/** The prefix that these bytes begin with; undefined while there are too few of them. @throws ServiceError `malformed-ciphertext` */
+/** Returns the prefix of these bytes, or undefined while there are too few. @throws ServiceError `malformed-ciphertext` */
 export function decodePrefix(start: Buffer): StreamPrefix | undefined {
   const known = Math.min(start.length, MAGIC.length);
   if (!start.subarray(0, known).equals(MAGIC.subarray(0, known))) throw malformed('a stream begins with VSPN1');
@@ -48,14 +48,18 @@ export function decodePrefix(start: Buffer): StreamPrefix | undefined {
   return start.length < bytes ? undefined : { jwe: start.toString('latin1', PREFIX_BYTES, bytes), bytes };
 }
 
-/** Length of the stream that a plaintext becomes. @throws ServiceError `body-too-large` */
+/** Returns the length of the stream of a plaintext. @throws ServiceError `body-too-large` */
 export function sealedLength(jwe: string, plaintextBytes: number): number {
   const segments = Math.max(1, Math.ceil((plaintextBytes + HEADER_BYTES) / (SEGMENT_BYTES - TAG_BYTES)));
   assertFits(segments);
   return PREFIX_BYTES + jwe.length + HEADER_BYTES + plaintextBytes + segments * TAG_BYTES;
 }
 
-/** Length of the plaintext in a stream of so many bytes, prefix included. @throws ServiceError `malformed-ciphertext` where no stream is so long, `body-too-large` */
+/**
+ * Returns the length of the plaintext in a stream of this length, prefix included.
+ *
+ * @throws ServiceError `malformed-ciphertext` where no stream has this length, `body-too-large`
+ */
 export function openedLength(prefix: StreamPrefix, streamBytes: number): number {
   const bytes = streamBytes - prefix.bytes;
   const segments = Math.max(1, Math.ceil(bytes / SEGMENT_BYTES));
@@ -78,13 +82,13 @@ export function assertFits(segments: number): void {
   });
 }
 
-/** The key of one stream's segments, and where their nonces come from. */
+/** The key of one stream's segments, and their nonces. */
 export interface SegmentKey {
   readonly key: KeyObject;
   nonce(index: number, isLast: boolean): Buffer;
 }
 
-/** `header` is Tink's, 40 bytes; undefined where it is none. */
+/** Returns the segment key of Tink's header of 40 bytes; undefined for any other header. */
 export function segmentKey(streamKey: KeyObject, header: Buffer): SegmentKey | undefined {
   if (header.length !== HEADER_BYTES || header[0] !== HEADER_BYTES) return undefined;
   const salt = header.subarray(1, 1 + SALT_BYTES);
@@ -103,5 +107,5 @@ export function segmentKey(streamKey: KeyObject, header: Buffer): SegmentKey | u
   };
 }
 
-/** Tink's header of a new stream. @param random bytes for salt and nonce prefix, taken as they are */
+/** Returns Tink's header of a new stream. @param random bytes for salt and nonce prefix */
 export const encodeHeader = (random: Buffer): Buffer => Buffer.concat([Buffer.of(HEADER_BYTES), random]);

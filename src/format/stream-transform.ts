@@ -1,9 +1,9 @@
-/** One way through a stream: bytes in, whatever is complete out, never more than a segment held. */
+/** One direction of a stream: takes bytes, returns complete segments, holds at most one. */
 export interface StreamTransform {
-  /** Bytes to give out now, in order. @throws ServiceError */
+  /** Returns the bytes that are complete now, in order. @throws ServiceError */
   push(chunk: Buffer): readonly Buffer[];
-  /** The last of them; to be called once, when all is pushed. @throws ServiceError */
+  /** Returns the last bytes. Called once, when all is pushed. @throws ServiceError */
   end(): readonly Buffer[];
-  /** Bytes of plaintext so far: taken in by a sealer, given out by an opener. */
+  /** Bytes of plaintext so far: taken by a sealer, returned by an opener. */
   readonly plaintextBytes: number;
 }

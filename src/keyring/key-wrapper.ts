@@ -3,7 +3,7 @@ import type { KekRef } from '../format/kek-ref.ts';
 import type { KekType, WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 
-/** What a vault tells of one key version. Times are milliseconds of the epoch. */
+/** What a vault says about one key version. Times are milliseconds of the epoch. */
 export interface KekFacts {
   readonly kek: KekRef;
   readonly type: KekType;
@@ -60,6 +60,6 @@ export interface KeyWrapper {
   ): Promise<VaultResult>;
 }
 
-/** What a vault answers when all is well is something else. Says nothing of access, and may be over at the next call. */
+/** Returns the failure of a vault that returned other bytes than it wrapped: a fault, not a revocation. */
 export const wrongBytes = (): ServiceError =>
   new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });

@@ -2,15 +2,15 @@ import type { SealingKey } from '../format/jwe.ts';
 import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { KekFacts } from './key-wrapper.ts';
 
-/** From this part of a bound on the next data key is minted ahead, so that no request waits for it. */
+/** At this part of a bound the next data key is minted in the background, so that no request waits for it. */
 const AHEAD_PART = 0.9;
 
-/** Its header is that of messages; `mac` is there for whoever needs the header of another type. */
+/** Its header is that of messages; `mac` serves headers of other types. */
 export interface MintedSealingKey extends SealingKey {
   readonly mac: string;
 }
 
-/** A data key that this process made, with what it was used for. The counts belong to the key and outlive every new proof of access. */
+/** A data key that this process made, with its counts, which outlive every new proof of access. */
 export class MintedKey {
   readonly key: MintedSealingKey;
   readonly facts: KekFacts;
@@ -26,7 +26,7 @@ export class MintedKey {
     this.#mintedAt = mintedAt;
   }
 
-  /** Counts one message before it is sealed; false, and nothing counted, where a bound would be passed. */
+  /** Counts one message before it is sealed. Returns false, and counts nothing, where that would pass a bound. */
   take(now: number, bytes: number): boolean {
     const { maxAgeMs, maxMessages, maxBytes } = this.#bounds;
     if (now - this.#mintedAt >= maxAgeMs) return false;

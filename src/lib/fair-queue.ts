@@ -1,4 +1,4 @@
-/** A queue that takes turns between owners: who has a thousand waiting delays another's one by a single turn. */
+/** A queue that takes turns between owners: one with a thousand items delays another's single item by one turn. */
 export class FairQueue<T> {
   readonly #byOwner = new Map<string, Set<T>>();
   #size = 0;
@@ -7,7 +7,7 @@ export class FairQueue<T> {
     return this.#size;
   }
 
-  /** Owners that have something waiting. */
+  /** Owners with items that wait. */
   get owners(): number {
     return this.#byOwner.size;
   }

@@ -1,4 +1,4 @@
-/** Callers that come while a start under this key is under way share its outcome; the next one after it starts anew. */
+/** Returns the outcome of `start`. Concurrent calls of one key share it; the next call after it starts again. */
 export function singleFlight<T>(inFlight: Map<string, Promise<T>>, key: string, start: () => Promise<T>): Promise<T> {
   return inFlight.getOrInsertComputed(key, () => start().finally(() => inFlight.delete(key)));
 }

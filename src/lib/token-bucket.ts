@@ -1,4 +1,4 @@
-/** Tokens that come back at a steady rate, up to a burst. Times are monotonic milliseconds, given by whoever asks. */
+/** Tokens that return at a steady rate, up to a burst. Times are monotonic milliseconds, given by the caller. */
 export class TokenBucket {
   readonly #perMs: number;
   readonly #burst: number;
@@ -11,7 +11,7 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
-  /** Takes one where it is there. */
+  /** Takes one token; returns whether there was one. */
   take(now: number): boolean {
     this.#refill(now);
     if (this.#tokens < 1) return false;
@@ -19,13 +19,13 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes so many, into debt if need be: what was begun is paid for afterwards. */
+  /** Takes this many, into debt where necessary: work that has begun is paid for afterwards. */
   owe(now: number, count: number): void {
     this.#refill(now);
     this.#tokens -= count;
   }
 
-  /** Milliseconds until `count` tokens are there; 0 when they are. */
+  /** Returns the milliseconds until `count` tokens are there; 0 where they are. */
   msUntil(now: number, count: number = 1): number {
     this.#refill(now);
     return Math.max(0, (count - this.#tokens) / this.#perMs);
