@@ -105,3 +105,15 @@ export class ServiceError extends Error {
     });
   }
 }
+
+/** Why the database can't be used: its host or file and the error's code. For the operator, never for callers. */
+export class DatabaseTrouble extends Error {
+  override readonly name = 'DatabaseTrouble';
+  /** The driver's own code; '' where it has none. */
+  readonly code: string;
+
+  constructor(text: string, options: ErrorOptions & { readonly code: string }) {
+    super(text, { cause: options.cause });
+    this.code = options.code;
+  }
+}

@@ -1,5 +1,5 @@
 import { ConfigError } from '../config/load-config.ts';
-import { ServiceError } from '../errors.ts';
+import { DatabaseTrouble, ServiceError } from '../errors.ts';
 import { CertificateError } from '../http/server/certificate-files.ts';
 import { didYouMean } from '../lib/nearest.ts';
 import { packageVersion } from '../lib/package-version.ts';
@@ -107,6 +107,7 @@ function describeFault(error: unknown): string {
 
 /** Codes and not the text, which may quote a request. */
 function describeCause(cause: Error & { readonly code?: unknown; readonly statusCode?: unknown }): string {
+  if (cause instanceof DatabaseTrouble) return cause.message; // of our own words
   return [cause.name, cause.code, cause.statusCode]
     .filter((part) => typeof part === 'string' || typeof part === 'number')
     .join(' ');

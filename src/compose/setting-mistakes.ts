@@ -61,6 +61,9 @@ function postgresMistake({ code, message }: ForeignError, url: string): string |
   if (code === '28P01') return `database.url: ${at} rejects the password of user ${user}: correct the password`;
   if (code === '28000') return `database.url: ${at} refuses user ${user}: check the role and pg_hba.conf`;
   if (code === '3D000') return `database.url: ${at} has no database ${database}: create it, or name another`;
+  if (code === '08P01') {
+    return `database.url: ${at} refuses a parameter of the connection, as a pooler does: take options out of the URL, and name the server itself in database.directUrl`;
+  }
   if (code === '42501')
     return `database.url: user ${user} lacks a privilege in ${database}: grant it, or migrate as the owner`;
   if (UNTRUSTED.has(code)) {

@@ -108,8 +108,10 @@ async function openTable({ vaultHosts }: StoreConfig, logger: Logger, database: 
     hosts: vaultHosts,
     onInvalidRecord: (tenantId, error) =>
       logger.error({ tenantId, error }, 'a stored tenant breaks the rules of this version'),
-    onTrouble: (trouble, error) => logger.error({ trouble, error }, 'trouble with the tenant database'),
-    onRecovery: (trouble) => logger.info({ trouble }, 'the tenant database has recovered'),
+    onTrouble: (trouble, error) =>
+      logger.error({ trouble, problem: error.message, error }, 'trouble with the tenant database'),
+    onRecovery: (trouble, lastedMs) =>
+      logger.info({ trouble, lastedMs: Math.round(lastedMs) }, 'the tenant database has recovered'),
   });
 }
 

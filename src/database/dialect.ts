@@ -1,4 +1,5 @@
 import type { Expression, Kysely, RawBuilder, SelectQueryBuilder, Transaction } from 'kysely';
+import type { DatabaseTrouble } from '../errors.ts';
 import type { ChangeEvents, ChangeFeed, TenantChange } from './change-feed.ts';
 import type { Schema } from './schema.ts';
 
@@ -19,6 +20,8 @@ export interface SqlDialect {
   openFeed(db: Kysely<Schema>, events: ChangeEvents): ChangeFeed;
   /** The database can't answer now, as against a mistake in a statement. */
   isOutage(error: unknown): boolean;
+  /** Returns what is wrong, for the operator. */
+  describe(error: unknown): DatabaseTrouble;
   /** Nothing was done, because another was at it: worth another try. */
   isContention(error: unknown): boolean;
   /** The connection broke, as all do when a server restarts: a read may be tried on another one. */

@@ -1,10 +1,10 @@
 import { Kysely, type Transaction } from 'kysely';
-import { ServiceError } from '../errors.ts';
+import { type DatabaseTrouble, ServiceError } from '../errors.ts';
 import { retry } from '../lib/retry.ts';
 import { contentionPauses } from './contention.ts';
 import type { SqlDialect } from './dialect.ts';
 import { openPostgres, postgresDialect } from './postgres.ts';
-import { connectionOf, type PostgresOptions } from './postgres-connection.ts';
+import { connectionOf, DEFAULT_STATEMENT_TIMEOUT_MS, type PostgresOptions } from './postgres-connection.ts';
 import type { Schema } from './schema.ts';
 import { openSqlite, type SqliteOptions, sqliteDialect } from './sqlite.ts';
 
@@ -27,15 +27,18 @@ const RETRY_AFTER_SECONDS = 5;
 export async function openDatabase(options: DatabaseOptions): Promise<SqlDatabase> {
   if ('file' in options) {
     const patienceMs = options.busyTimeoutMs ?? DEFAULT_PATIENCE_MS;
-    return databaseOf(new Kysely({ dialect: await openSqlite(options, patienceMs) }), sqliteDialect, patienceMs);
+    return databaseOf(
+      new Kysely({ dialect: await openSqlite(options, patienceMs) }),
+      sqliteDialect(options.file),
+      patienceMs,
+    );
   }
   const pooled = await connectionOf(options, options.url);
-  // No limit on the listening connection's server side: it runs no statement but LISTEN.
   const listening = await connectionOf(options, options.directUrl ?? options.url);
   const kysely = new Kysely<Schema>({
-    dialect: openPostgres(pooled, options.maxConnections ?? DEFAULT_MAX_CONNECTIONS),
+    dialect: openPostgres(pooled, options.maxConnections ?? DEFAULT_MAX_CONNECTIONS, serverLimitMs(options)),
   });
-  return databaseOf(kysely, postgresDialect(listening), DEFAULT_PATIENCE_MS);
+  return databaseOf(kysely, postgresDialect(pooled, listening), DEFAULT_PATIENCE_MS);
 }
 
 function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: number): SqlDatabase {
@@ -44,7 +47,7 @@ function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: num
     try {
       return await retry(attempt, { pausesMs: contentionPauses(patienceMs), isTransient: dialect.isContention });
     } catch (error) {
-      throw dialect.isOutage(error) ? unavailable(error) : error;
+      throw dialect.isOutage(error) ? unavailable(dialect.describe(error)) : error;
     }
   };
   return {
@@ -63,7 +66,11 @@ function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: num
   };
 }
 
-const unavailable = (cause: unknown): ServiceError =>
+/** A session belongs to other clients too where `url` is a transaction pooler's, so nothing of it is set. */
+const serverLimitMs = ({ directUrl, statementTimeoutMs = DEFAULT_STATEMENT_TIMEOUT_MS }: PostgresOptions): number =>
+  directUrl === undefined ? statementTimeoutMs : 0;
+
+const unavailable = (cause: DatabaseTrouble): ServiceError =>
   new ServiceError('registry-unavailable', 'The database of tenants is out of reach', {
     retryAfter: RETRY_AFTER_SECONDS,
     cause,

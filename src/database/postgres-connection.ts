@@ -35,7 +35,7 @@ const TLS_MODES: Readonly<Record<NonNullable<PostgresUrl['sslmode']>, PostgresTl
 const INT8 = 20;
 const KEEP_ALIVE_DELAY_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
-const DEFAULT_STATEMENT_TIMEOUT_MS = 5_000;
+export const DEFAULT_STATEMENT_TIMEOUT_MS = 5_000;
 
 /**
  * What pg takes for one of the two URLs. pg could read the URL itself, but then the URL's absent password would go over the function's,
@@ -60,8 +60,6 @@ export async function connectionOf(options: PostgresOptions, url: string): Promi
     connectionTimeoutMillis: connectTimeoutMs,
     // Ends the wait where the network swallows everything; a little later than the server's own limit, which leaves the connection usable.
     ...(statementTimeoutMs > 0 && { query_timeout: statementTimeoutMs + 1_000 }),
-    // PgBouncer refuses connections that set it.
-    ...(statementTimeoutMs > 0 && options.directUrl === undefined && { statement_timeout: statementTimeoutMs }),
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : types.getTypeParser(oid, format)) }, // milliseconds and counts: below 2^53

@@ -1,5 +1,6 @@
 import { type Dialect, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
-import { type ClientConfig, DatabaseError, Pool, type PoolClient } from 'pg';
+import { type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient } from 'pg';
+import { postgresTrouble } from './describe-trouble.ts';
 import type { SqlDialect } from './dialect.ts';
 import { CHANNEL, encodeChange, listenToPostgres } from './postgres-feed.ts';
 
@@ -13,12 +14,21 @@ const CONTENTION: ReadonlySet<string> = new Set(['40001', '40P01']);
 /** Ended by an administrator, by a crash; and what the system says of a broken connection. */
 const LOST: ReadonlySet<string> = new Set(['57P01', '57P02', 'ECONNRESET', 'EPIPE']);
 
-export function openPostgres(connection: ClientConfig, maxConnections: number): Dialect {
+/** `statementTimeoutMs` is set after connecting, since poolers refuse it as a parameter of the connection; 0 leaves the server's. */
+export function openPostgres(connection: ClientConfig, maxConnections: number, statementTimeoutMs: number): Dialect {
   const { password } = connection;
-  if (typeof password !== 'function') return dialectOf(new Pool({ ...connection, max: maxConnections }));
+  const limits = {
+    max: maxConnections,
+    ...(statementTimeoutMs > 0 && {
+      onConnect: async (client: ClientBase) => {
+        await client.query(`set statement_timeout = ${statementTimeoutMs}`);
+      },
+    }),
+  };
+  if (typeof password !== 'function') return dialectOf(new Pool({ ...connection, ...limits }));
   // Asked before the connection is made: failing in the middle, pg would leave it open until the server loses patience.
   let asked = '';
-  const pool = new Pool({ ...connection, password: () => asked, max: maxConnections });
+  const pool = new Pool({ ...connection, ...limits, password: () => asked });
   return dialectOf(pool, async () => {
     if (pool.idleCount === 0) asked = await password();
   });
@@ -40,11 +50,12 @@ function dialectOf(pool: Pool, beforeConnect?: () => Promise<void>): Dialect {
   });
 }
 
-export const postgresDialect = (listening: ClientConfig): SqlDialect => ({
+export const postgresDialect = (pooled: ClientConfig, listening: ClientConfig): SqlDialect => ({
   name: 'PostgreSQL',
   idType: sql`text collate "C"`,
   tableExists: (table) => sql`select count(to_regclass(${table})) as found`,
   lockSchema: async (trx) => {
+    await sql`set local statement_timeout = 0`.execute(trx); // a pooler's connection may have another's limit
     await sql`select pg_advisory_xact_lock(${SCHEMA_LOCK})`.execute(trx);
   },
   skipLocked: (due) => due.forUpdate().skipLocked(),
@@ -53,6 +64,7 @@ export const postgresDialect = (listening: ClientConfig): SqlDialect => ({
   },
   openFeed: (_db, events) => listenToPostgres(listening, events),
   isOutage,
+  describe: (error) => postgresTrouble({ host: pooled.host ?? '', port: pooled.port ?? 0 }, error),
   isContention: (error) => CONTENTION.has(codeOf(error)),
   isLostConnection: (error) =>
     LOST.has(codeOf(error)) || (Error.isError(error) && error.message === 'Connection terminated unexpectedly'),

@@ -1,9 +1,10 @@
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir, open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, sql } from 'kysely';
 import { retry } from '../lib/retry.ts';
 import { contentionPauses } from './contention.ts';
+import { sqliteTrouble } from './describe-trouble.ts';
 import type { SqlDialect } from './dialect.ts';
 import { sqliteDriver } from './sqlite-driver.ts';
 import { watchSqlite } from './sqlite-feed.ts';
@@ -37,7 +38,7 @@ const OUTAGES: ReadonlySet<number> = new Set([
   NOTADB,
 ]);
 
-export const sqliteDialect: SqlDialect = {
+export const sqliteDialect = (file: string): SqlDialect => ({
   name: 'SQLite',
   idType: sql`text`,
   tableExists: (table) => sql`select count(*) as found from sqlite_master where type = 'table' and name = ${table}`,
@@ -48,14 +49,37 @@ export const sqliteDialect: SqlDialect = {
   isOutage: (error) => OUTAGES.has(resultCode(error)),
   isContention: isBusy,
   isLostConnection: () => false,
-};
+  describe: (error) => sqliteTrouble(file, error, resultCode(error)),
+});
 
 /**
  * Opens the file for kysely. Every call of node:sqlite blocks the process, so SQLite itself never waits for a lock (`timeout: 0`): that
  * is done between the tries, asynchronously.
+ *
+ * @throws DatabaseTrouble
  */
 export async function openSqlite({ file }: SqliteOptions, patienceMs: number): Promise<Dialect> {
+  try {
+    await makePrivate(file);
+    return await open(file, patienceMs);
+  } catch (error) {
+    throw sqliteTrouble(file, error, resultCode(error));
+  }
+}
+
+/** SQLite gives its WAL the mode of the database, so both are for the owner alone. */
+async function makePrivate(file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const handle = await openFile(file, 'a', 0o600);
+  try {
+    await handle.chmod(0o600);
+  } finally {
+    await handle.close();
+  }
+  for (const beside of [`${file}-wal`, `${file}-shm`]) await chmod(beside, 0o600).catch(() => undefined); // not there yet
+}
+
+async function open(file: string, patienceMs: number): Promise<Dialect> {
   const database = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: true });
   try {
     const configure = async () => {

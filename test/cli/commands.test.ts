@@ -69,6 +69,19 @@ describe('the command line', () => {
     expect(run.out()).toBe('');
   });
 
+  test.each(['encrypt-file', 'decrypt-file', 'rewrap-file'])(
+    '%s sends no token over plain HTTP to another machine',
+    async (command) => {
+      const run = runCli([command, 'scan', '--tenant', 'contoso', '--url', 'http://vaultspan.example:8080'], {
+        cwd: tmpdir(),
+        env: { VAULTSPAN_TOKEN: 'sesame' },
+      });
+      expect(await run.exitCode).toBe(2);
+      expect(run.err()).toContain('plain HTTP to another machine');
+      expect(run.err()).not.toContain('sesame');
+    },
+  );
+
   test('token before dev has run says so', async () => {
     const run = runCli(['token'], { cwd: folder });
     expect(await run.exitCode).toBe(2);

@@ -50,6 +50,7 @@ describe('an operator’s mistake is one line with the setting and what to do, a
   test.each([
     ['28P01', /^database\.url: 127\.0\.0\.1:\d+ rejects the password of user ann: correct the password$/],
     ['28000', /^database\.url: 127\.0\.0\.1:\d+ refuses user ann: check the role and pg_hba\.conf$/],
+    ['08P01', /^database\.url: 127\.0\.0\.1:\d+ refuses a parameter .*options.*database\.directUrl$/],
     ['3D000', /^database\.url: 127\.0\.0\.1:\d+ has no database tenants: create it, or name another$/],
     ['42501', /^database\.url: user ann lacks a privilege in tenants: grant it, or migrate as the owner$/],
   ])('PostgreSQL that answers %s', async (code, told) => {

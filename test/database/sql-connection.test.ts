@@ -70,10 +70,9 @@ describe('the address of a PostgreSQL', () => {
     const url = 'postgres://ann:old@localhost/tenants';
     expect(await connect(url, { password })).toMatchObject({
       password,
-      statement_timeout: 5_000,
       query_timeout: 6_000,
     });
-    expect(await connect(url, { directUrl: 'postgres://direct' })).not.toHaveProperty('statement_timeout');
+    expect(await connect(url)).not.toHaveProperty('statement_timeout');
     expect(await connect(url, { statementTimeoutMs: 0 })).not.toHaveProperty('query_timeout');
   });
 });

@@ -57,7 +57,7 @@ describe('a PostgreSQL that is away', () => {
       await expect(registry.put(input({ id: 'new' }), undefined, 'ann')).rejects.toMatchObject(AWAY);
       await expect(registry.remove('other', '1', 'ann')).rejects.toMatchObject(AWAY);
       expect((await registry.get('known')).id).toBe('known');
-      expect(registry.trouble()).toMatch(/out of reach/);
+      expect(registry.trouble()).toMatch(/tenant database is unreachable/);
       await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
       proxy.turn('open');
       await until(async () => (await registry.get('known')).state === 'suspended');

@@ -12,7 +12,8 @@ export interface Proxy extends AsyncDisposable {
   turn(mode: Mode): void;
 }
 
-export async function openProxy(options: DatabaseOptions): Promise<Proxy> {
+/** `refuses`: parameters of a connection that it refuses, as PgBouncer does with those that it does not know. */
+export async function openProxy(options: DatabaseOptions, refuses: readonly string[] = []): Promise<Proxy> {
   const client = new Client('url' in options ? options.url : '');
   const { host, port, database } = client;
   const target: NetConnectOpts = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
@@ -27,7 +28,14 @@ export async function openProxy(options: DatabaseOptions): Promise<Proxy> {
     if (mode === 'refusing') near.destroy();
     if (mode !== 'open') return;
     const far = keep(connect(target));
-    near.on('data', (bytes) => mode === 'open' && far.write(bytes)).on('close', () => far.destroy());
+    let isStarted = false;
+    near.on('data', (bytes: Buffer) => {
+      const refused = isStarted ? undefined : refuses.find((name) => bytes.includes(`\0${name}\0`));
+      isStarted = true;
+      if (refused !== undefined) near.end(refusalOf(refused));
+      else if (mode === 'open') far.write(bytes);
+    });
+    near.on('close', () => far.destroy());
     far.on('data', (bytes) => mode === 'open' && near.write(bytes)).on('close', () => near.destroy());
   });
   server.listen(0, '127.0.0.1');
@@ -47,4 +55,14 @@ export async function openProxy(options: DatabaseOptions): Promise<Proxy> {
       await once(server, 'close');
     },
   };
+}
+
+/** ErrorResponse of PostgreSQL's protocol, with the text that PgBouncer sends. */
+function refusalOf(parameter: string): Buffer {
+  const fields = ['SFATAL', 'VFATAL', 'C08P01', `Munsupported startup parameter: ${parameter}`];
+  const body = Buffer.from(`${fields.join('\0')}\0\0`);
+  const head = Buffer.alloc(5);
+  head.write('E');
+  head.writeUInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
 }

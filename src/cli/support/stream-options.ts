@@ -28,6 +28,13 @@ export const STREAM_OPTIONS_HELP = `
   --url URL             of the service; else VAULTSPAN_URL
   --token TOKEN         of the caller; else VAULTSPAN_TOKEN, which other users of the machine can't see`;
 
+const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
+
+const isPlain = (url: string): boolean => {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'http:' && !LOOPBACK.test(hostname);
+};
+
 /** @throws ConfigError */
 export function streamTargetOf(
   values: { readonly [K in 'tenant' | 'url' | 'token']?: string | undefined } & { readonly context: readonly string[] },
@@ -38,6 +45,11 @@ export function streamTargetOf(
   if (values.tenant === undefined) throw new ConfigError('Name the tenant by --tenant');
   if (url === undefined || !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
     throw new ConfigError("Name the service's URL by --url or VAULTSPAN_URL, as http://127.0.0.1:8080");
+  }
+  if (isPlain(url)) {
+    throw new ConfigError(
+      `${url} is plain HTTP to another machine, where the token could be read on the way: use https://`,
+    );
   }
   if (token === undefined || token.trim() === '') {
     throw new ConfigError('Give a token by VAULTSPAN_TOKEN or --token, such as that of vaultspan token');

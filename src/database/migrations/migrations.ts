@@ -1,13 +1,14 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { SqlDialect } from '../dialect.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../open-database.ts';
+import type { PostgresOptions } from '../postgres-connection.ts';
 import type { Schema } from '../schema.ts';
 import { createTenants } from './0001-create-tenants.ts';
 import { countKeyUsage } from './0002-count-key-usage.ts';
 import { storeAuditRecords } from './0003-store-audit-records.ts';
 import { rememberKeyUses } from './0004-remember-key-uses.ts';
 
-/** One step forward of the schema. Steps are never edited or taken back: a mistake is mended by the next. */
+/** One step forward of the schema. Steps are never edited or taken back: a mistake is corrected by the next. */
 export interface Migration {
   readonly version: number;
   readonly name: string;
@@ -28,13 +29,20 @@ export const MIGRATIONS: readonly Migration[] = [
  * @throws SchemaError when the schema is newer than this program; ServiceError `registry-unavailable`
  */
 export async function migrate(options: DatabaseOptions, steps = MIGRATIONS): Promise<readonly string[]> {
-  const database = await openDatabase('file' in options ? options : { ...options, statementTimeoutMs: 0 });
+  const database = await openDatabase('file' in options ? options : direct(options));
   try {
     return await migrateDatabase(database, steps);
   } finally {
     await database.close();
   }
 }
+
+/** Long statements belong on the server itself, not on a pooler's shared connections. */
+const direct = (options: PostgresOptions): PostgresOptions => ({
+  ...options,
+  url: options.directUrl ?? options.url,
+  statementTimeoutMs: 0,
+});
 
 /** The database has the schema of another version. */
 export class SchemaError extends Error {

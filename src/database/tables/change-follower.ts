@@ -1,3 +1,4 @@
+import { DatabaseTrouble } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { ChangeFeed, TenantChange } from '../change-feed.ts';
 import type { SqlDatabase } from '../open-database.ts';
@@ -14,14 +15,14 @@ export interface ChangeFollowerOptions {
   /** All changes before this time of the monotonic clock have been told; `wasDeaf`: after a gap in which the database may have been another one. */
   readonly onConfirmed: (atMs: number, wasDeaf: boolean) => void;
   /** Once when it begins. */
-  readonly onTrouble: (trouble: string, error: Error) => void;
-  readonly onRecovery: (trouble: string) => void;
+  readonly onTrouble: (trouble: string, error: DatabaseTrouble) => void;
+  readonly onRecovery: (trouble: string, lastedMs: number) => void;
 }
 
 /** While something is wrong the changes are looked up this often, instead of every `refreshMs`. */
 const TROUBLED_REFRESH_MS = 1_000;
-const DATABASE_AWAY = 'the database of tenants is out of reach: known tenants go on for a while';
-const FEED_AWAY = 'the connection for notifications is away: changes are looked up every second';
+const DATABASE_AWAY = 'the tenant database is unreachable: cached tenants are served for up to 5 minutes';
+const FEED_AWAY = 'the connection for notifications is lost: changes are looked up every second';
 
 /**
  * Tells of every change by another process once, as notifications come; and looks the numbers of changes up regularly, so that a lost
@@ -29,7 +30,8 @@ const FEED_AWAY = 'the connection for notifications is away: changes are looked 
  */
 export class ChangeFollower {
   readonly #options: ChangeFollowerOptions;
-  readonly #troubles = new Set<string>();
+  /** When each began, on the monotonic clock. */
+  readonly #troubles = new Map<string, number>();
   #feed: ChangeFeed | undefined;
   #sequence = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -73,7 +75,7 @@ export class ChangeFollower {
   }
 
   trouble(): string | undefined {
-    return this.#troubles.size > 0 ? [...this.#troubles].join('; ') : undefined;
+    return this.#troubles.size > 0 ? [...this.#troubles.keys()].join('; ') : undefined;
   }
 
   async close(): Promise<void> {
@@ -134,12 +136,21 @@ export class ChangeFollower {
 
   #troubled(trouble: string, error: Error): void {
     if (this.#troubles.has(trouble) || this.#isClosed) return;
-    this.#troubles.add(trouble);
-    this.#options.onTrouble(trouble, error);
+    this.#troubles.set(trouble, this.#options.clock.monotonicMs());
+    this.#options.onTrouble(trouble, this.#describe(error));
     this.#schedule();
   }
 
+  #describe(error: Error): DatabaseTrouble {
+    if (error.cause instanceof DatabaseTrouble) return error.cause;
+    return this.#options.database.dialect.describe(error);
+  }
+
   #recovered(trouble: string): void {
-    if (this.#troubles.delete(trouble)) this.#options.onRecovery(trouble);
+    const { clock, onRecovery } = this.#options;
+    const since = this.#troubles.get(trouble);
+    if (since === undefined) return;
+    this.#troubles.delete(trouble);
+    onRecovery(trouble, clock.monotonicMs() - since);
   }
 }

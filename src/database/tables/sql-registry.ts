@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ServiceError } from '../../errors.ts';
+import { type DatabaseTrouble, ServiceError } from '../../errors.ts';
 import { TENANT_ID } from '../../format/jwe-header.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Tenant } from '../../tenants/record.ts';
@@ -23,8 +23,8 @@ export interface SqlRegistryOptions {
   /** A stored record breaks the rules of this version: its tenant alone is out of service. */
   readonly onInvalidRecord: (tenantId: string, error: ServiceError) => void;
   /** Each once when it begins, and once when it's over. */
-  readonly onTrouble: (trouble: string, error: Error) => void;
-  readonly onRecovery: (trouble: string) => void;
+  readonly onTrouble: (trouble: string, error: DatabaseTrouble) => void;
+  readonly onRecovery: (trouble: string, lastedMs: number) => void;
 }
 
 type ChangeListener = (tenantId: string | undefined) => void;
