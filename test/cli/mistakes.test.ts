@@ -92,7 +92,7 @@ describe('an operator’s mistake is one line with the setting and what to do, a
     const isFolder = await run(['migrate'], { database: { file: '.' } });
     expect([isFolder.code, isFolder.err]).toEqual([
       2,
-      expect.stringMatching(/: database\.file: .* cannot be opened: /),
+      expect.stringMatching(/: database\.file: .* is a folder: name a file/),
     ]);
   });
 
