@@ -13,9 +13,9 @@ import { openProxy } from '../support/sql-proxy.ts';
 
 /** What the operator reads when a database can't be used. */
 async function troubleOf(options: DatabaseOptions): Promise<DatabaseTrouble> {
-  const failure: unknown = await openDatabase(options)
-    .then(async ({ read, close }) => read(lastSequence).finally(close))
-    .catch((error: unknown) => error);
+  const database = await openDatabase(options);
+  const failure: unknown = await database.read(lastSequence).catch((error: unknown) => error);
+  await database.close();
   const trouble = Error.isError(failure) && failure.cause instanceof DatabaseTrouble ? failure.cause : failure;
   if (trouble instanceof DatabaseTrouble) return trouble;
   throw new Error('The database answered', { cause: failure });
