@@ -18,7 +18,8 @@ interface Container {
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly startupProbe?: Probe;
-  readonly volumeMounts: readonly { readonly mountPath: string }[];
+  readonly ports?: readonly object[];
+  readonly volumeMounts: readonly { readonly name?: string; readonly mountPath: string }[];
 }
 
 interface Pod {
@@ -26,9 +27,22 @@ interface Pod {
   readonly enableServiceLinks?: boolean;
   readonly securityContext?: { readonly runAsUser: number };
   readonly containers: readonly [Container];
+  readonly initContainers?: readonly (Pick<Container, 'image' | 'volumeMounts'> & {
+    readonly args: readonly string[];
+  })[];
 }
 
-function kubernetes(): { readonly config: string; readonly pod: Pod; readonly selectors: readonly unknown[] } {
+interface Ingress {
+  readonly from: readonly { readonly namespaceSelector: { readonly matchLabels: object } }[];
+  readonly ports: readonly { readonly port: string }[];
+}
+
+function kubernetes(): {
+  readonly config: string;
+  readonly pod: Pod;
+  readonly selectors: readonly unknown[];
+  readonly ingress: readonly Ingress[];
+} {
   const objects = parseAllDocuments(read('deploy/kubernetes/vaultspan.yaml')).map((document) => document.toJS());
   const of = (kind: string) => objects.find((object) => object.kind === kind);
   const { spec } = of('Deployment');
@@ -38,7 +52,12 @@ function kubernetes(): { readonly config: string; readonly pod: Pod; readonly se
     of('PodDisruptionBudget').spec.selector.matchLabels,
     of('NetworkPolicy').spec.podSelector.matchLabels,
   ];
-  return { config: of('ConfigMap').data['config.yaml'], pod: spec.template.spec, selectors };
+  return {
+    config: of('ConfigMap').data['config.yaml'],
+    pod: spec.template.spec,
+    selectors,
+    ingress: of('NetworkPolicy').spec.ingress,
+  };
 }
 
 function containerApps(): { readonly config: string; readonly pod: Pod } {
@@ -89,4 +108,28 @@ test('systemd and compose wait for the drain', () => {
 
 test('Kubernetes makes no variables for Services, whose names could be those of settings', () => {
   expect(kubernetes().pod.enableServiceLinks).toBe(false);
+});
+
+test('Kubernetes migrates the database before a pod serves, with the image and configuration that serve', () => {
+  const { pod, config } = kubernetes();
+  const [migration] = pod.initContainers ?? [];
+  const [container] = pod.containers;
+  expect(loaded(config).database.migrate).toBe('by-command');
+  expect([migration?.image, migration?.args]).toEqual([
+    container.image,
+    ['migrate', '--config', '/etc/vaultspan/config.yaml'],
+  ]);
+  expect(migration?.volumeMounts).toContainEqual(container.volumeMounts.find(({ name }) => name === 'config'));
+  expect(read('Dockerfile')).toMatch(/^ENTRYPOINT /m);
+});
+
+test('Kubernetes lets the monitoring reach the metrics, and nobody else', () => {
+  const { pod, config, ingress } = kubernetes();
+  const { metrics } = loaded(config);
+  expect([metrics.enabled, metrics.host]).toEqual([true, '0.0.0.0']);
+  expect(pod.containers[0].ports).toContainEqual({ name: 'metrics', containerPort: metrics.port });
+  const labels = ingress
+    .filter(({ ports }) => ports.some(({ port }) => port === 'metrics'))
+    .flatMap(({ from }) => from.map(({ namespaceSelector }) => namespaceSelector.matchLabels));
+  expect(labels).toEqual([{ 'vaultspan-monitoring': 'true' }]);
 });
