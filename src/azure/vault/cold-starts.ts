@@ -6,7 +6,7 @@ import { TokenBucket } from '../../lib/token-bucket.ts';
 export interface ColdStartLimits {
   /** First calls under way. Each has one connection to Entra and one to its vault. */
   readonly maxConcurrent: number;
-  /** First calls that may begin: they cost the process 5 to 10 ms of CPU each, which warm requests need. */
+  /** First calls that may begin: they cost far more CPU than warm requests, which need it too. */
   readonly perSecond: number;
 }
 
