@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -142,6 +143,57 @@ describe('nothing is left of a file', () => {
     expect(await cli.exitCode).toBe(1);
     expect(cli.err()).toBe('Stopped; nothing was written\n');
     expect(await names()).toEqual(['scan']);
+  });
+});
+
+describe('what is not a plain file', () => {
+  test('is read to its real end, whatever size it reports', async () => {
+    expect((await stat('/proc/version')).size).toBe(0);
+    expect((await run(['encrypt-file', '/proc/version', ...FOR_CONTOSO, '-o', 'version.vspn'])).code).toBe(0);
+    expect((await run(['decrypt-file', 'version.vspn', ...FOR_CONTOSO])).code).toBe(0);
+    expect(await read('version')).toEqual(await readFile('/proc/version'));
+  });
+
+  test('a FIFO is written to and stays one', async () => {
+    execFileSync('sh', ['-c', 'mkfifo pipe'], { cwd });
+    await put('scan', Buffer.from('through a pipe'));
+    const reader = readFile(join(cwd, 'pipe'));
+    expect(await run(['encrypt-file', 'scan', ...FOR_CONTOSO, '-o', 'pipe'])).toMatchObject({ code: 0, err: '' });
+    expect((await reader).toString('latin1', 0, 6)).toBe('VSPN1\n');
+    expect((await stat(join(cwd, 'pipe'))).isFIFO()).toBe(true);
+  });
+
+  test('a full device is told as such and not blamed on the service', async () => {
+    await put('scan', PLAINTEXT);
+    const { code, err } = await run(['encrypt-file', 'scan', ...FOR_CONTOSO, '-o', '/dev/full']);
+    expect([code, err]).toEqual([1, expect.stringContaining('ENOSPC')]);
+    expect(err).not.toContain(service.url);
+    expect((await stat('/dev/full')).isCharacterDevice()).toBe(true);
+  });
+
+  test('a link to nothing is refused, and a link to a file stays a link', async () => {
+    await put('scan', Buffer.from('linked'));
+    await symlink('nowhere', join(cwd, 'dangling'));
+    const refused = await run(['encrypt-file', 'scan', ...FOR_CONTOSO, '-o', 'dangling', '--force']);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringContaining('is a link to a file that does not exist'),
+    ]);
+    expect(await readlink(join(cwd, 'dangling'))).toBe('nowhere');
+    await put('target', Buffer.from('old'));
+    await symlink('target', join(cwd, 'link'));
+    expect((await run(['encrypt-file', 'scan', ...FOR_CONTOSO, '-o', 'link', '--force'])).code).toBe(0);
+    expect(await readlink(join(cwd, 'link'))).toBe('target');
+    expect((await read('target')).toString('latin1', 0, 6)).toBe('VSPN1\n');
+  });
+
+  test('a service that is not there is told with its address', async () => {
+    await put('scan', Buffer.from('a'));
+    const { code, err } = await run(['encrypt-file', 'scan', '--tenant', 'contoso', '--url', 'http://127.0.0.1:9']);
+    expect([code, err]).toEqual([
+      1,
+      'No service listens at http://127.0.0.1:9 (ECONNREFUSED): check --url. Nothing was written\n',
+    ]);
   });
 });
 

@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { until } from '../support/until.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+let folder: string;
+const started: ChildProcess[] = [];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vaultspan-process-'));
+});
+afterEach(async () => {
+  for (const child of started.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+  await rm(folder, { recursive: true, force: true });
+});
+
+function start(command: string, args: readonly string[], cwd: string, env: Record<string, string> = {}) {
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  started.push(child);
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (text) => {
+    out += text;
+  });
+  child.stderr.on('data', (text) => {
+    err += text;
+  });
+  return { child, out: () => out, err: () => err, exit: once(child, 'exit') };
+}
+
+/** A service that answers half, and then nothing. */
+async function stuckService(): Promise<{ readonly url: string } & AsyncDisposable> {
+  const server: Server = createServer((req, res) => {
+    req.resume();
+    res.writeHead(200, { 'Content-Length': 1_000 }).write('half a plaintext');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+describe('a command that is told to stop', () => {
+  test.each<[string, readonly NodeJS.Signals[]]>([
+    ['once', ['SIGTERM']],
+    ['twice at once', ['SIGINT', 'SIGINT']],
+    ['by a terminal that closes', ['SIGHUP']],
+    ['by SIGQUIT', ['SIGQUIT']],
+  ])('%s leaves no part of a plaintext', async (_case, signals) => {
+    await using service = await stuckService();
+    await writeFile(join(folder, 'scan.vspn'), 'sealed');
+    const env = { VAULTSPAN_URL: service.url, VAULTSPAN_TOKEN: 'token' };
+    const args = [join(ROOT, 'src/main.ts'), 'decrypt-file', 'scan.vspn', '--tenant', 'contoso'];
+    const run = start(process.execPath, args, folder, env);
+    await until(async () => (await readdir(folder)).length === 2, 'the part is there');
+    for (const signal of signals) run.child.kill(signal);
+    const [code, signal] = await run.exit;
+    expect([code === 0, signal]).toEqual([false, null]);
+    expect(await readdir(folder)).toEqual(['scan.vspn']);
+  });
+});
+
+describe('a checkout in a folder with an odd name', () => {
+  let checkout: string;
+  beforeEach(async () => {
+    checkout = join(folder, 'C# proj 100% ü');
+    await mkdir(checkout);
+    for (const part of ['bin', 'src', 'package.json', 'openapi.yaml']) {
+      await cp(join(ROOT, part), join(checkout, part), { recursive: true });
+    }
+    await symlink(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
+  });
+
+  test('starts', async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string };
+    const asked = start(process.execPath, ['bin/vaultspan.js', '--version'], checkout);
+    expect([...(await asked.exit), asked.out(), asked.err()]).toEqual([0, null, `${version}\n`, '']);
+  });
+});
