@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { ServiceError } from '../../errors.ts';
 import { answerProblem, problemOf } from '../answers/problem.ts';
 import { DEADLINES, type Deadlines } from './deadlines.ts';
+import { boundIdleConnections } from './idle-connections.ts';
 import { isPlainRequest } from './plain-request.ts';
 import type { ServedCertificate } from './served-certificate.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_MS = 65_000; // longer than the usual balancer's 60 s, so that it is the balancer who closes
+/** Each costs 10 to 50 kB, most of it where the service speaks TLS itself. */
+const MAX_IDLE_CONNECTIONS = 5_000;
 /** Keep-alive clients learn in this time that their connection ends with the next answer. */
 const CLOSE_GRACE_MS = 2_000;
 
@@ -24,7 +27,9 @@ export interface ListenOptions {
   readonly certificate?: ServedCertificate | undefined;
   /** The service's own, but in tests of slow clients. */
   readonly deadlines?: Deadlines;
-  /** Told of each client that showed no certificate of the authorities that were asked for. */
+  /** Connections that wait for a request; a number of its own is for tests. */
+  readonly maxIdleConnections?: number;
+  /** Called for each client that showed no certificate of the authorities that were asked for. */
   readonly onRefusedClient?: () => void;
 }
 
@@ -72,7 +77,7 @@ export async function listen(
     else answerClientError(error, socket);
   });
   const open = openRequests(server);
-  const endHandshakes = openHandshakes(server);
+  const idle = boundIdleConnections(server, options.maxIdleConnections ?? MAX_IDLE_CONNECTIONS);
   await start(server, options);
   const address = server.address() as AddressInfo;
   return {
@@ -83,7 +88,7 @@ export async function listen(
       // The listener alone: http's own close would also end idle connections, on which a request may be on its way.
       if (reusePort) NetServer.prototype.close.call(server);
       await sleep(Math.min(CLOSE_GRACE_MS, limitMs), undefined, { signal: hurry }).catch(() => undefined);
-      endHandshakes();
+      idle.endHandshakes();
       return close(server, open, limitMs - CLOSE_GRACE_MS, hurry);
     },
   };
@@ -142,24 +147,6 @@ function openRequests(server: Server): () => number {
     });
   });
   return () => count;
-}
-
-/** TLS connections that Node counts as none of http's until they have shaken hands, which a stranger need never do. */
-function openHandshakes(server: Server): () => void {
-  const pending = new Map<string, Socket>();
-  if (!(server instanceof TlsServer)) return () => undefined;
-  const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
-  server.on('connection', (socket: Socket) => {
-    const key = keyOf(socket);
-    pending.set(key, socket);
-    socket.once('close', () => {
-      if (pending.get(key) === socket) pending.delete(key);
-    });
-  });
-  server.on('secureConnection', (socket: TLSSocket) => pending.delete(keyOf(socket)));
-  return () => {
-    for (const socket of pending.values()) socket.destroy();
-  };
 }
 
 async function close(server: Server, open: () => number, limitMs: number, hurry: AbortSignal): Promise<number> {
