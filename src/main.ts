@@ -3,13 +3,11 @@ import process from 'node:process';
 import { runCommand } from './cli/run-command.ts';
 import type { CommandIo } from './cli/support/command.ts';
 
-/** The only file that touches the process: hands it to the command line, and its signals with it. */
+/** The only file that touches the process. It hands streams, environment and signals to the command line. */
 const stopping = new AbortController();
 const hurrying = new AbortController();
 /** Longest clean-up after the second signal. */
 const HURRY_MS = 5_000;
-/** Longest wait for a reader of our output. */
-const FLUSH_MS = 2_000;
 
 /** The first request to stop ends the work in order; the second ends it at once, and still leaves nothing half done. */
 function stop(): void {
@@ -33,7 +31,7 @@ function stopWithParent(): void {
 }
 if (process.env['npm_lifecycle_event'] !== undefined) stopWithParent();
 
-// A full disk or a closed pipe under our output is no reason to stop serving.
+// A full disk or a closed pipe under our output must not stop the service.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 const io: CommandIo = {
@@ -65,14 +63,20 @@ function userName(): string {
   }
 }
 
-/** Resolves when the output is written, or when nobody has read it for a while. */
-const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
-  new Promise((resolve) => {
-    stream.write('', () => resolve());
-    setTimeout(resolve, FLUSH_MS);
+/** How long to wait for the reader of our output after SIGTERM. Without one the wait is for the reader's own sake, such as a pager's. */
+const OUTPUT_GRACE_MS = 2_000;
+
+const written = (stream: NodeJS.WriteStream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
+
+/** Resolves some time after a signal. */
+const graceOver = () =>
+  new Promise<void>((resolve) => {
+    const start = () => setTimeout(resolve, OUTPUT_GRACE_MS);
+    if (stopping.signal.aborted) start();
+    else stopping.signal.addEventListener('abort', start);
   });
 
 const exitCode = await runCommand(process.argv.slice(2), io);
-await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+await Promise.race([Promise.all([written(process.stdout), written(process.stderr)]), graceOver()]);
 // Whatever still hangs, such as a connection that nobody answers, must not keep the command from ending.
 process.exit(exitCode);

@@ -10,6 +10,7 @@ import { type Emulator, startEmulator } from '../../emulator/emulator.ts';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { didYouMean } from '../../lib/nearest.ts';
+import { boundedOutput } from '../../telemetry/log-output.ts';
 import { createLogger, silentLogger } from '../../telemetry/logger.ts';
 import { tenantSchema } from '../../tenants/record-schema.ts';
 import { aborted } from '../support/aborted.ts';
@@ -62,7 +63,10 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
       const home = openHome(config);
       await createHomeKeys(home, () => undefined);
       await registerDemo(config, home, emulator);
-      const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
+      const service = await startService({
+        config,
+        logger: createLogger(config.telemetry.logLevel, boundedOutput(io.stdoutBytes())),
+      });
       io.stdout(welcome(service.url, emulator));
       await aborted(io.signal);
       await service.stop(io.hurry);

@@ -1,6 +1,7 @@
 import { setGlobalProxyFromEnv } from 'node:http';
 import { startService } from '../../compose/service.ts';
 import { ConfigError } from '../../config/load-config.ts';
+import { boundedOutput } from '../../telemetry/log-output.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { aborted } from '../support/aborted.ts';
 import { noArguments, readArguments } from '../support/arguments.ts';
@@ -30,7 +31,10 @@ Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
       ]);
     }
     if (io.env['HTTPS_PROXY'] !== undefined) setGlobalProxyFromEnv(); // for fetch; the SDK looks for itself
-    const service = await startService({ config, logger: createLogger(config.telemetry.logLevel, io.stdout) });
+    const service = await startService({
+      config,
+      logger: createLogger(config.telemetry.logLevel, boundedOutput(io.stdoutBytes())),
+    });
     await aborted(io.signal);
     await service.stop(io.hurry);
     return 0;

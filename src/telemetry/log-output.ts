@@ -1,0 +1,33 @@
+/** Where log lines go, as `process.stdout` has it. */
+interface Output {
+  /** Bytes that were written and that the reader has not taken yet. */
+  readonly writableLength: number;
+  write(text: string): unknown;
+  once(event: 'drain', listener: () => void): unknown;
+}
+
+const MAX_WAITING_BYTES = 1024 * 1024;
+
+/**
+ * Returns a writer of log lines that waits for nobody: while 1 MiB waits for a slow reader, such as a full pipe, lines are dropped. Once
+ * the reader takes some, one line has the number of those that were dropped.
+ */
+export function boundedOutput(output: Output): (line: string) => void {
+  let dropped = 0;
+  const report = () => {
+    output.write(droppedLine(dropped));
+    dropped = 0;
+  };
+  return (line) => {
+    if (dropped === 0 && output.writableLength < MAX_WAITING_BYTES) {
+      output.write(line);
+      return;
+    }
+    if (dropped === 0) output.once('drain', report);
+    dropped += 1;
+  };
+}
+
+/** In the logger's own format; 40 is its level of warnings. */
+const droppedLine = (dropped: number): string =>
+  `${JSON.stringify({ level: 40, time: new Date().toISOString(), dropped, msg: 'log lines dropped: their reader was too slow' })}\n`;

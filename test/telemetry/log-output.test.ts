@@ -1,0 +1,73 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { Writable } from 'node:stream';
+import { expect, test } from '@jest/globals';
+import { boundedOutput } from '../../src/telemetry/log-output.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { freePorts } from '../support/free-ports.ts';
+import { until } from '../support/until.ts';
+
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
+
+test('a log whose reader is slow drops lines, takes a bounded amount of memory, and then has the number of them', async () => {
+  const taken: string[] = [];
+  let release: (() => void) | undefined;
+  const output = new Writable({
+    decodeStrings: false,
+    write: (line: string, _encoding, done) => {
+      taken.push(line);
+      if (release) done();
+      else release = done;
+    },
+  });
+  const logger = createLogger('info', boundedOutput(output));
+  const text = 'x'.repeat(10_000);
+  const LINES = 1_000;
+  for (let n = 0; n < LINES; n += 1) logger.info({ n, text }, 'a line');
+  expect(output.writableLength).toBeLessThan(1.1 * 1024 * 1024);
+  release?.();
+  await until(() => output.writableLength === 0, 'the lines that waited');
+  logger.info('another line');
+  await until(() => taken.some((line) => line.includes('another line')), 'the line after them');
+  const messages = taken.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const written = messages.filter(({ msg }) => msg === 'a line').length;
+  const report = { level: 40, dropped: LINES - written, msg: 'log lines dropped: their reader was too slow' };
+  expect(messages.slice(written)).toMatchObject([report, { msg: 'another line' }]);
+  expect(written).toBeGreaterThan(50);
+});
+
+test('a log that nobody reads does not keep the process from ending on SIGTERM', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'full-pipe-'));
+  const pipe = join(folder, 'log');
+  execFileSync('mkfifo', [pipe]);
+  const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK); // never reads
+  try {
+    expect(() => {
+      for (;;) writeSync(reader, 'x'.repeat(4_096));
+    }).toThrow(expect.objectContaining({ code: 'EAGAIN' }));
+    const first = await freePorts(8);
+    const args = ['dev', '--port', String(first), '--emulator-port', String(first + 2), '--log-level', 'debug'];
+    const writer = openSync(pipe, 'w');
+    const service = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: ['ignore', writer, 'ignore'] });
+    closeSync(writer);
+    const ended = once(service, 'exit');
+    const isReady = () =>
+      fetch(`http://127.0.0.1:${first}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await until(isReady, 'the service');
+    service.kill('SIGTERM');
+    const ending = setTimeout(() => service.kill('SIGKILL'), 20_000);
+    expect(await ended).toEqual([0, null]);
+    clearTimeout(ending);
+  } finally {
+    closeSync(reader);
+    await rm(folder, { recursive: true, force: true });
+  }
+}, 40_000);
