@@ -1,4 +1,4 @@
-/** Where log lines go, as `process.stdout` has it. */
+/** The stream of the log lines. */
 interface Output {
   /** Bytes that were written and that the reader has not taken yet. */
   readonly writableLength: number;

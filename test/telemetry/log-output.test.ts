@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { boundedOutput } from '../../src/telemetry/log-output.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
@@ -46,28 +47,29 @@ test('a log that nobody reads does not keep the process from ending on SIGTERM',
   const pipe = join(folder, 'log');
   execFileSync('mkfifo', [pipe]);
   const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK); // never reads
+  expect(() => {
+    for (;;) writeSync(reader, 'x'.repeat(4_096));
+  }).toThrow(expect.objectContaining({ code: 'EAGAIN' }));
+  const first = await freePorts(8);
+  const args = ['dev', '--port', String(first), '--emulator-port', String(first + 2), '--log-level', 'debug'];
+  const writer = openSync(pipe, 'w');
+  const service = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: ['ignore', writer, 'ignore'] });
+  closeSync(writer);
   try {
-    expect(() => {
-      for (;;) writeSync(reader, 'x'.repeat(4_096));
-    }).toThrow(expect.objectContaining({ code: 'EAGAIN' }));
-    const first = await freePorts(8);
-    const args = ['dev', '--port', String(first), '--emulator-port', String(first + 2), '--log-level', 'debug'];
-    const writer = openSync(pipe, 'w');
-    const service = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: ['ignore', writer, 'ignore'] });
-    closeSync(writer);
     const ended = once(service, 'exit');
     const isReady = () =>
       fetch(`http://127.0.0.1:${first}/readyz`).then(
         ({ ok }) => ok,
         () => false,
       );
-    await until(isReady, 'the service');
+    while (service.exitCode === null && !(await isReady())) await sleep(100);
     service.kill('SIGTERM');
     const ending = setTimeout(() => service.kill('SIGKILL'), 20_000);
     expect(await ended).toEqual([0, null]);
     clearTimeout(ending);
   } finally {
+    service.kill('SIGKILL');
     closeSync(reader);
     await rm(folder, { recursive: true, force: true });
   }
-}, 40_000);
+}, 90_000);
