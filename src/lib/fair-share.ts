@@ -1,10 +1,10 @@
-/** From this part of the whole on nobody may add to more than its share. */
+/** Once this part of the whole is taken, a holder may add to no more than its share. */
 const CROWDED_PART = 1 / 2;
 const SHARE_PART = 1 / 4;
 
 /**
- * A bounded whole that many hold parts of. While it is half empty anybody may take what there is; after that only those who hold less than
- * a quarter of it may add, so that who fills it is refused first and the others still find room.
+ * A bounded whole that many hold parts of. While half of it is free anybody may take what there is. After that only holders of less than a
+ * quarter may add, so that the holder who fills it is refused first and the others still find room.
  */
 export class FairShare {
   readonly #max: number;
@@ -15,9 +15,9 @@ export class FairShare {
     this.#max = max;
   }
 
-  /** Whether this holder would be refused one more though there may be room. */
+  /** Returns whether this holder would be refused one more though there may be room. */
   hasEnough(holder: string): boolean {
-    return !this.#mayAdd(holder, 1);
+    return !this.#mayAdd(holder, 1, 0);
   }
 
   isCrowded(): boolean {
@@ -28,18 +28,26 @@ export class FairShare {
     return this.#total + amount <= this.#max;
   }
 
-  /** Takes so much for this holder, or nothing. One that holds nothing yet gets whatever fits. */
-  take(holder: string, amount: number): boolean {
-    if (!this.hasRoomFor(amount) || !this.#mayAdd(holder, amount)) return false;
+  /** Returns whether `take` would take so much. */
+  canTake(holder: string, amount: number, own = 0): boolean {
+    return this.hasRoomFor(amount) && this.#mayAdd(holder, amount, own);
+  }
+
+  /**
+   * Takes so much for this holder, or nothing. A holder of nothing yet, or of nothing but the `own` part that this one adds to, gets
+   * whatever fits.
+   */
+  take(holder: string, amount: number, own = 0): boolean {
+    if (!this.canTake(holder, amount, own)) return false;
     this.#total += amount;
     this.#held.set(holder, (this.#held.get(holder) ?? 0) + amount);
     return true;
   }
 
-  #mayAdd(holder: string, amount: number): boolean {
+  #mayAdd(holder: string, amount: number, own: number): boolean {
     if (this.#total + amount <= this.#max * CROWDED_PART) return true;
     const held = this.#held.get(holder) ?? 0;
-    return held === 0 || held + amount <= this.#max * SHARE_PART;
+    return held <= own || held + amount <= this.#max * SHARE_PART;
   }
 
   give(holder: string, amount: number): void {

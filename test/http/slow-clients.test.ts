@@ -75,3 +75,10 @@ test('a hundred slow clients of each kind keep nobody else waiting, and all of t
   await service.post(ENCRYPT, BODY);
   expect(process.getActiveResourcesInfo().length).toBeLessThan(before + CLIENTS);
 });
+
+test('a body that trickles is refused for its rate, long before the time for the whole of it', async () => {
+  const answer = await trickle(head('Content-Length: 1000000\r\n\r\n'), ' ');
+  expect(answer).toContain('the body arrived at less than 16 KiB/s');
+  const steady = await trickle(head('Content-Length: 10000000\r\n\r\n'), ' '.repeat(4_000));
+  expect(steady).not.toContain('KiB/s');
+});

@@ -5,9 +5,11 @@ import type { CallerRates } from '../../callers/caller-rates.ts';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { FairShare } from '../../lib/fair-share.ts';
+import { ANSWERED } from '../answers/end-early.ts';
 import { answerProblem, problemOf } from '../answers/problem.ts';
 import { operations } from '../contract/contract.ts';
 import type { OnAnswered } from '../scope.ts';
+import { type HeldBody, HeldBytes } from './held-bytes.ts';
 
 /** What there was too much of: requests under way, bytes of their bodies, or either of one tenant's. */
 type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
@@ -29,7 +31,7 @@ export interface AdmissionOptions {
 export interface Applicant {
   /** Absent where it is of no tenant. */
   readonly tenantId: string | undefined;
-  /** Of the body, as far as it will be held in memory. */
+  /** Declared size of the body. */
   readonly bytes: number;
 }
 
@@ -56,20 +58,21 @@ const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
 
 /**
  * Refuses work while there is too much of it, before latency runs away: by number and tenant at the door, where a refusal costs next to
- * nothing; by bytes, caller and once more by tenant as soon as the token has told who calls, before the body is read.
+ * nothing; by declared bytes, caller and once more by tenant once the token has named the caller, before the body is read; by bytes as they
+ * arrive.
  */
 export class Admission {
   /** Requests shed since the start, for metrics. */
   readonly shed: Record<ShedReason, number> = { requests: 0, bytes: 0, 'tenant-share': 0, 'caller-rate': 0 };
   readonly #options: AdmissionOptions;
   readonly #requests: FairShare;
-  readonly #bytes: FairShare;
+  readonly #bytes: HeldBytes;
   #underWay = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#requests = new FairShare(options.maxConcurrent);
-    this.#bytes = new FairShare(options.maxBufferedBytes);
+    this.#bytes = new HeldBytes(options.maxBufferedBytes, (reason) => this.#shed(reason));
   }
 
   /** The door: whatever comes in while the house is full is answered here. */
@@ -81,7 +84,7 @@ export class Admission {
       else if (reason) void this.#turnAway(req, res, reason);
       else {
         this.#underWay += 1;
-        res.once('close', () => {
+        onAnswered(res, () => {
           this.#underWay -= 1;
         });
         listener(req, res);
@@ -97,17 +100,19 @@ export class Admission {
     return tenantId !== undefined && this.#requests.hasEnough(tenantId) ? 'tenant-share' : undefined;
   }
 
-  /** Holds a request's part of what there is until its answer is out. @throws ServiceError `overloaded` */
-  admit(res: ServerResponse, { tenantId = '', bytes }: Applicant): void {
+  /**
+   * Admits a request until its answer is out. Returns the account of its body, whose bytes count as they arrive.
+   *
+   * @throws ServiceError `overloaded`
+   */
+  admit(res: ServerResponse, { tenantId = '', bytes }: Applicant): HeldBody {
+    const body = this.#bytes.open(tenantId, bytes);
     if (!this.#requests.take(tenantId, 1)) throw this.#shed('tenant-share');
-    if (!this.#bytes.take(tenantId, bytes)) {
+    onAnswered(res, () => {
       this.#requests.give(tenantId, 1);
-      throw this.#shed(this.#bytes.hasRoomFor(bytes) ? 'tenant-share' : 'bytes');
-    }
-    res.once('close', () => {
-      this.#requests.give(tenantId, 1);
-      this.#bytes.give(tenantId, bytes);
+      body.release();
     });
+    return body;
   }
 
   /** Counts the items of a batch beyond the first as so many calls; the caller's next ones wait for it. */
@@ -145,6 +150,15 @@ export class Admission {
     this.shed[reason] += 1;
     return OVERLOADED[reason];
   }
+}
+
+/** Calls back once: when the answer is written, or its connection has ended without one. */
+function onAnswered(res: ServerResponse, callback: () => void): void {
+  const once = () => {
+    res.off(ANSWERED, once).off('close', once);
+    callback();
+  };
+  res.on(ANSWERED, once).on('close', once);
 }
 
 /** Returns how much of a body will be held: as much as it says, or as the largest usual one has where it doesn't. */

@@ -1,14 +1,15 @@
 import type { Response } from 'express';
 import { scopeOf } from '../scope.ts';
 import type { Admission } from './admission.ts';
+import type { HeldBody } from './held-bytes.ts';
 
 /**
- * Admits an authorized request before its body is read: what is shed then has cost a look at the token. `bytes` are those that it will
- * hold in memory.
+ * Admits an authorized request before its body is read: a refusal then costs no more than checking the token. Returns the account of its
+ * body, of which `bytes` are declared; undefined where no token is needed.
  *
  * @throws ServiceError `overloaded`
  */
-export function admit(admission: Pick<Admission, 'admit'>, res: Response, bytes: number): void {
+export function admit(admission: Pick<Admission, 'admit'>, res: Response, bytes: number): HeldBody | undefined {
   const { principal, tenantId } = scopeOf(res);
-  if (principal) admission.admit(res, { tenantId, bytes });
+  return principal && admission.admit(res, { tenantId, bytes });
 }

@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A client that goes on sending is listened to for so long. */
+/** How long to drain a client that is still sending. */
 const LINGER_MS = 2_000;
+
+/** Event of an answer that is written while the rest of the request's body is drained. Its request takes no place any more. */
+export const ANSWERED = 'vaultspan-answered';
 
 /**
  * Ends an answer to a request whose body is not all here. Closing at once would reset the connection of a client that still sends, and
@@ -15,6 +18,7 @@ export function endEarly(req: IncomingMessage, res: ServerResponse, body: string
     return;
   }
   res.write(body);
+  res.emit(ANSWERED);
   const end = () => {
     clearTimeout(timer);
     res.end();

@@ -56,7 +56,9 @@ function route(
     const { request, params } = await authorize(req, res);
     if (!request) throw new Error('a stream operation without a role');
     const { tenantId } = params as { readonly tenantId: string };
-    admit(deps.admission, res, HELD_BYTES);
+    const held = admit(deps.admission, res, HELD_BYTES);
+    held?.add(HELD_BYTES);
+    held?.complete();
     const query = parseQuery(operation, req) as { readonly key?: string } | undefined;
     assertStreamable(req);
     const exchange = new Exchange(req, res);

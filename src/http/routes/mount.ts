@@ -61,13 +61,13 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs ?? id;
     const { request, params } = await authorize(req, res);
-    admit(deps.admission, res, operation.body ? declaredBytes(req, limit) : 0);
+    const held = admit(deps.admission, res, operation.body ? declaredBytes(req, limit) : 0);
     const query = parseQuery(operation, req);
     const body =
       operation.body &&
       parseInput(
         operation.body,
-        await readJson(req, { limit, timeoutMs: deps.bodyTimeoutMs, expected: operation.bodyType }),
+        await readJson(req, { limit, timeoutMs: deps.bodyTimeoutMs, expected: operation.bodyType, held }),
         '',
       );
     const ifMatch = operation.ifMatch && req.headers['if-match'];

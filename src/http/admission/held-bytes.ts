@@ -1,0 +1,76 @@
+import { FairShare } from '../../lib/fair-share.ts';
+
+/** Part of the memory that slow bodies may take; the rest is for bodies that arrive at once, and for those that are complete. */
+const SLOW_PART = 1 / 2;
+
+/** The account of one request's body in memory. */
+export interface HeldBody {
+  /** Counts bytes that have arrived. @throws ServiceError `overloaded` */
+  add(bytes: number): void;
+  /** Counts the body as a slow one until it is complete. @throws ServiceError `overloaded` */
+  slow(): void;
+  complete(): void;
+}
+
+interface OpenedBody extends HeldBody {
+  /** Gives all of it back. */
+  release(): void;
+}
+
+/** Returns the refusal of a body, by what there is no room for. */
+type Refuse = (reason: 'bytes' | 'tenant-share') => Error;
+
+/**
+ * Counts the bytes of bodies as they arrive, and those of slow bodies once more in a part of the memory: however much slow clients send, the
+ * other part is left for the rest.
+ */
+export class HeldBytes {
+  readonly #all: FairShare;
+  readonly #slow: FairShare;
+  readonly #refuse: Refuse;
+
+  constructor(maxBytes: number, refuse: Refuse) {
+    this.#all = new FairShare(maxBytes);
+    this.#slow = new FairShare(maxBytes * SLOW_PART);
+    this.#refuse = refuse;
+  }
+
+  /** Returns the account of one body. A declared size without room is refused before it is read. @throws ServiceError `overloaded` */
+  open(holder: string, declaredBytes: number): OpenedBody {
+    if (!this.#all.canTake(holder, declaredBytes)) throw this.#refusal(this.#all, declaredBytes);
+    let held = 0;
+    let heldSlowly = 0;
+    let isSlow = false;
+    const takeSlowly = (bytes: number) => {
+      if (!this.#slow.take(holder, bytes, heldSlowly)) throw this.#refusal(this.#slow, bytes);
+      heldSlowly += bytes;
+    };
+    const complete = () => {
+      this.#slow.give(holder, heldSlowly);
+      heldSlowly = 0;
+      isSlow = false;
+    };
+    return {
+      add: (bytes) => {
+        if (!this.#all.take(holder, bytes, held)) throw this.#refusal(this.#all, bytes);
+        held += bytes;
+        if (isSlow) takeSlowly(bytes);
+      },
+      slow: () => {
+        if (isSlow) return;
+        isSlow = true;
+        takeSlowly(held);
+      },
+      complete,
+      release: () => {
+        complete();
+        this.#all.give(holder, held);
+        held = 0;
+      },
+    };
+  }
+
+  #refusal(share: FairShare, bytes: number): Error {
+    return this.#refuse(share.hasRoomFor(bytes) ? 'tenant-share' : 'bytes');
+  }
+}
