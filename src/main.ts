@@ -1,4 +1,4 @@
-import { userInfo } from 'node:os';
+import { totalmem, userInfo } from 'node:os';
 import process from 'node:process';
 import { runCommand } from './cli/run-command.ts';
 import type { CommandIo } from './cli/support/command.ts';
@@ -42,6 +42,7 @@ const io: CommandIo = {
   stdoutBytes: () => process.stdout,
   env: process.env,
   cwd: process.cwd(),
+  memoryBytes: Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem()),
   user: userName(),
   setEnv: (name, value) => {
     process.env[name] = value;

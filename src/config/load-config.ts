@@ -29,6 +29,8 @@ export interface ConfigSource {
   readonly path?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Memory that the machine or the container gives; limits of memory follow it. */
+  readonly memoryBytes?: number;
   /** Told of each variable with our prefix that is not a setting. Without it each is a problem. */
   readonly onUnknown?: (warning: string) => void;
 }
@@ -52,7 +54,8 @@ export function loadConfig(source: ConfigSource): Config {
     const where = document === undefined ? `no configuration file (looked for ${file})` : file;
     throw new ConfigError(`The configuration is not usable: ${where}`, problems);
   }
-  return resolveConfig(withAbsolutePaths(parsed.data, document === undefined ? source.cwd : dirname(file)));
+  const absolute = withAbsolutePaths(parsed.data, document === undefined ? source.cwd : dirname(file));
+  return resolveConfig(absolute, source.memoryBytes);
 }
 
 function readDocument(file: string, isNamed: boolean): Bag | undefined {

@@ -7,7 +7,7 @@ import type { Settings } from './schema.ts';
 export type Config = ReturnType<typeof resolveConfig>;
 
 /** Returns the configuration of settings that the schema has checked. */
-export function resolveConfig(settings: Settings) {
+export function resolveConfig(settings: Settings, memoryBytes?: number) {
   const cloud = cloudOf(settings.cloud);
   const isEmulated = settings.emulator !== undefined;
   const { identity, managedIdentityClientId, ...home } = settings.home;
@@ -16,7 +16,7 @@ export function resolveConfig(settings: Settings) {
   const { deadlineSeconds, ...vault } = settings.vault;
   const { keepShippedSeconds, ...audit } = settings.audit;
   return {
-    http: httpOf(settings.http),
+    http: httpOf(settings.http, memoryBytes),
     callers: settings.callers,
     home,
     /** The identity of the machine: it opens the home vault and, where it is told to, the database. */
@@ -59,12 +59,37 @@ function cloudOf({ name, exchangeAudience, ...custom }: Settings['cloud']): Clou
   return { authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix, exchangeAudience: audience };
 }
 
-function httpOf(settings: Settings['http']) {
-  const { certificateFile, keyFile, clientCaFile, callerRequestsPerSecond, callerBurst, drainSeconds, ...http } =
-    settings;
+const MIB = 2 ** 20;
+/** What the process takes without any request, V8's heap and the loaded code among it. */
+const IDLE_BYTES = 256 * MIB;
+/** A body is held as bytes, text, objects and answer before it is gone. */
+const COPIES = 8;
+/** Smaller ones could not hold a few bodies at once, and larger ones would be shed by the wait instead. */
+const BUFFERED_BYTES = { min: 16 * MIB, unknown: 128 * MIB, max: 1_024 * MIB };
+
+/** Returns how many bytes of bodies fit into the memory. */
+function bufferedBytes(memoryBytes: number | undefined, maxPlaintextBytes: number): number {
+  const { min, unknown, max } = BUFFERED_BYTES;
+  const fitting = memoryBytes === undefined ? unknown : Math.floor((memoryBytes - IDLE_BYTES) / COPIES);
+  return Math.max(min, Math.min(fitting, max), 4 * maxPlaintextBytes);
+}
+
+function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
+  const {
+    certificateFile,
+    keyFile,
+    clientCaFile,
+    callerRequestsPerSecond,
+    callerBurst,
+    drainSeconds,
+    queueTargetSeconds,
+    ...http
+  } = settings;
   return {
     ...http,
     drainMs: inMs(drainSeconds),
+    queueTargetMs: inMs(queueTargetSeconds),
+    maxBufferedBytes: http.maxBufferedBytes ?? bufferedBytes(memoryBytes, http.maxPlaintextBytes),
     /** Absent where the listener speaks plain HTTP. */
     certificate:
       certificateFile !== undefined && keyFile !== undefined ? { certificateFile, keyFile, clientCaFile } : undefined,

@@ -44,10 +44,16 @@ export const Http = section({
     .int()
     .min(MIB)
     .max(64 * 1024 * MIB)
-    .default(128 * MIB)
+    .optional()
     .describe(
-      'Bytes of JSON bodies in progress in one process, at least 4 times `http.maxPlaintextBytes`; more are shed.',
+      'Bytes of JSON bodies in progress in one process, at least 4 times `http.maxPlaintextBytes`; more are shed. By default an eighth of the memory of the container over 256 MiB, from 16 MiB to 1 GiB.',
     ),
+  queueTargetSeconds: z
+    .number()
+    .min(0.05)
+    .max(60)
+    .default(0.5)
+    .describe('Longest lasting wait of large requests for their turn; once it is longer, requests are shed.'),
   callerRequestsPerSecond: z
     .number()
     .min(0)
@@ -79,10 +85,13 @@ export const Http = section({
     path: ['reusePort'],
     message: 'processes can share a port that has a number only',
   })
-  .refine(({ maxPlaintextBytes, maxBufferedBytes }) => maxBufferedBytes >= 4 * maxPlaintextBytes, {
-    path: ['maxBufferedBytes'],
-    message: 'must be at least 4 times maxPlaintextBytes, so that a few of the largest bodies find room',
-  });
+  .refine(
+    ({ maxPlaintextBytes, maxBufferedBytes = Number.POSITIVE_INFINITY }) => maxBufferedBytes >= 4 * maxPlaintextBytes,
+    {
+      path: ['maxBufferedBytes'],
+      message: 'must be at least 4 times maxPlaintextBytes, so that a few of the largest bodies find room',
+    },
+  );
 
 /** Who may call. */
 export const Caller = z.strictObject({

@@ -29,6 +29,7 @@ async function run(args: readonly string[], { cwd = '.', signal = new AbortContr
     stdin: () => Readable.from([]),
     stdoutBytes: () => new PassThrough(),
     env: {},
+    memoryBytes: 4 * 1024 ** 3,
     setEnv: () => undefined,
     user: 'tester',
     cwd,

@@ -43,6 +43,7 @@ export function runCli(
       }),
     env: options.env ?? {},
     cwd: options.cwd,
+    memoryBytes: 4 * 1024 ** 3,
     user: 'tester',
     setEnv: (name, value) => {
       process.env[name] = value;

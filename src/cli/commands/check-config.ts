@@ -38,7 +38,7 @@ Exit codes: 0 usable, 1 a part that --online tried is not, 2 the configuration i
       online: { type: 'boolean', default: false },
     });
     noArguments(positionals);
-    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd });
+    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd, memoryBytes: io.memoryBytes });
     io.stdout(
       [
         `listens     ${config.http.host}:${config.http.port}, TLS ${config.http.tls}`,
@@ -49,6 +49,7 @@ Exit codes: 0 usable, 1 a part that --online tried is not, 2 the configuration i
         `revocation  within ${config.revocation.boundMs / 1_000} s of Azure's own refusal`,
         `audit       ${describeAudit(config)}`,
         `metrics     ${describeMetrics(config)}`,
+        `memory      bodies may take ${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
         `tenants     ${tenantsOf(config)}`,
         '',
       ].join('\n'),

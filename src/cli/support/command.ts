@@ -11,6 +11,8 @@ export interface CommandIo {
   readonly stdoutBytes: () => Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Memory that the machine or the container gives. */
+  readonly memoryBytes: number;
   /** The operating system's name of whoever runs the command; the audit log has it. */
   readonly user: string;
   /** For libraries that read the environment themselves, such as the SDK's managed identity. */

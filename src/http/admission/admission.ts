@@ -10,15 +10,18 @@ import { answerProblem, problemOf } from '../answers/problem.ts';
 import { operations } from '../contract/contract.ts';
 import type { OnAnswered } from '../scope.ts';
 import { type HeldBody, HeldBytes } from './held-bytes.ts';
+import { SMALL_BYTES, WorkQueue } from './work-queue.ts';
 
-/** What there was too much of: requests under way, bytes of their bodies, or either of one tenant's. */
-type ShedReason = 'requests' | 'bytes' | 'tenant-share' | 'caller-rate';
+/** What there was too much of: requests under way, bytes of their bodies, large requests in the queue, or what is one tenant's. */
+type ShedReason = 'requests' | 'bytes' | 'queue-wait' | 'tenant-share' | 'caller-rate';
 
 export interface AdmissionOptions {
   /** Requests under way in this process. */
   readonly maxConcurrent: number;
   /** Bytes of JSON bodies under way in this process. */
   readonly maxBufferedBytes: number;
+  /** Longest wait of large requests for their turn. */
+  readonly queueTargetMs: number;
   /** Absent, callers are not limited. */
   readonly callerRates?: CallerRates | undefined;
   /** Counts the shed for the audit. */
@@ -45,11 +48,18 @@ const overloaded = (reason: string): ServiceError =>
 const OVERLOADED = {
   requests: overloaded('requests'),
   bytes: overloaded('bytes'),
+  'queue-wait': overloaded('queue-wait'),
   'tenant-share': overloaded('tenant-share'),
 } as const;
 
 /** Whoever watches the process must reach it above all when it is busy. */
 const NEVER_SHED: ReadonlySet<string> = new Set([operations.getHealth.path, operations.getReadiness.path]);
+
+/** The account of an admitted request's body, and its place in the queue of work. */
+interface AdmittedBody extends HeldBody {
+  /** Resolves when a complete body of this size may be parsed and worked on. @throws ServiceError `overloaded` */
+  turn(bytes: number): Promise<void>;
+}
 
 /** What is known of a request that is turned away. */
 const UNKNOWN = { clientRequestId: undefined, operation: undefined, principal: undefined, tenantId: undefined };
@@ -63,16 +73,28 @@ const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
  */
 export class Admission {
   /** Requests shed since the start, for metrics. */
-  readonly shed: Record<ShedReason, number> = { requests: 0, bytes: 0, 'tenant-share': 0, 'caller-rate': 0 };
+  readonly shed: Record<ShedReason, number> = {
+    requests: 0,
+    bytes: 0,
+    'queue-wait': 0,
+    'tenant-share': 0,
+    'caller-rate': 0,
+  };
   readonly #options: AdmissionOptions;
   readonly #requests: FairShare;
   readonly #bytes: HeldBytes;
+  readonly #work: WorkQueue;
   #underWay = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#requests = new FairShare(options.maxConcurrent);
     this.#bytes = new HeldBytes(options.maxBufferedBytes, (reason) => this.#shed(reason));
+    this.#work = new WorkQueue({
+      targetMs: options.queueTargetMs,
+      nowMs: () => performance.now(),
+      refuse: () => this.#shed('queue-wait'),
+    });
   }
 
   /** The door: whatever comes in while the house is full is answered here. */
@@ -105,14 +127,28 @@ export class Admission {
    *
    * @throws ServiceError `overloaded`
    */
-  admit(res: ServerResponse, { tenantId = '', bytes }: Applicant): HeldBody {
+  admit(res: ServerResponse, { tenantId = '', bytes }: Applicant): AdmittedBody {
     const body = this.#bytes.open(tenantId, bytes);
     if (!this.#requests.take(tenantId, 1)) throw this.#shed('tenant-share');
     onAnswered(res, () => {
       this.#requests.give(tenantId, 1);
       body.release();
     });
-    return body;
+    return {
+      ...body,
+      turn: async (size) => {
+        if (size < SMALL_BYTES) return;
+        let leave: (() => void) | undefined;
+        const entered = this.#work.enter(tenantId, (gone) => {
+          leave = gone;
+          res.once('close', gone);
+        });
+        const free = await entered;
+        if (leave) res.off('close', leave);
+        onAnswered(res, free);
+        if (res.closed) free();
+      },
+    };
   }
 
   /** Counts the items of a batch beyond the first as so many calls; the caller's next ones wait for it. */

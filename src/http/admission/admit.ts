@@ -1,7 +1,6 @@
 import type { Response } from 'express';
 import { scopeOf } from '../scope.ts';
 import type { Admission } from './admission.ts';
-import type { HeldBody } from './held-bytes.ts';
 
 /**
  * Admits an authorized request before its body is read: a refusal then costs no more than checking the token. Returns the account of its
@@ -9,7 +8,7 @@ import type { HeldBody } from './held-bytes.ts';
  *
  * @throws ServiceError `overloaded`
  */
-export function admit(admission: Pick<Admission, 'admit'>, res: Response, bytes: number): HeldBody | undefined {
+export function admit(admission: Pick<Admission, 'admit'>, res: Response, bytes: number) {
   const { principal, tenantId } = scopeOf(res);
   return principal && admission.admit(res, { tenantId, bytes });
 }

@@ -11,6 +11,8 @@ interface HeldBody {
   /** Counts the body as a slow one until it is complete. @throws ServiceError `overloaded` */
   slow(): void;
   complete(): void;
+  /** Resolves when a body of this size may be parsed. @throws ServiceError `overloaded` */
+  turn(bytes: number): Promise<void>;
 }
 
 export interface JsonBody {
@@ -42,7 +44,9 @@ export async function readJson(
   assertMediaType(req.headers, expected);
   const { 'content-length': length } = req.headers;
   if (length !== undefined && Number(length) > limit.bytes) throw bodyTooLarge(limit);
-  return parseJson(await readBody(req, { limit, timeoutMs, held }), { maxValues: limit.values });
+  const body = await readBody(req, { limit, timeoutMs, held });
+  await held?.turn(body.length);
+  return parseJson(body, { maxValues: limit.values });
 }
 
 function readBody(req: IncomingMessage, { limit, timeoutMs, held }: Omit<JsonBody, 'expected'>): Promise<Buffer> {
