@@ -41,6 +41,7 @@ test('a client that does not come to an end is told, once, and its connection en
     ['never ends its request line', 'GET /', 'a', '408'],
     ['never ends its headers', head(''), 'X: a\r\n', '408'],
     ['never ends its body', head('Content-Length: 1000000\r\n\r\n'), ' ', '400'],
+    ['declares a body over the limit', head('Content-Length: 99999999\r\n\r\n'), '', '413'],
     ['never begins its body', head('Content-Length: 20\r\n\r\n'), '', '400'],
     ['never ends its chunks', head('Transfer-Encoding: chunked\r\n\r\n'), '1\r\n \r\n', '400'],
     ['never ends its chunk', head('Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n'), ' ', '400'],
