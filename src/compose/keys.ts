@@ -5,6 +5,7 @@ import { systemRandom } from '../lib/random.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { KeyUsage, type ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Azure } from './azure.ts';
+import type { Branches } from './branches.ts';
 import type { Store } from './store.ts';
 
 /** The data keys in this process's memory, and the counts of their uses. */
@@ -25,9 +26,10 @@ export interface KeysParts {
   readonly jitter: () => number;
   readonly azure: Pick<Azure, 'keys' | 'vault' | 'originKeys'>;
   readonly store: Pick<Store, 'tenants' | 'keyUsage'>;
+  readonly branches: Pick<Branches, 'parts'>;
 }
 
-export function openKeys({ config, logger, clock, jitter, azure, store }: KeysParts): Keys {
+export function openKeys({ config, logger, clock, jitter, azure, store, branches }: KeysParts): Keys {
   const dataKeys = new CachedDataKeys({
     wrapper: azure.keys,
     originKeys: azure.originKeys,
@@ -36,6 +38,7 @@ export function openKeys({ config, logger, clock, jitter, azure, store }: KeysPa
     clock,
     bounds: config.dataKeys,
     revocationBoundMs: config.revocation.boundMs,
+    branches: branches.parts,
     onBackgroundFailure: (error) => logger.warn({ error }, 'a data key was not renewed ahead of time'),
   });
   dropKeysOfChanged(dataKeys, azure, store, logger);

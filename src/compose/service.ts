@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Audit, openAudit } from './audit.ts';
 import { openAzure } from './azure.ts';
+import { openBranches } from './branches.ts';
 import { openCertificate } from './certificate.ts';
 import { openHome } from './home.ts';
 import { openKeys } from './keys.ts';
@@ -80,7 +81,9 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const store = keep(await openStore(config, home, logger));
   const audit = keep(await openAudit(config, home, azure.lineKey, logger));
   const refusals = keep(openRefusals(audit, logger));
-  const keys = keep(openKeys({ config, logger, clock, jitter, azure, store }));
+  const branches = keep(openBranches({ logger, clock, store }));
+  const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
+  await branches.follow(keys.dataKeys);
   const parts = { config, logger, clock, deadlines, telemetry, certificate, azure, store, audit, refusals, keys };
   const listener = await openListener(parts);
   watch(parts, listener);

@@ -1,11 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import type { Config } from '../config/resolved.ts';
 import { migrate } from '../database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../database/open-database.ts';
 import { openClaims } from '../database/tables/claims.ts';
 import { keyUsageTable } from '../database/tables/key-usage-table.ts';
 import { keyRegister } from '../database/tables/key-uses.ts';
+import { keyringKeys } from '../database/tables/keyring-keys.ts';
 import { openSqlRegistry } from '../database/tables/sql-registry.ts';
 import { tenantHistory } from '../database/tables/tenant-history.ts';
+import type { KeyringStore } from '../keyring/keyring-store.ts';
 import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Claims, TenantHistory } from '../tenants/checks.ts';
@@ -25,8 +28,17 @@ export interface Store {
   readonly lastChecks: Claims['lastChecks'];
   readonly keyUsage: KeyUsageStore;
   readonly keys: KeyRegister;
+  readonly keyring: Keyring;
   readonly history: (tenantId: string) => Promise<TenantHistory>;
   close(): Promise<void>;
+}
+
+/** Branch and index keys, and the database that tells their changes. */
+interface Keyring {
+  readonly keys: KeyringStore;
+  readonly database: SqlDatabase;
+  /** What this process calls itself in notifications. */
+  readonly origin: string;
 }
 
 type StoreConfig = Pick<Config, 'database' | 'registry' | 'rounds' | 'vaultHosts'>;
@@ -65,6 +77,7 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
       lastChecks: claims.lastChecks,
       keyUsage: keyUsageTable(database),
       keys,
+      keyring: openKeyring(database),
       history: (tenantId) => tenantHistory(database, tenantId),
       close: async () => {
         await tenants.close();
@@ -75,6 +88,11 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
     await database.close();
     throw error;
   }
+}
+
+function openKeyring(database: SqlDatabase): Keyring {
+  const origin = randomUUID();
+  return { keys: keyringKeys({ database, origin }), database, origin };
 }
 
 async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<SqlDatabase> {

@@ -1,6 +1,9 @@
-/** A tenant that was created, replaced or removed. */
+/** What changed: tenants' records, or keys of the keyring. Each has its own sequence of numbers. */
+export type ChangeChannel = 'tenants' | 'keyring';
+
+/** A tenant whose record or keyring changed. */
 export interface TenantChange {
-  /** Which registry wrote it, so that a registry knows its own. */
+  /** Which registry or keyring wrote it, so that each knows its own. */
   readonly origin: string;
   readonly sequence: number;
   readonly tenantId: string;

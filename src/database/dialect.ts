@@ -1,6 +1,6 @@
 import type { Expression, Kysely, RawBuilder, SelectQueryBuilder, Transaction } from 'kysely';
 import type { DatabaseTrouble } from '../errors.ts';
-import type { ChangeEvents, ChangeFeed, TenantChange } from './change-feed.ts';
+import type { ChangeChannel, ChangeEvents, ChangeFeed, TenantChange } from './change-feed.ts';
 import type { Schema } from './schema.ts';
 
 type DueTenants = SelectQueryBuilder<Schema, 'tenant_checks', { tenant_id: string }>;
@@ -16,8 +16,12 @@ export interface SqlDialect {
   /** Rows that another claim holds at this moment are passed over instead of waited for. */
   skipLocked(due: DueTenants): DueTenants;
   /** Tells the other processes, once the transaction is committed. */
-  notify(trx: Transaction<Schema>, change: TenantChange): Promise<void>;
-  openFeed(db: Kysely<Schema>, events: ChangeEvents): ChangeFeed;
+  notify(trx: Transaction<Schema>, channel: ChangeChannel, change: TenantChange): Promise<void>;
+  openFeed(db: Kysely<Schema>, channel: ChangeChannel, events: ChangeEvents): ChangeFeed;
+  /** The database's own clock, ms since 1970. */
+  readonly nowMs: RawBuilder<number>;
+  /** Makes the transaction survive a crash of the server once it is committed, whatever the server's default. */
+  durably(trx: Transaction<Schema>): Promise<void>;
   /** The database can't answer now, as against a mistake in a statement. */
   isOutage(error: unknown): boolean;
   /** Returns what is wrong, for the operator. */

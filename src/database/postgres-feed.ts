@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
 import { backOff, jittered, retry } from '../lib/retry.ts';
-import type { ChangeEvents, ChangeFeed, TenantChange } from './change-feed.ts';
+import type { ChangeChannel, ChangeEvents, ChangeFeed, TenantChange } from './change-feed.ts';
 
-export const CHANNEL = 'vaultspan_tenants';
+export const channelName = (channel: ChangeChannel): string => `vaultspan_${channel}`;
 
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
@@ -20,8 +20,8 @@ function decodeChange(payload: string): TenantChange | undefined {
 }
 
 /** Listens on a connection of its own, since `LISTEN` belongs to one session. A lost connection is made again. */
-export function listenToPostgres(connection: ClientConfig, events: ChangeEvents): ChangeFeed {
-  const listener = new PostgresListener(connection, events);
+export function listenToPostgres(connection: ClientConfig, channel: ChangeChannel, events: ChangeEvents): ChangeFeed {
+  const listener = new PostgresListener(connection, channel, events);
   return { close: () => listener.close() };
 }
 
@@ -32,13 +32,15 @@ interface Listening {
 
 class PostgresListener {
   readonly #connection: ClientConfig;
+  readonly #channel: ChangeChannel;
   readonly #events: ChangeEvents;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
   #client: Client | undefined;
 
-  constructor(connection: ClientConfig, events: ChangeEvents) {
+  constructor(connection: ClientConfig, channel: ChangeChannel, events: ChangeEvents) {
     this.#connection = connection;
+    this.#channel = channel;
     this.#events = events;
     this.#running = this.#run();
   }
@@ -74,7 +76,7 @@ class PostgresListener {
     const ended = endAfter(lost.promise, client, heartbeat);
     const failed = lost.promise.then((error) => Promise.reject(error));
     failed.catch(() => undefined);
-    const connecting = client.connect().then(() => client.query(`listen ${CHANNEL}`));
+    const connecting = client.connect().then(() => client.query(`listen ${channelName(this.#channel)}`));
     connecting.catch(lost.resolve);
     try {
       await Promise.race([failed, connecting]); // ended while it connects, pg settles none of its promises

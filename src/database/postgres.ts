@@ -2,7 +2,7 @@ import { type Dialect, PostgresDialect, type PostgresPoolClient, sql } from 'kys
 import { type ClientBase, type ClientConfig, DatabaseError, Pool, type PoolClient } from 'pg';
 import { postgresTrouble } from './describe-trouble.ts';
 import type { SqlDialect } from './dialect.ts';
-import { CHANNEL, encodeChange, listenToPostgres } from './postgres-feed.ts';
+import { channelName, encodeChange, listenToPostgres } from './postgres-feed.ts';
 
 /** Any number: what matters is that every version of this program uses the same one. */
 const SCHEMA_LOCK = 7_355_608;
@@ -59,10 +59,14 @@ export const postgresDialect = (pooled: ClientConfig, listening: ClientConfig): 
     await sql`select pg_advisory_xact_lock(${SCHEMA_LOCK})`.execute(trx);
   },
   skipLocked: (due) => due.forUpdate().skipLocked(),
-  notify: async (trx, change) => {
-    await sql`select pg_notify(${CHANNEL}, ${encodeChange(change)})`.execute(trx);
+  nowMs: sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
+  durably: async (trx) => {
+    await sql`set local synchronous_commit = on`.execute(trx);
   },
-  openFeed: (_db, events) => listenToPostgres(listening, events),
+  notify: async (trx, channel, change) => {
+    await sql`select pg_notify(${channelName(channel)}, ${encodeChange(change)})`.execute(trx);
+  },
+  openFeed: (_db, channel, events) => listenToPostgres(listening, channel, events),
   isOutage,
   describe: (error) => postgresTrouble({ host: pooled.host ?? '', port: pooled.port ?? 0 }, error),
   isContention: (error) => CONTENTION.has(codeOf(error)),

@@ -56,4 +56,29 @@ export interface Schema {
     line: string;
   };
   readonly check_history: { tenant_id: string; change: number; check: string };
+  /** One row: a random id, by which the home vault knows the one database whose branch keys may seal. */
+  readonly database_identity: { id: string };
+  /** As `tenant_changes`, for keys of the keyring. */
+  readonly keyring_changes: { id: number; sequence: number };
+  /** Branch and index keys, wrapped. The columns find a row; its JWE says what it is. */
+  readonly keyring_keys: {
+    tenant_id: string;
+    id: string;
+    kind: string;
+    vault_key: string;
+    label: string;
+    /** NULL in a tombstone. */
+    jwe: string | null;
+    kid: string;
+    /** Key version at its creation; NULL for a row that was put back or imported. */
+    made_under: string | null;
+    created_at: number;
+    /** SHA-256 of the JWE that was copied outside of the database last, and the key version in it. */
+    copied_digest: string | null;
+    copied_kid: string | null;
+    rewrapped_at: number | null;
+    destroyed_at: number | null;
+    used_day: string | null;
+    change_sequence: number;
+  };
 }

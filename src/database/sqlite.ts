@@ -44,8 +44,10 @@ export const sqliteDialect = (file: string): SqlDialect => ({
   tableExists: (table) => sql`select count(*) as found from sqlite_master where type = 'table' and name = ${table}`,
   lockSchema: async () => undefined, // a transaction that writes is alone already
   skipLocked: (due) => due,
+  nowMs: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
+  durably: async () => undefined, // every commit is: synchronous=FULL
   notify: async () => undefined, // other processes watch the file
-  openFeed: watchSqlite,
+  openFeed: (db, _channel, events) => watchSqlite(db, events),
   isOutage: (error) => OUTAGES.has(resultCode(error)),
   isContention: isBusy,
   isLostConnection: () => false,

@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import { decodeBase64Url } from './base64.ts';
 import { IV_BYTES } from './iv-pool.ts';
 import { undecryptable } from './jwe.ts';
-import { malformed } from './jwe-header.ts';
+import { type JweType, malformed } from './jwe-header.ts';
 
 /**
  * The compact message: JWE Compact Serialization with `alg: dir` (RFC 7518 §4.5) and an empty encrypted key (RFC 7516 §5.1,
@@ -28,6 +29,12 @@ const LEASE_BIT = 0x80;
 
 /** What a leaf seals: messages, or the headers of streams. */
 export type LeafUse = 'message' | 'stream';
+
+/** `typ` of a self-contained message of the same use. */
+export const JWE_TYPES: Readonly<Record<LeafUse, JweType>> = {
+  message: 'vaultspan+jwe',
+  stream: 'vaultspan-stream+jwe',
+};
 
 /** K, taken apart. */
 export interface LeafId {
@@ -123,11 +130,12 @@ export function deriveContentKey(leafKey: KeyObject, context: Uint8Array | undef
 }
 
 /** Seals a message. `iv` must never have been used with this content key. `header` is `compactHeader` of the leaf. */
-export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): string {
+export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): JsonSafe {
   const cipher = createCipheriv(CIPHER, contentKey, iv).setAAD(Buffer.from(header, 'latin1'));
   const ciphertext = cipher.update(plaintext).toString('base64url');
   cipher.final(); // GCM is a stream: nothing is left, the tag is made
-  return `${header}..${iv.toString('base64url')}.${ciphertext}.${cipher.getAuthTag().toString('base64url')}`;
+  const tag = cipher.getAuthTag().toString('base64url');
+  return `${header}..${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
 }
 
 /**

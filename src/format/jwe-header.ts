@@ -3,8 +3,8 @@ import type { DataKey } from './data-key.ts';
 import { type KekRef, parseKid } from './kek-ref.ts';
 import { isDataAlgorithm, type WrapAlgorithm } from './wrap-algorithms.ts';
 
-/** `typ` of a message or data key, and of a stream's header. Every endpoint takes exactly one. */
-export type JweType = 'vaultspan+jwe' | 'vaultspan-stream+jwe';
+/** `typ`: of a message or data key, a stream's header, a branch key, an index key. Every reader takes exactly one. */
+export type JweType = 'vaultspan+jwe' | 'vaultspan-stream+jwe' | 'vaultspan-branch+jwe' | 'vaultspan-index-key+jwe';
 
 /** Protected header of a ciphertext (RFC 7516 §4), with its members in their order. */
 export interface JweHeader {
@@ -32,7 +32,12 @@ export interface HeaderTemplate {
 }
 
 const MAX_HEADER_CHARACTERS = 2_048;
-const TYPES: ReadonlySet<unknown> = new Set(['vaultspan+jwe', 'vaultspan-stream+jwe']);
+const TYPES: ReadonlySet<unknown> = new Set<JweType>([
+  'vaultspan+jwe',
+  'vaultspan-stream+jwe',
+  'vaultspan-branch+jwe',
+  'vaultspan-index-key+jwe',
+]);
 /** A tenant's id, as `tid` carries it. */
 export const TENANT_ID = /^[a-z0-9-]{1,64}$/;
 // Canonical base64url of 32 and of 16 bytes: the last character's spare bits are zero.

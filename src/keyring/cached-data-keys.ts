@@ -1,12 +1,16 @@
 import { LRUCache } from 'lru-cache';
+import { ServiceError } from '../errors.ts';
+import type { CompactMessage, LeafUse } from '../format/compact.ts';
 import { IvPool } from '../format/iv-pool.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import { type DataKeyBounds, dataKeyBoundsOf, revocationBoundMsOf } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { BranchDeps } from './branches/branch-deps.ts';
+import { TenantBranches } from './branches/tenant-branches.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
-import type { DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
+import type { CompactOpening, CompactSealing, DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import type { SealingSlotDeps } from './sealing-slot.ts';
 import { TenantDataKeys } from './tenant-data-keys.ts';
@@ -15,15 +19,29 @@ const MAX_TENANTS = 10_000;
 /** A wall clock that leaves the monotonic one by more was set, or the machine was resumed from a snapshot. */
 const MAX_CLOCK_JUMP_MS = 60_000;
 
+/** What branch keys need beside what data keys need. */
+export type BranchParts = Omit<
+  BranchDeps,
+  'clock' | 'draw' | 'jitter' | 'originKeys' | 'revocationBoundMs' | 'onBackgroundFailure'
+>;
+
 export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 'counts'> {
   /** Of a tenant whose record has none of its own; so is `revocationBoundMs`. */
   readonly bounds: DataKeyBounds;
+  /** Absent without a database: compact messages are neither sealed nor opened. */
+  readonly branches?: BranchParts | undefined;
 }
 
-/** Data keys in this process's memory: minted and opened ones, by tenant first. */
+/** One tenant's keys in memory. */
+interface TenantKeys {
+  readonly dataKeys: TenantDataKeys;
+  readonly branches: TenantBranches | undefined;
+}
+
+/** Keys in this process's memory: data keys minted and opened, and branch keys; by tenant first. */
 export class CachedDataKeys implements DataKeys {
   readonly #options: CachedDataKeysOptions;
-  readonly #tenants = new LRUCache<string, TenantDataKeys>({ max: MAX_TENANTS });
+  readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
   readonly #ivs: IvPool;
   readonly counts = new DataKeyCounts();
   #clockOffsetMs: number;
@@ -36,34 +54,49 @@ export class CachedDataKeys implements DataKeys {
 
   forSealing(tenant: Tenant, key: RegisteredKey, bytes: number): Soon<SealingUse> {
     this.#dropAfterClockJump();
-    const keys = this.#keysOf(tenant);
-    const slot = keys.slotFor(key);
-    const ready = slot.take(bytes);
-    if (ready) this.counts.sealingHits += 1;
-    else this.counts.sealingWaits += 1;
-    return whenReady(ready ?? slot.waitFor(bytes), (minted) => {
-      const { mode } = keys.bounds;
-      const sealingKey = mode === 'perMessage' ? slot.mintForOneMessage(minted) : minted.key;
-      const { vaultCall, endsAt } = keys.proofs.accessTo(minted.key.dataKey.kid);
-      return whenReady(sealingKey, (own) => ({ key: own, iv: this.#ivs.take(), vaultCall, accessEndsAt: endsAt }));
-    });
+    return this.#keysOf(tenant).dataKeys.forSealing(key, bytes);
   }
 
   forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Soon<OpeningUse> {
     this.#dropAfterClockJump();
-    return this.#keysOf(tenant).forOpening(jwe, kek);
+    return this.#keysOf(tenant).dataKeys.forOpening(jwe, kek);
+  }
+
+  forCompactSealing(
+    tenant: Tenant,
+    key: RegisteredKey,
+    use: LeafUse,
+    bytes: number,
+    context: Buffer | undefined,
+  ): Soon<CompactSealing | undefined> {
+    this.#dropAfterClockJump();
+    const sealing = this.#keysOf(tenant).branches?.sealingUnder(key);
+    const soon = sealing?.take(use, bytes, context) ?? sealing?.waitFor(use, bytes, context);
+    return whenReady(soon, (leaf) => leaf && { ...leaf, iv: this.#ivs.take() });
+  }
+
+  forCompactOpening(
+    tenant: Tenant,
+    message: CompactMessage,
+    use: LeafUse,
+    context: Buffer | undefined,
+  ): Soon<CompactOpening> {
+    this.#dropAfterClockJump();
+    const { branches } = this.#keysOf(tenant);
+    if (!branches) throw noDatabase();
+    return branches.forOpening(message, use, context);
   }
 
   async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {
-    return this.#keysOf(tenant).slotFor(key).usableFacts();
+    return this.#keysOf(tenant).dataKeys.slotFor(key).usableFacts();
   }
 
   async freshenVersion(tenant: Tenant, key: RegisteredKey): Promise<void> {
-    await this.#keysOf(tenant).slotFor(key).freshen();
+    await this.#keysOf(tenant).dataKeys.slotFor(key).freshen();
   }
 
   versionRefused(tenant: Tenant, key: RegisteredKey): void {
-    this.#keysOf(tenant).slotFor(key).drop();
+    this.#keysOf(tenant).dataKeys.slotFor(key).drop();
   }
 
   /** Drops all keys of a tenant, such as one that was suspended. */
@@ -73,31 +106,53 @@ export class CachedDataKeys implements DataKeys {
 
   /** Has the versions of a tenant's keys read again ahead of time. */
   reread(tenantId: string): void {
-    this.#tenants.get(tenantId)?.reread();
+    this.#tenants.get(tenantId)?.dataKeys.reread();
+  }
+
+  /** Has the rows of a tenant's branch keys read again before their next use; of every tenant without an id. */
+  branchesChanged(tenantId: string | undefined): void {
+    if (tenantId !== undefined) this.#tenants.get(tenantId)?.branches?.changed();
+    else for (const { branches } of this.#tenants.values()) branches?.changed();
+  }
+
+  /** Reads the rows of all branch keys in memory again and puts back what the database lost. */
+  async recheckBranches(): Promise<void> {
+    for (const { branches } of [...this.#tenants.values()]) await branches?.recheck();
   }
 
   held(): DataKeysHeld {
-    const held = { tenants: this.#tenants.size, sealing: 0, opening: 0 };
-    for (const keys of this.#tenants.values()) {
-      const { sealing, opening } = keys.held();
+    const held = { tenants: this.#tenants.size, sealing: 0, opening: 0, branches: 0 };
+    for (const { dataKeys, branches } of this.#tenants.values()) {
+      const { sealing, opening } = dataKeys.held();
       held.sealing += sealing;
       held.opening += opening;
+      held.branches += branches?.size ?? 0;
     }
     return held;
   }
 
-  #keysOf(tenant: Tenant): TenantDataKeys {
+  #keysOf(tenant: Tenant): TenantKeys {
     const known = this.#tenants.get(tenant.id);
-    if (known?.tenant.revision === tenant.revision) return known;
-    const { bounds, ...deps } = this.#options;
-    const keys = new TenantDataKeys(tenant, {
+    if (known?.dataKeys.tenant.revision === tenant.revision) return known;
+    const keys = this.#openKeys(tenant);
+    this.#tenants.set(tenant.id, keys);
+    return keys;
+  }
+
+  #openKeys(tenant: Tenant): TenantKeys {
+    const { bounds, branches: parts, ...deps } = this.#options;
+    const revocationBoundMs = revocationBoundMsOf(tenant, deps.revocationBoundMs);
+    let branches: TenantBranches | undefined;
+    const dataKeys = new TenantDataKeys(tenant, {
       ...deps,
       bounds: dataKeyBoundsOf(tenant, bounds),
       counts: this.counts,
-      revocationBoundMs: revocationBoundMsOf(tenant, deps.revocationBoundMs),
+      revocationBoundMs,
+      ivs: this.#ivs,
+      onEvict: (kid) => branches?.evict(kid),
     });
-    this.#tenants.set(tenant.id, keys);
-    return keys;
+    branches = parts && new TenantBranches(tenant, dataKeys, { ...deps, ...parts, revocationBoundMs });
+    return { dataKeys, branches };
   }
 
   /** Two machines resumed from one snapshot would draw the same IVs under the same key, and hold proofs of access that slept. */
@@ -111,3 +166,10 @@ export class CachedDataKeys implements DataKeys {
     this.#tenants.clear();
   }
 }
+
+const noDatabase = (): ServiceError =>
+  new ServiceError('unknown-key', 'Compact messages need a database, and this deployment has none', {
+    reason: 'branch-unknown',
+    fix: { owner: 'vendor', action: 'Configure the database that holds the branch keys' },
+    errors: [{ pointer: '/ciphertext', detail: 'is a compact message' }],
+  });

@@ -34,4 +34,5 @@ export interface DataKeysHeld {
   readonly tenants: number;
   readonly sealing: number;
   readonly opening: number;
+  readonly branches: number;
 }

@@ -97,6 +97,17 @@ export class SealingSlot {
     }
   }
 
+  /**
+   * Returns the newest version as it was read last, and has it read again in the background when that is due; undefined
+   * where it must be waited for.
+   */
+  newestKid(): string | undefined {
+    const { clock, onBackgroundFailure } = this.#deps;
+    if (!this.#facts || this.#isExpired(clock.wallMs())) return undefined;
+    if (clock.monotonicMs() >= this.#rereadAt) this.#readOnce().catch(onBackgroundFailure);
+    return kidOf(this.#facts.kek);
+  }
+
   get isFilled(): boolean {
     return this.#current !== undefined;
   }

@@ -1,24 +1,31 @@
 import { ServiceError } from '../errors.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDataKey } from '../format/data-key.ts';
+import type { IvPool } from '../format/iv-pool.ts';
 import { type Jwe, undecryptable } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
-import type { Soon } from '../lib/when-ready.ts';
+import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import type { OpeningUse } from './data-keys.ts';
+import type { OpeningUse, SealingUse } from './data-keys.ts';
 import { OpenedKeys } from './opened-keys.ts';
-import { Proofs } from './proofs.ts';
+import { type Evict, Proofs } from './proofs.ts';
 import { SealingSlot, type SealingSlotDeps } from './sealing-slot.ts';
+
+export interface TenantDataKeysDeps extends SealingSlotDeps {
+  readonly ivs: IvPool;
+  /** Told when keys are dropped after a refusal, so that what was opened with them goes too. */
+  readonly onEvict: Evict;
+}
 
 /** All keys of one tenant in one revision of its record: proofs of access, data keys that seal, data keys opened. */
 export class TenantDataKeys {
   readonly tenant: Tenant;
   readonly proofs: Proofs;
-  readonly #deps: SealingSlotDeps;
+  readonly #deps: TenantDataKeysDeps;
   readonly #opened: OpenedKeys;
   readonly #slots = new Map<string, SealingSlot>();
 
-  constructor(tenant: Tenant, deps: SealingSlotDeps) {
+  constructor(tenant: Tenant, deps: TenantDataKeysDeps) {
     this.tenant = tenant;
     this.#deps = deps;
     this.#opened = new OpenedKeys(deps.clock);
@@ -35,6 +42,20 @@ export class TenantDataKeys {
       `${key.vaultUrl}/${key.name}`,
       () => new SealingSlot(this.#deps, this.tenant, key, this.proofs, this.#opened),
     );
+  }
+
+  /** Returns a data key that may seal so many bytes, its use counted; at once where one is minted and its proof is fresh. */
+  forSealing(key: RegisteredKey, bytes: number): Soon<SealingUse> {
+    const { counts, ivs, bounds } = this.#deps;
+    const slot = this.slotFor(key);
+    const ready = slot.take(bytes);
+    if (ready) counts.sealingHits += 1;
+    else counts.sealingWaits += 1;
+    return whenReady(ready ?? slot.waitFor(bytes), (minted) => {
+      const sealingKey = bounds.mode === 'perMessage' ? slot.mintForOneMessage(minted) : minted.key;
+      const { vaultCall, endsAt } = this.proofs.accessTo(minted.key.dataKey.kid);
+      return whenReady(sealingKey, (own) => ({ key: own, iv: ivs.take(), vaultCall, accessEndsAt: endsAt }));
+    });
   }
 
   /** Returns the data key of a parsed message; at once where it is cached and its proof is fresh. */
@@ -110,5 +131,6 @@ export class TenantDataKeys {
     if (kid === undefined) this.#opened.clear();
     else this.#opened.evict(kid);
     for (const slot of this.#slots.values()) slot.drop(kid);
+    this.#deps.onEvict(kid);
   }
 }

@@ -1,10 +1,10 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
-import { openJwe, parseJwe, undecryptable } from '../format/jwe.ts';
+import { undecryptable } from '../format/jwe.ts';
 import { openedLength, STREAM_KEY_BYTES, type StreamPrefix } from '../format/stream-format.ts';
 import { StreamOpener } from '../format/stream-opener.ts';
 import { openGrant, underGrant } from './granted-tenant.ts';
-import { dataKeyOf, type OpenDeps } from './open-message.ts';
+import { accessProver, type OpenDeps, openMessage } from './open-message.ts';
 import { recordSuccess } from './record-success.ts';
 import { recheckOf, type StreamDeps, type StreamWork } from './stream-work.ts';
 
@@ -30,24 +30,22 @@ export async function decryptStream(
   const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
   const prefix = await input.readPrefix();
-  const jwe = parseJwe(prefix.jwe, 'vaultspan-stream+jwe');
+  const prove = accessProver(deps, prefix.jwe, 'stream');
   const answerBytes = input.bytes === undefined ? undefined : openedLength(prefix, input.bytes);
-  const { dataKey, vaultCall } = await underGrant(grant, (tenant) => dataKeyOf(deps, tenant, jwe));
-  const streamKey = openJwe(dataKey, jwe, context);
+  const opened = await underGrant(grant, (tenant) => openMessage(deps, tenant, prefix.jwe, context, 'stream'));
+  const { plaintext: streamKey, keyId, vaultCall } = opened;
   if (streamKey.length !== STREAM_KEY_BYTES) {
     streamKey.fill(0);
     throw undecryptable();
   }
   const transform = new StreamOpener(streamKey);
-  const keyId = dataKey.kid;
-  deps.countKeyUse(tenantId, keyId, 'opened');
   const facts = { operation: 'decrypt-stream', tenantId, keyId, vaultCall };
   return {
     keyId,
     transform,
     answerBytes,
     start: () => recordSuccess(deps, request, { ...facts, phase: 'started' }, context),
-    recheck: recheckOf(deps, grant, jwe),
+    recheck: recheckOf(grant, prove),
     finish: () =>
       recordSuccess(deps, request, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
   };

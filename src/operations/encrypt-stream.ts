@@ -1,9 +1,9 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
-import { parseJwe } from '../format/jwe.ts';
 import { STREAM_KEY_BYTES, sealedLength } from '../format/stream-format.ts';
 import { StreamSealer } from '../format/stream-sealer.ts';
 import type { DrawRandom } from '../lib/random.ts';
 import { openGrant, underGrant } from './granted-tenant.ts';
+import { accessProver } from './open-message.ts';
 import { recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
@@ -35,9 +35,7 @@ export async function encryptStream(
   const key = dataKeyByAlias(grant.tenant, input.key);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
   const streamKey = deps.draw(STREAM_KEY_BYTES);
-  const sealed = await underGrant(grant, (tenant) =>
-    sealMessage(deps, tenant, key, streamKey, context, 'vaultspan-stream+jwe'),
-  );
+  const sealed = await underGrant(grant, (tenant) => sealMessage(deps, tenant, key, streamKey, context, 'stream'));
   const { ciphertext, keyId, vaultCall } = sealed;
   const answerBytes = input.bytes === undefined ? undefined : sealedLength(ciphertext, input.bytes);
   const transform = new StreamSealer(streamKey, ciphertext, deps.draw);
@@ -47,7 +45,7 @@ export async function encryptStream(
     transform,
     answerBytes,
     start: () => recordSuccess(deps, request, { ...facts, phase: 'started' }, context),
-    recheck: recheckOf(deps, grant, parseJwe(ciphertext, 'vaultspan-stream+jwe')),
+    recheck: recheckOf(grant, accessProver(deps, ciphertext, 'stream')),
     finish: () =>
       recordSuccess(deps, request, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
   };

@@ -1,6 +1,14 @@
 import { ServiceError, type VaultCallIds } from '../errors.ts';
+import {
+  type CompactMessage,
+  isCompact,
+  JWE_TYPES,
+  type LeafUse,
+  openCompact,
+  parseCompact,
+} from '../format/compact.ts';
 import { type Jwe, openJwe, parseJwe } from '../format/jwe.ts';
-import { type JweType, malformed } from '../format/jwe-header.ts';
+import { malformed } from '../format/jwe-header.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { isDefaultAlgorithm } from '../format/wrap-algorithms.ts';
 import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
@@ -20,15 +28,16 @@ export interface OpenedMessage {
   readonly vaultCall: VaultCallIds | undefined;
 }
 
-/** Opens a tenant's message. `context` is canonical. @throws ServiceError */
+/** Opens a tenant's message of either form. `context` is canonical. @throws ServiceError */
 export function openMessage(
   deps: OpenDeps,
   tenant: Tenant,
   ciphertext: string,
   context: Buffer | undefined,
-  typ: JweType = 'vaultspan+jwe',
+  use: LeafUse = 'message',
 ): Soon<OpenedMessage> {
-  const jwe = parseJwe(ciphertext, typ);
+  if (isCompact(ciphertext)) return openCompactMessage(deps, tenant, parseCompact(ciphertext), context, use);
+  const jwe = parseJwe(ciphertext, JWE_TYPES[use]);
   return whenReady(dataKeyOf(deps, tenant, jwe), ({ dataKey, vaultCall }) => {
     const plaintext = openJwe(dataKey, jwe, context);
     deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
@@ -36,12 +45,54 @@ export function openMessage(
   });
 }
 
+function openCompactMessage(
+  deps: OpenDeps,
+  tenant: Tenant,
+  message: CompactMessage,
+  context: Buffer | undefined,
+  use: LeafUse,
+): Soon<OpenedMessage> {
+  const opening = deps.dataKeys.forCompactOpening(tenant, message, use, context);
+  return whenReady(opening, ({ contentKey, keyId, vaultCall }) => {
+    try {
+      const plaintext = openCompact(contentKey, message);
+      deps.countKeyUse(tenant.id, keyId, 'opened');
+      return { plaintext, keyId, vaultCall };
+    } finally {
+      contentKey.fill(0);
+    }
+  });
+}
+
+/**
+ * Returns a function that proves access to the key of a message again, or rejects as opening it would.
+ *
+ * @throws ServiceError `malformed-ciphertext`
+ */
+export function accessProver(
+  { dataKeys }: Pick<OpenDeps, 'dataKeys'>,
+  ciphertext: string,
+  use: LeafUse,
+): (tenant: Tenant) => Promise<void> {
+  if (isCompact(ciphertext)) {
+    const message = parseCompact(ciphertext);
+    return async (tenant) => {
+      const { contentKey } = await dataKeys.forCompactOpening(tenant, message, use, undefined);
+      contentKey.fill(0);
+    };
+  }
+  const jwe = parseJwe(ciphertext, JWE_TYPES[use]);
+  return async (tenant) => {
+    await dataKeyOf({ dataKeys }, tenant, jwe);
+  };
+}
+
 /** The data key of a parsed message, access to it proven within the revocation bound. @throws ServiceError */
-export const dataKeyOf = ({ dataKeys }: Pick<OpenDeps, 'dataKeys'>, tenant: Tenant, jwe: Jwe): Soon<OpeningUse> =>
+const dataKeyOf = ({ dataKeys }: Pick<OpenDeps, 'dataKeys'>, tenant: Tenant, jwe: Jwe): Soon<OpeningUse> =>
   dataKeys.forOpening(tenant, jwe, kekOf(tenant, jwe));
 
 /** Matches the header with the registry. The vault that is asked is the registered one, never the one that the ciphertext names. */
-function kekOf(tenant: Tenant, jwe: Jwe): KekRef {
+export function kekOf(tenant: Tenant, jwe: Jwe): KekRef {
   if (jwe.header.tid !== tenant.id) {
     throw new ServiceError('wrong-tenant', 'The message belongs to another tenant', {
       errors: [{ pointer: '/ciphertext', detail: "is not one of this tenant's" }],

@@ -1,7 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
+import type { LeafUse } from '../format/compact.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
-import { parseJwe } from '../format/jwe.ts';
-import type { JweType } from '../format/jwe-header.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
@@ -14,7 +13,7 @@ import {
   type TenantGrant,
   underGrant,
 } from './granted-tenant.ts';
-import { dataKeyOf, type OpenDeps, openMessage } from './open-message.ts';
+import { accessProver, type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
 import { sealMessage } from './seal-message.ts';
@@ -42,26 +41,26 @@ export interface RewrapInput extends RewrapItem {
  * @throws ServiceError
  */
 export const rewrapData = (deps: RewrapDeps, request: AuthenticatedRequest, input: RewrapInput): Promise<Encrypted> =>
-  rewrapOne(deps, request, input, 'vaultspan+jwe');
+  rewrapOne(deps, request, input, 'message');
 
 /** The same for the header of a stream. @throws ServiceError */
 export const rewrapStreamHeader = (
   deps: RewrapDeps,
   request: AuthenticatedRequest,
   input: RewrapInput,
-): Promise<Encrypted> => rewrapOne(deps, request, input, 'vaultspan-stream+jwe');
+): Promise<Encrypted> => rewrapOne(deps, request, input, 'stream');
 
 async function rewrapOne(
   deps: RewrapDeps,
   request: AuthenticatedRequest,
   input: RewrapInput,
-  typ: JweType,
+  use: LeafUse,
 ): Promise<Encrypted> {
   const { tenantId, to = {} } = input;
-  const operation = typ === 'vaultspan+jwe' ? 'rewrap' : 'rewrap-stream';
+  const operation = use === 'message' ? 'rewrap' : 'rewrap-stream';
   assertGranted(request.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
   const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
-  const moved = await underGrant(grant, (source) => moveItem(deps, request, source, input, typ));
+  const moved = await underGrant(grant, (source) => moveItem(deps, request, source, input, use));
   const { ciphertext, target, opened, sealed, context } = moved;
   if (target !== tenantId) await recordSuccess(deps, request, { operation, tenantId, ...opened }, context);
   await recordSuccess(deps, request, { operation, tenantId: target, ...sealed }, context);
@@ -75,9 +74,7 @@ export async function rewrapBatch(
   { tenantId, items }: Batch<RewrapItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
   const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, grant, (item, source) =>
-    moveItem(deps, request, source, item, 'vaultspan+jwe'),
-  );
+  const outcomes = await eachItem(items, grant, (item, source) => moveItem(deps, request, source, item, 'message'));
   const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
   const elsewhere = Map.groupBy(
     moved.filter(({ target }) => target !== tenantId),
@@ -118,7 +115,7 @@ async function moveItem(
   request: AuthenticatedRequest,
   source: Tenant,
   item: RewrapItem,
-  typ: JweType,
+  use: LeafUse,
 ): Promise<Moved> {
   const { to = {}, ciphertext: before, encryptionContext } = item;
   const startedAt = deps.clock.monotonicMs();
@@ -126,11 +123,11 @@ async function moveItem(
   const isNewThere = grant.tenant.id !== source.id;
   const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
   const key = dataKeyByAlias(grant.tenant, to.key);
-  const { plaintext, ...opened } = await openMessage(deps, source, before, context, typ);
+  const { plaintext, ...opened } = await openMessage(deps, source, before, context, use);
   const bytes = plaintext.length;
-  const { ciphertext, ...sealed } = await sealAnew(deps, grant, key, plaintext, context, typ);
+  const { ciphertext, ...sealed } = await sealAnew(deps, grant, key, plaintext, context, use);
   const hasLasted = deps.clock.monotonicMs() - startedAt >= GRANT_HOLDS_MS;
-  if (hasLasted) await dataKeyOf(deps, source, parseJwe(before, typ)); // the proof may have ended while the target's vault was waited for
+  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have ended while the target's vault was slow
   return { ciphertext, target: grant.tenant.id, opened: { ...opened, bytes }, sealed: { ...sealed, bytes }, context };
 }
 
@@ -140,12 +137,12 @@ async function sealAnew(
   key: RegisteredKey,
   plaintext: Buffer,
   context: Buffer | undefined,
-  typ: JweType,
+  use: LeafUse,
 ) {
   try {
     return await underGrant(grant, async (target) => {
       await deps.dataKeys.freshenVersion(target, key);
-      return sealMessage(deps, target, key, plaintext, context, typ);
+      return sealMessage(deps, target, key, plaintext, context, use);
     });
   } finally {
     plaintext.fill(0);

@@ -1,6 +1,7 @@
 import type { VaultCallIds } from '../errors.ts';
+import { JWE_TYPES, type LeafUse, sealCompact } from '../format/compact.ts';
 import { type SealingKey, sealJwe } from '../format/jwe.ts';
-import { headerTemplate, type JweType } from '../format/jwe-header.ts';
+import { headerTemplate } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
 import type { MintedSealingKey } from '../keyring/minted-key.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
@@ -21,17 +22,37 @@ export interface SealedMessage {
   readonly accessEndsAt: number;
 }
 
-/** Seals under one of the tenant's data keys. `context` is canonical. @throws ServiceError */
+/** Seals in the form that the key's record says. `context` is canonical. @throws ServiceError */
 export function sealMessage(
   deps: SealDeps,
   tenant: Tenant,
   key: RegisteredKey,
   plaintext: Buffer,
   context: Buffer | undefined,
-  typ: JweType = 'vaultspan+jwe',
+  use: LeafUse = 'message',
+): Soon<SealedMessage> {
+  if (key.form !== 'compact') return sealSelfContained(deps, tenant, key, plaintext, context, use);
+  const leaf = deps.dataKeys.forCompactSealing(tenant, key, use, plaintext.length, context);
+  return whenReady(leaf, (ready) => {
+    if (!ready) return sealSelfContained(deps, tenant, key, plaintext, context, use);
+    const { contentKey, header, iv, ...rest } = ready;
+    const ciphertext = sealCompact(contentKey, header, iv, plaintext);
+    contentKey.fill(0);
+    deps.countKeyUse(tenant.id, rest.keyId, 'sealed');
+    return { ciphertext, ...rest };
+  });
+}
+
+function sealSelfContained(
+  deps: SealDeps,
+  tenant: Tenant,
+  key: RegisteredKey,
+  plaintext: Buffer,
+  context: Buffer | undefined,
+  leafUse: LeafUse,
 ): Soon<SealedMessage> {
   return whenReady(deps.dataKeys.forSealing(tenant, key, plaintext.length), (use) => {
-    const ciphertext = sealJwe(keyOfType(use.key, typ), use.iv, plaintext, context);
+    const ciphertext = sealJwe(keyFor(use.key, leafUse), use.iv, plaintext, context);
     const keyId = use.key.dataKey.kid;
     deps.countKeyUse(tenant.id, keyId, 'sealed');
     return { ciphertext, keyId, vaultCall: use.vaultCall, accessEndsAt: use.accessEndsAt };
@@ -39,5 +60,5 @@ export function sealMessage(
 }
 
 /** A data key keeps the header of messages at hand; a stream is rare and large enough to have its own made. */
-const keyOfType = (key: MintedSealingKey, typ: JweType): SealingKey =>
-  typ === 'vaultspan+jwe' ? key : { dataKey: key.dataKey, header: headerTemplate(key.dataKey, key.mac, typ) };
+const keyFor = (key: MintedSealingKey, use: LeafUse): SealingKey =>
+  use === 'message' ? key : { dataKey: key.dataKey, header: headerTemplate(key.dataKey, key.mac, JWE_TYPES[use]) };

@@ -1,8 +1,7 @@
-import type { Jwe } from '../format/jwe.ts';
 import type { StreamTransform } from '../format/stream-transform.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
+import type { Tenant } from '../tenants/record.ts';
 import type { GrantDeps, TenantGrant } from './granted-tenant.ts';
-import { dataKeyOf } from './open-message.ts';
 import type { AuditDeps } from './record-success.ts';
 
 export interface StreamDeps extends AuditDeps, GrantDeps {
@@ -23,8 +22,7 @@ export interface StreamWork {
   finish(): Promise<void>;
 }
 
-/** Returns the `recheck` of a stream whose key is sealed in `jwe`. It rejects as a new request would. */
-export function recheckOf(deps: Pick<StreamDeps, 'dataKeys'>, grant: TenantGrant, jwe: Jwe): StreamWork['recheck'] {
-  const assertProven = async () => void (await dataKeyOf(deps, grant.tenant, jwe));
-  return () => grant.recheck()?.then(assertProven);
+/** Returns the `recheck` of a stream; `prove` asks for access to its key. It rejects as a new request would. */
+export function recheckOf(grant: TenantGrant, prove: (tenant: Tenant) => Promise<void>): StreamWork['recheck'] {
+  return () => grant.recheck()?.then(() => prove(grant.tenant));
 }

@@ -9,6 +9,10 @@ export interface RegisteredKey {
   /** `data` seals messages and `wrap` serves wrap and unwrap, never both: else unwrap would hand out data keys of stored messages. */
   readonly use: 'data' | 'wrap';
   readonly algorithm?: WrapAlgorithm;
+  /** How messages are sealed: self-contained without it. Compact ones need the database to open again. */
+  readonly form?: 'self-contained' | 'compact';
+  /** What happens to a message while no branch key may seal: self-contained without it. */
+  readonly fallback?: 'self-contained' | 'refuse';
 }
 
 export interface RetiredKey {

@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { describe, expect, test } from '@jest/globals';
 import { openDatabase } from '../../src/database/open-database.ts';
 import { connectionOf, type PostgresTls } from '../../src/database/postgres-connection.ts';
-import { lastSequence } from '../../src/database/tables/tenant-rows.ts';
+import { tenantChanges } from '../../src/database/tables/tenant-rows.ts';
 import { createCa, createLeaf } from '../../src/emulator/x509/certificates.ts';
 
 const connect = (url: string, more: object = {}) => connectionOf({ url, ...more }, url);
@@ -107,7 +107,7 @@ describe('connecting to a PostgreSQL', () => {
       return `token-${asked}`;
     };
     const { read, close } = await openDatabase({ url: server.url, password });
-    await expect(read(lastSequence)).rejects.toMatchObject({ code: 'registry-unavailable' });
+    await expect(read(tenantChanges.lastSequence)).rejects.toMatchObject({ code: 'registry-unavailable' });
     await close();
     expect(server.passwords).toEqual(['token-1', 'token-2']); // a lost connection is tried once more
   });
@@ -116,7 +116,7 @@ describe('connecting to a PostgreSQL', () => {
     await using server = await openAskingServer();
     const password = () => Promise.reject(new Error('no token'));
     const { read, close } = await openDatabase({ url: server.url, password });
-    await expect(read(lastSequence)).rejects.toMatchObject({ code: 'registry-unavailable' });
+    await expect(read(tenantChanges.lastSequence)).rejects.toMatchObject({ code: 'registry-unavailable' });
     await close();
     expect(server.passwords).toEqual([]);
   });
@@ -145,7 +145,7 @@ async function openTlsServer({ certPem: cert, keyPem: key }: { readonly certPem:
     isTrusted: async (host: string, tls: PostgresTls) => {
       isReached = false;
       const { read, close } = await openDatabase({ url: `postgres://ann@${host}:${port}/tenants`, tls });
-      await expect(read(lastSequence)).rejects.toMatchObject({ code: 'registry-unavailable' });
+      await expect(read(tenantChanges.lastSequence)).rejects.toMatchObject({ code: 'registry-unavailable' });
       await close();
       return isReached;
     },

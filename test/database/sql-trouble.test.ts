@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { postgresTrouble, sqliteTrouble } from '../../src/database/describe-trouble.ts';
 import { migrate } from '../../src/database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase } from '../../src/database/open-database.ts';
-import { lastSequence } from '../../src/database/tables/tenant-rows.ts';
+import { tenantChanges } from '../../src/database/tables/tenant-rows.ts';
 import { DatabaseTrouble } from '../../src/errors.ts';
 import { newPostgres } from '../support/sql-databases.ts';
 import { openProxy } from '../support/sql-proxy.ts';
@@ -14,7 +14,7 @@ import { openProxy } from '../support/sql-proxy.ts';
 /** What the operator reads when a database can't be used. */
 async function troubleOf(options: DatabaseOptions): Promise<DatabaseTrouble> {
   const database = await openDatabase(options);
-  const failure: unknown = await database.read(lastSequence).catch((error: unknown) => error);
+  const failure: unknown = await database.read(tenantChanges.lastSequence).catch((error: unknown) => error);
   await database.close();
   const trouble = Error.isError(failure) && failure.cause instanceof DatabaseTrouble ? failure.cause : failure;
   if (trouble instanceof DatabaseTrouble) return trouble;

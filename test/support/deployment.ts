@@ -2,15 +2,18 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { AuditEvent } from '../../src/audit/event.ts';
 import type { Role } from '../../src/callers/principal.ts';
 import { ServiceError } from '../../src/errors.ts';
-import { CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
+import type { BranchCopies } from '../../src/keyring/branches/branch-deps.ts';
+import { type BranchParts, CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
 import type { OriginKeys } from '../../src/keyring/data-keys.ts';
 import { type DrawRandom, systemRandom } from '../../src/lib/random.ts';
 import { decryptData } from '../../src/operations/decrypt-data.ts';
 import { encryptData } from '../../src/operations/encrypt-data.ts';
+import { kekOf } from '../../src/operations/open-message.ts';
 import type { DataKeyBounds } from '../../src/tenants/bounds.ts';
 import type { Tenant } from '../../src/tenants/record.ts';
 import { tenantNotFound } from '../../src/tenants/registry.ts';
 import { JwkKeyWrapper } from './jwk-key-wrapper.ts';
+import { MemoryKeyring } from './memory-keyring.ts';
 import { TestClock } from './test-clock.ts';
 import { messages } from './vectors.ts';
 
@@ -99,8 +102,42 @@ export class Deployment {
 
   async close(): Promise<void> {}
 
+  /** The database of branch keys, once a test has compact messages; its changes are told to every process at once. */
+  keyring: MemoryKeyring | undefined;
+  branchSettings = { epochMs: 86_400_000, settleMs: 600_000, recheckMs: 60_000 };
+  copies: BranchCopies = { isRequired: false, write: async () => undefined };
+  isBound = true;
+  readonly branchEvents: string[] = [];
+  readonly disagreements: string[] = [];
+  readonly #processes: Process[] = [];
+
+  /** Gives the deployment a database of branch keys. */
+  withKeyring(): MemoryKeyring {
+    this.keyring = new MemoryKeyring(this.clock, (tenantId) => {
+      for (const { dataKeys } of this.#processes) dataKeys.branchesChanged(tenantId);
+    });
+    return this.keyring;
+  }
+
   start(): Process {
-    return new Process(this);
+    const process = new Process(this);
+    this.#processes.push(process);
+    return process;
+  }
+
+  branchParts(): BranchParts | undefined {
+    const { keyring } = this;
+    if (!keyring) return undefined;
+    return {
+      store: keyring,
+      settings: this.branchSettings,
+      copies: this.copies,
+      kekOf,
+      isBound: () => this.isBound,
+      confirmedAt: () => (keyring.isAway ? Number.NEGATIVE_INFINITY : this.clock.monotonicMs()),
+      onEvent: (event) => void this.branchEvents.push(event),
+      onDisagreement: ({ id }) => void this.disagreements.push(id),
+    };
   }
 }
 
@@ -135,6 +172,7 @@ class Process {
       clock: deployment.clock,
       bounds: BOUNDS,
       revocationBoundMs: BOUND * 1_000,
+      branches: deployment.branchParts(),
       onBackgroundFailure: (error) => void this.backgroundFailures.push(error),
     });
   }

@@ -7,6 +7,7 @@ import { createTenants } from './0001-create-tenants.ts';
 import { countKeyUsage } from './0002-count-key-usage.ts';
 import { storeAuditRecords } from './0003-store-audit-records.ts';
 import { rememberKeyUses } from './0004-remember-key-uses.ts';
+import { storeKeyring } from './0005-store-keyring.ts';
 
 /** One step forward of the schema. Steps are never edited or taken back: a mistake is corrected by the next. */
 export interface Migration {
@@ -21,6 +22,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: 'count-key-usage', up: countKeyUsage },
   { version: 3, name: 'store-audit-records', up: storeAuditRecords },
   { version: 4, name: 'remember-key-uses', up: rememberKeyUses },
+  { version: 5, name: 'store-keyring', up: storeKeyring },
 ];
 
 /**

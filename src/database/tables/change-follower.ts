@@ -1,10 +1,27 @@
+import type { Kysely } from 'kysely';
 import { DatabaseTrouble } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { ChangeFeed, TenantChange } from '../change-feed.ts';
+import type { ChangeChannel, ChangeFeed, TenantChange } from '../change-feed.ts';
 import type { SqlDatabase } from '../open-database.ts';
-import { changesAfter, lastSequence } from './tenant-rows.ts';
+import type { Schema } from '../schema.ts';
+
+/** What came after a change. */
+export interface Changes {
+  readonly sequence: number;
+  /** `undefined` when there are too many to name. */
+  readonly tenantIds: readonly string[] | undefined;
+}
+
+/** Where changes of one channel are numbered. */
+export interface ChangeSource {
+  readonly channel: ChangeChannel;
+  lastSequence(db: Kysely<Schema>): Promise<number>;
+  /** A number that is smaller than `since` comes with another database: every tenant may have changed. */
+  changesAfter(db: Kysely<Schema>, since: number): Promise<Changes>;
+}
 
 export interface ChangeFollowerOptions {
+  readonly source: ChangeSource;
   readonly database: SqlDatabase;
   readonly clock: Clock;
   readonly refreshMs: number;
@@ -46,11 +63,11 @@ export class ChangeFollower {
 
   /** @throws ServiceError `registry-unavailable` */
   async start(): Promise<void> {
-    const { database } = this.#options;
+    const { database, source } = this.#options;
     // The feed asks for a look-up once it is connected, so that nothing is lost between the two.
-    this.#sequence = await database.read(lastSequence);
+    this.#sequence = await database.read((db) => source.lastSequence(db));
     this.#feed = await database.read(async (db) =>
-      database.dialect.openFeed(db, {
+      database.dialect.openFeed(db, source.channel, {
         changed: (change) => this.#hear(change),
         written: () => this.#lookUp(),
         connected: () => {
@@ -108,13 +125,13 @@ export class ChangeFollower {
   }
 
   async #lookUpOnce(): Promise<void> {
-    const { database, clock, onChange, onConfirmed } = this.#options;
+    const { database, source, clock, onChange, onConfirmed } = this.#options;
     const startedAt = clock.monotonicMs();
     const since = this.#sequence;
     const wasDeaf = this.#wasDeaf;
     this.#wasDeaf = false;
     try {
-      const { sequence, tenantIds } = await database.read((db) => changesAfter(db, since));
+      const { sequence, tenantIds } = await database.read((db) => source.changesAfter(db, since));
       // Meanwhile a change may have been heard, or written here; a smaller number than before comes with another database.
       this.#sequence = sequence < since ? sequence : Math.max(sequence, this.#sequence);
       for (const tenantId of tenantIds ?? [undefined]) onChange(tenantId);

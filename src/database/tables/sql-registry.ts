@@ -10,7 +10,7 @@ import { assertMigrated } from '../migrations/migrations.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import { ChangeFollower } from './change-follower.ts';
 import { RegistryCache } from './registry-cache.ts';
-import { findTenant, stampsOf, type TenantRow, tenantOfRow, tenantPage } from './tenant-rows.ts';
+import { findTenant, stampsOf, type TenantRow, tenantChanges, tenantOfRow, tenantPage } from './tenant-rows.ts';
 import { putTenant, removeTenant, restoreTenant } from './tenant-writes.ts';
 
 export interface SqlRegistryOptions {
@@ -71,6 +71,7 @@ class SqlRegistry implements TenantRegistry {
       staleAfterMs: STALE_AFTER_MS,
     });
     this.#follower = new ChangeFollower({
+      source: tenantChanges,
       database: options.database,
       clock: this.#clock,
       refreshMs: options.refreshMs ?? DEFAULT_REFRESH_MS,
@@ -173,7 +174,7 @@ class SqlRegistry implements TenantRegistry {
     return this.#noting(() =>
       database.write(async (trx) => {
         const written = await change(trx);
-        await database.dialect.notify(trx, { origin: this.#origin, sequence: written.sequence, tenantId });
+        await database.dialect.notify(trx, 'tenants', { origin: this.#origin, sequence: written.sequence, tenantId });
         return written;
       }),
     );

@@ -3,15 +3,9 @@ import { type FieldError, ServiceError } from '../../errors.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { tenantOf, type tenantSchema } from '../../tenants/record-schema.ts';
 import type { Schema } from '../schema.ts';
+import type { ChangeSource, Changes } from './change-follower.ts';
 
 export type TenantRow = Pick<Schema['tenants'], 'id' | 'record' | 'revision' | 'created_at' | 'updated_at'>;
-
-/** What came after a change. */
-export interface Changes {
-  readonly sequence: number;
-  /** `undefined` when there are too many to name. */
-  readonly tenantIds: readonly string[] | undefined;
-}
 
 const COLUMNS = ['id', 'record', 'revision', 'created_at', 'updated_at'] as const;
 /** More are not looked up one by one. */
@@ -26,13 +20,13 @@ export const tenantPage = (db: Kysely<Schema>, limit: number, cursor: string) =>
 
 const registered = (db: Kysely<Schema>) => db.selectFrom('tenants').select(COLUMNS).where('removed_at', 'is', null);
 
-export async function lastSequence(db: Kysely<Schema>): Promise<number> {
+async function lastSequence(db: Kysely<Schema>): Promise<number> {
   const counter = await db.selectFrom('tenant_changes').select('sequence').executeTakeFirstOrThrow();
   return counter.sequence;
 }
 
 /** Which tenants changed after the change of this number. A number that is not reached any more tells that the database was put back: all did. */
-export async function changesAfter(db: Kysely<Schema>, since: number): Promise<Changes> {
+async function changesAfter(db: Kysely<Schema>, since: number): Promise<Changes> {
   const sequence = await lastSequence(db);
   if (sequence === since) return { sequence, tenantIds: [] };
   const rows = await db
@@ -83,3 +77,6 @@ const invalidRecord = ({ revision }: TenantRow, errors: readonly FieldError[]): 
     fix: { owner: 'vendor', action: `Replace the record, naming revision ${revision}` },
     errors,
   });
+
+/** Changes of tenants' records. */
+export const tenantChanges: ChangeSource = { channel: 'tenants', lastSequence, changesAfter };

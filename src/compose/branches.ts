@@ -1,0 +1,71 @@
+import { ChangeFollower } from '../database/tables/change-follower.ts';
+import { keyringChanges } from '../database/tables/keyring-keys.ts';
+import type { BranchParts, CachedDataKeys } from '../keyring/cached-data-keys.ts';
+import type { Clock } from '../lib/clock.ts';
+import { kekOf } from '../operations/open-message.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Store } from './store.ts';
+
+/** Branch keys: what keys in memory need of them, and the feed that tells their changes. */
+export interface Branches {
+  readonly parts: BranchParts;
+  /** Follows changes and rechecks rows from now on. @throws ServiceError `registry-unavailable` */
+  follow(dataKeys: Pick<CachedDataKeys, 'branchesChanged' | 'recheckBranches'>): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface BranchesParts {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly store: Pick<Store, 'keyring'>;
+}
+
+const DAY_MS = 86_400_000;
+const SETTINGS = { epochMs: DAY_MS, settleMs: 600_000, recheckMs: 60_000 };
+
+/**
+ * This version opens compact messages and puts lost branch keys back; it makes none, since readers ship one release before writers.
+ */
+export function openBranches({ logger, clock, store: { keyring } }: BranchesParts): Branches {
+  let confirmedAt = Number.NEGATIVE_INFINITY;
+  let follower: ChangeFollower | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    parts: {
+      store: keyring.keys,
+      settings: SETTINGS,
+      copies: { isRequired: true, write: async () => undefined },
+      kekOf,
+      isBound: () => false,
+      confirmedAt: () => confirmedAt,
+      onEvent: (event, { tenantId, id, label }) =>
+        logger.warn({ event, tenantId, branchId: id, epoch: label }, 'a branch key was changed'),
+      onDisagreement: ({ tenantId, id }) =>
+        logger.error({ tenantId, branchId: id }, 'a row of branch keys disagrees with its JWE: it was altered'),
+    },
+    follow: async (dataKeys) => {
+      follower = new ChangeFollower({
+        source: keyringChanges,
+        database: keyring.database,
+        clock,
+        refreshMs: SETTINGS.recheckMs,
+        origin: keyring.origin,
+        onChange: (tenantId) => dataKeys.branchesChanged(tenantId),
+        onConfirmed: (atMs, wasDeaf) => {
+          if (wasDeaf) dataKeys.branchesChanged(undefined);
+          confirmedAt = atMs;
+        },
+        onTrouble: (trouble, error) => logger.warn({ trouble, error }, 'changes of branch keys are not heard'),
+        onRecovery: (trouble) => logger.info({ trouble }, 'changes of branch keys are heard again'),
+      });
+      await follower.start();
+      timer = setInterval(() => {
+        dataKeys.recheckBranches().catch((error: unknown) => logger.warn({ error }, 'branch keys were not rechecked'));
+      }, SETTINGS.recheckMs).unref();
+    },
+    close: async () => {
+      clearInterval(timer);
+      await follower?.close();
+    },
+  };
+}

@@ -1,0 +1,267 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import type {
+  KeyKind,
+  KeyName,
+  KeyringReading,
+  KeyringStore,
+  NewStoredKey,
+  StoredKey,
+} from '../../keyring/keyring-store.ts';
+import type { SqlDatabase } from '../open-database.ts';
+import type { Schema } from '../schema.ts';
+import type { ChangeSource, Changes } from './change-follower.ts';
+
+type Row = Pick<
+  Selectable<Schema['keyring_keys']>,
+  'tenant_id' | 'id' | 'kind' | 'vault_key' | 'label' | 'jwe' | 'kid' | 'created_at' | 'copied_digest' | 'copied_kid'
+>;
+type Write = Transaction<Schema>;
+
+const COLUMNS = [
+  'tenant_id',
+  'id',
+  'kind',
+  'vault_key',
+  'label',
+  'jwe',
+  'kid',
+  'created_at',
+  'copied_digest',
+  'copied_kid',
+] as const;
+/** More are not looked up one by one. */
+const MAX_CHANGES = 1_000;
+
+export interface KeyringKeysOptions {
+  readonly database: SqlDatabase;
+  /** What this process calls itself in notifications. */
+  readonly origin?: string;
+  /** Told of each change that this process commits, since a follower passes over its own. */
+  readonly onWritten?: (tenantId: string, sequence: number) => void;
+}
+
+/** The keyring in the registry's database. */
+export function keyringKeys({ database, origin = randomUUID(), onWritten }: KeyringKeysOptions): KeyringStore {
+  const { dialect } = database;
+  const now = (db: Kysely<Schema>) => db.selectNoFrom(dialect.nowMs.as('now')).executeTakeFirstOrThrow();
+  const reading = async (query: (db: Kysely<Schema>) => Promise<readonly Row[]>): Promise<KeyringReading> =>
+    database.read(async (db) => {
+      const nowMs = (await now(db)).now; // before the rows: their ages are never taken for more than they are
+      return { nowMs, keys: (await query(db)).map(storedKey) };
+    });
+  /** Runs a change that returns whether it changed anything, under a number of its own. */
+  const change = async (
+    tenantId: string,
+    run: (trx: Write, sequence: number) => Promise<boolean>,
+  ): Promise<boolean> => {
+    let written = 0;
+    const isChanged = await database.write(async (trx) => {
+      await dialect.durably(trx);
+      const sequence = await nextSequence(trx);
+      if (!(await run(trx, sequence))) return false;
+      await dialect.notify(trx, 'keyring', { origin, sequence, tenantId });
+      written = sequence;
+      return true;
+    });
+    if (isChanged) onWritten?.(tenantId, written);
+    return isChanged;
+  };
+  const insert = (key: NewStoredKey, madeUnder: string | null) =>
+    change(key.tenantId, async (trx, sequence) => {
+      const { now: created_at } = await now(trx);
+      const added = await trx
+        .insertInto('keyring_keys')
+        .values({ ...rowOf(key), made_under: madeUnder, created_at, change_sequence: sequence })
+        .onConflict((conflict) => conflict.doNothing())
+        .returning('id')
+        .executeTakeFirst();
+      return added !== undefined;
+    });
+
+  return {
+    databaseId: () => database.read(async (db) => (await identity(db)).id),
+    now: () => database.read(async (db) => (await now(db)).now),
+    find: (tenantId, ids) =>
+      ids.length === 0
+        ? reading(async () => [])
+        : reading((db) =>
+            keysOf(db, tenantId)
+              .where('id', 'in', [...ids])
+              .execute(),
+          ),
+    labelled: (tenantId, kind, vaultKey, labels) =>
+      reading((db) =>
+        keysOf(db, tenantId)
+          .where('kind', '=', kind)
+          .where('vault_key', '=', vaultKey)
+          .where('label', 'in', [...labels])
+          .orderBy('label')
+          .orderBy('created_at')
+          .orderBy('id')
+          .execute(),
+      ),
+    oldest: (tenantId, kind, vaultKey) =>
+      reading((db) =>
+        keysOf(db, tenantId)
+          .where('kind', '=', kind)
+          .where('vault_key', '=', vaultKey)
+          .orderBy('created_at')
+          .orderBy('id')
+          .limit(1)
+          .execute(),
+      ),
+    page: (limit, after, tenantId) => reading((db) => pageOf(db, limit, after, tenantId).execute()),
+    create: (key) => insert(key, key.kid),
+    restore: async (key) => {
+      if (await insert(key, null)) return 'added';
+      const { keys } = await reading((db) => keysOf(db, key.tenantId).where('id', '=', key.id).execute());
+      return keys[0]?.jwe === undefined ? 'destroyed' : 'present';
+    },
+    replace: ({ tenantId, id }, before, { jwe, kid }) =>
+      change(tenantId, async (trx, sequence) => {
+        const { now: rewrapped_at } = await now(trx);
+        const { numUpdatedRows } = await trx
+          .updateTable('keyring_keys')
+          .set({ jwe, kid, rewrapped_at, change_sequence: sequence })
+          .where('tenant_id', '=', tenantId)
+          .where('id', '=', id)
+          .where('jwe', '=', before)
+          .executeTakeFirst();
+        return numUpdatedRows === 1n;
+      }),
+    markCopied: async (keys) => {
+      for (const { tenantId, id, jwe, kid } of keys) {
+        const copied = { copied_digest: digestOf(jwe), copied_kid: kid };
+        await change(tenantId, async (trx, sequence) => {
+          const { numUpdatedRows } = await trx
+            .updateTable('keyring_keys')
+            .set({ ...copied, change_sequence: sequence })
+            .where('tenant_id', '=', tenantId)
+            .where('id', '=', id)
+            .where('jwe', '=', jwe)
+            .executeTakeFirst();
+          return numUpdatedRows === 1n;
+        });
+      }
+    },
+    // No change that others must hear of, so it takes no number.
+    markUsed: (names, day) =>
+      database.write(async (trx) => {
+        for (const { tenantId, id } of names) {
+          await trx
+            .updateTable('keyring_keys')
+            .set({ used_day: day })
+            .where('tenant_id', '=', tenantId)
+            .where('id', '=', id)
+            .execute();
+        }
+      }),
+    destroy: async (tenantId, ids) => {
+      const destroyed: KeyName[] = [];
+      for (const id of ids) {
+        const isDestroyed = await change(tenantId, async (trx, sequence) => {
+          const { now: destroyed_at } = await now(trx);
+          const { numUpdatedRows } = await trx
+            .updateTable('keyring_keys')
+            .set({ jwe: null, destroyed_at, change_sequence: sequence })
+            .where('tenant_id', '=', tenantId)
+            .where('id', '=', id)
+            .where('jwe', 'is not', null)
+            .executeTakeFirst();
+          return numUpdatedRows === 1n;
+        });
+        if (isDestroyed) destroyed.push({ tenantId, id });
+      }
+      return destroyed;
+    },
+    needs: async (tenantId) => {
+      const rows = await database.read((db) =>
+        keysOf(db, tenantId).where('jwe', 'is not', null).orderBy('kid').execute(),
+      );
+      const needs = new Map<string, { kid: string; keys: number; copies: number }>();
+      const of = (kid: string) => needs.getOrInsertComputed(kid, () => ({ kid, keys: 0, copies: 0 }));
+      for (const { kid, copied_kid } of rows) {
+        of(kid).keys += 1;
+        if (copied_kid !== null) of(copied_kid).copies += 1;
+      }
+      return [...needs.values()];
+    },
+  };
+}
+
+/** Changes of the keyring's keys, by tenant. */
+export const keyringChanges: ChangeSource = { channel: 'keyring', lastSequence, changesAfter };
+
+async function lastSequence(db: Kysely<Schema>): Promise<number> {
+  const { sequence } = await db.selectFrom('keyring_changes').select('sequence').executeTakeFirstOrThrow();
+  return sequence;
+}
+
+async function changesAfter(db: Kysely<Schema>, since: number): Promise<Changes> {
+  const sequence = await lastSequence(db);
+  if (sequence === since) return { sequence, tenantIds: [] };
+  if (sequence < since) return { sequence, tenantIds: undefined };
+  const rows = await db
+    .selectFrom('keyring_keys')
+    .select(['tenant_id', 'change_sequence'])
+    .where('change_sequence', '>', since)
+    .orderBy('change_sequence')
+    .limit(MAX_CHANGES + 1)
+    .execute();
+  if (rows.length > MAX_CHANGES) return { sequence, tenantIds: undefined };
+  return {
+    sequence: Math.max(sequence, rows.at(-1)?.change_sequence ?? sequence),
+    tenantIds: [...new Set(rows.map(({ tenant_id }) => tenant_id))],
+  };
+}
+
+/** Taken first: from here to the commit this is the only writer of keys, so numbers are committed in their order. */
+async function nextSequence(trx: Write): Promise<number> {
+  const { sequence } = await trx
+    .updateTable('keyring_changes')
+    .set((eb) => ({ sequence: eb('sequence', '+', 1) }))
+    .returning('sequence')
+    .executeTakeFirstOrThrow();
+  return sequence;
+}
+
+const identity = (db: Kysely<Schema>) => db.selectFrom('database_identity').select('id').executeTakeFirstOrThrow();
+
+const keysOf = (db: Kysely<Schema>, tenantId: string) =>
+  db.selectFrom('keyring_keys').select(COLUMNS).where('tenant_id', '=', tenantId);
+
+function pageOf(db: Kysely<Schema>, limit: number, after: KeyName | undefined, tenantId: string | undefined) {
+  let query = db.selectFrom('keyring_keys').select(COLUMNS).orderBy('tenant_id').orderBy('id').limit(limit);
+  if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
+  if (after) query = query.where(sql<boolean>`(tenant_id, id) > (${after.tenantId}, ${after.id})`);
+  return query;
+}
+
+const rowOf = ({ tenantId, id, kind, vaultKey, label, jwe, kid }: NewStoredKey) => ({
+  tenant_id: tenantId,
+  id,
+  kind,
+  vault_key: vaultKey,
+  label,
+  jwe,
+  kid,
+});
+
+const digestOf = (jwe: string): string => createHash('sha256').update(jwe).digest('base64url');
+
+function storedKey(row: Row): StoredKey {
+  const jwe = row.jwe ?? undefined;
+  return {
+    tenantId: row.tenant_id,
+    id: row.id,
+    kind: row.kind as KeyKind, // written by this file alone; the JWE decides
+    vaultKey: row.vault_key,
+    label: row.label,
+    jwe,
+    kid: row.kid,
+    createdAt: row.created_at,
+    copiedKid: row.copied_kid ?? undefined,
+    isCopied: jwe !== undefined && row.copied_digest === digestOf(jwe),
+  };
+}

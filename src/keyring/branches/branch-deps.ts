@@ -1,0 +1,84 @@
+import type { Jwe } from '../../format/jwe.ts';
+import type { KekRef } from '../../format/kek-ref.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { DrawRandom } from '../../lib/random.ts';
+import type { Soon } from '../../lib/when-ready.ts';
+import type { DataKeyBounds } from '../../tenants/bounds.ts';
+import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
+import type { OpeningUse, OriginKeys, SealingUse } from '../data-keys.ts';
+import type { KeyringStore, NewStoredKey, StoredKey } from '../keyring-store.ts';
+import type { Proofs } from '../proofs.ts';
+import type { SealingSlot } from '../sealing-slot.ts';
+import type { OpenedBranch } from './opened-branches.ts';
+
+/** Settings of branch keys, durations in milliseconds. */
+interface BranchSettings {
+  readonly epochMs: number;
+  /** How old a branch must be before it seals. */
+  readonly settleMs: number;
+  /** How long a row that was read may be sealed under. */
+  readonly recheckMs: number;
+}
+
+/** Copies of branch keys outside of the database. */
+export interface BranchCopies {
+  /** Whether a branch must be copied before it seals. */
+  readonly isRequired: boolean;
+  /** Copies a row and notes it in the database; copies of another kind are made by whoever exports. */
+  write(row: NewStoredKey): Promise<void>;
+}
+
+/** What happened to a branch, for the audit and the metrics. */
+type BranchEvent = 'branch-created' | 'branch-rewrapped' | 'branch-put-back' | 'branch-destroyed';
+
+export interface BranchDeps {
+  readonly store: KeyringStore;
+  readonly settings: BranchSettings;
+  readonly copies: BranchCopies;
+  readonly clock: Clock;
+  readonly draw: DrawRandom;
+  /** Returns a random number of 0 to 1. */
+  readonly jitter: () => number;
+  readonly originKeys: OriginKeys;
+  /** Of the tenant: how long a proof of access holds. */
+  readonly revocationBoundMs: number;
+  /** Returns the registered key in the version that a JWE names. @throws ServiceError `unknown-key` */
+  readonly kekOf: (tenant: Tenant, jwe: Jwe) => KekRef;
+  /** Whether this database is the one whose branches may seal. */
+  readonly isBound: () => boolean;
+  /** Monotonic time up to which the change feed has told every change. */
+  readonly confirmedAt: () => number;
+  readonly onEvent: (event: BranchEvent, row: NewStoredKey) => void;
+  /** Told of a row whose JWE says another thing than its columns. */
+  readonly onDisagreement: (row: StoredKey) => void;
+  /** Told of what failed with nobody waiting for it. */
+  readonly onBackgroundFailure: (error: unknown) => void;
+}
+
+/** The tenant's data keys, as branch keys need them: a branch key is sealed under one and proves access by it. */
+export interface BranchDataKeys {
+  readonly proofs: Proofs;
+  readonly bounds: DataKeyBounds;
+  slotFor(key: RegisteredKey): SealingSlot;
+  forSealing(key: RegisteredKey, bytes: number): Soon<SealingUse>;
+  forOpening(jwe: Jwe, kek: KekRef): Soon<OpeningUse>;
+}
+
+/** One tenant's branches, as whatever seals under them sees them. */
+export interface BranchSource {
+  readonly tenant: Tenant;
+  readonly deps: BranchDeps;
+  readonly dataKeys: BranchDataKeys;
+  /** Returns a branch in memory, usable or not. */
+  held(branchId: string): OpenedBranch | undefined;
+  /** Whether a branch may be used without asking anybody: its row is as it was read, and access to its key is proven. */
+  isUsable(opened: OpenedBranch, now: number): boolean;
+  /** Returns a branch whose row was read, or confirmed by the change feed, and to whose key access is proven. */
+  open(branchId: string): Promise<OpenedBranch>;
+  /** Returns whether the row stands in the database again. */
+  putBack(row: StoredKey): Promise<boolean>;
+}
+
+/** Returns the name of a registered key that rows carry: URL and name in lower case, since Key Vault ignores their case. */
+export const vaultKeyOf = ({ vaultUrl, name }: Pick<RegisteredKey, 'vaultUrl' | 'name'>): string =>
+  `${vaultUrl}/keys/${name}`.toLowerCase();

@@ -1,0 +1,44 @@
+import type { KeyObject } from 'node:crypto';
+import { compactHeader, deriveLeafKey, type LeafUse, leafIdOf } from '../../format/compact.ts';
+import type { DataKeyBounds } from '../../tenants/bounds.ts';
+import type { BranchKey } from './branch-key.ts';
+
+const SALT_BYTES = 8;
+/** Clear in a leaf of the service; a lease's leaf has it set. */
+const WITHOUT_LEASE_BIT = 0x7f;
+
+/** A leaf of this process's own, which it seals messages or the headers of streams under. It ends with its branch. */
+export class Leaf {
+  readonly branch: BranchKey;
+  readonly header: string;
+  readonly key: KeyObject;
+  readonly #bounds: DataKeyBounds;
+  readonly #madeAt: number;
+  #messages = 0;
+  #bytes = 0;
+
+  /** `salt` is 8 random bytes, taken as they are but for the bit that marks leases. */
+  constructor(branch: BranchKey, use: LeafUse, salt: Buffer, bounds: DataKeyBounds, madeAt: number) {
+    const own = Buffer.from(salt);
+    own[0] = (own[0] ?? 0) & WITHOUT_LEASE_BIT;
+    const { row } = branch;
+    const { kid } = leafIdOf(Buffer.from(row.id, 'base64url'), own);
+    this.branch = branch;
+    this.header = compactHeader(kid);
+    this.key = deriveLeafKey(branch.key, use, row.tenantId, kid);
+    this.#bounds = bounds;
+    this.#madeAt = madeAt;
+  }
+
+  static readonly saltBytes = SALT_BYTES;
+
+  /** Counts one message over all contexts before it is sealed; returns false where a bound would be passed. */
+  take(now: number, bytes: number): boolean {
+    const { maxAgeMs, maxMessages, maxBytes } = this.#bounds;
+    if (now - this.#madeAt >= maxAgeMs) return false;
+    if (this.#messages + 1 > maxMessages || this.#bytes + bytes > maxBytes) return false;
+    this.#messages += 1;
+    this.#bytes += bytes;
+    return true;
+  }
+}

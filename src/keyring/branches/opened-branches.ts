@@ -1,0 +1,65 @@
+import type { KeyObject } from 'node:crypto';
+import { deriveLeafKey, type LeafUse } from '../../format/compact.ts';
+import { boundedMap } from '../../lib/bounded-map.ts';
+import type { BranchKey } from './branch-key.ts';
+
+const MAX_BRANCHES = 512;
+const MAX_LEAVES = 4_096;
+
+/** A branch key in memory, and since when its row is known to stand as it does. */
+export interface OpenedBranch {
+  readonly branch: BranchKey;
+  /** Monotonic time at which its row was read last. */
+  readAt: number;
+  /** A change was told since: the row is read again before the next use. */
+  isStale: boolean;
+}
+
+/** One tenant's branch keys in memory, and the leaf keys that were derived to open messages. */
+export class OpenedBranches {
+  readonly #branches = boundedMap<OpenedBranch>(MAX_BRANCHES);
+  readonly #leaves = boundedMap<KeyObject>(MAX_LEAVES);
+
+  get(branchId: string): OpenedBranch | undefined {
+    return this.#branches.get(branchId);
+  }
+
+  put(branch: BranchKey, readAt: number): OpenedBranch {
+    const opened = { branch, readAt, isStale: false };
+    this.#branches.set(branch.row.id, opened);
+    return opened;
+  }
+
+  /** Returns the key of a leaf that anybody made, derived at its first use. */
+  leafKey({ branch }: OpenedBranch, use: LeafUse, kid: string): KeyObject {
+    const name = `${use} ${kid}`;
+    const known = this.#leaves.get(name);
+    if (known) return known;
+    const key = deriveLeafKey(branch.key, use, branch.row.tenantId, kid);
+    this.#leaves.set(name, key);
+    return key;
+  }
+
+  /** Has every row read again before its next use. */
+  markStale(): void {
+    for (const [, opened] of this.#branches.entries()) opened.isStale = true;
+  }
+
+  /** Drops the branches under one key version, or all of them; their leaves go too. */
+  evict(kid?: string): void {
+    for (const [id, { branch }] of this.#branches.entries()) {
+      if (kid === undefined || branch.row.kid === kid) this.#branches.delete(id);
+    }
+    this.#leaves.clear();
+  }
+
+  drop(branchId: string): void {
+    this.#branches.delete(branchId);
+    this.#leaves.clear();
+  }
+
+  /** Returns the branches in memory. */
+  held(): readonly OpenedBranch[] {
+    return [...this.#branches.entries()].map(([, opened]) => opened);
+  }
+}

@@ -1,0 +1,287 @@
+import { ServiceError } from '../../errors.ts';
+import { deriveContentKey, type LeafUse } from '../../format/compact.ts';
+import type { RegisteredKey } from '../../tenants/record.ts';
+import type { LeafSealing } from '../data-keys.ts';
+import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
+import { type BranchSource, vaultKeyOf } from './branch-deps.ts';
+import { type BranchKey, sealBranchKey } from './branch-key.ts';
+import { type EpochTimes, epochAfter, epochAt, epochLabel, partOfEpoch } from './epoch.ts';
+import { Leaf } from './leaf.ts';
+
+const BRANCH_ID_BYTES = 8;
+const BRANCH_KEY_BYTES = 32;
+/** The next epoch's branch is made in the first quarter of the epoch before, and opened in the last. */
+const QUARTER = 1 / 4;
+/** What failed in the background is tried again after this. */
+const RETRY_AFTER_MS = 10_000;
+
+/** Rows of the epochs that matter, and when they were read. */
+interface Reading {
+  readonly keys: readonly StoredKey[];
+  /** The database's time, not later than it was at `at`. */
+  readonly nowMs: number;
+  /** Monotonic time after the reading. */
+  readonly at: number;
+}
+
+/**
+ * What seals compact messages under one registered key. A branch seals when all of this holds in the same turn: its epoch has begun,
+ * its row was seen in the database just now, it has settled there, it is copied, its JWE names the newest version of the key, its
+ * origin is ours, this is the one database, and access is proven.
+ */
+export class SealingBranches {
+  readonly #branches: BranchSource;
+  readonly #key: RegisteredKey;
+  readonly #leaves = new Map<LeafUse, Leaf>();
+  #reading: Reading | undefined;
+  #refreshing: Promise<Reading> | undefined;
+  #making: Promise<void> | undefined;
+  #retryAt = Number.NEGATIVE_INFINITY;
+  #isFirstReady: boolean = false;
+  /** When in its quarter this process makes and opens branches: processes spread over it. */
+  readonly #makeAt: number;
+  readonly #openAt: number;
+
+  constructor(branches: BranchSource, key: RegisteredKey) {
+    this.#branches = branches;
+    this.#key = key;
+    const { jitter } = branches.deps;
+    this.#makeAt = QUARTER * jitter();
+    this.#openAt = 1 - QUARTER * jitter();
+  }
+
+  /** Returns the use at once where nothing need be waited for; undefined otherwise. */
+  take(use: LeafUse, bytes: number, context: Buffer | undefined): LeafSealing | undefined {
+    const { clock, settings } = this.#branches.deps;
+    const now = clock.monotonicMs();
+    const reading = this.#reading;
+    if (!reading || now - reading.at >= settings.recheckMs) return undefined;
+    const branch = this.#ready(reading, now);
+    if (!branch) return undefined;
+    this.#lookAhead(reading, now);
+    return this.#seal(branch, use, bytes, context, now);
+  }
+
+  /**
+   * The same, waiting for database and vault.
+   *
+   * @returns undefined where no branch may seal and the message is sealed self-contained instead
+   * @throws ServiceError `registry-unavailable`, reason `branch-not-ready`, where the key's record refuses that
+   */
+  async waitFor(use: LeafUse, bytes: number, context: Buffer | undefined): Promise<LeafSealing | undefined> {
+    const { clock } = this.#branches.deps;
+    const slot = this.#branches.dataKeys.slotFor(this.#key);
+    try {
+      await slot.usableFacts();
+      let reading = await this.#current();
+      if (this.#candidates(reading, clock.monotonicMs()).length === 0) {
+        await this.#makeFirst(reading);
+        reading = await this.#current();
+      }
+      for (const row of this.#candidates(reading, clock.monotonicMs())) {
+        const { branch } = await this.#branches.open(row.id);
+        if (branch.isOurs) return this.#seal(branch, use, bytes, context, clock.monotonicMs());
+      }
+      return await this.#fallBack(reading);
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.code !== 'registry-unavailable') throw error;
+      return this.#fallBack(undefined, error);
+    }
+  }
+
+  /** A change was told: rows are read again before the next seal. */
+  changed(): void {
+    this.#reading = undefined;
+  }
+
+  /** Drops the leaves, or only those under one key version. */
+  drop(kid?: string): void {
+    for (const [use, { branch }] of this.#leaves) {
+      if (kid === undefined || branch.row.kid === kid) this.#leaves.delete(use);
+    }
+  }
+
+  #seal(branch: BranchKey, use: LeafUse, bytes: number, context: Buffer | undefined, now: number): LeafSealing {
+    const leaf = this.#leafOf(branch, use, bytes, now);
+    const { proofs } = this.#branches.dataKeys;
+    proofs.renewAhead(branch.dataKey, now);
+    const { vaultCall, endsAt } = proofs.accessTo(branch.row.kid);
+    return {
+      contentKey: deriveContentKey(leaf.key, context),
+      header: leaf.header,
+      keyId: branch.row.kid,
+      vaultCall,
+      accessEndsAt: endsAt,
+    };
+  }
+
+  #leafOf(branch: BranchKey, use: LeafUse, bytes: number, now: number): Leaf {
+    const current = this.#leaves.get(use);
+    const { bounds } = this.#branches.dataKeys;
+    const isKept = bounds.mode === 'cached' && current?.branch === branch;
+    if (isKept && current.take(now, bytes)) return current;
+    const { draw } = this.#branches.deps;
+    const leaf = new Leaf(branch, use, draw(Leaf.saltBytes), bounds, now);
+    if (!leaf.take(now, bytes))
+      throw new ServiceError('body-too-large', 'The message is larger than one leaf key may seal');
+    this.#leaves.set(use, leaf);
+    return leaf;
+  }
+
+  /** Returns the branch that seals now, if it is in memory and nothing need be asked. */
+  #ready(reading: Reading, now: number): BranchKey | undefined {
+    for (const row of this.#candidates(reading, now)) {
+      const opened = this.#branches.held(row.id);
+      if (!opened || opened.branch.row.jwe !== row.jwe || !this.#branches.isUsable(opened, now)) return undefined;
+      if (opened.branch.isOurs) return opened.branch;
+    }
+    return undefined;
+  }
+
+  /** Returns the rows that may seal, best first: this epoch's, oldest first, else the previous epoch's. */
+  #candidates(reading: Reading, now: number): readonly StoredKey[] {
+    const { settings, copies, isBound } = this.#branches.deps;
+    const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
+    if (newest === undefined || !isBound()) return [];
+    const maySeal = (row: StoredKey): boolean =>
+      row.jwe !== undefined &&
+      row.kid === newest &&
+      (row.isCopied || !copies.isRequired) &&
+      reading.nowMs - row.createdAt >= settings.settleMs;
+    const epoch = this.#epoch(reading, now);
+    const of = (wanted: EpochTimes) => reading.keys.filter(({ label }) => label === epochLabel(wanted)).filter(maySeal);
+    const current = of(epoch);
+    return current.length > 0 ? current : of(epochAfter(epoch, -1));
+  }
+
+  /** The epoch by the database's clock, which has moved at least as far as the monotonic one since the reading. */
+  #epoch(reading: Reading, now: number): EpochTimes {
+    return epochAt(reading.nowMs + (now - reading.at), this.#branches.deps.settings.epochMs);
+  }
+
+  async #current(): Promise<Reading> {
+    const { clock, settings } = this.#branches.deps;
+    const reading = this.#reading;
+    if (reading && clock.monotonicMs() - reading.at < settings.recheckMs) return reading;
+    return this.#refresh();
+  }
+
+  #refresh(): Promise<Reading> {
+    this.#refreshing ??= this.#read().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** Reads the rows of the previous, this and the next epoch, and puts back those that were there before and are gone. */
+  async #read(): Promise<Reading> {
+    const { store, clock, settings } = this.#branches.deps;
+    const before = this.#reading;
+    const nowMs = before ? before.nowMs + (clock.monotonicMs() - before.at) : await store.now();
+    const epoch = epochAt(nowMs, settings.epochMs);
+    const labels = [-1, 0, 1].map((steps) => epochLabel(epochAfter(epoch, steps)));
+    const read = await store.labelled(this.#branches.tenant.id, 'branch', vaultKeyOf(this.#key), labels);
+    const reading = { ...read, at: clock.monotonicMs() };
+    this.#reading = reading;
+    const lost = before?.keys.filter(
+      ({ id, label, jwe }) => jwe !== undefined && labels.includes(label) && !read.keys.some((row) => row.id === id),
+    );
+    for (const row of lost ?? []) {
+      await this.#branches.putBack(row);
+      this.#reading = undefined; // it stands there again: the next use reads it
+    }
+    return reading;
+  }
+
+  #lookAhead(reading: Reading, now: number): void {
+    const { settings } = this.#branches.deps;
+    if (now < this.#retryAt) return;
+    const epoch = this.#epoch(reading, now);
+    const part = partOfEpoch(epoch, reading.nowMs + (now - reading.at));
+    const next = reading.keys.find(({ label, jwe }) => jwe !== undefined && label === epochLabel(epochAfter(epoch, 1)));
+    if (now - reading.at >= settings.recheckMs / 2) this.#inBackground(now, () => this.#refresh());
+    else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#makeOnce(epoch));
+    else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#makeOnce(epochAfter(epoch, 1)));
+    else if (next && part >= this.#openAt && !this.#branches.held(next.id)) {
+      this.#inBackground(now, () => this.#branches.open(next.id));
+    }
+  }
+
+  #inBackground(now: number, work: () => Promise<unknown>): void {
+    this.#retryAt = now + RETRY_AFTER_MS;
+    work().then(() => {
+      this.#retryAt = Number.NEGATIVE_INFINITY;
+    }, this.#branches.deps.onBackgroundFailure);
+  }
+
+  /** Whether the epoch has a branch under the newest version, be it ready or not. */
+  #hasLive(reading: Reading, epoch: EpochTimes): boolean {
+    const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
+    return reading.keys.some(
+      ({ label, jwe, kid }) => label === epochLabel(epoch) && jwe !== undefined && kid === newest,
+    );
+  }
+
+  /** Makes this epoch's branch where it has none. Without a settling time it seals at once, else it is made for later. */
+  async #makeFirst(reading: Reading): Promise<void> {
+    const { clock, settings, onBackgroundFailure, isBound } = this.#branches.deps;
+    const now = clock.monotonicMs();
+    const epoch = this.#epoch(reading, now);
+    if (!isBound() || this.#hasLive(reading, epoch) || now < this.#retryAt) return;
+    this.#retryAt = now + RETRY_AFTER_MS;
+    const making = this.#makeOnce(epoch);
+    if (settings.settleMs > 0) making.catch(onBackgroundFailure);
+    else await making;
+  }
+
+  #makeOnce(epoch: EpochTimes): Promise<void> {
+    this.#making ??= this.#make(epoch).finally(() => {
+      this.#making = undefined;
+    });
+    return this.#making;
+  }
+
+  /** Seals a new branch key under the current data key, which costs no vault call, stores it and copies it. */
+  async #make(epoch: EpochTimes): Promise<void> {
+    const { store, copies, draw, onEvent } = this.#branches.deps;
+    const { tenant, dataKeys } = this.#branches;
+    const use = await dataKeys.forSealing(this.#key, BRANCH_KEY_BYTES);
+    const { kid, kek } = use.key.dataKey;
+    const name = { id: draw(BRANCH_ID_BYTES).toString('base64url'), label: epochLabel(epoch) };
+    const row: NewStoredKey = {
+      ...name,
+      tenantId: tenant.id,
+      kind: 'branch',
+      vaultKey: vaultKeyOf(kek),
+      jwe: sealBranchKey(use, draw(BRANCH_KEY_BYTES), name),
+      kid,
+    };
+    const isMade = await store.create(row);
+    this.#reading = undefined;
+    if (!isMade) return; // another process was quicker: its branch is read next
+    onEvent('branch-created', row);
+    await copies.write(row);
+    this.#reading = undefined; // a reading made meanwhile does not know of the copy
+  }
+
+  /** Decides for a message that no branch may seal. A key without a branch that was ever ready seals self-contained. */
+  async #fallBack(reading: Reading | undefined, cause?: ServiceError): Promise<undefined> {
+    if (this.#key.fallback !== 'refuse') return undefined;
+    const isFirst = reading !== undefined && !this.#isFirstReady && !(await this.#wasEverReady());
+    if (isFirst) return undefined;
+    throw new ServiceError('registry-unavailable', 'No branch key is ready to seal compact messages', {
+      reason: 'branch-not-ready',
+      retryAfter: 5,
+      ...(cause && { cause }),
+    });
+  }
+
+  async #wasEverReady(): Promise<boolean> {
+    const { store, settings, copies } = this.#branches.deps;
+    const { keys, nowMs } = await store.oldest(this.#branches.tenant.id, 'branch', vaultKeyOf(this.#key));
+    const [first] = keys;
+    const isReady = first !== undefined && nowMs - first.createdAt >= settings.settleMs;
+    this.#isFirstReady = isReady && (first.copiedKid !== undefined || !copies.isRequired);
+    return this.#isFirstReady;
+  }
+}

@@ -1,0 +1,213 @@
+import { ServiceError } from '../../errors.ts';
+import { type CompactMessage, deriveContentKey, type LeafUse } from '../../format/compact.ts';
+import type { Jwe } from '../../format/jwe.ts';
+import { singleFlight } from '../../lib/single-flight.ts';
+import type { Soon } from '../../lib/when-ready.ts';
+import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
+import type { CompactOpening } from '../data-keys.ts';
+import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
+import { type BranchDataKeys, type BranchDeps, type BranchSource, vaultKeyOf } from './branch-deps.ts';
+import { type BranchKey, openBranchKey, parseBranchJwe } from './branch-key.ts';
+import { BranchRows } from './branch-rows.ts';
+import { type OpenedBranch, OpenedBranches } from './opened-branches.ts';
+import { SealingBranches } from './sealing-branches.ts';
+
+/** How long rows that were read serve while the database is out of reach, as tenants' records do. */
+const STALE_MS = 300_000;
+
+/** The branch keys of one tenant in one revision of its record. */
+export class TenantBranches implements BranchSource {
+  readonly tenant: Tenant;
+  readonly deps: BranchDeps;
+  readonly dataKeys: BranchDataKeys;
+  readonly #rows: BranchRows;
+  readonly #opened = new OpenedBranches();
+  readonly #opening = new Map<string, Promise<OpenedBranch>>();
+  readonly #sealing = new Map<string, SealingBranches>();
+
+  constructor(tenant: Tenant, dataKeys: BranchDataKeys, deps: BranchDeps) {
+    this.tenant = tenant;
+    this.dataKeys = dataKeys;
+    this.deps = deps;
+    this.#rows = new BranchRows(tenant.id, deps.store, deps.clock);
+  }
+
+  /** Returns what seals compact messages under a registered key, made at its first use. */
+  sealingUnder(key: RegisteredKey): SealingBranches {
+    return this.#sealing.getOrInsertComputed(vaultKeyOf(key), () => new SealingBranches(this, key));
+  }
+
+  /**
+   * Returns the key that opens a compact message; at once where its branch is in memory and access to it is proven.
+   *
+   * @throws ServiceError `unknown-key` for a branch that the tenant does not have, and the failures of its JWE and of the vault
+   */
+  forOpening(message: CompactMessage, use: LeafUse, context: Buffer | undefined): Soon<CompactOpening> {
+    const now = this.deps.clock.monotonicMs();
+    const opened = this.#opened.get(message.leaf.branchId);
+    if (opened && this.isUsable(opened, now)) return this.#use(opened, message, use, context, now);
+    return this.#waitToOpen(message, use, context);
+  }
+
+  async #waitToOpen(message: CompactMessage, use: LeafUse, context: Buffer | undefined): Promise<CompactOpening> {
+    const opened = await this.open(message.leaf.branchId);
+    return this.#use(opened, message, use, context, this.deps.clock.monotonicMs());
+  }
+
+  #use(
+    opened: OpenedBranch,
+    { leaf }: CompactMessage,
+    use: LeafUse,
+    context: Buffer | undefined,
+    now: number,
+  ): CompactOpening {
+    const { dataKey } = opened.branch;
+    this.dataKeys.proofs.renewAhead(dataKey, now);
+    return {
+      contentKey: deriveContentKey(this.#opened.leafKey(opened, use, leaf.kid), context),
+      keyId: dataKey.kid,
+      vaultCall: this.dataKeys.proofs.accessTo(dataKey.kid).vaultCall,
+    };
+  }
+
+  isUsable(opened: OpenedBranch, now: number): boolean {
+    return this.#isConfirmed(opened, now) && this.dataKeys.proofs.accessTo(opened.branch.row.kid).isFresh(now);
+  }
+
+  held(branchId: string): OpenedBranch | undefined {
+    return this.#opened.get(branchId);
+  }
+
+  open(branchId: string): Promise<OpenedBranch> {
+    return singleFlight(this.#opening, branchId, async () => {
+      const row = await this.#currentRow(branchId);
+      try {
+        return await this.#openRow(row);
+      } catch (error) {
+        // A branch may have been moved away from a version that is refused now: look once more before the refusal is given out.
+        const again = isRefusal(error) ? await this.#readRow(branchId) : row;
+        if (again.jwe === row.jwe) throw error;
+        return this.#openRow(again);
+      }
+    });
+  }
+
+  async #currentRow(branchId: string): Promise<StoredKey> {
+    const opened = this.#opened.get(branchId);
+    const now = this.deps.clock.monotonicMs();
+    if (opened && this.#isConfirmed(opened, now)) return opened.branch.row;
+    try {
+      return await this.#readRow(branchId);
+    } catch (error) {
+      const isServed = opened && now - this.#confirmedAt(opened) < STALE_MS && this.deps.revocationBoundMs > 0;
+      if (!isServed || !isUnavailable(error)) throw error;
+      return opened.branch.row;
+    }
+  }
+
+  /** A branch that this process holds and the database does not is put back: the database lost it. */
+  async #readRow(branchId: string): Promise<StoredKey> {
+    const row = await this.#rows.find(branchId);
+    if (row?.jwe !== undefined) return row;
+    const lost = this.#opened.get(branchId)?.branch.row;
+    if (!row && lost && (await this.putBack(lost))) return lost;
+    this.#opened.drop(branchId);
+    throw unknownBranch(row ? 'branch-destroyed' : 'branch-unknown');
+  }
+
+  async #openRow(row: StoredKey): Promise<OpenedBranch> {
+    const readAt = this.deps.clock.monotonicMs();
+    const known = this.#opened.get(row.id);
+    const jwe = this.#parse(row);
+    const { dataKey } = await this.dataKeys.forOpening(jwe, this.deps.kekOf(this.tenant, jwe));
+    if (known && known.branch.row.jwe === row.jwe) {
+      known.readAt = readAt;
+      known.isStale = false;
+      return known;
+    }
+    return this.#opened.put(this.#openKey(row, jwe, dataKey), readAt);
+  }
+
+  #parse(row: StoredKey): Jwe {
+    try {
+      return parseBranchJwe(row);
+    } catch (error) {
+      this.deps.onDisagreement(row);
+      throw error;
+    }
+  }
+
+  #openKey(row: StoredKey, jwe: Jwe, dataKey: BranchKey['dataKey']): BranchKey {
+    try {
+      return openBranchKey(row, jwe, dataKey, this.deps.originKeys.current());
+    } catch (error) {
+      this.deps.onDisagreement(row);
+      throw error;
+    }
+  }
+
+  /** A tombstone stays one. */
+  async putBack(row: StoredKey): Promise<boolean> {
+    if (row.jwe === undefined) return false;
+    const lost: NewStoredKey = { ...row, jwe: row.jwe };
+    const restored = await this.deps.store.restore(lost);
+    if (restored === 'added') this.deps.onEvent('branch-put-back', lost);
+    return restored !== 'destroyed';
+  }
+
+  /** Reads the rows of all branches in memory again and puts back what the database lost. */
+  async recheck(): Promise<void> {
+    const held = this.#opened.held();
+    if (held.length === 0) return;
+    const { keys } = await this.deps.store.find(
+      this.tenant.id,
+      held.map(({ branch }) => branch.row.id),
+    );
+    const found = new Map(keys.map((row) => [row.id, row]));
+    for (const opened of held) {
+      const { row } = opened.branch;
+      const stored = found.get(row.id);
+      if (!stored) await this.putBack(row);
+      else if (stored.jwe === undefined) this.#opened.drop(row.id);
+      else if (stored.jwe !== row.jwe) opened.isStale = true;
+    }
+  }
+
+  /** A change of this tenant's keys was told: rows are read again before their next use. */
+  changed(): void {
+    this.#opened.markStale();
+    for (const sealing of this.#sealing.values()) sealing.changed();
+  }
+
+  /** Drops the branches under one key version; without one, all of them. */
+  evict(kid?: string): void {
+    this.#opened.evict(kid);
+    for (const sealing of this.#sealing.values()) sealing.drop(kid);
+  }
+
+  get size(): number {
+    return this.#opened.held().length;
+  }
+
+  #isConfirmed(opened: OpenedBranch, now: number): boolean {
+    return !opened.isStale && now - this.#confirmedAt(opened) < this.deps.revocationBoundMs;
+  }
+
+  /** The feed confirms a row that was read before it had told every change. */
+  #confirmedAt({ readAt, isStale }: OpenedBranch): number {
+    return isStale ? readAt : Math.max(readAt, this.deps.confirmedAt());
+  }
+}
+
+const isRefusal = (error: unknown): boolean => error instanceof ServiceError && error.scope === 'key';
+const isUnavailable = (error: unknown): boolean =>
+  error instanceof ServiceError && error.code === 'registry-unavailable';
+
+const unknownBranch = (reason: 'branch-unknown' | 'branch-destroyed'): ServiceError =>
+  new ServiceError('unknown-key', 'The key that this message is sealed under is not in the database', {
+    reason,
+    errors: [{ pointer: '/ciphertext', detail: 'names a branch key that this tenant does not have' }],
+    ...(reason === 'branch-unknown' && {
+      fix: { owner: 'vendor', action: 'Import the copies of the branch keys: vaultspan branch-keys import' },
+    }),
+  });
