@@ -4,7 +4,11 @@ import { vaultHosts } from '../src/tenants/vault-hosts.ts';
 
 const AT_ONCE = 1_000;
 
-export const hosts = vaultHosts(['.vault.azure.net'], true);
+export const hosts = vaultHosts({
+  suffixes: ['.vault.azure.net'],
+  unsafeAllowEmulator: true,
+  homeVaultUrl: 'https://vendor.vault.azure.net',
+});
 const schema = tenantSchema(hosts);
 
 export const idOf = (at: number): string => `tenant-${String(at).padStart(6, '0')}`;

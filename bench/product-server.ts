@@ -9,6 +9,7 @@ import { answerCpuQuestions } from './cpu.ts';
 /** The product as it runs in production, but for where its Azure is; the emulator is another process. */
 const config = configOf(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
 prepareForEmulator(config, {
+  env: process.env,
   setEnv: (name, value) => {
     process.env[name] = value;
   },

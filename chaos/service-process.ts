@@ -27,6 +27,7 @@ process.on('SIGXFSZ', () => undefined);
 /** The product as it runs in production, but for where its Azure is and for a clock that can be set. */
 const config = configOf(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
 prepareForEmulator(config, {
+  env: process.env,
   setEnv: (name, value) => {
     process.env[name] = value;
   },

@@ -5,6 +5,7 @@ import { didYouMean } from '../lib/nearest.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { TenantListError } from '../tenants/tenant-list.ts';
 import type { Command, CommandIo } from './support/command.ts';
+import { useProxyOf } from './support/outgoing-proxy.ts';
 
 /** Every command in a file of its own, loaded when it is called. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -42,6 +43,7 @@ export async function runCommand([name, ...args]: readonly string[], io: Command
     return 0;
   }
   try {
+    useProxyOf(io.env);
     return await command.run(args, io);
   } catch (error) {
     return report(error, name, io);

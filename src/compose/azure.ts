@@ -48,6 +48,7 @@ export async function openAzure(config: Config, home: Home, logger: Logger, cloc
     openProbe: () => new AzureTenantProbe({ ...access, requireTenantTag, authorityHost, graphEndpoint, vaultScope }),
     directory: openDirectory(config, signIns, clock),
     homeCredentialExpiry: () => expiryOfHome(credential, config),
+    degradedHome: () => [...homeKeys.degradedKeys(), ...(credential.trouble() === undefined ? [] : ['app-credential'])],
   };
 }
 
@@ -109,7 +110,7 @@ async function expiryOfHome(
   home: ConfiguredHomeCredential,
   { home: { credential } }: Pick<Config, 'home'>,
 ): Promise<number | undefined> {
-  if (credential === 'managed-identity') return undefined; // nothing of it is ours to renew
+  if (credential === 'managed-identity' || credential === 'workload-identity') return undefined; // nothing of it is ours to renew
   await home.load();
   const { expires } = await home.describe();
   return expires && expires.getTime() / 1_000;

@@ -14,8 +14,15 @@ import type { Home } from './home.ts';
 
 /** Reads the deployment's own keys from the home vault; the webhook's only where there is a webhook. @throws ServiceError */
 export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }: Home, logger: Logger, clock: Clock) {
-  const onFailure = (error: unknown) => logger.warn({ error }, 'the home vault was not reread');
-  const keysOf = (secret: string) => new HomeKeys(secret, vault, clock, onFailure);
+  const keysOf = (name: string) =>
+    new HomeKeys({
+      name,
+      vault,
+      clock,
+      onTrouble: (error) =>
+        logger.error({ secret: name, error }, 'the home vault gives no usable key; the last ones stay'),
+      onRecovery: () => logger.info({ secret: name }, 'the home vault gives keys again'),
+    });
   const originKeys = keysOf(ORIGIN_KEY_SECRET);
   const auditKeys = keysOf(AUDIT_KEY_SECRET);
   const webhookKeys = rounds.webhookUrl === undefined ? undefined : keysOf(WEBHOOK_KEY_SECRET);
@@ -23,12 +30,22 @@ export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }
   const [auditKey] = auditKeys.current();
   if (!auditKey) throw new Error('no audit key');
   const webhookKey = webhookKeys?.current()[0];
-  return { originKeys, webhookKey, lineKey: lineKeyOf(auditKey), contextDigest: contextDigestOf(auditKey) };
+  const watched = Object.entries({ 'origin-key': originKeys, 'audit-key': auditKeys, 'webhook-key': webhookKeys });
+  /** Returns the names of the keys that the home vault would not give any more. */
+  const degradedKeys = () => watched.flatMap(([name, keys]) => (keys?.trouble() === undefined ? [] : [name]));
+  const lineKey = lineKeyOf(auditKey);
+  return { originKeys, webhookKey, lineKey, contextDigest: contextDigestOf(auditKey), degradedKeys };
 }
 
 /** Returns the keys of audit lines, one for each usable version of the audit key in the home vault. @throws ServiceError */
 export async function readLineKeys({ vault }: Pick<Home, 'vault'>): Promise<readonly LineKey[]> {
-  const keys = new HomeKeys(AUDIT_KEY_SECRET, vault, systemClock, () => undefined);
+  const keys = new HomeKeys({
+    name: AUDIT_KEY_SECRET,
+    vault,
+    clock: systemClock,
+    onTrouble: () => undefined,
+    onRecovery: () => undefined,
+  });
   await keys.load();
   return keys.current().map(lineKeyOf);
 }

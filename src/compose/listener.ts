@@ -77,6 +77,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     audit: audit.sink,
     auditRecords: audit.records,
     auditDegraded: audit.degraded,
+    degradedHome: azure.degradedHome,
     certificate,
     admission,
     clock,

@@ -20,10 +20,19 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
     callers: settings.callers,
     home,
     /** The identity of the machine: it opens the home vault and, where it is told to, the database. */
-    platform: { identity, managedIdentityClientId, authorityHost: cloud.authorityHost },
+    platform: {
+      identity,
+      managedIdentityClientId,
+      authorityHost: cloud.authorityHost,
+      deadlineMs: inMs(deadlineSeconds),
+    },
     cloud,
     /** Addresses that count as a vault's. */
-    vaultHosts: vaultHosts([...new Set([cloud.vaultSuffix, cloud.managedHsmSuffix])], isEmulated),
+    vaultHosts: vaultHosts({
+      suffixes: [...new Set([cloud.vaultSuffix, cloud.managedHsmSuffix])],
+      unsafeAllowEmulator: isEmulated,
+      homeVaultUrl: home.vaultUrl,
+    }),
     registry: settings.registry,
     database: databaseOf(settings.database),
     rounds: { ...rounds, intervalMs: inMs(intervalSeconds) },

@@ -11,10 +11,10 @@ const Home = z.strictObject({
   appId: guid.describe('Application (client) id of the multi-tenant app.'),
   vaultUrl: httpsUrl.describe("The vendor's own vault, with the app's secret and the origin key."),
   credential: z
-    .enum(['client-secret', 'certificate', 'vault-signed', 'managed-identity'])
+    .enum(['client-secret', 'certificate', 'vault-signed', 'managed-identity', 'workload-identity'])
     .default('client-secret')
     .describe(
-      'How the app signs in. `client-secret` and `certificate` (PEM or PFX) are in the home vault. `vault-signed` is a certificate whose key never leaves that vault. `managed-identity` is federated: there is no secret.',
+      'How the app signs in. `client-secret` and `certificate` (PEM or PFX) are in the home vault. `vault-signed` is a certificate whose key never leaves that vault. `managed-identity` (the user-assigned identity of the machine) and `workload-identity` (the service account of the pod on AKS) are federated: there is no secret.',
     ),
   certificateName: secretNameSchema.default('vaultspan-app').describe('Name of the certificate in the home vault.'),
   secretName: secretNameSchema
@@ -27,6 +27,11 @@ const Home = z.strictObject({
       'The identity that opens the home vault: DefaultAzureCredential, or the managed identity of this machine.',
     ),
   managedIdentityClientId: guid.optional().describe('Client id of a user-assigned identity.'),
+  federatedTokenFile: z
+    .string()
+    .min(1)
+    .default('/var/run/secrets/azure/tokens/azure-identity-token')
+    .describe('For `workload-identity`: the projected token of the service account.'),
 });
 
 const suffix = z.string().regex(/^\.[a-z0-9.-]+$/, 'must be a host suffix such as .vault.azure.net');

@@ -88,6 +88,10 @@ export interface DataKeys {
 /** The keys of `mac`, newest first: the first makes it, any of them is accepted. */
 export interface OriginKeys {
   current(): readonly KeyObject[];
-  /** Reads the home vault again unless it was read just now; never rejects. For a `mac` of a version made since. */
+  /**
+   * Returns the keys after a reread of the home vault, unless it was read just now. For a `mac` of a version made since.
+   *
+   * @throws ServiceError while the vault can't be read or has no usable version: then a good `mac` may look like a wrong one
+   */
   reread(): Promise<readonly KeyObject[]>;
 }

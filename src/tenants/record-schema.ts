@@ -36,7 +36,8 @@ export function tenantSchema(hosts: VaultHosts) {
     .string()
     .max(300)
     .transform((url) => url.toLowerCase().replace(/\/$/, ''))
-    .refine((url) => hosts.accept(url), `must be https://NAME followed by one of ${hosts.suffixes.join(', ')}`);
+    .refine((url) => hosts.accept(url), `must be https://NAME followed by one of ${hosts.suffixes.join(', ')}`)
+    .refine((url) => !hosts.isHome(url), "is the vendor's home vault, whose keys belong to no tenant");
   const Key = z.strictObject({
     vaultUrl,
     name: z.string().regex(KEY_NAME, 'must be 1 to 127 characters of 0-9, A-Z, a-z and -'),

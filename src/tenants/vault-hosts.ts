@@ -1,19 +1,32 @@
-/** Which vault addresses a deployment may dial. Nothing else is ever dialled, whatever a record or a ciphertext says. */
+/** Which vault addresses a deployment may call. It calls no other, whatever a record or a ciphertext says. */
 export interface VaultHosts {
   readonly suffixes: readonly string[];
   /** Whether a lower-case URL without a slash at the end is a vault's. */
   accept(url: string): boolean;
+  /** Whether it is the vendor's own vault, whose keys belong to no tenant. */
+  isHome(url: string): boolean;
+}
+
+export interface VaultHostsOptions {
+  readonly suffixes: readonly string[];
+  readonly unsafeAllowEmulator: boolean;
+  readonly homeVaultUrl: string;
 }
 
 const LABEL = '[a-z](?:[a-z0-9-]{1,22}[a-z0-9])';
 const LOOPBACK = /^https:\/\/(?:localhost|127\.0\.0\.1):[0-9]{1,5}$/;
 
-/** Vaults of the cloud's own suffixes; on loopback too where the emulator is allowed. */
-export function vaultHosts(suffixes: readonly string[], unsafeAllowEmulator: boolean): VaultHosts {
+/** Returns the rule: vaults of the cloud's own suffixes, and on loopback too where the emulator is allowed. */
+export function vaultHosts({ suffixes, unsafeAllowEmulator, homeVaultUrl }: VaultHostsOptions): VaultHosts {
   const escaped = suffixes.map((suffix) => suffix.replaceAll('.', String.raw`\.`));
   const pattern = new RegExp(`^https://${LABEL}(?:${escaped.join('|')})$`);
+  const home = originOf(homeVaultUrl);
   return {
     suffixes,
     accept: (url) => pattern.test(url) || (unsafeAllowEmulator && LOOPBACK.test(url)),
+    isHome: (url) => originOf(url) === home,
   };
 }
+
+/** One spelling for each vault; an emulated one has two names. */
+const originOf = (url: string): string | undefined => URL.parse(url)?.origin.replace('//127.0.0.1:', '//localhost:');

@@ -39,6 +39,7 @@ test('a log that takes no records, or a drain, makes it not ready', () => {
   const well = {
     audit: { trouble: () => undefined },
     auditDegraded: () => [],
+    degradedHome: () => [],
     tenants: { trouble: () => undefined },
     isDraining: () => false,
   };

@@ -1,9 +1,9 @@
 import process from 'node:process';
 import type { AccessToken } from '@azure/core-auth';
-import { ManagedIdentityCredential } from '@azure/identity';
 import type { ConfiguredHomeCredential, HomeCredentialKind } from '../../src/azure/home/home-credential.ts';
 import { createHomeCredential, type HomeCredentialOptions } from '../../src/azure/home/home-credential-kinds.ts';
 import { HomeVault } from '../../src/azure/home/home-vault.ts';
+import { platformCredential } from '../../src/azure/home/platform-credential.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { customerNamed, startTrusted, VAULT_SCOPE } from './emulator-clients.ts';
 import { TestClock } from './test-clock.ts';
@@ -38,8 +38,9 @@ export async function startHomeSite(): Promise<HomeSite> {
   });
   process.env['IDENTITY_ENDPOINT'] = emulator.managedIdentity.endpoint;
   process.env['IDENTITY_HEADER'] = emulator.managedIdentity.header;
-  const platform = new ManagedIdentityCredential();
+  const { authorityHost } = emulator;
   const shared = { vaultUrl: emulator.homeVaultUrl, unsafeAllowEmulator: true, deadlineMs: 10_000, clock };
+  const platform = platformCredential({ ...shared, identity: 'managed-identity', authorityHost });
   const vault = new HomeVault({ ...shared, credential: platform });
   const { tenantId } = customerNamed(emulator, 'contoso');
   const rotations: string[] = [];
@@ -62,6 +63,7 @@ export async function startHomeSite(): Promise<HomeSite> {
         vault,
         platform,
         exchangeAudience: 'api://AzureADTokenExchange',
+        federatedTokenFile: '/nonexistent/token',
         onRotation: (version) => rotations.push(version),
         onUnusable: (_version, { reason }) => problems.push(reason),
         ...change,

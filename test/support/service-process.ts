@@ -8,6 +8,7 @@ import { configOf } from './config.ts';
 /** The service in a process of its own, against an emulator in another: prints where it listens, and drains on SIGTERM. */
 const config = configOf(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
 prepareForEmulator(config, {
+  env: process.env,
   setEnv: (name, value) => {
     process.env[name] = value;
   },

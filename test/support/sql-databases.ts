@@ -12,7 +12,11 @@ import type { TenantRegistry } from '../../src/tenants/registry.ts';
 import { vaultHosts } from '../../src/tenants/vault-hosts.ts';
 import { record } from './make-tenant.ts';
 
-export const hosts = vaultHosts(['.vault.azure.net', '.managedhsm.azure.net'], false);
+export const hosts = vaultHosts({
+  suffixes: ['.vault.azure.net', '.managedhsm.azure.net'],
+  unsafeAllowEmulator: false,
+  homeVaultUrl: 'https://vendor.vault.azure.net',
+});
 
 /** A database of the test's own, which goes with it, after everything that was opened on it. */
 export interface TestDatabase extends AsyncDisposable {

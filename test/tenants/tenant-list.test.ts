@@ -3,7 +3,11 @@ import { parseTenantList, TenantListError } from '../../src/tenants/tenant-list.
 import { vaultHosts } from '../../src/tenants/vault-hosts.ts';
 import { record } from '../support/make-tenant.ts';
 
-const hosts = vaultHosts(['.vault.azure.net', '.managedhsm.azure.net'], false);
+const hosts = vaultHosts({
+  suffixes: ['.vault.azure.net', '.managedhsm.azure.net'],
+  unsafeAllowEmulator: false,
+  homeVaultUrl: 'https://vendor.vault.azure.net',
+});
 const AT = '2026-11-23T00:00:00.000Z';
 const parse = (...tenants: readonly object[]) => parseTenantList({ tenants }, hosts, AT);
 const VAULT = 'https://contoso-kv.vault.azure.net';
@@ -106,7 +110,30 @@ describe('a tenant record', () => {
 
   test('may have a vault on loopback only where the emulator is allowed', () => {
     const tenants = [record({ keys: { data: key({ vaultUrl: 'https://localhost:8445' }) } })];
-    expect(parseTenantList({ tenants }, vaultHosts(['.vault.azure.net'], true), AT).size).toBe(1);
+    expect(
+      parseTenantList(
+        { tenants },
+        vaultHosts({
+          suffixes: ['.vault.azure.net'],
+          unsafeAllowEmulator: true,
+          homeVaultUrl: 'https://vendor.vault.azure.net',
+        }),
+        AT,
+      ).size,
+    ).toBe(1);
+  });
+
+  test.each([
+    ['https://vendor.vault.azure.net'],
+    ['https://vendor.vault.azure.net/'],
+    ['https://Vendor.Vault.Azure.NET'],
+  ])('with the home vault as %s is refused, retired keys too', (vaultUrl) => {
+    const keys = { data: key({ vaultUrl }) };
+    const retiredKeys = [{ vaultUrl, name: 'vaultspan-origin-key' }];
+    expect([...problemsOf(record({ keys })), ...problemsOf(record({ retiredKeys }))]).toEqual([
+      expect.stringContaining("/tenants/0/keys/data/vaultUrl: is the vendor's home vault"),
+      expect.stringContaining("/tenants/0/retiredKeys/0/vaultUrl: is the vendor's home vault"),
+    ]);
   });
 
   test('tells all that is wrong at once', () => {

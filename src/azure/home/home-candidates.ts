@@ -1,6 +1,6 @@
 import { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { HomeVault, SecretVersion } from './home-vault.ts';
+import type { HomeVault, SecretVersion, UnusableVersion } from './home-vault.ts';
 
 /** One version of the app's credential, ready for use. */
 export interface Candidate<T> {
@@ -13,7 +13,7 @@ export interface Candidate<T> {
 export interface CandidateOptions<T> {
   /** Of the secret, or of the certificate, whose value the vault keeps as a secret of the same name. */
   readonly name: string;
-  readonly vault: Pick<HomeVault, 'usableVersions'>;
+  readonly vault: Pick<HomeVault, 'versions'>;
   readonly clock: Clock;
   /** @throws ServiceError for a version that can't be used, which is then left out */
   readonly parse: (version: SecretVersion) => T;
@@ -22,6 +22,11 @@ export interface CandidateOptions<T> {
   /** Another version than before is in use. */
   readonly onRotation: (version: string) => void;
   readonly onUnusable?: ((version: string, problem: ServiceError) => void) | undefined;
+}
+
+export interface CandidateList<T> {
+  readonly candidates: readonly Candidate<T>[];
+  readonly unusable: readonly Omit<UnusableVersion, 'created'>[];
 }
 
 const CANDIDATES = 2;
@@ -35,6 +40,8 @@ const FAILURE_COOLDOWN_MS = 1_000;
 export class Candidates<T> {
   readonly #options: CandidateOptions<T>;
   #candidates: readonly Candidate<T>[] = [];
+  #unusable: readonly Omit<UnusableVersion, 'created'>[] = [];
+  #isMissing: boolean = false;
   #problem: ServiceError | undefined;
   /** The version that Entra took last is tried first. */
   #preferred: string | undefined;
@@ -51,10 +58,15 @@ export class Candidates<T> {
     if (this.#candidates.length === 0) throw this.#nothing();
   }
 
-  /** Newest first. */
-  async list(): Promise<readonly Candidate<T>[]> {
-    if (this.#candidates.length === 0) await this.load();
-    return this.#candidates;
+  /** Returns the candidates, and the versions that can't serve, newest first. */
+  async list(): Promise<CandidateList<T>> {
+    if (this.#candidates.length === 0) await this.#reread();
+    return { candidates: this.#candidates, unusable: this.#unusable };
+  }
+
+  /** Returns what is wrong, or undefined: the vault has no usable version any more, and those read before still serve. */
+  trouble(): string | undefined {
+    return this.#isMissing ? `no version of ${this.#options.name} is usable` : undefined;
   }
 
   /** Attempts with one version after the other, while they are rejected. @throws what the last attempt threw */
@@ -109,14 +121,20 @@ export class Candidates<T> {
 
   async #read(): Promise<void> {
     const { vault, name } = this.#options;
-    const versions = await vault.usableVersions(name, CANDIDATES);
+    const { usable, unusable } = await vault.versions(name, CANDIDATES);
     const known = new Map(this.#candidates.map((candidate) => [candidate.version, candidate]));
     this.#problem = undefined;
-    this.#candidates = versions.flatMap((found) => {
+    const candidates = usable.flatMap((found) => {
       const { version, expires } = found;
       const parsed = known.get(version) ?? this.#parse(found);
       return parsed ? [{ version, expires, value: parsed.value }] : [];
     });
+    const parsed = new Set(candidates.map(({ version }) => version));
+    const malformed = usable.filter(({ version }) => !parsed.has(version));
+    this.#unusable = [...malformed.map(({ version }) => ({ version, reason: 'not a usable credential' })), ...unusable];
+    // What Entra accepted may still be accepted: a disabled secret of the vault is none of Entra's.
+    this.#isMissing = candidates.length === 0 && this.#candidates.length > 0;
+    if (!this.#isMissing) this.#candidates = candidates;
   }
 
   #parse(found: SecretVersion): Pick<Candidate<T>, 'value'> | undefined {

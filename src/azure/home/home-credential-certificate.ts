@@ -14,7 +14,7 @@ import type { VaultSigner } from './home-vault-signer.ts';
 
 export interface CertificateOptions extends EntraAccess {
   readonly certificateName: string;
-  readonly vault: Pick<HomeVault, 'usableVersions'>;
+  readonly vault: Pick<HomeVault, 'versions'>;
   /** Signs in the vault; absent, the private key is taken out of it and signs here. */
   readonly signer?: Pick<VaultSigner, 'sign'>;
   readonly clock: Clock;
@@ -67,10 +67,15 @@ export class CertificateHomeCredential implements ConfiguredHomeCredential {
     });
   }
 
+  trouble(): string | undefined {
+    return this.#candidates.trouble();
+  }
+
   async describe(): Promise<HomeCredentialDescription> {
-    const versions = (await this.#candidates.list()).map(described);
+    const { candidates, unusable } = await this.#candidates.list();
+    const versions = candidates.map(described);
     const kind = this.#options.signer ? 'vault-signed' : 'certificate';
-    return { kind, name: this.#options.certificateName, versions, ...expiryOf(versions) };
+    return { kind, name: this.#options.certificateName, versions, unusable, ...expiryOf(versions) };
   }
 }
 

@@ -2,13 +2,14 @@ import type { TokenCredential } from '@azure/core-auth';
 import type { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { AzureObserver } from '../call-outcomes.ts';
+import { managedIdentityToken, projectedToken } from './federated-token.ts';
 import {
   ClientSecretHomeCredential,
   type ConfiguredHomeCredential,
   type HomeCredentialKind,
 } from './home-credential.ts';
 import { CertificateHomeCredential } from './home-credential-certificate.ts';
-import { ManagedIdentityHomeCredential } from './home-credential-managed-identity.ts';
+import { FederatedHomeCredential } from './home-credential-federated.ts';
 import type { EntraAccess } from './home-sign-in.ts';
 import type { HomeVault } from './home-vault.ts';
 import { VaultSigner } from './home-vault-signer.ts';
@@ -18,11 +19,13 @@ export interface HomeCredentialOptions extends EntraAccess {
   readonly secretName: string;
   readonly certificateName: string;
   readonly vaultUrl: string;
-  readonly vault: Pick<HomeVault, 'usableVersions'>;
+  readonly vault: Pick<HomeVault, 'versions'>;
   /** The identity of this machine: it opens the home vault, and is the federated one. */
   readonly platform: TokenCredential;
   /** Of a managed identity's token; by the cloud. */
   readonly exchangeAudience: string;
+  /** The token that Kubernetes projects for the pod's service account. */
+  readonly federatedTokenFile: string;
   readonly deadlineMs: number;
   readonly clock: Clock;
   readonly onRotation: (version: string) => void;
@@ -44,10 +47,15 @@ export function createHomeCredential(options: HomeCredentialOptions): Configured
         signer: new VaultSigner({ ...options, credential: options.platform }),
       });
     case 'managed-identity':
-      return new ManagedIdentityHomeCredential({
+      return new FederatedHomeCredential({ ...options, kind: options.kind, assertion: () => machineToken(options) });
+    case 'workload-identity':
+      return new FederatedHomeCredential({
         ...options,
-        identity: options.platform,
-        audience: options.exchangeAudience,
+        kind: options.kind,
+        assertion: () => projectedToken(options.federatedTokenFile),
       });
   }
 }
+
+const machineToken = ({ platform: identity, exchangeAudience: audience, deadlineMs }: HomeCredentialOptions) =>
+  managedIdentityToken({ identity, audience, deadlineMs });

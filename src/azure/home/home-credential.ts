@@ -14,7 +14,12 @@ export interface HomeCredential {
   signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken>;
 }
 
-export type HomeCredentialKind = 'client-secret' | 'certificate' | 'vault-signed' | 'managed-identity';
+export type HomeCredentialKind =
+  | 'client-secret'
+  | 'certificate'
+  | 'vault-signed'
+  | 'managed-identity'
+  | 'workload-identity';
 
 /** One version of the credential, as its owner may compare it with what Entra has. */
 export interface HomeCredentialVersion {
@@ -30,6 +35,8 @@ export interface HomeCredentialDescription {
   readonly name?: string;
   /** Those that sign-ins may use, newest first. */
   readonly versions: readonly HomeCredentialVersion[];
+  /** Those that can't serve, with the reason, newest first. */
+  readonly unusable: readonly { readonly version: string; readonly reason: string }[];
   /** When the newest version expires; absent where it never does or nobody knows. */
   readonly expires?: Date;
   /** What the app's federated credential must say. */
@@ -40,13 +47,15 @@ export interface HomeCredentialDescription {
 export interface ConfiguredHomeCredential extends HomeCredential {
   /** Reads what a sign-in needs now, so that a start fails early. @throws ServiceError which says what to do */
   load(): Promise<void>;
-  /** @throws ServiceError as `load` */
+  /** Returns what is wrong with the credential while it still serves. */
+  trouble(): string | undefined;
+  /** @throws ServiceError when the home vault can't be read */
   describe(): Promise<HomeCredentialDescription>;
 }
 
 export interface ClientSecretOptions extends EntraAccess {
   readonly secretName: string;
-  readonly vault: Pick<HomeVault, 'usableVersions'>;
+  readonly vault: Pick<HomeVault, 'versions'>;
   readonly clock: Clock;
   readonly onRotation: (version: string) => void;
 }
@@ -82,12 +91,16 @@ export class ClientSecretHomeCredential implements ConfiguredHomeCredential {
     );
   }
 
+  trouble(): string | undefined {
+    return this.#candidates.trouble();
+  }
+
   async describe(): Promise<HomeCredentialDescription> {
-    const candidates = await this.#candidates.list();
+    const { candidates, unusable } = await this.#candidates.list();
     const versions = candidates.map(({ version, expires }) =>
       defined({ version, expires: expires === undefined ? undefined : new Date(expires) }),
     );
-    return { kind: 'client-secret', name: this.#options.secretName, versions, ...expiryOf(versions) };
+    return { kind: 'client-secret', name: this.#options.secretName, versions, unusable, ...expiryOf(versions) };
   }
 }
 

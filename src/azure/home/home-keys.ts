@@ -6,49 +6,49 @@ import type { Clock } from '../../lib/clock.ts';
 import { systemRandom } from '../../lib/random.ts';
 import type { HomeVault } from './home-vault.ts';
 
-/** Ko of `mac`, whose holders alone make data keys that open. */
+/** The key of `mac`: only its holders make data keys that open. */
 export const ORIGIN_KEY_SECRET = 'vaultspan-origin-key';
-/** Keys the HMAC by which encryption contexts stand in the audit log. */
+/** The key of the HMAC that stands for encryption contexts in the audit log. */
 export const AUDIT_KEY_SECRET = 'vaultspan-audit-key';
-/** Signs what the webhook is told. */
+/** Signs the webhook's messages. */
 export const WEBHOOK_KEY_SECRET = 'vaultspan-webhook-key';
 const KEY_BYTES = 32;
 const MAX_VERSIONS = 32;
 const REREAD_COOLDOWN_MS = 10_000;
+/** So that a key that was disabled shows before a restart needs it. */
+const BACKGROUND_REREAD_MS = 10 * 60_000;
 
-/** A fresh key as its secret's value. */
+/** Returns a fresh key as its secret's value. */
 export const newSecretKey = (): string => systemRandom(KEY_BYTES).toString('base64url');
 
-/** Symmetric keys that are versions of one secret of the home vault, newest first: all are accepted, the newest writes. */
+export interface HomeKeysOptions {
+  /** Of the secret. */
+  readonly name: string;
+  readonly vault: Pick<HomeVault, 'versions'>;
+  readonly clock: Clock;
+  /** A reread failed, or found no usable version; called once until it succeeds. */
+  readonly onTrouble: (failure: unknown) => void;
+  readonly onRecovery: () => void;
+}
+
+/**
+ * Symmetric keys that are the versions of one secret of the home vault, newest first: all are accepted, the newest writes. A reread
+ * that finds none leaves the keys as they are, since a secret that was disabled by mistake must not make good messages unreadable.
+ */
 export class HomeKeys implements OriginKeys {
-  readonly #name: string;
-  readonly #vault: Pick<HomeVault, 'usableVersions'>;
-  readonly #clock: Clock;
-  readonly #onFailure: (error: unknown) => void;
+  readonly #options: HomeKeysOptions;
   #keys: readonly KeyObject[] = [];
   #readAt = Number.NEGATIVE_INFINITY;
-  #reading: Promise<readonly KeyObject[]> | undefined;
+  #failure: Error | undefined;
+  #reading: Promise<void> | undefined;
 
-  constructor(
-    name: string,
-    vault: Pick<HomeVault, 'usableVersions'>,
-    clock: Clock,
-    onFailure: (error: unknown) => void,
-  ) {
-    this.#name = name;
-    this.#vault = vault;
-    this.#clock = clock;
-    this.#onFailure = onFailure;
+  constructor(options: HomeKeysOptions) {
+    this.#options = options;
   }
 
-  /** @throws ServiceError when the secret can't be read, is missing or is not 32 bytes of base64url */
+  /** @throws ServiceError when the secret can't be read, is missing, has no usable version or is not 32 bytes of base64url */
   async load(): Promise<void> {
     await this.#read();
-    if (this.#keys.length > 0) return;
-    throw new ServiceError('home-credential-rejected', `The home vault has no secret ${this.#name}`, {
-      reason: 'home-key-missing',
-      fix: { owner: 'vendor', action: 'Create it once for the whole deployment', command: 'vaultspan init' },
-    });
   }
 
   current(): readonly KeyObject[] {
@@ -56,25 +56,65 @@ export class HomeKeys implements OriginKeys {
   }
 
   async reread(): Promise<readonly KeyObject[]> {
-    if (this.#clock.monotonicMs() - this.#readAt < REREAD_COOLDOWN_MS && !this.#reading) return this.#keys;
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
-    try {
-      return await this.#reading;
-    } catch (error) {
-      this.#onFailure(error);
-      return this.#keys;
-    }
-  }
-
-  async #read(): Promise<readonly KeyObject[]> {
-    this.#readAt = this.#clock.monotonicMs();
-    const versions = await this.#vault.usableVersions(this.#name, MAX_VERSIONS);
-    this.#keys = versions.map(({ value }) => parseKey(this.#name, value));
+    await this.#rereadIfOlder(REREAD_COOLDOWN_MS);
+    if (this.#failure !== undefined) throw this.#failure;
     return this.#keys;
   }
+
+  /** Returns what is wrong with the secret, or undefined; it is reread in the background now and then. */
+  trouble(): string | undefined {
+    void this.#rereadIfOlder(this.#failure === undefined ? BACKGROUND_REREAD_MS : REREAD_COOLDOWN_MS);
+    const isRejected = this.#failure instanceof ServiceError && this.#failure.code === 'home-credential-rejected';
+    return isRejected ? `no version of ${this.#options.name} is usable` : undefined;
+  }
+
+  async #rereadIfOlder(ageMs: number): Promise<void> {
+    if (this.#reading) return this.#reading;
+    if (this.#options.clock.monotonicMs() - this.#readAt < ageMs) return;
+    this.#reading = this.#read().then(
+      () => this.#succeeded(),
+      (error: unknown) => this.#failed(error),
+    );
+    await this.#reading;
+    this.#reading = undefined;
+  }
+
+  #succeeded(): void {
+    if (this.#failure !== undefined) this.#options.onRecovery();
+    this.#failure = undefined;
+  }
+
+  #failed(error: unknown): void {
+    const failure = Error.isError(error) ? error : new Error('the home vault was not read');
+    if (this.#failure === undefined) this.#options.onTrouble(failure);
+    this.#failure = failure;
+  }
+
+  async #read(): Promise<void> {
+    const { name, vault, clock } = this.#options;
+    this.#readAt = clock.monotonicMs();
+    const { usable, unusable } = await vault.versions(name, MAX_VERSIONS);
+    if (usable.length === 0) throw unusable.length === 0 ? missing(name) : disabled(name);
+    this.#keys = usable.map(({ value }) => parseKey(name, value));
+  }
 }
+
+const missing = (name: string): ServiceError =>
+  new ServiceError('home-credential-rejected', `The home vault has no secret ${name}`, {
+    reason: 'home-key-missing',
+    retryAfter: 10,
+    fix: { owner: 'vendor', action: 'Create it once for the whole deployment', command: 'vaultspan init' },
+  });
+
+const disabled = (name: string): ServiceError =>
+  new ServiceError('home-credential-rejected', `Every version of ${name} in the home vault is disabled or expired`, {
+    reason: 'home-key-disabled',
+    retryAfter: 10,
+    fix: {
+      owner: 'vendor',
+      action: `Enable the versions of ${name} and remove their expiry: without them no ciphertext of theirs opens`,
+    },
+  });
 
 /** Returns the key of a secret's value; undefined where it is not 32 bytes of base64url. */
 export function parseSecretKey(value: string): KeyObject | undefined {

@@ -77,6 +77,7 @@ class NoSigningKeyError extends Error {
 const DISABLED = new Set(['KeyDisabled', 'KeyExpired', 'KeyNotYetValid', 'KeyOperationForbidden']);
 
 function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSignerOptions): ServiceError {
+  if (cause instanceof ServiceError) return cause;
   const foreign = readForeignError(cause);
   const rejected = (reason: string, detail: string, action: string, command?: string) =>
     new ServiceError('home-credential-rejected', detail, {
@@ -116,7 +117,8 @@ function signOutcome(error: unknown, options: VaultSignerOptions): CallOutcome {
 const isKeyUnusable = ({ status, innerCode, code }: ForeignError): boolean =>
   status === 404 || (status === 403 && (DISABLED.has(innerCode) || DISABLED.has(code)));
 
-const isRefusal = ({ status }: ForeignError): boolean => status === 400 || status === 401 || status === 403;
+/** A 401 comes and goes with valid tokens, as in the home vault. */
+const isRefusal = ({ status }: ForeignError): boolean => status === 400 || status === 403;
 
 function grantCommand(vaultUrl: string, certificateName: string): string {
   const [vaultName] = new URL(vaultUrl).hostname.split('.');

@@ -1,5 +1,5 @@
 import type { TokenCredential } from '@azure/core-auth';
-import { SecretClient } from '@azure/keyvault-secrets';
+import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets';
 import { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { withinDeadline } from '../deadline.ts';
@@ -13,6 +13,20 @@ export interface SecretVersion {
   /** Milliseconds of the epoch. */
   readonly created: number;
   readonly expires: number | undefined;
+}
+
+/** One version that can't serve now. */
+export interface UnusableVersion {
+  readonly version: string;
+  /** Milliseconds of the epoch. */
+  readonly created: number;
+  readonly reason: string;
+}
+
+/** The versions of one secret, newest first. Both are empty where there is no such secret. */
+export interface SecretVersions {
+  readonly usable: readonly SecretVersion[];
+  readonly unusable: readonly UnusableVersion[];
 }
 
 export interface HomeVaultOptions {
@@ -35,19 +49,22 @@ export class HomeVault {
   }
 
   /**
-   * Usable versions of a secret, newest first, at most `limit`; none when there is no such secret (an empty list, or a 404).
+   * Returns the versions of a secret, with the values of the newest `limit` usable ones.
    *
    * @throws ServiceError `home-credential-rejected` when the platform's identity may not read it, `vault-unavailable`
    */
-  async usableVersions(name: string, limit: number): Promise<readonly SecretVersion[]> {
+  async versions(name: string, limit: number): Promise<SecretVersions> {
     return this.#call(name, async (abortSignal) => {
-      const newest = (await this.#list(name, abortSignal)).sort((a, b) => b.created - a.created).slice(0, limit);
-      return Promise.all(
-        newest.map(async (listed) => {
-          const { value } = await this.#client.getSecret(name, { version: listed.version, abortSignal });
-          return { ...listed, value: value ?? '' };
+      const listed = (await this.#list(name, abortSignal)).sort((a, b) => b.created - a.created);
+      const unusable = listed.filter((each) => each.reason !== undefined);
+      const newest = listed.filter(({ reason }) => reason === undefined).slice(0, limit);
+      const usable = await Promise.all(
+        newest.map(async ({ version, created, expires }) => {
+          const { value } = await this.#client.getSecret(name, { version, abortSignal });
+          return { version, created, expires, value: value ?? '' };
         }),
       );
+      return { usable, unusable: unusable.map(({ version, created, reason = '' }) => ({ version, created, reason })) };
     });
   }
 
@@ -56,55 +73,63 @@ export class HomeVault {
     await this.#call(name, (abortSignal) => this.#client.setSecret(name, value, { contentType, abortSignal }));
   }
 
-  async #list(name: string, abortSignal: AbortSignal): Promise<Omit<SecretVersion, 'value'>[]> {
+  /** None where there is no such secret: an empty list, or a 404. */
+  async #list(name: string, abortSignal: AbortSignal): Promise<ListedVersion[]> {
     const now = this.#options.clock.wallMs();
-    const usable: Omit<SecretVersion, 'value'>[] = [];
+    const listed: ListedVersion[] = [];
     try {
       for await (const properties of this.#client.listPropertiesOfSecretVersions(name, { abortSignal })) {
-        const { version, enabled, notBefore, expiresOn, createdOn } = properties;
-        const isDue = (notBefore?.getTime() ?? 0) <= now && (expiresOn?.getTime() ?? Number.POSITIVE_INFINITY) > now;
-        if (version === undefined || enabled === false || !isDue) continue;
-        usable.push({ version, created: createdOn?.getTime() ?? 0, expires: expiresOn?.getTime() });
+        const { version, createdOn, expiresOn } = properties;
+        if (version === undefined) continue;
+        const created = createdOn?.getTime() ?? 0;
+        listed.push({ version, created, expires: expiresOn?.getTime(), reason: whyUnusable(properties, now) });
       }
     } catch (error) {
       if (readForeignError(error).status !== 404) throw error;
     }
-    return usable;
+    return listed;
   }
 
   async #call<T>(name: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await withinDeadline(
-        this.#options.deadlineMs,
-        call,
-        (error) => (readForeignError(error).status ?? 500) >= 500,
-      );
+      return await withinDeadline(this.#options.deadlineMs, call, isWorthRetry);
     } catch (error) {
       throw homeVaultFailure(error, this.#options.vaultUrl, name);
     }
   }
 }
 
+interface ListedVersion extends Omit<SecretVersion, 'value'> {
+  /** Undefined where the version can serve. */
+  readonly reason: string | undefined;
+}
+
+function whyUnusable({ enabled, notBefore, expiresOn }: SecretProperties, now: number): string | undefined {
+  if (enabled === false) return 'disabled';
+  if ((expiresOn?.getTime() ?? Number.POSITIVE_INFINITY) <= now) return 'expired';
+  return (notBefore?.getTime() ?? 0) > now ? 'not yet valid' : undefined;
+}
+
+/** A 401 comes and goes with valid tokens (AKV10046); AKV10032 alone is a matter of configuration. */
+const WRONG_DIRECTORY = 10_032;
+
+function isWorthRetry(error: unknown): boolean {
+  if (error instanceof ServiceError) return error.code === 'identity-unavailable';
+  const { status = 500 } = readForeignError(error);
+  return status === 401 || status >= 500;
+}
+
+/** A failure of the identity that opens the vault is translated already. */
 function homeVaultFailure(cause: unknown, vaultUrl: string, name: string): ServiceError {
-  const { status } = readForeignError(cause);
-  if (status === 400 || status === 401 || status === 403) {
+  if (cause instanceof ServiceError) return cause;
+  const { status, akv } = readForeignError(cause);
+  if (status === 400 || status === 403 || akv === WRONG_DIRECTORY) {
     return new ServiceError('home-credential-rejected', "The home vault refuses the platform's identity", {
       reason: 'home-vault-refused',
       retryAfter: 10,
       fix: {
         owner: 'vendor',
         action: `Grant the service's identity the role "Key Vault Secrets User" on ${vaultUrl} (secret ${name}); to run \`vaultspan init\`, "Key Vault Secrets Officer"`,
-      },
-      cause,
-    });
-  }
-  if (Error.isError(cause) && cause.name === 'CredentialUnavailableError') {
-    return new ServiceError('home-credential-rejected', 'There is no platform identity to open the home vault with', {
-      reason: 'no-platform-identity',
-      retryAfter: 10,
-      fix: {
-        owner: 'vendor',
-        action: 'Give the machine a managed identity, or sign in with the Azure CLI for a trial',
       },
       cause,
     });

@@ -103,7 +103,7 @@ async function checkOnline(config: Config, io: CommandIo): Promise<number> {
   prepareForEmulator(config, io);
   const home = openHome(config);
   const checks = [
-    ['credential', () => describeCredential(config, home)],
+    ['credential', () => describeCredential(config, home, io)],
     ['origin key', () => describeHomeKeys(config, home)],
     ['database', () => describeDatabase(config, home)],
     ...config.callers.map((caller) => ['issuer', () => describeIssuer(caller)] as const),
@@ -154,10 +154,10 @@ async function describeDatabase(config: Config, home: Home): Promise<string> {
   }, databaseMistake(config));
 }
 
-async function describeCredential(config: Config, home: Home): Promise<string> {
+/** Returns every version. Writes them where none can serve, too. @throws ServiceError */
+async function describeCredential(config: Config, home: Home, io: CommandIo): Promise<string> {
   const credential = homeCredentialOf(config, home, silentLogger());
-  await credential.load();
-  const { kind, name, versions, federation } = await credential.describe();
+  const { kind, name, versions, unusable, federation } = await credential.describe();
   const lines = versions.map(({ version, expires, thumbprint }) => {
     const parts = [
       expires ? `expires ${expires.toISOString()}` : 'never expires',
@@ -165,10 +165,17 @@ async function describeCredential(config: Config, home: Home): Promise<string> {
     ];
     return `            version ${version}: ${parts.join(', ')}`;
   });
+  lines.push(...unusable.map(({ version, reason }) => `            version ${version}: NOT USABLE, ${reason}`));
   if (federation) {
     lines.push(
       `            federated: issuer ${federation.issuer}, subject ${federation.subject}, audience ${federation.audience}`,
     );
+  }
+  try {
+    await credential.load();
+  } catch (error) {
+    for (const line of lines) io.stdout(`${line}\n`);
+    throw error;
   }
   return [`${kind}${name === undefined ? '' : ` ${name}`}`, ...lines].join('\n');
 }

@@ -31,7 +31,7 @@ Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Offi
 /** @throws ServiceError */
 export async function createHomeKeys({ vault }: Pick<Home, 'vault'>, tell: CommandIo['stdout']): Promise<void> {
   for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET]) {
-    const exists = (await vault.usableVersions(name, 1)).length > 0;
+    const exists = Object.values(await vault.versions(name, 1)).some(({ length }) => length > 0);
     if (!exists) await vault.add(name, newSecretKey(), 'application/vnd.vaultspan.key');
     tell(`${name}: ${exists ? 'is there already' : 'created'}\n`);
   }

@@ -1,4 +1,3 @@
-import { setGlobalProxyFromEnv } from 'node:http';
 import { startService } from '../../compose/service.ts';
 import { ConfigError } from '../../config/load-config.ts';
 import { boundedOutput } from '../../telemetry/log-output.ts';
@@ -30,7 +29,6 @@ Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
         'emulator: remove the section, or start with vaultspan dev',
       ]);
     }
-    if (io.env['HTTPS_PROXY'] !== undefined) setGlobalProxyFromEnv(); // for fetch; the SDK looks for itself
     const service = await startService({
       config,
       logger: createLogger(config.telemetry.logLevel, boundedOutput(io.stdoutBytes())),

@@ -2,13 +2,18 @@ import { readFileSync } from 'node:fs';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { Config } from '../../config/resolved.ts';
 import type { CommandIo } from './command.ts';
+import { bypassLoopback } from './outgoing-proxy.ts';
 
 /**
- * Lets this process meet the emulated Azure as it would meet the real one: its throwaway CA is trusted beside the others, and the
- * managed identity is where the SDK looks for it. Nothing to do without the emulator.
+ * Prepares this process for the emulated Azure: trusts its throwaway CA, tells the SDK where the managed identity is, and keeps a
+ * proxy of the environment away from it. Does nothing without the emulator.
  */
-export function prepareForEmulator({ emulator }: Pick<Config, 'emulator'>, io: Pick<CommandIo, 'setEnv'>): void {
+export function prepareForEmulator(
+  { emulator }: Pick<Config, 'emulator'>,
+  io: Pick<CommandIo, 'env' | 'setEnv'>,
+): void {
   if (!emulator) return;
+  bypassLoopback(io);
   trustCa(readFileSync(emulator.caFile, 'utf8'));
   io.setEnv('IDENTITY_ENDPOINT', emulator.identityEndpoint);
   io.setEnv('IDENTITY_HEADER', emulator.identityHeader);

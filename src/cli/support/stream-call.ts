@@ -95,7 +95,6 @@ function post(target: StreamTarget, path: string, signal: AbortSignal, headers: 
   const request = url.startsWith('https:') ? requestHttps : requestHttp;
   const req = request(url, {
     method: 'POST',
-    agent: false,
     signal,
     headers: { Authorization: `Bearer ${target.token}`, ...headers },
   });

@@ -5,6 +5,9 @@ import { ok, type Reply } from '../reply.ts';
 import { appTokenClaims, EXCHANGE_AUDIENCE, GRAPH_RESOURCE, type TokenSigner } from './access-tokens.ts';
 
 const API_VERSION = '2019-08-01';
+/** The identity is user-assigned. */
+const RESOURCE_ID =
+  '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/vaultspan/providers/Microsoft.ManagedIdentity/userAssignedIdentities/vaultspan';
 const resources: readonly string[] = [VAULT_RESOURCE.vault, VAULT_RESOURCE.hsm, GRAPH_RESOURCE, EXCHANGE_AUDIENCE];
 
 /** App Service's form of a managed identity: a local endpoint, and a header that only the app's own process knows. */
@@ -26,7 +29,7 @@ export async function managedIdentityToken(cloud: Cloud, signer: TokenSigner, ex
     credential: '2',
   });
   return ok({
-    access_token: await signer.sign(claims),
+    access_token: await signer.sign({ ...claims, xms_mirid: RESOURCE_ID }),
     expires_on: String(claims.exp),
     resource,
     token_type: 'Bearer',

@@ -5,6 +5,8 @@ export interface ReadinessDeps {
   readonly audit: { trouble(): string | undefined };
   /** What is wrong with the audit log though it accepts records. */
   readonly auditDegraded: () => readonly string[];
+  /** Names of the keys and credentials that the home vault would not give any more. */
+  readonly degradedHome: () => readonly string[];
   readonly tenants: { trouble(): string | undefined };
   /** Of the listener; absent where it speaks plain HTTP. */
   readonly certificate?: { trouble(): string | undefined } | undefined;
@@ -25,6 +27,7 @@ export const readinessRoute =
       ...(deps.tenants.trouble() === undefined ? [] : ['registry']),
       ...(deps.certificate?.trouble() === undefined ? [] : ['certificate']),
       ...deps.auditDegraded(),
+      ...deps.degradedHome(),
     ];
     return degraded.length === 0 ? { status: 'ready' } : { status: 'ready', degraded };
   };

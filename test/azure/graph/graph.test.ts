@@ -68,7 +68,16 @@ afterAll(() => emulator.close());
 function tenantNamed(name: string, change: Record<string, unknown> = { graph: ALL }): Tenant {
   const input = record({ id: name, entraTenantId: customerNamed(emulator, name).tenantId, ...change });
   const stamps = { revision: '1', createdAt: '', updatedAt: '' };
-  return tenantOf(tenantSchema(vaultHosts(['.vault.azure.net'], false)).parse(input), stamps);
+  return tenantOf(
+    tenantSchema(
+      vaultHosts({
+        suffixes: ['.vault.azure.net'],
+        unsafeAllowEmulator: false,
+        homeVaultUrl: 'https://vendor.vault.azure.net',
+      }),
+    ).parse(input),
+    stamps,
+  );
 }
 
 const graph = (change: Partial<GraphDirectoryOptions> = {}): GraphDirectory =>

@@ -64,6 +64,7 @@ describe('a registered certificate signs in', () => {
       kind: 'certificate',
       name,
       versions,
+      unusable: [],
       expires: validToDate,
     });
   });

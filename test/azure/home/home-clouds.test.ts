@@ -65,7 +65,12 @@ test.each([
     appId: TENANT,
     authorityHost,
     secretName: 'secret',
-    vault: { usableVersions: async () => [{ version: '1', value: 'secret', created: 0, expires: undefined }] },
+    vault: {
+      versions: async () => ({
+        usable: [{ version: '1', value: 'secret', created: 0, expires: undefined }],
+        unusable: [],
+      }),
+    },
     unsafeAllowEmulator: false,
     clock: systemClock,
     onRotation: () => undefined,

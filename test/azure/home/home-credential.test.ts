@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { ClientSecretHomeCredential } from '../../../src/azure/home/home-credential.ts';
-import type { SecretVersion } from '../../../src/azure/home/home-vault.ts';
+import type { SecretVersions } from '../../../src/azure/home/home-vault.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
 import { customerNamed, failureOf, startTrusted, VAULT_SCOPE } from '../../support/emulator-clients.ts';
 import { TestClock } from '../../support/test-clock.ts';
@@ -21,12 +21,19 @@ afterAll(() => emulator.close());
 /** A home vault whose list of usable versions is set by hand, newest first. */
 class ListedVault {
   values: readonly string[] = [];
+  unusable: SecretVersions['unusable'] = [];
   reads = 0;
 
-  async usableVersions(name: string, limit: number): Promise<readonly SecretVersion[]> {
+  async versions(name: string, limit: number): Promise<SecretVersions> {
     expect([name, limit]).toEqual(['app-secret', 2]);
     this.reads += 1;
-    return this.values.map((value) => ({ version: `version of ${value}`, value, created: 0, expires: undefined }));
+    const usable = this.values.map((value) => ({
+      version: `version of ${value}`,
+      value,
+      created: 0,
+      expires: undefined,
+    }));
+    return { usable, unusable: this.unusable };
   }
 }
 
@@ -159,7 +166,17 @@ describe('a refusal that is not the secret’s', () => {
   });
 });
 
-test('a home vault without a usable secret is told at once, with who mends it', async () => {
+test('describe shows the versions that can’t serve too, with the reason, even where none can', async () => {
+  vault.unusable = [{ version: 'newest', created: 0, reason: 'expired' }];
+  expect(await home.describe()).toMatchObject({ versions: [], unusable: [{ version: 'newest', reason: 'expired' }] });
+  vault.values = [good.value];
+  expect(await home.describe()).toMatchObject({
+    versions: [{ version: `version of ${good.value}` }],
+    unusable: [{ version: 'newest', reason: 'expired' }],
+  });
+});
+
+test('a home vault without a usable secret is reported at once, with the owner of the fix', async () => {
   const expected = { code: 'home-credential-rejected', reason: 'secret-missing', fix: { owner: 'vendor' } };
   await expect(home.load()).rejects.toMatchObject(expected);
   await expect(signIn()).rejects.toMatchObject(expected);

@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { ManagedIdentityCredential } from '@azure/identity';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { clouds } from '../../../src/azure/cloud.ts';
+import { platformCredential } from '../../../src/azure/home/platform-credential.ts';
+import { signInFailure } from '../../../src/azure/sign-in-failures.ts';
 import { codeOf, type HomeSite, startHomeSite } from '../../support/home-site.ts';
 
 let site: HomeSite;
@@ -56,9 +60,88 @@ test.each([
 });
 
 test('a machine without that identity is told so at load', async () => {
-  const identity = new ManagedIdentityCredential({ clientId: randomUUID() });
-  const error = await codeOf(site.credential('managed-identity', { platform: identity }).load());
+  const platform = platformCredential({
+    identity: 'managed-identity',
+    managedIdentityClientId: randomUUID(),
+    authorityHost: site.emulator.authorityHost,
+    deadlineMs: 5_000,
+  });
+  const error = await codeOf(site.credential('managed-identity', { platform }).load());
   expect(error).toMatchObject({ code: 'home-credential-rejected', reason: 'no-platform-identity' });
+});
+
+test('a system-assigned identity, which no app can trust, is refused at load', async () => {
+  const resource = '/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/m';
+  const token = await site.emulator.issueCallerToken({ claims: { xms_mirid: resource } });
+  const platform = { getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 60_000 }) };
+  expect(await codeOf(site.credential('managed-identity', { platform }).load())).toMatchObject({
+    code: 'home-credential-rejected',
+    reason: 'system-assigned-identity',
+    fix: { owner: 'vendor' },
+  });
+});
+
+test('a chain of federated credentials, as of a managed identity on AKS, says to use the workload identity', async () => {
+  await site.emulator.control.addFederatedCredential();
+  await site.emulator.control.injectFault({
+    at: 'entra',
+    operation: 'token',
+    kind: 'status',
+    code: '700231',
+    times: 1,
+  });
+  const error = await site.signIn(site.credential('managed-identity')).catch((cause: unknown) => cause);
+  expect(signInFailure(error, { appId: site.emulator.appId, entraTenantId: site.tenantId })).toMatchObject({
+    code: 'home-credential-rejected',
+    reason: 'federation',
+    fix: { action: expect.stringContaining('home.credential: workload-identity') },
+  });
+});
+
+describe('the workload identity of a pod', () => {
+  const issuer = 'https://westeurope.oic.prod-aks.azure.com/cluster/';
+  const subject = 'system:serviceaccount:vaultspan:vaultspan';
+  const audience = 'api://AzureADTokenExchange';
+  let federatedTokenFile: string;
+  beforeEach(async () => {
+    federatedTokenFile = join(await mkdtemp(join(tmpdir(), 'vaultspan-')), 'token');
+  });
+  const project = async (claims: Record<string, unknown> = {}) => {
+    const token = await site.emulator.issueCallerToken({
+      claims: { iss: issuer, sub: subject, aud: audience, ...claims },
+    });
+    await writeFile(federatedTokenFile, `${token}\n`);
+  };
+
+  test('signs in by its projected token itself, which is read anew each time', async () => {
+    await site.emulator.control.addFederatedCredential({ issuer, subject, audience });
+    const credential = site.credential('workload-identity', { federatedTokenFile });
+    await project({ exp: 1 });
+    await expect(site.signIn(credential)).rejects.toThrow('AADSTS700024');
+    await project();
+    expect(decodeJwt((await site.signIn(credential)).token)).toMatchObject({ appid: site.emulator.appId });
+    expect(await credential.describe()).toMatchObject({
+      kind: 'workload-identity',
+      federation: { issuer, subject, audience },
+    });
+  });
+
+  test('that the app does not trust is refused with the values that would do', async () => {
+    await project();
+    expect(await codeOf(site.signIn(site.credential('workload-identity', { federatedTokenFile })))).toMatchObject({
+      code: 'home-credential-rejected',
+      reason: 'federation',
+      fix: { command: expect.stringContaining(subject) },
+    });
+  });
+
+  test.each([['absent'], ['no token']])('whose token is %s is refused at load', async (how) => {
+    if (how !== 'absent') await writeFile(federatedTokenFile, 'no token\n');
+    expect(await codeOf(site.credential('workload-identity', { federatedTokenFile }).load())).toMatchObject({
+      code: 'home-credential-rejected',
+      reason: 'no-platform-identity',
+    });
+  });
 });
 
 test('each cloud has an audience of its own', () => {

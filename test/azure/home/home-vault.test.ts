@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import process from 'node:process';
 import type { TokenCredential } from '@azure/core-auth';
-import { CredentialUnavailableError } from '@azure/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { HomeVault } from '../../../src/azure/home/home-vault.ts';
 import { platformCredential } from '../../../src/azure/home/platform-credential.ts';
@@ -19,7 +19,7 @@ beforeAll(async () => {
   const { authorityHost, managedIdentity } = emulator;
   process.env['IDENTITY_ENDPOINT'] = managedIdentity.endpoint;
   process.env['IDENTITY_HEADER'] = managedIdentity.header;
-  credential = platformCredential({ identity: 'managed-identity', authorityHost });
+  credential = platformCredential({ identity: 'managed-identity', authorityHost, deadlineMs: 3_000 });
   vault = vaultWith(credential);
 });
 beforeEach(() => emulator.control.clearRequests());
@@ -31,7 +31,7 @@ const vaultWith = (opener: TokenCredential): HomeVault =>
     vaultUrl: emulator.homeVaultUrl,
     credential: opener,
     unsafeAllowEmulator: true,
-    deadlineMs: 1_000,
+    deadlineMs: 3_000,
     clock,
   });
 
@@ -47,7 +47,8 @@ async function store(name: string, value: string, exp?: number): Promise<string>
   return version;
 }
 const inSeconds = (seconds: number) => Math.floor(clock.wallMs() / 1_000) + seconds;
-const valuesOf = async (name: string, limit = 2) => (await vault.usableVersions(name, limit)).map(({ value }) => value);
+const valuesOf = async (name: string, limit = 2) =>
+  (await vault.versions(name, limit)).usable.map(({ value }) => value);
 const calls = () =>
   emulator.control
     .requests()
@@ -123,14 +124,38 @@ describe('a home vault', () => {
     },
   );
 
-  test('without a platform identity says so', async () => {
-    const none: TokenCredential = {
-      getToken: () => Promise.reject(new CredentialUnavailableError('no identity here')),
-    };
-    await expect(vaultWith(none).usableVersions('any', 2)).rejects.toMatchObject({
+  test('that answers 401 in passing is asked again, and is in trouble when it goes on', async () => {
+    await store('rejecting', 'value');
+    const fault = { at: 'home', kind: 'status', status: 401, code: 'AKV10046', operation: 'getSecret' } as const;
+    await emulator.control.injectFault({ ...fault, times: 1 });
+    expect(await valuesOf('rejecting')).toEqual(['value']);
+    await emulator.control.injectFault(fault);
+    await expect(valuesOf('rejecting')).rejects.toMatchObject({ code: 'vault-unavailable', reason: 'home-vault' });
+  });
+
+  test('is not what refuses where the machine has no such identity', async () => {
+    const { authorityHost } = emulator;
+    const unknown = { identity: 'managed-identity', managedIdentityClientId: randomUUID() } as const;
+    const opener = platformCredential({ ...unknown, authorityHost, deadlineMs: 3_000 });
+    await expect(vaultWith(opener).versions('any', 2)).rejects.toMatchObject({
       code: 'home-credential-rejected',
       reason: 'no-platform-identity',
       fix: { owner: 'vendor' },
+    });
+  });
+
+  test.each([
+    ['fails', { kind: 'status', status: 503 }],
+    ['throttles', { kind: 'status', status: 429 }],
+    ['resets connections', { kind: 'reset' }],
+  ] as const)('is not what refuses while the endpoint of the identity %s', async (_how, fault) => {
+    const { authorityHost } = emulator;
+    const opener = platformCredential({ identity: 'managed-identity', authorityHost, deadlineMs: 3_000 });
+    await opener.getToken('https://managedhsm.azure.net/.default'); // it has an identity
+    await emulator.control.injectFault({ at: 'entra', operation: 'managedIdentityToken', ...fault });
+    await expect(vaultWith(opener).versions('any', 2)).rejects.toMatchObject({
+      code: 'identity-unavailable',
+      reason: 'platform-identity',
     });
   });
 });

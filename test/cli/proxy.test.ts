@@ -1,0 +1,108 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import type { Emulator } from '../../src/emulator/emulator.ts';
+import { settingsFor } from '../support/config.ts';
+import { startTrusted } from '../support/emulator-clients.ts';
+import { tenantsOf } from '../support/start-service.ts';
+
+const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
+const LIMIT_MS = 60_000;
+
+let emulator: Emulator;
+let folder: string;
+let proxy: Server;
+let proxyUrl: string;
+/** Hosts that connections were asked for. */
+let connected: string[];
+beforeAll(async () => {
+  emulator = await startTrusted();
+  folder = await mkdtemp(join(tmpdir(), 'vaultspan-'));
+  for (const name of ['vaultspan-origin-key', 'vaultspan-audit-key']) {
+    await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
+  }
+  await writeFile(join(folder, 'ca.pem'), emulator.caPem);
+  await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator)));
+  await writeFile(join(folder, 'config.json'), JSON.stringify(settingsFor(emulator, folder)));
+  proxy = createServer().on('connect', ({ url = '' }, socket) => {
+    connected.push(url);
+    const upstream = connect(Number(url.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      upstream.pipe(socket).pipe(upstream);
+    });
+    for (const end of [upstream, socket]) end.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+});
+beforeEach(() => {
+  connected = [];
+  emulator.control.clearRequests();
+});
+afterAll(async () => {
+  proxy.closeAllConnections();
+  proxy.close();
+  await emulator.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** One command in a process of its own; NO_PROXY of the environment stands for itself. */
+function run(args: readonly string[], env: Record<string, string>): Promise<number> {
+  const options = { cwd: folder, env: { PATH: process.env['PATH'], ...env }, timeout: LIMIT_MS };
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args, '--config', 'config.json'], options, (error) => {
+      resolve(error === null ? 0 : Number(error.code));
+    });
+  });
+}
+
+const hostOf = (url: string) => new URL(url).host;
+const ELSEWHERE = { NO_PROXY: 'elsewhere.example' };
+const commands = [
+  ['check-config', '--online'],
+  ['check', 'contoso'],
+];
+
+describe.each(commands)('%s %s', (...args) => {
+  test.each(['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'HTTP_PROXY'])(
+    'goes through the proxy of %s',
+    async (name) => {
+      expect(await run(args, { [name]: proxyUrl, ...ELSEWHERE })).toBe(0);
+      expect(connected).toContain(hostOf(emulator.authorityHost));
+      expect(connected).toContain(hostOf(emulator.homeVaultUrl));
+    },
+    2 * LIMIT_MS,
+  );
+
+  test(
+    'makes no call beside a proxy that is away',
+    async () => {
+      expect(await run(args, { HTTPS_PROXY: 'http://127.0.0.1:1', ...ELSEWHERE })).not.toBe(0);
+      expect(emulator.control.requests()).toEqual([]);
+    },
+    2 * LIMIT_MS,
+  );
+
+  test(
+    'goes directly where NO_PROXY names the host',
+    async () => {
+      expect(await run(args, { HTTPS_PROXY: proxyUrl, NO_PROXY: 'elsewhere.example, .localhost' })).toBe(0);
+      expect(connected).toEqual([]);
+    },
+    2 * LIMIT_MS,
+  );
+});
+
+test(
+  'a proxy whose address is none is an error of configuration',
+  async () => {
+    expect(await run(['check-config'], { HTTPS_PROXY: 'proxy.example:8080' })).toBe(2);
+  },
+  2 * LIMIT_MS,
+);
