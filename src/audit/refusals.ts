@@ -8,7 +8,7 @@ export interface RefusalCounterOptions {
   readonly intervalMs?: number;
   /** Distinct kinds (code, reason, principal) told apart; the rest is counted per code, with the reason `other`. Default 1,000. */
   readonly maxPairs?: number;
-  /** Told when what an interval gathered could not be recorded; it is kept for the next one. */
+  /** Called when an interval's refusals could not be recorded; they are kept for the next one. */
   readonly onFailure?: (error: unknown) => void;
 }
 
@@ -33,7 +33,7 @@ export class RefusalCounter {
     this.#onFailure = onFailure;
   }
 
-  /** To be called before `close`: what comes later is lost. */
+  /** Counts a refusal. Those after `close` are lost. */
   count(event: AuditEvent): void {
     if (!this.#add(event)) {
       const { principal, ...unnamed } = event;
@@ -42,14 +42,14 @@ export class RefusalCounter {
     if (!this.#isClosed) this.#timer ??= setTimeout(() => this.#flushInTime(), this.#intervalMs).unref();
   }
 
-  /** Records what is counted; the sink is still to be closed after it. */
+  /** Records what was counted so far. Close the sink after it. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#flush();
   }
 
-  /** False when the table is full; codes are a closed set, so `other` always has room. */
+  /** Returns false when the table is full; codes are a closed set, so `other` always has room. */
   #add({ operation, outcome, code, reason, principal, requestId, count = 1 }: AuditEvent): boolean {
     const pair = `${code}/${reason}/${principal}`;
     const before = this.#counted.get(pair);

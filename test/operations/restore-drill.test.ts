@@ -9,7 +9,7 @@ import { newPostgres, type TestDatabase } from '../support/sql-databases.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
-/** docs/backup.md, step by step: what the database loses by a restore stands in the files, and is brought back from there. */
+/** docs/audit.md, Backup and restore, step by step: what the database loses by a restore stands in the files, and is brought back from there. */
 let database: TestDatabase;
 let service: TestService;
 let config: string;

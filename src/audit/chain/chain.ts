@@ -26,22 +26,22 @@ export interface RecordHead {
   readonly removed?: Removal | undefined;
 }
 
-/** The beginning of a chain, up to and with one record, that this service took away itself. */
+/** The first records of a chain, up to and including one, that this service removed itself. */
 export interface Removal {
-  /** `retention`: old enough to go. `shipped`: the database has these records. */
+  /** `retention`: past their retention. `shipped`: the database has these records. */
   readonly cause: 'retention' | 'shipped';
   readonly chain: string;
-  /** Sequence number of the last record taken away … */
+  /** Sequence number of the last removed record … */
   readonly through: number;
-  /** … and the hash of its line, which the first record that is left names as the one before. */
+  /** … and the hash of its line, which the first remaining record has as `previous`. */
   readonly hash: string;
 }
 
 type Member = keyof RecordHead | keyof AuditEvent | 'tenantSequence';
 
 /**
- * The line of a record, without newline. Members stand in one fixed order, absent ones are left out: equal records are
- * equal bytes. A member that is added to the event and forgotten here does not compile.
+ * Returns the line of a record without newline and MAC. Members have one fixed order and absent ones are left out, so equal records are
+ * equal bytes. New members of the event belong before `tenantSequence`. One that is added to the event and not here does not compile.
  */
 export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenantSequence?: number): string {
   return JSON.stringify({
@@ -82,13 +82,13 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
   } satisfies Record<Member, unknown>);
 }
 
-/** SHA-256 of a line without its newline, in base64url. Text counts as UTF-8, which JSON.stringify always can be. */
+/** Returns the SHA-256 of a line without its newline, in base64url. Text is hashed as UTF-8, which JSON.stringify always can be. */
 export const hashLine = (line: string | Uint8Array): string => hash('sha256', line, 'base64url');
 
 const SALT_BYTES = 16;
 const POOLED_SALTS = 1024;
 
-/** A source of salts. One call of the random generator fills many: alone, each would cost more than its record's hash. */
+/** Returns a source of salts. One call of the random generator fills many: alone, each would cost more than its record's hash. */
 export function createSalts(): () => string {
   const pool = Buffer.alloc(SALT_BYTES * POOLED_SALTS);
   let next = pool.length;
@@ -102,7 +102,7 @@ export function createSalts(): () => string {
   };
 }
 
-/** Formats times; most records share their millisecond with the one before. */
+/** Returns a formatter of times that remembers the last one: most records share their millisecond with the one before. */
 export function createClock(): (at: number) => string {
   let last = Number.NaN;
   let text = '';

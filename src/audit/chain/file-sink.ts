@@ -17,9 +17,9 @@ export interface FileSinkOptions {
   readonly key?: LineKey | undefined;
   /** Default `write`. */
   readonly durability?: Durability;
-  /** Size at which a chain goes on in its next file; default 64 MiB. */
+  /** Size at which a chain continues in its next file; default 64 MiB. */
   readonly maxFileBytes?: number;
-  /** Why no more records may be taken at the moment, though the file would; undefined as long as they may. */
+  /** Returns why no more records may be accepted, though the file could take them; undefined while they may. */
   readonly limit?: () => string | undefined;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number;
@@ -49,7 +49,7 @@ interface AuditCounts {
 export interface FileSink extends AuditSink {
   readonly chain: string;
   position(): ChainPosition;
-  /** Writes down what this service takes away of a chain, before it does. @throws ServiceError `audit-unavailable` */
+  /** Records what this service is about to remove of a chain. @throws ServiceError `audit-unavailable` */
   recordRemoval(removal: Removal): Promise<void>;
   /** Returns how often somebody else removed or changed the file that was written. */
   interferences(): number;
@@ -59,7 +59,7 @@ export interface FileSink extends AuditSink {
 const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
 const DEFAULT_HEARTBEAT_MS = 30_000;
 
-/** Begins a new chain in the directory; its open record is written when this resolves. */
+/** Begins a new chain in the directory. Its open record is written when this resolves. */
 export async function openFileSink(options: FileSinkOptions): Promise<FileSink> {
   const { directory, now = Date.now, createFile = createOnDisk, durability = 'write' } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -94,10 +94,10 @@ const MAX_GROUP = 1000;
 const MAX_WAITING = 50_000;
 
 interface Waiting {
-  /** What is to be recorded: the one or the other. */
+  /** An event or a removal is to be recorded, never both. */
   readonly event: AuditEvent | undefined;
   readonly removal: Removal | undefined;
-  /** It says how many were refused: not one that is, where it is refused itself. */
+  /** The record counts earlier refusals; it does not count as one when it is refused itself. */
   readonly isNote: boolean;
   readonly at: number;
   readonly resolve: () => void;
@@ -131,7 +131,7 @@ class ChainSink implements FileSink {
   #writing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
   #trouble: string | undefined;
-  /** Requests refused since the last note of it in the chain. */
+  /** Requests refused since the last record of refusals in the chain. */
   #refused = 0;
   #retry: NodeJS.Timeout | undefined;
   readonly #counts = { records: 0, groups: 0, refused: 0 };
@@ -196,7 +196,7 @@ class ChainSink implements FileSink {
     });
   }
 
-  /** Within a chain time never goes back, though a clock may: what is older than a day is then a chain's beginning. */
+  /** Times never go back within a chain, though a clock may: so records older than a day are always its first ones. */
   #time(): number {
     const now = this.#now();
     if (now > this.#lastAt) this.#lastAt = now;
@@ -239,7 +239,7 @@ class ChainSink implements FileSink {
     this.#putOff(count, trouble);
   }
 
-  /** Leaves so many requests to a later note. */
+  /** Counts refused requests for a later record. */
   #putOff(count = 1, trouble: string): void {
     this.#trouble = trouble;
     this.#refused += count;
@@ -247,8 +247,8 @@ class ChainSink implements FileSink {
   }
 
   /**
-   * Writes down how many requests were refused for want of a record. It is also the attempt that ends the trouble when
-   * nobody else makes one: a process that is not ready gets no requests.
+   * Records how many requests were refused because they could not be recorded. It is also the retry that ends the trouble: a process that
+   * is not ready gets no requests, so nothing else would try.
    */
   #noteRefused(): void {
     this.#retry = undefined;
@@ -267,7 +267,7 @@ class ChainSink implements FileSink {
       requestId: randomUUID(),
       count,
     } as const;
-    // Refused itself, it is tried again in its time.
+    // When it is refused itself, it is tried again later.
     this.#enqueue(note, undefined, true).catch(() => undefined);
   }
 
@@ -289,6 +289,6 @@ function unavailable(reason: 'closed' | 'backlog' | 'write-failed', cause?: unkn
   return new ServiceError('audit-unavailable', detail, { reason, retryAfter: RETRY_AFTER_SECONDS, cause });
 }
 
-/** `ENOSPC` and its like say it best. */
+/** Returns the system's code, such as `ENOSPC`, where there is one. */
 const causeOf = (error: Error): string =>
   'code' in error && typeof error.code === 'string' ? error.code : error.message;

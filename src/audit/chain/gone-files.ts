@@ -1,16 +1,16 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
-/** Whether the system says that there is no such file. */
+/** Returns whether the system says that there is no such file. */
 const isGone = (error: unknown): boolean => Error.isError(error) && 'code' in error && error.code === 'ENOENT';
 
 /**
- * For a file that another process, or its retention, may have taken away meanwhile. Whatever else hides it is thrown on: records must not go
- * missing in silence.
+ * Handles the failure of a file that another process may have removed since it was listed. Any other failure is thrown: records must not
+ * go missing in silence.
  */
 export function ignoreGone(error: unknown): undefined {
   if (!isGone(error)) throw error;
 }
 
-/** What is known of a file; undefined where it is gone. @throws the system's error where anything else hides it */
+/** Returns the facts of a file; undefined where there is none. @throws the system's error for any other failure */
 export const statIfThere = (path: string): Promise<Stats | undefined> => stat(path).catch(ignoreGone);

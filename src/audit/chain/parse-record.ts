@@ -75,11 +75,11 @@ const EventRecord = z.strictObject({
 
 const AuditRecord = z.discriminatedUnion('type', [OpenRecord, EventRecord, RemovedRecord, CloseRecord]);
 
-/** A record as it stands in its line: outside of `event` records the members of the event are absent. */
+/** A record as its line has it: only `event` records have the members of the event. */
 export type ParsedRecord = RecordHead &
   Partial<AuditEvent> & { readonly tenantSequence?: number; readonly mac?: string };
 
-/** The record of a line, or why there is none in it. */
+/** Returns the record of a line, or why the line is none. */
 export function parseRecord(line: string): ParsedRecord | 'not-json' | 'not-a-record' {
   let value: unknown;
   try {

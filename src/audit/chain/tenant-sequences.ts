@@ -10,9 +10,8 @@ const DEFAULT_GENERATION = 50_000;
 /**
  * Counts each tenant's records within one chain, from 0.
  *
- * Callers can put ids of tenants into refusals that exist nowhere, so the table is bounded: two generations of 50,000
- * tenants. When the young one is full it becomes the old one, and a tenant that was not seen for a whole generation
- * starts again at 0. Which tenants are forgotten depends on the records alone, so the verifier, which uses this same
+ * Callers can put made-up tenant ids into refusals, so the table is bounded: two generations of 50,000 tenants. When the
+ * young one is full it becomes the old one, and a tenant that had no record for a whole generation starts again at 0. Which tenants are forgotten depends on the records alone, so the verifier, which uses this same
  * class, knows exactly when a restart is right and when it hides a removed record.
  */
 export class TenantSequences {
@@ -25,7 +24,7 @@ export class TenantSequences {
     this.#generation = generation;
   }
 
-  /** The number of the next record of this tenant; undefined for a record of no tenant. To be called for each record. */
+  /** Returns the number of the tenant's next record; undefined for a record of no tenant. Call it for each record. */
   next(tenantId: string | undefined): number | undefined {
     if (tenantId === undefined) {
       this.#steps.push(undefined);

@@ -2,10 +2,10 @@ import { ServiceError } from '../../errors.ts';
 import type { AuditPageQuery, AuditPlace } from '../audit-table.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 
-/** Records of one tenant, newest first. There may be none in a page that has a next one. */
+/** Records of one tenant, newest first. A page that has a next one may be empty. */
 export interface RecordPage {
   readonly records: readonly ParsedRecord[];
-  /** Where the next page goes on; absent at the end. */
+  /** Where the next page begins; absent at the end. */
   readonly next?: AuditPlace;
 }
 
@@ -15,7 +15,7 @@ export interface AuditRecords {
   page(query: AuditPageQuery): Promise<RecordPage>;
 }
 
-/** The record of a line, members in their order there; undefined where it is not one of this tenant's. */
+/** Returns the record of a line with its members in their stored order; undefined for another tenant's. */
 export function recordOf(line: string, tenantId: string): ParsedRecord | undefined {
   const record = parseRecord(line);
   if (typeof record === 'string' || record.tenantId !== tenantId) return;

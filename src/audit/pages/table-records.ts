@@ -1,7 +1,7 @@
 import type { AuditTable } from '../audit-table.ts';
 import { type AuditRecords, recordOf } from './record-page.ts';
 
-/** Looks records up in the database: those of all processes, as far as they are shipped. */
+/** Returns a reader of the database's records: those of all processes, once they are shipped. */
 export const tableRecords = (table: Pick<AuditTable, 'page'>): AuditRecords => ({
   async page(query) {
     const rows = await table.page({ ...query, limit: query.limit + 1 });

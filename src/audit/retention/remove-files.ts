@@ -9,20 +9,20 @@ import { readLines } from '../chain/read-lines.ts';
 
 export interface RemoveFilesOptions {
   readonly directory: string;
-  /** Takes the notes; its own current file stays. */
+  /** Receives a record of each removal. Its own current file stays. */
   readonly sink: Pick<FileSink, 'position' | 'recordRemoval'>;
   readonly cause: Removal['cause'];
-  /** Milliseconds since 1970. A file that was written or touched since stays, and so does each after it in its chain. */
+  /** Milliseconds since 1970. A file that was written or touched since then stays, and so do those after it in its chain. */
   readonly olderThan: number;
-  /** Whether it may go for another reason; told its last record's time, undefined where it has no record. */
+  /** Returns whether the file may be removed; `lastAt` is the time of its last record, undefined where it has none. */
   readonly mayGo: (file: ChainFile, lastAt: number | undefined) => boolean;
 }
 
 /**
- * Removes beginnings of chains, whole files at a time, after a record of it in this process's own chain, by which a verifier knows
- * them from files that somebody else took away. Such records in what goes are repeated as long as they explain what stays. Names of what went.
+ * Removes the first files of chains and returns their names. Before, it records each removal in this process's own chain, so that a verifier
+ * can tell them from files that somebody else removed. Such records within removed files are repeated while they explain what remains.
  *
- * @throws ServiceError `audit-unavailable`, or the system's error; what is not removed then is the next time
+ * @throws ServiceError `audit-unavailable`, or the system's error; the next call removes the rest
  */
 export async function removeFiles(options: RemoveFilesOptions): Promise<string[]> {
   const files = await listChainFiles(options.directory);
@@ -46,12 +46,12 @@ export async function removeFiles(options: RemoveFilesOptions): Promise<string[]
   return going.map(({ name }) => name);
 }
 
-/** What reaches further explains what an earlier removal did. */
+/** Keeps the removal that reaches further: it explains what the earlier one did, too. */
 export function keepFurther(notes: Map<string, Removal>, note: Removal): void {
   if ((notes.get(note.chain)?.through ?? -1) < note.through) notes.set(note.chain, note);
 }
 
-/** Where it ends; undefined when it stays, as a file does of which nobody could say where it ended. */
+/** Returns where a removable file ends; undefined when it stays, as a file does whose last line is no record. */
 async function endOfRemovable(
   file: ChainFile,
   { directory, sink, olderThan, mayGo }: RemoveFilesOptions,
