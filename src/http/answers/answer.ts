@@ -19,7 +19,7 @@ const API_HEADERS: readonly string[] = [
 /** Up to here joining a text to its headers is cheaper than a second buffer. */
 const MAX_JOINED = 64 * 1_024;
 
-/** Sends the body and, by itself or later, the end; what is a string is ASCII. */
+/** Sends the body and then, at once or later, the end. A string is ASCII. */
 export type EndAnswer = (body: string | Buffer) => void;
 
 /** Names and values in turn, as `writeHead` takes them. */
@@ -43,7 +43,7 @@ export function sendText(
   else end(length > MAX_JOINED ? Buffer.from(text, 'latin1') : text);
 }
 
-/** For answers that are not sent whole. */
+/** Sets the headers of an answer that is not sent whole. */
 export function setApiHeaders(res: ServerResponse): void {
   for (let at = 0; at < API_HEADERS.length; at += 2) res.setHeader(API_HEADERS[at] ?? '', API_HEADERS[at + 1] ?? '');
 }

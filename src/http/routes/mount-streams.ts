@@ -15,16 +15,16 @@ import { createGarbageCount } from '../streams/young-collection.ts';
 import { authorizer } from './authorize.ts';
 import { type MountDeps, parseQuery } from './mount.ts';
 
-/** What a stream has in memory: the segment that gathers, and the one that leaves. */
+/** The bytes that a stream holds in memory: the segment that fills, and the one that is being sent. */
 const HELD_BYTES = 2 * SEGMENT_BYTES;
 
-/** What a stream operation gets, parsed. */
+/** The parsed input of a stream operation. */
 interface StreamInput {
   readonly tenantId: string;
   readonly key: string | undefined;
   /** As `JSON.parse` made it. */
   readonly encryptionContext: unknown;
-  /** Of the request's body; undefined where the client did not say. */
+  /** Length of the request's body; undefined where the client did not say. */
   readonly bytes: number | undefined;
   /** Reads what a sealed stream begins with off the body. */
   readonly readPrefix: () => Promise<StreamPrefix>;

@@ -81,7 +81,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
 
 const NO_QUERY = z.strictObject({});
 
-/** Where nothing is asked for nothing is taken; a path without a question mark has nothing to parse. */
+/** Returns the parsed query. An operation without parameters accepts none; a path without a question mark is not parsed. */
 export function parseQuery({ query, role }: Pick<Operation, 'query' | 'role'>, req: Request): unknown {
   if (query) return parseInput(query, req.query, '/query');
   return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
@@ -100,7 +100,7 @@ function send(
   else sendNothing(res, headers);
 }
 
-/** As JSON, or as the caller prefers each item in a line, with the cursor, for which there is no line, in a header. */
+/** Sends a list as JSON or, where the caller prefers it, each item as a line, with the cursor in a header. */
 function sendList(answer: unknown, member: string, req: Request, res: Response, headers: string[]): void {
   headers.push('Vary', 'Accept');
   if (req.accepts(['application/json', NDJSON]) !== NDJSON) {

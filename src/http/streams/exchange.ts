@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ServiceError } from '../../errors.ts';
 
-/** A stream that makes no progress for so long, neither in nor out, is cut. */
+/** How long a stream may make no progress, in or out, before the connection is closed. */
 const IDLE_MS = 30_000;
 
-/** The client left before all was said: nobody is there to be told. */
+/** The client closed the connection before the end, so no answer can reach it. */
 export class ClientGone extends Error {
   override readonly name = 'ClientGone';
 }
@@ -31,7 +31,7 @@ export class Exchange {
     this.#idleMs = idleMs;
   }
 
-  /** The next piece of the body; undefined at its end. @throws ClientGone; ServiceError `malformed-request` when none comes in time */
+  /** Returns the next piece of the body; undefined at its end. @throws ClientGone; ServiceError `malformed-request` when none comes in time */
   async next(): Promise<Buffer | undefined> {
     this.#open();
     for (;;) {
@@ -45,7 +45,7 @@ export class Exchange {
     }
   }
 
-  /** Gives back what was read too far. */
+  /** Puts back a piece that was read too far. */
   unread(piece: Buffer): void {
     if (piece.length > 0) this.#queue.unshift(piece);
   }
