@@ -1,8 +1,8 @@
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import type { JsonSafe } from '../lib/json-safe.ts';
+import { openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import { IV_BYTES } from './iv-pool.ts';
-import { undecryptable } from './jwe.ts';
 import { type JweType, malformed } from './jwe-header.ts';
 
 /**
@@ -21,9 +21,7 @@ const TAIL = /^[A-Za-z0-9_-]{21}[AQgw]"\}$/;
 const KID_CHARACTERS = 22;
 const BRANCH_ID_CHARACTERS = 11;
 const IV_CHARACTERS = 16;
-const TAG_BYTES = 16;
 const TAG_CHARACTERS = 22;
-const CIPHER = 'aes-256-gcm';
 /** First bit of the leaf salt: set for the leaf of a lease, clear for one of the service. */
 const LEASE_BIT = 0x80;
 
@@ -131,11 +129,7 @@ export function deriveContentKey(leafKey: KeyObject, context: Uint8Array | undef
 
 /** Seals a message. `iv` must never have been used with this content key. `header` is `compactHeader` of the leaf. */
 export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): JsonSafe {
-  const cipher = createCipheriv(CIPHER, contentKey, iv).setAAD(Buffer.from(header, 'latin1'));
-  const ciphertext = cipher.update(plaintext).toString('base64url');
-  cipher.final(); // GCM is a stream: nothing is left, the tag is made
-  const tag = cipher.getAuthTag().toString('base64url');
-  return `${header}..${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
+  return sealGcm(contentKey, header, '', iv, plaintext);
 }
 
 /**
@@ -144,17 +138,7 @@ export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, 
  * @throws ServiceError `undecryptable`, also for another context: the format cannot tell the two apart
  */
 export function openCompact(contentKey: Uint8Array, message: CompactMessage): Buffer {
-  const decipher = createDecipheriv(CIPHER, contentKey, message.iv, { authTagLength: TAG_BYTES })
-    .setAAD(Buffer.from(message.protectedHeader, 'latin1'))
-    .setAuthTag(message.tag);
-  const plaintext = decipher.update(message.ciphertext);
-  try {
-    decipher.final();
-  } catch (cause) {
-    plaintext.fill(0);
-    throw undecryptable(cause);
-  }
-  return plaintext;
+  return openGcm(contentKey, message);
 }
 
 /** Whether the text is a branch id: canonical base64url of 8 bytes. */

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
-import { undecryptable } from './jwe.ts';
+import { undecryptable } from './aes-gcm.ts';
 import { malformed } from './jwe-header.ts';
 
 const INDEX_KEY_BYTES = 64;

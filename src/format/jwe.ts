@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
+import { openGcm, sealGcm, TAG_BYTES, undecryptable } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import type { DataKey } from './data-key.ts';
 import { IV_BYTES } from './iv-pool.ts';
@@ -14,9 +15,6 @@ import {
 } from './jwe-header.ts';
 import type { KekRef } from './kek-ref.ts';
 import { isEncryptedKeyLength } from './wrap-algorithms.ts';
-
-const TAG_BYTES = 16;
-const CIPHER = 'aes-256-gcm';
 
 /** A well-formed message. Nothing of it is authenticated yet. */
 export interface Jwe {
@@ -42,11 +40,7 @@ export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, cont
   const { dataKey } = key;
   const ctx = context && contextMac(dataKey, context);
   const protectedHeader = encodeHeader(key.header, ctx);
-  const cipher = createCipheriv(CIPHER, dataKey.cek, iv).setAAD(Buffer.from(protectedHeader, 'latin1'));
-  const ciphertext = cipher.update(plaintext).toString('base64url');
-  cipher.final(); // GCM is a stream: nothing is left, the tag is made
-  const tag = cipher.getAuthTag().toString('base64url');
-  return `${protectedHeader}.${dataKey.encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
+  return sealGcm(dataKey.cek, protectedHeader, dataKey.encryptedKey, iv, plaintext);
 }
 
 /**
@@ -84,22 +78,7 @@ export function openJwe(dataKey: DataKey, jwe: Jwe, context: Buffer | undefined)
       errors: [{ pointer: '/encryptionContext', detail: 'differs from the one that the message was sealed with' }],
     });
   }
-  const decipher = createDecipheriv(CIPHER, dataKey.cek, jwe.iv, { authTagLength: TAG_BYTES })
-    .setAAD(Buffer.from(jwe.protectedHeader, 'latin1'))
-    .setAuthTag(jwe.tag);
-  const plaintext = decipher.update(jwe.ciphertext);
-  try {
-    decipher.final();
-  } catch (cause) {
-    plaintext.fill(0);
-    throw undecryptable(cause);
-  }
-  return plaintext;
-}
-
-/** Returns the one failure of every step from `mac` on. It has no reason, so that it is no oracle. */
-export function undecryptable(cause?: unknown): ServiceError {
-  return new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
+  return openGcm(dataKey.cek, jwe);
 }
 
 function isSameContext(dataKey: DataKey, ctx: string | undefined, context: Buffer | undefined): boolean {

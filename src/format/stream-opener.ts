@@ -1,5 +1,5 @@
 import { createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
-import { undecryptable } from './jwe.ts';
+import { undecryptable } from './aes-gcm.ts';
 import { SegmentCutter } from './segment-cutter.ts';
 import {
   assertFits,

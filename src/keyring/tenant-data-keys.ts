@@ -1,7 +1,8 @@
 import { ServiceError } from '../errors.ts';
+import { undecryptable } from '../format/aes-gcm.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDataKey } from '../format/data-key.ts';
 import type { IvPool } from '../format/iv-pool.ts';
-import { type Jwe, undecryptable } from '../format/jwe.ts';
+import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { DataKeyBounds } from '../tenants/bounds.ts';

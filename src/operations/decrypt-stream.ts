@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
+import { undecryptable } from '../format/aes-gcm.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
-import { undecryptable } from '../format/jwe.ts';
 import { openedLength, STREAM_KEY_BYTES, type StreamPrefix } from '../format/stream-format.ts';
 import { StreamOpener } from '../format/stream-opener.ts';
 import { openGrant, underGrant } from './granted-tenant.ts';

@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
-import { undecryptable } from '../format/jwe.ts';
+import { undecryptable } from '../format/aes-gcm.ts';
 import { type KekRef, kidOf, parseKid } from '../format/kek-ref.ts';
 import { isWrappedLength, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import type { KeyWrapper } from '../keyring/key-wrapper.ts';

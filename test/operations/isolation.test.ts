@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { callsOf } from '../support/calls-of.ts';
 import { addCustomers, changeTenant } from '../support/customers.ts';
 import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
@@ -30,10 +31,7 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-const plaintext = Buffer.from('an invoice').toString('base64');
-const encrypt = (tenant: string) => service.post(`/tenants/${tenant}/encrypt`, { plaintext }, token);
-const decrypt = (tenant: string, ciphertext: string) =>
-  service.post(`/tenants/${tenant}/decrypt`, { ciphertext }, token);
+const { plaintext, encrypt, decrypt } = callsOf(() => ({ service, token }));
 const together = <T>(count: number, start: (index: number) => PromiseLike<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => start(index)));
 const sealed = async (tenant: string, count: number): Promise<string[]> =>

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Fault } from '../../src/emulator/faults.ts';
+import { callsOf } from '../support/calls-of.ts';
 import { addCustomers } from '../support/customers.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 
@@ -71,10 +72,7 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-const plaintext = Buffer.from('an invoice').toString('base64');
-const encrypt = (tenant: string) => service.post(`/tenants/${tenant}/encrypt`, { plaintext }, token);
-const decrypt = (tenant: string, ciphertext: string) =>
-  service.post(`/tenants/${tenant}/decrypt`, { ciphertext }, token);
+const { plaintext, encrypt, decrypt } = callsOf(() => ({ service, token }));
 const inject = (at: string, fault: Kind) => service.emulator.control.injectFault({ at, ...fault });
 const callsAfterChallenge = (at: string) => service.vaultCalls(at).filter((call) => call !== 'challenge');
 

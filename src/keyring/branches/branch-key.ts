@@ -1,6 +1,7 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
+import { undecryptable } from '../../format/aes-gcm.ts';
 import { type DataKey, isOriginMac } from '../../format/data-key.ts';
-import { type Jwe, openJwe, parseJwe, sealJwe, undecryptable } from '../../format/jwe.ts';
+import { type Jwe, openJwe, parseJwe, sealJwe } from '../../format/jwe.ts';
 import { headerTemplate } from '../../format/jwe-header.ts';
 import type { SealingUse } from '../data-keys.ts';
 import type { StoredKey } from '../keyring-store.ts';

@@ -1,0 +1,49 @@
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
+import { ServiceError } from '../errors.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
+
+export const TAG_BYTES = 16;
+const CIPHER = 'aes-256-gcm';
+
+/** The parts of a JWE that AES-256-GCM (RFC 7518 §5.3) takes; the protected header is the additional data. */
+export interface GcmParts {
+  readonly protectedHeader: string;
+  readonly iv: Buffer;
+  readonly ciphertext: Buffer;
+  readonly tag: Buffer;
+}
+
+/** Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this key. */
+export function sealGcm(
+  key: KeyObject | Uint8Array,
+  protectedHeader: string,
+  encryptedKey: string,
+  iv: Buffer,
+  plaintext: Uint8Array,
+): JsonSafe {
+  const cipher = createCipheriv(CIPHER, key, iv).setAAD(Buffer.from(protectedHeader, 'latin1'));
+  const ciphertext = cipher.update(plaintext).toString('base64url');
+  cipher.final(); // GCM is a stream: nothing is left, the tag is made
+  const tag = cipher.getAuthTag().toString('base64url');
+  return `${protectedHeader}.${encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
+}
+
+/** Returns the plaintext, which is overwritten where the tag is wrong. @throws ServiceError `undecryptable` */
+export function openGcm(key: KeyObject | Uint8Array, { protectedHeader, iv, ciphertext, tag }: GcmParts): Buffer {
+  const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES })
+    .setAAD(Buffer.from(protectedHeader, 'latin1'))
+    .setAuthTag(tag);
+  const plaintext = decipher.update(ciphertext);
+  try {
+    decipher.final();
+  } catch (cause) {
+    plaintext.fill(0);
+    throw undecryptable(cause);
+  }
+  return plaintext;
+}
+
+/** Returns the one failure of every step from `mac` on. It has no reason, so that it is no oracle. */
+export function undecryptable(cause?: unknown): ServiceError {
+  return new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
+}
