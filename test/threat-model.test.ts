@@ -11,14 +11,14 @@ const threats = [...page.matchAll(/^\| ([A-Z]\d+) \|(.*)\|$/gm)].map(([, id = ''
   return { id, cells, tests: [...(cells[2] ?? '').matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path) };
 });
 
-test('every threat says what stops it, which test shows it, and what is left', () => {
+test('every threat names its defence, its tests and the remaining risk', () => {
   expect(threats.length).toBeGreaterThan(40);
   expect(new Set(threats.map(({ id }) => id)).size).toBe(threats.length);
   expect(threats.filter(({ cells }) => cells.length !== 4 || cells.includes(''))).toEqual([]);
   expect(threats.filter(({ tests }) => tests.length === 0).map(({ id }) => id)).toEqual([]);
 });
 
-test('every test that it names exists', () => {
+test('every named test exists', () => {
   const named = [...page.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path);
   expect(named.filter((path) => !path.endsWith('.test.ts') || !existsSync(join(ROOT, path)))).toEqual([]);
 });
