@@ -1,12 +1,12 @@
 import type { AppState, ServicePrincipal, State, TenantState, VaultState } from './state.ts';
 
-/** The emulated Azure as its sites share it: the state, the clock, and where things are. */
+/** The emulated Azure as its sites share it: the state, the clock and the addresses. */
 export interface Cloud {
   readonly state: State;
   readonly now: () => number;
-  /** To be called after every change of the state. */
+  /** Must be called after every change of the state. */
   readonly changed: () => void;
-  /** Without a slash at its end. */
+  /** Returns the address without a slash at its end. */
   readonly authorityHost: () => string;
   readonly vaultUrl: (vaultName: string) => string;
 }
@@ -18,7 +18,7 @@ export const VAULT_RESOURCE = { vault: 'https://vault.azure.net', hsm: 'https://
 
 export const epochSeconds = (cloud: Cloud): number => Math.floor(cloud.now() / 1000);
 
-/** A tenant by its GUID or by the domain name every tenant has. */
+/** Returns the tenant with a GUID, or with the domain name that every tenant has. */
 export function findTenant(state: State, idOrDomain: string): TenantState | undefined {
   const wanted = idOrDomain.toLowerCase();
   return state.tenants.find(({ tenantId, name }) => tenantId === wanted || `${name}.onmicrosoft.com` === wanted);
@@ -60,7 +60,7 @@ export function managedIdentity(state: State): ServicePrincipal {
   return principal;
 }
 
-/** Whoever gives orders to the emulator used a name it doesn't know. */
+/** An order for the emulator used an unknown name. */
 class UnknownName extends Error {
   override readonly name = 'UnknownName';
   constructor(what: string, wanted: string, known: readonly { readonly name: string }[]) {

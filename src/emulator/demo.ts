@@ -2,7 +2,7 @@ import type { DirectoryBuilder } from './seed.ts';
 
 const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
 
-/** Four customers, one in each state that a first call can meet. */
+/** Adds four customers, one for each state that a first call can find. */
 export function demo(directory: DirectoryBuilder): void {
   directory.addCustomer({
     name: 'contoso',
@@ -23,9 +23,9 @@ export function demo(directory: DirectoryBuilder): void {
     keys: ['data', 'archive'],
     role: WRAP_ROLE,
   });
-  // Added the app, but has not granted it anything yet.
+  // This customer added the app, but has granted it no role yet.
   directory.addCustomer({ name: 'northwind', tenantId: '80c5e2b9-d36f-4712-9e84-2ba7f1064c5d', keys: ['data'] });
-  // Has a vault, but has not added the app.
+  // This customer has a vault, but has not added the app.
   directory.addCustomer({
     name: 'adatum',
     tenantId: 'd729b064-f581-43ce-b60a-1c8e7f35a924',

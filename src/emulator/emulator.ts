@@ -16,16 +16,16 @@ import { vaultSite } from './vault/vault.ts';
 import { createLeaf, needsRenewal } from './x509/certificates.ts';
 
 export interface EmulatorOptions {
-  /** File where the state survives a restart, mode 0600; absent: memory only. */
+  /** A file, mode 0600, in which the state survives a restart; absent: memory only. */
   readonly stateFile?: string;
   /**
    * 0: any free ports. Else control = firstPort - 1, Entra = firstPort, home vault = firstPort + 1,
-   * customers' vaults = firstPort + 2 and on; one that is taken fails the start.
+   * customers' vaults from firstPort + 2. A port in use fails the start.
    */
   readonly firstPort: number;
   /** Adds the customers of a fresh state; default: the demo. */
   readonly seed?: Seed;
-  /** Milliseconds; default Date.now. TLS certificates go by the wall clock all the same. */
+  /** Milliseconds; default Date.now. TLS certificates use the wall clock all the same. */
   readonly now?: () => number;
 }
 
@@ -45,32 +45,32 @@ interface CallerTokenOptions {
   readonly roles?: readonly string[];
   /** The object id; default: that of the caller `demo`. */
   readonly subject?: string;
-  /** Replace claims; `undefined` removes one. */
+  /** Replaces claims; `undefined` removes one. */
   readonly claims?: Record<string, unknown>;
   /** Default: the token lifetime. */
   readonly expiresInSeconds?: number;
 }
 
 export interface Emulator {
-  /** PEM of the throwaway CA. */
+  /** PEM of the short-lived CA. */
   readonly caPem: string;
   readonly authorityHost: string;
   readonly homeTenantId: string;
   /** The vendor's multi-tenant app. */
   readonly appId: string;
   readonly homeVaultUrl: string;
-  /** The home vault's secret that holds the app's client secret. */
+  /** Name of the home vault's secret that holds the app's client secret. */
   readonly appSecretName: string;
-  /** App Service's form of a managed identity. */
+  /** The endpoint of a managed identity in App Service's form. */
   readonly managedIdentity: { readonly endpoint: string; readonly header: string };
   readonly controlUrl: string;
-  /** The client id of the callers' API registration; their tokens carry it as `aud`. */
+  /** The client id of the callers' API registration; callers' tokens carry it as `aud`. */
   readonly callerAudience: string;
   readonly callerIssuer: string;
   readonly callers: readonly Caller[];
   readonly customers: readonly Customer[];
   readonly control: Control;
-  /** A caller's token signed by the home tenant. */
+  /** Returns a caller's token, signed by the home tenant. */
   issueCallerToken(options?: CallerTokenOptions): Promise<string>;
   close(): Promise<void>;
 }

@@ -2,11 +2,11 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 
 const MAX_BODY_BYTES = 1_048_576;
 
-/** One request as the sites see it, and what the log will say about it. */
+/** One request as the sites see it, and the fields that its log entry will have. */
 export interface Exchange {
   readonly method: string;
   readonly path: string;
-  /** Decoded; a trailing slash leaves nothing behind. */
+  /** Decoded; a trailing slash adds no segment. */
   readonly segments: readonly string[];
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;

@@ -2,22 +2,22 @@ import type { Reply } from './reply.ts';
 
 type FaultKind = 'status' | 'hang' | 'reset' | 'delay' | 'garbage';
 
-/** A failure to act out, until it has happened `times` times or the faults are cleared. */
+/** A failure to simulate, until it has happened `times` times or the faults are cleared. */
 export interface Fault {
   /** `entra`, `graph`, a vault's short name, or `*`. */
   readonly at: string;
   /** Absent: any operation. */
   readonly operation?: string;
   readonly kind: FaultKind;
-  /** For `status`; default: what Azure gives to the code, else 503. */
+  /** For `status`; default: the status that Azure gives to the code, else 503. */
   readonly status?: number;
   /** For `status`: the error code in the body. */
   readonly code?: string;
   /** For `status` and `garbage`. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** For `garbage`: what is answered with 200; default a page that a guest network shows. */
+  /** For `garbage`: the body of the 200; default: a guest network's sign-in page. */
   readonly body?: string;
-  /** For `delay`, and before any other kind; the request then goes on. */
+  /** For `delay`, and before any other kind; the request is then handled as usual. */
   readonly delayMs?: number;
   /** Absent: until cleared. */
   readonly times?: number;
@@ -26,7 +26,7 @@ export interface Fault {
 export interface Faults {
   inject(fault: Fault): void;
   clear(): void;
-  /** Takes the oldest fault that fits, and counts it. */
+  /** Returns the oldest fault that fits, and counts it. */
   take(at: string, operation: string): Fault | undefined;
 }
 

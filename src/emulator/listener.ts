@@ -12,21 +12,21 @@ import type { PemPair } from './state.ts';
 const LOOPBACK = '127.0.0.1';
 const KEEP_ALIVE_MS = 65_000;
 
-/** What answers on one port: Entra with Graph, or one vault. */
+/** The handler of one port: Entra with Graph, or one vault. */
 export interface Site {
-  /** As the log and the faults call it. */
+  /** The site's name in the log and in faults. */
   readonly at: string;
-  /** The header with which clients name their requests; it is echoed. */
+  /** The header in which clients name their requests; it is echoed. */
   readonly requestIdHeader: string;
   readonly isRefusing: () => boolean;
   readonly operationOf: (exchange: Exchange) => string;
   readonly handle: (exchange: Exchange) => Promise<Reply> | Reply;
   readonly failure: (status: number, code: string, message: string) => Reply;
-  /** Called for each answered request, for a log of the site's own. */
+  /** Called for each answered request; a site can keep its own log with it. */
   readonly onAnswer?: (exchange: Exchange, answer: Answer) => void;
-  /** The status that a code has here, for an ordered failure without one. */
+  /** Returns the status of a code here, for an ordered failure without one. */
   readonly statusOf?: (code: string) => number | undefined;
-  /** Another site on the same port, for the paths that begin so. */
+  /** Another site on the same port, for the paths with this prefix. */
   readonly branch?: { readonly prefix: string; readonly site: Site };
 }
 

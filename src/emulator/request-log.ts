@@ -9,20 +9,20 @@ export interface RequestLogEntry {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  /** 0: the request got no answer (a fault hung or reset it). */
+  /** 0: the request got no answer, because a fault hung or reset it. */
   readonly status: number;
   readonly tenantId?: string;
   readonly appId?: string;
   readonly clientRequestId?: string;
   /** `x-ms-request-id` of the answer. */
   readonly requestId: string;
-  /** W3C Trace Context, as it came. */
+  /** W3C Trace Context, as received. */
   readonly traceparent?: string;
   readonly tracestate?: string;
   readonly errorCode?: string;
 }
 
-/** The last 10,000 entries. Bodies, tokens and secrets never come here. */
+/** The last 10,000 entries. Bodies, tokens and secrets are never logged. */
 export interface Log<Entry> {
   add(entry: Entry): void;
   entries(): readonly Entry[];
@@ -37,7 +37,7 @@ export function createLog<Entry>(): Log<Entry> {
   return {
     add(entry) {
       entries.push(entry);
-      // Cut in one go at twice the capacity: a shift for each request would move the whole array.
+      // Trimmed once at twice the capacity: a shift for each request would move the whole array.
       if (entries.length >= 2 * CAPACITY) entries = entries.slice(-CAPACITY);
     },
     entries: () => entries.slice(-CAPACITY),

@@ -15,7 +15,8 @@ const CALLER_CLIENT_IDS = ['914ef3b2-5d08-4c7a-a6e9-30f7b8125dc4', '5ba80d6e-f12
 
 const TOKEN_LIFETIME_SECONDS = 65 * 60;
 const SECRET_LIFETIME_MS = 365 * 86_400_000;
-// Azure pages by 25; fewer, so that a handful of versions already needs a second page.
+// Azure's pages have 25 entries. Ours are smaller: a handful of versions already needs a second
+// page.
 const PAGE_SIZE = 5;
 
 const ALL_ROLES = [
@@ -34,7 +35,7 @@ interface CustomerSeed extends Pick<TenantState, 'directory'>, Pick<ServicePrinc
   /** A GUID; default: a random one. */
   readonly tenantId?: string;
   readonly kind?: VaultKind;
-  /** RSA-2048 keys to be made; in an HSM, 256-bit AES keys. */
+  /** RSA-2048 keys to make; in an HSM, 256-bit AES keys. */
   readonly keys: readonly string[];
   /** Whether the vendor's app has been added; default true. */
   readonly isAppAdded?: boolean;
@@ -69,7 +70,7 @@ export async function seedState(seed: Seed, now: () => number): Promise<State> {
     tenants: [],
     vaults: [],
   };
-  // Nothing listens yet, so there are no addresses to give; the seed needs none.
+  // No site listens yet, so no address exists; the seed needs none.
   const cloud: Cloud = { state, now, changed: () => undefined, authorityHost: () => '', vaultUrl: () => '' };
   seedHome(cloud);
   const work: Promise<void>[] = [];
@@ -132,7 +133,7 @@ function seedHome(cloud: Cloud): void {
   addAppSecret(cloud, { storeInHomeVault: true });
 }
 
-/** Adds a client secret to the vendor's app, and to the home vault if so asked. */
+/** Adds a client secret to the vendor's app, and to the home vault on request. */
 export function addAppSecret(
   cloud: Cloud,
   options: { readonly expiresInSeconds?: number | undefined; readonly storeInHomeVault?: boolean | undefined },
@@ -167,7 +168,10 @@ async function addCustomer(cloud: Cloud, customer: CustomerSeed): Promise<void> 
   });
 }
 
-/** The tag by which an onboarded customer names the tenant that its key is for; here the tenants have the customers' names. */
+/**
+ * Returns the tag with which an onboarded customer names the tenant of its key. Tenants here have
+ * the customers' names.
+ */
 export function tenantTag({ state }: Cloud, { tenantId }: VaultState): Readonly<Record<string, string>> {
   const tenant = state.tenants.find((candidate) => candidate.tenantId === tenantId);
   return { 'vaultspan-tenant': tenant?.name ?? '' };

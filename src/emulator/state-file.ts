@@ -4,7 +4,10 @@ import type { State } from './state.ts';
 
 const SAVE_DELAY_MS = 50;
 
-/** Keeps a state in a file: a burst of changes becomes one write, and a write is never seen half done. */
+/**
+ * Keeps a state in a file. A burst of changes becomes one write, and readers never see a partial
+ * write.
+ */
 export interface StateFile {
   changed(state: State): void;
   flush(): Promise<void>;
@@ -29,7 +32,7 @@ function parse(text: string, path: string): State {
   if (state?.formatVersion !== 1) {
     throw new Error(`${path} was written by another version of the emulator; move it away to start afresh`);
   }
-  // Only the emulator writes this file, always whole.
+  // Only the emulator writes this file, always as a whole.
   return state as State;
 }
 
@@ -47,7 +50,7 @@ export function openStateFile(path: string): StateFile {
     pending = undefined;
     if (state === undefined) return writing;
     const text = JSON.stringify(state);
-    // A failed write must not stop the next one; whoever flushes sees it.
+    // A failed write must not stop the next one; the flush reports the failure.
     writing = writing.catch(() => undefined).then(() => replaceFile(path, text));
     return writing;
   };
@@ -56,7 +59,7 @@ export function openStateFile(path: string): StateFile {
     changed(state) {
       pending = state;
       timer ??= setTimeout(() => {
-        // What could not be written is tried again with the next change, or by the flush, which reports it.
+        // A failed write is retried with the next change, or by the flush, which reports it.
         save().catch(() => {
           pending ??= state;
         });

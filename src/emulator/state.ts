@@ -1,8 +1,9 @@
 import type { webcrypto } from 'node:crypto';
 
 /**
- * Everything the emulated Azure remembers, as plain JSON: what lies in memory is what lies in the state file.
- * Times ending in `Ms` are epoch milliseconds; `created`, `updated`, `nbf`, `exp` are epoch seconds as on the wire.
+ * The whole state of the emulated Azure, as plain JSON: memory and state file hold the same. Times
+ * ending in `Ms` are epoch milliseconds; `created`, `updated`, `nbf`, `exp` are epoch seconds as on
+ * the wire.
  */
 export interface State {
   readonly formatVersion: 1;
@@ -18,7 +19,7 @@ export interface State {
   tokenLifetimeSeconds: number;
   readonly apps: AppState[];
   readonly tenants: TenantState[];
-  /** The first is the home vault; the order gives the ports. */
+  /** The first is the home vault; their order gives the ports. */
   readonly vaults: VaultState[];
 }
 
@@ -34,7 +35,10 @@ export interface CallerState {
   readonly roles: readonly string[];
 }
 
-/** An app registration. It lives in one tenant; a multi-tenant one may have a service principal in others. */
+/**
+ * An app registration. It belongs to one tenant; a multi-tenant app may have service principals in
+ * others.
+ */
 export interface AppState {
   readonly appId: string;
   readonly name: string;
@@ -69,15 +73,15 @@ export interface TenantState {
   readonly name: string;
   readonly tenantId: string;
   principals: ServicePrincipal[];
-  /** What Graph tells of the tenant; absent: hardly anything. */
+  /** The tenant's data in Graph; absent: nearly none. */
   readonly directory?: DirectoryState;
 }
 
 export interface DirectoryState {
   readonly displayName: string;
-  /** The first is the initial one, the last the default. */
+  /** The first is the initial domain, the last the default. */
   readonly verifiedDomains: readonly string[];
-  /** How many there are; names and ids follow from that. */
+  /** The number of users; their names and ids follow from it. */
   readonly users: number;
   readonly groups: number;
 }
@@ -89,7 +93,7 @@ export interface ServicePrincipal {
   readonly kind: 'application' | 'managed-identity';
   isEnabled: boolean;
   isBlockedByConditionalAccess: boolean;
-  /** App roles on the caller API; empty for everybody else. */
+  /** App roles on the caller API; empty for every other principal. */
   readonly appRoles: readonly string[];
   /** Application permissions of Graph that were consented to; absent: none. */
   graphPermissions?: readonly string[];
@@ -119,7 +123,7 @@ export interface VaultState {
   readonly secrets: VaultItem<SecretVersion>[];
 }
 
-/** In force from `fromMs` until `untilMs`: that is how a change takes time to spread. */
+/** In force from `fromMs` until `untilMs`: in this way a change takes time to spread. */
 interface TimeBound {
   readonly fromMs: number;
   untilMs?: number;

@@ -8,7 +8,10 @@ type AccessActions = Pick<
   'grantRole' | 'removeRole' | 'setAccessPolicy' | 'removeAccessPolicy' | 'setPropagationDelay'
 >;
 
-/** Who may do what in a vault. A vault goes by roles or by policies, whichever was set last. */
+/**
+ * Returns the actions that grant and remove access to a vault. A vault uses roles or access
+ * policies, whichever was set last.
+ */
 export function accessActions(cloud: Cloud): AccessActions {
   return {
     async grantRole({ vault: vaultName, role, key, principal }) {
@@ -69,7 +72,7 @@ function endPolicies(cloud: Cloud, vault: VaultState, objectId: string): void {
   vault.accessPolicies = withoutPast(cloud, vault.accessPolicies);
 }
 
-/** Removing twice can bring the end nearer, but not put it off. */
+/** Ends a grant. Removing it twice can bring the end forward, never postpone it. */
 function end(cloud: Cloud, vault: VaultState, grant: { untilMs?: number }): void {
   grant.untilMs = Math.min(grant.untilMs ?? Number.POSITIVE_INFINITY, cloud.now() + vault.propagationDelayMs);
 }

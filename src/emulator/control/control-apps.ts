@@ -39,7 +39,10 @@ type AppActions = Pick<
   | 'setTokenLifetime'
 >;
 
-/** The vendor's app: its standing in a customer's tenant, and its credentials. */
+/**
+ * Returns the actions on the vendor's app: its service principals in customers' tenants, and its
+ * credentials.
+ */
 export function appActions(cloud: Cloud): AppActions {
   const { state } = cloud;
   return {
@@ -141,7 +144,10 @@ async function addCertificate(
   return { thumbprint, certPem, ...(made !== undefined && { keyPem: made.keyPem }) };
 }
 
-/** Key Vault keeps a certificate as three things of one name and version; the key and the secret are what apps use. */
+/**
+ * Makes a certificate. Key Vault keeps it as three things of one name and version; apps use the key
+ * and the secret.
+ */
 async function makeCertificate(
   cloud: Cloud,
   order: NonNullable<Parameters<Actions['addAppCertificate']>[0]>,

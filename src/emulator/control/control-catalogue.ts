@@ -1,7 +1,7 @@
 import type { Actions } from './control.ts';
 
 type Kind = 'string' | 'number' | 'number|null' | 'boolean' | 'string[]' | 'map of strings';
-/** `?` after a kind: the member may be left out. */
+/** A `?` after a kind makes the member optional. */
 export type ParameterKind = Kind | `${Kind}?`;
 
 type Order<Name extends keyof Actions> = NonNullable<Parameters<Actions[Name]>[0]>;
@@ -12,7 +12,9 @@ interface Entry<Name extends keyof Actions> {
   readonly example: Order<Name>;
 }
 
-/** What the control listener offers. An action or a member without its line here does not compile. */
+/**
+ * The orders of the control listener. An action or a member without its line here does not compile.
+ */
 export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
   grantRole: {
     does: 'Assigns a role on a vault or on one key; the vault then goes by roles. principal: app (default), managed-identity, or an object id.',

@@ -3,7 +3,10 @@ import { graphPermissions } from '../graph/graph-access.ts';
 import type { ServicePrincipal } from '../state.ts';
 import type { Actions } from './control.ts';
 
-/** What an administrator of the customer lets the vendor's app read in Graph. New tokens carry it; old ones stay as they are. */
+/**
+ * Returns the actions with which a customer's administrator lets the vendor's app read Graph. New
+ * tokens carry the change; old ones keep their roles.
+ */
 export function graphActions(cloud: Cloud): Pick<Actions, 'consentGraph' | 'revokeGraphConsent'> {
   return {
     async consentGraph({ tenant, permissions }) {

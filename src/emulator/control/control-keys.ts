@@ -29,7 +29,7 @@ type KeyActions = Pick<
   | 'disableSecretVersion'
 >;
 
-/** What the owner of a vault does to the keys and secrets in it. */
+/** Returns the actions of a vault's owner on its keys and secrets. */
 export function keyActions(cloud: Cloud): KeyActions {
   const vaultOf = (order: { readonly vault: string }): VaultState => getVault(cloud.state, order.vault);
   return {

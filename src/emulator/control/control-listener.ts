@@ -16,13 +16,16 @@ const entries: ReadonlyMap<string, readonly [keyof Actions, CatalogueEntry]> = n
   Object.entries(catalogue).map(([name, entry]) => [kebab(name), [name as keyof Actions, entry]]),
 );
 
-/** Values a string member is limited to. */
+/** The allowed values of string members. */
 const choices: Readonly<Record<string, readonly string[]>> = {
   'inject-fault.kind': ['status', 'hang', 'reset', 'delay', 'garbage'],
   'add-vault.kind': ['vault', 'hsm'],
 };
 
-/** Plain HTTP on loopback, without a password: whoever can reach it may break the emulated Azure. */
+/**
+ * Returns the control server: plain HTTP on loopback, without a password. Anyone who can reach it
+ * may break the emulated Azure.
+ */
 export function controlServer(control: Control): Server {
   return createServer((request, response) => {
     answer(control, request)
@@ -56,7 +59,10 @@ async function answer(control: Control, request: IncomingMessage): Promise<Reply
   }
 }
 
-/** A web page in the developer's browser must not be able to give orders, be it by another name for loopback. */
+/**
+ * Refuses requests of web pages: a page in the developer's browser must not give orders, even by
+ * another name for loopback.
+ */
 function assertNotFromPage({ headers }: IncomingMessage): void {
   const isLoopback = /^(127\.0\.0\.1|localhost)(:\d+)?$/.test(headers.host ?? '');
   if (!isLoopback || headers.origin !== undefined) {
@@ -75,7 +81,7 @@ async function act(control: Control, action: string, body: Buffer): Promise<Repl
   if (complaint !== undefined) {
     return { status: 400, body: { error: complaint, parameters: entry.parameters, example: entry.example } };
   }
-  // The catalogue's check above is what makes the order fit the action.
+  // The catalogue's check above makes the order fit the action.
   const run = control[name] as (order: unknown) => Promise<unknown>;
   return ok((await run(order)) ?? { done: true });
 }
@@ -136,7 +142,10 @@ function overview(): object {
   };
 }
 
-/** Orders that name what isn't there, or that the vault itself refuses, are the asker's mistakes. */
+/**
+ * Returns the reply to a failed order. Unknown names and refusals by the vault itself are client
+ * errors.
+ */
 function failureOf(error: unknown): Reply {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof VaultRefusal) return failure(error.status, message);

@@ -23,7 +23,7 @@ type VaultActions = Pick<
   | 'clearFaults'
 >;
 
-/** Vaults as a whole, tenants, and failures that nobody's configuration explains. */
+/** Returns the actions on whole vaults and tenants, and those that order failures. */
 export function vaultActions({ cloud, faults, openVault, dropConnections }: ControlDeps): VaultActions {
   const { state } = cloud;
   return {

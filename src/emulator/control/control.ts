@@ -4,7 +4,7 @@ import type { Log, RequestLog, RequestLogEntry } from '../request-log.ts';
 import type { VaultKind, VaultState } from '../state.ts';
 import type { AuditEventRow } from '../vault/audit-log.ts';
 
-/** Every member that names a vault or a tenant takes its short name: `home`, `contoso`, … */
+/** Members that name a vault or a tenant take its short name: `home`, `contoso`, … */
 interface OfVault {
   readonly vault: string;
 }
@@ -18,7 +18,7 @@ interface OfTenant {
 }
 
 interface OfKeyVersion extends OfKey {
-  /** Absent: see the action. */
+  /** The default depends on the action. */
   readonly version?: string;
 }
 
@@ -38,16 +38,19 @@ interface AppSecretReference {
   readonly expires: string;
 }
 
-/** The orders that change the emulated Azure. Over HTTP: `POST /<the name in kebab-case>` with the same members. */
+/**
+ * The orders that change the emulated Azure. Over HTTP: `POST /<the name in kebab-case>` with the
+ * same members.
+ */
 export interface Actions {
   grantRole(order: OfPrincipal & { readonly role: string; readonly key?: string }): Promise<void>;
-  /** Without `role` or `key`: whatever the principal has. */
+  /** Without `role` or `key`: all that the principal has. */
   removeRole(order: OfPrincipal & { readonly role?: string; readonly key?: string }): Promise<void>;
   setAccessPolicy(
     order: OfPrincipal & { readonly keys?: readonly string[]; readonly secrets?: readonly string[] },
   ): Promise<void>;
   removeAccessPolicy(order: OfPrincipal): Promise<void>;
-  /** Without `vault`: all of them. Applies to changes made afterwards. */
+  /** Without `vault`: all vaults. Applies to later changes only. */
   setPropagationDelay(order: { readonly vault?: string; readonly delayMs: number }): Promise<void>;
 
   addApp(order: OfTenant): Promise<{ readonly objectId: string }>;
@@ -57,7 +60,7 @@ export interface Actions {
   blockByConditionalAccess(order: OfTenant): Promise<void>;
   unblock(order: OfTenant): Promise<void>;
 
-  /** Adds to what the vendor's app may read in Graph; removing the app takes all of it away. */
+  /** Adds to the Graph permissions of the vendor's app; removing the app removes all of them. */
   consentGraph(order: OfTenant & { readonly permissions: readonly string[] }): Promise<void>;
   /** Without `permissions`: all of them. */
   revokeGraphConsent(order: OfTenant & { readonly permissions?: readonly string[] }): Promise<void>;
@@ -71,8 +74,9 @@ export interface Actions {
   removeAppSecret(order?: { readonly keyId?: string }): Promise<void>;
   expireAppSecret(order?: { readonly keyId?: string }): Promise<void>;
   /**
-   * Registers a certificate. Without `certPem` one is made; with `storeAs` it then lies in the home vault under that
-   * name as a certificate does: its key as a key, and as a secret in PEM (with the private key if `exportable`).
+   * Registers a certificate. Without `certPem` a new one is made. With `storeAs` the home vault
+   * stores it under that name, as it stores certificates. The key is stored as a key, and as a
+   * secret in PEM (with the private key if `exportable`).
    */
   addAppCertificate(order?: {
     readonly certPem?: string;
@@ -106,7 +110,7 @@ export interface Actions {
   /** Without `version`: all versions. */
   disableKey(order: OfKeyVersion): Promise<void>;
   enableKey(order: OfKeyVersion): Promise<void>;
-  /** Without `version`: the newest. Times are epoch seconds; `null` takes one away. */
+  /** Without `version`: the newest. Times are epoch seconds; `null` removes one. */
   setKeyAttributes(
     order: OfKeyVersion & {
       readonly exp?: number | null;
@@ -131,7 +135,7 @@ export interface Actions {
   setFirewall(order: OfVault & { readonly deny: boolean }): Promise<void>;
   deleteVault(order: OfVault): Promise<void>;
   restoreVault(order: OfVault): Promise<void>;
-  /** What isn't named stays as it is. */
+  /** Members that are left out keep their values. */
   setVaultOptions(
     order: OfVault & {
       readonly purgeProtection?: boolean;
@@ -155,7 +159,7 @@ export interface Actions {
 export interface Control extends Actions {
   requests(): readonly RequestLogEntry[];
   clearRequests(): void;
-  /** Returns the vaults' own audit log, which their owners see. */
+  /** Returns the vaults' own audit log, which their owners can read. */
   auditEvents(): readonly AuditEventRow[];
 }
 

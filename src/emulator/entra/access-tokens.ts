@@ -11,7 +11,7 @@ import { compactVerify, type JWTPayload, SignJWT } from 'jose';
 import { type Cloud, epochSeconds } from '../cloud.ts';
 import type { ServicePrincipal, State, TenantState } from '../state.ts';
 
-/** Audience of tokens that a managed identity presents as a federated credential. */
+/** Audience of the tokens that a managed identity presents as a federated credential. */
 export const EXCHANGE_AUDIENCE = 'api://AzureADTokenExchange';
 export const GRAPH_RESOURCE = 'https://graph.microsoft.com';
 
@@ -38,7 +38,7 @@ export function createTokenSigner({ kid, privateJwk }: State['signingKey']): Tok
   };
 }
 
-/** How the client proved who it is: `1` by secret, `2` by assertion. */
+/** How the client authenticated: `1` by secret, `2` by assertion. */
 export type CredentialKind = '1' | '2';
 
 export interface AppTokenRequest {
@@ -48,7 +48,10 @@ export interface AppTokenRequest {
   readonly credential: CredentialKind;
 }
 
-/** The claims of a token for an app or a managed identity: form 2.0 for our own API and for exchange, else 1.0. */
+/**
+ * Returns the claims of a token for an app or a managed identity. Tokens for our own API and for
+ * exchange have version 2.0, others 1.0.
+ */
 export function appTokenClaims(cloud: Cloud, request: AppTokenRequest): JWTPayload {
   const { tenant, principal, audience, credential } = request;
   const isV2 = audience === cloud.state.callerAudience || audience === EXCHANGE_AUDIENCE;
@@ -73,7 +76,7 @@ export function appTokenClaims(cloud: Cloud, request: AppTokenRequest): JWTPaylo
   };
 }
 
-/** A token without any role is issued all the same, and has no such claim. */
+/** Returns the roles claim. A token without any role is issued all the same, without the claim. */
 function rolesClaim({ state }: Cloud, principal: ServicePrincipal, audience: string): { roles?: string[] } {
   const granted = { [state.callerAudience]: principal.appRoles, [GRAPH_RESOURCE]: principal.graphPermissions }[
     audience
@@ -81,7 +84,10 @@ function rolesClaim({ state }: Cloud, principal: ServicePrincipal, audience: str
   return granted === undefined || granted.length === 0 ? {} : { roles: [...granted] };
 }
 
-/** The claims of a token of ours, or `undefined` when somebody else signed it. Time and audience are not looked at. */
+/**
+ * Returns the claims of a token that we signed, else `undefined`. Time and audience are not
+ * checked.
+ */
 export async function claimsOf(signer: TokenSigner, token: string): Promise<JWTPayload | undefined> {
   try {
     const { payload } = await compactVerify(token, signer.publicKey, { algorithms: ['RS256'] });

@@ -12,11 +12,14 @@ const CLOCK_SKEW_SECONDS = 300;
 export interface ClientProof {
   readonly form: URLSearchParams;
   readonly app: AppState;
-  /** What an assertion signed by the client's own certificate may name as its audience. */
+  /** The audiences that an assertion signed with the client's own certificate may name. */
   readonly audiences: readonly string[];
 }
 
-/** Finds out whether the client is the app it says it is; throws the refusal Entra would answer. */
+/**
+ * Checks that the client is the app that it claims to be.
+ * @throws the refusal that Entra would answer
+ */
 export async function authenticateClient(
   cloud: Cloud,
   signer: TokenSigner,
@@ -90,7 +93,10 @@ function claimRefusal(error: joseErrors.JWTClaimValidationFailed): EntraRefusal 
   return new EntraRefusal(50027, `the claim '${error.claim}' is wrong`);
 }
 
-/** The registered certificate whose thumbprint the header names: SHA-1 in `x5t`, SHA-256 in `x5t#S256`. */
+/**
+ * Returns the registered certificate whose thumbprint the header names: SHA-1 in `x5t`, SHA-256 in
+ * `x5t#S256`.
+ */
 function registeredCertificate(app: AppState, assertion: string): X509Certificate {
   const header = decodeProtectedHeader(assertion);
   const named = { sha1: header.x5t, sha256: header['x5t#S256'] };
@@ -106,7 +112,7 @@ function registeredCertificate(app: AppState, assertion: string): X509Certificat
 const base64url = (fingerprint: string): string =>
   Buffer.from(fingerprint.replaceAll(':', ''), 'hex').toString('base64url');
 
-/** An assertion that the home tenant issued to a managed identity. */
+/** Checks an assertion that the home tenant issued to a managed identity. */
 async function checkFederated(cloud: Cloud, signer: TokenSigner, app: AppState, assertion: string): Promise<void> {
   const unverified = decoded(assertion);
   const ofIssuer = app.federatedCredentials.filter(

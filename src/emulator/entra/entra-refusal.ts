@@ -7,11 +7,11 @@ interface EntraError {
   readonly status: number;
   readonly error: string;
   readonly text: (subject: string) => string;
-  /** Conditional Access adds a `suberror` and the claims that a sign-in would have to bring. */
+  /** Conditional Access adds a `suberror` and the claims that a sign-in would have to carry. */
   readonly isConditionalAccess?: boolean;
 }
 
-/** The refusals by their AADSTS number. The sentences are ours, the rest is Entra's. */
+/** The refusals by their AADSTS number. The messages are ours, the rest is Entra's. */
 const errors = {
   50027: { status: 400, error: 'invalid_request', text: (what) => `The JWT token is not valid: ${what}.` },
   50059: {
@@ -173,7 +173,7 @@ export function refusalReply(cloud: Cloud, exchange: Exchange, refusal: EntraRef
   return entraErrorReply(cloud, { status, error, number: refusal.number, message: refusal.message, exchange });
 }
 
-/** The number in a code with or without AADSTS before it; undefined where there is none. */
+/** Returns the number in a code, with or without AADSTS before it; `undefined` without a number. */
 const numberIn = (code: string): number | undefined => {
   const number = Number(code.replace(/^AADSTS/, ''));
   return Number.isInteger(number) ? number : undefined;
@@ -183,8 +183,9 @@ const numberIn = (code: string): number | undefined => {
 export const statusOf = (code: string): number | undefined => known[numberIn(code) ?? 0]?.status;
 
 /**
- * Returns an ordered failure. A known AADSTS code has its `error` and text, another one those of its status. A 429 without a code is
- * plain text with a Retry-After, as Entra answers who asks too often.
+ * Returns an ordered failure. A known AADSTS code has its own `error` and text, any other code
+ * those of its status. A 429 without a code is plain text with a Retry-After, as Entra answers a
+ * throttled client.
  */
 export function orderedFailure(cloud: Cloud, status: number, code: string, message: string): Reply {
   const number = numberIn(code);
@@ -210,7 +211,7 @@ interface ErrorParts {
   readonly exchange?: Exchange;
 }
 
-/** The body Entra gives to every failure. */
+/** Returns Entra's error body. */
 function entraErrorReply(cloud: Cloud, { status, error, number, message, exchange }: ErrorParts): Reply {
   const traceId = randomUUID();
   const sent = exchange?.headers['client-request-id'];

@@ -106,7 +106,7 @@ function tenantOf(cloud: Cloud, wanted = ''): TenantState {
   return tenant;
 }
 
-/** The client credentials grant, its checks in Entra's order. */
+/** Returns the answer to the client credentials grant, after the checks in Entra's order. */
 async function token(cloud: Cloud, signer: TokenSigner, exchange: Exchange): Promise<Reply> {
   const form = new URLSearchParams((await exchange.body()).toString());
   const clientId = form.get('client_id');
@@ -145,7 +145,7 @@ function audienceOf(cloud: Cloud, tenant: TenantState, scope: string): string {
   const { callerAudience, homeTenantId } = cloud.state;
   const isCallerApi = resource === callerAudience || resource === `api://${callerAudience}`;
   if (isCallerApi && tenant.tenantId === homeTenantId) return callerAudience;
-  // Graph answers under this address too, which then names it.
+  // Graph also answers under this address and names it in its tokens.
   if (resource === cloud.authorityHost()) return GRAPH_RESOURCE;
   const known: readonly string[] = [VAULT_RESOURCE.vault, VAULT_RESOURCE.hsm, GRAPH_RESOURCE];
   const audience = known.find((candidate) => candidate === resource.replace(/\/$/, ''));

@@ -5,12 +5,15 @@ import { ok, type Reply } from '../reply.ts';
 import { appTokenClaims, EXCHANGE_AUDIENCE, GRAPH_RESOURCE, type TokenSigner } from './access-tokens.ts';
 
 const API_VERSION = '2019-08-01';
-/** The identity is user-assigned. */
+/** The resource id of the user-assigned identity. */
 const RESOURCE_ID =
   '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/vaultspan/providers/Microsoft.ManagedIdentity/userAssignedIdentities/vaultspan';
 const resources: readonly string[] = [VAULT_RESOURCE.vault, VAULT_RESOURCE.hsm, GRAPH_RESOURCE, EXCHANGE_AUDIENCE];
 
-/** App Service's form of a managed identity: a local endpoint, and a header that only the app's own process knows. */
+/**
+ * Returns a managed identity's token, in App Service's form: a local endpoint, and a header that
+ * only the app's own process knows.
+ */
 export async function managedIdentityToken(cloud: Cloud, signer: TokenSigner, exchange: Exchange): Promise<Reply> {
   const identity = managedIdentity(cloud.state);
   exchange.tenantId = cloud.state.homeTenantId;

@@ -15,7 +15,7 @@ export const graphPermissions: readonly string[] = [
 ];
 
 interface GraphCaller {
-  /** Whose directory the token opens: Graph's addresses name none. */
+  /** The tenant whose directory the token may read: Graph's addresses name none. */
   readonly tenant: TenantState;
   readonly roles: readonly string[];
 }
@@ -38,7 +38,7 @@ export async function authenticate(cloud: Cloud, signer: TokenSigner, exchange: 
   return { tenant, roles: Array.isArray(claims['roles']) ? claims['roles'] : [] };
 }
 
-/** What the token says counts, not what has been consented to since. */
+/** Checks the roles in the token; later changes of consent do not count. */
 export function assertPermitted({ roles }: GraphCaller, anyOf: readonly string[]): void {
   if (roles.some((role) => anyOf.includes(role))) return;
   throw new GraphRefusal(403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.');

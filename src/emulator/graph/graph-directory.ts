@@ -4,16 +4,19 @@ import type { DirectoryState, ServicePrincipal, State, TenantState } from '../st
 
 type Entry = Readonly<Record<string, unknown>>;
 
-/** Entries of one type in a fixed order; `entryAt` is asked for less than `size` only. */
+/** Entries of one type in a fixed order. `entryAt` is called with an index below `size` only. */
 export interface Collection {
   readonly type: 'organization' | 'user' | 'group' | 'servicePrincipal';
-  /** The members of an entry, all of which `$select` may name. */
+  /** The members of an entry; `$select` may name each of them. */
   readonly properties: readonly string[];
   readonly size: number;
   readonly entryAt: (index: number) => Entry;
 }
 
-/** A tenant that nobody described is empty, and known by its initial domain. */
+/**
+ * Returns the tenant's directory. A tenant without a description has an empty one with its initial
+ * domain.
+ */
 function directoryOf({ name, directory }: TenantState): DirectoryState {
   const initial = `${name}.onmicrosoft.com`;
   return directory ?? { displayName: name, verifiedDomains: [initial], users: 0, groups: 0 };
@@ -84,7 +87,10 @@ export function servicePrincipals(state: State, principals: readonly ServicePrin
   };
 }
 
-/** The same entry has the same id in every page and after every restart, without being stored. */
+/**
+ * Returns an entry's id. It is the same in every page and after every restart, without being
+ * stored.
+ */
 function idOf({ tenantId }: TenantState, type: string, index: number): string {
   const hash = createHash('sha256').update(`${tenantId}/${type}/${index}`).digest('hex');
   return `${hash.slice(0, 8)}-${hash.slice(8, 12)}-4${hash.slice(13, 16)}-a${hash.slice(17, 20)}-${hash.slice(20, 32)}`;

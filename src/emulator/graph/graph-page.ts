@@ -8,11 +8,17 @@ const DEFAULT_SIZE = 100;
 const MAX_SIZE = 999;
 const SKIP_TOKEN = /^m~[\w-]+$/;
 
-/** Counts are answered from an index that lags behind, which a client must agree to. */
+/**
+ * Returns whether the client accepts eventual consistency: counts come from an index that lags
+ * behind.
+ */
 export const isEventual = ({ headers }: Exchange): boolean =>
   String(headers['consistencylevel']).toLowerCase() === 'eventual';
 
-/** One page, and a link to the next. A count that the client may not have is left out, as Graph does. */
+/**
+ * Returns one page with a link to the next. A count that the client may not have is left out, as
+ * Graph does.
+ */
 export function page(cloud: Cloud, exchange: Exchange, collection: Collection): Reply {
   const { query } = exchange;
   const { size: total, type } = collection;

@@ -3,7 +3,7 @@ import type { Cloud } from '../cloud.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Reply } from '../reply.ts';
 
-/** A refusal as Microsoft Graph words it: https://learn.microsoft.com/graph/errors */
+/** A refusal in Microsoft Graph's form: https://learn.microsoft.com/graph/errors */
 export class GraphRefusal extends Error {
   override readonly name = 'GraphRefusal';
   readonly status: number;

@@ -18,7 +18,7 @@ interface GraphRequest {
 }
 
 interface Operation {
-  /** One of them is enough. */
+  /** One of these permissions is enough. */
   readonly permissions: readonly string[];
   readonly answer: (request: GraphRequest) => Reply;
 }
@@ -69,9 +69,12 @@ const paths: ReadonlyMap<string, OperationName> = new Map([
 
 const operationOf = ({ segments }: Exchange): OperationName | undefined => paths.get(segments.slice(1).join('/'));
 
-/** Microsoft Graph, as far as an app reads it that keeps a customer's record: counts, names, and its own principal. */
+/**
+ * Returns Microsoft Graph, as far as an app needs it that keeps a customer's record: counts, names,
+ * and its own principal.
+ */
 export function graphSite(cloud: Cloud, signer: TokenSigner): Site {
-  // The token comes first, then the address, then the permission.
+  // The token is checked first, then the address, then the permission.
   const handle = async (exchange: Exchange): Promise<Reply> => {
     const caller = await authenticate(cloud, signer, exchange);
     const name = operationOf(exchange);

@@ -5,7 +5,10 @@ import type { Log } from '../request-log.ts';
 import type { VaultState } from '../state.ts';
 import { findRoute } from './vault-routes.ts';
 
-/** A row of a vault's own log, with the columns of the table AZKVAuditLogs that the service's customers join on. */
+/**
+ * A row of a vault's own log, with the columns of the table AZKVAuditLogs that the service's
+ * customers join on.
+ */
 export interface AuditEventRow {
   /** ISO 8601. */
   readonly TimeGenerated: string;
@@ -15,17 +18,20 @@ export interface AuditEventRow {
   readonly OperationName: string;
   readonly ResultType: 'Success' | 'Failed';
   readonly HttpStatusCode: number;
-  /** `x-ms-request-id` of the answer. The client's own id is nowhere in the row. */
+  /** `x-ms-request-id` of the answer. The row does not contain the client's own id. */
   readonly CorrelationId: string;
   /** URL of the key or secret, with the version that the request named. */
   readonly Id: string;
   readonly RequestUri: string;
   readonly CallerIpAddress: string;
-  /** `claim.appid` is absent where no token was accepted. */
+  /** `claim.appid` is absent when no token was accepted. */
   readonly Identity: { readonly claim: { readonly appid?: string } };
 }
 
-/** Names of AuditEvent: https://learn.microsoft.com/azure/key-vault/general/logging. Secrets have the same words. */
+/**
+ * Names of AuditEvent: https://learn.microsoft.com/azure/key-vault/general/logging. Secrets use the
+ * same words.
+ */
 const NAMES: Readonly<Record<string, string>> = {
   getKey: 'KeyGet',
   getKeys: 'KeyList',
@@ -53,7 +59,10 @@ const nameOf = (operation: string): string =>
     ? (NAMES[operation.replace('Secret', 'Key')] ?? operation).replace('Key', 'Secret')
     : (NAMES[operation] ?? operation);
 
-/** Adds a row for each answer of a vault, as Azure does for requests without a token too. */
+/**
+ * Returns a function that adds a row for each answer of a vault. Like Azure, it also logs requests
+ * without a token.
+ */
 export function auditOf(cloud: Cloud, vault: VaultState, log: Log<AuditEventRow>) {
   return (exchange: Exchange, { status, requestId }: Answer): void => {
     const match = findRoute(exchange.method, exchange.segments);

@@ -42,7 +42,7 @@ export async function generateMaterial(kind: VaultKind, kty: string, size?: numb
   return { kty: type, jwk: privateKey.export({ format: 'jwk' }) };
 }
 
-/** Takes a key brought from outside; `jwk` is unchecked JSON. */
+/** Returns the material of an imported key; `jwk` is unchecked JSON. */
 export function importMaterial(kind: VaultKind, jwk: Readonly<Record<string, unknown>>): KeyMaterial {
   const type = checkedType(kind, String(jwk['kty']));
   try {
@@ -60,7 +60,7 @@ export function importMaterial(kind: VaultKind, jwk: Readonly<Record<string, unk
 }
 
 function checkedType(kind: VaultKind, kty: string): KeyType {
-  // A vault has oct-HSM keys too, in the Premium tier (preview).
+  // A vault in the Premium tier has oct-HSM keys too (preview).
   if (kty === 'oct-HSM' || (kind === 'hsm' && kty === 'oct')) return 'oct-HSM';
   if (kty === 'RSA-HSM' || kty === 'EC-HSM') return kty;
   if (kty === 'RSA' || kty === 'EC') return kind === 'hsm' ? `${kty}-HSM` : kty;
@@ -77,7 +77,7 @@ export const sizeOf = ({ kty, jwk }: KeyMaterial): number =>
 
 const loaded = new WeakMap<KeyVersion, KeyObject>();
 
-/** The private or secret key, parsed once for each version. */
+/** Returns the private or secret key, parsed once for each version. */
 export function privateKeyOf(version: KeyVersion): KeyObject {
   return loaded.getOrInsertComputed(version, ({ kty, jwk }) =>
     kty === 'oct-HSM' ? createSecretKey(jwk.k ?? '', 'base64url') : createPrivateKey({ key: jwk, format: 'jwk' }),

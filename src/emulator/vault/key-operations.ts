@@ -19,7 +19,7 @@ const keyWraps: ReadonlyMap<string, number> = new Map([
 ]);
 const RFC_3394_IV = Buffer.alloc(8, 0xa6);
 
-// Outside its time window a key may still open and check what it once closed and signed.
+// Outside its time window a key may still decrypt, unwrap and verify.
 const refusedOutsideWindow: ReadonlySet<KeyOperation> = new Set(['wrapKey', 'encrypt', 'sign']);
 
 export function assertUsable(version: KeyVersion, operation: KeyOperation, nowSeconds: number): void {
@@ -40,7 +40,7 @@ export function assertUsable(version: KeyVersion, operation: KeyOperation, nowSe
 export interface OperationInput {
   readonly alg: string;
   readonly value: Buffer;
-  /** For `verify`: what was signed. */
+  /** For `verify`: the signed digest. */
   readonly digest?: Buffer;
 }
 

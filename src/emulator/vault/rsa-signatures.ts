@@ -9,8 +9,8 @@ import {
 } from 'node:crypto';
 
 /**
- * Key Vault signs digests that the client made. Node signs messages only, so the encodings of RFC 8017 (§9.1 PSS,
- * §9.2 PKCS#1 v1.5) are made here and the bare RSA operation is Node's.
+ * Key Vault signs digests that the client made, but Node signs messages only. So this file makes
+ * the encodings of RFC 8017 (§9.1 PSS, §9.2 PKCS#1 v1.5) and uses Node's bare RSA operation.
  */
 const hashes = {
   256: { name: 'sha256', bytes: 32, prefix: '3031300d060960864801650304020105000420' },
@@ -32,7 +32,10 @@ const algorithms: ReadonlyMap<string, Algorithm> = new Map(
   ]),
 );
 
-/** `undefined`: not an algorithm of this key, or not a digest of its length. */
+/**
+ * Returns the signature; `undefined` if the key does not have the algorithm or the digest has the
+ * wrong length.
+ */
 export function signDigest(key: KeyObject, alg: string, digest: Buffer): Buffer | undefined {
   const algorithm = algorithms.get(alg);
   if (algorithm === undefined || digest.length !== algorithm.hash.bytes) return undefined;
@@ -62,7 +65,7 @@ const bytesOf = (key: KeyObject): number => (key.asymmetricKeyDetails?.modulusLe
 
 const digestInfo = (hash: Hash, digest: Buffer): Buffer => Buffer.concat([Buffer.from(hash.prefix, 'hex'), digest]);
 
-/** With a salt as long as the hash, as RFC 7518 §3.5 has it. */
+/** Returns the PSS encoding, with a salt as long as the hash, as RFC 7518 §3.5 requires. */
 function encodePss(hash: Hash, digest: Buffer, length: number): Buffer {
   const salt = randomBytes(hash.bytes);
   const hashed = saltedHash(hash, digest, salt);
@@ -88,7 +91,7 @@ function isPssOf(hash: Hash, digest: Buffer, encoded: Buffer): boolean {
 const saltedHash = (hash: Hash, digest: Buffer, salt: Buffer): Buffer =>
   createHash(hash.name).update(Buffer.alloc(8)).update(digest).update(salt).digest();
 
-/** MGF1, RFC 8017 §B.2.1. */
+/** Returns the MGF1 mask, RFC 8017 §B.2.1. */
 function mask(hash: Hash, seed: Buffer, length: number): Buffer {
   const blocks: Buffer[] = [];
   for (let counter = 0; counter * hash.bytes < length; counter += 1) {

@@ -13,7 +13,7 @@ const ALL = ['*'];
 const wrapping = ['get', 'wrapKey', 'unwrapKey'];
 const cryptoUser = [...wrapping, 'list', 'update', 'encrypt', 'decrypt', 'sign', 'verify'];
 
-/** What Azure's built-in roles allow in the data plane. */
+/** The data plane actions of Azure's built-in roles. */
 const roles: Readonly<Record<string, Role>> = {
   'Key Vault Crypto Service Encryption User': { keys: wrapping },
   'Key Vault Crypto User': { keys: cryptoUser },
@@ -29,7 +29,7 @@ const roles: Readonly<Record<string, Role>> = {
 
 export const roleNames: readonly string[] = Object.keys(roles);
 
-/** What RBAC calls an operation: the path after `Microsoft.KeyVault/vaults/`. */
+/** RBAC's name of each operation: the path after `Microsoft.KeyVault/vaults/`. */
 const actions: Readonly<Record<string, string>> = {
   'keys.get': 'keys/read',
   'keys.list': 'keys/read',
@@ -73,7 +73,7 @@ function allowedByPolicy(vault: VaultState, request: AccessRequest, nowMs: numbe
 const isInForce = ({ fromMs, untilMs }: { fromMs: number; untilMs?: number }, nowMs: number): boolean =>
   fromMs <= nowMs && (untilMs === undefined || nowMs < untilMs);
 
-/** Access policies spell permissions in any case. */
+/** Returns whether a policy has a permission; access policies spell permissions in any case. */
 const includes = (permissions: readonly string[] = [], wanted: string): boolean =>
   permissions.some((permission) => permission === '*' || permission.toLowerCase() === wanted.toLowerCase());
 
@@ -99,6 +99,9 @@ function refusal(vault: VaultState, { area, permission, item, objectId, appId }:
   );
 }
 
-/** A Managed HSM has no inner code: https://github.com/Azure/azure-cli/issues/32719 */
+/**
+ * Returns a Managed HSM's refusal, which has no inner code:
+ * https://github.com/Azure/azure-cli/issues/32719
+ */
 const hsmRefusal = (action: string): VaultRefusal =>
   new VaultRefusal(403, 'AccessDenied', `Not authorized to access Microsoft.KeyVault/managedHsm/${action}`);

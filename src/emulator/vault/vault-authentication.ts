@@ -23,7 +23,10 @@ export type Authenticate = (exchange: Exchange) => Promise<VaultCaller>;
 
 export const hasToken = ({ headers }: Exchange): boolean => headers.authorization !== undefined;
 
-/** The token check of one vault. A signature, once verified, is remembered; time and the rest are looked at each time. */
+/**
+ * Returns the token check of one vault. A verified signature is cached; times and other claims are
+ * checked with each request.
+ */
 export function vaultAuthentication(cloud: Cloud, signer: TokenSigner, vault: VaultState): Authenticate {
   const verified = new Map<string, VerifiedToken>();
 
@@ -82,7 +85,7 @@ export function vaultAuthentication(cloud: Cloud, signer: TokenSigner, vault: Va
   }
 }
 
-/** A Managed HSM's 401 has no body. */
+/** Returns a 401; a Managed HSM's has no body. */
 export function unauthorized(cloud: Cloud, vault: VaultState, message: string, error?: string): VaultRefusal {
   const authorization = `${cloud.authorityHost()}/${vault.tenantId}`;
   const reason = error === undefined ? '' : `, error="${error}"`;

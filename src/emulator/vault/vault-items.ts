@@ -7,7 +7,7 @@ import { badParameter, VaultRefusal } from './vault-refusal.ts';
 const RETENTION_DAYS = 90;
 const DAY_MS = 86_400_000;
 
-/** What keys and secrets have in common: names, versions, attributes and soft delete. */
+/** The common part of keys and secrets: names, versions, attributes and soft delete. */
 export interface Shelf<Version extends ItemVersion> {
   readonly area: Area;
   readonly what: 'Key' | 'Secret';
@@ -36,7 +36,7 @@ export function deletedItem<V extends ItemVersion>(shelf: Shelf<V>, name: string
   return item;
 }
 
-/** The version asked for, or the newest. */
+/** Returns the requested version, or the newest. */
 export function versionOf<V extends ItemVersion>(shelf: Shelf<V>, name: string, wanted: string | undefined): V {
   const { versions } = liveItem(shelf, name);
   const found = wanted === undefined ? versions.at(-1) : versions.find(({ version }) => version === wanted);
@@ -69,7 +69,7 @@ export function assertNotDeleted(shelf: Shelf<ItemVersion>, name: string): void 
 
 export interface SettableAttributes {
   readonly enabled?: boolean | undefined;
-  /** `null` takes it away. */
+  /** `null` removes it. */
   readonly nbf?: number | null | undefined;
   readonly exp?: number | null | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
@@ -127,7 +127,7 @@ export function deletionOf(
   };
 }
 
-/** Settable attributes out of a request's JSON body. */
+/** Returns the settable attributes in a request's JSON body. */
 export function settableFrom(body: Readonly<Record<string, unknown>>): SettableAttributes {
   const attributes = isRecord(body['attributes']) ? body['attributes'] : {};
   const { enabled, nbf, exp } = attributes;

@@ -54,7 +54,7 @@ export function addKeyVersion(
   return version;
 }
 
-/** A new version like the newest one, but with a key of its own. */
+/** Adds and returns a new version with the properties of the newest one and a new key. */
 export async function rotate(cloud: Cloud, vault: VaultState, name: string): Promise<KeyVersion> {
   const newest = versionOf(keyShelf(vault), name, undefined);
   const material = await generateMaterial(vault.kind, newest.kty, sizeOf(newest));
@@ -80,7 +80,8 @@ export const importKey: VaultHandler = async (request) => {
 };
 
 export const rotateKey: VaultHandler = async (request) => {
-  // No key of the emulator has a rotation policy; a vault rotates all the same.
+  // No key of the emulator has a rotation policy; a vault rotates a key without one, a Managed HSM
+  // does not.
   if (request.vault.kind === 'hsm') throw badParameter('The key has no rotation policy');
   return bundle(request, await rotate(request.cloud, request.vault, request.name));
 };

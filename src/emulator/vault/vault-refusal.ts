@@ -1,6 +1,6 @@
 import type { Reply } from '../reply.ts';
 
-/** A refusal as Key Vault words it: a code, and often a narrower one in `innererror`. */
+/** A refusal in Key Vault's form: a code, and often a narrower one in `innererror`. */
 export class VaultRefusal extends Error {
   override readonly name = 'VaultRefusal';
   readonly status: number;
@@ -15,7 +15,7 @@ export class VaultRefusal extends Error {
     options: {
       readonly inner?: string;
       readonly headers?: Readonly<Record<string, string>>;
-      /** A Managed HSM's challenge has headers alone. */
+      /** A Managed HSM's challenge has only headers. */
       readonly isBodiless?: boolean;
     } = {},
   ) {

@@ -5,7 +5,7 @@ import type { VaultState } from '../state.ts';
 import { isRecord } from './vault-items.ts';
 import { badParameter } from './vault-refusal.ts';
 
-/** A request that passed the token and access checks, its path understood. */
+/** A request with its parsed path that passed the token and access checks. */
 export interface VaultRequest {
   readonly cloud: Cloud;
   readonly vault: VaultState;
@@ -34,7 +34,10 @@ export function textMember(body: Readonly<Record<string, unknown>>, name: string
   return value;
 }
 
-/** One page, and a link to the next. Azure promises no order: this one is by id, never by age. */
+/**
+ * Returns one page with a link to the next. Azure promises no order; here the order is by id, never
+ * by age.
+ */
 export function page(request: VaultRequest, entries: readonly (readonly [string, unknown])[]): Reply {
   const { cloud, vault, exchange } = request;
   const sorted = entries.toSorted(([left], [right]) => (left < right ? -1 : 1));

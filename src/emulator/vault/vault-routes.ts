@@ -56,7 +56,7 @@ const cryptography = (['wrapKey', 'unwrapKey', 'encrypt', 'decrypt', 'sign', 've
   },
 );
 
-/** In the order in which they are tried: fixed words before `:version`. */
+/** In the order of matching: fixed words come before `:version`. */
 const rows: readonly RouteRow[] = [
   ...cryptography,
   row('GET', 'keys/:name/versions', 'getKeyVersions', 'list', listKeyVersions),

@@ -44,7 +44,7 @@ export const setSecret: VaultHandler = async (request) => {
   return ok(bundleOf(cloud, vault, name, addSecretVersion(cloud, vault, name, textMember(body, 'value'), settings)));
 };
 
-/** A secret outside its time window can still be read; only a disabled one cannot. */
+/** Returns a secret. One outside its time window can still be read; only a disabled one cannot. */
 export const getSecret: VaultHandler = ({ cloud, vault, name, version }) => {
   const found = versionOf(secretShelf(vault), name, version);
   if (!found.enabled) throw forbidden('SecretDisabled', 'Operation get is not allowed on a disabled secret.');

@@ -15,7 +15,8 @@ export function vaultSite(cloud: Cloud, signer: TokenSigner, vault: VaultState, 
   const authenticate = vaultAuthentication(cloud, signer, vault);
   const assertWithinLimit = rateLimit(cloud, vault);
 
-  // The token comes first, and no body is read before it: that is how clients draw the challenge.
+  // The token is checked first, and no body is read before that: clients get the challenge in this
+  // way.
   const handle = async (exchange: Exchange): Promise<Reply> => {
     const caller = await authenticate(exchange);
     if (vault.isFirewalled)
@@ -46,7 +47,7 @@ export function vaultSite(cloud: Cloud, signer: TokenSigner, vault: VaultState, 
         return vaultErrorReply(error);
       }
     },
-    // What Key Vault forbids it calls Forbidden, and tells why one level down.
+    // Key Vault answers Forbidden with the reason in `innererror`.
     failure: (status, code, message) => {
       if (status === 401)
         return vaultErrorReply(unauthorized(cloud, vault, akvMessage(code, message), 'invalid_token'));
@@ -55,7 +56,10 @@ export function vaultSite(cloud: Cloud, signer: TokenSigner, vault: VaultState, 
   };
 }
 
-/** Texts of Key Vault's 401; its codes stand in the message alone. AKV10046 has been seen for tokens that were taken a second later. */
+/**
+ * Texts of Key Vault's 401; only the message has its codes. AKV10046 occurred for tokens that were
+ * accepted a second later.
+ */
 const AKV_TEXTS: Readonly<Record<string, string>> = {
   AKV10022: 'Invalid audience.',
   AKV10046: 'Unable to resolve the key used for signature validation.',
@@ -63,7 +67,7 @@ const AKV_TEXTS: Readonly<Record<string, string>> = {
 
 const akvMessage = (code: string, message: string): string => `${code}: ${AKV_TEXTS[code] ?? message}`;
 
-/** Counts operations in whole seconds, as plainly as a quota can. */
+/** Returns a rate limit that counts operations in whole seconds, the simplest quota. */
 function rateLimit(cloud: Cloud, vault: VaultState): () => void {
   let second = 0;
   let count = 0;

@@ -27,7 +27,7 @@ import {
 const CA_NAME = 'Vaultspan emulator throwaway CA';
 const DAY_MS = 86_400_000;
 const CA_DAYS = 3650;
-// Some TLS clients refuse server certificates that live longer than 398 days.
+// Some TLS clients refuse server certificates with a lifetime above 398 days.
 const LEAF_DAYS = 390;
 const RENEW_BEFORE_MS = 30 * DAY_MS;
 
@@ -45,7 +45,10 @@ interface CertificateRequest {
   readonly extensions: readonly Der[];
 }
 
-/** TLS looks at the wall clock, so certificates do too, whatever `now` the emulator was given. */
+/**
+ * Returns a new CA. TLS checks the wall clock, so certificates use it too, even when the emulator
+ * has another `now`.
+ */
 export async function createCa(): Promise<PemPair> {
   const { publicKey, privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
   const certPem = issue({
@@ -89,7 +92,10 @@ export function needsRenewal(pair: PemPair): boolean {
   return new X509Certificate(pair.certPem).validToDate.getTime() < Date.now() + RENEW_BEFORE_MS;
 }
 
-/** A certificate such as an app registers with Entra for its assertions. Times are epoch milliseconds. */
+/**
+ * Returns a certificate such as an app registers with Entra for its assertions. Times are epoch
+ * milliseconds.
+ */
 export function createSelfSigned(privateKey: KeyObject, name: string, expiresMs: number): string {
   return issue({
     subject: name,

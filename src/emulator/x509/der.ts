@@ -1,4 +1,4 @@
-/** Just enough of X.690 DER to write an X.509 certificate. */
+/** The part of X.690 DER that an X.509 certificate needs. */
 
 export type Der = Buffer;
 
@@ -20,11 +20,11 @@ export const octetString = (contents: Uint8Array): Der => tagged(0x04, contents)
 export const utf8String = (text: string): Der => tagged(0x0c, Buffer.from(text));
 export const truth: Der = tagged(0x01, Buffer.from([0xff]));
 
-/** `unusedBits`: how many of the last byte's low bits don't count. */
+/** Returns a bit string; the lowest `unusedBits` bits of the last byte do not count. */
 export const bitString = (contents: Uint8Array, unusedBits = 0): Der =>
   tagged(0x03, Buffer.from([unusedBits]), contents);
 
-/** Positive numbers only: a first byte with its high bit set gets a zero before it. */
+/** Returns a positive integer: a zero byte goes before a first byte with its high bit set. */
 export function positiveInteger(bytes: Uint8Array): Der {
   const isNegative = ((bytes[0] ?? 0) & 0x80) !== 0;
   return tagged(0x02, isNegative ? Buffer.from([0]) : Buffer.alloc(0), bytes);
@@ -41,7 +41,7 @@ function base128(number: number): number[] {
   return digits;
 }
 
-/** RFC 5280 wants UTCTime up to 2049, GeneralizedTime after it. */
+/** Returns a time; RFC 5280 requires UTCTime up to 2049, GeneralizedTime after it. */
 export function time(date: Date): Der {
   const digits = date
     .toISOString()
