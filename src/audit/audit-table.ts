@@ -1,4 +1,4 @@
-/** One record of the audit log, with its line exactly as the file has it, without the newline. */
+/** One record of the audit log, with its line exactly as in the file, without the newline. */
 export interface AuditRow {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -11,7 +11,7 @@ export interface AuditRow {
   readonly line: string;
 }
 
-/** Where a record stands among those of all chains, by time. */
+/** The position of a record among those of all chains, by time. */
 export type AuditPlace = Pick<AuditRow, 'at' | 'chain' | 'sequence'>;
 type PlacedLine = AuditPlace & Pick<AuditRow, 'line'>;
 
@@ -33,7 +33,7 @@ export interface AuditTable {
   /** Returns the database's time, milliseconds since 1970. */
   now(): Promise<number>;
   /**
-   * Stores rows, and returns how many of them are new; those that are stored already stay as they are.
+   * Stores rows and returns the number of new ones; rows that are already stored stay unchanged.
    * With `after`, stores nothing and returns undefined when the table does not have that record.
    */
   add(rows: readonly AuditRow[], after?: AuditPlace): Promise<number | undefined>;

@@ -4,7 +4,7 @@ const TOLERANCE_MS = 5 * 60_000;
 export interface ClockWatchOptions {
   /** This process's clock, milliseconds since 1970. */
   readonly now?: (() => number) | undefined;
-  /** Called once when a difference begins, and once when it has ended. */
+  /** Called once when a difference begins, and once when it ends. */
   readonly onDisagreement: (seconds: number) => void;
   readonly onAgreement: () => void;
 }
@@ -12,7 +12,7 @@ export interface ClockWatchOptions {
 interface ComparedTime {
   /** The other clock's time, milliseconds since 1970. */
   readonly at: number;
-  /** Whether this process's clock shows the same time, within 5 minutes. */
+  /** Whether this process's clock agrees with it, within 5 minutes. */
   readonly agrees: boolean;
 }
 
@@ -30,13 +30,16 @@ export class ClockWatch {
     this.now = options.now ?? Date.now;
   }
 
-  /** Returns why nothing is removed; undefined while the clocks agree. */
+  /** Returns the reason that nothing is removed; undefined while the clocks agree. */
   trouble(): string | undefined {
     const seconds = Math.round(this.#differenceMs / 1000);
     return this.#differenceMs === 0 ? undefined : `another clock differs from this process's by ${seconds} s`;
   }
 
-  /** Reads another clock, which may take time: any moment of the wait counts as agreement. */
+  /**
+   * Returns another clock's time. Reading it may take a while: agreement with any moment of the
+   * wait is enough.
+   */
   async compare(read: () => Promise<number>): Promise<ComparedTime> {
     const before = this.now();
     const at = await read();

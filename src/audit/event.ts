@@ -1,14 +1,16 @@
 /** Items of a batch under one key version and one proof of access. */
 export interface AuditKeyUse {
   readonly keyId: string;
-  /** Empty where the vault's answer had none. */
+  /** Empty when the vault's answer had none. */
   readonly vaultRequestId: string;
   /** Absent in records of before 1.1. */
   readonly vaultClientRequestId?: string;
   readonly count: number;
 }
 
-/** What an audit record says of one request: who asked for what, with which key, and how it ended. */
+/**
+ * The content of an audit record of one request: the caller, the operation, the key and the result.
+ */
 export interface AuditEvent {
   readonly operation: string;
   readonly outcome: 'succeeded' | 'refused' | 'failed';
@@ -34,10 +36,10 @@ export interface AuditEvent {
   readonly vaultRequestId?: string | undefined;
   /** `x-ms-client-request-id` of the same call, which is ours. It is present without an answer too. */
   readonly vaultClientRequestId?: string | undefined;
-  /** Of a batch: how many of its items ended how, by code or `succeeded`. */
+  /** Of a batch: the number of items by result, which is a code or `succeeded`. */
   readonly items?: Readonly<Record<string, number>> | undefined;
   /** Of a batch: each key version used, with the vault call that proved access to it and the number of items. */
   readonly keys?: readonly AuditKeyUse[] | undefined;
-  /** How many requests this record stands for; absent for one. */
+  /** The number of requests that this record stands for; absent for one. */
   readonly count?: number | undefined;
 }

@@ -4,18 +4,22 @@ import type { AuditSink } from './sink.ts';
 
 export interface RefusalCounterOptions {
   readonly sink: Pick<AuditSink, 'record'>;
-  /** How long refusals are gathered, from the first of them on; default 10 s. */
+  /** How long refusals are collected, counted from the first of them; default 10 s. */
   readonly intervalMs?: number;
-  /** Distinct kinds (code, reason, principal) told apart; the rest is counted per code, with the reason `other`. Default 1,000. */
+  /**
+   * Most kinds (code, reason, principal) counted separately. All others are counted per code, with
+   * the reason `other`. Default 1,000.
+   */
   readonly maxPairs?: number;
   /** Called when an interval's refusals could not be recorded; they are kept for the next one. */
   readonly onFailure?: (error: unknown) => void;
 }
 
 /**
- * Gathers refusals that cost the caller nothing, so that they can't fill the disk: those before the caller is known, those for a role
- * that is missing, and those of requests that are shed. It makes one record per code, reason, principal (where it is known) and
- * interval. The record has the operation and the request id of the first refusal, and no other detail of any.
+ * Collects refusals that cost the caller nothing, so that they can't fill the disk. These are
+ * refusals before the caller is known, for a missing role, and of requests that are shed. It makes
+ * one record per code, reason, principal (if it is known) and interval. The record has the
+ * operation and the request id of the first refusal, and no other detail of any.
  */
 export class RefusalCounter {
   readonly #sink: Pick<AuditSink, 'record'>;
@@ -42,7 +46,7 @@ export class RefusalCounter {
     if (!this.#isClosed) this.#timer ??= setTimeout(() => this.#flushInTime(), this.#intervalMs).unref();
   }
 
-  /** Records what was counted so far. Close the sink after it. */
+  /** Records the refusals counted so far. Close the sink after it. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);

@@ -1,9 +1,12 @@
-/** What changed: tenants' records, or keys of the keyring. Each has its own sequence of numbers. */
+/**
+ * The kind of a change: tenants' records, or keys of the keyring. Each kind has its own sequence of
+ * numbers.
+ */
 export type ChangeChannel = 'tenants' | 'keyring';
 
 /** A tenant whose record or keyring changed. */
 export interface TenantChange {
-  /** Which registry or keyring wrote it, so that each knows its own. */
+  /** The registry or keyring that wrote it, so that each recognises its own changes. */
   readonly origin: string;
   readonly sequence: number;
   readonly tenantId: string;
@@ -11,15 +14,17 @@ export interface TenantChange {
 
 export interface ChangeEvents {
   changed(change: TenantChange): void;
-  /** Something was written: whoever wants to know what looks it up. */
+  /** A change was written; the listener looks up which. */
   written(): void;
-  /** The feed hears again, after a start or a gap in which anything may have happened. */
+  /**
+   * The feed receives changes again, after a start or a gap in which anything may have happened.
+   */
   connected(): void;
-  /** The feed hears nothing until `connected`. */
+  /** The feed receives nothing until `connected`. */
   lost(error: Error): void;
 }
 
-/** Reports what other processes write, within a second. It reconnects by itself. */
+/** Reports the writes of other processes within a second. It reconnects by itself. */
 export interface ChangeFeed {
   close(): Promise<void>;
 }

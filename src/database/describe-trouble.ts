@@ -1,6 +1,6 @@
 import { DatabaseTrouble } from '../errors.ts';
 
-/** Returns which host can't be used and why, without the driver's text. */
+/** Returns the unusable host and the reason, without the driver's text. */
 export function postgresTrouble({ host, port }: { readonly host: string; readonly port: number }, cause: unknown) {
   const code = codeOf(cause);
   return new DatabaseTrouble(`${host}:${port} ${postgresProblem(code, Error.isError(cause) ? cause.message : '')}`, {
@@ -9,7 +9,7 @@ export function postgresTrouble({ host, port }: { readonly host: string; readonl
   });
 }
 
-/** Returns which file can't be used and why. */
+/** Returns the unusable file and the reason. */
 export function sqliteTrouble(file: string, cause: unknown, resultCode: number): DatabaseTrouble {
   const code = codeOf(cause);
   const problem = SQLITE_PROBLEMS[resultCode] ?? `fails (${resultCode === 0 ? code : `SQLite's code ${resultCode}`})`;
@@ -32,7 +32,10 @@ const SQLITE_PROBLEMS: Readonly<Record<number, string>> = {
   13: 'has no room left on its disk (SQLITE_FULL)',
 };
 
-/** Connections to several addresses of one host fail together. */
+/**
+ * Returns the error's code. Connections to several addresses of one host fail together, in one
+ * error.
+ */
 function codeOf(error: unknown): string {
   if (error instanceof AggregateError) return codeOf(error.errors[0]);
   return Error.isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : '';

@@ -10,11 +10,14 @@ import { openSqlite, type SqliteOptions, sqliteDialect } from './sqlite.ts';
 
 export type DatabaseOptions = SqliteOptions | PostgresOptions;
 
-/** One database and its connections. Both methods reject with ServiceError `registry-unavailable` while it is out of reach. */
+/**
+ * One database and its connections. Both methods reject with ServiceError `registry-unavailable`
+ * while it is unreachable.
+ */
 export interface SqlDatabase {
   readonly dialect: SqlDialect;
   read<T>(query: (db: Kysely<Schema>) => Promise<T>): Promise<T>;
-  /** One transaction, run again from its start when another was in its way. */
+  /** Runs one transaction, and retries it from its start when another one conflicted. */
   write<T>(change: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
@@ -23,7 +26,7 @@ const DEFAULT_MAX_CONNECTIONS = 10;
 const DEFAULT_PATIENCE_MS = 5_000;
 const RETRY_AFTER_SECONDS = 5;
 
-/** Opens SQLite's file, or a pool of PostgreSQL, which connects when it is first used. */
+/** Opens SQLite's file, or a pool of PostgreSQL, which connects on first use. */
 export async function openDatabase(options: DatabaseOptions): Promise<SqlDatabase> {
   if ('file' in options) {
     const patienceMs = options.busyTimeoutMs ?? DEFAULT_PATIENCE_MS;
@@ -42,7 +45,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<SqlDatabas
 }
 
 function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: number): SqlDatabase {
-  // The connection is given back between the tries, so that reads go on while a write waits for another process.
+  // The connection is released between the tries, so that reads continue while a write waits for
+  // another process.
   const run = async <T>(attempt: () => Promise<T>): Promise<T> => {
     try {
       return await retry(attempt, { pausesMs: contentionPauses(patienceMs), isTransient: dialect.isContention });
@@ -58,7 +62,7 @@ function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: num
           return await query(kysely);
         } catch (error) {
           if (!dialect.isLostConnection(error)) throw error;
-          return query(kysely); // by now the pool knows which of its connections are gone
+          return query(kysely); // the pool knows by now which of its connections are broken
         }
       }),
     write: (change) => run(() => kysely.transaction().setIsolationLevel('read committed').execute(change)),
@@ -66,7 +70,10 @@ function databaseOf(kysely: Kysely<Schema>, dialect: SqlDialect, patienceMs: num
   };
 }
 
-/** A session belongs to other clients too where `url` is a transaction pooler's, so nothing of it is set. */
+/**
+ * Returns the statement timeout for sessions. If `url` is a transaction pooler's, other clients
+ * share the session, so no setting of it is changed.
+ */
 const serverLimitMs = ({ directUrl, statementTimeoutMs = DEFAULT_STATEMENT_TIMEOUT_MS }: PostgresOptions): number =>
   directUrl === undefined ? statementTimeoutMs : 0;
 

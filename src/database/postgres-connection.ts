@@ -7,9 +7,12 @@ import { type PostgresUrl, parsePostgresUrl } from '../lib/postgres-url.ts';
 export interface PostgresOptions {
   /** `postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`; a socket's folder as `?host=`. */
   readonly url: string;
-  /** Asked for each new connection, so that it may be a token that expires; goes over the URL's. */
+  /**
+   * Called for each new connection, so that it may return a token that expires; it overrides the
+   * URL's.
+   */
   readonly password?: () => Promise<string>;
-  /** For notifications, where `url` is that of a pooler, through which they don't come. */
+  /** For notifications when `url` is a pooler's, which does not pass them on. */
   readonly directUrl?: string;
   readonly tls?: PostgresTls;
   /** Most connections of the pool. */
@@ -20,9 +23,12 @@ export interface PostgresOptions {
 }
 
 export interface PostgresTls {
-  /** `require` encrypts and trusts any certificate; `verify-full` checks it and the host's name. */
+  /**
+   * `require` encrypts and trusts any certificate; `verify-full` checks the certificate and the
+   * host's name.
+   */
   readonly mode: 'off' | 'require' | 'verify-full';
-  /** Authorities to trust instead of the system's, PEM. */
+  /** Certificate authorities to trust instead of the system's, PEM. */
   readonly caFile?: string;
 }
 
@@ -38,10 +44,9 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 export const DEFAULT_STATEMENT_TIMEOUT_MS = 5_000;
 
 /**
- * What pg takes for one of the two URLs. pg could read the URL itself, but then the URL's absent password would go over the function's,
- * and its `sslmode` over `tls`.
- *
- * @throws Error that names what is wrong with the URL, never its password
+ * Returns pg's configuration for one of the two URLs. pg could read the URL itself, but then the
+ * URL's absent password would override the function's, and its `sslmode` would override `tls`.
+ * @throws Error with the problem of the URL, never its password
  */
 export async function connectionOf(options: PostgresOptions, url: string): Promise<ClientConfig> {
   const parsed = parsePostgresUrl(url);
@@ -58,7 +63,8 @@ export async function connectionOf(options: PostgresOptions, url: string): Promi
     ssl: await tlsOf(host, options.tls ?? urlTls(parsed)),
     application_name: parsed.applicationName ?? 'vaultspan',
     connectionTimeoutMillis: connectTimeoutMs,
-    // Ends the wait where the network swallows everything; a little later than the server's own limit, which leaves the connection usable.
+    // Ends the wait when the network drops every packet. It is a little longer than the server's
+    // own limit, which leaves the connection usable.
     ...(statementTimeoutMs > 0 && { query_timeout: statementTimeoutMs + 1_000 }),
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
@@ -66,7 +72,7 @@ export async function connectionOf(options: PostgresOptions, url: string): Promi
   };
 }
 
-/** By default the server is verified, unless it is this machine. */
+/** Returns the default: the server is verified, unless it is this machine. */
 function urlTls({ host, sslmode }: PostgresUrl): PostgresTls {
   if (sslmode === undefined) return { mode: isLocal(host) ? 'off' : 'verify-full' };
   return { mode: TLS_MODES[sslmode] };
@@ -77,6 +83,6 @@ const isLocal = (host: string): boolean => host.startsWith('/') || ['localhost',
 async function tlsOf(host: string, { mode, caFile }: PostgresTls): Promise<NonNullable<ClientConfig['ssl']>> {
   if (mode === 'off') return false;
   const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') };
-  // pg names the host to Node's check of the certificate only when it isn't an address.
+  // pg passes the host to Node's certificate check only when it is not an address.
   return { ...ca, rejectUnauthorized: mode === 'verify-full', ...(isIP(host) > 0 && { host }) };
 }

@@ -7,7 +7,7 @@ export const channelName = (channel: ChangeChannel): string => `vaultspan_${chan
 
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
-/** Finds a connection that died silently. */
+/** The heartbeat finds a connection that died silently. */
 const HEARTBEAT_MS = 15_000;
 
 export const encodeChange = ({ sequence, origin, tenantId }: TenantChange): string =>
@@ -19,7 +19,10 @@ function decodeChange(payload: string): TenantChange | undefined {
   return { sequence: Number(sequence), origin, tenantId };
 }
 
-/** Listens on a connection of its own, since `LISTEN` belongs to one session. A lost connection is made again. */
+/**
+ * Listens on a connection of its own, since `LISTEN` belongs to one session. A lost connection is
+ * opened again.
+ */
 export function listenToPostgres(connection: ClientConfig, channel: ChangeChannel, events: ChangeEvents): ChangeFeed {
   const listener = new PostgresListener(connection, channel, events);
   return { close: () => listener.close() };
@@ -56,13 +59,16 @@ class PostgresListener {
     while (!signal.aborted) {
       const pausesMs = backOff({ firstMs: FIRST_DELAY_MS, longestMs: LONGEST_DELAY_MS });
       const listening = await retry(() => this.#listen(), { pausesMs, signal }).catch(() => undefined);
-      if (!listening) return; // closed while it was unreachable: the pauses have no other end
+      if (!listening) return; // closed while unreachable: nothing else ends the pauses
       this.#tellLost(await listening.lost);
       await sleep(jittered(FIRST_DELAY_MS), undefined, { ref: false, signal }).catch(() => undefined);
     }
   }
 
-  /** Returns once notifications arrive. @throws Error, which `lost` was told of */
+  /**
+   * Returns once notifications arrive.
+   * @throws Error, which `lost` has already received
+   */
   async #listen(): Promise<Listening> {
     const client = new Client(this.#connection);
     this.#client = client;
@@ -79,7 +85,7 @@ class PostgresListener {
     const connecting = client.connect().then(() => client.query(`listen ${channelName(this.#channel)}`));
     connecting.catch(lost.resolve);
     try {
-      await Promise.race([failed, connecting]); // ended while it connects, pg settles none of its promises
+      await Promise.race([failed, connecting]); // pg settles none of its promises when it is ended while it connects
     } catch (error) {
       if (!Error.isError(error)) throw error;
       await ended;
@@ -97,7 +103,7 @@ class PostgresListener {
   #hear(payload: string): void {
     const change = decodeChange(payload);
     if (change) this.#events.changed(change);
-    else this.#events.written(); // of a later version: look it up
+    else this.#events.written(); // from a later version: look it up
   }
 }
 
@@ -105,6 +111,6 @@ class PostgresListener {
 async function endAfter(lost: Promise<Error>, client: Client, heartbeat: NodeJS.Timeout): Promise<Error> {
   const error = await lost;
   clearInterval(heartbeat);
-  await client.end().catch(() => undefined); // most likely gone already
+  await client.end().catch(() => undefined); // most likely closed already
   return error;
 }

@@ -4,17 +4,23 @@ import { postgresTrouble } from './describe-trouble.ts';
 import type { SqlDialect } from './dialect.ts';
 import { channelName, encodeChange, listenToPostgres } from './postgres-feed.ts';
 
-/** Any number: what matters is that every version of this program uses the same one. */
+/** Any number, as long as every version of this program uses the same one. */
 const SCHEMA_LOCK = 7_355_608;
 
-/** Classes and codes of SQLSTATE by which the server can't serve now: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * SQLSTATE classes and codes with which the server cannot serve now:
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 const OUTAGE = /^(?:08|28|40|53|57|58|3D000|25006|55P03|XX)/;
 /** Serialization failure, deadlock. */
 const CONTENTION: ReadonlySet<string> = new Set(['40001', '40P01']);
-/** Ended by an administrator, by a crash; and what the system says of a broken connection. */
+/** Ended by an administrator or by a crash, and the system's codes for a broken connection. */
 const LOST: ReadonlySet<string> = new Set(['57P01', '57P02', 'ECONNRESET', 'EPIPE']);
 
-/** `statementTimeoutMs` is set after connecting, since poolers refuse it as a parameter of the connection; 0 leaves the server's. */
+/**
+ * Opens a pool. `statementTimeoutMs` is set after connecting, since poolers refuse it as a
+ * parameter of the connection; 0 keeps the server's value.
+ */
 export function openPostgres(connection: ClientConfig, maxConnections: number, statementTimeoutMs: number): Dialect {
   const { password } = connection;
   const limits = {
@@ -26,7 +32,8 @@ export function openPostgres(connection: ClientConfig, maxConnections: number, s
     }),
   };
   if (typeof password !== 'function') return dialectOf(new Pool({ ...connection, ...limits }));
-  // Asked before the connection is made: failing in the middle, pg would leave it open until the server loses patience.
+  // The password is fetched before connecting: if it failed during the handshake, pg would leave
+  // the connection open until the server's timeout.
   let asked = '';
   const pool = new Pool({ ...connection, ...limits, password: () => asked });
   return dialectOf(pool, async () => {
@@ -35,7 +42,8 @@ export function openPostgres(connection: ClientConfig, maxConnections: number, s
 }
 
 function dialectOf(pool: Pool, beforeConnect?: () => Promise<void>): Dialect {
-  // Without listeners the loss of a connection would end the process, whether it's idle or between two statements of a transaction.
+  // Without listeners, a lost connection would end the process, whether idle or between two
+  // statements of a transaction.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
   return new PostgresDialect({
@@ -74,7 +82,10 @@ export const postgresDialect = (pooled: ClientConfig, listening: ClientConfig): 
     LOST.has(codeOf(error)) || (Error.isError(error) && error.message === 'Connection terminated unexpectedly'),
 });
 
-/** Every connection that failed otherwise than by the server's answer is thrown away: it may still wait for that answer. */
+/**
+ * Returns a client that discards its connection after any failure other than the server's answer:
+ * it may still wait for that answer.
+ */
 function pooledClient(client: PoolClient): PostgresPoolClient {
   let isBroken = false;
   const query = async (text: string, parameters: readonly unknown[]) => {
@@ -86,7 +97,7 @@ function pooledClient(client: PoolClient): PostgresPoolClient {
     }
   };
   return {
-    query: query as unknown as PostgresPoolClient['query'], // its other form takes cursors, of which there are none
+    query: query as unknown as PostgresPoolClient['query'], // its other form takes cursors, which are not used
     release: (destroy = false) => client.release(destroy || isBroken),
   };
 }
@@ -96,7 +107,10 @@ const codeOf = (error: unknown): string =>
 
 const isDatabaseError = (error: unknown): error is DatabaseError => error instanceof DatabaseError;
 
-/** pg has no class for lost connections and timeouts: they are plain errors, which our own mistakes are not. */
+/**
+ * Returns whether the error means an outage. pg has no class for lost connections and timeouts:
+ * they are plain errors, which our own mistakes are not.
+ */
 function isOutage(error: unknown): boolean {
   if (isDatabaseError(error)) return OUTAGE.test(codeOf(error));
   return Error.isError(error) && ['Error', 'AggregateError'].includes(error.name);

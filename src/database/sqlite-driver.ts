@@ -5,8 +5,9 @@ import { boundedMap } from '../lib/bounded-map.ts';
 const MAX_STATEMENTS = 256;
 
 /**
- * Kysely on one connection of node:sqlite. Kysely itself hands it to one query or transaction at a time (its adapter says that there is
- * one connection only), so transactions don't interleave.
+ * Returns a Kysely driver on one connection of node:sqlite. Kysely itself gives it to one query or
+ * transaction at a time, because its adapter declares one connection. So transactions do not
+ * interleave.
  */
 export function sqliteDriver(database: DatabaseSync): Driver {
   const connection = new SqliteConnection(database);
@@ -16,7 +17,8 @@ export function sqliteDriver(database: DatabaseSync): Driver {
   return {
     init: async () => undefined,
     acquireConnection: async () => connection,
-    // IMMEDIATE takes the write lock at once: a lock that is wanted later fails with SQLITE_BUSY however long one waits.
+    // IMMEDIATE takes the write lock at once: a lock that is requested later fails with
+    // SQLITE_BUSY, however long the wait.
     beginTransaction: run('begin immediate'),
     commitTransaction: run('commit'),
     rollbackTransaction: async () => {

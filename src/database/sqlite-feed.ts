@@ -4,7 +4,10 @@ import type { Schema } from './schema.ts';
 
 const POLL_MS = 250;
 
-/** `pragma data_version` (some microseconds) changes with every commit of another connection, never with one of our own. */
+/**
+ * Returns a feed that polls `pragma data_version` (a few microseconds). It changes with every
+ * commit of another connection, never with one of our own.
+ */
 export function watchSqlite(db: Kysely<Schema>, events: ChangeEvents): ChangeFeed {
   let seen: number | undefined;
   let polling: Promise<void> | undefined;

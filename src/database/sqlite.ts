@@ -10,7 +10,7 @@ import { sqliteDriver } from './sqlite-driver.ts';
 import { watchSqlite } from './sqlite-feed.ts';
 
 export interface SqliteOptions {
-  /** The database's file; its folder is made where it's missing. */
+  /** The database's file; its folder is created if it is missing. */
   readonly file: string;
   /** Longest wait for another process's write, in milliseconds. */
   readonly busyTimeoutMs?: number;
@@ -42,7 +42,7 @@ export const sqliteDialect = (file: string): SqlDialect => ({
   name: 'SQLite',
   idType: sql`text`,
   tableExists: (table) => sql`select count(*) as found from sqlite_master where type = 'table' and name = ${table}`,
-  lockSchema: async () => undefined, // a transaction that writes is alone already
+  lockSchema: async () => undefined, // a transaction that writes already excludes others
   skipLocked: (due) => due,
   nowMs: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
   durably: async () => undefined, // every commit is: synchronous=FULL
@@ -55,9 +55,8 @@ export const sqliteDialect = (file: string): SqlDialect => ({
 });
 
 /**
- * Opens the file for kysely. Every call of node:sqlite blocks the process, so SQLite itself never waits for a lock (`timeout: 0`): that
- * is done between the tries, asynchronously.
- *
+ * Opens the file for kysely. Every call of node:sqlite blocks the process, so SQLite itself never
+ * waits for a lock (`timeout: 0`): the waits are asynchronous, between the tries.
  * @throws DatabaseTrouble
  */
 export async function openSqlite({ file }: SqliteOptions, patienceMs: number): Promise<Dialect> {
@@ -69,7 +68,10 @@ export async function openSqlite({ file }: SqliteOptions, patienceMs: number): P
   }
 }
 
-/** SQLite gives its WAL the mode of the database, so both are for the owner alone. */
+/**
+ * Makes the file private. SQLite gives its WAL the mode of the database, so both are for the owner
+ * only.
+ */
 async function makePrivate(file: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const handle = await openFile(file, 'a', 0o600);
@@ -85,8 +87,9 @@ async function open(file: string, patienceMs: number): Promise<Dialect> {
   const database = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: true });
   try {
     const configure = async () => {
-      database.exec('pragma journal_mode = wal'); // readers and the one writer don't wait for each other
-      // NORMAL would be quicker, but a power cut could then undo acknowledged writes, such as a tenant's suspension.
+      database.exec('pragma journal_mode = wal'); // readers and the one writer do not wait for each other
+      // NORMAL would be faster, but a power cut could then undo acknowledged writes, such as a
+      // tenant's suspension.
       database.exec('pragma synchronous = full');
     };
     await retry(configure, { pausesMs: contentionPauses(patienceMs), isTransient: isBusy });
@@ -106,7 +109,7 @@ function isBusy(error: unknown): boolean {
   return resultCode(error) === BUSY;
 }
 
-/** SQLite's primary result code: the extended ones have it in their low byte. */
+/** Returns SQLite's primary result code, which is the low byte of the extended ones. */
 function resultCode(error: unknown): number {
   return Error.isError(error) && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : 0;
 }

@@ -9,21 +9,21 @@ import { findTenant, type TenantRegistry } from '../tenants/registry.ts';
 export interface RoundsOptions {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly claims: Pick<Claims, 'claimDue' | 'finish'>;
-  /** The doctor's steps, with a fresh sign-in. */
+  /** Runs the doctor's steps, with a fresh sign-in. */
   readonly examine: (tenant: Tenant) => Promise<TenantCheck>;
   /** Names this process among those that share the work. */
   readonly owner: string;
-  /** Of a tenant whose record has none of its own. */
+  /** For a tenant whose record has no interval of its own. */
   readonly intervalMs: number;
   readonly maxConcurrent: number;
-  /** Pause between looks for due tenants, in milliseconds. */
+  /** Pause between searches for due tenants, in milliseconds. */
   readonly pollMs: number;
   readonly wallMs: () => number;
   readonly onVisited: (visited: Visited) => void;
   readonly onTrouble: (error: unknown) => void;
 }
 
-/** What a visit found, and whether that is news. */
+/** The result of a visit, and whether it is a change. */
 export interface Visited {
   readonly tenant: Tenant;
   readonly check: Check;
@@ -31,9 +31,12 @@ export interface Visited {
   readonly previous?: Check;
 }
 
-/** A visit that takes longer has died with its process, and is picked up by another. */
+/** A visit that takes longer has died with its process; another process repeats it. */
 const LEASE_MS = 5 * 60_000;
-/** Visits spread over this part of the interval, so that tenants registered together don't stay together. */
+/**
+ * Visits are spread over this part of the interval, so that tenants registered together do not stay
+ * together.
+ */
 const JITTER_PART = 0.2;
 
 /** Visits tenants at regular intervals; any number of processes share the work, and no tenant is visited twice at once. */
@@ -51,7 +54,7 @@ export class Rounds {
     this.#running ??= this.#run();
   }
 
-  /** Claims nothing more and waits for the visits under way. */
+  /** Claims no more visits and waits for those under way. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
@@ -64,7 +67,7 @@ export class Rounds {
       const claimed = await this.#claim();
       if (claimed > 0 && this.#visits.size < this.#options.maxConcurrent) continue;
       const wakeUp = sleep(this.#options.pollMs, undefined, { signal, ref: false }).catch(() => undefined);
-      // With every place taken the next one that is free is filled at once.
+      // With every place taken, the next free one is filled at once.
       await (claimed > 0 ? Promise.race([wakeUp, ...this.#visits]) : wakeUp);
     }
   }
@@ -88,7 +91,10 @@ export class Rounds {
     this.#visits.add(tracked);
   }
 
-  /** A visit that fails for a fault of ours, or without a database to write to, is left to its lease. */
+  /**
+   * Visits a tenant. A visit that fails because of our own fault, or without a database to write
+   * to, is left to its lease.
+   */
   async #visit(tenantId: string): Promise<void> {
     const { tenants, claims, examine, owner, onVisited } = this.#options;
     const tenant = await findTenant(tenants, tenantId);
@@ -105,7 +111,7 @@ export class Rounds {
   }
 }
 
-/** What is kept of a check: its first failure, by code and not by text. */
+/** Returns the stored part of a check: its first failure, by code and not by text. */
 function checkOf({ at, state, steps }: TenantCheck): Check {
   const failed = steps.find((step) => step.state === 'failed');
   const warnings = steps.flatMap((step) => (step.warnings ?? []).map((warning) => `${step.name}: ${warning}`));

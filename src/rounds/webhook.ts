@@ -6,20 +6,21 @@ export interface WebhookOptions {
   readonly url: string;
   readonly key: KeyObject;
   readonly wallMs: () => number;
-  /** A change could not be delivered. */
+  /** Called when a change could not be delivered. */
   readonly onLost: (error: unknown) => void;
-  /** Pauses before the second and later tries, in milliseconds. */
+  /** Pauses before the retries, in milliseconds. */
   readonly retryAfterMs?: readonly number[];
 }
 
 const RETRY_AFTER_MS = [1_000, 10_000, 60_000];
 const TIMEOUT_MS = 10_000;
-/** Further changes are lost and reported: a receiver that is down must not fill our memory. */
+/** Further changes are lost and reported: an unreachable receiver must not fill our memory. */
 const MAX_WAITING = 1_000;
 
 /**
- * Posts every change of a tenant's state to a receiver, signed as Standard Webhooks 1.0 defines it: `webhook-signature` is
- * `v1,` and the base64 of HMAC-SHA256 over `ID.TIMESTAMP.BODY`. Delivered at least once, in no order.
+ * Posts every change of a tenant's state to a receiver, signed as Standard Webhooks 1.0 defines it.
+ * `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `ID.TIMESTAMP.BODY`. Delivery is
+ * at least once, in no order.
  */
 export class Webhook {
   readonly #options: WebhookOptions;
@@ -46,7 +47,7 @@ export class Webhook {
     this.#waiting.add(delivery);
   }
 
-  /** Waits for requests in progress; a delivery that waits for its next try is lost. */
+  /** Waits for requests in progress; a delivery that waits for its retry is lost. */
   async close(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#waiting);

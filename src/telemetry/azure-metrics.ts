@@ -3,11 +3,14 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 /** Seconds; the deadline of a call is 10 by default and 60 at most. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** All of `azure/call-outcomes.ts`: shown from the start, since Prometheus sees no increase by the first of a series. */
+/**
+ * All outcomes of `azure/call-outcomes.ts`. They are exported from the start, since Prometheus sees
+ * no increase in a series that starts above 0.
+ */
 const OUTCOMES = ['ok', 'refused', 'throttled', 'unavailable', 'timeout'];
 const OPERATIONS = ['read', 'wrap', 'unwrap', 'sign'];
 
-/** Calls to vaults and sign-ins at Entra, by how they ended. */
+/** Counts calls to vaults and sign-ins at Entra, by outcome. */
 export class AzureMetrics {
   readonly #vaultCalls: Counter<'operation' | 'outcome'>;
   readonly #vaultDurations: Histogram<'operation'>;

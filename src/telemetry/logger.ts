@@ -3,7 +3,7 @@ import { defined } from '../lib/defined.ts';
 
 export type { Logger };
 
-/** Members that no line of ours has: should one come to have them, their values stay out. */
+/** Members that no log line has; if one ever does, their values are removed. */
 const SECRETS = [
   'authorization',
   'assertion',
@@ -17,9 +17,11 @@ const SECRETS = [
 ];
 
 /**
- * JSON lines, each given to `write`. A message is a constant and everything else a field; redaction is a net under that, not the plan.
- * Of an error only its names and codes are logged: the SDK's errors hold whole requests, tokens and bodies among them.
- * Not pino's own destination: it retries a failing write synchronously, and a full disk under the log would stop the process.
+ * Returns a logger of JSON lines, each passed to `write`. A message is a constant and everything
+ * else a field; redaction is a safety net, not the plan. Of an error only its names and codes are
+ * logged: the SDK's errors contain whole requests, with tokens and bodies. It does not use pino's
+ * own destination, which retries a failing write synchronously: a full disk under the log would
+ * stop the process.
  */
 export function createLogger(level: string, write: (line: string) => void): Logger {
   const options = {
@@ -32,7 +34,7 @@ export function createLogger(level: string, write: (line: string) => void): Logg
   return pino(options, { write });
 }
 
-/** For commands that tell by themselves what they do. */
+/** Returns a silent logger, for commands that report their own progress. */
 export const silentLogger = (): Logger => createLogger('silent', () => undefined);
 
 const MAX_CAUSES = 4;
@@ -61,7 +63,7 @@ function describeError(error: unknown, depth = 0): DescribedError {
   });
 }
 
-/** Where it was thrown, without the message, which may quote what it failed on. */
+/** Returns the stack frames without the message, which may quote the data that it failed on. */
 function framesOf(error: Error): { readonly stack?: string } {
   const frames = error.stack?.split('\n').filter((line) => line.startsWith('    at '));
   return frames?.length

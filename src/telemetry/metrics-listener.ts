@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What is shown. */
+/** The source of the exported text. */
 export interface MetricsSource {
   readonly contentType: string;
   text(): Promise<string>;
@@ -15,7 +15,10 @@ export interface MetricsListener {
 const MAX_CONNECTIONS = 16;
 const TIMEOUT_MS = 5_000;
 
-/** Plain HTTP for Prometheus, `GET /metrics` and nothing else. @throws Error what listening threw */
+/**
+ * Serves `GET /metrics` and nothing else, as plain HTTP for Prometheus.
+ * @throws Error of listening
+ */
 export async function listenForMetrics(
   source: MetricsSource,
   { host, port }: { readonly host: string; readonly port: number },

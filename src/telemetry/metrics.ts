@@ -5,7 +5,10 @@ import { RequestMetrics, type TenantLabelOptions } from './request-metrics.ts';
 import { RoundsMetrics } from './rounds-metrics.ts';
 import { type WatchedParts, watchParts } from './watched-parts.ts';
 
-/** All metrics of one service in a registry of its own: there may be several in one process, and none is global. */
+/**
+ * All metrics of one service in a registry of its own. None is global: one process may have several
+ * services.
+ */
 export class Metrics {
   readonly #registry = new Registry();
   readonly requests: RequestMetrics;
@@ -29,12 +32,12 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** In Prometheus' text format. */
+  /** Returns the metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
   }
 
-  /** Once, when the parts are built. */
+  /** Called once, when the parts are built. */
   watch(parts: WatchedParts): void {
     watchParts(this.#registry, parts);
   }

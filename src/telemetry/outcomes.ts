@@ -1,7 +1,10 @@
 /** The code of a success, as a label. */
 export const NO_CODE = 'none';
 
-/** How requests of one kind ended: plain numbers, since they are counted on the path of each request. */
+/**
+ * Counts the results of requests of one kind. It uses plain numbers, because it is on the path of
+ * each request.
+ */
 export class Outcomes {
   #succeeded = 0;
   readonly #failed = new Map<string, number>();
@@ -11,7 +14,7 @@ export class Outcomes {
     else this.#failed.set(code, (this.#failed.get(code) ?? 0) + 1);
   }
 
-  /** By problem code, successes first. */
+  /** Returns the counts by problem code, successes first. */
   *entries(): Generator<readonly [code: string, count: number]> {
     yield [NO_CODE, this.#succeeded];
     yield* this.#failed;

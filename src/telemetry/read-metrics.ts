@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Who is asked may hang; Prometheus gives a scrape up after 10 s. */
+/** The source of a value may hang; Prometheus' scrape times out after 10 s. */
 const MAX_WAIT_MS = 1_000;
 
 interface Described {
@@ -9,7 +9,7 @@ interface Described {
   readonly help: string;
 }
 
-/** A counter that somebody else counts. */
+/** Registers a counter that other code counts. */
 export function readCounter(registry: Registry, described: Described, read: () => number): void {
   new Counter({
     ...described,
@@ -21,7 +21,7 @@ export function readCounter(registry: Registry, described: Described, read: () =
   });
 }
 
-/** The same with one label. */
+/** Registers the same with one label. */
 export function readCounters<L extends string>(
   registry: Registry,
   described: Described,
@@ -39,7 +39,7 @@ export function readCounters<L extends string>(
   });
 }
 
-/** Without a value while `read` knows none. */
+/** Registers a gauge; it has no value while `read` returns none. */
 export function readGauge(registry: Registry, described: Described, read: () => number | undefined): void {
   new Gauge({
     ...described,
@@ -53,8 +53,9 @@ export function readGauge(registry: Registry, described: Described, read: () => 
 }
 
 /**
- * A value that takes a query: asked for at a scrape, at most once in `maxAgeMs`, however many scrape. Without an answer, or until a late
- * one comes, the last one stands; before the first there is no value.
+ * Registers a gauge whose value takes a query. A scrape starts the query, at most once in
+ * `maxAgeMs`, however many scrapes there are. Until an answer comes, the previous value stays;
+ * before the first one there is no value.
  */
 export function askedGauge(
   registry: Registry,
@@ -77,5 +78,5 @@ export function askedGauge(
     if (value === undefined) gauge.remove();
     else gauge.set(value);
   };
-  show(undefined); // or what is unknown would read as 0
+  show(undefined); // otherwise an unknown value would read as 0
 }

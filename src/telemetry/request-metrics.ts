@@ -3,13 +3,16 @@ import { Observations, registerFedHistogram } from './fed-histogram.ts';
 import { NO_CODE, Outcomes } from './outcomes.ts';
 import { TenantLabels } from './tenant-labels.ts';
 
-/** Seconds. Warm calls take fractions of a millisecond, cold ones some round trips to Azure, and a call's deadline is 10 s by default. */
+/**
+ * Seconds. Warm calls take fractions of a millisecond, cold ones some round trips to Azure, and a
+ * call's deadline is 10 s by default.
+ */
 const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25];
 const INTERNAL = 'internal';
 
-/** As far as it is known when a request was answered. */
+/** The members that are known when a request is answered. */
 interface AnsweredRequest {
-  /** As the audit has it; absent where no route was found. */
+  /** The name in the audit log; absent if no route was found. */
   readonly operation: string | undefined;
   readonly tenantId: string | undefined;
 }
@@ -19,11 +22,11 @@ export interface TenantLabelOptions {
   readonly maxTenants: number;
 }
 
-/** Requests by operation. */
+/** Counts requests by operation. */
 export class RequestMetrics {
   readonly #outcomes = new Map<string, Outcomes>();
   readonly #durations = new Map<string, Observations>();
-  /** Each code goes with one status. */
+  /** Each code has one status. */
   readonly #statusClasses = new Map<string, string>([
     [NO_CODE, '2xx'],
     [INTERNAL, '5xx'],
@@ -33,7 +36,7 @@ export class RequestMetrics {
   constructor(registry: Registry, tenants: TenantLabelOptions | undefined) {
     const collect = (set: (labels: Record<'operation' | 'status' | 'code', string>, count: number) => void) => {
       for (const [operation, outcomes] of this.#outcomes) {
-        // Shown from the start: Prometheus sees no increase by the first of a series.
+        // Exported from the start: Prometheus sees no increase in a series that starts above 0.
         set({ operation, status: '5xx', code: INTERNAL }, 0);
         for (const [code, count] of outcomes.entries()) {
           set({ operation, status: this.#statusClasses.get(code) ?? '', code }, count);
@@ -60,7 +63,7 @@ export class RequestMetrics {
     this.#tenants = tenants && new TenantLabels(registry, tenants.maxTenants);
   }
 
-  /** `code` is that of a problem. */
+  /** Counts an answered request; `code` is that of a problem. */
   answered(
     { operation = 'none', tenantId }: AnsweredRequest,
     status: number,

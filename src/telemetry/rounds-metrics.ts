@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Visits of tenants by this process. */
+/** Counts visits of tenants by this process. */
 export class RoundsMetrics {
   readonly #visits: Counter<'result' | 'code'>;
   readonly #changes: Counter<'result'>;
@@ -33,7 +33,7 @@ export class RoundsMetrics {
     });
   }
 
-  /** `code` is that of the step that failed. */
+  /** Counts a visit; `code` is that of the step that failed. */
   visited(code: string | undefined, isChanged: boolean): void {
     const result = code === undefined ? 'passed' : 'failed';
     this.#visits.inc({ result, code: code ?? 'none' });

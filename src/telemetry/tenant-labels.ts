@@ -1,7 +1,10 @@
 import { Counter, type Registry } from 'prom-client';
 import { Outcomes } from './outcomes.ts';
 
-/** Codes that come only once the tenant was found: before, an id is whatever a caller wrote into its path. */
+/**
+ * Codes that occur only after the tenant was found: before that, an id is any text that a caller
+ * wrote into its path.
+ */
 const AFTER_THE_TENANT: ReadonlySet<string | undefined> = new Set([
   undefined,
   'access-revoked',
@@ -23,7 +26,10 @@ const AFTER_THE_TENANT: ReadonlySet<string | undefined> = new Set([
 /** No tenant's id has an underscore. */
 const OTHERS = '_other';
 
-/** Requests by tenant: each of the first tenants seen has a label of its own, all others share `_other`. */
+/**
+ * Counts requests by tenant: each of the first tenants seen has a label of its own, all others
+ * share `_other`.
+ */
 export class TenantLabels {
   readonly #maxTenants: number;
   /** By tenant, then operation. */

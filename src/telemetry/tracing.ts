@@ -13,12 +13,12 @@ import {
 } from '@opentelemetry/sdk-trace';
 
 export interface TracingOptions {
-  /** Of the collector; spans go to `/v1/traces` under it. */
+  /** The collector's address; spans go to `/v1/traces` under it. */
   readonly otlpEndpoint: string;
   readonly sampleRatio: number;
   readonly showsTenants: boolean;
   readonly version: string;
-  /** Told once when spans begin to be lost. */
+  /** Called once when spans begin to be lost. */
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -32,13 +32,16 @@ const SCOPE = 'vaultspan';
 const EXPORT_TIMEOUT_MS = 5_000;
 const SERVER_ERROR = 500;
 
-/** Reads the one header and gives no other to anybody. */
+/** Reads the one header and exposes no other. */
 const headerGetter = {
   keys: (headers: IncomingHttpHeaders) => Object.keys(headers),
   get: (headers: IncomingHttpHeaders, name: string) => headers[name],
 };
 
-/** Traces by OpenTelemetry's SDK, with nothing global of it. This file is loaded only where an endpoint is configured. */
+/**
+ * Traces by OpenTelemetry's SDK, without its global state. This file is loaded only if an endpoint
+ * is configured.
+ */
 export class Tracing {
   readonly contexts = new AsyncLocalStorageContextManager().enable();
   readonly propagator = new W3CTraceContextPropagator();
@@ -51,7 +54,7 @@ export class Tracing {
     this.#options = options;
     const exporter = new OTLPTraceExporter({ url: `${otlpEndpoint}/v1/traces`, timeoutMillis: EXPORT_TIMEOUT_MS });
     this.#provider = new TracerProvider({
-      // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go over our name.
+      // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override our name.
       resource: defaultResource()
         .merge(resourceFromAttributes({ 'service.name': 'vaultspan', 'service.version': version }))
         .merge(detectResources({ detectors: [envDetector] })),
@@ -61,7 +64,7 @@ export class Tracing {
     this.tracer = this.#provider.getTracer(SCOPE, version);
   }
 
-  /** Opens the span of one request, under the caller's where it sent a `traceparent`. */
+  /** Opens the span of one request, under the caller's span if it sent a `traceparent`. */
   open(method: string, headers: IncomingHttpHeaders) {
     const parent = this.propagator.extract(ROOT_CONTEXT, headers, headerGetter);
     const attributes = { 'http.request.method': method };
@@ -70,12 +73,12 @@ export class Tracing {
     return {
       run: (next: () => void) => this.contexts.with(context, next),
       abandon: () => {
-        if (span.isRecording()) span.end(); // not answered: the caller went away, or a page was served
+        if (span.isRecording()) span.end(); // no API answer: the caller disconnected, or a page was served
       },
     };
   }
 
-  /** Ends the span of the request that this is called in; `code` is that of a problem. */
+  /** Ends the span of the current request; `code` is that of a problem. */
   answered({ requestId, operation, tenantId }: AnsweredRequest, status: number, code: string | undefined): void {
     const span = trace.getSpan(this.contexts.active());
     if (!span?.isRecording()) return;
@@ -88,14 +91,17 @@ export class Tracing {
     span.end();
   }
 
-  /** Sends what is left. */
+  /** Sends the remaining spans. */
   async close(): Promise<void> {
     await this.#provider.shutdown();
     this.contexts.disable();
   }
 }
 
-/** The SDK tells of lost spans only through a logger of its own, which is global. */
+/**
+ * Returns an exporter that reports lost spans. The SDK reports them only through its own logger,
+ * which is global.
+ */
 function telling(exporter: OTLPTraceExporter, onTrouble: (error: unknown) => void): SpanExporter {
   let isLosing = false;
   return {

@@ -1,7 +1,10 @@
 import { Gauge, type Registry } from 'prom-client';
 import { askedGauge, readCounter, readCounters, readGauge } from './read-metrics.ts';
 
-/** Parts that count by themselves, or can be asked; read when somebody scrapes, so that counting costs next to nothing. */
+/**
+ * Parts with counters or values of their own. They are read at a scrape, so that counting costs
+ * nearly nothing.
+ */
 export interface WatchedParts {
   readonly requestsInFlight: () => number;
   /** By reason. */
@@ -21,9 +24,9 @@ export interface WatchedParts {
   readonly audit: {
     counts(): Readonly<Record<'records' | 'groups' | 'refused' | 'waiting' | 'lagMs', number>>;
   };
-  /** Absent where audit records stay in their files. */
+  /** Absent when audit records stay in their files. */
   readonly spool: { backlog(): Readonly<Record<'bytes' | 'ageSeconds', number>> } | undefined;
-  /** Absent where the service itself speaks no TLS. */
+  /** Absent when the service itself does not terminate TLS. */
   readonly certificate: { readonly current: { readonly validTo: Date } } | undefined;
   readonly tenants: {
     staleMs(): number;
@@ -31,12 +34,15 @@ export interface WatchedParts {
   };
   /** Absent without a database. */
   readonly countOverdue: (() => Promise<number>) | undefined;
-  /** Seconds since 1970 at which the app's credential expires; undefined where it never does, or nobody knows. */
+  /**
+   * Seconds since 1970 at which the app's credential expires; undefined when it never does, or the
+   * time is unknown.
+   */
   readonly homeCredentialExpiry: () => Promise<number | undefined>;
 }
 
 const OVERDUE_MAX_AGE_MS = 10_000;
-/** A new version of the credential shows within this time. */
+/** A new version of the credential appears in the metrics within this time. */
 const EXPIRY_MAX_AGE_MS = 600_000;
 
 export function watchParts(registry: Registry, parts: WatchedParts): void {

@@ -2,17 +2,20 @@ import type { Fix } from '../errors.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { kekTypeOf, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
 
-/** Commands of the Azure CLI (checked with 2.91) that customers paste, with the real names in them. */
+/**
+ * Commands of the Azure CLI (checked with 2.91) for customers to paste, with the real names in
+ * them.
+ */
 
 type KeyName = Pick<KekRef, 'vaultUrl' | 'name'>;
 
-/** Members of a key that a command must carry over, since the CLI replaces lists as a whole. */
+/** The members of a key that a command must repeat, because the CLI replaces whole lists. */
 export interface KeyContents {
   readonly operations: readonly string[];
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** The tag by which a customer names the tenant that a key is for. */
+/** The tag with which a customer names the tenant of a key. */
 export const TENANT_TAG = 'vaultspan-tenant';
 const NEEDED = ['wrapKey', 'unwrapKey'];
 
@@ -35,7 +38,7 @@ const shellWord = (text: string): string =>
 const keyCommand = (action: string, { vaultUrl, name }: KeyName): string =>
   `az keyvault key ${action} ${vaultArgument(vaultUrl)} --name ${name}`;
 
-/** Returns the command for the version that the key names; the newest without one. */
+/** Returns the command for the version that the key names, or for the newest. */
 const versionCommand = (action: string, key: KekRef): string =>
   `${keyCommand(action, key)}${key.keyVersion === '' ? '' : ` --version ${key.keyVersion}`}`;
 
@@ -46,7 +49,7 @@ const tagsArgument = (tags: Readonly<Record<string, string>>): string =>
 
 const withNeeded = (operations: readonly string[]): string => [...new Set([...operations, ...NEEDED])].join(' ');
 
-/** Returns the command that makes a key, or a version of it, with the tag of the tenant that it is for. */
+/** Returns the command that makes a key, or a version of it, with the tag of its tenant. */
 export function createKey(
   tenantId: string,
   key: KeyName & { readonly algorithm?: WrapAlgorithm },
@@ -65,7 +68,10 @@ export const enableKey = (key: KekRef): Fix => ({
   command: `${versionCommand('set-attributes', key)} --enabled true`,
 });
 
-/** Returns the command for every version: without one the CLI changes the newest alone, and older messages would still open. */
+/**
+ * Returns the command for every version: without one the CLI changes only the newest, and older
+ * messages would still open.
+ */
 export const disableWholeKey = (key: KeyName): string =>
   `${keyCommand('list-versions', key)} --query '[].kid' -o tsv | xargs -n1 az keyvault key set-attributes --enabled false --id`;
 
@@ -75,7 +81,10 @@ export const activateKey = (key: KekRef): Fix => ({
   command: `${versionCommand('set-attributes', key)} --not-before $(date -u +%Y-%m-%dT%H:%M:%SZ)`,
 });
 
-/** An HSM rotates only a key that has a rotation policy. `create` makes a new version of any key. */
+/**
+ * Returns the command for a new version. An HSM rotates only a key that has a rotation policy,
+ * while `create` makes a new version of any key.
+ */
 export const renewKey = (
   tenantId: string,
   key: KeyName & { readonly algorithm?: WrapAlgorithm },
@@ -86,7 +95,10 @@ export const renewKey = (
   command: isManagedHsm(key.vaultUrl) ? createKey(tenantId, key, contents) : keyCommand('rotate', key),
 });
 
-/** Without the contents of the key, the command looks the present operations up. */
+/**
+ * Returns the fix for missing key operations. Without the contents of the key, the command reads
+ * the present operations.
+ */
 export function permitKeyOperations(key: KekRef, contents?: KeyContents): Fix {
   const present = `${versionCommand('show', key)} --query 'key.keyOps' -o tsv`;
   const operations = contents
@@ -99,7 +111,7 @@ export function permitKeyOperations(key: KekRef, contents?: KeyContents): Fix {
   };
 }
 
-/** An EC key can't wrap, whatever its operations are. */
+/** Returns the fix for an EC key, which can't wrap, whatever its operations are. */
 export const replaceKey = (tenantId: string, key: KeyName): Fix => ({
   owner: 'resource-owner',
   action: "Create an RSA key, under a name of its own or as a new version, and register it in the tenant's record",
@@ -118,7 +130,7 @@ export const recoverKey = (key: KeyName): Fix => ({
   command: keyCommand('recover', key),
 });
 
-/** The role and the assignment's scope of one key, as `az … role assignment` takes them. */
+/** Returns the role and the scope of one key, as `az … role assignment` takes them. */
 function roleAssignment(key: KeyName): {
   readonly command: string;
   readonly role: string;
@@ -138,7 +150,10 @@ function roleAssignment(key: KeyName): {
       };
 }
 
-/** `--assignee` would ask Graph for a principal that may not have spread yet; the object id doesn't. */
+/**
+ * Returns the fix for a missing role. `--assignee` would look up a principal in Graph that may not
+ * have propagated yet; the object id does not.
+ */
 export function grantRole(key: KeyName, appId: string): Fix {
   const { command, role, scope } = roleAssignment(key);
   const principal = `$(az ad sp show --id ${appId} --query id -o tsv)`;
@@ -155,7 +170,7 @@ export function withdrawRole(key: KeyName, appId: string): string {
   return `${command} delete ${role} --assignee $(az ad sp show --id ${appId} --query id -o tsv) --scope ${scope}`;
 }
 
-/** An HSM has no access policies, and `set-policy` takes none. */
+/** Returns the fix for a missing access policy. An HSM has none, and `set-policy` takes none. */
 export const grantAccessPolicy = (key: KeyName, appId: string): Fix => ({
   owner: 'resource-owner',
   action: "Permit the app to use the vault's keys",
@@ -168,7 +183,9 @@ export const openFirewall = (key: KeyName): Fix => ({
   command: `az keyvault network-rule add ${resourceArgument(key.vaultUrl)} --ip-address <EGRESS-ADDRESS>`,
 });
 
-/** Network rules change nothing while public access is off. */
+/**
+ * Returns the fix for disabled public access. Network rules change nothing while it is disabled.
+ */
 export function openPublicAccess(key: KeyName): Fix {
   const update = isManagedHsm(key.vaultUrl) ? 'update-hsm' : 'update';
   return {
@@ -180,7 +197,10 @@ export function openPublicAccess(key: KeyName): Fix {
 
 const GRAPH_APP = '00000003-0000-0000-c000-000000000000';
 
-/** Returns the command that consents to one application permission of Graph. It needs no reply address of the app, as a link does. */
+/**
+ * Returns the command that consents to one application permission of Graph. Unlike a link, it needs
+ * no redirect URI of the app.
+ */
 export function consentToGraph(appId: string, permission: string): string {
   const assignments = '$(az cloud show --query endpoints.microsoftGraphResourceId -o tsv)v1.0/servicePrincipals';
   const principal = `$(az ad sp show --id ${appId} --query id -o tsv)`;

@@ -8,15 +8,23 @@ export interface DataKeyBounds {
   readonly maxBytes: number;
 }
 
-/** Returns how long a proof of access to the tenant's keys holds: its record's bound, else the deployment's. */
+/**
+ * Returns how long a proof of access to the tenant's keys is valid: its record's bound, else the
+ * deployment's.
+ */
 export const revocationBoundMsOf = ({ revocationBoundSeconds }: Tenant, defaultMs: number): number =>
   revocationBoundSeconds === undefined ? defaultMs : revocationBoundSeconds * 1_000;
 
-/** Returns the pause between two checks of the tenant: its record's interval, else the deployment's. */
+/**
+ * Returns the pause between two checks of the tenant: its record's interval, else the deployment's.
+ */
 export const checkIntervalMsOf = ({ checkIntervalSeconds }: Tenant, defaultMs: number): number =>
   checkIntervalSeconds === undefined ? defaultMs : checkIntervalSeconds * 1_000;
 
-/** Returns the bounds of the tenant's data keys: each from its record where it has one, else the deployment's. */
+/**
+ * Returns the bounds of the tenant's data keys: each from its record if present, else the
+ * deployment's.
+ */
 export function dataKeyBoundsOf({ dataKeys = {} }: Tenant, defaults: DataKeyBounds): DataKeyBounds {
   const { maxAgeSeconds, ...own } = dataKeys;
   return { ...defaults, ...own, maxAgeMs: maxAgeSeconds === undefined ? defaults.maxAgeMs : maxAgeSeconds * 1_000 };

@@ -1,4 +1,4 @@
-/** What a check of a tenant found. All of it is kept; a new `state` is a change worth remembering. */
+/** The result of a tenant's check. All of it is kept; a new `state` is added to the history. */
 export interface Check {
   /** Such as `passed`, or the code of the step that failed. */
   readonly state: string;
@@ -11,22 +11,26 @@ export interface Check {
 
 export interface FinishedCheck {
   readonly isChanged: boolean;
-  /** The check before; absent for the first. */
+  /** The previous check; absent for the first. */
   readonly previous?: Check;
 }
 
 /**
- * Which tenants are due for a check, shared by all processes. Times are the caller's, in milliseconds since 1970, so a lease must be
- * longer than clocks differ. Every method rejects with ServiceError `registry-unavailable` while the database is unreachable.
+ * The tenants that are due for a check, shared by all processes. Times are the caller's, in
+ * milliseconds since 1970, so a lease must exceed the difference between clocks. Every method
+ * rejects with ServiceError `registry-unavailable` while the database is unreachable.
  */
 export interface Claims {
   /** Claims up to `limit` due tenants for `owner` and returns their ids. A claim ends with `finish` or after `leaseMs`. */
   claimDue(now: number, owner: string, leaseMs: number, limit: number): Promise<readonly string[]>;
   /** Stores a check. Returns undefined, and stores nothing, when the claim has passed to another owner or the tenant was removed. */
   finish(tenantId: string, owner: string, check: Check, nextDueAt: number): Promise<FinishedCheck | undefined>;
-  /** For tenants in a file: exactly these are checked from now on. A database knows its own. */
+  /**
+   * For tenants in a file: limits the checks to these tenants from now on. A database knows its own
+   * tenants.
+   */
   watch(tenantIds: readonly string[], now: number): Promise<void>;
-  /** Returns how many tenants were due before this time and are not checked yet. */
+  /** Returns how many tenants were due before this time and have not been checked yet. */
   countOverdue(dueBefore: number): Promise<number>;
   lastCheck(tenantId: string): Promise<Check | undefined>;
   /** Returns the last checks of many tenants by id, without those that were never checked. */

@@ -1,10 +1,13 @@
 import type { Tenant } from './record.ts';
 
-/** Why a fact was not read. `permission` is the least one that the customer's administrator has to consent to. */
+/**
+ * The reason that a fact was not read. `permission` is the least one that the customer's
+ * administrator must consent to.
+ */
 export type UnreadFact =
-  /** The token says so; nothing was asked. */
+  /** According to the token; no request was sent. */
   | { readonly state: 'not-consented'; readonly permission: string }
-  /** The token has the permission, and the directory refused all the same. */
+  /** The token has the permission, but the directory refused. */
   | { readonly state: 'denied'; readonly permission: string; readonly code: string }
   /** `code` is Graph's own, or `timeout`, `unreachable`, `unexpected-answer`, `answer-too-large`; `retryAfter` in seconds. */
   | { readonly state: 'unavailable'; readonly code: string; readonly retryAfter?: number };
@@ -15,11 +18,11 @@ export type OrganizationFact =
 
 export type CountFact =
   | { readonly state: 'read'; readonly count: number }
-  /** Counting stopped at a bound of ours. */
+  /** Counting stopped at our limit. */
   | { readonly state: 'read'; readonly atLeast: number }
   | UnreadFact;
 
-/** What a customer's directory tells of itself; what the record doesn't ask for is absent. */
+/** The facts of a customer's directory; those that the record does not ask for are absent. */
 export interface DirectoryFacts {
   readonly organization?: OrganizationFact;
   readonly users?: CountFact;
@@ -28,15 +31,16 @@ export interface DirectoryFacts {
 
 export interface DirectoryReader {
   /**
-   * Reads the facts that the tenant's record asks for. Missing consent, refusals and outages are states of a fact; only a sign-in
-   * that fails rejects. `requestId` (a GUID) goes along, so that the customer's log can be joined with ours.
-   *
-   * @throws ServiceError `access-revoked`, `tenant-misconfigured`, `home-credential-rejected`, `identity-unavailable`
+   * Returns the facts that the tenant's record asks for. Missing consent, refusals and outages are
+   * states of a fact; only a sign-in that fails rejects. `requestId` (a GUID) is sent along, so
+   * that the customer's log can be joined with ours.
+   * @throws ServiceError `access-revoked`, `tenant-misconfigured`, `home-credential-rejected`,
+   * `identity-unavailable`
    */
   readDirectory(tenant: Tenant, requestId: string): Promise<DirectoryFacts>;
 }
 
-/** Whether a record asks for any fact of its directory. */
+/** Returns whether a record asks for any fact of its directory. */
 export const wantsDirectory = ({ graph }: Pick<Tenant, 'graph'>): boolean =>
   graph !== undefined && Object.values(graph).includes(true);
 

@@ -11,12 +11,12 @@ export interface FileRegistryOptions {
   /** YAML or JSON: `{tenants: [...]}`. */
   readonly file: string;
   readonly hosts: VaultHosts;
-  /** A key of the list whose use or tenant was another makes the list unusable. */
+  /** A key of the list that had another use or tenant before makes the list unusable. */
   readonly keys: Pick<KeyRegister, 'take'>;
   /** Pause between polls of the file, in milliseconds. */
   readonly pollMs?: number;
   readonly onReload: (count: number) => void;
-  /** The edited file can't be used; the last good list stays in use. */
+  /** Called when the edited file cannot be used; the last good list stays in use. */
   readonly onBrokenEdit: (error: Error) => void;
 }
 
@@ -29,7 +29,10 @@ interface TenantsOfFile {
   readonly ids: readonly string[];
 }
 
-/** Returns the static list of tenants, reread when its file changes. @throws TenantListError, or what reading the file threw */
+/**
+ * Returns the static list of tenants, which is read again when its file changes.
+ * @throws TenantListError, or the error of reading the file
+ */
 export async function openFileRegistry(options: FileRegistryOptions): Promise<TenantRegistry> {
   const listeners: ChangeListener[] = [];
   const polled = await pollFile({
@@ -78,7 +81,7 @@ function pageOf({ byId, ids }: TenantsOfFile, limit: number, cursor: string): Te
   return start + limit < ids.length && last !== undefined ? { tenants, nextCursor: last } : { tenants };
 }
 
-/** Returns the index of the first id after `cursor`, which need not be registered any more. */
+/** Returns the index of the first id after `cursor`, which may have been removed. */
 function firstAfter(ids: readonly string[], cursor: string): number {
   let low = 0;
   let high = ids.length;

@@ -7,14 +7,17 @@ type KeyUse = RegisteredKey['use'];
 /** A vault key in a tenant's record. */
 export interface KeyClaim {
   readonly tenantId: string;
-  /** `https://VAULT/keys/NAME` in lower case, since Key Vault's names ignore case. */
+  /** `https://VAULT/keys/NAME` in lower case, because Key Vault's names ignore case. */
   readonly vaultKey: string;
   readonly use: KeyUse;
-  /** Its place in the record. */
+  /** Its JSON pointer in the record. */
   readonly pointer: string;
 }
 
-/** A claim that contradicts what is remembered of its key: another tenant had it, or this one for the other use. */
+/**
+ * A claim that contradicts the stored history of its key: another tenant had it, or this one for
+ * the other use.
+ */
 export interface KeyConflict {
   readonly claim: KeyClaim;
   readonly code: 'key-taken' | 'key-use';
@@ -23,13 +26,20 @@ export interface KeyConflict {
 export type ForgetOutcome = 'forgotten' | 'not-remembered' | 'in-record' | 'was-used';
 
 /**
- * Remembers for ever which tenant registered a vault key and for which use, also after the key left the record or the tenant was removed.
- * Otherwise a tenant's manager could register a former data key for `wrap`, and unwrap would return the data keys of stored messages.
+ * Stores permanently which tenant registered a vault key and for which use. This holds after the
+ * key left the record or the tenant was removed. Otherwise a tenant's manager could register a
+ * former data key for `wrap`, and unwrap would return the data keys of stored messages.
  */
 export interface KeyRegister {
-  /** Remembers the claims and returns the conflicts; with a conflict it remembers none. @throws ServiceError `registry-unavailable` */
+  /**
+   * Stores the claims and returns the conflicts; with a conflict it stores none.
+   * @throws ServiceError `registry-unavailable`
+   */
   take(claims: readonly KeyClaim[]): Promise<readonly KeyConflict[]>;
-  /** Forgets a key that is in no record and was never used, for an operator's mistake. @throws ServiceError `registry-unavailable` */
+  /**
+   * Deletes a key that is in no record and was never used, to correct an operator's mistake.
+   * @throws ServiceError `registry-unavailable`
+   */
   forget(tenantId: string, vaultKey: string): Promise<ForgetOutcome>;
 }
 
@@ -55,7 +65,11 @@ export function keyClaims({ id, keys, retiredKeys }: RecordWithKeys): KeyClaim[]
   ];
 }
 
-/** @throws ServiceError `key-taken` for a key that is in the record twice: two uses of one would let unwrap return data keys */
+/**
+ * Checks that the claims are distinct.
+ * @throws ServiceError `key-taken` for a key that is in the record twice: with two uses, unwrap
+ * would return data keys
+ */
 export function assertDistinct(claims: readonly KeyClaim[]): void {
   const first = new Map<string, string>();
   const repeated: FieldError[] = [];
@@ -66,7 +80,10 @@ export function assertDistinct(claims: readonly KeyClaim[]): void {
   if (repeated.length > 0) throw keyTaken(repeated);
 }
 
-/** @throws ServiceError `key-taken` or `key-use` */
+/**
+ * Checks that there is no conflict.
+ * @throws ServiceError `key-taken` or `key-use`
+ */
 export function assertNoConflict(conflicts: readonly KeyConflict[]): void {
   const at = (code: KeyConflict['code'], detail: string) =>
     conflicts.filter((conflict) => conflict.code === code).map(({ claim: { pointer } }) => ({ pointer, detail }));
@@ -76,7 +93,10 @@ export function assertNoConflict(conflicts: readonly KeyConflict[]): void {
   if (misused.length > 0) throw otherUse(misused);
 }
 
-/** Never says by whom: a tenant's manager need not know of the others. */
+/**
+ * Returns the error. It never names the other tenant: a tenant's manager must not learn about
+ * others.
+ */
 const keyTaken = (errors: readonly FieldError[]): ServiceError =>
   new ServiceError('key-taken', 'A vault key belongs to one tenant and one alias, for ever', {
     fix: { owner: 'vendor', action: 'Create a new key and register that' },

@@ -1,7 +1,7 @@
 /** Counts one use of a key version, so that an operator can see whether it is still needed. */
 export type CountKeyUse = (tenantId: string, keyId: string, use: 'sealed' | 'opened') => void;
 
-/** How often a key version of a tenant was used since it was told last. */
+/** The number of uses of a tenant's key version since the last report. */
 export interface KeyUse {
   readonly tenantId: string;
   readonly keyId: string;
@@ -11,7 +11,7 @@ export interface KeyUse {
   readonly lastUsedAt: number;
 }
 
-/** The same as it is shown. */
+/** The same in its published form. */
 export interface ShownKeyUse extends Pick<KeyUse, 'keyId' | 'sealed' | 'opened'> {
   /** RFC 3339. */
   readonly lastUsedAt: string;
@@ -19,7 +19,7 @@ export interface ShownKeyUse extends Pick<KeyUse, 'keyId' | 'sealed' | 'opened'>
 
 export interface KeyUsageStore {
   add(uses: readonly KeyUse[]): Promise<void>;
-  /** Key versions of a tenant, the one used last first. */
+  /** Returns the key versions of a tenant, the last used first. */
   of(tenantId: string): Promise<readonly ShownKeyUse[]>;
 }
 
@@ -30,14 +30,17 @@ export interface KeyUsageOptions {
 }
 
 const FLUSH_MS = 30_000;
-/** While the database is away counts of further keys are lost: they are a help for the operator, not a record. */
+/**
+ * While the database is unreachable, counts of further keys are lost: they help the operator and
+ * are no record.
+ */
 const MAX_KEYS = 100_000;
 
 type Count = { -readonly [Member in keyof KeyUse]: KeyUse[Member] };
 
 /**
- * Counts uses of key versions, to show which versions and retired keys are still needed as far as seen. Counted in memory and added up in
- * the database every 30 s: a process that is killed loses the last of them.
+ * Counts uses of key versions, to show which versions and retired keys are still in use. Counts are
+ * kept in memory and added to the database every 30 s: a killed process loses its last ones.
  */
 export class KeyUsage {
   readonly #options: KeyUsageOptions;
@@ -50,14 +53,17 @@ export class KeyUsage {
     this.#timer = setInterval(() => this.#flushSoon(), FLUSH_MS).unref();
   }
 
-  /** On the path of each request: a key id belongs to one tenant, so it alone is looked up. */
+  /**
+   * Counts a use. It is on the path of each request: a key id belongs to one tenant, so one look-up
+   * is enough.
+   */
   count(tenantId: string, keyId: string, use: 'sealed' | 'opened'): void {
     const count = this.#counts.get(keyId) ?? this.#begin(tenantId, keyId);
     count[use] += 1;
     count.lastUsedAt = this.#options.wallMs();
   }
 
-  /** With what this process has counted up to now; others' latest may be missing. */
+  /** Returns stored uses plus this process's own; the latest of other processes may be missing. */
   async of(tenantId: string): Promise<readonly ShownKeyUse[]> {
     this.#flushSoon();
     await this.#flushing;

@@ -15,7 +15,10 @@ const DAY_SECONDS = 86_400;
 const TenantId = z.string().regex(TENANT_ID, 'must be 1 to 64 characters of a-z, 0-9 and -');
 const Algorithm = z.enum(WRAP_ALGORITHMS);
 
-/** Bounds on a data key's use; the upper ones follow from AES-GCM (NIST SP 800-38D §8.3) and can't be configured away. */
+/**
+ * Bounds on a data key's use. The upper limits follow from AES-GCM (NIST SP 800-38D §8.3) and
+ * cannot be configured away.
+ */
 const DataKeyBoundsSchema = z.strictObject({
   mode: z.enum(['cached', 'perMessage']),
   maxAgeSeconds: z.int().min(1).max(DAY_SECONDS),
@@ -30,7 +33,10 @@ const DataKeyBoundsSchema = z.strictObject({
 });
 const RevocationBoundSeconds = z.int().min(0).max(3_600);
 
-/** A tenant's record as it is written, before the rules that one vault address and other records are needed for. */
+/**
+ * Returns the schema of a written record. Rules that need other records or the home vault's address
+ * are applied later.
+ */
 export function tenantSchema(hosts: VaultHosts) {
   const vaultUrl = z
     .string()
@@ -83,7 +89,7 @@ export function tenantSchema(hosts: VaultHosts) {
 
 export type TenantInput = z.output<ReturnType<typeof tenantSchema>>;
 
-/** A record with the members that a registry adds. */
+/** Returns a record with the members that a registry adds. */
 export const tenantOf = (input: TenantInput, stamps: Pick<Tenant, 'revision' | 'createdAt' | 'updatedAt'>): Tenant =>
   ({ ...input, ...stamps }) as Tenant; // zod's optional members are `| undefined` by type, and absent in fact
 

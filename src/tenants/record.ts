@@ -4,14 +4,20 @@ import type { WrapAlgorithm } from '../format/wrap-algorithms.ts';
 export interface RegisteredKey {
   readonly vaultUrl: string;
   readonly name: string;
-  /** Pinned; absent, the newest version is followed. */
+  /** A pinned version; if absent, the newest version is used. */
   readonly keyVersion?: string;
-  /** `data` seals messages and `wrap` serves wrap and unwrap, never both: else unwrap would hand out data keys of stored messages. */
+  /**
+   * `data` seals messages and `wrap` serves wrap and unwrap, never both: otherwise unwrap would
+   * return data keys of stored messages.
+   */
   readonly use: 'data' | 'wrap';
   readonly algorithm?: WrapAlgorithm;
-  /** How messages are sealed: self-contained without it. Compact ones need the database to open again. */
+  /**
+   * The form of sealed messages; default self-contained. Compact ones need the database to be
+   * opened again.
+   */
   readonly form?: 'self-contained' | 'compact';
-  /** What happens to a message while no branch key may seal: self-contained without it. */
+  /** The form of a message while no branch key may seal; default self-contained. */
   readonly fallback?: 'self-contained' | 'refuse';
 }
 
@@ -20,7 +26,7 @@ export interface RetiredKey {
   readonly name: string;
 }
 
-/** A customer, as registered. */
+/** A registered customer. */
 export interface Tenant {
   readonly id: string;
   readonly displayName?: string;
@@ -38,7 +44,7 @@ export interface Tenant {
   };
   readonly revocationBoundSeconds?: number;
   readonly origin: 'required' | 'optional';
-  /** Names that every new encryption context must have. */
+  /** Names that every new encryption context must contain. */
   readonly requiredContext: readonly string[];
   readonly checkIntervalSeconds?: number;
   readonly canarySecret?: string;
@@ -50,13 +56,13 @@ export interface Tenant {
   readonly updatedAt: string;
 }
 
-/** Whether both name one key, whatever its version; Key Vault's names ignore case. */
+/** Returns whether both name one key, whatever its version; Key Vault's names ignore case. */
 export function isSameKey(a: RetiredKey, b: RetiredKey): boolean {
   if (a.name === b.name && a.vaultUrl === b.vaultUrl) return true;
   return a.vaultUrl.toLowerCase() === b.vaultUrl.toLowerCase() && a.name.toLowerCase() === b.name.toLowerCase();
 }
 
-/** The record as it was written: without what a registry adds. */
+/** Returns the record as it was written, without the members that a registry adds. */
 export function recordOf(tenant: Tenant): Omit<Tenant, 'revision' | 'createdAt' | 'updatedAt'> {
   const { revision: _revision, createdAt: _createdAt, updatedAt: _updatedAt, ...record } = tenant;
   return record;

@@ -6,7 +6,7 @@ import type { Tenant } from './record.ts';
 import { type TenantInput, tenantOf, tenantSchema } from './record-schema.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
-/** What is wrong with a list of tenants: all of it at once, each with its place. */
+/** All problems of a list of tenants at once, each with its place. */
 export class TenantListError extends Error {
   override readonly name = 'TenantListError';
   readonly problems: readonly string[];
@@ -18,8 +18,8 @@ export class TenantListError extends Error {
 }
 
 /**
- * Tenants by id, out of `{tenants: [...]}`. `changedAt` stands for the times that a file doesn't keep.
- *
+ * Returns the tenants by id from `{tenants: [...]}`. `changedAt` replaces the times that a file
+ * does not store.
  * @throws TenantListError
  */
 export function parseTenantList(document: unknown, hosts: VaultHosts, changedAt: string): ReadonlyMap<string, Tenant> {
@@ -34,7 +34,10 @@ export function parseTenantList(document: unknown, hosts: VaultHosts, changedAt:
   return new Map(stamped.sort((a, b) => (a.id < b.id ? -1 : 1)).map((tenant) => [tenant.id, tenant]));
 }
 
-/** The same from YAML or JSON text. @throws TenantListError */
+/**
+ * Returns the same from YAML or JSON text.
+ * @throws TenantListError
+ */
 export function readTenantList(text: string, hosts: VaultHosts, changedAt: string): ReadonlyMap<string, Tenant> {
   let document: unknown;
   try {
@@ -47,7 +50,7 @@ export function readTenantList(text: string, hosts: VaultHosts, changedAt: strin
   return parseTenantList(document, hosts, changedAt);
 }
 
-/** The record itself, hashed: the same text after any restart, another after any change. */
+/** Returns a hash of the record itself: the same after any restart, another after any change. */
 const revisionOf = (input: TenantInput): string =>
   createHash('sha256').update(JSON.stringify(input)).digest('base64url').slice(0, 22);
 
@@ -62,8 +65,9 @@ function* repeatedIds(tenants: readonly TenantInput[]): Generator<string> {
 }
 
 /**
- * A vault key belongs to one tenant and one alias, retired ones included. Otherwise whoever manages one tenant could register
- * another's vault, where the app already has access, or make a data key's KEK answer unwrap.
+ * Returns the keys that are in the list twice. A vault key belongs to one tenant and one alias,
+ * retired ones included. Otherwise a manager of one tenant could register another's vault, where
+ * the app already has access, or make a data key's KEK answer unwrap.
  */
 function* sharedKeys(tenants: readonly TenantInput[]): Generator<string> {
   const owners = new Map<string, string>();

@@ -1,24 +1,30 @@
-/** How somebody else changed a file while it was written. */
+/** The kinds of change that another program made to a file while it was written. */
 export type Interference = 'removed' | 'replaced' | 'truncated' | 'written by another';
 
 /** The calls of a file that an audit chain needs. */
 export interface AppendFile {
-  /** Appends; may write less than it was given. */
+  /** Appends; may write only a part of the bytes. */
   write(bytes: Uint8Array): Promise<{ readonly bytesWritten: number }>;
   truncate(length: number): Promise<void>;
   /** Resolves when the disk has everything that was written. */
   datasync(): Promise<void>;
-  /** Returns what somebody did to the file; undefined while its path leads to it and it has `length` bytes. */
+  /**
+   * Returns the change that another program made to the file; undefined while its path leads to it
+   * and it has `length` bytes.
+   */
   interference(length: number): Interference | undefined;
   close(): Promise<void>;
 }
 
 export interface Appended {
-  /** How many of the lines the file has as a whole. */
+  /** The number of lines that the file has as a whole. */
   readonly lines: number;
-  /** Why it does not have all of them. */
+  /** The reason that lines are missing. */
   readonly error?: Error;
-  /** Set where the file is not the chain's any more: none of the lines counts, and no more must be written to it. */
+  /**
+   * Set when the file no longer belongs to the chain: none of the lines counts, and no more may be
+   * written to it.
+   */
   readonly interference?: Interference;
 }
 
@@ -28,9 +34,11 @@ const NEWLINE = 0x0a;
 export type Durability = 'write' | 'fsync';
 
 /**
- * A file of whole lines. A line cut off by a failed write is removed before the next one; a whole line never is, unless the disk did not
- * take it: what a failed fsync leaves in memory is no proof of what the disk has, so all of it is written again. After each append the
- * file must still be at its path and as long as it was written, or its records would be lost without notice.
+ * A file of whole lines. A line cut off by a failed write is removed before the next one. A whole
+ * line is never removed, unless the disk did not store it. After a failed fsync, the content of
+ * memory does not prove the content of the disk, so all of it is written again. After each append
+ * the file must still be at its path and have the written length, or its records would be lost
+ * without notice.
  */
 export class AppendLog {
   readonly #file: AppendFile;
@@ -45,12 +53,15 @@ export class AppendLog {
     this.#durability = durability;
   }
 
-  /** Returns the bytes of whole lines, which no later failure removes. */
+  /** Returns the number of bytes in whole lines, which no later failure removes. */
   get length(): number {
     return this.#length;
   }
 
-  /** Appends lines, each with its newline. Never rejects: the number of stored lines matters as much as the failure. */
+  /**
+   * Appends lines, each with its newline. Never rejects: the number of stored lines matters as much
+   * as the failure.
+   */
   async append(text: string, lines: number): Promise<Appended> {
     this.#isAppending = true;
     const appended = await this.#append(Buffer.from(text), lines);
@@ -73,7 +84,7 @@ export class AppendLog {
     } catch (error) {
       const written = bytes.subarray(0, this.#durability === 'fsync' ? 0 : progress.written);
       this.#length += written.lastIndexOf(NEWLINE) + 1;
-      // Even a write that reports nothing may have left something.
+      // Even a write that reports no bytes may have left some.
       this.#isTorn = true;
       return { lines: countLines(written), error: asError(error) };
     }
@@ -87,7 +98,11 @@ export class AppendLog {
     }
   }
 
-  /** Returns what somebody did to the file since the last append; undefined while one runs, which finds out itself. @throws the system's error */
+  /**
+   * Returns the change that another program made to the file since the last append. Returns
+   * undefined while an append runs, which checks this itself.
+   * @throws the system's error
+   */
   interference(): Interference | undefined {
     return this.#isTorn || this.#isAppending ? undefined : this.#file.interference(this.#length);
   }
@@ -99,7 +114,10 @@ export class AppendLog {
     this.#isTorn = false;
   }
 
-  /** A file that was moved still has the lines, which are about to be written elsewhere: twice they would be a break in the chain. */
+  /**
+   * Removes the lines from a file that was moved: they are written again elsewhere, and a second
+   * copy would break the chain.
+   */
   async #takeBack(interference: Interference): Promise<Appended> {
     const isWhole = interference === 'removed' || interference === 'replaced';
     if (isWhole) await this.#file.truncate(this.#length).catch(() => undefined);

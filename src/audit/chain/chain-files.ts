@@ -8,7 +8,7 @@ import { readLastLine } from './read-lines.ts';
 const CHAIN_FILE =
   /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{6})\.ndjson$/;
 
-/** One file of a chain. A chain begins in part 1 and goes on in the next, record after record. */
+/** One file of a chain. A chain begins in part 1 and continues in the next, record after record. */
 export interface ChainFile {
   readonly name: string;
   readonly chain: string;
@@ -21,7 +21,7 @@ export interface ChainFile {
 export const chainFileName = (at: string, chain: string, part: number): string =>
   `${at.replaceAll(/[-:.]/g, '')}-${chain}-${String(part).padStart(6, '0')}.ndjson`;
 
-/** What a name says; undefined for a file that is none of a chain. */
+/** Returns the parts of a file name; undefined for a file that belongs to no chain. */
 export function parseChainFileName(name: string): ChainFile | undefined {
   const match = CHAIN_FILE.exec(name);
   if (!match) return;
@@ -30,7 +30,10 @@ export function parseChainFileName(name: string): ChainFile | undefined {
   return Number.isNaN(startsAt) ? undefined : { name, chain, part: Number(part), startsAt };
 }
 
-/** The files of all chains in a directory, the oldest first. @throws the system's error */
+/**
+ * Returns the files of all chains in a directory, the oldest first.
+ * @throws the system's error
+ */
 export async function listChainFiles(directory: string): Promise<ChainFile[]> {
   const names = (await readdir(directory)).sort();
   return names.map(parseChainFileName).filter((file) => file !== undefined);
@@ -46,7 +49,10 @@ export async function findChainEnd(directory: string): Promise<ChainEnd | undefi
 
 type FileEnd = ChainEnd & { readonly at: string; readonly isClosed: boolean };
 
-/** Returns the last record of one file; `empty` without a whole line, `unknown` where the last line is no record. */
+/**
+ * Returns the last record of one file; `empty` without a whole line, `unknown` when the last line
+ * is no record.
+ */
 export async function findEndOfFile(path: string): Promise<FileEnd | 'empty' | 'unknown'> {
   const file = await open(path);
   try {

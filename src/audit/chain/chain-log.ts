@@ -10,22 +10,22 @@ export interface ChainLogOptions {
   readonly directory: string;
   readonly chain: string;
   readonly durability: Durability;
-  /** A file that has so many bytes gets no more; the write that reaches it may go over. */
+  /** A file of this size gets no more lines; the write that reaches the size may exceed it. */
   readonly maxFileBytes: number;
   /** Creates a file for appending and fails when it exists. */
   readonly createFile: (path: string, durability: Durability) => Promise<AppendFile>;
-  /** Called when somebody else removed or changed the file that is written. */
+  /** Called when another program removed or changed the current file. */
   readonly onInterference: (name: string, interference: Interference) => void;
 }
 
-/** How far a chain stands on disk. */
+/** The position that a chain has reached on disk. */
 export interface ChainPosition {
   /** The file that is written now, and its part of the chain. */
   readonly name: string;
   readonly part: number;
-  /** Its bytes of whole lines, which no failure takes away any more. */
+  /** Its bytes of whole lines, which no failure removes. */
   readonly bytes: number;
-  /** Of all its files together. */
+  /** The bytes of all its files together. */
   readonly totalBytes: number;
 }
 
@@ -36,12 +36,15 @@ interface Part {
   readonly log: AppendLog;
 }
 
-/** The files of one chain, written one after the other: a new one for each UTC day, and when the last one is large enough. */
+/**
+ * The files of one chain, written one after the other: a new one for each UTC day, and when the
+ * current one reaches its size limit.
+ */
 export class ChainLog {
   readonly #options: ChainLogOptions;
   #current: Part;
   #finishedBytes = 0;
-  /** Somebody else removed or changed the current file: lines written to it would be lost. */
+  /** Another program removed or changed the current file: lines written to it would be lost. */
   #isGone: boolean = false;
   #interferences = 0;
 
@@ -50,12 +53,15 @@ export class ChainLog {
     this.#current = first;
   }
 
-  /** Creates the first file, for a record of this time. @throws the system's error */
+  /**
+   * Creates the first file, for a record of this time.
+   * @throws the system's error
+   */
   static async open(options: ChainLogOptions, at: number): Promise<ChainLog> {
     return new ChainLog(options, await createPart(options, 1, at));
   }
 
-  /** Returns how often somebody else removed or changed the current file. */
+  /** Returns how often another program removed or changed the current file. */
   get interferences(): number {
     return this.#interferences;
   }
@@ -65,19 +71,24 @@ export class ChainLog {
     return { name, part, bytes: log.length, totalBytes: this.#finishedBytes + log.length };
   }
 
-  /** Appends lines, the first of them of this time, to the current file or to the next. Never rejects. */
+  /**
+   * Appends lines to the current file or to the next; `at` is the time of the first line. Never
+   * rejects.
+   */
   async append(text: string, lines: number, at: number): Promise<Appended> {
     const appended = await this.#appendOnce(text, lines, at);
     if (appended.interference === undefined) return appended;
     this.#reportGone(appended.interference);
-    // The same lines into a new file, since nothing is answered until one has them.
+    // The same lines go into a new file, because no request is answered before a file has them.
     const again = await this.#appendOnce(text, lines, at);
     if (again.interference === undefined) return again;
     this.#reportGone(again.interference);
     return { lines: 0, error: new Error(`the file was ${again.interference}`) };
   }
 
-  /** Marks the file as one that a living process writes, and checks that it is still there. Never rejects. */
+  /**
+   * Marks the file as in use by a living process, and checks that it is still there. Never rejects.
+   */
   async touch(now: number): Promise<void> {
     const part = this.#current;
     try {
@@ -86,7 +97,7 @@ export class ChainLog {
       if (interference === undefined) await utimes(join(this.#options.directory, part.name), now / 1000, now / 1000);
       else this.#reportGone(interference);
     } catch {
-      // The next append meets the same failure, and reports it.
+      // The next append fails in the same way and reports the failure.
     }
   }
 
@@ -113,7 +124,7 @@ export class ChainLog {
 
   async #goOn(at: number): Promise<void> {
     const before = this.#current;
-    // A torn line in the middle of a chain would end it for every reader.
+    // A torn line in the middle of a chain would end the chain for every reader.
     if (!this.#isGone) await before.log.repair();
     this.#current = await createPart(this.#options, before.part + 1, at);
     this.#finishedBytes += before.log.length;
@@ -144,8 +155,10 @@ export async function createOnDisk(path: string, durability: Durability): Promis
 }
 
 /**
- * One look at the path tells all kinds: a moved or removed file is not there, a replaced one has another number. The look is synchronous:
- * right after a write the system has the answer in memory and takes 2 µs for it, where Node's thread pool takes 20.
+ * Returns a file with a check of its path. One `stat` of the path detects every kind of change: a
+ * moved or removed file is missing, a replaced one has another inode number. The call is
+ * synchronous: right after a write the system answers from memory in 2 µs, while Node's thread pool
+ * takes 20 µs.
  */
 async function watched(file: FileHandle, path: string): Promise<AppendFile> {
   const { dev, ino } = await file.stat();

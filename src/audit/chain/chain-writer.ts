@@ -3,7 +3,7 @@ import { createClock, createSalts, encodeRecord, hashLine, type RecordHead, type
 import { type LineKey, withMac } from './line-key.ts';
 import { TenantSequences } from './tenant-sequences.ts';
 
-/** Where an earlier chain stood when a new one began. */
+/** The end of an earlier chain at the start of a new one. */
 export interface ChainEnd {
   readonly chain: string;
   /** Sequence number and hash of its last whole line. */
@@ -14,8 +14,9 @@ export interface ChainEnd {
 const NO_EVENT: Partial<AuditEvent> = {};
 
 /**
- * Makes the lines of one chain, each with its newline. What was encoded since the last `keep` is provisional: the writer
- * of the file says how much of it reached the disk, and the chain goes on from there.
+ * Makes the lines of one chain, each with its newline. Lines encoded since the last `keep` are
+ * provisional: the writer of the file reports how many of them reached the disk, and the chain
+ * continues from there.
  */
 export class ChainWriter {
   readonly chain: string;
@@ -62,7 +63,7 @@ export class ChainWriter {
     return this.#line(encodeRecord(this.#head(at, 'close'), NO_EVENT, tenantSequence));
   }
 
-  /** Keeps the first `count` lines made since the last call; the others were never made. */
+  /** Keeps the first `count` lines made since the last call and discards the others. */
   keep(count: number): void {
     this.#tenants.keep(count);
     this.#keptHash = this.#hashes[count - 1] ?? this.#keptHash;

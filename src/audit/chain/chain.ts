@@ -1,7 +1,7 @@
 import { hash, randomFillSync } from 'node:crypto';
 import type { AuditEvent } from '../event.ts';
 
-/** What every record of a chain carries besides the event. */
+/** The members of every record of a chain besides the event. */
 export interface RecordHead {
   /** UUID of the chain. */
   readonly chain: string;
@@ -14,9 +14,9 @@ export interface RecordHead {
   /** Hash of the line before; absent in `open`. */
   readonly previous?: string | undefined;
   readonly type: 'open' | 'event' | 'removed' | 'close';
-  /** In `open` of a chain whose lines have MACs: names their key. */
+  /** In `open` of a chain whose lines have MACs: the name of their key. */
   readonly macKey?: string | undefined;
-  /** In `open`: hash of the last line of the newest chain that was there already … */
+  /** In `open`: hash of the last line of the newest chain that already existed … */
   readonly continues?: string | undefined;
   /** … that chain's id … */
   readonly continuesChain?: string | undefined;
@@ -88,7 +88,10 @@ export const hashLine = (line: string | Uint8Array): string => hash('sha256', li
 const SALT_BYTES = 16;
 const POOLED_SALTS = 1024;
 
-/** Returns a source of salts. One call of the random generator fills many: alone, each would cost more than its record's hash. */
+/**
+ * Returns a source of salts. One call of the random generator makes many of them: a call for each
+ * would cost more than the record's hash.
+ */
 export function createSalts(): () => string {
   const pool = Buffer.alloc(SALT_BYTES * POOLED_SALTS);
   let next = pool.length;

@@ -19,29 +19,34 @@ export interface FileSinkOptions {
   readonly durability?: Durability;
   /** Size at which a chain continues in its next file; default 64 MiB. */
   readonly maxFileBytes?: number;
-  /** Returns why no more records may be accepted, though the file could take them; undefined while they may. */
+  /**
+   * Returns the reason that no more records may be accepted although the file could store them;
+   * undefined while they may.
+   */
   readonly limit?: () => string | undefined;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number;
   /** Creates a file for appending and fails when it exists; default: on disk, for its owner only. */
   readonly createFile?: (path: string, durability: Durability) => Promise<AppendFile>;
-  /** Called when somebody else removed or changed the file that is written, and its records may be lost. */
+  /**
+   * Called when another program removed or changed the current file, and its records may be lost.
+   */
   readonly onInterference?: (name: string, interference: Interference) => void;
-  /** Pause before the sink itself tries a failed file again; default 5 s. */
+  /** Pause before the sink itself retries a failed file; default 5 s. */
   readonly retryMs?: number;
-  /** How often the file is marked as one of a living process; default 30 s. */
+  /** How often the file is marked as in use by a living process; default 30 s. */
   readonly heartbeatMs?: number;
 }
 
-/** What a sink has done since its start, and how far behind it is. */
+/** Counts since the sink's start, and its delay. */
 interface AuditCounts {
   readonly records: number;
-  /** Writes of the file, each of one record or more. */
+  /** Writes of the file, each of one or more records. */
   readonly groups: number;
-  /** Records refused, each once: no room for them, or a write that failed. */
+  /** Records refused, each counted once: for lack of room, or for a failed write. */
   readonly refused: number;
   readonly waiting: number;
-  /** Age of the oldest record that is not written yet; 0 where none waits. */
+  /** Age of the oldest record that is not written yet; 0 when none waits. */
   readonly lagMs: number;
 }
 
@@ -49,9 +54,12 @@ interface AuditCounts {
 export interface FileSink extends AuditSink {
   readonly chain: string;
   position(): ChainPosition;
-  /** Records what this service is about to remove of a chain. @throws ServiceError `audit-unavailable` */
+  /**
+   * Records what this service is about to remove from a chain.
+   * @throws ServiceError `audit-unavailable`
+   */
   recordRemoval(removal: Removal): Promise<void>;
-  /** Returns how often somebody else removed or changed the file that was written. */
+  /** Returns how often another program removed or changed the current file. */
   interferences(): number;
   counts(): AuditCounts;
 }
@@ -88,16 +96,16 @@ export async function openFileSink(options: FileSinkOptions): Promise<FileSink> 
 }
 
 const RETRY_AFTER_SECONDS = 5;
-/** Encoding this many holds the event loop for about 2 ms. */
+/** Encoding this many blocks the event loop for about 2 ms. */
 const MAX_GROUP = 1000;
 /** A disk that hangs must not fill the memory. */
 const MAX_WAITING = 50_000;
 
 interface Waiting {
-  /** An event or a removal is to be recorded, never both. */
+  /** Either an event or a removal, never both. */
   readonly event: AuditEvent | undefined;
   readonly removal: Removal | undefined;
-  /** The record counts earlier refusals; it does not count as one when it is refused itself. */
+  /** The record counts earlier refusals; if it is refused itself, it does not count as one. */
   readonly isNote: boolean;
   readonly at: number;
   readonly resolve: () => void;
@@ -115,9 +123,10 @@ interface ChainSinkParts {
 }
 
 /**
- * Writes records in groups, one write at a time: what arrives during a write goes into the next one.
- * A record is encoded when its write begins, so a failed group leaves nothing behind that the next would build on. A
- * refused record may still stand in the chain, when its line was whole before the disk filled up: never the other way.
+ * Writes records in groups, one write at a time: records that arrive during a write go into the
+ * next group. A record is encoded when its write begins, so a failed group leaves nothing that the
+ * next one builds on. A refused record may still be in the chain, if its line was complete before
+ * the disk filled up. An accepted record is never missing.
  */
 class ChainSink implements FileSink {
   readonly #writer: ChainWriter;
@@ -135,7 +144,7 @@ class ChainSink implements FileSink {
   #refused = 0;
   #retry: NodeJS.Timeout | undefined;
   readonly #counts = { records: 0, groups: 0, refused: 0 };
-  /** When the first record of the group now being written came. */
+  /** The arrival time of the first record of the group that is being written. */
   #groupSince: number | undefined;
 
   constructor({ writer, log, now, startedAt, limit, retryMs, heartbeatMs }: ChainSinkParts) {
@@ -196,7 +205,10 @@ class ChainSink implements FileSink {
     });
   }
 
-  /** Times never go back within a chain, though a clock may: so records older than a day are always its first ones. */
+  /**
+   * Returns the time of a record. Times never decrease within a chain, though a clock may: so
+   * records older than a day are always its first ones.
+   */
   #time(): number {
     const now = this.#now();
     if (now > this.#lastAt) this.#lastAt = now;
@@ -247,8 +259,9 @@ class ChainSink implements FileSink {
   }
 
   /**
-   * Records how many requests were refused because they could not be recorded. It is also the retry that ends the trouble: a process that
-   * is not ready gets no requests, so nothing else would try.
+   * Records how many requests were refused because they could not be recorded. This is also the
+   * retry that ends the failure: a process that is not ready gets no requests, so nothing else
+   * would retry.
    */
   #noteRefused(): void {
     this.#retry = undefined;
@@ -267,7 +280,7 @@ class ChainSink implements FileSink {
       requestId: randomUUID(),
       count,
     } as const;
-    // When it is refused itself, it is tried again later.
+    // If it is refused itself, it is retried later.
     this.#enqueue(note, undefined, true).catch(() => undefined);
   }
 
@@ -289,6 +302,6 @@ function unavailable(reason: 'closed' | 'backlog' | 'write-failed', cause?: unkn
   return new ServiceError('audit-unavailable', detail, { reason, retryAfter: RETRY_AFTER_SECONDS, cause });
 }
 
-/** Returns the system's code, such as `ENOSPC`, where there is one. */
+/** Returns the system's code, such as `ENOSPC`, if there is one. */
 const causeOf = (error: Error): string =>
   'code' in error && typeof error.code === 'string' ? error.code : error.message;

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
-/** Returns whether the system says that there is no such file. */
+/** Returns whether the system reports that the file does not exist. */
 const isGone = (error: unknown): boolean => Error.isError(error) && 'code' in error && error.code === 'ENOENT';
 
 /**
@@ -12,5 +12,8 @@ export function ignoreGone(error: unknown): undefined {
   if (!isGone(error)) throw error;
 }
 
-/** Returns the facts of a file; undefined where there is none. @throws the system's error for any other failure */
+/**
+ * Returns the facts of a file; undefined if it does not exist.
+ * @throws the system's error for any other failure
+ */
 export const statIfThere = (path: string): Promise<Stats | undefined> => stat(path).catch(ignoreGone);

@@ -1,8 +1,11 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
-/** Makes the MACs of a chain's lines. Whoever can write the disk, but does not hold the audit key, can't make a line that verifies. */
+/**
+ * Makes the MACs of a chain's lines. An attacker who can write the disk, but does not hold the
+ * audit key, cannot make a line that verifies.
+ */
 export interface LineKey {
-  /** Names the key in the chain's `open` record; says nothing about the key itself. */
+  /** Names the key in the chain's `open` record; reveals nothing about the key itself. */
   readonly id: string;
   /** Returns the MAC of a line without its `mac` member, in base64url. */
   mac(line: string): string;
@@ -11,7 +14,7 @@ export interface LineKey {
 const KEY_BYTES = 32;
 const ID_BYTES = 9;
 
-/** Derives the key of lines from a version of the audit key (HKDF, RFC 5869). */
+/** Returns the key of lines, derived from a version of the audit key (HKDF, RFC 5869). */
 export function lineKeyOf(auditKey: KeyObject): LineKey {
   const derived = (info: string, length: number) => Buffer.from(hkdfSync('sha256', auditKey, '', info, length));
   const key = createSecretKey(derived('vaultspan audit line 1', KEY_BYTES));

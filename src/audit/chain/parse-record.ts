@@ -75,11 +75,11 @@ const EventRecord = z.strictObject({
 
 const AuditRecord = z.discriminatedUnion('type', [OpenRecord, EventRecord, RemovedRecord, CloseRecord]);
 
-/** A record as its line has it: only `event` records have the members of the event. */
+/** A record as in its line: only `event` records have the members of the event. */
 export type ParsedRecord = RecordHead &
   Partial<AuditEvent> & { readonly tenantSequence?: number; readonly mac?: string };
 
-/** Returns the record of a line, or why the line is none. */
+/** Returns the record of a line, or the reason that the line is none. */
 export function parseRecord(line: string): ParsedRecord | 'not-json' | 'not-a-record' {
   let value: unknown;
   try {

@@ -1,15 +1,18 @@
 import { createReadStream } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
-/** No record comes near it: what a caller can put into one is bounded by the size of request headers. */
+/**
+ * No record comes near this size: the size of request headers bounds what a caller can put into
+ * one.
+ */
 export const MAX_LINE_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;
 const TAIL_BYTES = 64 * 1024;
-/** About 800 records: parsing them holds the event loop for 2 ms. */
+/** About 800 records: parsing them blocks the event loop for 2 ms. */
 const LINES_BYTES = 512 * 1024;
 
-/** The last line that ends with a newline, without it. */
+/** Returns the last line that ends with a newline, without the newline. */
 export async function readLastLine(file: FileHandle): Promise<Buffer | undefined> {
   const { size } = await file.stat();
   for (let length = TAIL_BYTES; length <= 4 * MAX_LINE_BYTES; length *= 2) {
@@ -22,7 +25,7 @@ export async function readLastLine(file: FileHandle): Promise<Buffer | undefined
   }
 }
 
-/** `length` bytes from `start` on, or as many as there are. */
+/** Returns `length` bytes from `start` on, or as many as exist. */
 export async function readBlock(file: FileHandle, start: number, length: number): Promise<Buffer> {
   const block = Buffer.allocUnsafe(length);
   let filled = 0;
@@ -34,7 +37,10 @@ export async function readBlock(file: FileHandle, start: number, length: number)
   return block.subarray(0, filled);
 }
 
-/** The lines between two places of a file, many at once, each with its newline. A torn line at the end is left out. */
+/**
+ * Returns the lines between two positions of a file, many at once, each with its newline. A torn
+ * line at the end is left out.
+ */
 export async function* readWholeLines(file: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
   let [offset, length] = [start, LINES_BYTES];
   while (offset < end && length <= 4 * MAX_LINE_BYTES) {
@@ -47,8 +53,9 @@ export async function* readWholeLines(file: FileHandle, start: number, end: numb
 }
 
 /**
- * The lines of a file, each with its newline; a last one without is torn. JSON is UTF-8: a line that is not comes out as
- * an empty one, which no verifier takes for a record. So does one that is too long, and nothing is read after it.
+ * Returns the lines of a file, each with its newline; a last one without is torn. JSON is UTF-8: a
+ * line that is not becomes an empty one, which no verifier accepts as a record. So does a line that
+ * is too long, and nothing is read after it.
  */
 export async function* readLines(path: string, signal?: AbortSignal): AsyncGenerator<string, void, void> {
   let rest: Uint8Array<ArrayBufferLike> = Buffer.alloc(0);

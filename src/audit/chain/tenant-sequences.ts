@@ -8,11 +8,11 @@ interface Step {
 const DEFAULT_GENERATION = 50_000;
 
 /**
- * Counts each tenant's records within one chain, from 0.
- *
- * Callers can put made-up tenant ids into refusals, so the table is bounded: two generations of 50,000 tenants. When the
- * young one is full it becomes the old one, and a tenant that had no record for a whole generation starts again at 0. Which tenants are forgotten depends on the records alone, so the verifier, which uses this same
- * class, knows exactly when a restart is right and when it hides a removed record.
+ * Counts each tenant's records within one chain, from 0. Callers can put invented tenant ids into
+ * refusals, so the table is bounded: two generations of 50,000 tenants. A full young generation
+ * becomes the old one. A tenant without a record for a whole generation starts again at 0. Only the
+ * records decide which tenants are forgotten. So the verifier, which uses this same class, knows
+ * when a restart is right and when it hides a removed record.
  */
 export class TenantSequences {
   readonly #generation: number;
@@ -41,7 +41,7 @@ export class TenantSequences {
     return last + 1;
   }
 
-  /** Makes the first `count` calls since the last `keep` final and undoes the others, as if never made. */
+  /** Makes the first `count` calls since the last `keep` final and undoes the others. */
   keep(count: number): void {
     for (const step of this.#steps.splice(count).reverse()) {
       if (step !== undefined) this.#undo(step);

@@ -6,12 +6,15 @@ import type { ParsedRecord } from '../chain/parse-record.ts';
 import { BackwardReader, type PlacedLine } from './read-backwards.ts';
 import { type AuditRecords, comparePlaces, type RecordPage, recordOf } from './record-page.ts';
 
-/** Most bytes of lines looked at for one page: about 30 ms of work. A tenant's records may be far apart. */
+/**
+ * The most bytes of lines that are read for one page: about 30 ms of work. A tenant's records may
+ * be far apart.
+ */
 const PAGE_BYTES = 16 * 1024 * 1024;
 
 interface OpenFile {
   readonly reader: BackwardReader;
-  /** The newest line that is still to be taken. */
+  /** The newest line that has not been returned yet. */
   head: PlacedLine;
 }
 
@@ -21,7 +24,10 @@ interface FileSpan {
   readonly endsAt: number;
 }
 
-/** Looks records up in this directory's files, from the newest back: those of the processes that share it. */
+/**
+ * Returns a reader of this directory's files, from the newest record back. It covers the processes
+ * that share the directory.
+ */
 export const fileRecords = (directory: string, pageBytes = PAGE_BYTES): AuditRecords => ({
   page: (query) => readPage(directory, query, pageBytes),
 });
@@ -44,7 +50,8 @@ async function collect(lines: NewestFirst, query: AuditPageQuery, pageBytes: num
     const record = find(line.bytes);
     const isFull = records.length === limit;
     if (record && isFull) return pageOf(records, next);
-    // Behind a full page the next one begins after its last record, behind a search that was given up where that came to.
+    // After a full page, the next page begins after its last record; after a search that stopped
+    // early, it begins where the search stopped.
     if (!isFull) next = line.place;
     if (record) records.push(record);
     if (lines.bytesTaken >= pageBytes) return pageOf(records, next);
@@ -52,7 +59,10 @@ async function collect(lines: NewestFirst, query: AuditPageQuery, pageBytes: num
   return { records };
 }
 
-/** Most lines are another tenant's: their bytes tell, before anything is parsed. */
+/**
+ * Returns a filter of a tenant's lines. Most lines belong to other tenants: their bytes show it
+ * before anything is parsed.
+ */
 function finder(tenantId: string): (line: Buffer) => ParsedRecord | undefined {
   const mark = Buffer.from(`"tenantId":${JSON.stringify(tenantId)}`);
   return (line) => (line.includes(mark) ? recordOf(line.toString(), tenantId) : undefined);
@@ -67,7 +77,7 @@ const newestOf = ({ to = Number.POSITIVE_INFINITY, before }: AuditPageQuery): nu
 const isTooNew = (place: AuditPlace, query: AuditPageQuery): boolean =>
   place.at > newestOf(query) || (query.before !== undefined && comparePlaces(place, query.before) >= 0);
 
-/** The files that may have records of the time asked for, the newest end last. */
+/** Returns the files that may have records of the requested time, the newest end last. */
 async function spansOf(directory: string, query: AuditPageQuery): Promise<FileSpan[]> {
   const files = await listChainFiles(directory);
   const newest = newestOf(query);
@@ -83,14 +93,14 @@ async function spansOf(directory: string, query: AuditPageQuery): Promise<FileSp
   return spans.sort((a, b) => a.endsAt - b.endsAt);
 }
 
-/** A file was written last when it was touched last; one that is gone since is passed over. */
+/** Returns the time of a file's last write; a file that no longer exists is skipped. */
 async function endOf(path: string, next: ChainFile | undefined): Promise<number> {
   if (next) return next.startsAt;
   const stats = await statIfThere(path);
   return stats ? Math.ceil(stats.mtimeMs) : -1;
 }
 
-/** Merges files, each of which is opened when its time has come. */
+/** Merges files; each is opened when its time is reached. */
 class NewestFirst {
   bytesTaken = 0;
   readonly #waiting: FileSpan[];

@@ -10,14 +10,16 @@ export interface PlacedLine {
 const NEWLINE = 0x0a;
 const BLOCK_BYTES = 64 * 1024;
 const PROBE_BYTES = 16 * 1024;
-/** Every line begins like this: `chain-writer.ts` makes them, and a line that doesn't is none. */
+/** Every line begins like this: `chain-writer.ts` makes them. Any other line is no record. */
 const HEAD = /^\{"chain":"([0-9a-f-]{36})","sequence":(\d{1,15}),"at":"(\d{4}-\d\d-\d\dT[\d:.]{12}Z)"/;
 const HEAD_BYTES = 128;
 
-/** The lines of a chain's file from the last one to the first, without what is no record. */
+/**
+ * Reads the lines of a chain's file from the last to the first, and skips those that are no record.
+ */
 export class BackwardReader {
   readonly #file: FileHandle;
-  /** What comes before is still to be read; a line ends there. */
+  /** The bytes before this position have not been read; a line ends here. */
   #end: number;
   #lines: Buffer[] = [];
 
@@ -26,7 +28,7 @@ export class BackwardReader {
     this.#end = end;
   }
 
-  /** Begins shortly behind the last record that is not newer than `at`. */
+  /** Returns a reader that begins shortly after the last record that is not newer than `at`. */
   static async open(path: string, at: number): Promise<BackwardReader> {
     const file = await open(path);
     const { size } = await file.stat();
@@ -46,12 +48,12 @@ export class BackwardReader {
     return this.#file.close();
   }
 
-  /** False at the beginning of the file. */
+  /** Returns false at the beginning of the file. */
   async #fill(): Promise<boolean> {
     for (let length = BLOCK_BYTES; this.#end > 0; length *= 2) {
       const start = Math.max(0, this.#end - length);
       const block = await readBlock(this.#file, start, this.#end - start);
-      // The first line of a block may be the end of one.
+      // The first line of a block may be the end of a longer one.
       const cut = start === 0 ? 0 : block.indexOf(NEWLINE) + 1;
       const isOneLine = start > 0 && (cut === 0 || cut === block.length);
       if (isOneLine && length <= MAX_LINE_BYTES) continue;
@@ -79,7 +81,10 @@ function placeOf(line: Buffer): AuditPlace | undefined {
   return chain === undefined || Number.isNaN(time) ? undefined : { at: time, chain, sequence: Number(sequence) };
 }
 
-/** Halves the file until what may hold newer records is small: times never go back in a chain. */
+/**
+ * Returns the end of the part to read. It halves the file until the part with newer records is
+ * small: times never decrease in a chain.
+ */
 async function findEnd(file: FileHandle, size: number, at: number): Promise<number> {
   let [low, high] = [0, size];
   while (high - low > 2 * BLOCK_BYTES) {

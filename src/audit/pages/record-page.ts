@@ -2,14 +2,14 @@ import { ServiceError } from '../../errors.ts';
 import type { AuditPageQuery, AuditPlace } from '../audit-table.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 
-/** Records of one tenant, newest first. A page that has a next one may be empty. */
+/** Records of one tenant, newest first. A page with a next one may be empty. */
 export interface RecordPage {
   readonly records: readonly ParsedRecord[];
-  /** Where the next page begins; absent at the end. */
+  /** The start of the next page; absent at the end. */
   readonly next?: AuditPlace;
 }
 
-/** Where records are looked up. */
+/** A reader of stored records. */
 export interface AuditRecords {
   /** @throws ServiceError `registry-unavailable` */
   page(query: AuditPageQuery): Promise<RecordPage>;
@@ -22,15 +22,18 @@ export function recordOf(line: string, tenantId: string): ParsedRecord | undefin
   return JSON.parse(line) as ParsedRecord; // just checked; the checked copy has the schema's order
 }
 
-/** Newer places are greater. */
+/** Compares two places; the newer one is greater. */
 export const comparePlaces = (a: AuditPlace, b: AuditPlace): number =>
   a.at - b.at || (a.chain === b.chain ? a.sequence - b.sequence : a.chain < b.chain ? -1 : 1);
 
-/** Opaque to clients, so that its content may change. */
+/** Returns a cursor. It is opaque to clients, so that its content may change. */
 export const cursorOf = ({ at, chain, sequence }: AuditPlace): string =>
   Buffer.from(`1:${at}:${chain}:${sequence}`).toString('base64url');
 
-/** @throws ServiceError `malformed-request` */
+/**
+ * Returns the place in a cursor.
+ * @throws ServiceError `malformed-request`
+ */
 export function placeOf(cursor: string): AuditPlace {
   const match = /^1:(\d{1,15}):([0-9a-f-]{36}):(\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
   const [, at, chain = '', sequence] = match ?? [];

@@ -14,10 +14,10 @@ export interface OldDaysOptions {
 }
 
 /**
- * Drops the days that are older than `days`, after a record of where each chain ended on them, and returns them. Times never go back
- * within a chain, so this removes the first records of each. The newest days that have records stay, one more than `days`, whatever
- * the clock shows. Several processes may do it at once.
- *
+ * Drops the days that are older than `days`, after a record of the end of each chain on them, and
+ * returns the days. Times never decrease within a chain, so this removes the first records of each.
+ * The newest days that have records stay, one more than `days`, whatever the clock shows. Several
+ * processes may call it at once.
  * @param now the database's time, not this process's
  * @throws ServiceError `audit-unavailable`, `registry-unavailable`
  */
@@ -37,7 +37,7 @@ export async function dropOldDays({ table, sink, days }: OldDaysOptions, now: nu
   return old;
 }
 
-/** Returns the day that is the n-th with records; undefined where there are fewer. */
+/** Returns the n-th day that has records; undefined if there are fewer. */
 async function nthDayWithRecords(
   { endOnDay }: OldDaysOptions['table'],
   days: readonly number[],
@@ -50,7 +50,9 @@ async function nthDayWithRecords(
   }
 }
 
-/** Returns the removals recorded on that day that explain where remaining chains begin. */
+/**
+ * Returns the removals recorded on that day that explain the late beginnings of remaining chains.
+ */
 async function notesToRepeat({ removalsOnDay }: OldDaysOptions['table'], day: number): Promise<Removal[]> {
   const records = (await removalsOnDay(day)).map(parseRecord);
   return records.flatMap((record) => (typeof record !== 'string' && record.removed ? [record.removed] : []));

@@ -11,9 +11,8 @@ export interface OldFilesOptions {
 }
 
 /**
- * Removes files whose last record is older than so many days, and returns their names. The newest days that have files stay, one more
- * than `days`, whatever the clock shows.
- *
+ * Removes files whose last record is older than `days` and returns their names. The newest days
+ * that have files stay, one more than `days`, whatever the clock shows.
  * @throws as removeFiles
  */
 export async function removeOldFiles({ directory, sink, days }: OldFilesOptions, now: number): Promise<string[]> {
@@ -25,13 +24,16 @@ export async function removeOldFiles({ directory, sink, days }: OldFilesOptions,
   return removeFiles({ directory, sink, cause: 'retention', olderThan, mayGo });
 }
 
-/** Returns when the newest file of the other chains begins. */
+/** Returns the time at which the newest file of the other chains begins. */
 export async function newestOtherFile(directory: string, chain: string): Promise<number | undefined> {
   const others = (await listChainFiles(directory)).filter((file) => file.chain !== chain);
   return others.at(-1)?.startsAt;
 }
 
-/** Returns so many different days up to today, the oldest of them first; none where there are fewer. */
+/**
+ * Returns the newest `count` different days up to today, the oldest of them first; none if there
+ * are fewer.
+ */
 function newestDays(days: readonly number[], today: number, count: number): readonly number[] {
   const past = [...new Set(days)].filter((day) => day <= today).sort((a, b) => a - b);
   return past.length < count ? [] : past.slice(-count);

@@ -14,14 +14,17 @@ export interface RemoveFilesOptions {
   readonly cause: Removal['cause'];
   /** Milliseconds since 1970. A file that was written or touched since then stays, and so do those after it in its chain. */
   readonly olderThan: number;
-  /** Returns whether the file may be removed; `lastAt` is the time of its last record, undefined where it has none. */
+  /**
+   * Returns whether the file may be removed; `lastAt` is the time of its last record, undefined if
+   * it has none.
+   */
   readonly mayGo: (file: ChainFile, lastAt: number | undefined) => boolean;
 }
 
 /**
- * Removes the first files of chains and returns their names. Before, it records each removal in this process's own chain, so that a verifier
- * can tell them from files that somebody else removed. Such records within removed files are repeated while they explain what remains.
- *
+ * Removes the first files of chains and returns their names. It first records each removal in this
+ * process's own chain, so that a verifier can distinguish them from files that someone else
+ * removed. Such records within removed files are repeated while they explain what remains.
  * @throws ServiceError `audit-unavailable`, or the system's error; the next call removes the rest
  */
 export async function removeFiles(options: RemoveFilesOptions): Promise<string[]> {
@@ -46,12 +49,15 @@ export async function removeFiles(options: RemoveFilesOptions): Promise<string[]
   return going.map(({ name }) => name);
 }
 
-/** Keeps the removal that reaches further: it explains what the earlier one did, too. */
+/** Keeps the removal that reaches further: it also explains the effect of the earlier one. */
 export function keepFurther(notes: Map<string, Removal>, note: Removal): void {
   if ((notes.get(note.chain)?.through ?? -1) < note.through) notes.set(note.chain, note);
 }
 
-/** Returns where a removable file ends; undefined when it stays, as a file does whose last line is no record. */
+/**
+ * Returns the end of a removable file; undefined when the file stays. A file whose last line is no
+ * record stays.
+ */
 async function endOfRemovable(
   file: ChainFile,
   { directory, sink, olderThan, mayGo }: RemoveFilesOptions,

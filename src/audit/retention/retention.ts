@@ -10,7 +10,7 @@ export interface RetentionOptions {
   readonly directory: string;
   /** Receives a record of each removal. */
   readonly sink: Pick<FileSink, 'chain' | 'position' | 'record' | 'recordRemoval'>;
-  /** Absent where the files are all there is. */
+  /** Absent when records are in files only. */
   readonly table: Pick<AuditTable, 'now' | 'createDay' | 'days' | 'dropDay' | 'endOnDay' | 'removalsOnDay'> | undefined;
   /** Without it nothing is removed. */
   readonly days: number | undefined;
@@ -24,9 +24,10 @@ const HOUR_MS = 3_600_000;
 const DAYS_AHEAD = 2;
 
 /**
- * Creates the table's next days and removes records past their retention: at once, then every hour, one run at a time.
- * The time is the database's, or this machine's for files. Whatever a clock shows, the newest days that have records stay: `days` of
- * them and today's. So a run removes no more days than went by since the last one, and time without any record ages nothing.
+ * Creates the table's next days and removes records past their retention: at once, then every hour,
+ * one run at a time. The time is the database's, or this machine's for files. Whatever a clock
+ * shows, today and the newest `days` days that have records stay. So a run removes at most as many
+ * days as passed since the last one, and time without any record ages nothing.
  */
 export class Retention {
   readonly #options: RetentionOptions;
@@ -40,7 +41,7 @@ export class Retention {
     this.#timer = setInterval(() => void this.run(), HOUR_MS).unref();
   }
 
-  /** Starts a run behind those that were started before. */
+  /** Starts a run after those that were started before. */
   run(): Promise<void> {
     this.#running = this.#running.then(() => this.#tidyUp()).catch(this.#options.onFailure);
     return this.#running;
@@ -65,7 +66,10 @@ export class Retention {
     return days !== undefined && agrees ? dropOldDays({ table, sink, days }, at) : [];
   }
 
-  /** A file from the future shows that this clock is wrong, or was wrong before. */
+  /**
+   * Removes old files and returns their names. A file from the future shows that this clock is
+   * wrong, or was wrong before.
+   */
   async #tidyFiles(): Promise<readonly string[]> {
     const { directory, sink, days, clocks } = this.#options;
     if (days === undefined) return [];
@@ -74,7 +78,7 @@ export class Retention {
     return clocks.judge(Math.max(0, newest - now)) ? removeOldFiles({ directory, sink, days }, now) : [];
   }
 
-  /** Makes today a day with a record, though nobody may call: only such days age the others. */
+  /** Writes a record for today even without any request: only days with records age the others. */
   async #recordDay(): Promise<void> {
     const { sink, clocks } = this.#options;
     const today = dayOf(clocks.now());

@@ -8,16 +8,16 @@ import { rowOf } from './shipped-row.ts';
 export interface ShippedFiles {
   readonly files: number;
   readonly records: number;
-  /** How many of them the table did not have. */
+  /** How many of them were new to the table. */
   readonly added: number;
-  /** Lines that are no records of their chain. */
+  /** Number of lines that are no records of their chain. */
   readonly passedOver: number;
 }
 
 /**
- * Stores every record of a directory's files that the table does not have, as after the restore of an older backup. A running service
- * is not disturbed: what both ship is stored once.
- *
+ * Stores every record of a directory's files that the table does not have, for example after an
+ * older backup was restored. It does not disturb a running service: records that both ship are
+ * stored once.
  * @throws the system's error; ServiceError `registry-unavailable`; the signal's reason
  */
 export async function shipFiles(

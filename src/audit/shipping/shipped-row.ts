@@ -1,9 +1,15 @@
 import type { AuditRow } from '../audit-table.ts';
 
-/** The table's days are named by years of four digits. A clock beyond them is wrong, its records are not. */
+/**
+ * The table names its days by years of four digits. A clock beyond them is wrong, but its records
+ * are valid.
+ */
 const LAST_MS = Date.UTC(9999, 11, 31);
 
-/** Returns the row of a line; undefined where it is no record of this chain. The columns only serve to find the line again. */
+/**
+ * Returns the row of a line; undefined when it is no record of this chain. The columns only serve
+ * to find the line again.
+ */
 export function rowOf(line: string, chain: string): AuditRow | undefined {
   const record = parsed(line);
   const { sequence, at, tenantId, removed } = record;

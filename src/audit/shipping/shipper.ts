@@ -16,9 +16,9 @@ export interface ShipperOptions {
   readonly clocks: ClockWatch;
   /** Most bytes that may wait for the database. */
   readonly maxSpoolBytes: number;
-  /** How long a file stays after it was shipped, in case the database loses what it had. */
+  /** How long a file stays after it was shipped, in case the database loses its records. */
   readonly keepMs: number;
-  /** Records older than this are not shipped any more: the table would drop them. */
+  /** Records older than this are not shipped: the table would drop them. */
   readonly retentionMs?: number | undefined;
   readonly timing?: Partial<ShipperTiming>;
   /** Called once when the database stops taking records, and once when it takes them again. */
@@ -26,19 +26,22 @@ export interface ShipperOptions {
   readonly onRecovery: () => void;
   /** Called for a file that can't be read to its end, or has lines that are no records. */
   readonly onBadFile: (file: string, problem: unknown) => void;
-  /** Called when the database has lost records that it had; they are shipped again. */
+  /** Called when the database has lost records that it once had; they are shipped again. */
   readonly onLost: (chain: string, from: number) => void;
 }
 
 interface ShipperTiming {
-  /** Between rounds, and after a failed one; milliseconds. */
+  /** Pause between rounds, and after a failed one; milliseconds. */
   readonly intervalMs: number;
   readonly retryMs: number;
-  /** How often files of other processes are looked for, and the table is asked whether it still has everything. */
+  /**
+   * How often the shipper looks for files of other processes, and checks that the table still has
+   * every record.
+   */
   readonly scanMs: number;
-  /** A file that stays untouched for this time belongs to a process that has ended. */
+  /** A file that stays unchanged for this time belongs to a process that has ended. */
   readonly idleMs: number;
-  /** Longest wait for the database at the end. */
+  /** Longest wait for the database during close. */
   readonly closeMs: number;
 }
 
@@ -50,14 +53,14 @@ const TIMING: ShipperTiming = {
   closeMs: 5_000,
 };
 
-/** What waits for the database. */
+/** The records that wait for the database. */
 export interface Backlog {
   readonly bytes: number;
-  /** Age of the oldest record known to wait; 0 when none does. */
+  /** Age of the oldest record known to wait; 0 when none waits. */
   readonly ageSeconds: number;
 }
 
-/** What is too old to be shipped, by the database's clock. */
+/** The age at which records are too old to ship, by the database's clock. */
 interface Age {
   readonly databaseNow: number;
   readonly oldest: number;
@@ -66,10 +69,12 @@ interface Age {
 }
 
 /**
- * Brings the records of the spool into the database, in groups and in the order of their chains: its own as they come, and those of
- * processes that have ended. Records are stored once, however often they are shipped, so there is no state to lose: after a restart the
- * table itself says how far each chain came. Each group is stored only behind the one before, so that records which the database has lost
- * since (a failover, a restored backup) are noticed and shipped again, for as long as their files are kept.
+ * Ships the records of the spool to the database, in groups and in the order of their chains. It
+ * ships its own records as they are written, and those of processes that have ended. Records are
+ * stored once, however often they are shipped, so there is no state to lose: after a restart the
+ * table itself has the position of each chain. Each group is stored only after the one before. So
+ * records that the database has lost (a failover, a restored backup) are noticed and shipped again,
+ * while their files are kept.
  */
 export class Shipper {
   readonly #options: ShipperOptions;
@@ -92,12 +97,15 @@ export class Shipper {
     this.#plan(this.#timing.intervalMs);
   }
 
-  /** Returns why the database gets no records; undefined while it does. */
+  /** Returns the reason that the database gets no records; undefined while it gets them. */
   trouble(): string | undefined {
     return this.#trouble;
   }
 
-  /** Returns why no more records may be accepted; undefined while there is room for them. */
+  /**
+   * Returns the reason that no more records may be accepted; undefined while there is room for
+   * them.
+   */
   limit(): string | undefined {
     return this.#spool.waitingBytes() > this.#options.maxSpoolBytes ? 'the spool for the database is full' : undefined;
   }
@@ -109,7 +117,7 @@ export class Shipper {
     return { bytes, ageSeconds: Math.max(0, ageSeconds) };
   }
 
-  /** Ships what waits now. Never rejects. */
+  /** Ships the records that wait now. Never rejects. */
   ship(): Promise<void> {
     this.#round ??= this.#shipAll().finally(() => {
       this.#round = undefined;
@@ -117,7 +125,10 @@ export class Shipper {
     return this.#round;
   }
 
-  /** Ships the rest within a time limit, after the sink was closed. What stays is shipped by the next process. */
+  /**
+   * Ships the rest within a time limit, after the sink was closed. The next process ships any
+   * records that remain.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -151,7 +162,7 @@ export class Shipper {
       this.#trouble = undefined;
       this.#oldestAt = undefined;
     } catch (error) {
-      this.#oldestAt ??= this.#options.clocks.now(); // the age counts from now where no record was read yet
+      this.#oldestAt ??= this.#options.clocks.now(); // the age counts from now if no record was read yet
       if (this.#trouble === undefined) this.#options.onTrouble(error);
       this.#trouble = 'the database takes no audit records';
     }
@@ -165,7 +176,7 @@ export class Shipper {
     this.#age = { databaseNow: at, oldest, agrees };
   }
 
-  /** Notices what the database lost of chains that get no records any more. */
+  /** Finds records that the database lost from chains that get no new records. */
   async #findLost(): Promise<void> {
     for (const chain of this.#spool.chains()) {
       if (chain.last === undefined || chain.last.at < this.#age.oldest) continue;
@@ -196,14 +207,14 @@ export class Shipper {
     const file = await open(join(directory, name)).catch((error: unknown) => this.#passOver(spooled, error));
     if (!file) return;
     try {
-      // Of its own file only what no failed write takes back.
+      // Of its own file, only the part that no failed write removes.
       const stats = await file.stat();
       const end = isCurrent ? position.bytes : stats.size;
       for await (const text of readWholeLines(file, spooled.offset, end)) {
         if (!(await this.#shipText(spooled, chain, text))) return await this.#goBack(chain);
       }
       if (isCurrent) return;
-      // This is how the file of a killed process ends.
+      // The file of a killed process ends like this.
       if (spooled.offset < end) this.#spool.report(name, 'the last line is torn');
       await this.#recordSkipped(spooled);
       if (!spooled.isOwn && this.#spool.isLastPart(spooled) && spooled.lastRead < (chain.last?.sequence ?? -1))
@@ -244,7 +255,7 @@ export class Shipper {
     const [first, last] = [rows[0], rows.at(-1)];
     if (!first || !last) return true;
     await this.#recordSkipped(spooled);
-    // A day that was dropped since is no loss.
+    // A day that has been dropped since then is no loss.
     const after = chain.last && chain.last.at >= this.#age.oldest ? chain.last : undefined;
     if ((await this.#options.table.add(rows, after)) === undefined) return false;
     if (first.sequence > (chain.next ?? 0) && spooled.isOwn)
@@ -255,8 +266,9 @@ export class Shipper {
   }
 
   /**
-   * Returns the row under the day that it carries; undefined where that is past the retention. A process whose clock is far behind
-   * writes records that only seem old: while it disagrees with the database's, its own get the database's time.
+   * Returns the row under the day in its record; undefined when that day is past the retention. A
+   * process whose clock is far behind writes records that only seem old. While its clock disagrees
+   * with the database's, its own records get the database's time.
    */
   #dated(row: AuditRow, isOwn: boolean): AuditRow | undefined {
     const { oldest, agrees, databaseNow } = this.#age;
@@ -265,7 +277,7 @@ export class Shipper {
     return isOwn ? { ...row, at: Math.floor(databaseNow + performance.now() - this.#ageReadAt) } : row;
   }
 
-  /** The chain begins late in the table then, and this record says why. */
+  /** Records that the chain begins late in the table, and why. */
   async #recordSkipped(spooled: SpoolFile): Promise<void> {
     if (!spooled.skipped) return;
     await this.#options.sink.recordRemoval(spooled.skipped);

@@ -10,16 +10,16 @@ export interface SpoolOptions {
   readonly directory: string;
   readonly sink: Pick<FileSink, 'chain' | 'position' | 'recordRemoval'>;
   readonly now: () => number;
-  /** How often the files of other processes are looked for. */
+  /** How often the spool looks for files of other processes. */
   readonly scanMs: number;
-  /** A file that stays untouched for this time belongs to a process that has ended. */
+  /** A file that stays unchanged for this time belongs to a process that has ended. */
   readonly idleMs: number;
   /** How long a file stays after it was shipped. */
   readonly keepMs: number;
   readonly onBadFile: (file: string, problem: unknown) => void;
 }
 
-/** How far one file is shipped. */
+/** The shipping position of one file. */
 export interface SpoolFile {
   readonly file: ChainFile;
   readonly isOwn: boolean;
@@ -36,7 +36,7 @@ export interface SpoolFile {
   skipped: Removal | undefined;
 }
 
-/** What the table has of one chain, as far as this process knows. */
+/** The records of one chain in the table, as far as this process knows. */
 export interface SpoolChain {
   readonly id: string;
   /** The first record to be shipped; undefined until the table was asked. */
@@ -45,10 +45,13 @@ export interface SpoolChain {
   last: AuditPlace | undefined;
 }
 
-/** After a clock jumped, files that only look old are kept for this time. */
+/** After a clock jump, files that only look old are kept for this time. */
 const HOUR_MS = 3_600_000;
 
-/** The files that wait for the database: this process's own at once, those of others when nobody writes them any more. */
+/**
+ * The files that wait for the database: this process's own at once, those of others once their
+ * writers have ended.
+ */
 export class Spool {
   readonly #options: SpoolOptions;
   readonly #files = new Map<string, SpoolFile>();
@@ -111,7 +114,10 @@ export class Spool {
     this.#countWaiting();
   }
 
-  /** Looks for new and removed files when it is time. Returns whether it was. @throws the system's error */
+  /**
+   * Looks for new and removed files when it is time. Returns whether it was.
+   * @throws the system's error
+   */
   async scan(): Promise<boolean> {
     const { part } = this.#options.sink.position();
     const isDue = performance.now() - this.#scannedAt >= this.#options.scanMs;
@@ -125,7 +131,10 @@ export class Spool {
     return isDue;
   }
 
-  /** Removes files that were shipped long enough ago, after a record of it in this process's chain. */
+  /**
+   * Removes files that were shipped long enough ago, after it recorded this in this process's
+   * chain.
+   */
   async removeShipped(): Promise<void> {
     const { directory, sink } = this.#options;
     const mayGo = ({ name }: ChainFile) => this.#isPastKeeping(this.#files.get(name));
@@ -136,7 +145,10 @@ export class Spool {
     }
   }
 
-  /** By the file's own time, or where that is in the future by how long this process has seen it unchanged. */
+  /**
+   * Returns whether a file was kept long enough: by its own time, or, if that is in the future, by
+   * how long this process has seen it unchanged.
+   */
   #isPastKeeping(file: SpoolFile | undefined): boolean {
     if (file?.doneSince === undefined) return false;
     const { keepMs, now } = this.#options;
@@ -173,13 +185,13 @@ export class Spool {
     if (!known) this.#files.set(file.name, { ...begun, doneSince: undefined, skipped: undefined });
   }
 
-  /** Whether a file is this process's own, or nobody writes it any more. */
+  /** Returns whether a file is this process's own, or its writer has ended. */
   isReady({ isOwn, mtimeMs, unchangedSince }: SpoolFile): boolean {
     const { idleMs, now } = this.#options;
     return isOwn || now() - mtimeMs >= idleMs || performance.now() - unchangedSince >= idleMs;
   }
 
-  /** Counts anew, since files may have come or gone. */
+  /** Counts again, since files may be new or removed. */
   #countWaiting(): void {
     const { name, bytes, totalBytes } = this.#options.sink.position();
     const waiting = { own: 0, others: 0 };

@@ -2,18 +2,18 @@ import { join } from 'node:path';
 import type { AuditTable } from '../audit-table.ts';
 import { type ChainFile, findEndOfFile, listChainFiles } from '../chain/chain-files.ts';
 
-/** What can be wrong between the end of a chain in the files and in the database. */
+/** The possible problems between the end of a chain in the files and in the database. */
 export const endProblems = {
   'file-cut': 'the database has later records of this chain: the end of the file is missing',
   'not-in-database':
     'the database does not have the last records of this chain: `vaultspan audit ship --all` stores them',
 } as const;
 
-/** A chain that ends elsewhere in the files than in the database. */
+/** A chain whose ends in the files and in the database differ. */
 export interface DifferentEnd {
   readonly file: string;
   readonly chain: string;
-  /** Sequence number of the last record in the files, and in the database; -1 where it has none. */
+  /** Sequence number of the last record in the files, and in the database; -1 for none. */
   readonly inFiles: number;
   readonly inDatabase: number;
   readonly problem: keyof typeof endProblems;
@@ -23,8 +23,8 @@ export interface DifferentEnd {
 const SHIPPED_WITHIN_MS = 60_000;
 
 /**
- * Returns the chains whose end the files and the database do not agree on. A cut end shows nowhere else, when no later chain continues it.
- *
+ * Returns the chains whose ends in the files and in the database differ. A cut end shows nowhere
+ * else when no later chain continues it.
  * @throws the system's error; ServiceError `registry-unavailable`
  */
 export async function compareEnds(
@@ -45,7 +45,7 @@ export async function compareEnds(
   return found;
 }
 
-/** Returns the file of each chain that has its last part. */
+/** Returns the file that has the last part of each chain. */
 async function lastFiles(directories: readonly string[]) {
   const last = new Map<string, { readonly directory: string; readonly file: ChainFile }>();
   for (const directory of directories) {

@@ -2,22 +2,28 @@ import { encodeRecord } from '../chain/chain.ts';
 import { type LineKey, withMac } from '../chain/line-key.ts';
 import type { ParsedRecord } from '../chain/parse-record.ts';
 
-/** With which keys MACs are checked, and which records may be without one. */
+/** The keys that check MACs, and the records that may lack one. */
 export interface MacRules {
   /** Versions of the audit key, in any order. */
   readonly keys: readonly LineKey[];
-  /** Chains without MACs are taken for those of an older release up to this time, milliseconds since 1970. */
+  /**
+   * Until this time, milliseconds since 1970, chains without MACs count as those of an older
+   * release.
+   */
   readonly unkeyedBefore?: number | undefined;
 }
 
 type MacProblem = 'wrong-mac' | 'unknown-key' | 'no-mac' | 'not-canonical';
 
-/** Commands write their chain without the audit key, for they run where the home vault can't be reached. */
+/**
+ * Commands write their chain without the audit key, because they run on machines that cannot reach
+ * the home vault.
+ */
 const COMMAND_LINE = 'cli:';
 
 /**
- * Checks the MACs of one chain. All of its lines have one or none has. Without rules the keys are unknown: then only their presence and
- * the canonical form are checked.
+ * Checks the MACs of one chain. Either all of its lines have one or none has. Without rules the
+ * keys are unknown: then only their presence and the canonical form are checked.
  */
 export class MacCheck {
   readonly #rules: MacRules | undefined;
@@ -28,7 +34,10 @@ export class MacCheck {
     this.#rules = rules;
   }
 
-  /** Whether the record may excuse what is missing elsewhere: one without a MAC could be anybody's. */
+  /**
+   * Returns whether the record may excuse records that are missing elsewhere: anyone could have
+   * written one without a MAC.
+   */
   isTrusted({ at }: ParsedRecord): boolean {
     return this.#rules === undefined || this.#isKeyed === true || this.#isOld(at);
   }
@@ -52,7 +61,10 @@ export class MacCheck {
     return Date.parse(at) < (this.#rules?.unkeyedBefore ?? Number.NEGATIVE_INFINITY);
   }
 
-  /** The `open` record names the key; a chain whose beginning was removed shows it by the first line that it made. */
+  /**
+   * Returns the problem with a line's MAC. The `open` record names the key. In a chain whose
+   * beginning was removed, the first remaining line shows the key.
+   */
   #macProblem({ macKey, mac }: ParsedRecord, bare: string, keys: readonly LineKey[]): MacProblem | undefined {
     if (macKey !== undefined) {
       this.#key = keys.find(({ id }) => id === macKey);

@@ -4,51 +4,52 @@ import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 import type { MacRules } from './mac-check.ts';
 import { type BadLine, type VerifiedChain, type VerifyChainOptions, verifyChain } from './verify.ts';
 
-/** What can be wrong between a chain and the one it continues. */
+/** The possible problems between a chain and the one it continues. */
 export const linkProblems = {
   'chain-missing': 'the chain it continues is not here, and no record says that the service removed it',
   'record-missing': 'the record it continues is not in that chain: the chain was cut or changed',
 } as const;
 
-/** A chain to be checked, wherever its lines are. */
+/** A chain to check, wherever its lines are stored. */
 export interface ChainSource {
-  /** In their order, at least one. */
+  /** In order; at least one. */
   readonly parts: readonly ChainPart[];
 }
 
-/** A file, or all that a database has of a chain. */
+/** A file, or all of a chain that a database has. */
 export interface ChainPart {
   readonly name: string;
-  /** Whether its name is that of a part which begins with this record. */
+  /** Returns whether its name belongs to a part that begins with this record. */
   fits(first: ParsedRecord): boolean;
   /** Each with its newline. */
   lines(): AsyncIterable<string>;
 }
 
 interface BadLink {
-  /** The chain continued. */
+  /** The chain that is continued. */
   readonly chain: string;
   readonly problem: keyof typeof linkProblems;
 }
 
 /** A finding about one chain. */
 export interface VerifiedSource extends Omit<VerifiedChain, 'firstBad'> {
-  /** Its first part. */
+  /** The first part of the chain. */
   readonly file: string;
-  /** How many parts there are, where there are several. */
+  /** The number of parts; absent for one. */
   readonly files?: number;
-  /** `line` counts within `file`, which is left out where it is the first. */
+  /** `line` counts within `file`, which is absent for the first part. */
   readonly firstBad?: BadLine & { readonly file?: string };
   readonly badLink?: BadLink;
-  /** Why the chain begins late. */
+  /** The reason that the chain begins late. */
   readonly removed?: Removal['cause'];
 }
 
 /**
- * Checks every chain by itself, that each continues a record which still exists, and that nobody but the service removed beginnings.
- *
- * @param macs with which keys MACs are checked; without them they are not
- * @param causes of removals that may have been here: what was shipped is gone from the files, and not from the database
+ * Checks every chain by itself, and that each continues a record which still exists. Checks also
+ * that only the service removed beginnings.
+ * @param macs the keys that check MACs; without them MACs are not checked
+ * @param causes the causes of removals that are possible here: shipped records are removed from the
+ * files, but not from the database
  */
 export async function verifyChains(
   sources: readonly ChainSource[],
@@ -56,7 +57,8 @@ export async function verifyChains(
   macs?: MacRules,
 ): Promise<VerifiedSource[]> {
   const opens = await Promise.all(sources.map(findOpen));
-  // Chains of processes that run at the same time continue each other midway, so any record can be the wanted one.
+  // Chains of processes that run at the same time continue each other midway, so any record may be
+  // the continued one.
   const wanted = new Set(opens.map((open) => open?.continues));
   const found = new Map<string, Set<string>>();
   const removals = new Map<string, Removal[]>();
@@ -79,7 +81,7 @@ export async function verifyChains(
   return verified.map((result, index) => withLink(withBeginning(result, removals), opens[index], found, removals));
 }
 
-/** One chain, without a look at any other: whether it may begin late is left open. */
+/** Checks one chain without the others: whether it may begin late stays open. */
 export async function verifySource({ parts }: ChainSource, options: VerifyChainOptions = {}): Promise<VerifiedSource> {
   const places: { readonly name: string; readonly before: number }[] = [];
   let misnamed: BadLine | undefined;
@@ -107,7 +109,10 @@ export async function verifySource({ parts }: ChainSource, options: VerifyChainO
   });
 }
 
-/** A chain has one name, so a copy of it, or a chain in the place of another, shows. */
+/**
+ * Returns a problem with a chain's name. A chain has one name, so this finds a copy of it, or a
+ * chain in the place of another.
+ */
 function nameProblem(part: ChainPart, text: string, line: number): BadLine | undefined {
   const record = parseRecord(text);
   if (typeof record === 'string' || part.fits(record)) return;
@@ -133,7 +138,7 @@ async function findOpen({ parts: [first] }: ChainSource): Promise<ParsedRecord |
 
 function withBeginning(result: VerifiedSource, removals: ReadonlyMap<string, readonly Removal[]>): VerifiedSource {
   const { begins, chain = '' } = result;
-  // A chain that is bad further on is bad, and the record of the removal may stand behind that.
+  // A chain with a later bad record is bad, and the record of the removal may come after that.
   if (begins === undefined || result.firstBad !== undefined) return result;
   const removal = removals.get(chain)?.find((one) => covers(one, begins.sequence - 1, begins.previous));
   if (removal) return { ...result, removed: removal.cause };
@@ -154,6 +159,9 @@ function withLink(
   return { ...result, badLink: { chain, problem: hashes === undefined ? 'chain-missing' : 'record-missing' } };
 }
 
-/** What a removal reaches beyond may be there still: it is written down before, and files go one after the other. */
+/**
+ * Returns whether a removal covers a beginning. It may reach further than the missing records,
+ * since it is recorded before the files are removed one after the other.
+ */
 const covers = ({ through, hash }: Removal, sequence: number, expected: string): boolean =>
   through === sequence ? hash === expected : through > sequence;

@@ -10,8 +10,8 @@ export const verifyFile = (path: string, signal?: AbortSignal, macs?: MacRules):
   verifySource({ parts: [partOf(path, signal)] }, { macs });
 
 /**
- * Checks every chain of some directories together, oldest first. A chain may lie in several of them, as when old files were moved away.
- *
+ * Checks every chain of several directories together, oldest first. A chain may be spread over
+ * several of them, for example when old files were moved.
  * @throws the system's error; AbortError
  */
 export async function verifyDirectories(
@@ -27,7 +27,7 @@ export async function verifyDirectories(
   return verifyChains(chainsOf(paths, signal), ['retention', 'shipped'], macs);
 }
 
-/** Files of one chain by their part; a file that is named otherwise stands alone. */
+/** Returns the files of each chain by part; a file with any other name stands alone. */
 function chainsOf(paths: readonly string[], signal: AbortSignal | undefined): ChainSource[] {
   const sorted = paths.toSorted((a, b) => (basename(a) < basename(b) ? -1 : 1));
   const chains = Map.groupBy(sorted, (path) => parseChainFileName(basename(path))?.chain ?? path);
@@ -43,7 +43,7 @@ function partOf(path: string, signal: AbortSignal | undefined): ChainPart {
   const named = parseChainFileName(name);
   return {
     name,
-    // A file is named when it is made, and its first record may come later.
+    // A file gets its name when it is created, and its first record may be later.
     fits: ({ chain, at }) => named !== undefined && named.chain === chain && named.startsAt <= Date.parse(at),
     lines: () => readLines(path, signal),
   };

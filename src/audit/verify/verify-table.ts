@@ -6,7 +6,10 @@ type Chains = Pick<AuditTable, 'nextChain' | 'following'>;
 
 const ROWS_AT_ONCE = 1_000;
 
-/** Checks every chain of the database, the oldest first. @throws ServiceError `registry-unavailable`; the signal's reason */
+/**
+ * Checks every chain of the database, the oldest first.
+ * @throws ServiceError `registry-unavailable`; the signal's reason
+ */
 export async function verifyTable(table: Chains, signal: AbortSignal, macs?: MacRules): Promise<VerifiedSource[]> {
   const chains: { readonly id: string; readonly at: number }[] = [];
   for (let first = await table.nextChain(''); first; first = await table.nextChain(first.chain)) {

@@ -4,7 +4,7 @@ import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
 import { TenantSequences } from '../chain/tenant-sequences.ts';
 import { MacCheck, type MacRules } from './mac-check.ts';
 
-/** What can be wrong with a line, and how to say it. */
+/** The possible problems with a line, and their messages. */
 export const lineProblems = {
   'no-open': 'the chain does not begin with its open record',
   'not-json': 'the line is not JSON',
@@ -29,7 +29,7 @@ type LineProblem = keyof typeof lineProblems;
 export interface BadLine {
   /** From 1. */
   readonly line: number;
-  /** The record's own, as far as it has one. */
+  /** The record's own number, if it has one. */
   readonly sequence?: number;
   readonly problem: LineProblem;
 }
@@ -37,29 +37,38 @@ export interface BadLine {
 export interface VerifiedChain {
   /** Absent when the first line is no open record. */
   readonly chain?: string;
-  /** Records that hold: all of them, or those before the first bad one. */
+  /** Number of valid records: all of them, or those before the first bad one. */
   readonly records: number;
   readonly closed: boolean;
   readonly firstBad?: BadLine;
-  /** The first record, where it is not the chain's first: what it says of the one before. */
+  /**
+   * The first record, if it is not the chain's first, and the hash that it gives for the one
+   * before.
+   */
   readonly begins?: { readonly sequence: number; readonly previous: string };
 }
 
 export interface VerifyChainOptions {
-  /** Told the hash of each line, beyond the first bad one too. */
+  /** Called with the hash of each line, also after the first bad one. */
   readonly onHash?: (hash: string) => void;
-  /** Called with each record that holds; `isTrusted` unless it lacks a MAC that could be checked. */
+  /**
+   * Called with each valid record. `isTrusted` is false for a record that lacks a MAC although keys
+   * are known.
+   */
   readonly onRecord?: (record: ParsedRecord, isTrusted: boolean) => void;
-  /** Without them MACs are not checked. */
+  /** Without them, MACs are not checked. */
   readonly macs?: MacRules | undefined;
-  /** Its first records may be gone. Tenants' own numbers are not checked then, for their beginnings are gone too. */
+  /**
+   * The first records may be missing. Then the tenants' own numbers are not checked, because their
+   * beginnings are missing too.
+   */
   readonly mayBeginLate?: boolean;
 }
 
 /**
- * Checks a chain line by line, in constant memory. What it can't see: whole records cut off the end of a chain without
- * close record, unless a later chain continues it from there, and a chain rewritten from some record to its end. For
- * both a hash kept elsewhere is needed.
+ * Checks a chain line by line, in constant memory. It cannot detect whole records cut off the end
+ * of a chain without a close record, unless a later chain continues it from there. Nor can it
+ * detect a chain rewritten from some record to its end. Both need a hash that is kept elsewhere.
  * @param lines each with its newline; one without is torn
  */
 export async function verifyChain(
@@ -157,7 +166,10 @@ class ChainCheck {
     return record.tenantSequence === tenantSequence ? undefined : 'wrong-tenant-sequence';
   }
 
-  /** Of two lines whose hashes disagree the first was changed, if the one after both still vouches for the second. */
+  /**
+   * Decides which of two lines with inconsistent hashes was changed: the first, if the line after
+   * both still confirms the second.
+   */
   #blame(line: string | undefined): void {
     const firstBad = this.#firstBad;
     if (line === undefined || firstBad === undefined || this.#lines !== firstBad.line + 1) return;

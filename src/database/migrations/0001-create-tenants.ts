@@ -29,7 +29,7 @@ async function createRecords(trx: Transaction<Schema>, idType: SqlDialect['idTyp
     .addColumn('removed_at', 'bigint')
     .addColumn('change_sequence', 'bigint', (column) => column.notNull())
     .execute();
-  // Pages of a list pass over no tombstones.
+  // Pages of a list skip no tombstones.
   await trx.schema
     .createIndex('tenants_listed')
     .on('tenants')
@@ -55,7 +55,7 @@ async function createRecords(trx: Transaction<Schema>, idType: SqlDialect['idTyp
     .execute();
 }
 
-/** Without references to tenants, which may be kept in a file. */
+/** Creates the tables of checks. They do not reference tenants, which may be in a file. */
 async function createChecks(trx: Transaction<Schema>, idType: SqlDialect['idType']): Promise<void> {
   await trx.schema
     .createTable('tenant_checks')

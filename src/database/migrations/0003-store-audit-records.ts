@@ -2,7 +2,10 @@ import { sql, type Transaction } from 'kysely';
 import type { SqlDialect } from '../dialect.ts';
 import type { Schema } from '../schema.ts';
 
-/** PostgreSQL alone, in partitions by day of `at`. With SQLite there is one machine, whose files are enough. */
+/**
+ * For PostgreSQL only, in partitions by day of `at`. SQLite runs on one machine, where the files
+ * are enough.
+ */
 export async function storeAuditRecords(trx: Transaction<Schema>, { name, idType }: SqlDialect): Promise<void> {
   if (name === 'SQLite') return;
   await trx.schema

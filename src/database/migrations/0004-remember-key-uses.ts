@@ -5,8 +5,9 @@ import type { Schema } from '../schema.ts';
 const PAGE = 500;
 
 /**
- * Remembers for ever which tenant had a vault key for which use. Filled from all records that ever were, also where older versions let
- * one key have two uses or two tenants: such a record stays usable, and no further one is accepted.
+ * Remembers permanently which tenant had a vault key for which use. The migration fills the table
+ * from all past and present records. Older versions let one key have two uses or two tenants: such
+ * a record stays usable, and no further one is accepted.
  */
 export async function rememberKeyUses(trx: Transaction<Schema>, { idType }: SqlDialect): Promise<void> {
   await trx.schema
@@ -32,7 +33,7 @@ export async function rememberKeyUses(trx: Transaction<Schema>, { idType }: SqlD
     if (!end || rows.length < PAGE) break;
     last = end;
   }
-  // It knew the keys of present records only.
+  // The old table had the keys of present records only.
   await trx.schema.dropTable('tenant_keys').execute();
 }
 
@@ -59,7 +60,7 @@ interface OldKey {
   readonly use?: string;
 }
 
-/** Returns the keys of a record as versions up to here wrote it. */
+/** Returns the keys of a record in the form of versions up to this one. */
 function usesOf({ tenant_id, record, changed_at }: Past): Schema['key_uses'][] {
   const { keys, retiredKeys } = JSON.parse(record) as {
     readonly keys: Readonly<Record<string, OldKey>>;

@@ -34,8 +34,8 @@ export async function storeKeyring(trx: Transaction<Schema>, { idType }: SqlDial
     .addColumn('change_sequence', 'bigint', (column) => column.notNull())
     .addPrimaryKeyConstraint('keyring_keys_key', ['tenant_id', 'id'])
     .execute();
-  // Two processes that make one key at the same time: the second is refused and takes the first's. Rows that were put back or
-  // imported have no `made_under` and are outside of it.
+  // Two processes may make one key at the same time: the second is refused and uses the first's.
+  // Rows that were restored or imported have no `made_under`, so this index does not cover them.
   await trx.schema
     .createIndex('keyring_keys_made')
     .unique()

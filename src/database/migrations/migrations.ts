@@ -9,7 +9,10 @@ import { storeAuditRecords } from './0003-store-audit-records.ts';
 import { rememberKeyUses } from './0004-remember-key-uses.ts';
 import { storeKeyring } from './0005-store-keyring.ts';
 
-/** One step forward of the schema. Steps are never edited or taken back: a mistake is corrected by the next. */
+/**
+ * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
+ * mistake.
+ */
 export interface Migration {
   readonly version: number;
   readonly name: string;
@@ -26,9 +29,10 @@ export const MIGRATIONS: readonly Migration[] = [
 ];
 
 /**
- * Brings the database to this program's schema, on a connection without a limit on a statement's time: names of the steps that it took.
- *
- * @throws SchemaError when the schema is newer than this program; ServiceError `registry-unavailable`
+ * Migrates the database to this program's schema and returns the names of the steps that it took.
+ * Its connection has no statement timeout.
+ * @throws SchemaError when the schema is newer than this program; ServiceError
+ * `registry-unavailable`
  */
 export async function migrate(options: DatabaseOptions, steps = MIGRATIONS): Promise<readonly string[]> {
   const database = await openDatabase('file' in options ? options : direct(options));
@@ -39,7 +43,10 @@ export async function migrate(options: DatabaseOptions, steps = MIGRATIONS): Pro
   }
 }
 
-/** Long statements belong on the server itself, not on a pooler's shared connections. */
+/**
+ * Returns options that connect to the server itself: long statements must not run on a pooler's
+ * shared connections.
+ */
 const direct = (options: PostgresOptions): PostgresOptions => ({
   ...options,
   url: options.directUrl ?? options.url,
@@ -58,7 +65,11 @@ export class SchemaError extends Error {
   }
 }
 
-/** @throws SchemaError when the schema is not exactly the one of this program; ServiceError `registry-unavailable` */
+/**
+ * Checks the schema's version.
+ * @throws SchemaError when the schema is not exactly the one of this program; ServiceError
+ * `registry-unavailable`
+ */
 export async function assertMigrated({ read, dialect }: SqlDatabase, steps = MIGRATIONS): Promise<void> {
   const found = await read((db) => schemaVersion(db, dialect));
   const wanted = latest(steps);
@@ -82,7 +93,10 @@ async function migrateDatabase(database: SqlDatabase, steps: readonly Migration[
   }
 }
 
-/** Its name, or undefined where another process was quicker. The version is read again under the lock. */
+/**
+ * Returns the step's name, or undefined if another process was quicker. The version is read again
+ * under the lock.
+ */
 async function takeNextStep(
   trx: Transaction<Schema>,
   dialect: SqlDialect,
@@ -105,7 +119,7 @@ async function takeNextStep(
   return name;
 }
 
-/** 0: nothing has been made yet. */
+/** Returns the version; 0 means that no tables exist yet. */
 async function schemaVersion(db: Kysely<Schema>, dialect: SqlDialect): Promise<number> {
   const { rows } = await dialect.tableExists('schema_migrations').execute(db);
   if (!rows[0]?.found) return 0;

@@ -4,7 +4,7 @@ import { DAY_MS, dayOf } from '../../audit/days.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 
-/** Any number but that of the schema's lock. */
+/** Any number other than that of the schema lock. */
 const PARTITION_LOCK = 7_355_609;
 const PLACED = ['at', 'chain', 'sequence', 'line'] as const;
 
@@ -13,7 +13,7 @@ export function auditTable({ read, write }: SqlDatabase): AuditTable {
   const createDay = async (day: number) => {
     if (known.has(day)) return;
     await write(async (trx) => {
-      // Two at once would both find none: "if not exists" doesn't wait for the other.
+      // Two processes at once would both find none: "if not exists" does not wait for the other.
       await sql`select pg_advisory_xact_lock(${PARTITION_LOCK})`.execute(trx);
       const bounds = sql`from (${sql.lit(day * DAY_MS)}) to (${sql.lit((day + 1) * DAY_MS)})`;
       await sql`create table if not exists ${sql.table(nameOf(day))} partition of audit_records for values ${bounds}`.execute(
@@ -35,13 +35,13 @@ export function auditTable({ read, write }: SqlDatabase): AuditTable {
     async add(rows, after) {
       for (const day of new Set(rows.map(({ at }) => dayOf(at)))) await createDay(day);
       try {
-        // In one transaction, for a failover between the two would hide what it lost.
+        // Both in one transaction: a failover between them would hide the records that it lost.
         return await write(async (trx) => {
           if (after && !(await has(trx, after))) return undefined;
           return Number((await insert(rows).execute(trx)).numAffectedRows ?? 0);
         });
       } catch (error) {
-        known.clear(); // a partition may have been dropped by another process
+        known.clear(); // another process may have dropped a partition
         throw error;
       }
     },
@@ -147,7 +147,10 @@ export function auditTable({ read, write }: SqlDatabase): AuditTable {
   };
 }
 
-/** One statement with a parameter for each column, however many rows. Lines have no line break: joined, their many quotes need no escape. */
+/**
+ * Returns one statement with a parameter for each column, however many rows. Lines have no line
+ * break, so they are joined without escaping their many quotes.
+ */
 const insert = (rows: readonly AuditRow[]) => sql`
   insert into audit_records (at, chain, sequence, tenant_id, removes, line)
   select * from unnest(

@@ -5,18 +5,18 @@ import type { ChangeChannel, ChangeFeed, TenantChange } from '../change-feed.ts'
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 
-/** What came after a change. */
+/** The changes after a given number. */
 export interface Changes {
   readonly sequence: number;
-  /** `undefined` when there are too many to name. */
+  /** `undefined` when there are too many to list. */
   readonly tenantIds: readonly string[] | undefined;
 }
 
-/** Where changes of one channel are numbered. */
+/** The numbered changes of one channel. */
 export interface ChangeSource {
   readonly channel: ChangeChannel;
   lastSequence(db: Kysely<Schema>): Promise<number>;
-  /** A number that is smaller than `since` comes with another database: every tenant may have changed. */
+  /** A number smaller than `since` belongs to another database: every tenant may have changed. */
   changesAfter(db: Kysely<Schema>, since: number): Promise<Changes>;
 }
 
@@ -25,29 +25,32 @@ export interface ChangeFollowerOptions {
   readonly database: SqlDatabase;
   readonly clock: Clock;
   readonly refreshMs: number;
-  /** Name of the registry, as it stands in the changes that it wrote. */
+  /** Name of the registry, as in the changes that it wrote. */
   readonly origin: string;
-  /** Another registry changed this tenant; undefined: any may have changed. */
+  /** Called when another registry changed this tenant; undefined: any may have changed. */
   readonly onChange: (tenantId: string | undefined) => void;
-  /** All changes before this time of the monotonic clock have been told; `wasDeaf`: after a gap in which the database may have been another one. */
+  /**
+   * All changes before this time of the monotonic clock have been reported. `wasDeaf`: after a gap
+   * in which the database may have been replaced.
+   */
   readonly onConfirmed: (atMs: number, wasDeaf: boolean) => void;
-  /** Once when it begins. */
+  /** Called once when a problem begins. */
   readonly onTrouble: (trouble: string, error: DatabaseTrouble) => void;
   readonly onRecovery: (trouble: string, lastedMs: number) => void;
 }
 
-/** While something is wrong the changes are looked up this often, instead of every `refreshMs`. */
+/** During a problem the changes are looked up at this interval, instead of `refreshMs`. */
 const TROUBLED_REFRESH_MS = 1_000;
 const DATABASE_AWAY = 'the tenant database is unreachable: cached tenants are served for up to 5 minutes';
 const FEED_AWAY = 'the connection for notifications is lost: changes are looked up every second';
 
 /**
- * Tells of every change by another process once, as notifications come; and looks the numbers of changes up regularly, so that a lost
- * notification is made good.
+ * Reports every change by another process once, on notification. It also looks up the numbers of
+ * changes regularly, so that a lost notification does no harm.
  */
 export class ChangeFollower {
   readonly #options: ChangeFollowerOptions;
-  /** When each began, on the monotonic clock. */
+  /** The start of each problem, on the monotonic clock. */
   readonly #troubles = new Map<string, number>();
   #feed: ChangeFeed | undefined;
   #sequence = 0;
@@ -61,10 +64,13 @@ export class ChangeFollower {
     this.#options = options;
   }
 
-  /** @throws ServiceError `registry-unavailable` */
+  /**
+   * Starts to follow.
+   * @throws ServiceError `registry-unavailable`
+   */
   async start(): Promise<void> {
     const { database, source } = this.#options;
-    // The feed asks for a look-up once it is connected, so that nothing is lost between the two.
+    // The feed requests a look-up once it is connected, so that no change is lost in between.
     this.#sequence = await database.read((db) => source.lastSequence(db));
     this.#feed = await database.read(async (db) =>
       database.dialect.openFeed(db, source.channel, {
@@ -81,12 +87,12 @@ export class ChangeFollower {
     this.#schedule();
   }
 
-  /** A change of this registry's own, which needs no telling. */
+  /** Notes a change of this registry's own, which is not reported. */
   wrote(sequence: number): void {
-    if (sequence === this.#sequence + 1) this.#sequence = sequence; // else the next look-up tells of it once more
+    if (sequence === this.#sequence + 1) this.#sequence = sequence; // otherwise the next look-up reports it again
   }
 
-  /** Something else found the database out of reach. */
+  /** Notes that another part found the database unreachable. */
   failed(error: Error): void {
     this.#troubled(DATABASE_AWAY, error);
   }
@@ -132,7 +138,8 @@ export class ChangeFollower {
     this.#wasDeaf = false;
     try {
       const { sequence, tenantIds } = await database.read((db) => source.changesAfter(db, since));
-      // Meanwhile a change may have been heard, or written here; a smaller number than before comes with another database.
+      // Meanwhile a change may have been received or written here; a smaller number than before
+      // means another database.
       this.#sequence = sequence < since ? sequence : Math.max(sequence, this.#sequence);
       for (const tenantId of tenantIds ?? [undefined]) onChange(tenantId);
       onConfirmed(startedAt, wasDeaf);

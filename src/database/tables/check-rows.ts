@@ -1,11 +1,11 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from '../schema.ts';
 
-/** The rows of rounds, as changes of tenants leave them. */
+/** The rows of rounds, as changes of tenants update them. */
 
 /**
- * A tenant that was created, changed, suspended or resumed: due at once while it's active, unless it is being visited, so that no tenant
- * is visited twice at a time.
+ * Plans a visit for a tenant that was created, changed, suspended or resumed. An active tenant is
+ * due at once, unless a visit is under way: no tenant is visited twice at a time.
  */
 export async function planVisit(
   trx: Transaction<Schema>,
@@ -31,14 +31,17 @@ export async function planVisit(
     .execute();
 }
 
-/** A tenant that was removed. The history of its checks stays. */
+/** Ends the visits of a removed tenant. The history of its checks stays. */
 export async function endVisits(trx: Transaction<Schema>, tenantId: string): Promise<void> {
   await trx.deleteFrom('tenant_checks').where('tenant_id', '=', tenantId).execute();
 }
 
 const CHUNK = 500;
 
-/** Exactly these tenants are visited: new ones at once, known ones when they were due anyway. */
+/**
+ * Makes these tenants the only visited ones: new ones are due at once, known ones keep their due
+ * time.
+ */
 export async function watchOnly(trx: Transaction<Schema>, tenantIds: readonly string[], at: number): Promise<void> {
   await trx.updateTable('tenant_checks').set({ is_watched: 0 }).execute();
   for (let start = 0; start < tenantIds.length; start += CHUNK) {

@@ -4,7 +4,7 @@ import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 import { lastCheckText, watchOnly } from './check-rows.ts';
 
-/** Older changes of a tenant's state are forgotten. */
+/** Older changes of a tenant's state are deleted. */
 const MAX_CHANGES_KEPT = 100;
 
 /** Only `finish` writes these texts. */
@@ -13,7 +13,8 @@ export const parseCheck = (text: string): Check => JSON.parse(text) as Check;
 export const openClaims = ({ read, write, dialect }: SqlDatabase): Claims => ({
   claimDue: (now, owner, leaseMs, limit) =>
     write(async (trx) => {
-      // In a WITH clause, for PostgreSQL may run a locking subquery of an IN more than once, and then claims more than the limit.
+      // In a WITH clause: PostgreSQL may run a locking subquery of an IN more than once, and would
+      // then claim more than the limit.
       const due = trx
         .selectFrom('tenant_checks')
         .select('tenant_id')
@@ -66,7 +67,7 @@ async function finish(
   nextDueAt: number,
 ): Promise<FinishedCheck | undefined> {
   const text = JSON.stringify(check);
-  // Given back first: the row is locked from here on, and what is read of it below stays true.
+  // Released first: from here on the row is locked, and the values read below stay true.
   const claimed = await trx
     .updateTable('tenant_checks')
     .set({ lease_owner: null, due_at: nextDueAt })

@@ -3,15 +3,18 @@ import type { KeyUsageStore, KeyUse } from '../../tenants/key-usage.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 
-/** What one statement of PostgreSQL bears: far below its 65,535 parameters. */
+/** Rows in one statement: far below PostgreSQL's limit of 65,535 parameters. */
 const ROWS_AT_ONCE = 1_000;
 const MAX_SHOWN = 500;
 
-/** Counts are added up in the database, so that any number of processes may count. */
+/**
+ * Returns the store of key uses. The database adds up the counts, so that any number of processes
+ * may count.
+ */
 export const keyUsageTable = ({ read, write }: SqlDatabase): KeyUsageStore => ({
   async add(uses) {
     for (let at = 0; at < uses.length; at += ROWS_AT_ONCE) {
-      // In one order for all: two processes that wait for each other's rows would be a deadlock.
+      // All processes use one order: two that wait for each other's rows would deadlock.
       const rows = uses.slice(at, at + ROWS_AT_ONCE).sort((a, b) => (a.keyId < b.keyId ? -1 : 1));
       await write((trx) => trx.insertInto('key_usage').values(rows.map(rowOf)).onConflict(addUp).execute());
     }

@@ -12,13 +12,16 @@ import type { Schema } from '../schema.ts';
 
 type Row = Pick<Schema['key_uses'], 'vault_key' | 'tenant_id' | 'use'>;
 
-/** Far below the parameters that one statement may have. */
+/** Far below the limit on the parameters of one statement. */
 const CHUNK = 500;
 
-/** What the tables remember, for tenants in a file and for the operator. Tenants in the database take theirs when they are written. */
+/**
+ * Returns the register of the tables, for tenants in a file and for the operator. Tenants in the
+ * database claim their keys when they are written.
+ */
 export const keyRegister = ({ read, write }: SqlDatabase): KeyRegister => ({
   async take(claims) {
-    // Usually all are remembered already, which takes no lock.
+    // Usually all are known already, which takes no lock.
     const known = judge(claims, await read((db) => remembered(db, claims)));
     if (known.conflicts.length > 0 || known.fresh.length === 0) return known.conflicts;
     return write(async (trx) => {
@@ -34,7 +37,7 @@ export const keyRegister = ({ read, write }: SqlDatabase): KeyRegister => ({
     }),
 });
 
-/** Remembers the claims unless one conflicts. The transaction must be the only writer. */
+/** Stores the claims unless one conflicts. The transaction must be the only writer. */
 export async function takeKeys(
   trx: Transaction<Schema>,
   claims: readonly KeyClaim[],
@@ -58,7 +61,10 @@ export async function takeKeys(
   return [];
 }
 
-/** A claim that is remembered as it stands is good, whatever else older versions let happen to its key. */
+/**
+ * Returns new claims and conflicts. A claim that is stored as it is has no conflict, whatever else
+ * older versions allowed for its key.
+ */
 function judge(claims: readonly KeyClaim[], rows: readonly Row[]) {
   const byKey = Map.groupBy(rows, ({ vault_key }) => vault_key);
   const conflicts: KeyConflict[] = [];
@@ -120,7 +126,7 @@ async function wasUsed(trx: Transaction<Schema>, vaultKey: string): Promise<bool
   return used !== undefined;
 }
 
-/** From here to the commit this is the only writer of tenants and of their keys. */
+/** Makes this transaction the only writer of tenants and of their keys until the commit. */
 async function lockWriters(trx: Transaction<Schema>): Promise<void> {
   await trx
     .updateTable('tenant_changes')

@@ -30,27 +30,27 @@ const COLUMNS = [
   'copied_digest',
   'copied_kid',
 ] as const;
-/** More are not looked up one by one. */
+/** More changes than this are not looked up individually. */
 const MAX_CHANGES = 1_000;
 
 export interface KeyringKeysOptions {
   readonly database: SqlDatabase;
-  /** What this process calls itself in notifications. */
+  /** This process's name in notifications. */
   readonly origin?: string;
-  /** Told of each change that this process commits, since a follower passes over its own. */
+  /** Called with each change that this process commits, since a follower skips its own. */
   readonly onWritten?: (tenantId: string, sequence: number) => void;
 }
 
-/** The keyring in the registry's database. */
+/** Returns the keyring in the registry's database. */
 export function keyringKeys({ database, origin = randomUUID(), onWritten }: KeyringKeysOptions): KeyringStore {
   const { dialect } = database;
   const now = (db: Kysely<Schema>) => db.selectNoFrom(dialect.nowMs.as('now')).executeTakeFirstOrThrow();
   const reading = async (query: (db: Kysely<Schema>) => Promise<readonly Row[]>): Promise<KeyringReading> =>
     database.read(async (db) => {
-      const nowMs = (await now(db)).now; // before the rows: their ages are never taken for more than they are
+      const nowMs = (await now(db)).now; // read before the rows, so that ages are never overestimated
       return { nowMs, keys: (await query(db)).map(storedKey) };
     });
-  /** Runs a change that returns whether it changed anything, under a number of its own. */
+  /** Runs a change with a number of its own; the callback returns whether it changed anything. */
   const change = async (
     tenantId: string,
     run: (trx: Write, sequence: number) => Promise<boolean>,
@@ -145,7 +145,7 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
         });
       }
     },
-    // No change that others must hear of, so it takes no number.
+    // Other processes need no notice of this change, so it takes no number.
     markUsed: (names, day) =>
       database.write(async (trx) => {
         for (const { tenantId, id } of names) {
@@ -216,7 +216,10 @@ async function changesAfter(db: Kysely<Schema>, since: number): Promise<Changes>
   };
 }
 
-/** Taken first: from here to the commit this is the only writer of keys, so numbers are committed in their order. */
+/**
+ * Returns the next number. Call it first: until the commit this transaction is then the only writer
+ * of keys, so numbers are committed in order.
+ */
 async function nextSequence(trx: Write): Promise<number> {
   const { sequence } = await trx
     .updateTable('keyring_changes')
@@ -255,7 +258,7 @@ function storedKey(row: Row): StoredKey {
   return {
     tenantId: row.tenant_id,
     id: row.id,
-    kind: row.kind as KeyKind, // written by this file alone; the JWE decides
+    kind: row.kind as KeyKind, // only this file writes it; the JWE decides
     vaultKey: row.vault_key,
     label: row.label,
     jwe,

@@ -5,7 +5,7 @@ export interface RegistryCacheOptions<T> {
   readonly load: (id: string) => Promise<T | undefined>;
   readonly clock: Clock;
   readonly maxEntries: number;
-  /** Longest use of an entry that nothing has confirmed, in milliseconds. */
+  /** Longest use of an unconfirmed entry, in milliseconds. */
   readonly staleAfterMs: number;
 }
 
@@ -19,12 +19,16 @@ interface Flight<T> {
 }
 
 const MAX_ABSENT = 1_000;
-/** Short: an id that is asked for before its tenant is created must not stay absent where the notification is lost. */
+/**
+ * Short: an id that is requested before its tenant is created must not stay absent when the
+ * notification is lost.
+ */
 const ABSENT_TTL_MS = 5_000;
 
 /**
- * What was read, for as long as it is known to be current: until it is dropped, or until `staleAfterMs` after it was read or all was last
- * confirmed. Callers that come while an id is read share that read.
+ * Caches entries while they are known to be current: until an entry is dropped, or until
+ * `staleAfterMs` after it was read or all entries were last confirmed. Concurrent requests for one
+ * id share one read.
  */
 export class RegistryCache<T> {
   readonly #options: RegistryCacheOptions<T>;
@@ -46,7 +50,10 @@ export class RegistryCache<T> {
     return this.#load(id);
   }
 
-  /** It has changed. A read that is under way may have seen it before: its callers get it, and nobody after them. */
+  /**
+   * Drops a changed entry. A read that is under way may have seen the old value: its callers get
+   * it, and later ones do not.
+   */
   drop(id: string): void {
     this.#entries.delete(id);
     this.#absent.delete(id);
@@ -59,12 +66,15 @@ export class RegistryCache<T> {
     this.#flights.clear();
   }
 
-  /** Whatever changed before `atMs` (on the monotonic clock) has been dropped. */
+  /** Notes that every change before `atMs` (on the monotonic clock) has been dropped. */
   confirm(atMs: number): void {
     this.#confirmedAt = atMs;
   }
 
-  /** When all was last confirmed, on the monotonic clock; -Infinity before the first time. */
+  /**
+   * Returns the time of the last confirmation of all entries, on the monotonic clock; -Infinity
+   * before the first.
+   */
   get confirmedAt(): number {
     return this.#confirmedAt;
   }

@@ -14,22 +14,28 @@ import { findTenant, stampsOf, type TenantRow, tenantChanges, tenantOfRow, tenan
 import { putTenant, removeTenant, restoreTenant } from './tenant-writes.ts';
 
 export interface SqlRegistryOptions {
-  /** Migrated; stays the caller's to close, after the registry. */
+  /** A migrated database; the caller closes it, after the registry. */
   readonly database: SqlDatabase;
   readonly hosts: VaultHosts;
   readonly clock?: Clock;
-  /** How often changes are looked up beside the notifications. */
+  /** Interval of look-ups of changes, in addition to notifications. */
   readonly refreshMs?: number;
-  /** A stored record breaks the rules of this version: its tenant alone is out of service. */
+  /**
+   * Called for a stored record that breaks the rules of this version: only its tenant is out of
+   * service.
+   */
   readonly onInvalidRecord: (tenantId: string, error: ServiceError) => void;
-  /** Each once when it begins, and once when it's over. */
+  /** Called once when a problem begins, and once when it ends. */
   readonly onTrouble: (trouble: string, error: DatabaseTrouble) => void;
   readonly onRecovery: (trouble: string, lastedMs: number) => void;
 }
 
 type ChangeListener = (tenantId: string | undefined) => void;
 
-/** What a row turned out to be: an invalid one is remembered as well, or each request would read it again. */
+/**
+ * The result of reading a row. An invalid one is cached as well, or each request would read it
+ * again.
+ */
 type Read = Tenant | ServiceError;
 
 const MAX_CACHED = 10_000;
@@ -38,9 +44,8 @@ const DEFAULT_REFRESH_MS = 60_000;
 const STALE_AFTER_MS = 300_000;
 
 /**
- * The tenants of a database.
- *
- * @throws Error when its schema isn't this program's; ServiceError `registry-unavailable`
+ * Returns the registry of a database.
+ * @throws Error when its schema is not this program's; ServiceError `registry-unavailable`
  */
 export async function openSqlRegistry(options: SqlRegistryOptions): Promise<TenantRegistry> {
   await assertMigrated(options.database);

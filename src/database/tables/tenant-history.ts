@@ -7,7 +7,10 @@ import { parseCheck } from './claims.ts';
 /** More versions of a record are stored than shown; of checks no more are stored. */
 const MAX_SHOWN = 100;
 
-/** Returns a tenant's history, also after its removal. @throws ServiceError `registry-unavailable` */
+/**
+ * Returns a tenant's history, also after its removal.
+ * @throws ServiceError `registry-unavailable`
+ */
 export const tenantHistory = ({ read }: Pick<SqlDatabase, 'read'>, tenantId: string): Promise<TenantHistory> =>
   read(async (db) => ({ changes: await pastChanges(db, tenantId), checks: await pastChecks(db, tenantId) }));
 

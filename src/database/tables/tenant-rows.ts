@@ -8,13 +8,13 @@ import type { ChangeSource, Changes } from './change-follower.ts';
 export type TenantRow = Pick<Schema['tenants'], 'id' | 'record' | 'revision' | 'created_at' | 'updated_at'>;
 
 const COLUMNS = ['id', 'record', 'revision', 'created_at', 'updated_at'] as const;
-/** More are not looked up one by one. */
+/** More changes than this are not looked up individually. */
 const MAX_CHANGES = 1_000;
 
 export const findTenant = (db: Kysely<Schema>, tenantId: string): Promise<TenantRow | undefined> =>
   registered(db).where('id', '=', tenantId).executeTakeFirst();
 
-/** The first `limit` tenants after `cursor`, by id. */
+/** Returns the first `limit` tenants after `cursor`, by id. */
 export const tenantPage = (db: Kysely<Schema>, limit: number, cursor: string) =>
   registered(db).where('id', '>', cursor).orderBy('id').limit(limit);
 
@@ -25,7 +25,10 @@ async function lastSequence(db: Kysely<Schema>): Promise<number> {
   return counter.sequence;
 }
 
-/** Which tenants changed after the change of this number. A number that is not reached any more tells that the database was put back: all did. */
+/**
+ * Returns the tenants that changed after the change with this number. A lower counter means a
+ * restored backup: every tenant counts as changed.
+ */
 async function changesAfter(db: Kysely<Schema>, since: number): Promise<Changes> {
   const sequence = await lastSequence(db);
   if (sequence === since) return { sequence, tenantIds: [] };
@@ -41,9 +44,10 @@ async function changesAfter(db: Kysely<Schema>, since: number): Promise<Changes>
 }
 
 /**
- * The tenant in a row, by the same rules as when it was written: they may be stricter by now, or the deployment in another cloud.
- *
- * @throws ServiceError `tenant-misconfigured` with what is wrong and the revision that a correction must name
+ * Returns the tenant in a row, checked by the same rules as at its write. The rules may be stricter
+ * by now, or the deployment in another cloud.
+ * @throws ServiceError `tenant-misconfigured` with the problems and the revision that a correction
+ * must name
  */
 export function tenantOfRow(row: TenantRow, schema: ReturnType<typeof tenantSchema>): Tenant {
   const parsed = schema.safeParse(parseJson(row.record));
@@ -62,7 +66,7 @@ export const stampsOf = (revision: number, createdAt: number, updatedAt: number)
   updatedAt: new Date(updatedAt).toISOString(),
 });
 
-/** `undefined` for what is no JSON, which no schema takes. */
+/** Returns the parsed text; `undefined` for invalid JSON, which no schema accepts. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -22,8 +22,7 @@ export interface Written {
 type Stored = Pick<Schema['tenants'], 'record' | 'revision' | 'state' | 'created_at' | 'removed_at'>;
 
 /**
- * Creates (`expected` undefined) or replaces a tenant in exactly that revision.
- *
+ * Creates a tenant (`expected` undefined), or replaces one in exactly that revision.
  * @throws ServiceError as TenantRegistry's `put`
  */
 export async function putTenant(
@@ -57,8 +56,8 @@ export async function putTenant(
 }
 
 /**
- * Leaves a tombstone, so that the id, which ciphertexts carry, never becomes another customer's; nor do its keys.
- *
+ * Removes a tenant and leaves a tombstone. So neither the id, which ciphertexts carry, nor its keys
+ * can ever become another customer's.
  * @throws ServiceError as TenantRegistry's `remove`
  */
 export async function removeTenant(
@@ -80,8 +79,8 @@ export async function removeTenant(
 }
 
 /**
- * Takes a tombstone back. The tenant is suspended, so that nobody uses it before the operator resumes it. Its keys are still its own.
- *
+ * Restores a tenant from its tombstone. The tenant is suspended until the operator resumes it. It
+ * still owns its keys.
  * @throws ServiceError as TenantRegistry's `restore`
  */
 export async function restoreTenant(
@@ -117,7 +116,10 @@ const actionOf = (before: Stored, state: string): string => {
   return state === 'suspended' ? 'suspended' : 'resumed';
 };
 
-/** Taken first: from here to the commit this is the only writer, so that what is read below stays true. */
+/**
+ * Returns the next number. Call it first: until the commit this transaction is then the only
+ * writer, so that the values read below stay true.
+ */
 async function nextSequence(trx: Transaction<Schema>): Promise<number> {
   const { sequence } = await trx
     .updateTable('tenant_changes')
