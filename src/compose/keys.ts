@@ -2,6 +2,7 @@ import type { Config } from '../config/resolved.ts';
 import { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
+import { FailureLog } from '../telemetry/failure-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { KeyUsage, type ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Azure } from './azure.ts';
@@ -30,6 +31,9 @@ export interface KeysParts {
 }
 
 export function openKeys({ config, logger, clock, jitter, azure, store, branches }: KeysParts): Keys {
+  const renewals = new FailureLog({
+    write: (fields) => logger.warn(fields, 'a data key was not renewed ahead of time'),
+  });
   const dataKeys = new CachedDataKeys({
     wrapper: azure.keys,
     originKeys: azure.originKeys,
@@ -39,7 +43,7 @@ export function openKeys({ config, logger, clock, jitter, azure, store, branches
     bounds: config.dataKeys,
     revocationBoundMs: config.revocation.boundMs,
     branches: branches.parts,
-    onBackgroundFailure: (error) => logger.warn({ error }, 'a data key was not renewed ahead of time'),
+    onBackgroundFailure: (error) => renewals.add({}, error),
   });
   dropKeysOfChanged(dataKeys, azure, store, logger);
   const usage = new KeyUsage({
@@ -56,7 +60,10 @@ export function openKeys({ config, logger, clock, jitter, azure, store, branches
       usage.count(tenantId, keyId, use);
     },
     keyUsageOf: (tenantId) => usage.of(tenantId),
-    close: () => usage.close(),
+    close: async () => {
+      await renewals.close();
+      await usage.close();
+    },
   };
 }
 

@@ -12,7 +12,7 @@ import { answerUnroutable, listen, type RunningServer } from '../http/server/ser
 import type { Clock } from '../lib/clock.ts';
 import { parseInput } from '../lib/parse-input.ts';
 import { systemRandom } from '../lib/random.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { FailureLog } from '../telemetry/failure-log.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
@@ -24,7 +24,8 @@ import type { Telemetry } from './telemetry.ts';
 /** The parts that requests need. */
 export interface ListenerParts {
   readonly config: Config;
-  readonly logger: Logger;
+  /** Failures of requests. */
+  readonly failures: FailureLog;
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly certificate: ServedCertificate | undefined;
@@ -64,7 +65,7 @@ function openAdmission({ config: { http }, clock, refusals, telemetry }: Listene
 }
 
 function openApp(parts: ListenerParts, admission: Admission, isDraining: () => boolean) {
-  const { config, logger, clock, deadlines, certificate, azure, store, audit, refusals, keys, telemetry } = parts;
+  const { config, failures, clock, deadlines, certificate, azure, store, audit, refusals, keys, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
@@ -90,7 +91,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     verifyToken: createTokenVerifier(config.callers, clock),
     parseTenant: (record) => parseInput(tenantRecord, record, ''),
     countRefusal: (event) => refusals.count(event),
-    onFailure: ({ requestId, operation }, error) => logger.error({ requestId, operation, error }, 'request failed'),
+    onFailure: ({ requestId, operation }, error) => failures.add({ requestId, operation }, error),
   });
 }
 

@@ -3,6 +3,7 @@ import { issuerTrouble } from '../callers/issuer-keys.ts';
 import type { Config } from '../config/resolved.ts';
 import { DEADLINES, type Deadlines } from '../http/server/deadlines.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { FailureLog } from '../telemetry/failure-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Audit, openAudit } from './audit.ts';
 import { openAzure } from './azure.ts';
@@ -74,6 +75,7 @@ type Keep = <P extends Closable | undefined>(part: P) => P;
 /** Opens the parts in the order of their needs; they are closed in the reverse of it. */
 async function openParts(options: ServiceOptions, keep: Keep) {
   const { config, logger, clock = systemClock, jitter = Math.random, deadlines = DEADLINES } = options;
+  const failures = keep(new FailureLog({ write: (fields) => logger.error(fields, 'request failed') }));
   const telemetry = keep(await openTelemetry(config, logger));
   const certificate = keep(await openCertificate(config, logger, clock));
   const home = openHome(config, clock);
@@ -84,7 +86,8 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const branches = keep(openBranches({ logger, clock, store }));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
-  const parts = { config, logger, clock, deadlines, telemetry, certificate, azure, store, audit, refusals, keys };
+  const opened = { telemetry, certificate, azure, store, audit, refusals, keys };
+  const parts = { config, failures, clock, deadlines, ...opened };
   const listener = await openListener(parts);
   watch(parts, listener);
   keep(startRounds({ config, logger, clock, azure, store, keys, metrics: telemetry.metrics?.rounds }));

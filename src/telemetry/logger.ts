@@ -50,16 +50,35 @@ interface DescribedError {
 
 function describeError(error: unknown, depth = 0): DescribedError {
   if (!Error.isError(error)) return { name: typeof error };
-  const { code, reason, statusCode, errorCode } = error as Error &
-    Record<'code' | 'reason' | 'statusCode' | 'errorCode', unknown>;
-  const foundCode = [code, errorCode].find((value) => typeof value === 'string');
   return defined({
-    name: error.name,
-    code: foundCode,
-    reason: typeof reason === 'string' ? reason : undefined,
-    status: typeof statusCode === 'number' ? statusCode : undefined,
+    ...codesOf(error),
     ...framesOf(error),
     cause: error.cause !== undefined && depth < MAX_CAUSES ? describeError(error.cause, depth + 1) : undefined,
+  });
+}
+
+/**
+ * Returns a text that is equal for errors of one cause: the names and codes of the error and of all that caused it. A fault of our own
+ * has no code, so the place where it was thrown belongs to its cause.
+ */
+export function causeOf(error: unknown): string {
+  const causes: string[] = [];
+  for (let at = error; at !== undefined && causes.length <= MAX_CAUSES; at = Error.isError(at) ? at.cause : undefined) {
+    const { name, code, reason, status } = Error.isError(at) ? codesOf(at) : { name: typeof at };
+    const place = code === undefined && Error.isError(at) ? framesOf(at).stack?.split(' | ')[0] : undefined;
+    causes.push([name, code, reason, status, place].join(' '));
+  }
+  return causes.join(' < ');
+}
+
+function codesOf(error: Error): Pick<DescribedError, 'name' | 'code' | 'reason' | 'status'> {
+  const { code, reason, statusCode, errorCode } = error as Error &
+    Record<'code' | 'reason' | 'statusCode' | 'errorCode', unknown>;
+  return defined({
+    name: error.name,
+    code: [code, errorCode].find((value) => typeof value === 'string'),
+    reason: typeof reason === 'string' ? reason : undefined,
+    status: typeof statusCode === 'number' ? statusCode : undefined,
   });
 }
 

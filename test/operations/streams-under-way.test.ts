@@ -41,7 +41,7 @@ describe('the audit', () => {
       vaultRequestId: started?.['vaultRequestId'],
     });
     expect(started).not.toHaveProperty('bytes');
-    expect(started?.['context']).toMatch(/^[\w-]{43}$/);
+    expect(started?.['context']).toMatch(/^t\.[\w-]{43}$/);
 
     const sealed = Buffer.concat(stream.received);
     const opened = await postStream(service, '/tenants/contoso/streams/decrypt', {

@@ -13,9 +13,9 @@ import { problemTable } from './problem-table.ts';
 
 export interface ProblemDeps {
   readonly audit: AuditSink;
-  /** Counts refusals of strangers, of callers without the role and of what is shed, so that a flood of them does not flood the log. */
+  /** Counts refusals of strangers, of callers without the role, and of shed requests: a flood of them must not flood the audit. */
   readonly countRefusal: (event: AuditEvent) => void;
-  /** Told of every fault of our own and of every trouble behind us, but not of the flood of what is refused for it. */
+  /** Called for each fault of ours and each trouble of what we depend on, however many there are. */
   readonly onFailure: (scope: Pick<RequestScope, 'requestId' | 'operation'>, error: unknown) => void;
   readonly onAnswered: OnAnswered | undefined;
 }
@@ -39,10 +39,8 @@ const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled'])
 /** Refusals that a caller can make without end, at no cost of its own: the audit has one record for many. */
 const GATHERED: ReadonlySet<ErrorCode> = new Set([...SHED, 'grant-missing']);
 
-/** A fault of ours or trouble behind us; but a vault that is given up is told of once, when its breaker opens. */
-export const isWorthLogging = ({ code, reason = '' }: ServiceError): boolean =>
-  problemTable[code].status >= 500 && !SHED.has(code) && !VAULT_GIVEN_UP.has(reason);
-const VAULT_GIVEN_UP: ReadonlySet<string> = new Set(['breaker', 'busy']);
+/** Returns whether this is a fault of ours or trouble of what we depend on. */
+export const isWorthLogging = ({ code }: ServiceError): boolean => problemTable[code].status >= 500 && !SHED.has(code);
 
 /** The one place that every failure passes: records it, then answers. No record, no answer but `audit-unavailable`. */
 export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
@@ -114,7 +112,7 @@ export function toFailure(error: unknown): ServiceError {
     const detail = 'is not well percent-encoded';
     return new ServiceError('malformed-request', `The path ${detail}`, { errors: [{ pointer: '/path', detail }] });
   }
-  return new ServiceError('internal', 'The service failed; its log has the cause under this request id', {
+  return new ServiceError('internal', 'The service failed; its log has the cause', {
     cause: error,
   });
 }
