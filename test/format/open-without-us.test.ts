@@ -93,12 +93,12 @@ describe('a message that the service sealed', () => {
   });
 
   test.each([
-    ['a flipped bit', (sealed: string) => flipped(sealed), CONTEXT, /: altered or cut off/],
-    ['another context', (sealed: string) => sealed, { ...CONTEXT, purpose: 'offer' }, /context is another/],
-    ['an empty context', (sealed: string) => sealed, {}, /context is another/],
-    ['another commitment', (sealed: string) => withHeader(sealed, 'kc', 'A'.repeat(43)), CONTEXT, /another data key/],
-    ['another tid', (sealed: string) => withHeader(sealed, 'tid', 'fabrikam'), CONTEXT, /altered or cut off/],
-    ['another typ', (sealed: string) => withHeader(sealed, 'typ', 'vaultspan-stream+jwe'), CONTEXT, /it is no/],
+    ['a flipped bit', (sealed: string) => flipped(sealed), CONTEXT, /: altered or truncated/],
+    ['another context', (sealed: string) => sealed, { ...CONTEXT, purpose: 'offer' }, /context does not match/],
+    ['an empty context', (sealed: string) => sealed, {}, /context does not match/],
+    ['another commitment', (sealed: string) => withHeader(sealed, 'kc', 'A'.repeat(43)), CONTEXT, /data key does not match/],
+    ['another tid', (sealed: string) => withHeader(sealed, 'tid', 'fabrikam'), CONTEXT, /altered or truncated/],
+    ['another typ', (sealed: string) => withHeader(sealed, 'typ', 'vaultspan-stream+jwe'), CONTEXT, /expected vaultspan/],
   ])('does not open with %s', async (_case, change, context, told) => {
     const opened = await open(change(await encrypt(Buffer.from('secret'), CONTEXT)), context);
     expect(opened).toEqual({ code: 1, plaintext: Buffer.alloc(0), told: expect.stringMatching(told) });
@@ -127,7 +127,7 @@ describe('a message that the service sealed', () => {
 
   test('does not open when the vault refuses, and no message quotes the token', async () => {
     const { code, told } = await open(await encrypt(Buffer.from('secret')), undefined, vault, `${azureToken}x`);
-    expect([code, told]).toEqual([1, expect.stringContaining('the vault answers 401')]);
+    expect([code, told]).toEqual([1, expect.stringContaining('the vault returned 401')]);
     expect(told).not.toContain(azureToken.slice(-40));
   });
 });
@@ -199,11 +199,11 @@ describe('a stream', () => {
       const { code, told, plaintext } = await open(changed, CONTEXT);
       expect([code, told, plaintext.equals(long.subarray(0, verified))]).toEqual([
         1,
-        expect.stringContaining('altered or cut off'),
+        expect.stringContaining('altered or truncated'),
         true,
       ]);
     }
-    expect(await open(sealed.body, {})).toMatchObject({ code: 1, told: expect.stringContaining('context is another') });
+    expect(await open(sealed.body, {})).toMatchObject({ code: 1, told: expect.stringContaining('context does not match') });
   });
 
   test('that vaultspan encrypt-file made opens', async () => {
@@ -225,12 +225,12 @@ describe('a stream', () => {
     altered[whole.length - 1] = (altered.at(-1) ?? 0) ^ 1;
     const opened = await open(altered, CONTEXT);
     expect([opened.code, opened.plaintext.length]).toEqual([1, 1_048_520]);
-    expect(opened.told).toContain('altered or cut off');
+    expect(opened.told).toContain('altered or truncated');
     const shorter = await open(whole.subarray(0, 600), CONTEXT);
     expect([shorter.code, shorter.plaintext.length]).toEqual([1, 0]);
     expect(await open(whole, { ...CONTEXT, purpose: 'offer' })).toMatchObject({
       code: 1,
-      told: expect.stringContaining('context is another'),
+      told: expect.stringContaining('context does not match'),
     });
   });
 });
