@@ -96,9 +96,19 @@ describe('a message that the service sealed', () => {
     ['a flipped bit', (sealed: string) => flipped(sealed), CONTEXT, /: altered or truncated/],
     ['another context', (sealed: string) => sealed, { ...CONTEXT, purpose: 'offer' }, /context does not match/],
     ['an empty context', (sealed: string) => sealed, {}, /context does not match/],
-    ['another commitment', (sealed: string) => withHeader(sealed, 'kc', 'A'.repeat(43)), CONTEXT, /data key does not match/],
+    [
+      'another commitment',
+      (sealed: string) => withHeader(sealed, 'kc', 'A'.repeat(43)),
+      CONTEXT,
+      /data key does not match/,
+    ],
     ['another tid', (sealed: string) => withHeader(sealed, 'tid', 'fabrikam'), CONTEXT, /altered or truncated/],
-    ['another typ', (sealed: string) => withHeader(sealed, 'typ', 'vaultspan-stream+jwe'), CONTEXT, /expected vaultspan/],
+    [
+      'another typ',
+      (sealed: string) => withHeader(sealed, 'typ', 'vaultspan-stream+jwe'),
+      CONTEXT,
+      /expected vaultspan/,
+    ],
   ])('does not open with %s', async (_case, change, context, told) => {
     const opened = await open(change(await encrypt(Buffer.from('secret'), CONTEXT)), context);
     expect(opened).toEqual({ code: 1, plaintext: Buffer.alloc(0), told: expect.stringMatching(told) });
@@ -203,7 +213,10 @@ describe('a stream', () => {
         true,
       ]);
     }
-    expect(await open(sealed.body, {})).toMatchObject({ code: 1, told: expect.stringContaining('context does not match') });
+    expect(await open(sealed.body, {})).toMatchObject({
+      code: 1,
+      told: expect.stringContaining('context does not match'),
+    });
   });
 
   test('that vaultspan encrypt-file made opens', async () => {
