@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
-# Not built where it was written, which has no Docker engine; its steps were run by hand.
+# The authors had no Docker engine: this file was not built, its steps were run by hand.
 # The base is the official Node image, pinned by the digest of its multi-platform index. Dependabot proposes newer ones.
-# It is never the Node that npm repackages: that one is for `npm start` and `npm test` on a developer's machine.
+# Node as repackaged by npm is not used here: it is for `npm start` and `npm test` on a developer's machine.
 FROM node:26-bookworm-slim@sha256:367679cf9792759492a486e4aa4b421764d71a9546a6dae8aab81a99eb797b3e AS base
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -16,8 +16,8 @@ RUN npm run build
 FROM base AS dependencies
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
-# Nothing at run time needs a shell, a package manager or a writable file system. What is written goes where the configuration
-# says: audit.directory, and database.file without a PostgreSQL.
+# Nothing at run time needs a shell, a package manager or a writable file system. The configuration names the
+# writable paths: audit.directory, and database.file without PostgreSQL.
 FROM node:26-bookworm-slim@sha256:367679cf9792759492a486e4aa4b421764d71a9546a6dae8aab81a99eb797b3e
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/tmp/node-compile-cache
 WORKDIR /app
@@ -25,7 +25,7 @@ COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json openapi.yaml LICENSE ./
 COPY docs/licences.md docs/
-# A number, since runAsNonRoot can't check a name; it is the image's user `node`.
+# A number, since runAsNonRoot cannot check a name. It is the image's user `node`.
 USER 1000:1000
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["node", "dist/main.js", "health", "--config", "/etc/vaultspan/config.yaml"]

@@ -2,11 +2,11 @@ import * as z from 'zod';
 import { issuerProblem } from '../callers/issuer-forms.ts';
 import { httpsUrl, MIB, seconds, section } from './schema-kinds.ts';
 
-/** Where and how the service listens, and its limits. */
+/** The listener's settings, and its limits. */
 export const Http = section({
-  host: z.string().default('127.0.0.1').describe('Address to listen on. Any address but loopback needs `http.tls`.'),
-  port: z.int().min(0).max(65_535).default(8080).describe('Port to listen on; 0 takes a free one.'),
-  reusePort: z.boolean().default(false).describe('Any number of processes of one user share the port. Linux only.'),
+  host: z.string().default('127.0.0.1').describe('Address to listen on. Any address except loopback needs `http.tls`.'),
+  port: z.int().min(0).max(65_535).default(8080).describe('Port to listen on; 0 selects a free one.'),
+  reusePort: z.boolean().default(false).describe('Let several processes of one user share the port. Linux only.'),
   tls: z
     .enum(['none', 'terminated-upstream', 'certificate'])
     .default('none')
@@ -15,63 +15,69 @@ export const Http = section({
     .string()
     .min(1)
     .optional()
-    .describe("For `tls: certificate`, PEM: the server's certificate, then its issuers. Reread when the file changes."),
+    .describe(
+      "For `tls: certificate`, PEM: the server's certificate, then its issuers. Read again when the file changes.",
+    ),
   keyFile: z
     .string()
     .min(1)
     .optional()
-    .describe('For `tls: certificate`, PEM: the private key, not encrypted. Reread when the file changes.'),
+    .describe('For `tls: certificate`, PEM: the unencrypted private key. Read again when the file changes.'),
   clientCaFile: z
     .string()
     .min(1)
     .optional()
     .describe(
-      'For `tls: certificate`, PEM: every client must show a certificate of one of these authorities (mutual TLS), beside its token.',
+      'For `tls: certificate`, PEM: every client must present a certificate of one of these authorities (mutual TLS), in addition to its token.',
     ),
   maxPlaintextBytes: z
     .int()
     .min(1_024)
     .max(24 * MIB)
     .default(MIB)
-    .describe('Largest plaintext of one message, and most plaintext of a batch. The body limit follows from it.'),
+    .describe('Maximum plaintext of one message, and of a batch in total. The limit on bodies is derived from it.'),
   maxConcurrent: z
     .int()
     .min(8)
     .max(100_000)
     .default(2_000)
-    .describe('Requests in progress in one process; more are shed. See [Limits](operating.md#limits).'),
+    .describe(
+      'Maximum number of concurrent requests in one process; more are shed. See [Limits](operating.md#limits).',
+    ),
   maxBufferedBytes: z
     .int()
     .min(MIB)
     .max(64 * 1024 * MIB)
     .optional()
     .describe(
-      'Bytes of JSON bodies in progress in one process, at least 4 times `http.maxPlaintextBytes`; more are shed. By default an eighth of the memory of the container over 256 MiB, from 16 MiB to 1 GiB.',
+      'Maximum bytes of JSON bodies held in one process, at least 4 times `http.maxPlaintextBytes`; more are shed. By default an eighth of the memory of the container above 256 MiB, between 16 MiB and 1 GiB.',
     ),
   queueTargetSeconds: z
     .number()
     .min(0.05)
     .max(60)
     .default(0.5)
-    .describe('Longest lasting wait of large requests for their turn; once it is longer, requests are shed.'),
+    .describe('Target for the wait of large requests; while the wait stays above it, requests are shed.'),
   callerRequestsPerSecond: z
     .number()
     .min(0)
     .max(1_000_000)
     .default(10_000)
-    .describe('Requests that each caller may send to one process. Each item of a batch counts; 0 means no limit.'),
+    .describe(
+      'Requests per second that each caller may send to one process. Each item of a batch counts; 0 means no limit.',
+    ),
   callerBurst: z
     .int()
     .min(1)
     .max(1_000_000)
     .optional()
-    .describe('Requests that a caller may send at once. By default as many as it may send in 2 s.'),
-  drainSeconds: seconds(0, 300).default(25).describe('Longest wait for requests in progress after SIGTERM.'),
+    .describe('Requests that a caller may send at once. By default the requests of 2 s.'),
+  drainSeconds: seconds(0, 300).default(25).describe('Maximum wait for requests in progress after SIGTERM.'),
 })
   .refine(({ host, tls }) => isLoopback(host) || tls !== 'none', {
     path: ['host'],
     message:
-      'plain HTTP is for 127.0.0.1 only: set tls: certificate, or put a TLS proxy in front and set tls: terminated-upstream',
+      'plain HTTP is allowed on 127.0.0.1 only: set tls: certificate, or put a TLS proxy in front and set tls: terminated-upstream',
   })
   .refine(({ tls, certificateFile, keyFile }) => tls !== 'certificate' || (certificateFile && keyFile), {
     path: ['tls'],
@@ -79,21 +85,21 @@ export const Http = section({
   })
   .refine(
     ({ tls, ...files }) => tls === 'certificate' || !(files.certificateFile || files.keyFile || files.clientCaFile),
-    { path: ['tls'], message: 'certificateFile, keyFile and clientCaFile go with tls: certificate' },
+    { path: ['tls'], message: 'certificateFile, keyFile and clientCaFile need tls: certificate' },
   )
   .refine(({ reusePort, port }) => !reusePort || port !== 0, {
     path: ['reusePort'],
-    message: 'processes can share a port that has a number only',
+    message: 'processes can only share a fixed port, not port 0',
   })
   .refine(
     ({ maxPlaintextBytes, maxBufferedBytes = Number.POSITIVE_INFINITY }) => maxBufferedBytes >= 4 * maxPlaintextBytes,
     {
       path: ['maxBufferedBytes'],
-      message: 'must be at least 4 times maxPlaintextBytes, so that a few of the largest bodies find room',
+      message: 'must be at least 4 times maxPlaintextBytes, so that a few of the largest bodies fit',
     },
   );
 
-/** Who may call. */
+/** An issuer of callers' tokens. */
 export const Caller = z.strictObject({
   issuer: z
     .url({ protocol: /^https$/ })
@@ -102,7 +108,7 @@ export const Caller = z.strictObject({
       if (message !== undefined) ctx.addIssue({ code: 'custom', message });
     })
     .describe(
-      "The token's `iss`, exactly. For Entra either form, v1 (`https://sts.windows.net/ID/`) or v2 (`https://login.microsoftonline.com/ID/v2.0`), accepts both. Two entries that accept the same issuer are refused.",
+      "The token's exact `iss`. For Entra either form, v1 (`https://sts.windows.net/ID/`) or v2 (`https://login.microsoftonline.com/ID/v2.0`), accepts both. Two entries must not accept the same issuer.",
     ),
   audience: z
     .array(z.string().min(1))
@@ -110,19 +116,19 @@ export const Caller = z.strictObject({
     .describe("The token's `aud`: the id of this API's own single-tenant registration, never the multi-tenant app."),
   jwksUrl: httpsUrl
     .optional()
-    .describe("Address of the issuer's keys. By default its OpenID discovery document names it."),
+    .describe("URL of the issuer's keys. By default taken from its OpenID discovery document."),
   rolesClaim: z.string().min(1).default('roles').describe('Claim with the list of roles.'),
   subjectClaim: z
     .enum(['azp', 'appid', 'sub'])
     .optional()
     .describe(
-      'The one claim that names the caller; a token without it is refused. By default `azp` for v2 tokens of Entra, `appid` for its v1 tokens, `sub` for those of other issuers.',
+      'Claim that identifies the caller; a token without it is refused. By default `azp` for v2 tokens of Entra, `appid` for its v1 tokens, `sub` for other issuers.',
     ),
   limits: z
     .record(z.string(), z.array(z.string()))
     .optional()
     .describe(
-      "`{subject: [tenantId]}`: the only tenants that this subject may name, `['*']` for all. Where `limits` exist, a subject that is not listed may name none.",
+      "`{subject: [tenantId]}`: the tenants that this subject may name, `['*']` for all. If `limits` is set, an unlisted subject may name none.",
     ),
 });
 
