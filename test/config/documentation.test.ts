@@ -11,9 +11,9 @@ test('docs/configuration.md has the settings as the schema has them: npm run con
 
 test('its table has default, bounds and meaning of a setting of each kind', () => {
   const table = settingsTable();
-  expect(table).toContain('| `http.maxPlaintextBytes` | 1048576 (1 MiB) | 1024 (1 KiB) to 25165824 (24 MiB) | Largest');
-  expect(table).toContain("| `callers[].issuer` | required | text | The token's `iss`, exactly.");
+  expect(table).toContain('| `http.maxPlaintextBytes` | 1048576 (1 MiB) | 1024 (1 KiB) to 25165824 (24 MiB) | Maximum');
+  expect(table).toContain("| `callers[].issuer` | required | text | The token's exact `iss`.");
   expect(table).toContain('| `home.credential` | `client-secret` | `client-secret`, `certificate`, `vault-signed`,');
-  expect(table).toContain('| `rounds.webhookUrl` |  | text | Address');
+  expect(table).toContain('| `rounds.webhookUrl` |  | text | URL');
   expect(table).not.toContain('emulator');
 });
