@@ -3,8 +3,8 @@ import type { Principal } from './principal.ts';
 /** One authenticated request, as operations see it. */
 export interface AuthenticatedRequest {
   readonly principal: Principal;
-  /** UUID of ours. */
+  /** Our own UUID. */
   readonly requestId: string;
-  /** The caller's own id of it. */
+  /** The caller's own id of the request. */
   readonly clientRequestId?: string | undefined;
 }

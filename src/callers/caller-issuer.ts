@@ -1,4 +1,4 @@
-/** Claim of a token that names the caller. */
+/** Claim of a token that identifies the caller. */
 export type SubjectClaim = 'azp' | 'appid' | 'sub';
 
 /** One issuer of callers' tokens, as configured. */
@@ -7,8 +7,10 @@ export interface CallerIssuer {
   readonly audience: readonly string[];
   readonly jwksUrl?: string | undefined;
   readonly rolesClaim: string;
-  /** By default the one that belongs to the form of the token's issuer. */
+  /** Default: the claim that belongs to the form of the token's issuer. */
   readonly subjectClaim?: SubjectClaim | undefined;
-  /** Tenants by subject, `*` for all. Where it is given, a subject that isn't listed may name none. */
+  /**
+   * Tenants by subject, `*` for all. If present, a subject that is not listed may name no tenant.
+   */
   readonly limits?: Readonly<Record<string, readonly string[]>> | undefined;
 }

@@ -3,17 +3,20 @@ import { ServiceError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../lib/token-bucket.ts';
 
-/** A caller that was forgotten has been idle for longest, and starts with a full bucket. */
+/**
+ * The evicted caller is the one that has been idle for longest, and starts again with a full
+ * bucket.
+ */
 const MAX_CALLERS = 10_000;
 
 export interface CallerRatesOptions {
   readonly requestsPerSecond: number;
-  /** Requests that may come at once. */
+  /** Requests that may arrive at once. */
   readonly burst: number;
   readonly clock: Clock;
 }
 
-/** How many requests each authenticated caller may make, in one process. */
+/** Limits the requests of each authenticated caller, in one process. */
 export class CallerRates {
   readonly #options: CallerRatesOptions;
   readonly #buckets = new LRUCache<string, TokenBucket>({ max: MAX_CALLERS });
@@ -22,7 +25,10 @@ export class CallerRates {
     this.#options = options;
   }
 
-  /** Counts one request. @throws ServiceError `caller-throttled` */
+  /**
+   * Counts one request.
+   * @throws ServiceError `caller-throttled`
+   */
   admit(callerId: string): void {
     const bucket = this.#bucketOf(callerId);
     const now = this.#options.clock.monotonicMs();
@@ -32,7 +38,10 @@ export class CallerRates {
     });
   }
 
-  /** Counts what an admitted request turned out to cost beyond one, such as the items of a batch; the caller's next ones wait for it. */
+  /**
+   * Charges the cost of an admitted request beyond one, such as the items of a batch; the caller's
+   * next requests wait for it.
+   */
   charge(callerId: string, units: number): void {
     this.#bucketOf(callerId).owe(this.#options.clock.monotonicMs(), units);
   }

@@ -1,11 +1,17 @@
 import type { CallerIssuer, SubjectClaim } from './caller-issuer.ts';
 
-/** Hosts of one cloud that sign a directory's tokens: v1 and v2 differ in the host and in the path. */
+/**
+ * The hosts of one cloud that sign a directory's tokens: v1 and v2 differ in the host and in the
+ * path.
+ */
 interface Cloud {
   readonly v1: string;
   readonly v2: string;
 }
-/** Microsoft's own documents give the US government's cloud the v1 issuer of the public one. */
+/**
+ * Microsoft's own documents give the v1 issuer of the public cloud to the US government's cloud
+ * too.
+ */
 const CLOUDS: readonly Cloud[] = [
   { v1: 'sts.windows.net', v2: 'login.microsoftonline.com' },
   { v1: 'sts.windows.net', v2: 'login.microsoftonline.us' },
@@ -20,13 +26,16 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const V2_FORM = /\/[0-9a-f-]{36}\/v2\.0$/;
 
-/** One `iss` that an entry accepts, with the claim that names the caller in such tokens. */
+/** One `iss` that an entry accepts, with the claim that identifies the caller in such tokens. */
 export interface IssuerForm {
   readonly issuer: string;
   readonly subjectClaim: SubjectClaim;
 }
 
-/** Returns each `iss` that the entry accepts. Entra signs v1 and v2 tokens of a directory by the same keys. */
+/**
+ * Returns each `iss` that the entry accepts. Entra signs v1 and v2 tokens of a directory with the
+ * same keys.
+ */
 export function formsOf({ issuer, subjectClaim }: Pick<CallerIssuer, 'issuer' | 'subjectClaim'>): IssuerForm[] {
   const { host, directory } = partsOf(issuer);
   const cloud = CLOUDS.find(({ v1, v2 }) => host === v1 || host === v2);
@@ -35,7 +44,10 @@ export function formsOf({ issuer, subjectClaim }: Pick<CallerIssuer, 'issuer' | 
   return [...all].map((form) => ({ issuer: form, subjectClaim: subjectClaim ?? defaultClaim(form) }));
 }
 
-/** Returns why no token can have this `iss`, and the right form; undefined where nothing is wrong with it. */
+/**
+ * Returns the reason that no token can have this `iss`, and the right form; undefined if it is
+ * correct.
+ */
 export function issuerProblem(issuer: string): string | undefined {
   const { host, directory, rest } = partsOf(issuer);
   const name = OTHER_NAMES[host] ?? host;
@@ -49,7 +61,10 @@ export function issuerProblem(issuer: string): string | undefined {
   return issuer === right ? undefined : `no token has this iss: write ${right}`;
 }
 
-/** Returns the entries that accept an `iss` which an earlier entry accepts too: which of the two holds must not be a matter of order. */
+/**
+ * Returns the entries that accept an `iss` which an earlier entry accepts too: their order must not
+ * decide which of the two applies.
+ */
 export function overlaps(issuers: readonly Pick<CallerIssuer, 'issuer'>[]): { index: number; earlier: number }[] {
   const owners = new Map<string, number>();
   const found = new Map<number, number>();
@@ -65,7 +80,10 @@ export function overlaps(issuers: readonly Pick<CallerIssuer, 'issuer'>[]): { in
 const v1Form = ({ v1 }: Cloud, directory: string): string => `https://${v1}/${directory}/`;
 const v2Form = ({ v2 }: Cloud, directory: string): string => `https://${v2}/${directory}/v2.0`;
 
-/** Entra names the calling application in `azp` (v2) or `appid` (v1); RFC 9068 §2.2 requires `sub` of others. */
+/**
+ * Returns the default claim. Entra names the calling application in `azp` (v2) or `appid` (v1); RFC
+ * 9068 §2.2 requires `sub` from others.
+ */
 function defaultClaim(issuer: string): SubjectClaim {
   if (V2_FORM.test(issuer)) return 'azp';
   return CLOUDS.some(({ v1 }) => partsOf(issuer).host === v1) ? 'appid' : 'sub';

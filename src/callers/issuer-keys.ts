@@ -10,29 +10,34 @@ import type { Clock } from '../lib/clock.ts';
 import type { CallerIssuer } from './caller-issuer.ts';
 
 const TIMEOUT_MS = 5_000;
-/** Time after a failure during which the issuer is not asked again. */
+/** Pause after a failure before the issuer is called again. */
 const FAILURE_COOLDOWN_MS = 5_000;
-/** Unknown key ids make us ask the issuer no more often than this. */
+/** Unknown key ids cause at most one call to the issuer in this time. */
 const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
 /** A key that leaves the issuer's set verifies nothing after this time. */
 const MAX_AGE_MS = 600_000;
 
-/** The keys of one issuer, read when the first token comes and again every 10 minutes. */
+/** The keys of one issuer, read when the first token arrives and again every 10 minutes. */
 export interface IssuerKeys {
-  /** Finds the key of a token. Asks the issuer where the set is absent or too old. */
+  /** Returns the key of a token. Calls the issuer if the set is absent or too old. */
   readonly current: JWTVerifyGetKey;
-  /** Finds the key of a token in the newest set that was read, however old. */
+  /** Returns the key of a token from the newest set that was read, however old. */
   readonly newest: JWTVerifyGetKey;
-  /** Differs after each reading. Starts a reading in the background where one is due. */
+  /**
+   * Returns a number that changes with each read. Starts a read in the background when one is due.
+   */
   generation(): number;
 }
 
-/** The discovery document can't be used. The message names the issuer alone. */
+/** The discovery document cannot be used. The message names only the issuer. */
 class DiscoveryError extends Error {
   override readonly name = 'DiscoveryError';
 }
 
-/** jose shares one request among all who wait for it, and bounds how often unknown key ids cause one. */
+/**
+ * Returns an issuer's keys. jose shares one request among all callers that wait for it, and limits
+ * how often unknown key ids cause one.
+ */
 export function openIssuerKeys(
   { issuer, jwksUrl }: Pick<CallerIssuer, 'issuer' | 'jwksUrl'>,
   clock: Clock,
@@ -46,8 +51,8 @@ export function openIssuerKeys(
     return createRemoteJWKSet(new URL(url), {
       timeoutDuration: TIMEOUT_MS,
       cooldownDuration: UNKNOWN_KEY_COOLDOWN_MS,
-      cacheMaxAge: Number.POSITIVE_INFINITY, // the age is judged here, by the clock of the service
-      [jwksCache]: cache as JWKSCacheInput, // its type has no empty one that is filled later
+      cacheMaxAge: Number.POSITIVE_INFINITY, // this code checks the age, by the service's clock
+      [jwksCache]: cache as JWKSCacheInput, // its type does not allow an empty one that is filled later
     });
   });
   let seen: JSONWebKeySet | undefined;
@@ -80,13 +85,16 @@ export function openIssuerKeys(
     newest: (header, token) => (newest ?? current)(header, token),
     generation: () => {
       const isDue = isStale() && clock.monotonicMs() - triedAtMs >= FAILURE_COOLDOWN_MS;
-      if (isDue) readAgain().catch(() => undefined); // known callers are served by the set that was read last
+      if (isDue) readAgain().catch(() => undefined); // known callers are served with the last set that was read
       return generation;
     },
   };
 }
 
-/** Returns the one result of `start` to all; a failure is forgotten after the cool-down. */
+/**
+ * Returns a function that shares the one result of `start`; a failure is forgotten after the
+ * cool-down.
+ */
 function shared<T>(start: () => Promise<T>): () => Promise<T> {
   let found: Promise<T> | undefined;
   return () => {
@@ -96,18 +104,21 @@ function shared<T>(start: () => Promise<T>): () => Promise<T> {
     const forget = () => {
       if (found === tried) found = undefined;
     };
-    tried.catch(() => setTimeout(forget, FAILURE_COOLDOWN_MS).unref()); // whoever awaits it gets the failure
+    tried.catch(() => setTimeout(forget, FAILURE_COOLDOWN_MS).unref()); // callers that await it get the failure
     return tried;
   };
 }
 
 interface Discovered {
   readonly jwksUrl: string;
-  /** The issuer's own name for itself. */
+  /** The issuer's own name. */
   readonly issuer: string | undefined;
 }
 
-/** Reads the document of OpenID Connect Discovery 1.0 §4. @throws DiscoveryError */
+/**
+ * Returns the document of OpenID Connect Discovery 1.0 §4.
+ * @throws DiscoveryError
+ */
 async function discover(issuer: string): Promise<Discovered> {
   try {
     const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
@@ -122,7 +133,9 @@ async function discover(issuer: string): Promise<Discovered> {
   }
 }
 
-/** Asks the issuer, and returns what is wrong with its entry; undefined where tokens of it can be verified. */
+/**
+ * Calls the issuer, and returns the problem of its entry; undefined if its tokens can be verified.
+ */
 export async function issuerTrouble({ issuer, jwksUrl }: CallerIssuer): Promise<string | undefined> {
   try {
     const { issuer: named, jwksUrl: found } = jwksUrl === undefined ? await discover(issuer) : { issuer, jwksUrl };

@@ -1,4 +1,4 @@
-/** Permissions a token can carry; none implies another. */
+/** Permissions that a token can carry; none implies another. */
 export type Role =
   | 'Data.Encrypt'
   | 'Data.Decrypt'
@@ -13,6 +13,6 @@ export interface Principal {
   /** Issuer and subject, for the audit. */
   readonly id: string;
   readonly roles: ReadonlySet<string>;
-  /** The only tenants it may name; undefined for all. */
+  /** The only tenants that it may name; undefined for all. */
   readonly tenantIds: ReadonlySet<string> | undefined;
 }

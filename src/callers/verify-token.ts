@@ -7,7 +7,10 @@ import { formsOf, type IssuerForm } from './issuer-forms.ts';
 import { type IssuerKeys, openIssuerKeys } from './issuer-keys.ts';
 import type { Principal } from './principal.ts';
 
-/** Turns a bearer token into its principal. @throws ServiceError `unauthenticated`, `identity-unavailable` */
+/**
+ * Returns the principal of a bearer token.
+ * @throws ServiceError `unauthenticated`, `identity-unavailable`
+ */
 export type VerifyToken = (token: string) => Promise<Principal>;
 
 /** Asymmetric only (RFC 8725 §3.1, §3.2): a shared secret would make every holder an issuer. */
@@ -25,17 +28,18 @@ const ALGORITHMS = [
   'Ed25519',
 ];
 /**
- * RFC 8725 §3.11: what an issuer signs for another purpose is no access token. Entra's tokens say JWT, others' at+jwt (RFC 9068 §2.1).
+ * RFC 8725 §3.11: a token that an issuer signs for another purpose is no access token. Entra's
+ * tokens have the type JWT, others' at+jwt (RFC 9068 §2.1).
  */
 const TYPES: ReadonlySet<string> = new Set(['JWT', 'AT+JWT']);
 const COMPACT = /^[\w-]+\.[\w-]+\.([\w-]+)$/;
 const MAX_TOKEN_CHARACTERS = 12_000;
 const MAX_REMEMBERED = 5_000;
-/** Difference between the issuer's clock and ours that `nbf` and `exp` may have. */
+/** Allowed difference between the issuer's clock and ours for `nbf` and `exp`. */
 const LEEWAY_SECONDS = 60;
-/** Entra's longest tokens, those of managed identities, last a day. */
+/** Entra's longest tokens, those of managed identities, are valid for a day. */
 const MAX_LIFETIME_SECONDS = 24 * 3_600;
-/** Entra dates `iat` back by so much. */
+/** Entra backdates `iat` by this much. */
 const BACKDATED_SECONDS = 300;
 
 interface AcceptedIssuer extends IssuerForm {
@@ -46,15 +50,15 @@ interface AcceptedIssuer extends IssuerForm {
 interface Remembered {
   readonly principal: Principal;
   readonly issuer: AcceptedIssuer;
-  /** Reading of the issuer's keys by which it was verified. */
+  /** The read of the issuer's keys that verified it. */
   readonly generation: number;
-  /** Milliseconds of the epoch. */
+  /** Milliseconds since 1970. */
   readonly expires: number;
 }
 
 /**
- * Verifies tokens of the configured issuers. A bounded number of verified ones is remembered until they expire, or until the issuer's keys
- * are read again.
+ * Returns a verifier of the configured issuers' tokens. It caches a bounded number of verified
+ * tokens until they expire, or until the issuer's keys are read again.
  */
 export function createTokenVerifier(issuers: readonly CallerIssuer[], clock: Clock): VerifyToken {
   const byIssuer = new Map(issuers.flatMap((entry) => acceptedForms(entry, clock)));
@@ -72,7 +76,7 @@ export function createTokenVerifier(issuers: readonly CallerIssuer[], clock: Clo
       const { issuer, generation, principal } = known;
       if (issuer.keys.generation() === generation) return principal;
       remembered.delete(token);
-      return verifyWith(token, issuer, issuer.keys.newest); // its key may have left the set
+      return verifyWith(token, issuer, issuer.keys.newest); // its key may have been removed from the set
     }
     if (token.length > MAX_TOKEN_CHARACTERS || !isCanonical(token)) throw unauthenticated('signature');
     const issuer = byIssuer.get(claimedIssuer(token));
@@ -86,13 +90,16 @@ function acceptedForms(entry: CallerIssuer, clock: Clock): [string, AcceptedIssu
   return formsOf(entry).map((form) => [form.issuer, { ...form, entry, keys }]);
 }
 
-/** A header is what its issuer made of it, whatever its type says. */
+/**
+ * Returns whether the type is that of an access token. The issuer sets the header, whatever its
+ * declared type is.
+ */
 const isAccessToken = (typ: unknown = 'JWT'): boolean =>
   typeof typ === 'string' && TYPES.has(typ.toUpperCase().replace(/^APPLICATION\//, ''));
 
 /**
- * Whether the token is spelled in its one canonical way: decoders pass over whitespace and spare bits. The signature covers what is before
- * it as it stands, but not itself.
+ * Returns whether the token has its one canonical spelling: decoders skip whitespace and spare
+ * bits. The signature covers the parts before it as they are, but not itself.
  */
 function isCanonical(token: string): boolean {
   const signature = COMPACT.exec(token)?.[1];
@@ -124,7 +131,10 @@ async function verify(token: string, form: AcceptedIssuer, getKey: JWTVerifyGetK
   }
 }
 
-/** A token can't be revoked: whoever stole one may use it until it expires. */
+/**
+ * Returns whether the lifetime is short. A token can't be revoked: a thief may use it until it
+ * expires.
+ */
 function isShortLived({ exp, iat }: JWTPayload, nowSeconds: number): boolean {
   if (exp === undefined || exp - nowSeconds > MAX_LIFETIME_SECONDS + LEEWAY_SECONDS) return false;
   return iat === undefined || exp - iat <= MAX_LIFETIME_SECONDS + BACKDATED_SECONDS;
@@ -160,13 +170,16 @@ function principalOf(claims: JWTPayload, { issuer, subjectClaim, entry }: Accept
   };
 }
 
-/** Returns the tenants of a subject; undefined for all of them. A subject that isn't listed has none. */
+/**
+ * Returns the tenants of a subject; undefined for all of them. A subject that is not listed has
+ * none.
+ */
 function tenantsOf(limits: NonNullable<CallerIssuer['limits']>, subject: string): ReadonlySet<string> | undefined {
   const tenants = (Object.hasOwn(limits, subject) ? limits[subject] : undefined) ?? [];
   return tenants.includes('*') ? undefined : new Set(tenants);
 }
 
-/** Why a token is refused. */
+/** The reason that a token is refused. */
 export type UnauthenticatedReason =
   | 'missing'
   | 'expired'
@@ -177,7 +190,10 @@ export type UnauthenticatedReason =
   | 'subject'
   | 'signature';
 
-/** `reason` goes into `WWW-Authenticate` (RFC 6750 §3), and the body's `detail` says the same in words. */
+/**
+ * Returns the refusal. `reason` goes into `WWW-Authenticate` (RFC 6750 §3), and the body's `detail`
+ * says the same in words.
+ */
 export function unauthenticated(reason: UnauthenticatedReason, cause?: unknown): ServiceError {
   return new ServiceError('unauthenticated', 'A valid bearer token is needed', { reason, cause });
 }

@@ -1,21 +1,29 @@
 import type { ServiceError, VaultCallIds } from '../errors.ts';
 
-/** After a refusal one request in this many milliseconds may ask the vault whether access is back. */
+/**
+ * After a refusal, one request in this many milliseconds may call the vault to check whether access
+ * is back.
+ */
 const PROBE_EVERY_MS = 10_000;
-/** A key version that never answered and is absent is most likely a wrong one: it costs the vault less often. */
+/**
+ * A key version that never answered and is absent is most likely wrong: it causes fewer vault
+ * calls.
+ */
 const PROBE_UNKNOWN_EVERY_MS = 60_000;
 /**
- * A proof is renewed at a random time of 50 to 80 % of its bound. After a restart proofs are all of one age: without the
- * spread their renewals would reach vaults and Entra in waves. The last 20 % are for retries during an outage.
+ * A proof is renewed at a random time of 50 to 80 % of its bound. After a restart all proofs have
+ * the same age: without the spread, their renewals would reach vaults and Entra in waves. The last
+ * 20 % are for retries during an outage.
  */
 const RENEW_PART = 0.5;
 const RENEW_SPREAD = 0.3;
-/** A renewal that met an outage is retried after this part of the bound. */
+/** A renewal that failed because of an outage is retried after this part of the bound. */
 const RETRY_PART = 1 / 20;
 
 /**
- * What is known of our access to one key version, or to a whole tenant: the last proof of it or the last refusal.
- * A proof is a successful unwrap, timed from the start of its request on the monotonic clock, and holds for the revocation bound.
+ * The known state of our access to one key version, or to a whole tenant: the last proof or the
+ * last refusal. A proof is a successful unwrap, timed from the start of its request on the
+ * monotonic clock. It is valid for the revocation bound.
  */
 export class Access {
   readonly #boundMs: number;
@@ -32,12 +40,12 @@ export class Access {
     this.#jitter = jitter;
   }
 
-  /** Returns the ids of the vault call that is the proof; undefined where access was never proven. */
+  /** Returns the ids of the vault call that is the proof; undefined if access was never proven. */
   get vaultCall(): VaultCallIds | undefined {
     return this.#vaultCall;
   }
 
-  /** Returns when the proof ends, in monotonic milliseconds. */
+  /** Returns the end of the proof, in monotonic milliseconds. */
   get endsAt(): number {
     return this.#provenAt + this.#boundMs;
   }
@@ -46,30 +54,42 @@ export class Access {
     return now - this.#provenAt < this.#boundMs;
   }
 
-  /** Returns true once when a renewal is due, and again after each part of the bound until one succeeds. */
+  /**
+   * Returns true once when a renewal is due, and again after each part of the bound until one
+   * succeeds.
+   */
   takeRenewal(now: number): boolean {
     if (now < this.#renewAt) return false;
     this.#renewAt = now + this.#boundMs * RETRY_PART;
     return true;
   }
 
-  /** @throws ServiceError the remembered refusal, as long as it need not be questioned */
+  /**
+   * Checks for a refusal.
+   * @throws ServiceError the cached refusal, while it need not be checked again
+   */
   check(now: number): void {
     if (this.#refusal !== undefined && now < this.#probeAt) throw this.#refusal;
   }
 
-  /** @throws ServiceError the remembered refusal, unless this request is the one that may find out whether it still holds */
+  /**
+   * Admits a request.
+   * @throws ServiceError the cached refusal, unless this request may check whether it still applies
+   */
   admit(now: number): void {
     this.check(now);
     if (this.#refusal !== undefined) this.#probeAt = now + PROBE_EVERY_MS;
   }
 
-  /** The vault answered a call that started at this time: an earlier refusal holds no more. A call older than the refusal says nothing. */
+  /**
+   * Notes that the vault answered a call that started at this time: an earlier refusal no longer
+   * applies. A call older than the refusal proves nothing.
+   */
   answered(startedAt: number): void {
     if (startedAt >= this.#refusedAt) this.#refusal = undefined;
   }
 
-  /** The same for a successful unwrap, which proves access. */
+  /** Notes the same for a successful unwrap, which proves access. */
   proven(startedAt: number, vaultCall: VaultCallIds): void {
     if (startedAt < this.#refusedAt || startedAt < this.#provenAt) return;
     this.answered(startedAt);

@@ -16,17 +16,20 @@ import type { SealingSlotDeps } from './sealing-slot.ts';
 import { TenantDataKeys } from './tenant-data-keys.ts';
 
 const MAX_TENANTS = 10_000;
-/** A wall clock that leaves the monotonic one by more was set, or the machine was resumed from a snapshot. */
+/**
+ * A larger jump of the wall clock against the monotonic one means that it was set, or that the
+ * machine was resumed from a snapshot.
+ */
 const MAX_CLOCK_JUMP_MS = 60_000;
 
-/** What branch keys need beside what data keys need. */
+/** The dependencies that branch keys have and data keys do not. */
 export type BranchParts = Omit<
   BranchDeps,
   'clock' | 'draw' | 'jitter' | 'originKeys' | 'revocationBoundMs' | 'onBackgroundFailure'
 >;
 
 export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 'counts'> {
-  /** Of a tenant whose record has none of its own; so is `revocationBoundMs`. */
+  /** For a tenant without bounds in its record; the same for `revocationBoundMs`. */
   readonly bounds: DataKeyBounds;
   /** Absent without a database: compact messages are neither sealed nor opened. */
   readonly branches?: BranchParts | undefined;
@@ -38,7 +41,7 @@ interface TenantKeys {
   readonly branches: TenantBranches | undefined;
 }
 
-/** Keys in this process's memory: data keys minted and opened, and branch keys; by tenant first. */
+/** Keys in this process's memory, by tenant: minted and opened data keys, and branch keys. */
 export class CachedDataKeys implements DataKeys {
   readonly #options: CachedDataKeysOptions;
   readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
@@ -99,23 +102,28 @@ export class CachedDataKeys implements DataKeys {
     this.#keysOf(tenant).dataKeys.slotFor(key).drop();
   }
 
-  /** Drops all keys of a tenant, such as one that was suspended. */
+  /** Evicts all keys of a tenant, for example a suspended one. */
   forget(tenantId: string): void {
     this.#tenants.delete(tenantId);
   }
 
-  /** Has the versions of a tenant's keys read again ahead of time. */
+  /** Marks the versions of a tenant's keys to be read again early. */
   reread(tenantId: string): void {
     this.#tenants.get(tenantId)?.dataKeys.reread();
   }
 
-  /** Has the rows of a tenant's branch keys read again before their next use; of every tenant without an id. */
+  /**
+   * Marks the rows of a tenant's branch keys to be read again before their next use; without an id,
+   * those of every tenant.
+   */
   branchesChanged(tenantId: string | undefined): void {
     if (tenantId !== undefined) this.#tenants.get(tenantId)?.branches?.changed();
     else for (const { branches } of this.#tenants.values()) branches?.changed();
   }
 
-  /** Reads the rows of all branch keys in memory again and puts back what the database lost. */
+  /**
+   * Reads the rows of all branch keys in memory again and restores those that the database lost.
+   */
   async recheckBranches(): Promise<void> {
     for (const { branches } of [...this.#tenants.values()]) await branches?.recheck();
   }
@@ -155,7 +163,10 @@ export class CachedDataKeys implements DataKeys {
     return { dataKeys, branches };
   }
 
-  /** Two machines resumed from one snapshot would draw the same IVs under the same key, and hold proofs of access that slept. */
+  /**
+   * Evicts all keys after a clock jump. Two machines resumed from one snapshot would use the same
+   * IVs under the same key, and hold outdated proofs of access.
+   */
   #dropAfterClockJump(): void {
     const { clock } = this.#options;
     const offsetMs = clock.wallMs() - clock.monotonicMs();

@@ -1,9 +1,12 @@
 import type { ServiceError } from '../errors.ts';
 
-/** Reasons are words of ours; this holds even where one is not. */
+/** Reasons are our own words; this limit applies even if one is not. */
 const MAX_REASONS = 50;
 
-/** What a process has done with data keys since its start: plain numbers, since they are counted on the path of each request. */
+/**
+ * A process's counts of data keys since its start. They are plain numbers, because they are on the
+ * path of each request.
+ */
 export class DataKeyCounts {
   /** Seals that found a data key ready, and those that waited for the vault. */
   sealingHits = 0;
@@ -16,20 +19,20 @@ export class DataKeyCounts {
   proofs = 0;
   readonly #refusals = new Map<string, number>();
 
-  /** A definite refusal of access, after which data keys are dropped. */
+  /** Counts a definite refusal of access, after which data keys are evicted. */
   refused({ reason, code }: ServiceError): void {
     const known = reason ?? code;
     const name = this.#refusals.has(known) || this.#refusals.size < MAX_REASONS ? known : 'other';
     this.#refusals.set(name, (this.#refusals.get(name) ?? 0) + 1);
   }
 
-  /** By reason, such as `role-missing`. */
+  /** Returns the counts by reason, such as `role-missing`. */
   get refusals(): ReadonlyMap<string, number> {
     return this.#refusals;
   }
 }
 
-/** What is in memory now. */
+/** The numbers of keys in memory now. */
 export interface DataKeysHeld {
   readonly tenants: number;
   readonly sealing: number;

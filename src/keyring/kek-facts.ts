@@ -15,10 +15,10 @@ const MIN_RSA_BITS = 2_048;
 const RSA_EXPONENT = 65_537;
 
 /**
- * Our own check of a key version before it protects anything new: the SDK's is bypassed, and Key Vault's comes too late for a public
- * key that wraps without it. `now` is in milliseconds of the epoch.
- *
- * @throws ServiceError `access-revoked` with the reason, `tenant-misconfigured` for a key that is too weak
+ * Checks a key version before it protects new data. The SDK's own check is bypassed, and Key
+ * Vault's comes too late for a public key that wraps locally. `now` is in milliseconds since 1970.
+ * @throws ServiceError `access-revoked` with the reason, `tenant-misconfigured` for a key that is
+ * too weak
  */
 export function assertMayProtect(facts: KekFacts, tenantId: string, now: number): void {
   const { kek } = facts;
@@ -47,8 +47,8 @@ export function assertMayProtect(facts: KekFacts, tenantId: string, now: number)
 }
 
 /**
- * The customer says by a tag which tenant a key is for, so that nobody can have another's key registered as its own.
- *
+ * Checks the key's tag. With it the customer names the tenant of a key, so that no tenant can
+ * register another's key as its own.
  * @throws ServiceError `tenant-misconfigured`
  */
 export function assertTagged(facts: KekFacts, tenantId: string): void {
@@ -61,7 +61,7 @@ export function assertTagged(facts: KekFacts, tenantId: string): void {
   });
 }
 
-/** The algorithm that a key of this type wraps by, unless its record says another. */
+/** Returns the algorithm with which a key of this type wraps, unless its record names another. */
 export function algorithmOf(facts: KekFacts, registered: WrapAlgorithm | undefined): WrapAlgorithm {
   const algorithm = registered ?? defaultAlgorithm(facts.type);
   if (kekTypeOf(algorithm) === facts.type) return algorithm;

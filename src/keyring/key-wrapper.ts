@@ -3,13 +3,13 @@ import type { KekRef } from '../format/kek-ref.ts';
 import type { KekType, WrapAlgorithm } from '../format/wrap-algorithms.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 
-/** What a vault says about one key version. Times are milliseconds of the epoch. */
+/** A vault's facts about one key version. Times are milliseconds since 1970. */
 export interface KekFacts {
   readonly kek: KekRef;
   readonly type: KekType;
   /** Whether the key is in an HSM, which has a smaller quota. */
   readonly isHsm: boolean;
-  /** Modulus of an RSA key; undefined for oct keys, whose size a vault doesn't tell. */
+  /** Modulus size of an RSA key; undefined for oct keys, whose size a vault does not report. */
   readonly bits: number | undefined;
   readonly publicExponent: number | undefined;
   /** RSA public key as a JWK (RFC 7517), for wrapping without the vault. */
@@ -18,7 +18,10 @@ export interface KekFacts {
   readonly notBefore: number | undefined;
   readonly expires: number | undefined;
   readonly operations: readonly string[];
-  /** `Recoverable` under purge protection, `Recoverable+Purgeable` without; undefined when the vault doesn't say. */
+  /**
+   * `Recoverable` under purge protection, `Recoverable+Purgeable` without; undefined if the vault
+   * does not report it.
+   */
   readonly recoveryLevel?: string | undefined;
   readonly tags?: Readonly<Record<string, string>>;
 }
@@ -30,16 +33,19 @@ export interface VaultResult {
 }
 
 /**
- * Why a vault is called, which decides how it is rationed: to keep a tenant going (reads, new data keys, proofs of access), for a ciphertext
- * whose data key is not at hand, or for a caller that has each call made for itself (wrap, unwrap).
+ * The purpose of a vault call, which decides about its rate limit. `upkeep` keeps a tenant running
+ * (reads, new data keys, proofs of access). `ciphertext` is for a message whose data key is not in
+ * memory. `caller` is for a caller that causes each call itself (wrap, unwrap).
  */
 export type VaultUse = 'upkeep' | 'ciphertext' | 'caller';
 
 /**
- * What a vault must do for us. Every failure is a ServiceError:
- * - `access-revoked`, `tenant-misconfigured`: a definite refusal; its `scope` says how far it reaches
- * - `undecryptable`: the vault says that these bytes were not wrapped by this key (unwrap only)
- * - `vault-unavailable`, `vault-throttled`, `identity-unavailable`, `home-credential-rejected`: trouble, which says nothing of access
+ * The operations that we need from a vault. Every failure is a ServiceError:
+ * - `access-revoked`, `tenant-misconfigured`: a definite refusal; its `scope` is a key or the
+ * tenant
+ * - `undecryptable`: the vault reports that this key did not wrap these bytes (unwrap only)
+ * - `vault-unavailable`, `vault-throttled`, `identity-unavailable`, `home-credential-rejected`: a
+ * problem that says nothing about access
  */
 export interface KeyWrapper {
   /** Reads a key: the pinned version, else the newest. */

@@ -1,4 +1,6 @@
-/** `branch` keys seal compact messages; `index` keys make look-up tokens and deterministic values. */
+/**
+ * `branch` keys seal compact messages; `index` keys make look-up tokens and deterministic values.
+ */
 export type KeyKind = 'branch' | 'index';
 
 /** Names one stored key. */
@@ -8,10 +10,10 @@ export interface KeyName {
   readonly id: string;
 }
 
-/** What a new key is made with; the database adds its times. */
+/** The members of a new key; the database adds its times. */
 export interface NewStoredKey extends KeyName {
   readonly kind: KeyKind;
-  /** The registered key that it was made under, `https://HOST/keys/NAME` in lower case. */
+  /** The registered key under which it was made, `https://HOST/keys/NAME` in lower case. */
   readonly vaultKey: string;
   /** Of a branch: the start of its epoch, RFC 3339 UTC. Of an index: name, a space, version. */
   readonly label: string;
@@ -21,24 +23,27 @@ export interface NewStoredKey extends KeyName {
   readonly kid: string;
 }
 
-/** A key as it is stored: wrapped, and found by columns that its JWE must confirm. Times are ms since 1970 by the database's clock. */
+/**
+ * A stored key: wrapped, and found by columns that its JWE must confirm. Times are ms since 1970 by
+ * the database's clock.
+ */
 export interface StoredKey extends Omit<NewStoredKey, 'jwe'> {
   /** Undefined in a tombstone: the key was destroyed. */
   readonly jwe: string | undefined;
   readonly createdAt: number;
-  /** Key version that the newest copy outside of the database names; undefined without a copy. */
+  /** Key version that the newest copy outside the database names; undefined without a copy. */
   readonly copiedKid: string | undefined;
-  /** Whether this very JWE was copied outside of the database. */
+  /** Whether exactly this JWE was copied outside the database. */
   readonly isCopied: boolean;
 }
 
-/** Rows and the database's time at which they were read. */
+/** Rows and the database's time of reading. */
 export interface KeyringReading {
   readonly keys: readonly StoredKey[];
   readonly nowMs: number;
 }
 
-/** How many keys need one key version. */
+/** The number of keys that need one key version. */
 export interface VersionNeed {
   readonly kid: string;
   /** Rows whose JWE names it. */
@@ -47,38 +52,53 @@ export interface VersionNeed {
   readonly copies: number;
 }
 
-/** What became of a key that was to be put back. */
+/** The result of restoring a key. */
 export type Restored = 'added' | 'present' | 'destroyed';
 
 /**
- * Branch and index keys in the registry's database. Every change of a row is a compare-and-swap on the JWE that was read, bumps the
- * number of the change feed, and is durable once it resolves. Methods reject with ServiceError `registry-unavailable`.
+ * Branch and index keys in the registry's database. Every change of a row is a compare-and-swap on
+ * the JWE that was read. It increments the number of the change feed, and is durable once it
+ * resolves. Methods reject with ServiceError `registry-unavailable`.
  */
 export interface KeyringStore {
-  /** Random id of this database, made with its tables. */
+  /** Returns the random id of this database, made with its tables. */
   databaseId(): Promise<string>;
-  /** The database's clock, ms since 1970. */
+  /** Returns the database's time, ms since 1970. */
   now(): Promise<number>;
-  /** These keys of a tenant, tombstones included; unknown ids are left out. */
+  /** Returns these keys of a tenant, tombstones included; unknown ids are left out. */
   find(tenantId: string, ids: readonly string[]): Promise<KeyringReading>;
-  /** Keys of a kind with one of these labels, oldest first, made under this registered key. */
+  /**
+   * Returns the keys of a kind with one of these labels that were made under this registered key,
+   * oldest first.
+   */
   labelled(tenantId: string, kind: KeyKind, vaultKey: string, labels: readonly string[]): Promise<KeyringReading>;
-  /** The first key of a kind that was made under this registered key; none at all is an empty reading. */
+  /**
+   * Returns the first key of a kind that was made under this registered key; without one the
+   * reading is empty.
+   */
   oldest(tenantId: string, kind: KeyKind, vaultKey: string): Promise<KeyringReading>;
-  /** Keys of all tenants in the order of their names, removed tenants and tombstones included; `tenantId` restricts it to one. */
+  /**
+   * Returns keys of all tenants in the order of their names, removed tenants and tombstones
+   * included; `tenantId` limits it to one.
+   */
   page(limit: number, after: KeyName | undefined, tenantId?: string): Promise<KeyringReading>;
-  /** Returns false where another process has made a key with the same tenant, registered key, label and key version. */
+  /**
+   * Returns false if another process made a key with the same tenant, registered key, label and key
+   * version.
+   */
   create(key: NewStoredKey): Promise<boolean>;
-  /** Puts back a key that a process or a copy holds. Nothing overwrites a tombstone. */
+  /** Restores a key that a process or a copy holds. It never overwrites a tombstone. */
   restore(key: NewStoredKey): Promise<Restored>;
-  /** Replaces the JWE where it is still `before`. */
+  /** Replaces the JWE if it is still `before`. */
   replace(name: KeyName, before: string, after: Pick<NewStoredKey, 'jwe' | 'kid'>): Promise<boolean>;
-  /** Notes that these JWEs were copied outside of the database; a row that has another JWE by now stays as it is. */
+  /**
+   * Notes that these JWEs were copied outside the database; a row with another JWE stays unchanged.
+   */
   markCopied(keys: readonly (KeyName & Pick<NewStoredKey, 'jwe' | 'kid'>)[]): Promise<void>;
   /** Notes the day of the last use, `YYYY-MM-DD`. */
   markUsed(names: readonly KeyName[], day: string): Promise<void>;
-  /** Turns keys into tombstones; returns the names of those that were none. */
+  /** Turns keys into tombstones; returns the names of those that were not tombstones before. */
   destroy(tenantId: string, ids: readonly string[]): Promise<readonly KeyName[]>;
-  /** Per key version of a tenant: how many keys and copies need it. */
+  /** Returns the number of keys and copies that need each key version of a tenant. */
   needs(tenantId: string): Promise<readonly VersionNeed[]>;
 }

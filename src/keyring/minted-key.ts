@@ -2,15 +2,21 @@ import type { SealingKey } from '../format/jwe.ts';
 import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { KekFacts } from './key-wrapper.ts';
 
-/** At this part of a bound the next data key is minted in the background, so that no request waits for it. */
+/**
+ * At this part of a bound the next data key is minted in the background, so that no request waits
+ * for it.
+ */
 const AHEAD_PART = 0.9;
 
-/** Its header is that of messages; `mac` serves headers of other types. */
+/** Its header is that of messages; `mac` is for headers of other types. */
 export interface MintedSealingKey extends SealingKey {
   readonly mac: string;
 }
 
-/** A data key that this process made, with its counts, which outlive every new proof of access. */
+/**
+ * A data key that this process made, with its counts, which continue through every new proof of
+ * access.
+ */
 export class MintedKey {
   readonly key: MintedSealingKey;
   readonly facts: KekFacts;
@@ -26,7 +32,10 @@ export class MintedKey {
     this.#mintedAt = mintedAt;
   }
 
-  /** Counts one message before it is sealed. Returns false, and counts nothing, where that would pass a bound. */
+  /**
+   * Counts one message before it is sealed. Returns false, and counts nothing, if that would exceed
+   * a bound.
+   */
   take(now: number, bytes: number): boolean {
     const { maxAgeMs, maxMessages, maxBytes } = this.#bounds;
     if (now - this.#mintedAt >= maxAgeMs) return false;

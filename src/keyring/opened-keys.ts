@@ -5,7 +5,7 @@ import { boundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 
-/** Bounds of one tenant: another tenant's million old keys never evict this one's. */
+/** The limit for one tenant: another tenant's million old keys never evict this one's. */
 const MAX_OPENED = 500;
 const MAX_REFUSED = 1_000;
 const REFUSED_FOR_MS = 600_000;
@@ -20,7 +20,10 @@ class OpenedKey {
     this.dataKey = dataKey;
   }
 
-  /** Whether these very origin keys have accepted this `mac` of it before: computing it again is a third of a warm opening. */
+  /**
+   * Returns whether exactly these origin keys have accepted its `mac` before: computing it again is
+   * a third of a warm opening.
+   */
   isAccepted(mac: string, originKeys: readonly KeyObject[]): boolean {
     return this.#mac === mac && this.#originKeys === originKeys;
   }
@@ -31,7 +34,10 @@ class OpenedKey {
   }
 }
 
-/** One tenant's unwrapped data keys, the unwraps under way, and the encrypted keys that its vault said it never wrapped. */
+/**
+ * One tenant's unwrapped data keys, the unwraps in progress, and the encrypted keys that its vault
+ * reported as not its own.
+ */
 export class OpenedKeys {
   readonly #opened = boundedMap<OpenedKey>(MAX_OPENED);
   readonly #refused;
@@ -55,7 +61,10 @@ export class OpenedKeys {
     this.#opened.set(dataKey.encryptedKey, new OpenedKey(dataKey));
   }
 
-  /** Shares one unwrap among all who ask while it is under way. @throws ServiceError the remembered cryptographic refusal */
+  /**
+   * Returns the data key; concurrent requests share one unwrap.
+   * @throws ServiceError the cached cryptographic refusal
+   */
   unwrapOnce(wrapped: WrappedDataKey, unwrap: () => Promise<DataKey>): Promise<DataKey> {
     const key = cacheKey(wrapped);
     const refusal = this.#refused.get(key);
@@ -75,5 +84,8 @@ export class OpenedKeys {
   }
 }
 
-/** The tenant is the object itself; `alg` matters since one key may be registered for another algorithm later. */
+/**
+ * Returns the cache key. The tenant is the object itself; `alg` matters since a key may later be
+ * registered for another algorithm.
+ */
 const cacheKey = ({ algorithm, kid, encryptedKey }: WrappedDataKey): string => `${algorithm} ${kid} ${encryptedKey}`;

@@ -14,17 +14,19 @@ export interface ProofsDeps {
   readonly wrapper: KeyWrapper;
   readonly clock: Clock;
   readonly revocationBoundMs: number;
-  /** Returns a random number of 0 to 1, which spreads renewals. */
+  /** Returns a random number from 0 to 1, which spreads renewals. */
   readonly jitter: () => number;
-  /** Told of what failed with nobody waiting for it: a renewal or minting ahead of time. */
+  /** Called with failures that no request waits for: a renewal or minting ahead of time. */
   readonly onBackgroundFailure: (error: unknown) => void;
   readonly counts: DataKeyCounts;
 }
 
-/** Drops the data keys under one key version; without one, all of the tenant's. */
+/** Evicts the data keys under one key version; without one, all of the tenant's. */
 export type Evict = (kid?: string) => void;
 
-/** What the vault has said of access to one tenant's key versions, and the calls that find it out. */
+/**
+ * The vault's answers about access to one tenant's key versions, and the calls that obtain them.
+ */
 export class Proofs {
   readonly #tenant: Tenant;
   readonly #deps: ProofsDeps;
@@ -48,12 +50,17 @@ export class Proofs {
     return access;
   }
 
-  /** Renews the proof of access to a data key's KEK in the background, from half of the bound on. */
+  /**
+   * Renews the proof of access to a data key's KEK in the background, from half of the bound on.
+   */
   renewAhead(dataKey: DataKey, now: number): void {
     if (this.accessTo(dataKey.kid).takeRenewal(now)) this.prove(dataKey).catch(this.#deps.onBackgroundFailure);
   }
 
-  /** Has the vault unwrap this data key again; concurrent requests for the same KEK share the answer. */
+  /**
+   * Makes the vault unwrap this data key again; concurrent requests for the same KEK share the
+   * answer.
+   */
   prove(dataKey: DataKey): Promise<void> {
     return singleFlight(this.#renewals, dataKey.kid, async () => {
       const { bytes } = await this.unwrap(dataKey, 'upkeep', (unwrapped) => this.#isSame(unwrapped, dataKey));
@@ -70,9 +77,8 @@ export class Proofs {
   }
 
   /**
-   * Unwraps a data key, which proves access unless `isOurs` denies the answer.
-   *
-   * @throws ServiceError as KeyWrapper, and the remembered refusals
+   * Returns an unwrapped data key. This proves access unless `isOurs` rejects the answer.
+   * @throws ServiceError as KeyWrapper, and the cached refusals
    */
   async unwrap(wrapped: WrappedDataKey, use: VaultUse, isOurs: (unwrapped: Buffer) => boolean): Promise<VaultResult> {
     const access = this.accessTo(wrapped.kid);
@@ -96,7 +102,9 @@ export class Proofs {
     }
   }
 
-  /** Runs a vault call that proves no access, such as a wrap; its outcome holds for `access` alone. */
+  /**
+   * Runs a vault call that proves no access, such as a wrap; its outcome counts for `access` only.
+   */
   async ask<T>(access: Access, call: () => Promise<T>, evict: () => void): Promise<T> {
     const startedAt = this.#deps.clock.monotonicMs();
     this.#signIn.admit(startedAt);
@@ -112,18 +120,21 @@ export class Proofs {
     }
   }
 
-  /** A definite refusal evicts at once, by key or for the tenant; timeouts, resets, 429 and 5xx leave access as it was. */
+  /**
+   * Evicts at once on a definite refusal, by key or for the tenant; timeouts, resets, 429 and 5xx
+   * leave access unchanged.
+   */
   #noteRefusal(error: unknown, startedAt: number, access: Access, evict: () => void): void {
     if (!(error instanceof ServiceError)) return;
     if (error.code === 'undecryptable') {
-      access.answered(startedAt); // a vault that judges a ciphertext has let us in
+      access.answered(startedAt); // a vault that judges a ciphertext has granted us access
       this.#signIn.answered(startedAt);
     }
     if (error.scope === undefined) return;
     this.#deps.counts.refused(error);
     const now = this.#deps.clock.monotonicMs();
     if (error.scope === 'key') {
-      this.#signIn.answered(startedAt); // only a sign-in reaches the vault
+      this.#signIn.answered(startedAt); // only a successful sign-in reaches the vault
       access.refused(error, now);
       evict();
     } else {

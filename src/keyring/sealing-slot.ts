@@ -15,11 +15,11 @@ import { MintedKey, type MintedSealingKey } from './minted-key.ts';
 import type { OpenedKeys } from './opened-keys.ts';
 import type { Proofs, ProofsDeps } from './proofs.ts';
 
-/** How long a key that follows the newest version is not read again. */
+/** Time before a key that follows the newest version is read again. */
 const REREAD_AFTER_MS = 15 * 60_000;
 /** Old data is moved only to a version that was read as the newest within this time. */
 const FRESH_MS = 60_000;
-/** Delay before a background task is retried. After a refusal a new version may be the remedy. */
+/** Delay before a background task is retried. After a refusal, a new version may be the fix. */
 const RETRY_AFTER_MS = 10_000;
 
 export interface SealingSlotDeps extends ProofsDeps {
@@ -36,7 +36,7 @@ export class SealingSlot {
   readonly #key: RegisteredKey;
   readonly #proofs: Proofs;
   readonly #opened: OpenedKeys;
-  /** Of wrapping only: a key that may no longer protect anything new may still open what is old. */
+  /** For wrapping only: a key that may no longer protect new data may still open old data. */
   readonly #wrapping: Access;
   #current: MintedKey | undefined;
   #minting: Promise<MintedKey> | undefined;
@@ -55,7 +55,7 @@ export class SealingSlot {
     this.#wrapping = new Access(deps.revocationBoundMs, deps.jitter);
   }
 
-  /** The current key with one use counted, where nothing need be waited for; undefined otherwise. */
+  /** Returns the current key with one use counted if no call is needed; undefined otherwise. */
   take(bytes: number): MintedKey | undefined {
     const { clock } = this.#deps;
     const now = clock.monotonicMs();
@@ -66,7 +66,7 @@ export class SealingSlot {
     return current;
   }
 
-  /** The same, waiting for whatever the vault must be asked. */
+  /** Returns the same after the necessary vault calls. */
   async waitFor(bytes: number): Promise<MintedKey> {
     const { clock } = this.#deps;
     const facts = await this.usableFacts();
@@ -77,11 +77,14 @@ export class SealingSlot {
       return current;
     }
     const minted = await this.#mintOnce();
-    // Where more callers wait than one data key may serve, the rest go round again.
+    // If more callers wait than one data key may serve, the rest try again.
     return minted.take(clock.monotonicMs(), bytes) ? minted : this.waitFor(bytes);
   }
 
-  /** A data key for one message alone, wrapped with the public key: no vault call while a proof of access holds. */
+  /**
+   * Returns a data key for one message only, wrapped with the public key: no vault call while a
+   * proof of access is valid.
+   */
   async mintForOneMessage(proven: MintedKey): Promise<MintedSealingKey> {
     const { facts } = proven;
     const algorithm = algorithmOf(facts, this.#key.algorithm);
@@ -98,8 +101,8 @@ export class SealingSlot {
   }
 
   /**
-   * Returns the newest version as it was read last, and has it read again in the background when that is due; undefined
-   * where it must be waited for.
+   * Returns the newest version of the last read, and reads it again in the background when due;
+   * undefined if a caller must wait for it.
    */
   newestKid(): string | undefined {
     const { clock, onBackgroundFailure } = this.#deps;
@@ -112,20 +115,26 @@ export class SealingSlot {
     return this.#current !== undefined;
   }
 
-  /** Forgets the current data key, or only one under this key version. The version itself is read again after a while. */
+  /**
+   * Drops the current data key, or only one under this key version. The version itself is read
+   * again after a while.
+   */
   drop(kid?: string): void {
     if (kid !== undefined && this.#current?.key.dataKey.kid !== kid && !this.#isNewest(kid)) return;
     this.#current = undefined;
     this.#rereadAt = Math.min(this.#rereadAt, this.#deps.clock.monotonicMs() + RETRY_AFTER_MS);
   }
 
-  /** Reads the version again when that is a minute ago, and waits for the data key of a new one. */
+  /**
+   * Reads the version again if the last read is a minute ago, and waits for the data key of a new
+   * one.
+   */
   async freshen(): Promise<void> {
     const current = this.#current;
     if (current && this.#deps.clock.monotonicMs() - this.#readAt >= FRESH_MS) await this.#followVersion(current);
   }
 
-  /** The next use reads the key's version again, with nobody waiting. */
+  /** Makes the next use read the key's version again in the background. */
   reread(): void {
     this.#rereadAt = 0;
   }
@@ -160,7 +169,10 @@ export class SealingSlot {
     }
   }
 
-  /** Facts of a key that may protect new data now. @throws ServiceError as KeyWrapper.readKey and assertMayProtect */
+  /**
+   * Returns the facts of a key that may protect new data now.
+   * @throws ServiceError as KeyWrapper.readKey and assertMayProtect
+   */
   async usableFacts(): Promise<KekFacts> {
     const { clock } = this.#deps;
     const known = this.#facts;
@@ -199,7 +211,7 @@ export class SealingSlot {
     return facts;
   }
 
-  /** The newest version is refused: there is never a fall back to an older one. */
+  /** Drops the refused newest version: there is never a fallback to an older one. */
   #forget(): void {
     this.#current = undefined;
     this.#facts = undefined;
@@ -221,7 +233,8 @@ export class SealingSlot {
     const bytes = this.#deps.draw(DATA_KEY_BYTES);
     try {
       const wrapped = this.#wrapped(facts, algorithm, await this.#wrap(facts, algorithm, bytes, 'upkeep'));
-      // Nothing is ever sealed that can't be opened: a fresh proof of access says nothing of what the vault has just wrapped.
+      // Never seal data that cannot be opened: a recent proof of access says nothing about the
+      // vault's latest wrap.
       await this.#assertUnwraps(wrapped, bytes);
       const minted = new MintedKey(this.#sealingKey(bytes, wrapped), facts, bounds, clock.monotonicMs());
       this.#opened.put(minted.key.dataKey);
@@ -268,7 +281,10 @@ export class SealingSlot {
   }
 }
 
-/** The value was ours, so whatever the vault finds wrong with it is the key's fault, such as an oct-HSM key of another size. */
+/**
+ * Returns the failure. The value was ours, so any problem that the vault reports is the key's, such
+ * as an oct-HSM key of another size.
+ */
 const unfitKey = (facts: KekFacts, algorithm: WrapAlgorithm, cause: ServiceError): ServiceError =>
   new ServiceError('tenant-misconfigured', `Key ${kidOf(facts.kek)} does not wrap a 256-bit data key by ${algorithm}`, {
     reason: 'key-type',
@@ -277,7 +293,7 @@ const unfitKey = (facts: KekFacts, algorithm: WrapAlgorithm, cause: ServiceError
     cause,
   });
 
-/** Returns the bytes encrypted by RFC 8017 §7.1.1 with the public half of the KEK. */
+/** Returns the bytes encrypted with the public half of the KEK, RFC 8017 §7.1.1. */
 function wrapLocally(jwk: NonNullable<KekFacts['publicKey']>, algorithm: WrapAlgorithm, bytes: Buffer): Buffer {
   const oaepHash = oaepHashOf(algorithm);
   return publicEncrypt({ key: { ...jwk }, format: 'jwk', oaepHash, padding: constants.RSA_PKCS1_OAEP_PADDING }, bytes);

@@ -8,12 +8,13 @@ import { assertTagged } from './kek-facts.ts';
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from './key-wrapper.ts';
 
 const MAX_KEYS = 20_000;
-/** How long a tag is believed; a key that seals is read as often. */
+/** How long a tag is cached; a key that seals is read as often. */
 const REREAD_AFTER_MS = 15 * 60_000;
 
 /**
- * The customers' vaults, for keys that name their tenant by a tag: a wrap or an unwrap with any other key is refused before the
- * vault is asked for it. The tag is that of the pinned version, else of the newest. A missing tag is never remembered.
+ * The customers' vaults, for keys that name their tenant by a tag. A wrap or an unwrap with any
+ * other key is refused before the vault is called. The tag is that of the pinned version, else of
+ * the newest. A missing tag is never cached.
  */
 export class TaggedKeys implements KeyWrapper {
   readonly #vaults: KeyWrapper;

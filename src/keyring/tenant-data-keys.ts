@@ -14,7 +14,10 @@ import { SealingSlot, type SealingSlotDeps } from './sealing-slot.ts';
 
 export interface TenantDataKeysDeps extends SealingSlotDeps {
   readonly ivs: IvPool;
-  /** Told when keys are dropped after a refusal, so that what was opened with them goes too. */
+  /**
+   * Called when keys are evicted after a refusal, so that everything opened with them is evicted
+   * too.
+   */
   readonly onEvict: Evict;
 }
 
@@ -45,7 +48,10 @@ export class TenantDataKeys {
     );
   }
 
-  /** Returns a data key that may seal so many bytes, its use counted; at once where one is minted and its proof is fresh. */
+  /**
+   * Returns a data key that may seal so many bytes, with its use counted; at once if one is minted
+   * and its proof is fresh.
+   */
   forSealing(key: RegisteredKey, bytes: number): Soon<SealingUse> {
     const { counts, ivs, bounds } = this.#deps;
     const slot = this.slotFor(key);
@@ -59,7 +65,7 @@ export class TenantDataKeys {
     });
   }
 
-  /** Returns the data key of a parsed message; at once where it is cached and its proof is fresh. */
+  /** Returns the data key of a parsed message; at once if it is cached and its proof is fresh. */
   forOpening(jwe: Jwe, kek: KekRef): Soon<OpeningUse> {
     const { alg, kid, tid, mac } = jwe.header;
     const wrapped: WrappedDataKey = { kek, algorithm: alg, kid, tenantId: tid, encryptedKey: jwe.encryptedKey };
@@ -88,12 +94,12 @@ export class TenantDataKeys {
     return { dataKey, vaultCall: this.proofs.accessTo(wrapped.kid).vaultCall };
   }
 
-  /** Has the versions of all keys read again at their next use. */
+  /** Marks the versions of all keys to be read again at their next use. */
   reread(): void {
     for (const slot of this.#slots.values()) slot.reread();
   }
 
-  /** Returns how many data keys are in memory: those that may seal, and those opened. */
+  /** Returns the number of data keys in memory: those that may seal, and those opened. */
   held(): { readonly sealing: number; readonly opening: number } {
     let sealing = 0;
     for (const slot of this.#slots.values()) if (slot.isFilled) sealing += 1;
@@ -102,7 +108,8 @@ export class TenantDataKeys {
 
   async #open(wrapped: WrappedDataKey): Promise<DataKey> {
     try {
-      // With an optional origin anybody may have wrapped anything; else it is a data key of ours.
+      // With an optional origin anyone may have wrapped anything; otherwise it is a data key of
+      // ours.
       const isAnybodys = this.tenant.origin === 'optional';
       const isOurs = ({ length }: Buffer) => length === DATA_KEY_BYTES || isAnybodys;
       const { bytes } = await this.proofs.unwrap(wrapped, 'ciphertext', isOurs);
@@ -120,7 +127,10 @@ export class TenantDataKeys {
     }
   }
 
-  /** Without this check anybody's garbage would cost the customer's quota, since a public key is no secret. */
+  /**
+   * Checks the origin. Without this check anyone's garbage would cost the customer's quota, since a
+   * public key is no secret.
+   */
   async #assertOurs(wrapped: WrappedDataKey, mac: string): Promise<void> {
     if (this.tenant.origin === 'optional') return;
     const { originKeys } = this.#deps;

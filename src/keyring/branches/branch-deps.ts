@@ -14,9 +14,9 @@ import type { OpenedBranch } from './opened-branches.ts';
 /** Settings of branch keys, durations in milliseconds. */
 interface BranchSettings {
   readonly epochMs: number;
-  /** How old a branch must be before it seals. */
+  /** Minimum age of a branch before it seals. */
   readonly settleMs: number;
-  /** How long a row that was read may be sealed under. */
+  /** How long a row may be used for sealing after it was read. */
   readonly recheckMs: number;
 }
 
@@ -24,11 +24,11 @@ interface BranchSettings {
 export interface BranchCopies {
   /** Whether a branch must be copied before it seals. */
   readonly isRequired: boolean;
-  /** Copies a row and notes it in the database; copies of another kind are made by whoever exports. */
+  /** Copies a row and notes this in the database; an export makes the other kind of copy. */
   write(row: NewStoredKey): Promise<void>;
 }
 
-/** What happened to a branch, for the audit and the metrics. */
+/** Events of a branch, for the audit and the metrics. */
 type BranchEvent = 'branch-created' | 'branch-rewrapped' | 'branch-put-back' | 'branch-destroyed';
 
 export interface BranchDeps {
@@ -37,25 +37,31 @@ export interface BranchDeps {
   readonly copies: BranchCopies;
   readonly clock: Clock;
   readonly draw: DrawRandom;
-  /** Returns a random number of 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   readonly jitter: () => number;
   readonly originKeys: OriginKeys;
-  /** Of the tenant: how long a proof of access holds. */
+  /** The tenant's bound: how long a proof of access is valid. */
   readonly revocationBoundMs: number;
-  /** Returns the registered key in the version that a JWE names. @throws ServiceError `unknown-key` */
+  /**
+   * Returns the registered key in the version that a JWE names.
+   * @throws ServiceError `unknown-key`
+   */
   readonly kekOf: (tenant: Tenant, jwe: Jwe) => KekRef;
-  /** Whether this database is the one whose branches may seal. */
+  /** Returns whether this database is the one whose branches may seal. */
   readonly isBound: () => boolean;
-  /** Monotonic time up to which the change feed has told every change. */
+  /** Returns the monotonic time up to which the change feed has reported every change. */
   readonly confirmedAt: () => number;
   readonly onEvent: (event: BranchEvent, row: NewStoredKey) => void;
-  /** Told of a row whose JWE says another thing than its columns. */
+  /** Called with a row whose JWE contradicts its columns. */
   readonly onDisagreement: (row: StoredKey) => void;
-  /** Told of what failed with nobody waiting for it. */
+  /** Called with failures that no request waits for. */
   readonly onBackgroundFailure: (error: unknown) => void;
 }
 
-/** The tenant's data keys, as branch keys need them: a branch key is sealed under one and proves access by it. */
+/**
+ * The tenant's data keys, as branch keys need them: a branch key is sealed under one, which also
+ * proves access.
+ */
 export interface BranchDataKeys {
   readonly proofs: Proofs;
   readonly bounds: DataKeyBounds;
@@ -64,21 +70,30 @@ export interface BranchDataKeys {
   forOpening(jwe: Jwe, kek: KekRef): Soon<OpeningUse>;
 }
 
-/** One tenant's branches, as whatever seals under them sees them. */
+/** One tenant's branches, as the parts that seal under them see them. */
 export interface BranchSource {
   readonly tenant: Tenant;
   readonly deps: BranchDeps;
   readonly dataKeys: BranchDataKeys;
   /** Returns a branch in memory, usable or not. */
   held(branchId: string): OpenedBranch | undefined;
-  /** Whether a branch may be used without asking anybody: its row is as it was read, and access to its key is proven. */
+  /**
+   * Returns whether a branch may be used without any call: its row is unchanged since it was read,
+   * and access to its key is proven.
+   */
   isUsable(opened: OpenedBranch, now: number): boolean;
-  /** Returns a branch whose row was read, or confirmed by the change feed, and to whose key access is proven. */
+  /**
+   * Returns a branch whose row was read, or confirmed by the change feed, and whose key has a proof
+   * of access.
+   */
   open(branchId: string): Promise<OpenedBranch>;
-  /** Returns whether the row stands in the database again. */
+  /** Returns whether the row is in the database again. */
   putBack(row: StoredKey): Promise<boolean>;
 }
 
-/** Returns the name of a registered key that rows carry: URL and name in lower case, since Key Vault ignores their case. */
+/**
+ * Returns the name of a registered key as rows store it: URL and name in lower case, since Key
+ * Vault ignores their case.
+ */
 export const vaultKeyOf = ({ vaultUrl, name }: Pick<RegisteredKey, 'vaultUrl' | 'name'>): string =>
   `${vaultUrl}/keys/${name}`.toLowerCase();

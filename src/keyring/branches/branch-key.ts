@@ -9,17 +9,23 @@ import type { StoredKey } from '../keyring-store.ts';
 const BRANCH_KEY_BYTES = 32;
 const BRANCH_TYPE = 'vaultspan-branch+jwe';
 
-/** A branch key in memory, with the row that it came from. */
+/** A branch key in memory, with its row. */
 export interface BranchKey {
   readonly row: StoredKey;
   readonly key: KeyObject;
   /** The data key of the row's JWE: the vault unwraps it again to prove access. */
   readonly dataKey: DataKey;
-  /** Whether an origin key of this deployment has made the JWE's `mac`. Without it the branch opens, and never seals. */
+  /**
+   * Whether an origin key of this deployment made the JWE's `mac`. Without it the branch opens
+   * messages, and never seals.
+   */
   readonly isOurs: boolean;
 }
 
-/** What authenticates a row: its id and its epoch, as the canonical context of its JWE (RFC 8785). */
+/**
+ * Returns the context that authenticates a row: its id and its epoch, as the canonical context of
+ * its JWE (RFC 8785).
+ */
 const contextOf = ({ id, label }: Pick<StoredKey, 'id' | 'label'>): Buffer =>
   Buffer.from(`{"vaultspan:branch":${JSON.stringify(id)},"vaultspan:epoch":${JSON.stringify(label)}}`);
 
@@ -34,9 +40,10 @@ export function sealBranchKey(use: SealingUse, bytes: Buffer, name: Pick<StoredK
 }
 
 /**
- * Returns the parsed JWE of a row, which must agree with the row's columns: they find a row, and its JWE says what it is.
- *
- * @throws ServiceError `undecryptable` for a tombstone, a foreign form, another tenant or another key
+ * Returns the parsed JWE of a row, which must agree with the row's columns: the columns find a row,
+ * and its JWE defines its content.
+ * @throws ServiceError `undecryptable` for a tombstone, an unknown form, another tenant or another
+ * key
  */
 export function parseBranchJwe(row: StoredKey): Jwe {
   if (row.jwe === undefined) throw undecryptable();
@@ -47,7 +54,10 @@ export function parseBranchJwe(row: StoredKey): Jwe {
   return jwe;
 }
 
-/** Opens a row's JWE with its data key. @throws ServiceError `context-mismatch` or `undecryptable` for a row that disagrees */
+/**
+ * Opens a row's JWE with its data key.
+ * @throws ServiceError `context-mismatch` or `undecryptable` for a row that contradicts it
+ */
 export function openBranchKey(row: StoredKey, jwe: Jwe, dataKey: DataKey, originKeys: readonly KeyObject[]): BranchKey {
   const bytes = openJwe(dataKey, jwe, contextOf(row));
   try {

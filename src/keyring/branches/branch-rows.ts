@@ -5,7 +5,7 @@ import type { KeyringStore, StoredKey } from '../keyring-store.ts';
 /** At most ten look-ups a second for a tenant, however many ids its messages name. */
 const PAUSE_MS = 100;
 
-/** Reads rows of one tenant by id. Ids that are asked for at the same time are read together. */
+/** Reads rows of one tenant by id. Ids that are requested at the same time are read together. */
 export class BranchRows {
   readonly #tenantId: string;
   readonly #store: KeyringStore;
@@ -20,7 +20,10 @@ export class BranchRows {
     this.#clock = clock;
   }
 
-  /** Returns the row, or undefined where the tenant has none of this id. @throws ServiceError `registry-unavailable` */
+  /**
+   * Returns the row, or undefined if the tenant has none with this id.
+   * @throws ServiceError `registry-unavailable`
+   */
   find(id: string): Promise<StoredKey | undefined> {
     const { promise } = this.#asked.getOrInsertComputed(id, () => Promise.withResolvers<StoredKey | undefined>());
     if (!this.#isReading) void this.#readAll();
@@ -29,7 +32,7 @@ export class BranchRows {
 
   async #readAll(): Promise<void> {
     this.#isReading = true;
-    await Promise.resolve(); // for the ids of the same turn
+    await Promise.resolve(); // collects the ids of the same turn
     while (this.#asked.size > 0) {
       const waitMs = this.#nextAt - this.#clock.monotonicMs();
       if (waitMs > 0) await sleep(Math.min(waitMs, PAUSE_MS));

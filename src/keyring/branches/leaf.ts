@@ -4,10 +4,13 @@ import type { DataKeyBounds } from '../../tenants/bounds.ts';
 import type { BranchKey } from './branch-key.ts';
 
 const SALT_BYTES = 8;
-/** Clear in a leaf of the service; a lease's leaf has it set. */
+/** The bit is clear in a leaf of the service and set in the leaf of a lease. */
 const WITHOUT_LEASE_BIT = 0x7f;
 
-/** A leaf of this process's own, which it seals messages or the headers of streams under. It ends with its branch. */
+/**
+ * A leaf of this process's own, under which it seals messages or the headers of streams. It ends
+ * with its branch.
+ */
 export class Leaf {
   readonly branch: BranchKey;
   readonly header: string;
@@ -17,7 +20,7 @@ export class Leaf {
   #messages = 0;
   #bytes = 0;
 
-  /** `salt` is 8 random bytes, taken as they are but for the bit that marks leases. */
+  /** `salt` is 8 random bytes, used as they are except for the bit that marks leases. */
   constructor(branch: BranchKey, use: LeafUse, salt: Buffer, bounds: DataKeyBounds, madeAt: number) {
     const own = Buffer.from(salt);
     own[0] = (own[0] ?? 0) & WITHOUT_LEASE_BIT;
@@ -32,7 +35,10 @@ export class Leaf {
 
   static readonly saltBytes = SALT_BYTES;
 
-  /** Counts one message over all contexts before it is sealed; returns false where a bound would be passed. */
+  /**
+   * Counts one message over all contexts before it is sealed; returns false if that would exceed a
+   * bound.
+   */
   take(now: number, bytes: number): boolean {
     const { maxAgeMs, maxMessages, maxBytes } = this.#bounds;
     if (now - this.#madeAt >= maxAgeMs) return false;

@@ -6,12 +6,12 @@ import type { BranchKey } from './branch-key.ts';
 const MAX_BRANCHES = 512;
 const MAX_LEAVES = 4_096;
 
-/** A branch key in memory, and since when its row is known to stand as it does. */
+/** A branch key in memory, and the time since when its row is known to be unchanged. */
 export interface OpenedBranch {
   readonly branch: BranchKey;
-  /** Monotonic time at which its row was read last. */
+  /** Monotonic time at which its row was last read. */
   readAt: number;
-  /** A change was told since: the row is read again before the next use. */
+  /** A change was reported since then: the row is read again before the next use. */
   isStale: boolean;
 }
 
@@ -30,7 +30,7 @@ export class OpenedBranches {
     return opened;
   }
 
-  /** Returns the key of a leaf that anybody made, derived at its first use. */
+  /** Returns the key of any leaf, derived at its first use. */
   leafKey({ branch }: OpenedBranch, use: LeafUse, kid: string): KeyObject {
     const name = `${use} ${kid}`;
     const known = this.#leaves.get(name);
@@ -40,12 +40,12 @@ export class OpenedBranches {
     return key;
   }
 
-  /** Has every row read again before its next use. */
+  /** Marks every row to be read again before its next use. */
   markStale(): void {
     for (const [, opened] of this.#branches.entries()) opened.isStale = true;
   }
 
-  /** Drops the branches under one key version, or all of them; their leaves go too. */
+  /** Evicts the branches under one key version, or all of them, with their leaves. */
   evict(kid?: string): void {
     for (const [id, { branch }] of this.#branches.entries()) {
       if (kid === undefined || branch.row.kid === kid) this.#branches.delete(id);

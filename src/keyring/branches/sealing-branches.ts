@@ -10,12 +10,14 @@ import { Leaf } from './leaf.ts';
 
 const BRANCH_ID_BYTES = 8;
 const BRANCH_KEY_BYTES = 32;
-/** The next epoch's branch is made in the first quarter of the epoch before, and opened in the last. */
+/**
+ * The next epoch's branch is made in the first quarter of the epoch before, and opened in the last.
+ */
 const QUARTER = 1 / 4;
-/** What failed in the background is tried again after this. */
+/** Failures in the background are retried after this time. */
 const RETRY_AFTER_MS = 10_000;
 
-/** Rows of the epochs that matter, and when they were read. */
+/** Rows of the relevant epochs, and the time of reading. */
 interface Reading {
   readonly keys: readonly StoredKey[];
   /** The database's time, not later than it was at `at`. */
@@ -25,9 +27,10 @@ interface Reading {
 }
 
 /**
- * What seals compact messages under one registered key. A branch seals when all of this holds in the same turn: its epoch has begun,
- * its row was seen in the database just now, it has settled there, it is copied, its JWE names the newest version of the key, its
- * origin is ours, this is the one database, and access is proven.
+ * Seals compact messages under one registered key. A branch seals when all of these conditions hold
+ * in the same turn. Its epoch has begun, its row was just seen in the database, it has settled
+ * there, and it is copied. Its JWE names the newest version of the key, its origin is ours, this is
+ * the bound database, and access is proven.
  */
 export class SealingBranches {
   readonly #branches: BranchSource;
@@ -38,7 +41,10 @@ export class SealingBranches {
   #making: Promise<void> | undefined;
   #retryAt = Number.NEGATIVE_INFINITY;
   #isFirstReady: boolean = false;
-  /** When in its quarter this process makes and opens branches: processes spread over it. */
+  /**
+   * The time in its quarter at which this process makes and opens branches: processes are spread
+   * over it.
+   */
   readonly #makeAt: number;
   readonly #openAt: number;
 
@@ -50,7 +56,7 @@ export class SealingBranches {
     this.#openAt = 1 - QUARTER * jitter();
   }
 
-  /** Returns the use at once where nothing need be waited for; undefined otherwise. */
+  /** Returns the use at once if no call is needed; undefined otherwise. */
   take(use: LeafUse, bytes: number, context: Buffer | undefined): LeafSealing | undefined {
     const { clock, settings } = this.#branches.deps;
     const now = clock.monotonicMs();
@@ -63,10 +69,10 @@ export class SealingBranches {
   }
 
   /**
-   * The same, waiting for database and vault.
-   *
-   * @returns undefined where no branch may seal and the message is sealed self-contained instead
-   * @throws ServiceError `registry-unavailable`, reason `branch-not-ready`, where the key's record refuses that
+   * Returns the same after waiting for database and vault.
+   * @returns undefined if no branch may seal and the message is sealed self-contained instead
+   * @throws ServiceError `registry-unavailable`, reason `branch-not-ready`, if the key's record
+   * refuses that
    */
   async waitFor(use: LeafUse, bytes: number, context: Buffer | undefined): Promise<LeafSealing | undefined> {
     const { clock } = this.#branches.deps;
@@ -89,7 +95,7 @@ export class SealingBranches {
     }
   }
 
-  /** A change was told: rows are read again before the next seal. */
+  /** Notes a reported change: rows are read again before the next seal. */
   changed(): void {
     this.#reading = undefined;
   }
@@ -128,7 +134,7 @@ export class SealingBranches {
     return leaf;
   }
 
-  /** Returns the branch that seals now, if it is in memory and nothing need be asked. */
+  /** Returns the branch that seals now, if it is in memory and needs no call. */
   #ready(reading: Reading, now: number): BranchKey | undefined {
     for (const row of this.#candidates(reading, now)) {
       const opened = this.#branches.held(row.id);
@@ -138,7 +144,10 @@ export class SealingBranches {
     return undefined;
   }
 
-  /** Returns the rows that may seal, best first: this epoch's, oldest first, else the previous epoch's. */
+  /**
+   * Returns the rows that may seal, best first: this epoch's, oldest first, else the previous
+   * epoch's.
+   */
   #candidates(reading: Reading, now: number): readonly StoredKey[] {
     const { settings, copies, isBound } = this.#branches.deps;
     const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
@@ -154,7 +163,10 @@ export class SealingBranches {
     return current.length > 0 ? current : of(epochAfter(epoch, -1));
   }
 
-  /** The epoch by the database's clock, which has moved at least as far as the monotonic one since the reading. */
+  /**
+   * Returns the epoch by the database's clock, which has advanced at least as far as the monotonic
+   * one since the reading.
+   */
   #epoch(reading: Reading, now: number): EpochTimes {
     return epochAt(reading.nowMs + (now - reading.at), this.#branches.deps.settings.epochMs);
   }
@@ -173,7 +185,10 @@ export class SealingBranches {
     return this.#refreshing;
   }
 
-  /** Reads the rows of the previous, this and the next epoch, and puts back those that were there before and are gone. */
+  /**
+   * Reads the rows of the previous, this and the next epoch, and restores those that existed before
+   * and are missing now.
+   */
   async #read(): Promise<Reading> {
     const { store, clock, settings } = this.#branches.deps;
     const before = this.#reading;
@@ -188,7 +203,7 @@ export class SealingBranches {
     );
     for (const row of lost ?? []) {
       await this.#branches.putBack(row);
-      this.#reading = undefined; // it stands there again: the next use reads it
+      this.#reading = undefined; // the row exists again: the next use reads it
     }
     return reading;
   }
@@ -214,7 +229,7 @@ export class SealingBranches {
     }, this.#branches.deps.onBackgroundFailure);
   }
 
-  /** Whether the epoch has a branch under the newest version, be it ready or not. */
+  /** Returns whether the epoch has a branch under the newest version, ready or not. */
   #hasLive(reading: Reading, epoch: EpochTimes): boolean {
     const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
     return reading.keys.some(
@@ -222,7 +237,10 @@ export class SealingBranches {
     );
   }
 
-  /** Makes this epoch's branch where it has none. Without a settling time it seals at once, else it is made for later. */
+  /**
+   * Makes this epoch's branch if it has none. Without a settling time the branch seals at once,
+   * otherwise later.
+   */
   async #makeFirst(reading: Reading): Promise<void> {
     const { clock, settings, onBackgroundFailure, isBound } = this.#branches.deps;
     const now = clock.monotonicMs();
@@ -241,7 +259,10 @@ export class SealingBranches {
     return this.#making;
   }
 
-  /** Seals a new branch key under the current data key, which costs no vault call, stores it and copies it. */
+  /**
+   * Seals a new branch key under the current data key, which needs no vault call, stores it and
+   * copies it.
+   */
   async #make(epoch: EpochTimes): Promise<void> {
     const { store, copies, draw, onEvent } = this.#branches.deps;
     const { tenant, dataKeys } = this.#branches;
@@ -261,10 +282,13 @@ export class SealingBranches {
     if (!isMade) return; // another process was quicker: its branch is read next
     onEvent('branch-created', row);
     await copies.write(row);
-    this.#reading = undefined; // a reading made meanwhile does not know of the copy
+    this.#reading = undefined; // a concurrent reading does not include the copy
   }
 
-  /** Decides for a message that no branch may seal. A key without a branch that was ever ready seals self-contained. */
+  /**
+   * Decides about a message that no branch may seal. A key that never had a ready branch seals
+   * self-contained messages.
+   */
   async #fallBack(reading: Reading | undefined, cause?: ServiceError): Promise<undefined> {
     if (this.#key.fallback !== 'refuse') return undefined;
     const isFirst = reading !== undefined && !this.#isFirstReady && !(await this.#wasEverReady());

@@ -12,7 +12,10 @@ import { BranchRows } from './branch-rows.ts';
 import { type OpenedBranch, OpenedBranches } from './opened-branches.ts';
 import { SealingBranches } from './sealing-branches.ts';
 
-/** How long rows that were read serve while the database is out of reach, as tenants' records do. */
+/**
+ * How long rows serve after reading while the database is unreachable; tenants' records have the
+ * same limit.
+ */
 const STALE_MS = 300_000;
 
 /** The branch keys of one tenant in one revision of its record. */
@@ -32,15 +35,16 @@ export class TenantBranches implements BranchSource {
     this.#rows = new BranchRows(tenant.id, deps.store, deps.clock);
   }
 
-  /** Returns what seals compact messages under a registered key, made at its first use. */
+  /** Returns the sealer of compact messages under a registered key, made at its first use. */
   sealingUnder(key: RegisteredKey): SealingBranches {
     return this.#sealing.getOrInsertComputed(vaultKeyOf(key), () => new SealingBranches(this, key));
   }
 
   /**
-   * Returns the key that opens a compact message; at once where its branch is in memory and access to it is proven.
-   *
-   * @throws ServiceError `unknown-key` for a branch that the tenant does not have, and the failures of its JWE and of the vault
+   * Returns the key that opens a compact message; at once if its branch is in memory and access to
+   * it is proven.
+   * @throws ServiceError `unknown-key` for a branch that the tenant does not have, and the failures
+   * of its JWE and of the vault
    */
   forOpening(message: CompactMessage, use: LeafUse, context: Buffer | undefined): Soon<CompactOpening> {
     const now = this.deps.clock.monotonicMs();
@@ -84,7 +88,8 @@ export class TenantBranches implements BranchSource {
       try {
         return await this.#openRow(row);
       } catch (error) {
-        // A branch may have been moved away from a version that is refused now: look once more before the refusal is given out.
+        // A branch may have been moved to another version than the refused one: read its row again
+        // before reporting the refusal.
         const again = isRefusal(error) ? await this.#readRow(branchId) : row;
         if (again.jwe === row.jwe) throw error;
         return this.#openRow(again);
@@ -105,7 +110,10 @@ export class TenantBranches implements BranchSource {
     }
   }
 
-  /** A branch that this process holds and the database does not is put back: the database lost it. */
+  /**
+   * Returns the row. A branch that this process holds and the database lacks is restored: the
+   * database lost it.
+   */
   async #readRow(branchId: string): Promise<StoredKey> {
     const row = await this.#rows.find(branchId);
     if (row?.jwe !== undefined) return row;
@@ -146,7 +154,7 @@ export class TenantBranches implements BranchSource {
     }
   }
 
-  /** A tombstone stays one. */
+  /** Restores a row; a tombstone stays one. */
   async putBack(row: StoredKey): Promise<boolean> {
     if (row.jwe === undefined) return false;
     const lost: NewStoredKey = { ...row, jwe: row.jwe };
@@ -155,7 +163,7 @@ export class TenantBranches implements BranchSource {
     return restored !== 'destroyed';
   }
 
-  /** Reads the rows of all branches in memory again and puts back what the database lost. */
+  /** Reads the rows of all branches in memory again and restores those that the database lost. */
   async recheck(): Promise<void> {
     const held = this.#opened.held();
     if (held.length === 0) return;
@@ -173,13 +181,13 @@ export class TenantBranches implements BranchSource {
     }
   }
 
-  /** A change of this tenant's keys was told: rows are read again before their next use. */
+  /** Notes a reported change of this tenant's keys: rows are read again before their next use. */
   changed(): void {
     this.#opened.markStale();
     for (const sealing of this.#sealing.values()) sealing.changed();
   }
 
-  /** Drops the branches under one key version; without one, all of them. */
+  /** Evicts the branches under one key version; without one, all of them. */
   evict(kid?: string): void {
     this.#opened.evict(kid);
     for (const sealing of this.#sealing.values()) sealing.drop(kid);
@@ -193,7 +201,10 @@ export class TenantBranches implements BranchSource {
     return !opened.isStale && now - this.#confirmedAt(opened) < this.deps.revocationBoundMs;
   }
 
-  /** The feed confirms a row that was read before it had told every change. */
+  /**
+   * Returns the time of the last confirmation. The feed confirms a row that was read before the
+   * feed had reported every change.
+   */
   #confirmedAt({ readAt, isStale }: OpenedBranch): number {
     return isStale ? readAt : Math.max(readAt, this.deps.confirmedAt());
   }
