@@ -91,8 +91,8 @@ function acceptedForms(entry: CallerIssuer, clock: Clock): [string, AcceptedIssu
 }
 
 /**
- * Returns whether the type is that of an access token. The issuer sets the header, whatever its
- * declared type is.
+ * Returns whether the type is that of an access token. The issuer decides what the header contains,
+ * so `typ` may be no string, whatever TypeScript's type is.
  */
 const isAccessToken = (typ: unknown = 'JWT'): boolean =>
   typeof typ === 'string' && TYPES.has(typ.toUpperCase().replace(/^APPLICATION\//, ''));

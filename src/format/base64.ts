@@ -1,24 +1,27 @@
 import { Buffer } from 'node:buffer';
 
 /**
- * Returns the bytes of canonical base64url (RFC 4648 §5: no padding, no whitespace, spare bits zero), or undefined.
- *
- * Node's own decoders are laxer: Buffer skips unknown characters and reads both alphabets at once, which would make
- * ciphertexts malleable. A skipped character leaves fewer bytes than the length of the text says, so comparing lengths
- * finds it without a regular expression over a long string. No decoder is faster than Buffer's.
+ * Returns the bytes of canonical base64url (RFC 4648 §5: no padding, no whitespace, spare bits
+ * zero), or undefined. Node's own decoders are more lenient. Buffer skips unknown characters and
+ * reads both alphabets at once, which would make ciphertexts malleable. A skipped character leaves
+ * fewer bytes than the text's length implies. So comparing lengths finds it without a regular
+ * expression over a long string. No decoder is faster than Buffer's.
  */
 export function decodeBase64Url(text: string): Buffer | undefined {
   return text.includes('+') || text.includes('/') ? undefined : decode(text, 'base64url', URL_SAFE);
 }
 
-/** Returns the bytes of standard or url-safe base64, or undefined. One alphabet per value, padding optional, else canonical. */
+/**
+ * Returns the bytes of standard or URL-safe base64, or undefined. One alphabet per value, padding
+ * optional, otherwise canonical.
+ */
 export function decodeAnyBase64(text: string): Buffer | undefined {
   const unpadded = text.endsWith('=') ? withoutPadding(text) : text;
   if (unpadded === undefined) return undefined;
   return text.includes('-') || text.includes('_') ? decodeBase64Url(unpadded) : decode(unpadded, 'base64', STANDARD);
 }
 
-/** Returns how many bytes a base64 text has, whatever is wrong with it. */
+/** Returns the number of bytes in a base64 text, whatever its errors. */
 export function decodedBytes(text: string): number {
   const padding = text.endsWith('==') ? 2 : Number(text.endsWith('='));
   return Math.floor(((text.length - padding) * 3) / 4);
@@ -27,10 +30,13 @@ export function decodedBytes(text: string): number {
 const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** Buffer reads both alphabets whichever is named, but the other one ten times slower. */
+/**
+ * Returns the decoded bytes. Buffer reads both alphabets whichever is named, but the other one ten
+ * times slower.
+ */
 function decode(text: string, alphabet: 'base64' | 'base64url', letters: string): Buffer | undefined {
   const rest = text.length % 4;
-  // Buffer takes the low byte of a character outside ASCII.
+  // Buffer uses the low byte of a character outside ASCII.
   if (rest === 1 || Buffer.byteLength(text) !== text.length) return undefined;
   if (rest !== 0) {
     const spareBits = rest === 2 ? 0b1111 : 0b11;

@@ -25,7 +25,7 @@ const TAG_CHARACTERS = 22;
 /** First bit of the leaf salt: set for the leaf of a lease, clear for one of the service. */
 const LEASE_BIT = 0x80;
 
-/** What a leaf seals: messages, or the headers of streams. */
+/** The content that a leaf seals: messages, or the headers of streams. */
 export type LeafUse = 'message' | 'stream';
 
 /** `typ` of a self-contained message of the same use. */
@@ -34,16 +34,16 @@ export const JWE_TYPES: Readonly<Record<LeafUse, JweType>> = {
   stream: 'vaultspan-stream+jwe',
 };
 
-/** K, taken apart. */
+/** The parts of K. */
 export interface LeafId {
-  /** 22 characters of base64url: what the header calls `kid`. */
+  /** 22 characters of base64url: the header's `kid`. */
   readonly kid: string;
   /** 8 bytes in base64url, 11 characters. */
   readonly branchId: string;
   readonly isLease: boolean;
 }
 
-/** A compact message whose form is right; nothing of it is authenticated yet. */
+/** A compact message with a valid form; no part of it is authenticated yet. */
 export interface CompactMessage {
   readonly leaf: LeafId;
   /** The first segment, which is the additional authenticated data (RFC 7516 §5.1, step 14). */
@@ -53,7 +53,10 @@ export interface CompactMessage {
   readonly tag: Buffer;
 }
 
-/** Returns whether the text claims to be a compact message. Every other text is judged by the self-contained form's rules. */
+/**
+ * Returns whether the text claims to be a compact message. The self-contained form's rules apply to
+ * every other text.
+ */
 export const isCompact = (text: string): boolean => text.startsWith(ENCODED_START);
 
 /** Returns K of a branch id and a leaf salt, 8 bytes each. */
@@ -102,8 +105,9 @@ function parseHeader(encoded: string): LeafId {
 }
 
 /**
- * LK = HKDF-Expand-SHA256(branch key, "vaultspan 2 leaf" LF use LF tid LF K, 32). The branch key is uniform, so there is nothing to
- * extract (RFC 5869 §3.3), and one block of Expand is one HMAC of the info and 0x01. No field can hold a line feed.
+ * Returns LK = HKDF-Expand-SHA256(branch key, "vaultspan 2 leaf" LF use LF tid LF K, 32). The
+ * branch key is uniform, so there is nothing to extract (RFC 5869 §3.3), and one block of Expand is
+ * one HMAC of the info and 0x01. No field can contain a line feed.
  */
 export function deriveLeafKey(branchKey: KeyObject, use: LeafUse, tenantId: string, kid: string): KeyObject {
   const bytes = createHmac('sha256', branchKey).update(`vaultspan 2 leaf\n${use}\n${tenantId}\n${kid}\x01`).digest();
@@ -118,29 +122,32 @@ const CONTEXT_LABEL = Buffer.from('vaultspan 2 context\n', 'latin1');
 const BLOCK_ONE = Buffer.of(1);
 
 /**
- * CEK = HKDF-Expand-SHA256(LK, "vaultspan 2 context" LF context, 32); `context` is canonical, undefined for none.
- * A raw buffer, which the caller overwrites after use: a KeyObject for each message costs 1 µs more and leaves native memory to
- * the collector.
+ * Returns CEK = HKDF-Expand-SHA256(LK, "vaultspan 2 context" LF context, 32); `context` is
+ * canonical, undefined for none. The result is a raw buffer, which the caller overwrites after use.
+ * A KeyObject for each message costs 1 µs more and leaves native memory to the collector.
  */
 export function deriveContentKey(leafKey: KeyObject, context: Uint8Array | undefined): Buffer {
   const hmac = createHmac('sha256', leafKey).update(CONTEXT_LABEL);
   return (context ? hmac.update(context) : hmac).update(BLOCK_ONE).digest();
 }
 
-/** Seals a message. `iv` must never have been used with this content key. `header` is `compactHeader` of the leaf. */
+/**
+ * Returns a sealed message. `iv` must never have been used with this content key. `header` is
+ * `compactHeader` of the leaf.
+ */
 export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): JsonSafe {
   return sealGcm(contentKey, header, '', iv, plaintext);
 }
 
-/**
- * Opens a message with the content key that its leaf and context determine.
- *
- * @throws ServiceError `undecryptable`, also for another context: the format cannot tell the two apart
- */
+/** GCM is a stream cipher: no bytes remain, the tag is made */
 export function openCompact(contentKey: Uint8Array, message: CompactMessage): Buffer {
   return openGcm(contentKey, message);
 }
 
-/** Whether the text is a branch id: canonical base64url of 8 bytes. */
+/**
+ * Opens a message with the content key that its leaf and context determine.
+ * @throws ServiceError `undecryptable`, also for another context: the format cannot distinguish the
+ * two
+ */
 export const isBranchId = (text: string): boolean =>
   text.length === BRANCH_ID_CHARACTERS && decodeBase64Url(text)?.length === ID_BYTES;

@@ -8,12 +8,12 @@ const OKM_BYTES = 64;
 const HKDF_INFO = 'vaultspan 1';
 const MAC_BYTES = 16;
 
-/** A data key as it is stored: wrapped, with the key version that opens it. */
+/** A data key as it is stored: wrapped, with the key version that unwraps it. */
 export interface WrappedDataKey {
-  /** The registered key in the version that `kid` names. The vault is asked for this one. */
+  /** The registered key in the version that `kid` names. This one is used at the vault. */
   readonly kek: KekRef;
   readonly algorithm: WrapAlgorithm;
-  /** As it stands in the header. */
+  /** As in the header. */
   readonly kid: string;
   readonly tenantId: string;
   /** Canonical base64url. */
@@ -23,15 +23,15 @@ export interface WrappedDataKey {
 /** A data key ready for use. Its bytes are in KeyObjects only, which OpenSSL clears when they are collected. */
 export interface DataKey extends WrappedDataKey {
   readonly cek: KeyObject;
-  /** Kc: keys the HMAC of encryption contexts. */
+  /** Kc: the key of the HMAC of encryption contexts. */
   readonly contextKey: KeyObject;
-  /** base64url of the 32 bytes that commit a ciphertext to this one key; AES-GCM alone doesn't. */
+  /** base64url of the 32 bytes that commit a ciphertext to this one key; AES-GCM alone does not. */
   readonly commitment: string;
 }
 
 /**
- * Returns the data key of these bytes, which it takes over and overwrites.
- * OKM = HKDF-SHA256(CEK, no salt, "vaultspan 1", 64 bytes): the first half commits to the key, the second is Kc.
+ * Returns the data key of these bytes, which it takes over and overwrites. OKM = HKDF-SHA256(CEK,
+ * no salt, "vaultspan 1", 64 bytes): the first half commits to the key, the second is Kc.
  */
 export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey {
   const okm = Buffer.from(hkdfSync('sha256', bytes, '', HKDF_INFO, OKM_BYTES));
@@ -54,8 +54,9 @@ export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey
 }
 
 /**
- * Returns the `mac` of a header, the proof that this service made the data key: anybody can wrap one with a public key.
- * No field can hold a line feed, so two different sets of fields never give the same text.
+ * Returns the `mac` of a header, the proof that this service made the data key: anyone can wrap one
+ * with a public key. No field can contain a line feed, so two different sets of fields never give
+ * the same text.
  */
 export function originMac(originKey: KeyObject, wrapped: WrappedDataKey): string {
   return macBytes(originKey, wrapped).toString('base64url');

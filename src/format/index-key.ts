@@ -7,7 +7,7 @@ const INDEX_KEY_BYTES = 64;
 const TOKEN_KEY_BYTES = 32;
 const TOKEN_INFO = 'vaultspan index 1\n';
 const DETERMINISTIC_INFO = 'vaultspan deterministic 1\n';
-/** AES-256-SIV (RFC 5297 §2.2): half of the key is S2V's, half CTR's. */
+/** AES-256-SIV (RFC 5297 §2.2): half of the key is for S2V, half for CTR. */
 const SIV_CIPHER = 'aes-256-siv';
 const SIV_KEY_BYTES = 64;
 const SIV_BYTES = 16;
@@ -19,14 +19,19 @@ const MAX_VERSION = 0xffff_ffff;
 /** How a value is normalised before its token is made. */
 export type Normalize = 'none' | 'nfc';
 
-/** What is derived from one version of an index key; the bytes live in KeyObjects only. */
+/**
+ * The keys that are derived from one version of an index key; their bytes are in KeyObjects only.
+ */
 export interface IndexKey {
   readonly version: number;
   readonly tokenKey: KeyObject;
   readonly deterministicKey: KeyObject;
 }
 
-/** Derives both uses of an index key and overwrites its 64 bytes. `name` is the index's, `[A-Za-z0-9_-]{1,64}`. */
+/**
+ * Returns both keys of an index key and overwrites its 64 bytes. `name` is the index's,
+ * `[A-Za-z0-9_-]{1,64}`.
+ */
 export function indexKeyFrom(bytes: Uint8Array, name: string, version: number): IndexKey {
   if (!Number.isInteger(version) || version < 1 || version > MAX_VERSION)
     throw new RangeError('no version of an index');
@@ -42,7 +47,7 @@ export function indexKeyFrom(bytes: Uint8Array, name: string, version: number): 
   }
 }
 
-/** HKDF-SHA256 (RFC 5869) without a salt. */
+/** Returns the output of HKDF-SHA256 (RFC 5869) without a salt. */
 function derived(key: Uint8Array, info: string, length: number): KeyObject {
   const bytes = Buffer.from(hkdfSync('sha256', key, '', info, length));
   try {
@@ -53,16 +58,19 @@ function derived(key: Uint8Array, info: string, length: number): KeyObject {
 }
 
 /**
- * Token of a value: base64url of the first `bits` (32 to 256, a multiple of 8) of an HMAC-SHA-256.
- *
- * @throws ServiceError `malformed-request` where `nfc` can't normalise the value
+ * Returns the token of a value: base64url of the first `bits` (32 to 256, a multiple of 8) of an
+ * HMAC-SHA-256.
+ * @throws ServiceError `malformed-request` if `nfc` cannot normalise the value
  */
 export function indexToken(key: IndexKey, bits: number, normalize: Normalize, value: Uint8Array): string {
   const hmac = createHmac('sha256', key.tokenKey).update(normalize === 'nfc' ? normalized(value) : value);
   return hmac.digest().toString('base64url', 0, bits / 8);
 }
 
-/** Code points that no Unicode version known to this process has assigned: their normal form may still change. */
+/**
+ * Code points that this process's Unicode version has not assigned: their normal form may still
+ * change.
+ */
 const UNASSIGNED = /\p{Cn}/u;
 
 function normalized(value: Uint8Array): Buffer {
@@ -84,8 +92,9 @@ const notNormalizable = (detail: string): ServiceError =>
   new ServiceError('malformed-request', `A value of this index ${detail}`, { errors: [{ pointer: '', detail }] });
 
 /**
- * Encrypts a value so that equal values give equal ciphertexts: Tink's AES-SIV with its TINK prefix, in base64url. RFC 5297 with
- * exactly one associated-data string, the canonical context, empty without one: no string at all would be another SIV.
+ * Returns the encrypted value; equal values give equal ciphertexts. The format is Tink's AES-SIV
+ * with its TINK prefix, in base64url. It is RFC 5297 with exactly one associated-data string, the
+ * canonical context, or an empty string without one: no string at all would give another SIV.
  */
 export function sealDeterministic(key: IndexKey, value: Uint8Array, context: Uint8Array | undefined): string {
   const cipher = createCipheriv(SIV_CIPHER, key.deterministicKey, null) as unknown as AeadCipher;
@@ -101,8 +110,8 @@ export function sealDeterministic(key: IndexKey, value: Uint8Array, context: Uin
 }
 
 /**
- * The version that a deterministic value names. It is not authenticated: it picks the key, and another key does not open.
- *
+ * Returns the version that a deterministic value names. It is not authenticated: it selects the
+ * key, and any other key fails to open.
  * @throws ServiceError `malformed-ciphertext`
  */
 export function deterministicVersion(sealed: Buffer): number {
@@ -111,7 +120,10 @@ export function deterministicVersion(sealed: Buffer): number {
   return sealed.readUInt32BE(1);
 }
 
-/** Opens a value of this very version. @throws ServiceError `undecryptable` */
+/**
+ * Opens a value of exactly this version.
+ * @throws ServiceError `undecryptable`
+ */
 export function openDeterministic(key: IndexKey, sealed: Buffer, context: Uint8Array | undefined): Buffer {
   if (deterministicVersion(sealed) !== key.version) throw undecryptable();
   const decipher = createDecipheriv(SIV_CIPHER, key.deterministicKey, null) as unknown as AeadDecipher;
@@ -128,7 +140,10 @@ export function openDeterministic(key: IndexKey, sealed: Buffer, context: Uint8A
 
 const EMPTY = Buffer.alloc(0);
 
-/** Node's types know the AEAD members for modes that they list; SIV is one of OpenSSL's that they don't. */
+/**
+ * Node's types have the AEAD members for the modes that they list; SIV, an OpenSSL mode, is not
+ * among them.
+ */
 interface AeadCipher {
   setAAD(data: Uint8Array): void;
   update(data: Uint8Array): Buffer;

@@ -4,8 +4,9 @@ export const IV_BYTES = 12;
 const IVS_PER_DRAW = 512;
 
 /**
- * Random 96-bit IVs (NIST SP 800-38D §8.2.2), drawn in bulk: one draw for each message costs more than the encryption of
- * a short one. The index moves before the slot is used, so no slot is ever handed out twice.
+ * Random 96-bit IVs (NIST SP 800-38D §8.2.2), drawn in bulk: one draw for each message costs more
+ * than the encryption of a short one. The index advances before the slot is used, so no slot is
+ * ever used twice.
  */
 export class IvPool {
   readonly #draw: DrawRandom;
@@ -16,7 +17,7 @@ export class IvPool {
     this.#draw = draw;
   }
 
-  /** Returns a copy of its own, which the caller may keep. */
+  /** Returns a copy, which the caller may keep. */
   take(): Buffer {
     if (this.#next === IVS_PER_DRAW) {
       this.#pool = this.#draw(IVS_PER_DRAW * IV_BYTES);
@@ -27,7 +28,9 @@ export class IvPool {
     return Buffer.from(this.#pool.subarray(start, start + IV_BYTES));
   }
 
-  /** Drops the IVs not used yet: a resumed snapshot holds IVs that its original may have used already. */
+  /**
+   * Drops the unused IVs: a resumed snapshot contains IVs that its original may have used already.
+   */
   drop(): void {
     this.#next = IVS_PER_DRAW;
   }

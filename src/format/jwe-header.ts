@@ -3,7 +3,10 @@ import type { DataKey } from './data-key.ts';
 import { type KekRef, parseKid } from './kek-ref.ts';
 import { isDataAlgorithm, type WrapAlgorithm } from './wrap-algorithms.ts';
 
-/** `typ`: of a message or data key, a stream's header, a branch key, an index key. Every reader takes exactly one. */
+/**
+ * `typ` of a message or data key, a stream's header, a branch key, an index key. Every reader
+ * accepts exactly one.
+ */
 export type JweType = 'vaultspan+jwe' | 'vaultspan-stream+jwe' | 'vaultspan-branch+jwe' | 'vaultspan-index-key+jwe';
 
 /** Protected header of a ciphertext (RFC 7516 §4), with its members in their order. */
@@ -20,11 +23,14 @@ export interface JweHeader {
 
 export interface ParsedHeader {
   readonly header: JweHeader;
-  /** What `kid` names. */
+  /** The key version that `kid` names. */
   readonly kek: KekRef;
 }
 
-/** The header without `ctx` is constant for a data key. It is encoded once, up to a multiple of three bytes. */
+/**
+ * The header without `ctx` is constant for a data key. It is encoded once, up to a multiple of
+ * three bytes.
+ */
 export interface HeaderTemplate {
   readonly withoutContext: string;
   readonly start: string;
@@ -70,9 +76,9 @@ export function encodeHeader(template: HeaderTemplate, ctx: string | undefined):
 }
 
 /**
- * Returns the parsed header. Its text must equal its own members serialized again in order. This one comparison refuses
- * duplicates, escapes, whitespace, `crit`, `zip`, further members, padding and spare bits.
- *
+ * Returns the parsed header. Its text must equal its own members serialized again in order. This
+ * one comparison refuses duplicates, escapes, whitespace, `crit`, `zip`, further members, padding
+ * and spare bits.
  * @throws ServiceError `malformed-ciphertext`
  */
 export function parseHeader(encoded: string): ParsedHeader {
@@ -114,7 +120,7 @@ function parseObject(json: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-/** Headers are ASCII: the patterns of the members refuse anything else. */
+/** Returns base64url. Headers are ASCII: the patterns of the members refuse any other text. */
 const base64Url = (ascii: string): string => Buffer.from(ascii, 'latin1').toString('base64url');
 
 export function malformed(detail: string): ServiceError {

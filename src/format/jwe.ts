@@ -16,10 +16,13 @@ import {
 import type { KekRef } from './kek-ref.ts';
 import { isEncryptedKeyLength } from './wrap-algorithms.ts';
 
-/** A well-formed message. Nothing of it is authenticated yet. */
+/** A well-formed message. No part of it is authenticated yet. */
 export interface Jwe {
   readonly header: JweHeader;
-  /** What `header.kid` names; matched against the registry, never dialled. */
+  /**
+   * The key version that `header.kid` names. It is matched against the registry; its URL is never
+   * called.
+   */
   readonly kek: KekRef;
   /** The first segment, which is the additional authenticated data (RFC 7516 §5.1, step 14). */
   readonly protectedHeader: string;

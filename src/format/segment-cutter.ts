@@ -1,10 +1,13 @@
-/** Smaller pieces are copied into one block: a body of single bytes must not become a million buffers. */
+/**
+ * Smaller pieces are copied into one block: a body of single bytes must not become a million
+ * buffers.
+ */
 const COPY_BELOW = 4_096;
 const BLOCK_BYTES = 65_536;
 
 /**
- * Cuts a body that arrives in any pieces into segments. A full segment is held until the next byte: only then is it
- * certainly not the last. Pieces are kept as they are, so a segment costs no copy.
+ * Cuts a body of any pieces into segments. A full segment is held until the next byte: only then is
+ * it certainly not the last. Pieces are kept as they are, so a segment costs no copy.
  */
 export class SegmentCutter {
   readonly #later: number;

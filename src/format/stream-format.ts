@@ -16,9 +16,9 @@ export const STREAM_KEY_BYTES = 32;
 export const TAG_BYTES = 16;
 const SALT_BYTES = 32;
 const NONCE_PREFIX_BYTES = 7;
-/** Of Tink's part: its own length, salt, nonce prefix. */
+/** Bytes of Tink's header: its own length, salt, nonce prefix. */
 export const HEADER_BYTES = 1 + SALT_BYTES + NONCE_PREFIX_BYTES;
-/** Of ciphertext with its tag; the first segment has the header in its place too. */
+/** Bytes of ciphertext with its tag; the first segment contains the header too. */
 export const SEGMENT_BYTES = 1_048_576;
 const MAX_SEGMENTS = 2 ** 20;
 
@@ -33,11 +33,14 @@ export function encodePrefix(jwe: string): Buffer {
 
 export interface StreamPrefix {
   readonly jwe: string;
-  /** Of all of the prefix. */
+  /** Length of the whole prefix. */
   readonly bytes: number;
 }
 
-/** Returns the prefix of these bytes, or undefined while there are too few. @throws ServiceError `malformed-ciphertext` */
+/**
+ * Returns the prefix of these bytes, or undefined while there are too few.
+ * @throws ServiceError `malformed-ciphertext`
+ */
 export function decodePrefix(start: Buffer): StreamPrefix | undefined {
   const known = Math.min(start.length, MAGIC.length);
   if (!start.subarray(0, known).equals(MAGIC.subarray(0, known))) throw malformed('a stream begins with VSPN1');
@@ -48,7 +51,10 @@ export function decodePrefix(start: Buffer): StreamPrefix | undefined {
   return start.length < bytes ? undefined : { jwe: start.toString('latin1', PREFIX_BYTES, bytes), bytes };
 }
 
-/** Returns the length of the stream of a plaintext. @throws ServiceError `body-too-large` */
+/**
+ * Returns the length of the stream of a plaintext.
+ * @throws ServiceError `body-too-large`
+ */
 export function sealedLength(jwe: string, plaintextBytes: number): number {
   const segments = Math.max(1, Math.ceil((plaintextBytes + HEADER_BYTES) / (SEGMENT_BYTES - TAG_BYTES)));
   assertFits(segments);
@@ -57,8 +63,7 @@ export function sealedLength(jwe: string, plaintextBytes: number): number {
 
 /**
  * Returns the length of the plaintext in a stream of this length, prefix included.
- *
- * @throws ServiceError `malformed-ciphertext` where no stream has this length, `body-too-large`
+ * @throws ServiceError `malformed-ciphertext` if no stream has this length, `body-too-large`
  */
 export function openedLength(prefix: StreamPrefix, streamBytes: number): number {
   const bytes = streamBytes - prefix.bytes;
@@ -68,13 +73,19 @@ export function openedLength(prefix: StreamPrefix, streamBytes: number): number 
   return bytes - HEADER_BYTES - segments * TAG_BYTES;
 }
 
-/** Only the first segment may be empty; it holds the header too. @throws ServiceError `malformed-ciphertext` */
+/**
+ * Checks a segment's length. Only the first may be empty; it contains the header too.
+ * @throws ServiceError `malformed-ciphertext`
+ */
 export function assertSegmentLength(index: number, bytes: number): void {
   const least = index === 0 ? HEADER_BYTES + TAG_BYTES : TAG_BYTES + 1;
   if (bytes < least) throw malformed('no stream has this length');
 }
 
-/** @throws ServiceError `body-too-large` */
+/**
+ * Checks the number of segments.
+ * @throws ServiceError `body-too-large`
+ */
 export function assertFits(segments: number): void {
   if (segments <= MAX_SEGMENTS) return;
   throw new ServiceError('body-too-large', 'A stream has at most 2^20 segments of 1 MiB', {
@@ -107,5 +118,8 @@ export function segmentKey(streamKey: KeyObject, header: Buffer): SegmentKey | u
   };
 }
 
-/** Returns Tink's header of a new stream. @param random bytes for salt and nonce prefix */
+/**
+ * Returns Tink's header of a new stream.
+ * @param random bytes for salt and nonce prefix
+ */
 export const encodeHeader = (random: Buffer): Buffer => Buffer.concat([Buffer.of(HEADER_BYTES), random]);

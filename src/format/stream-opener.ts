@@ -14,8 +14,9 @@ import {
 import type { StreamTransform } from './stream-transform.ts';
 
 /**
- * Opens one stream, given what follows its prefix; only what its tag has verified comes out. Whatever was cut off, swapped, doubled,
- * appended or taken from elsewhere fails with `undecryptable`, at the latest in `end`; a length that no stream has with
+ * Opens one stream, given the bytes after its prefix; only bytes that the tag has verified come
+ * out. A stream with cut, swapped, duplicated, appended or foreign parts fails with
+ * `undecryptable`, at the latest in `end`. A length that no stream has fails with
  * `malformed-ciphertext`.
  */
 export class StreamOpener implements StreamTransform {
@@ -82,7 +83,7 @@ const bytesBeforeTag = (index: number, bytes: number): number => bytes - TAG_BYT
 
 const lengthOf = (pieces: readonly Buffer[]): number => pieces.reduce((sum, { length }) => sum + length, 0);
 
-/** The first `bytes` of all pieces, and the rest; views, no copies. */
+/** Returns the first `bytes` of all pieces, and the rest; views, no copies. */
 function split(pieces: readonly Buffer[], bytes: number): readonly [Buffer[], Buffer[]] {
   const before: Buffer[] = [];
   const after: Buffer[] = [];

@@ -24,8 +24,8 @@ export class StreamSealer implements StreamTransform {
 
   /**
    * @param streamKey 32 bytes, which are taken over and overwritten
-   * @param jwe the stream key, sealed
-   * @param draw of salt and nonce prefix
+   * @param jwe the sealed stream key
+   * @param draw the source of salt and nonce prefix
    */
   constructor(streamKey: Buffer, jwe: string, draw: DrawRandom) {
     const header = encodeHeader(draw(HEADER_BYTES - 1));
@@ -39,7 +39,7 @@ export class StreamSealer implements StreamTransform {
   push(chunk: Buffer): readonly Buffer[] {
     this.plaintextBytes += chunk.length;
     this.#cutter.push(chunk, (pieces) => this.#seal(pieces, false));
-    // Nothing leaves before a segment does: prefix and header alone say nothing yet.
+    // No byte is sent before a segment is: prefix and header alone say nothing.
     return this.#segments === 0 ? [] : this.#take();
   }
 

@@ -1,9 +1,15 @@
 /** One direction of a stream: takes bytes, returns complete segments, holds at most one. */
 export interface StreamTransform {
-  /** Returns the bytes that are complete now, in order. @throws ServiceError */
+  /**
+   * Returns the bytes that are complete now, in order.
+   * @throws ServiceError
+   */
   push(chunk: Buffer): readonly Buffer[];
-  /** Returns the last bytes. Called once, when all is pushed. @throws ServiceError */
+  /**
+   * Returns the last bytes. Called once, after all pushes.
+   * @throws ServiceError
+   */
   end(): readonly Buffer[];
-  /** Bytes of plaintext so far: taken by a sealer, returned by an opener. */
+  /** Bytes of plaintext so far: read by a sealer, returned by an opener. */
   readonly plaintextBytes: number;
 }

@@ -72,8 +72,8 @@ export const encryptedKeyLength = (bits: number | undefined): number =>
   bits === undefined ? DATA_KEY_BYTES + KW_OVERHEAD : Math.ceil(bits / 8);
 
 /**
- * Returns why a value of this size can't be wrapped, or undefined. RFC 8017 §7.1.1: OAEP takes twice the hash and
- * 2 bytes. RFC 3394 §2: whole blocks of 8 bytes, two at least.
+ * Returns the reason that a value of this size cannot be wrapped, or undefined. RFC 8017 §7.1.1:
+ * OAEP uses twice the hash and 2 bytes. RFC 3394 §2: whole blocks of 8 bytes, at least two.
  */
 export function valueProblem(algorithm: WrapAlgorithm, bits: number, bytes: number): string | undefined {
   const hash = oaepHashOf(algorithm);

@@ -4,7 +4,7 @@ import type { Response } from 'express';
 import type { Principal } from '../callers/principal.ts';
 import type { ErrorCode } from '../errors.ts';
 
-/** What is known of a request while it is served; the problem handler and the audit read it. */
+/** The known data of a request while it is served; the problem handler and the audit read it. */
 export interface RequestScope {
   readonly requestId: string;
   readonly clientRequestId: string | undefined;
@@ -15,12 +15,15 @@ export interface RequestScope {
   tenantId: string | undefined;
 }
 
-/** Told of each request once its answer is sent; `code` is that of a problem. */
+/** Called with each request once its answer is sent; `code` is that of a problem. */
 export type OnAnswered = (scope: RequestScope, status: number, code?: ErrorCode) => void;
 
 const CLIENT_REQUEST_ID = /^[\w.-]{1,64}$/;
 
-/** The scope of a request, opened when it is first asked for: no middleware has to come before every route. */
+/**
+ * Returns the scope of a request, created at its first use: no middleware has to run before every
+ * route.
+ */
 export function scopeOf(res: Response): RequestScope {
   const locals = res.locals as { scope?: RequestScope };
   locals.scope ??= {

@@ -12,27 +12,33 @@ import type { OnAnswered } from '../scope.ts';
 import { type HeldBody, HeldBytes } from './held-bytes.ts';
 import { SMALL_BYTES, WorkQueue } from './work-queue.ts';
 
-/** What there was too much of: requests under way, bytes of their bodies, large requests in the queue, or what is one tenant's. */
+/**
+ * The exceeded limit: concurrent requests, bytes of their bodies, the wait of large requests, one
+ * tenant's share or one caller's rate.
+ */
 type ShedReason = 'requests' | 'bytes' | 'queue-wait' | 'tenant-share' | 'caller-rate';
 
 export interface AdmissionOptions {
-  /** Requests under way in this process. */
+  /** Concurrent requests in this process. */
   readonly maxConcurrent: number;
-  /** Bytes of JSON bodies under way in this process. */
+  /** Bytes of JSON bodies held at once in this process. */
   readonly maxBufferedBytes: number;
   /** Longest wait of large requests for their turn. */
   readonly queueTargetMs: number;
-  /** Absent, callers are not limited. */
+  /** If absent, callers are not limited. */
   readonly callerRates?: CallerRates | undefined;
-  /** Counts the shed for the audit. */
+  /** Counts shed requests for the audit. */
   readonly countRefusal: (event: AuditEvent) => void;
-  /** Told of each request that is turned away at the door; of those that came further they are told who answer them. */
+  /**
+   * Called with each request that is refused at the entry; the code that answers later requests
+   * reports those.
+   */
   readonly onAnswered: OnAnswered | undefined;
 }
 
-/** What a request is known by once its caller is. */
+/** The identity of a request once its caller is known. */
 export interface Applicant {
-  /** Absent where it is of no tenant. */
+  /** Absent for a request without a tenant. */
   readonly tenantId: string | undefined;
   /** Declared size of the body. */
   readonly bytes: number;
@@ -44,7 +50,9 @@ const overloaded = (reason: string): ServiceError =>
     reason,
     retryAfter: RETRY_AFTER_SECONDS,
   });
-/** Made once: an error costs a look at the stack, and that is when there is least to spare. */
+/**
+ * Made once: creating an error captures the stack, at the time when the process has least to spare.
+ */
 const OVERLOADED = {
   requests: overloaded('requests'),
   bytes: overloaded('bytes'),
@@ -52,24 +60,28 @@ const OVERLOADED = {
   'tenant-share': overloaded('tenant-share'),
 } as const;
 
-/** Whoever watches the process must reach it above all when it is busy. */
+/** Monitoring must reach the process above all when it is busy. */
 const NEVER_SHED: ReadonlySet<string> = new Set([operations.getHealth.path, operations.getReadiness.path]);
 
-/** The account of an admitted request's body, and its place in the queue of work. */
+/** The account of an admitted request's body, and its place in the work queue. */
 interface AdmittedBody extends HeldBody {
-  /** Resolves when a complete body of this size may be parsed and worked on. @throws ServiceError `overloaded` */
+  /**
+   * Resolves when a complete body of this size may be parsed and handled.
+   * @throws ServiceError `overloaded`
+   */
   turn(bytes: number): Promise<void>;
 }
 
-/** What is known of a request that is turned away. */
+/** The known members of a request that is refused at the entry. */
 const UNKNOWN = { clientRequestId: undefined, operation: undefined, principal: undefined, tenantId: undefined };
 
 const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
 
 /**
- * Refuses work while there is too much of it, before latency runs away: by number and tenant at the door, where a refusal costs next to
- * nothing; by declared bytes, caller and once more by tenant once the token has named the caller, before the body is read; by bytes as they
- * arrive.
+ * Refuses work during overload, before latency grows without limit. At the entry it refuses by
+ * number and tenant, where a refusal costs almost nothing. Once the token has identified the
+ * caller, and before the body is read, it refuses by declared bytes, caller and again tenant. Then
+ * it refuses by bytes as they arrive.
  */
 export class Admission {
   /** Requests shed since the start, for metrics. */
@@ -97,7 +109,7 @@ export class Admission {
     });
   }
 
-  /** The door: whatever comes in while the house is full is answered here. */
+  /** Returns a listener that answers every request during overload. */
   guard(listener: RequestListener): RequestListener {
     return (req, res) => {
       const url = req.url ?? '';
@@ -114,7 +126,10 @@ export class Admission {
     };
   }
 
-  /** Shares are held by authenticated requests alone: a stranger who names a tenant takes nothing of it. */
+  /**
+   * Returns the reason to shed a request. Only authenticated requests use a tenant's share: a
+   * stranger who names a tenant uses none of it.
+   */
   #reasonToShed(url: string): 'requests' | 'tenant-share' | undefined {
     if (this.#underWay >= this.#options.maxConcurrent) return 'requests';
     if (!this.#requests.isCrowded()) return undefined;
@@ -123,8 +138,8 @@ export class Admission {
   }
 
   /**
-   * Admits a request until its answer is out. Returns the account of its body, whose bytes count as they arrive.
-   *
+   * Admits a request until its answer is sent. Returns the account of its body, whose bytes count
+   * as they arrive.
    * @throws ServiceError `overloaded`
    */
   admit(res: ServerResponse, { tenantId = '', bytes }: Applicant): AdmittedBody {
@@ -151,12 +166,18 @@ export class Admission {
     };
   }
 
-  /** Counts the items of a batch beyond the first as so many calls; the caller's next ones wait for it. */
+  /**
+   * Counts the items of a batch beyond the first as additional calls; the caller's next requests
+   * wait for them.
+   */
   chargeItems(callerId: string, items: number): void {
     if (items > 1) this.#options.callerRates?.charge(callerId, items - 1);
   }
 
-  /** Counts one call of a caller, refused or not. @throws ServiceError `caller-throttled` */
+  /**
+   * Counts one call of a caller, refused or not.
+   * @throws ServiceError `caller-throttled`
+   */
   countCall(callerId: string): void {
     try {
       this.#options.callerRates?.admit(callerId);
@@ -197,7 +218,10 @@ function onAnswered(res: ServerResponse, callback: () => void): void {
   res.on(ANSWERED, once).on('close', once);
 }
 
-/** Returns how much of a body will be held: as much as it says, or as the largest usual one has where it doesn't. */
+/**
+ * Returns the bytes that a body will hold: its declared size, or without one the largest usual
+ * size.
+ */
 export function declaredBytes(
   { headers }: IncomingMessage,
   { bytes, usualBytes }: { readonly bytes: number; readonly usualBytes: number },

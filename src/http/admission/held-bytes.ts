@@ -1,28 +1,37 @@
 import { FairShare } from '../../lib/fair-share.ts';
 
-/** Part of the memory that slow bodies may take; the rest is for bodies that arrive at once, and for those that are complete. */
+/**
+ * Part of the memory that slow bodies may use. The rest is for bodies that arrive at once, and for
+ * complete ones.
+ */
 const SLOW_PART = 1 / 2;
 
 /** The account of one request's body in memory. */
 export interface HeldBody {
-  /** Counts bytes that have arrived. @throws ServiceError `overloaded` */
+  /**
+   * Counts bytes that have arrived.
+   * @throws ServiceError `overloaded`
+   */
   add(bytes: number): void;
-  /** Counts the body as a slow one until it is complete. @throws ServiceError `overloaded` */
+  /**
+   * Counts the body as a slow one until it is complete.
+   * @throws ServiceError `overloaded`
+   */
   slow(): void;
   complete(): void;
 }
 
 interface OpenedBody extends HeldBody {
-  /** Gives all of it back. */
+  /** Releases all of it. */
   release(): void;
 }
 
-/** Returns the refusal of a body, by what there is no room for. */
+/** Returns the refusal of a body, by the exhausted limit. */
 type Refuse = (reason: 'bytes' | 'tenant-share') => Error;
 
 /**
- * Counts the bytes of bodies as they arrive, and those of slow bodies once more in a part of the memory: however much slow clients send, the
- * other part is left for the rest.
+ * Counts the bytes of bodies as they arrive. Those of slow bodies count again in a part of the
+ * memory: however much slow clients send, the other part stays free for the rest.
  */
 export class HeldBytes {
   readonly #all: FairShare;
@@ -35,7 +44,10 @@ export class HeldBytes {
     this.#refuse = refuse;
   }
 
-  /** Returns the account of one body. A declared size without room is refused before it is read. @throws ServiceError `overloaded` */
+  /**
+   * Returns the account of one body. A declared size without room is refused before it is read.
+   * @throws ServiceError `overloaded`
+   */
   open(holder: string, declaredBytes: number): OpenedBody {
     if (!this.#all.canTake(holder, declaredBytes)) throw this.#refusal(this.#all, declaredBytes);
     let held = 0;

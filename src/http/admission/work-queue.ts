@@ -1,19 +1,22 @@
 import { FairQueue } from '../../lib/fair-queue.ts';
 
-/** Large requests that are worked on at once; they take turns of 2 ms among themselves. */
+/** Large requests that are handled at once; they take turns of 2 ms. */
 const SLOTS = 8;
-/** A request that is not finished after this time most likely waits for a vault, and leaves its slot to another. */
+/**
+ * A request that is not finished after this time most likely waits for a vault, and gives its slot
+ * to another.
+ */
 const SLOT_MS = 200;
-/** The wait must be over its target for this time: a short burst is served whole. */
+/** The wait must exceed its target for this time: a short burst is served completely. */
 const INTERVAL_MS = 100;
-/** Requests with smaller bodies pass by the queue: few of them cost more than a millisecond. */
+/** Requests with smaller bodies skip the queue: few of them cost more than a millisecond. */
 export const SMALL_BYTES = 16 * 1_024;
 
 export interface WorkQueueOptions {
-  /** Longest wait that is kept up. */
+  /** Target for the longest wait. */
   readonly targetMs: number;
   readonly nowMs: () => number;
-  /** Returns the refusal of a request that has waited for too long. */
+  /** Returns the refusal of a request that has waited too long. */
   readonly refuse: () => Error;
 }
 
@@ -24,8 +27,9 @@ interface Waiting {
 }
 
 /**
- * The queue of large requests before they are parsed and worked on, by turns among tenants. It sheds by the wait, as CoDel does (RFC 8289):
- * once the wait has been over its target for a while, each request that has waited longer is refused. Small requests never wait.
+ * The queue of large requests before they are parsed and handled, by turns among tenants. It sheds
+ * by the wait, as CoDel does (RFC 8289): once the wait has exceeded its target for a while, each
+ * request that has waited longer is refused. Small requests never wait.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
@@ -38,8 +42,9 @@ export class WorkQueue {
   }
 
   /**
-   * Returns what gives the request's slot back: at once where one is free, else as a promise. Rejects with the refusal.
-   * `onGone` is called with a function that takes the request out of the queue.
+   * Returns a function that releases the request's slot: at once if one is free, else as a promise.
+   * Rejects with the refusal. `onGone` is called with a function that removes the request from the
+   * queue.
    */
   enter(tenantId: string, onGone: (leave: () => void) => void): Promise<() => void> | (() => void) {
     if (this.#running < SLOTS && this.#queue.size === 0) return this.#occupy();

@@ -1,6 +1,9 @@
 import type { UnauthenticatedReason } from '../../callers/verify-token.ts';
 
-/** None of them says whether a caller, a role or a tenant exists: they tell what the sender of the token can see in it. */
+/**
+ * None of them reveals whether a caller, a role or a tenant exists. They contain only facts that
+ * the token's sender can see in it.
+ */
 const DETAILS: Readonly<Record<UnauthenticatedReason, string>> = {
   missing: 'The request has no bearer token: send `Authorization: Bearer TOKEN`',
   expired: 'The token has expired: get a new one',

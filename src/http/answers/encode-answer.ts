@@ -1,6 +1,9 @@
 import type { JsonSafe } from '../../lib/json-safe.ts';
 
-/** An answer whose long text is base64 or a JWE; its other members are short and may hold anything. */
+/**
+ * An answer whose long text is base64 or a JWE; its other members are short and may contain any
+ * text.
+ */
 interface Sealed {
   readonly ciphertext: JsonSafe;
   readonly keyId: string;
@@ -14,9 +17,9 @@ interface Failed {
 }
 
 /**
- * Returns the JSON of an answer with its long text as it is. JSON.stringify searches each text for characters to
- * escape, and first copies one that was joined of parts, as a JWE is: for 16 KiB it takes 39 µs of 64, sealing
- * included (the rest 26 µs, 2 cores).
+ * Returns the JSON of an answer with its long text unescaped. JSON.stringify searches each text for
+ * characters to escape, and first copies a text that was joined from parts, such as a JWE. For 16
+ * KiB that takes 39 µs of 64, sealing included (the rest takes 26 µs, 2 cores).
  */
 export const encodeSealed = ({ ciphertext, ...rest }: Sealed): string =>
   `{"ciphertext":"${ciphertext}",${JSON.stringify(rest).slice(1)}`;

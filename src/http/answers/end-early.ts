@@ -3,13 +3,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** How long to drain a client that is still sending. */
 const LINGER_MS = 2_000;
 
-/** Event of an answer that is written while the rest of the request's body is drained. Its request takes no place any more. */
+/**
+ * Event of an answer that is written while the rest of the request's body is drained. Its request
+ * no longer counts as concurrent.
+ */
 export const ANSWERED = 'vaultspan-answered';
 
 /**
- * Ends an answer to a request whose body is not all here. Closing at once would reset the connection of a client that still sends, and
- * could take the answer away from it: what it sends is thrown away for a while. The head is out, with `Connection: close` and the
- * Content-Length by which the client knows the answer to be complete.
+ * Ends an answer to a request whose body is incomplete. Closing at once would reset the connection
+ * of a client that is still sending, and could destroy the answer. So the rest of the body is
+ * discarded for a while. The head is sent, with `Connection: close` and the Content-Length that
+ * shows the client a complete answer.
  */
 export function endEarly(req: IncomingMessage, res: ServerResponse, body: string | Buffer): void {
   const waitsForContinue = req.headers.expect !== undefined && !req.readableDidRead;

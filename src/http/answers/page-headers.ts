@@ -1,7 +1,9 @@
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
-/** Helmet's headers for the pages that a browser renders, under a CSP without exceptions. */
+/**
+ * Returns helmet's headers for the pages that a browser renders, under a CSP without exceptions.
+ */
 export const pageHeaders = (): RequestHandler =>
   helmet({
     contentSecurityPolicy: {

@@ -20,7 +20,7 @@ export interface ProblemDeps {
   readonly onAnswered: OnAnswered | undefined;
 }
 
-/** RFC 9457, as it goes over the wire. */
+/** RFC 9457, as sent to the client. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -36,29 +36,36 @@ export interface Problem {
 
 /** A record of each would cost more than the request would have. */
 const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled']);
-/** Refusals that a caller can make without end, at no cost of its own: the audit has one record for many. */
+/**
+ * Refusals that a caller can cause without limit, at no cost of its own: the audit has one record
+ * for many.
+ */
 const GATHERED: ReadonlySet<ErrorCode> = new Set([...SHED, 'grant-missing']);
 
 /** Returns whether this is a fault of ours or trouble of what we depend on. */
 export const isWorthLogging = ({ code }: ServiceError): boolean => problemTable[code].status >= 500 && !SHED.has(code);
 
-/** The one place that every failure passes: records it, then answers. No record, no answer but `audit-unavailable`. */
+/**
+ * Returns the one handler of all failures: it records the failure, then answers. Without a record
+ * the only answer is `audit-unavailable`.
+ */
 export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
-  // Express knows an error handler by its four parameters.
+  // Express recognises an error handler by its four parameters.
   return async (error: unknown, req, res, _next) => {
     const scope = scopeOf(res);
     const failure = await recorded(deps, scope, toFailure(error));
     if (isWorthLogging(failure)) deps.onFailure(scope, failure);
     if (res.headersSent) {
-      res.socket?.resetAndDestroy(); // not a clean end, which an answer without a length could be taken for
+      res.socket?.resetAndDestroy(); // no clean end, which could pass for an answer without a length
     } else await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason);
     deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
   };
 }
 
 /**
- * Small bodies come with their head, and are parsed before the next turn of the event loop: a refused request then costs no new
- * connection. Where more is to come that nobody will read, the connection ends with the answer.
+ * Sends a problem. Small bodies arrive with their head, and are parsed before the next turn of the
+ * event loop: a refused request then costs no new connection. If an unread body is still arriving,
+ * the connection ends with the answer.
  */
 export async function answerProblem(
   req: IncomingMessage,
@@ -97,7 +104,7 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
   });
 }
 
-/** `reason` is for `WWW-Authenticate` alone (RFC 6750 §3.1). */
+/** Sends a problem; `reason` is for `WWW-Authenticate` only (RFC 6750 §3.1). */
 function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end?: EndAnswer): void {
   const headers: (string | number)[] = ['X-Request-Id', problem.requestId];
   if (problem.retryAfter !== undefined) headers.push('Retry-After', problem.retryAfter);
@@ -105,7 +112,10 @@ function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end
   sendText(res, problem.status, 'application/problem+json', JSON.stringify(problem), headers, end);
 }
 
-/** Whatever is not a ServiceError or Express' own complaint of a path is a fault of ours: an id, and no detail. */
+/**
+ * Returns the failure to answer with. Any error other than a ServiceError or Express' own path
+ * error is a fault of ours: an id, and no detail.
+ */
 export function toFailure(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof URIError) {

@@ -2,14 +2,17 @@ import { ServiceError } from '../../errors.ts';
 import { MAX_ITEMS } from '../contract/batch-fields.ts';
 import type { Operation } from '../contract/operation.ts';
 
-/** How much a JSON body may have. Plaintexts have a limit of their own: this one bounds what is held and parsed. */
+/**
+ * The limits of a JSON body. Plaintexts have a limit of their own: this one bounds the bytes that
+ * are held and parsed.
+ */
 export interface BodyLimit {
   readonly bytes: number;
-  /** Bytes of the largest body without escapes: what a body of unknown length is taken for. */
+  /** Bytes of the largest body without escapes: the assumed size of a body of unknown length. */
   readonly usualBytes: number;
   /** Values of the JSON text. */
   readonly values: number;
-  /** What a caller with more data can do. */
+  /** Advice for a caller with more data. */
   readonly hint: string;
 }
 
@@ -20,20 +23,26 @@ export interface BodyLimitOptions {
 
 /** A record, a key to wrap, or the header of a stream. */
 const SMALL_BYTES = 256 * 1_024;
-/** Of a message beside its plaintext: the JWE's header and key (at most 2.8 KiB), the context (4 KiB in canonical form) and JSON. */
+/**
+ * A message's bytes besides its plaintext: the JWE's header and key (at most 2.8 KiB), the context
+ * (4 KiB in canonical form) and JSON.
+ */
 const MESSAGE_BYTES = 16 * 1_024;
-/** The same of an item, on average over a batch. */
+/** The same for an item, on average over a batch. */
 const ITEM_BYTES = 8 * 1_024;
-/** A letter may be written as `\u0061` (RFC 8259 §7), and .NET's serializer writes "+" so. */
+/**
+ * A letter may be written as `\u0061` (RFC 8259 §7), and .NET's serializer writes "+" like that.
+ */
 const LONGEST_ESCAPE = 6;
 const STREAMS_HINT = '; POST /tenants/{tenantId}/streams/encrypt and /streams/decrypt take data of any size';
 const SMALL_VALUES = 10_000;
-/** An item with a full context has 64 values in it, and a few beside. */
+/** An item with a full context has 64 values in it, and a few more. */
 const ITEM_VALUES = 100;
 
 /**
- * Returns the limits of an operation's body. They follow from what it carries, not from its JSON: a plaintext of the largest size passes
- * however its JSON is escaped, and what encrypt returns for a batch can be sent to decrypt and rewrap.
+ * Returns the limits of an operation's body. They follow from its content, not from its JSON. A
+ * plaintext of the largest size passes however its JSON is escaped, and encrypt's answer to a batch
+ * can be sent to decrypt and rewrap.
  */
 export function bodyLimitOf(
   { maxPlaintextBytes, maxBufferedBytes }: BodyLimitOptions,

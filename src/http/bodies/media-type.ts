@@ -3,14 +3,14 @@ import { ServiceError } from '../../errors.ts';
 
 const TOKEN = "[!#$%&'*+.^`|~\\w-]+";
 const TYPE = new RegExp(`^(${TOKEN}/${TOKEN})[ \\t]*`);
-// A parameter may be empty (RFC 9110 §5.6.6), and there is no space around its "=".
+// A parameter may be empty (RFC 9110 §5.6.6), and no space is allowed around its "=".
 const PARAMETER = new RegExp(`;[ \\t]*(?:(${TOKEN})=(${TOKEN}|"(?:[^"\\\\]|\\\\.)*"))?[ \\t]*`, 'y');
 const UTF8: ReadonlySet<string> = new Set(['utf-8', 'utf8']);
 
 /**
- * Checks what a body is (RFC 9110 §8.3, §8.4): of the expected type, in UTF-8 where it says a charset, and not compressed. Parameters of
- * other names mean nothing here and are passed over.
- *
+ * Checks the media type of a body (RFC 9110 §8.3, §8.4). It has the expected type, is in UTF-8 if
+ * it names a charset, and is not compressed. Parameters with other names have no meaning here and
+ * are ignored.
  * @throws ServiceError `unsupported-media-type`
  */
 export function assertMediaType(headers: IncomingHttpHeaders, expected: string): void {
@@ -42,6 +42,9 @@ function isType(text: string, expected: string): boolean {
 const unquoted = (value: string): string =>
   value.startsWith('"') ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value;
 
-/** Codings are case-insensitive, and a list may have empty members (RFC 9110 §5.6.1, §8.4.1). */
+/**
+ * Returns whether no coding is used. Codings are case-insensitive, and a list may have empty
+ * members (RFC 9110 §5.6.1, §8.4.1).
+ */
 const isIdentity = (encoding: string): boolean =>
   encoding.split(',').every((coding) => ['', 'identity'].includes(coding.trim().toLowerCase()));

@@ -5,18 +5,21 @@ import { pointerOf } from '../../lib/parse-input.ts';
 
 export interface JsonText {
   readonly maxValues: number;
-  /** The header that holds the text; '' for the body. */
+  /** The header that contains the text; '' for the body. */
   readonly pointer?: string;
 }
 
-/** Deeper than any request; whatever walks a value later may be recursive. */
+/** Deeper than any request; later code that walks a value may be recursive. */
 const MAX_DEPTH = 32;
-/** A member below this one is data of the caller's customers: no answer quotes its name. */
+/** A member below this one is the caller's customers' data: no answer quotes its name. */
 const CONTEXT = 'encryptionContext';
 const UTF8_MARK = Buffer.of(0xef, 0xbb, 0xbf);
 const UTF16_MARKS = [Buffer.of(0xfe, 0xff), Buffer.of(0xff, 0xfe)];
 
-/** Returns the value of a JSON text in UTF-8 (RFC 8259 §8.1). @throws ServiceError `malformed-request` */
+/**
+ * Returns the value of a JSON text in UTF-8 (RFC 8259 §8.1).
+ * @throws ServiceError `malformed-request`
+ */
 export function parseJson(bytes: Buffer, { maxValues, pointer = '' }: JsonText): unknown {
   const problem = encodingProblem(bytes);
   if (problem !== undefined) throw malformedField(pointer, problem);
@@ -30,7 +33,10 @@ export function parseJson(bytes: Buffer, { maxValues, pointer = '' }: JsonText):
   }
 }
 
-/** Bytes that are not UTF-8 would become U+FFFD in silence, and different contexts equal ones. */
+/**
+ * Returns the encoding problem. Bytes that are not UTF-8 would silently become U+FFFD, and
+ * different contexts would become equal.
+ */
 function encodingProblem(bytes: Buffer): string | undefined {
   if (bytes.length === 0) return 'is empty';
   if (isAscii(bytes)) return undefined;
@@ -53,7 +59,7 @@ function faulty({ kind, path }: JsonFault, { maxValues, pointer = '' }: JsonText
   return malformedField(pointerOf(path), 'occurs more than once');
 }
 
-/** Returns the refusal of a field, or of the body where the pointer is ''. */
+/** Returns the refusal of a field, or of the body if the pointer is ''. */
 export function malformedField(pointer: string, detail: string): ServiceError {
   const place = pointer === '' ? 'the body' : pointer;
   return new ServiceError('malformed-request', `The request is malformed: ${place} ${detail}`, {

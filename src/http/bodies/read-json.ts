@@ -6,35 +6,47 @@ import { malformedField, parseJson } from './parse-json.ts';
 
 /** The account of a body's memory. */
 interface HeldBody {
-  /** Counts bytes that have arrived. @throws ServiceError `overloaded` */
+  /**
+   * Counts bytes that have arrived.
+   * @throws ServiceError `overloaded`
+   */
   add(bytes: number): void;
-  /** Counts the body as a slow one until it is complete. @throws ServiceError `overloaded` */
+  /**
+   * Counts the body as a slow one until it is complete.
+   * @throws ServiceError `overloaded`
+   */
   slow(): void;
   complete(): void;
-  /** Resolves when a body of this size may be parsed. @throws ServiceError `overloaded` */
+  /**
+   * Resolves when a body of this size may be parsed.
+   * @throws ServiceError `overloaded`
+   */
   turn(bytes: number): Promise<void>;
 }
 
 export interface JsonBody {
   readonly limit: BodyLimit;
-  /** For the whole of it. */
+  /** Time limit for the whole body. */
   readonly timeoutMs: number;
-  /** Media type; application/json without it. */
+  /** Media type; default application/json. */
   readonly expected?: string | undefined;
   /** Counts the bytes that are held in memory. */
   readonly held?: HeldBody | undefined;
 }
 
-/** Slowest average at which a body may arrive: one that trickles keeps memory from others. */
+/** Lowest average rate at which a body may arrive: a slower one withholds memory from others. */
 const MIN_BYTES_PER_SECOND = 16 * 1_024;
-/** Looks at an incomplete body in the time for the whole of it: one each second. After the first it counts as slow. */
+/**
+ * Checks of an incomplete body within its time limit: one each second. After the first it counts as
+ * slow.
+ */
 const CHECKS = 30;
-/** Checks before the rate counts: connections may begin slowly. */
+/** Checks before the rate counts: connections may start slowly. */
 const CHECKS_WITHOUT_RATE = 5;
 
 /**
- * Returns the value of a JSON body. It is read by hand, since body-parser costs a fifth of a small request.
- *
+ * Returns the value of a JSON body. The body is read by our own code, because body-parser takes a
+ * fifth of a small request's time.
  * @throws ServiceError `unsupported-media-type`, `body-too-large`, `malformed-request`
  */
 export async function readJson(
@@ -77,7 +89,8 @@ function readBody(req: IncomingMessage, { limit, timeoutMs, held }: Omit<JsonBod
         settle(reject, error);
       }
     }
-    // A cut body makes no 'error' where nobody listens for one; and taking listeners off costs more than one look at the end.
+    // A truncated body emits no 'error' without a listener for it; removing listeners costs more
+    // than one check at the end.
     const onClose = () => {
       if (!req.readableEnded) settle(reject, malformedField('', 'was cut off'));
     };
@@ -90,7 +103,10 @@ function readBody(req: IncomingMessage, { limit, timeoutMs, held }: Omit<JsonBod
   });
 }
 
-/** Returns why a body that is incomplete at a check is refused; undefined where it may go on arriving. */
+/**
+ * Returns the reason that a body which is incomplete at a check is refused; undefined if it may
+ * continue.
+ */
 function slownessOf(bytes: number, checks: number, timeoutMs: number): string | undefined {
   const seconds = (checks * timeoutMs) / CHECKS / 1_000;
   if (checks >= CHECKS) return `did not arrive within ${seconds} s`;

@@ -5,7 +5,9 @@ import { PageQuery } from './tenant-fields.ts';
 
 const Hash = z.string().meta({ description: 'SHA-256, base64url.' });
 
-/** The members of an event. A member that is added to the event and forgotten here does not compile. */
+/**
+ * The members of an event. A member that is added to the event and missing here does not compile.
+ */
 const event = {
   operation: z.string().meta({ example: 'decrypt' }),
   outcome: z.string().meta({ description: '`succeeded`, `refused` or `failed`.' }),

@@ -24,7 +24,7 @@ import { tenantOperations } from './tenant-contract.ts';
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 const WRAP_KEY_ID = 'https://contoso-kv.vault.azure.net/keys/wrap/a1b2c3d4e5f60718293a4b5c6d7e8f90';
 
-/** Every operation of the API with JSON. Routes are mounted from it, and openapi.yaml is printed from it. */
+/** Every operation of the API with JSON. Its routes and openapi.yaml are generated from it. */
 export const operations = {
   encryptData: {
     auditedAs: 'encrypt',

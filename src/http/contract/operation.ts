@@ -16,25 +16,34 @@ export interface Operation {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  /** The schema to print, where the operation checks the body because it knows more than the contract. */
+  /**
+   * The schema to print, if the operation checks the body because it knows more than the contract.
+   */
   readonly bodyInPrint?: z.ZodType;
   /** Media type of the body. Absent: application/json. */
   readonly bodyType?: 'application/merge-patch+json';
-  /** What makes its body large: a message or a batch of them. Other bodies are small. */
+  /**
+   * The reason that its body is large: a message or a batch of messages. Other bodies are small.
+   */
   readonly carries?: 'message' | 'batch';
-  /** Whether `If-Match` is required, or needed to replace a record only. Absent: not read. */
+  /** Whether `If-Match` is required, or needed only to replace a record. Absent: ignored. */
   readonly ifMatch?: 'required' | 'to-replace';
   readonly bodyExample?: unknown;
-  /** Absent, the answer is 204. */
+  /** Absent: the answer is 204. */
   readonly response?: z.ZodType;
   readonly responseExample?: unknown;
-  /** Returns the answer's JSON; JSON.stringify without it. The handler's answer must be of its type too. */
+  /**
+   * Returns the answer's JSON; default JSON.stringify. The handler's answer must have its type too.
+   */
   readonly encode?: (answer: never) => string;
   /** The member of the answer that is also available as NDJSON. */
   readonly lines?: string;
   /** The answer's `revision` is also sent as `ETag`. */
   readonly etag?: true;
-  /** The codes that it may answer. Those of every authenticated call are added when it is printed. */
+  /**
+   * The codes of its possible answers. Those of every authenticated call are added when it is
+   * printed.
+   */
   readonly errors: readonly ErrorCode[];
 }
 

@@ -68,7 +68,10 @@ const members = {
   metadata: z.record(z.string(), z.string()).optional(),
 };
 
-/** Printed only. The registry's own schema checks records, because it knows the vault domains of the deployment. */
+/**
+ * For the printed contract only. The registry's own schema checks records, because it knows the
+ * vault domains of the deployment.
+ */
 export const TenantRecord = named('TenantRecord', z.object(members));
 
 /** Any members of a record. */

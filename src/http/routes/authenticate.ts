@@ -2,10 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { Principal } from '../../callers/principal.ts';
 import { unauthenticated, type VerifyToken } from '../../callers/verify-token.ts';
 
-/** RFC 9110 §11.4: the scheme in any case, one space or more, and the token. */
+/** RFC 9110 §11.4: the scheme in any case, one or more spaces, and the token. */
 const BEARER = /^bearer +(?=[^ ])/i;
 
-/** Returns the principal of a request's bearer token (RFC 6750 §2.1). @throws ServiceError `unauthenticated`, `identity-unavailable` */
+/**
+ * Returns the principal of a request's bearer token (RFC 6750 §2.1).
+ * @throws ServiceError `unauthenticated`, `identity-unavailable`
+ */
 export async function authenticate(req: IncomingMessage, verifyToken: VerifyToken): Promise<Principal> {
   const { authorization = '' } = req.headers;
   const scheme = BEARER.exec(authorization);

@@ -15,11 +15,11 @@ export interface AuthorizeDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
 }
 
-/** The part of an operation that says who may call it. */
+/** The members of an operation that define its allowed callers. */
 type Guarded = Pick<Operation, 'role' | 'params' | 'errors'>;
 
 interface Authorized {
-  /** Absent where no token is needed. */
+  /** Absent if no token is needed. */
   readonly request?: AuthenticatedRequest;
   /** The parsed parameters of the path. */
   readonly params?: unknown;
@@ -28,15 +28,17 @@ interface Authorized {
 type Authorize = (req: Request, res: Response) => Promise<Authorized>;
 
 /**
- * Returns a function that returns the caller's request once the caller may make it. Whatever can refuse it without its body comes
- * first: the token, the caller's rate, the role, the tenants that the caller is limited to, and the tenant's state. So a refusal
- * reads no body. The function throws ServiceError `unauthenticated`, `identity-unavailable`, `caller-throttled`, `grant-missing`,
+ * Returns a function that returns the caller's request once the caller may make it. Every check
+ * that needs no body comes first: the token, the caller's rate, the role, the tenants that the
+ * caller may name, and the tenant's state. So a refusal reads no body. The function throws
+ * ServiceError `unauthenticated`, `identity-unavailable`, `caller-throttled`, `grant-missing`,
  * `malformed-request`, `tenant-not-found`, `tenant-suspended` and `registry-unavailable`.
  */
 export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, operation: Guarded): Authorize {
   const { role, params: schema, errors } = operation;
   if (role === undefined) return async () => ({});
-  // The other operations look the tenant up by themselves: some create it, some read what is left of it.
+  // The other operations look the tenant up by themselves: some create it, some read the rest of a
+  // removed one.
   const needsActiveTenant = errors.includes('tenant-suspended');
   return async (req, res) => {
     const scope = scopeOf(res);

@@ -51,7 +51,11 @@ export const rewrapBatchRoute =
     return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
 
-/** @throws ServiceError `body-too-large` where the plaintexts have together more bytes than one may have */
+/**
+ * Checks the total size of a batch.
+ * @throws ServiceError `body-too-large` if the plaintexts together have more bytes than one may
+ * have
+ */
 function assertTogether(items: readonly { readonly plaintext?: unknown }[], max: number): void {
   const bytes = items.reduce(
     (sum, { plaintext }) => sum + (typeof plaintext === 'string' ? decodedBytes(plaintext) : 0),
@@ -89,7 +93,7 @@ function answer<T, R>(
   return { items };
 }
 
-/** What the single call would have answered; pointers are those of the batch's body. */
+/** Returns the answer of the single call; pointers are those of the batch's body. */
 function itemProblem(deps: BatchDeps, request: AuthenticatedRequest, thrown: unknown, at: number): Problem {
   const failure = toFailure(thrown);
   if (isWorthLogging(failure)) deps.onFailure({ requestId: request.requestId, operation: undefined }, failure);

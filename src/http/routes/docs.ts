@@ -14,8 +14,8 @@ const PAGE = `<!doctype html>
 const START = `SwaggerUIBundle({ url: 'openapi.yaml', dom_id: '#ui', validatorUrl: null, deepLinking: true });\n`;
 
 /**
- * Returns the routes of the contract and of a page to read it and to try it out. They name no other address and have no inline script or
- * style, so the CSP stays strict.
+ * Returns the routes of the contract and of a page to read and try it. They refer to no other
+ * address and have no inline script or style, so the CSP stays strict.
  */
 export function docsRouter(): Router {
   const contract = readFileSync(fileURLToPath(new URL('../../../openapi.yaml', import.meta.url)), 'utf8');
@@ -32,7 +32,7 @@ export function docsRouter(): Router {
   });
   for (const asset of ASSETS) {
     const file = fileURLToPath(import.meta.resolve(asset));
-    const content = readFileSync(file); // sent whole: neither ranges nor conditions are worth their failures
+    const content = readFileSync(file); // sent whole: ranges and conditional requests are not worth their failure modes
     router.get(`/docs/${basename(file)}`, (_req, res) => {
       res.setHeader('Cache-Control', 'public, max-age=86400');
       res.type(basename(file)).send(content);

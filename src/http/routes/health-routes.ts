@@ -3,19 +3,22 @@ import type { Handler } from './mount.ts';
 
 export interface ReadinessDeps {
   readonly audit: { trouble(): string | undefined };
-  /** What is wrong with the audit log though it accepts records. */
+  /** Returns the problems of an audit log that still accepts records. */
   readonly auditDegraded: () => readonly string[];
-  /** Names of the keys and credentials that the home vault would not give any more. */
+  /** Returns the names of the keys and credentials that the home vault no longer provides. */
   readonly degradedHome: () => readonly string[];
   readonly tenants: { trouble(): string | undefined };
-  /** Of the listener; absent where it speaks plain HTTP. */
+  /** The listener's; absent for plain HTTP. */
   readonly certificate?: { trouble(): string | undefined } | undefined;
   readonly isDraining: () => boolean;
 }
 
 export const healthRoute: Handler<'getHealth'> = () => ({ status: 'ok' });
 
-/** 503 only when this process can answer nobody: trouble of a part must not take every replica out at once. */
+/**
+ * Answers 503 only when this process can serve nobody: a failure of one part must not remove every
+ * replica at once.
+ */
 export const readinessRoute =
   (deps: ReadinessDeps): Handler<'getReadiness'> =>
   () => {

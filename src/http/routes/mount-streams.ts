@@ -15,7 +15,10 @@ import { createGarbageCount } from '../streams/young-collection.ts';
 import { authorizer } from './authorize.ts';
 import { type MountDeps, parseQuery } from './mount.ts';
 
-/** The bytes that a stream holds in memory: the segment that fills, and the one that is being sent. */
+/**
+ * The bytes that a stream holds in memory: the segment that is being filled, and the one that is
+ * being sent.
+ */
 const HELD_BYTES = 2 * SEGMENT_BYTES;
 
 /** The parsed input of a stream operation. */
@@ -24,9 +27,9 @@ interface StreamInput {
   readonly key: string | undefined;
   /** As `JSON.parse` made it. */
   readonly encryptionContext: unknown;
-  /** Length of the request's body; undefined where the client did not say. */
+  /** Length of the request's body; undefined if the client did not declare it. */
   readonly bytes: number | undefined;
-  /** Reads what a sealed stream begins with off the body. */
+  /** Returns the prefix of a sealed stream, read from the body. */
   readonly readPrefix: () => Promise<StreamPrefix>;
 }
 
@@ -35,7 +38,7 @@ export type StreamHandlers = { readonly [K in StreamOperationId]: StreamHandler 
 
 type StreamMountDeps = Pick<MountDeps, 'verifyToken' | 'admission' | 'tenants' | 'onAnswered'>;
 
-/** Mounts one handler for each stream operation of the contract; leaving one out doesn't compile. */
+/** Mounts one handler for each stream operation of the contract; a missing one does not compile. */
 export function mountStreams(app: Express, handlers: StreamHandlers, deps: StreamMountDeps): void {
   const countBytes = createGarbageCount();
   for (const [id, operation] of Object.entries<StreamOperation>(streamOperations)) {
@@ -89,7 +92,10 @@ function assertStreamable(req: Request): void {
   assertMediaType(req.headers, OCTETS);
 }
 
-/** llhttp has made sure that it is a number, and that the body has so many bytes. */
+/**
+ * Returns the declared length. llhttp has checked that it is a number, and that the body has so
+ * many bytes.
+ */
 function bodyLength({ headers }: Request): number | undefined {
   const { 'content-length': length, 'transfer-encoding': encoding } = headers;
   if (encoding !== undefined) return undefined;
@@ -117,7 +123,7 @@ function setHead(res: Response, { keyId, answerBytes }: StreamWork): void {
   if (answerBytes !== undefined) res.setHeader('Content-Length', answerBytes);
 }
 
-/** Operations name fields as a JSON body has them. */
+/** Operations name fields as in a JSON body. */
 const PLACES: Readonly<Record<string, string>> = {
   '/encryptionContext': CONTEXT_POINTER,
   '/key': '/query/key',

@@ -21,7 +21,7 @@ interface Input<K extends OperationId> {
   readonly params: Part<K, 'params'>;
   readonly query: Part<K, 'query'>;
   readonly body: Part<K, 'body'>;
-  /** The header as it stands, for operations that take it. */
+  /** The header as received, for operations that read it. */
   readonly ifMatch: string | undefined;
 }
 
@@ -31,7 +31,7 @@ type Answer<K extends OperationId> = Operations[K] extends { response: infer T e
   ? DeepReadonly<z.input<T>> & Encodable<Operations[K]>
   : undefined;
 
-/** Takes plain input and returns a plain answer; `request` is there for operations with a role. */
+/** Takes plain input and returns a plain answer; operations with a role have a `request`. */
 export type Handler<K extends OperationId> = (
   input: Input<K>,
   request: Operations[K] extends { role: string } ? AuthenticatedRequest : undefined,
@@ -45,7 +45,10 @@ export interface MountDeps extends AuthorizeDeps, BodyLimitOptions {
   readonly onAnswered: OnAnswered | undefined;
 }
 
-/** Mounts one handler for each operation of the contract; leaving one out doesn't compile. Other methods on its path are refused. */
+/**
+ * Mounts one handler for each operation of the contract; a missing one does not compile. Other
+ * methods on its path are refused.
+ */
 export function mount(app: Express, handlers: Handlers, deps: MountDeps): void {
   for (const [id, operation] of Object.entries<Operation>(operations)) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
@@ -81,7 +84,10 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
 
 const NO_QUERY = z.strictObject({});
 
-/** Returns the parsed query. An operation without parameters accepts none; a path without a question mark is not parsed. */
+/**
+ * Returns the parsed query. An operation without parameters accepts none; a path without a question
+ * mark is not parsed.
+ */
 export function parseQuery({ query, role }: Pick<Operation, 'query' | 'role'>, req: Request): unknown {
   if (query) return parseInput(query, req.query, '/query');
   return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
@@ -95,12 +101,15 @@ function send(
   headers: string[],
 ): void {
   if (lines !== undefined) sendList(answer, lines, req, res, headers);
-  // Not `res.json`: its ETag costs a hash of every answer, and no answer of ours is cached.
+  // Not `res.json`: its ETag costs a hash of every answer, and our answers are never cached.
   else if (response) sendText(res, 200, 'application/json', encode(answer as never), headers);
   else sendNothing(res, headers);
 }
 
-/** Sends a list as JSON or, where the caller prefers it, each item as a line, with the cursor in a header. */
+/**
+ * Sends a list as JSON or, if the caller prefers it, each item as a line, with the cursor in a
+ * header.
+ */
 function sendList(answer: unknown, member: string, req: Request, res: Response, headers: string[]): void {
   headers.push('Vary', 'Accept');
   if (req.accepts(['application/json', NDJSON]) !== NDJSON) {

@@ -9,11 +9,11 @@ export interface CertificateFiles {
   readonly certificateFile: string;
   /** Its private key, not encrypted. */
   readonly keyFile: string;
-  /** Authorities of which every client must show a certificate (mutual TLS). */
+  /** CAs; every client must present a certificate of one of them (mutual TLS). */
   readonly clientCaFile?: string | undefined;
 }
 
-/** The listener's certificate and key, checked to fit together. */
+/** The listener's certificate and key, checked to match. */
 export interface Certificate {
   readonly context: SecureContextOptions;
   readonly subject: string;
@@ -21,15 +21,18 @@ export interface Certificate {
   readonly validTo: Date;
 }
 
-/** The files can't be used; the message says which one and what to do. It never quotes them. */
+/** The files cannot be used; the message names the file and the fix. It never quotes them. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError';
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-/** TLS 1.3 where the client has it. */
+/** TLS 1.3 if the client supports it. */
 const MIN_VERSION = 'TLSv1.2';
-/** Under TLS 1.2 forward secrecy and AEAD alone (RFC 9325 §4.2); Node's own list has CBC and RSA key exchange too. */
+/**
+ * Under TLS 1.2 only suites with forward secrecy and AEAD (RFC 9325 §4.2); Node's own list also has
+ * CBC and RSA key exchange.
+ */
 const CIPHERS = [
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
@@ -42,7 +45,11 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
 
-/** Returns the certificate. Dates are not checked: an expired one still serves clients that accept it. @throws CertificateError */
+/**
+ * Returns the certificate. Dates are not checked: an expired one still serves clients that accept
+ * it.
+ * @throws CertificateError
+ */
 export async function readCertificate(files: CertificateFiles): Promise<Certificate> {
   const { certificateFile, keyFile, clientCaFile } = files;
   const cert = await readText('http.certificateFile', certificateFile);
@@ -97,7 +104,10 @@ function privateKeyIn(path: string, text: string): KeyObject {
   }
 }
 
-/** OpenSSL has rules of its own, such as the least size of a key. @throws CertificateError */
+/**
+ * Checks that OpenSSL accepts the files. It has rules of its own, such as the least size of a key.
+ * @throws CertificateError
+ */
 function assertUsable(context: SecureContextOptions, path: string): void {
   try {
     createSecureContext(context);

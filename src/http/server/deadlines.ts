@@ -1,10 +1,10 @@
-/** How long a client may take, in milliseconds. */
+/** The time limits of a client, in milliseconds. */
 export interface Deadlines {
   /** To send the head of a request. */
   readonly headersMs: number;
-  /** Between two looks at the heads that are not complete. */
+  /** Between two checks for incomplete heads. */
   readonly checkEveryMs: number;
-  /** To send a whole JSON body, however steadily it trickles. */
+  /** To send a whole JSON body, however steadily it arrives. */
   readonly bodyMs: number;
 }
 

@@ -3,15 +3,19 @@ import { Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 
-/** Connections without a request under way, the longest idle first. */
+/** Connections without a current request, the longest idle first. */
 export interface IdleConnections {
-  /** Ends TLS connections that have not shaken hands, which a stranger need never do. Node counts them as none of http's. */
+  /**
+   * Ends TLS connections that have not finished their handshake, which a stranger may never do.
+   * Node does not count them as http connections.
+   */
   endHandshakes(): void;
 }
 
 /**
- * Bounds how many connections wait for a request, and how many for their handshake: beyond the bound the one that has waited longest is
- * closed. Its client was slow or idle, and a keep-alive client connects again.
+ * Limits the connections that wait for a request, and those that wait for their handshake. Beyond
+ * the limit the one that has waited longest is closed. Its client was slow or idle, and a
+ * keep-alive client connects again.
  */
 export function boundIdleConnections(server: Server, max: number): IdleConnections {
   const idle = new Set<Socket>();
@@ -54,5 +58,8 @@ export function boundIdleConnections(server: Server, max: number): IdleConnectio
   };
 }
 
-/** The socket of a handshake and the one of its TLS connection are two objects of one address. */
+/**
+ * Returns a key: the socket of a handshake and that of its TLS connection are two objects with one
+ * address.
+ */
 const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;

@@ -11,26 +11,28 @@ export interface ServedCertificateOptions {
   readonly pollMs?: number;
   readonly wallMs: () => number;
   readonly onReload: (certificate: Certificate) => void;
-  /** The new files can't serve; the last good ones stay in use. */
+  /** Called when the new files cannot be used; the last good ones stay in use. */
   readonly onBrokenEdit: (error: Error) => void;
-  /** At start, after a reload and once a day: it is not valid yet, ends within 14 days, or has ended. */
+  /**
+   * Called at start, after a reload and once a day: the certificate is not valid yet, expires
+   * within 14 days, or has expired.
+   */
   readonly onDates: (certificate: Certificate) => void;
 }
 
 /** The listener's certificate. */
 export interface ServedCertificate {
   readonly current: Certificate;
-  /** For the one listener that serves it. What the listener throws makes the new files unusable. */
+  /** For the one listener that serves it. An error of the listener makes the new files unusable. */
   onChange(listener: (certificate: Certificate) => void): void;
-  /** Returns why it needs attention: a broken renewal, or dates that clients refuse. */
+  /** Returns a problem that needs attention: a broken renewal, or dates that clients refuse. */
   trouble(): string | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Returns the listener's certificate, reread when its files change. A change is read once the files were the same at two polls, since
- * certificate and key are replaced one after the other.
- *
+ * Returns the listener's certificate, read again when its files change. A change is read once the
+ * files were the same at two polls, since certificate and key are replaced one after the other.
  * @throws CertificateError
  */
 export async function openServedCertificate(options: ServedCertificateOptions): Promise<ServedCertificate> {
@@ -72,7 +74,7 @@ export async function openServedCertificate(options: ServedCertificateOptions): 
 const isValidAt = ({ validFrom, validTo }: Certificate, nowMs: number): boolean =>
   nowMs >= validFrom.getTime() && nowMs <= validTo.getTime();
 
-/** Warns of a certificate's dates once a day. */
+/** Warns about a certificate's dates once a day. */
 class DateWarnings {
   readonly #wallMs: () => number;
   readonly #onDates: ServedCertificateOptions['onDates'];

@@ -12,41 +12,45 @@ import { isPlainRequest } from './plain-request.ts';
 import type { ServedCertificate } from './served-certificate.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 15_000;
-const KEEP_ALIVE_MS = 65_000; // longer than the usual balancer's 60 s, so that it is the balancer who closes
-/** Each costs 10 to 50 kB, most of it where the service speaks TLS itself. */
+const KEEP_ALIVE_MS = 65_000; // longer than a load balancer's usual 60 s, so that the load balancer closes first
+/** Each costs 10 to 50 kB, most of it when the service itself terminates TLS. */
 const MAX_IDLE_CONNECTIONS = 5_000;
-/** Keep-alive clients learn in this time that their connection ends with the next answer. */
+/** In this time keep-alive clients learn that their connection ends with the next answer. */
 const CLOSE_GRACE_MS = 2_000;
 
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
-  /** Other processes listen on the same port. */
+  /** Allows other processes to listen on the same port. */
   readonly reusePort?: boolean;
   /** Absent: plain HTTP. */
   readonly certificate?: ServedCertificate | undefined;
-  /** The service's own, but in tests of slow clients. */
+  /** Default: the service's own; tests of slow clients set others. */
   readonly deadlines?: Deadlines;
-  /** Connections that wait for a request; a number of its own is for tests. */
+  /** Connections that wait for a request; only tests set another number. */
   readonly maxIdleConnections?: number;
-  /** Called for each client that showed no certificate of the authorities that were asked for. */
+  /** Called for each client without a certificate of the configured CAs. */
   readonly onRefusedClient?: () => void;
 }
 
 /** A listening server that can be drained. */
 export interface RunningServer {
   readonly url: string;
-  /** Requests under way. */
+  /** Returns the number of current requests. */
   openRequests(): number;
   /**
-   * Readiness goes off and answers carry `Connection: close` for 2 s; then nothing new is accepted, and what is under way has until
-   * the limit. On a shared port nothing new is accepted from the start: it goes to the other processes. Resolves with the number of
-   * connections that were cut.
+   * Drains the server. For 2 s, readiness fails and answers carry `Connection: close`. Then no new
+   * connection is accepted, and current requests have until the limit. On a shared port no new
+   * connection is accepted from the start: it goes to the other processes. Resolves with the number
+   * of connections that were cut.
    */
   drain(limitMs: number, hurry?: AbortSignal): Promise<number>;
 }
 
-/** Builds the listener with `isDraining`, so that readiness can tell. */
+/**
+ * Returns the running server. It builds the listener with `isDraining`, so that readiness can
+ * report it.
+ */
 export async function listen(
   createListener: (isDraining: () => boolean) => RequestListener,
   options: ListenOptions,
@@ -61,17 +65,18 @@ export async function listen(
     if (isPlainRequest(req)) listener(req, res);
     else void answerUnroutable(req, res);
   });
-  // Any expectation but 100-continue, which Node answers by itself.
+  // Any expectation other than 100-continue, which Node answers by itself.
   server.on('checkExpectation', (req, res) => void answerUnroutable(req, res));
   server.on('checkContinue', (req, res: ServerResponse) => {
-    // Who refuses without reading spares the client its body.
+    // A refusal without reading spares the client its body.
     req.once('resume', () => {
       if (!res.headersSent) res.writeContinue();
     });
     server.emit('request', req, res);
   });
   server.on('clientError', (error, socket: Socket) => {
-    // Half an answer must not go on with the text of another: its client could take that for the rest.
+    // A partial answer must not continue with the text of another: its client could take that for
+    // the rest.
     const answer = answers.get(socket);
     if (answer?.headersSent && !answer.writableFinished) socket.destroy();
     else answerClientError(error, socket);
@@ -85,7 +90,8 @@ export async function listen(
     openRequests: open,
     drain: async (limitMs, hurry = new AbortController().signal) => {
       draining = true;
-      // The listener alone: http's own close would also end idle connections, on which a request may be on its way.
+      // Closes only the listener: http's own close would also end idle connections, which may have
+      // a request in transit.
       if (reusePort) NetServer.prototype.close.call(server);
       await sleep(Math.min(CLOSE_GRACE_MS, limitMs), undefined, { signal: hurry }).catch(() => undefined);
       idle.endHandshakes();
@@ -102,8 +108,8 @@ function serverOf(options: ListenOptions, listener: RequestListener): Server {
     requestTimeout: 0,
     connectionsCheckingInterval: deadlines.checkEveryMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    joinDuplicateHeaders: true, // or the first of two tokens, hosts or types would count, where others take the last
-    requireHostHeader: false, // isPlainRequest does, and answers with a problem
+    joinDuplicateHeaders: true, // otherwise the first of two tokens, hosts or types would count, where others take the last
+    requireHostHeader: false, // isPlainRequest checks it, and answers with a problem
   };
   if (!certificate) return createServer(settings, listener);
   const { context } = certificate.current;
@@ -118,11 +124,12 @@ function serverOf(options: ListenOptions, listener: RequestListener): Server {
     },
     listener,
   );
-  // A context of its own for new connections; it also forgets all sessions, so that no client resumes past new authorities.
+  // A new context for new connections; it also drops all sessions, so that no client resumes past
+  // new CAs.
   certificate.onChange((changed) => server.setSecureContext(changed.context));
   server.on('tlsClientError', (error: Error & { readonly code?: string }, socket) => {
     const isAbsent = error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
-    const isRefused = Boolean(socket.authorizationError); // null where nothing was shown, whatever its type says
+    const isRefused = Boolean(socket.authorizationError); // null if no certificate was presented, whatever its type is
     if (isMutual && (isAbsent || isRefused)) onRefusedClient();
   });
   return server;
@@ -163,8 +170,8 @@ async function close(server: Server, open: () => number, limitMs: number, hurry:
 }
 
 /**
- * A request that no route could even be looked up for. Its answer waits until what came with it is parsed: were that malformed, the
- * parser's complaint would be a second answer to one request.
+ * Answers a request that cannot be routed. The answer waits until all bytes that arrived with it
+ * are parsed: if they were malformed, the parser's error would be a second answer to one request.
  */
 export async function answerUnroutable(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const failure = new ServiceError('malformed-request', 'This is not a request that can be routed');
@@ -172,9 +179,12 @@ export async function answerUnroutable(req: IncomingMessage, res: ServerResponse
   await answerProblem(req, res, problemOf(failure, randomUUID()));
 }
 
-/** What never became a request gets a problem too: unparsable bytes, headers too large or too slow. */
+/**
+ * Answers bytes that never became a request with a problem too: unparsable bytes, headers that are
+ * too large or too slow.
+ */
 function answerClientError(error: Error & { readonly code?: string }, socket: Socket | TLSSocket): void {
-  const isHandshake = 'secureConnecting' in socket && socket.secureConnecting; // no answer can be read before its end
+  const isHandshake = 'secureConnecting' in socket && socket.secureConnecting; // the client cannot read an answer before its end
   if (!socket.writable || error.code === 'ECONNRESET' || isHandshake) {
     socket.destroy();
     return;

@@ -1,18 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestHandler } from 'express';
 
-/** The span of one request, as far as the web layer knows of it. */
+/** The span of one request, as the HTTP layer uses it. */
 interface OpenedSpan {
-  /** Everything that `next` starts belongs to the span. */
+  /** Runs `next` within the span. */
   run(next: () => void): void;
-  /** Ends it where no answer has. */
+  /** Ends the span if no answer has. */
   abandon(): void;
 }
 
-/** `headers` may carry the caller's context (W3C Trace Context). */
+/** Opens a span; `headers` may carry the caller's context (W3C Trace Context). */
 export type OpenSpan = (method: string, headers: IncomingHttpHeaders) => OpenedSpan;
 
-/** Mounted only where traces are wanted. */
+/** Returns the middleware, which is mounted only if tracing is configured. */
 export function traceRequests(openSpan: OpenSpan): RequestHandler {
   return (req, res, next) => {
     const span = openSpan(req.method, req.headers);

@@ -2,15 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import { decodeAnyBase64 } from '../../format/base64.ts';
 import { malformedField, parseJson } from '../bodies/parse-json.ts';
 
-/** Of the header as Node has it, and of the field in a problem. */
+/** The header's name in Node, and the field's name in a problem. */
 const NAME = 'encryption-context';
 export const CONTEXT_POINTER = '/header/Encryption-Context';
-/** Members, with room for a message that says better what is wrong with more of them. */
+/** More members than allowed, so that the later check can give a better message. */
 const MAX_VALUES = 1_000;
 
 /**
- * Returns the value of `Encryption-Context`, base64url of JSON, as `JSON.parse` makes it; undefined without one.
- *
+ * Returns the value of `Encryption-Context`, base64url of JSON, as `JSON.parse` makes it; undefined
+ * without one.
  * @throws ServiceError `malformed-request`
  */
 export function encryptionContextOf(req: IncomingMessage): unknown {

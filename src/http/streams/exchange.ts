@@ -10,8 +10,9 @@ export class ClientGone extends Error {
 }
 
 /**
- * A request's body and its answer at the same time: pieces come when they are asked for, and what the client does not take holds
- * everything up, so that no more than a piece in and what was sent last is in memory.
+ * A request's body and its answer at the same time. Pieces are read on demand, and a client that
+ * does not read its answer stops the reading. So memory holds at most one piece of input and the
+ * last output.
  */
 export class Exchange {
   readonly #req: IncomingMessage;
@@ -19,7 +20,7 @@ export class Exchange {
   readonly #idleMs: number;
   readonly #queue: Buffer[] = [];
   #isOpen: boolean = false;
-  /** Whether somebody waits for a piece; what comes unasked is held, and nothing more taken. */
+  /** Whether a caller waits for a piece; an early piece is held, and reading stops. */
   #isAsked: boolean = false;
   #isComplete: boolean = false;
   #failure: Error | undefined;
@@ -31,7 +32,10 @@ export class Exchange {
     this.#idleMs = idleMs;
   }
 
-  /** Returns the next piece of the body; undefined at its end. @throws ClientGone; ServiceError `malformed-request` when none comes in time */
+  /**
+   * Returns the next piece of the body; undefined at its end.
+   * @throws ClientGone; ServiceError `malformed-request` when none arrives in time
+   */
   async next(): Promise<Buffer | undefined> {
     this.#open();
     for (;;) {
@@ -45,25 +49,31 @@ export class Exchange {
     }
   }
 
-  /** Puts back a piece that was read too far. */
+  /** Puts back the unused rest of a piece. */
   unread(piece: Buffer): void {
     if (piece.length > 0) this.#queue.unshift(piece);
   }
 
-  /** Sends, once what was sent before has left. @throws as `next` */
+  /**
+   * Sends pieces, once earlier ones have left.
+   * @throws as `next`
+   */
   async send(pieces: readonly Buffer[]): Promise<void> {
     await this.#until(() => !this.#res.writableNeedDrain);
     this.#write(pieces);
   }
 
-  /** Sends the last pieces and waits until they have left. @throws as `next` */
+  /**
+   * Sends the last pieces and waits until they have left.
+   * @throws as `next`
+   */
   async end(pieces: readonly Buffer[]): Promise<void> {
     await this.send(pieces);
     this.#res.end();
     await this.#until(() => this.#res.writableFinished);
   }
 
-  /** One system call for all of them. */
+  /** Writes all of them with one system call. */
   #write(pieces: readonly Buffer[]): void {
     this.#res.cork();
     for (const piece of pieces) this.#res.write(piece);
@@ -89,7 +99,10 @@ export class Exchange {
     wake?.();
   }
 
-  /** Not before the first piece is asked for: whoever waits for `100 Continue` is told so by reading. */
+  /**
+   * Starts reading, at the first request for a piece: reading also sends `100 Continue` to a client
+   * that waits for it.
+   */
   #open(): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
@@ -112,7 +125,7 @@ export class Exchange {
       .on('error', () => fail(new ClientGone()));
     this.#res.on('drain', changed).on('finish', changed);
     this.#res.on('close', () => fail(new ClientGone())).on('error', () => fail(new ClientGone()));
-    // The socket's own timer: each byte in or out of it starts it anew.
+    // The socket's own timer: each byte in or out restarts it.
     this.#res.setTimeout(this.#idleMs, () => fail(idle(this.#idleMs)));
   }
 }

@@ -2,9 +2,9 @@ import type { StreamWork } from '../../operations/stream-work.ts';
 import type { Exchange } from './exchange.ts';
 
 /**
- * Leads a body through a stream's work into the answer. The head is held until there is something to give, so that whatever is wrong
- * with the first segment is still a problem; and the last piece until the audit has it.
- *
+ * Passes a body through a stream's transform into the answer. The head waits for the first output,
+ * so that any failure of the first segment is still a problem. The last piece waits until the audit
+ * has its record.
  * @throws ClientGone, ServiceError
  */
 export async function transfer(

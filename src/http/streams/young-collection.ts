@@ -4,9 +4,11 @@ import { runInNewContext } from 'node:vm';
 const EVERY_BYTES = 8 * 1_048_576;
 
 /**
- * Counts the bytes of all streams, and collects what they leave behind: a buffer for each piece read and one for each that the cipher
- * gives. V8 sees little of those on its own heap, so it lets 64 MiB and more of them gather and then marks the whole heap, thirty times
- * for a GiB. Collecting the young ones each 8 MiB takes a fifth of a millisecond; it more than halves a stream's CPU time, and its memory.
+ * Returns a function that counts the bytes of all streams, and collects their garbage: a buffer for
+ * each piece read and one for each piece of cipher output. V8 sees little of those on its own heap.
+ * It lets 64 MiB and more of them accumulate and then marks the whole heap, thirty times for a GiB.
+ * Collecting the young ones each 8 MiB takes a fifth of a millisecond. It more than halves a
+ * stream's CPU time, and its memory.
  */
 export function createGarbageCount(): (bytes: number) => void {
   const collect = youngCollection();
@@ -19,7 +21,10 @@ export function createGarbageCount(): (bytes: number) => void {
   };
 }
 
-/** The one way to it at run time: a context made while the flag is set has `gc`. */
+/**
+ * Returns a young collection. This is the only way at run time: a context made while the flag is
+ * set has `gc`.
+ */
 function youngCollection(): () => void {
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void;
