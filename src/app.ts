@@ -20,7 +20,7 @@ import type { ListAuditRecordsDeps } from './operations/list-audit-records.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
-/** What every part of the application needs, and no more. */
+/** The dependencies of the application's parts, and no more. */
 export type AppDeps = EncryptDeps &
   CreateDataKeyDeps &
   DecryptDeps &
@@ -38,7 +38,7 @@ export type AppDeps = EncryptDeps &
     readonly admission: Pick<Admission, 'admit' | 'countCall' | 'chargeItems'>;
   };
 
-/** The order in which a request passes, and who answers it. */
+/** Returns the application: the order of the handlers of a request. */
 export function createApp(deps: AppDeps): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');

@@ -1,5 +1,6 @@
 /**
- * Every failure that a caller may see, by its published code (`docs/errors.md`). Codes are never renamed.
+ * Every failure that a caller may see, by its published code (`docs/errors.md`). Codes are never
+ * renamed.
  */
 export type ErrorCode =
   | 'malformed-request'
@@ -37,25 +38,34 @@ export type ErrorCode =
   | 'draining'
   | 'http-version';
 
-/** Who can mend a failure: the vendor's operator, the customer's directory administrator, or the owner of the vault. */
+/**
+ * The party that can fix a failure: the vendor's operator, the customer's directory administrator,
+ * or the owner of the vault.
+ */
 export type FixOwner = 'vendor' | 'customer-admin' | 'resource-owner';
 
-/** What mends a failure; `command` is complete, ready to paste. */
+/** The fix of a failure; `command` is complete and can be pasted. */
 export interface Fix {
   readonly owner: FixOwner;
   readonly action: string;
   readonly command?: string;
 }
 
-/** One field at fault: a JSON pointer (RFC 6901) into the body, or `path`, `query` and `header` names as `/path/tenantId`. */
+/**
+ * One invalid field: a JSON pointer (RFC 6901) into the body, or `path`, `query` and `header` names
+ * as `/path/tenantId`.
+ */
 export interface FieldError {
   readonly pointer: string;
   readonly detail: string;
 }
 
-/** The two ids of one vault call, for the audit alone. */
+/** The two ids of one vault call, only for the audit. */
 export interface VaultCallIds {
-  /** `x-ms-request-id` of the answer, made by Azure: the customer's log has it as CorrelationId. Absent without an answer. */
+  /**
+   * `x-ms-request-id` of the answer, made by Azure: the customer's log has it as CorrelationId.
+   * Absent without an answer.
+   */
   readonly vaultRequestId?: string | undefined;
   /** `x-ms-client-request-id` of the request, made by us. */
   readonly vaultClientRequestId: string;
@@ -65,7 +75,10 @@ export interface ServiceErrorOptions extends ErrorOptions {
   /** Machine-readable cause within the code, such as `role-missing`. */
   readonly reason?: string | undefined;
   readonly fix?: Fix | undefined;
-  /** How far a refusal of access reaches: one key version, or everything of the tenant (its sign-in was refused). */
+  /**
+   * The scope of a refusal of access: one key version, or the whole tenant (its sign-in was
+   * refused).
+   */
   readonly scope?: 'key' | 'tenant' | undefined;
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number | undefined;
@@ -74,7 +87,10 @@ export interface ServiceErrorOptions extends ErrorOptions {
   readonly vaultCall?: VaultCallIds | undefined;
 }
 
-/** A failure with a published code. `message` is shown to the caller: no secret, no text of a foreign error goes into it. */
+/**
+ * A failure with a published code. `message` is shown to the caller: it contains no secret and no
+ * text of a foreign error.
+ */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   readonly code: ErrorCode;
@@ -106,10 +122,13 @@ export class ServiceError extends Error {
   }
 }
 
-/** Why the database can't be used: its host or file and the error's code. For the operator, never for callers. */
+/**
+ * The reason that the database cannot be used: its host or file and the error's code. For the
+ * operator, never for callers.
+ */
 export class DatabaseTrouble extends Error {
   override readonly name = 'DatabaseTrouble';
-  /** The driver's own code; '' where it has none. */
+  /** The driver's own code; '' without one. */
   readonly code: string;
 
   constructor(text: string, options: ErrorOptions & { readonly code: string }) {

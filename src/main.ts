@@ -3,13 +3,19 @@ import process from 'node:process';
 import { runCommand } from './cli/run-command.ts';
 import type { CommandIo } from './cli/support/command.ts';
 
-/** The only file that touches the process. It hands streams, environment and signals to the command line. */
+/**
+ * The only file that accesses the process. It passes streams, environment and signals to the
+ * command line.
+ */
 const stopping = new AbortController();
 const hurrying = new AbortController();
 /** Longest clean-up after the second signal. */
 const HURRY_MS = 5_000;
 
-/** The first request to stop ends the work in order; the second ends it at once, and still leaves nothing half done. */
+/**
+ * Handles a signal. The first ends the work in order; the second ends it at once, without leaving
+ * partial results.
+ */
 function stop(): void {
   if (stopping.signal.aborted) {
     hurrying.abort();
@@ -20,7 +26,10 @@ function stop(): void {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, stop);
 
 const PARENT_POLL_MS = 500;
-/** npm that is killed tells its script nothing: the script belongs to another parent from then on. */
+/**
+ * Stops when the parent does. A killed npm does not notify its script, whose parent process then
+ * changes.
+ */
 function stopWithParent(): void {
   const parent = process.ppid;
   const timer = setInterval(() => {
@@ -55,7 +64,7 @@ const io: CommandIo = {
   hurry: hurrying.signal,
 };
 
-/** Returns the user's name. Containers may run under a number that no user has. */
+/** Returns the user's name. Containers may run under a number without a user. */
 function userName(): string {
   try {
     return userInfo().username;
@@ -64,7 +73,10 @@ function userName(): string {
   }
 }
 
-/** How long to wait for the reader of our output after SIGTERM. Without one the wait is for the reader's own sake, such as a pager's. */
+/**
+ * How long to wait for the reader of our output after SIGTERM. Without a signal the wait is for the
+ * reader's own sake, such as a pager's.
+ */
 const OUTPUT_GRACE_MS = 2_000;
 
 const written = (stream: NodeJS.WriteStream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
@@ -79,5 +91,5 @@ const graceOver = () =>
 
 const exitCode = await runCommand(process.argv.slice(2), io);
 await Promise.race([Promise.all([written(process.stdout), written(process.stderr)]), graceOver()]);
-// Whatever still hangs, such as a connection that nobody answers, must not keep the command from ending.
+// A connection that still hangs must not prevent the command from ending.
 process.exit(exitCode);

@@ -2,18 +2,20 @@ import type { ServiceError } from '../errors.ts';
 import { DeadlineError } from './deadline.ts';
 
 /**
- * How a remote call ended. `no-token`: the vault was not called, since the sign-in before it failed. `home-rejected`: Entra rejected
- * the vendor's own credential.
+ * The outcome of a remote call. `no-token`: the vault was not called, since the sign-in before it
+ * failed. `home-rejected`: Entra rejected the vendor's own credential.
  */
 export type CallOutcome = 'ok' | 'refused' | 'throttled' | 'unavailable' | 'timeout' | 'home-rejected' | 'no-token';
 
-/** Gets the outcome of every call to Azure and its duration in seconds, which includes the retry, if there was one. */
+/**
+ * Receives the outcome of every call to Azure and its duration in seconds, which includes a retry.
+ */
 export interface AzureObserver {
   vaultCall(operation: 'read' | 'wrap' | 'unwrap' | 'sign', outcome: CallOutcome, seconds: number): void;
   tokenRequest(outcome: CallOutcome, seconds: number): void;
 }
 
-/** Returns what the call returns, after it told the outcome; `outcomeOf` translates a failure. */
+/** Returns the call's result, after it reported the outcome; `outcomeOf` translates a failure. */
 export async function withOutcome<T>(
   call: () => Promise<T>,
   outcomeOf: (error: unknown) => CallOutcome,
@@ -31,7 +33,10 @@ export async function withOutcome<T>(
   }
 }
 
-/** Returns the outcome of a failed call to a customer's vault. A sign-in that failed before it says nothing of the vault. */
+/**
+ * Returns the outcome of a failed call to a customer's vault. A sign-in that failed before it says
+ * nothing about the vault.
+ */
 export function vaultOutcome(failure: ServiceError): CallOutcome {
   const { code, scope } = failure;
   if (

@@ -1,11 +1,14 @@
-/** Addresses of one national cloud. A deployment serves one: an app of the public cloud can't sign in to another's directories. */
+/**
+ * Addresses of one national cloud. A deployment serves one: an app of the public cloud cannot sign
+ * in to another cloud's directories.
+ */
 export interface Cloud {
   readonly authorityHost: string;
   readonly graphEndpoint: string;
   readonly vaultSuffix: string;
   readonly managedHsmSuffix: string;
   /**
-   * Audience of a managed identity's token that stands in for the app's credential:
+   * Audience of a managed identity's token that replaces the app's credential:
    * https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
    */
   readonly exchangeAudience: string;

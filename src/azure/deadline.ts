@@ -2,14 +2,15 @@ import { jittered, retry } from '../lib/retry.ts';
 
 const RETRY_DELAY_MS = 200;
 
-/** A call did not end within its deadline. */
+/** A call exceeded its deadline. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 }
 
 /**
- * Runs a remote call that is safe to repeat, and repeats it once if the first failure is worth a retry and there is time.
- * Some waits inside the SDK ignore their signal, so the deadline is kept here.
+ * Returns the result of a remote call that is safe to repeat. The call is repeated once if the
+ * first failure may be transient and there is time. Some waits inside the SDK ignore their signal,
+ * so the deadline is enforced here.
  */
 export async function withinDeadline<T>(
   deadlineMs: number,

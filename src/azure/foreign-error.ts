@@ -1,25 +1,28 @@
-/** What an error of the SDK says. Its text is never shown, since it may quote a request. */
+/** The facts in an SDK error. Its text is never shown, since it may quote a request. */
 export interface ForeignError {
-  /** HTTP status; undefined when nothing answered. */
+  /** HTTP status; undefined without an answer. */
   readonly status: number | undefined;
   /** `error` of OAuth 2.0, `error.code` of Key Vault, or the network's code such as ENOTFOUND. */
   readonly code: string;
   /** `error.innererror.code` of Key Vault. */
   readonly innerCode: string;
-  /** Number of an AADSTS code; undefined when there is none. */
+  /** Number of an AADSTS code; undefined without one. */
   readonly aadsts: number | undefined;
-  /** Number of an AKV code, such as AKV10032; undefined when there is none. */
+  /** Number of an AKV code, such as AKV10032; undefined without one. */
   readonly akv: number | undefined;
   /** Seconds; undefined without the header. */
   readonly retryAfter: number | undefined;
-  /** Entra asks for a proof that an app can't give: Conditional Access. */
+  /** Entra requires a proof that an app cannot give: Conditional Access. */
   readonly hasClaims: boolean;
 }
 
 type Bag = Readonly<Record<string, unknown>>;
 const isBag = (value: unknown): value is Bag => typeof value === 'object' && value !== null;
 
-/** Returns what the error says, or else its causes, since @azure/identity hides there what MSAL threw. */
+/**
+ * Returns the facts of the error, or else of its causes, where @azure/identity puts the error of
+ * MSAL.
+ */
 export function readForeignError(error: unknown): ForeignError {
   const chain = causes(error);
   const first = <T>(read: (bag: Bag) => T | undefined): T | undefined => {

@@ -12,16 +12,18 @@ import {
   trace,
 } from '@opentelemetry/api';
 
-/** Loaded only where traces are wanted. */
+/** Loaded only if tracing is configured. */
 export interface InstrumenterOptions {
   readonly tracer: Tracer;
   readonly contexts: ContextManager;
   readonly propagator: TextMapPropagator;
-  /** The SDK's spans have the addresses of vaults and of directories, which name the customer. */
+  /**
+   * The SDK's spans contain the addresses of vaults and of directories, which name the customer.
+   */
   readonly showsTenants: boolean;
 }
 
-/** What else the SDK puts into its spans is left out. */
+/** All other attributes of the SDK's spans are left out. */
 const ATTRIBUTES: ReadonlySet<string> = new Set([
   'az.namespace',
   'http.method',
@@ -32,9 +34,10 @@ const ATTRIBUTES: ReadonlySet<string> = new Set([
 const OF_TENANTS: ReadonlySet<string> = new Set(['http.url']);
 
 /**
- * Takes the spans that the Azure SDK makes by itself: of its operations, its sign-ins and each HTTP request, which then carries the
- * caller's context as `traceparent`. The SDK has one place for it in a process. `@azure/opentelemetry-instrumentation-azure-sdk`
- * would need a loader for ES modules, and takes whole URLs and messages.
+ * Receives the spans that the Azure SDK makes by itself: of its operations, its sign-ins and each
+ * HTTP request, which then carries the caller's context as `traceparent`. The SDK has one place for
+ * it in a process. `@azure/opentelemetry-instrumentation-azure-sdk` would need a loader for ES
+ * modules, and records whole URLs and messages.
  */
 export function instrumentAzure({ tracer, contexts, propagator, showsTenants }: InstrumenterOptions): void {
   const isShown = (name: string) => ATTRIBUTES.has(name) || (showsTenants && OF_TENANTS.has(name));
@@ -50,11 +53,11 @@ export function instrumentAzure({ tracer, contexts, propagator, showsTenants }: 
       return { span: spanOf(span, isShown), tracingContext: trace.setSpan(parent, span) };
     },
     withContext: (context, callback, ...args) => contexts.with(context, callback, undefined, ...args),
-    parseTraceparentHeader: () => undefined, // for servers; ours reads its requests itself
+    parseTraceparentHeader: () => undefined, // for servers; our server reads its requests itself
     createRequestHeaders(context) {
       const headers: { traceparent?: string } = {};
       propagator.inject(context ?? contexts.active(), headers, defaultTextMapSetter);
-      // `tracestate` is what the caller's own tools told one another, and no business of the customer's vault.
+      // `tracestate` is private to the caller's own tools; the customer's vault must not see it.
       return headers.traceparent === undefined ? {} : { traceparent: headers.traceparent };
     },
   });
@@ -62,7 +65,7 @@ export function instrumentAzure({ tracer, contexts, propagator, showsTenants }: 
 
 const contextOf = ({ tracingContext }: InstrumenterSpanOptions): Context | undefined => tracingContext;
 
-/** An error's text may quote a request: its name alone is told. */
+/** Returns the span. An error's text may quote a request: only its name is recorded. */
 function spanOf(span: Span, isShown: (name: string) => boolean): TracingSpan {
   return {
     isRecording: () => span.isRecording(),

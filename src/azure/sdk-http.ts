@@ -6,15 +6,16 @@ const connections = createDefaultHttpClient();
 export interface BoundedHttpOptions {
   /** Longest time for one request, from its start to the last byte of its answer. */
   readonly timeoutMs: number;
-  /** Ends every request, whatever signal the SDK itself passes on. */
+  /** Ends every request, whatever signal the SDK itself passes. */
   readonly signal?: AbortSignal;
   readonly onResponse?: (response: PipelineResponse) => void;
 }
 
 /**
- * Returns the SDK's HTTP client with a limit of its own. @azure/identity ignores `abortSignal` for client credentials and managed
- * identities, so a server that never answers would hold a socket for as long as it likes. The limit is in the HTTP client and not
- * in a pipeline policy, because ManagedIdentityCredential replaces `additionalPolicies`, and because `request.timeout` ends with
+ * Returns the SDK's HTTP client with a time limit of its own. @azure/identity ignores `abortSignal`
+ * for client credentials and managed identities, so a server that never answers would hold a socket
+ * indefinitely. The limit is in the HTTP client and not in a pipeline policy, because
+ * ManagedIdentityCredential replaces `additionalPolicies`, and because `request.timeout` ends with
  * the headers.
  */
 function boundedHttp({ timeoutMs, signal, onResponse }: BoundedHttpOptions): HttpClient {
@@ -36,13 +37,16 @@ function boundedHttp({ timeoutMs, signal, onResponse }: BoundedHttpOptions): Htt
 }
 
 /**
- * Returns the options that every client of the SDK gets. None retries: the SDK's own policy sleeps for as long as a Retry-After
- * says, past any deadline.
+ * Returns the options of every SDK client. None retries: the SDK's own policy sleeps for the whole
+ * Retry-After, past any deadline.
  */
 export const sdkClientOptions = (limits: BoundedHttpOptions) =>
   ({ httpClient: boundedHttp(limits), retryOptions: { maxRetries: 0 } }) as const;
 
-/** Returns the options of the SDK's clients of Key Vault. An emulated vault's address is not part of its challenge's resource. */
+/**
+ * Returns the options of the SDK's clients of Key Vault. An emulated vault's address is not part of
+ * its challenge's resource.
+ */
 export const vaultClientOptions = ({ unsafeAllowEmulator, deadlineMs }: VaultAccess) => ({
   disableChallengeResourceVerification: unsafeAllowEmulator,
   ...sdkClientOptions({ timeoutMs: deadlineMs }),

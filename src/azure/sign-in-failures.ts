@@ -4,13 +4,16 @@ import { addApp, enableApp } from '../tenants/azure-commands.ts';
 import { DeadlineError } from './deadline.ts';
 import { type ForeignError, readForeignError } from './foreign-error.ts';
 
-/** Whose sign-in failed. */
+/** The parties of a failed sign-in. */
 export interface SignInParties {
   readonly appId: string;
   readonly entraTenantId: string;
 }
 
-/** `shown` is Entra's code as it came; `foreign` is what else the answer says. */
+/**
+ * Returns an error; `shown` is Entra's code as received, and `foreign` has the other facts of the
+ * answer.
+ */
 type ToError = (parties: SignInParties, shown: string, foreign: ForeignError, cause: unknown) => ServiceError;
 
 interface Row {
@@ -64,7 +67,7 @@ const unavailable =
 
 const throttled = unavailable('throttled');
 
-/** Codes that say nothing of access, whatever status they come with. */
+/** Codes that say nothing about access, whatever their status. */
 const TROUBLES: readonly Row[] = [
   { codes: [50196, 90055], toError: throttled },
   { codes: [50033, 90006, 90024, 90033, 90090], toError: unavailable('transient') },
@@ -146,8 +149,9 @@ const refusedByDirectory = refused('sign-in-refused', () =>
 );
 
 /**
- * What a refusal with an unknown code means, by `error` of OAuth 2.0 (RFC 6749 §5.2): there are some thousand AADSTS codes, and new
- * ones come without notice. `invalid_client` is the vendor's own credential.
+ * The meaning of a refusal with an unknown code, by `error` of OAuth 2.0 (RFC 6749 §5.2). There are
+ * some thousand AADSTS codes, and new ones appear without notice. `invalid_client` is the vendor's
+ * own credential.
  */
 const REFUSAL_BY_ERROR: ReadonlyMap<string, ToError> = new Map([
   [
@@ -169,7 +173,7 @@ const REFUSAL_BY_ERROR: ReadonlyMap<string, ToError> = new Map([
   ].map((error) => [error, refusedByDirectory] as const),
 ]);
 
-/** 53000 to 53011 and the six-digit codes that begin with 5300. */
+/** Returns whether the code is 53000 to 53011, or has six digits that begin with 5300. */
 const isConditionalAccess = ({ aadsts = 0, hasClaims }: ForeignError): boolean =>
   hasClaims || Math.floor(aadsts / 100) === 530 || Math.floor(aadsts / 100) === 5300;
 
@@ -177,7 +181,7 @@ const isConditionalAccess = ({ aadsts = 0, hasClaims }: ForeignError): boolean =
 const SECRET_CODES: ReadonlySet<number | undefined> = new Set([7000215, 7000222]);
 export const isSecretRejected = (error: unknown): error is Error => SECRET_CODES.has(readForeignError(error).aadsts);
 
-/** Returns what a failed sign-in to a customer's directory means. */
+/** Returns the meaning of a failed sign-in to a customer's directory. */
 export function signInFailure(error: unknown, parties: SignInParties): ServiceError {
   if (error instanceof ServiceError) return error;
   const foreign = readForeignError(error);
@@ -191,7 +195,10 @@ function shownCode({ aadsts, code, status }: ForeignError): string {
 }
 const OAUTH_ERROR = /^[a-z_]{1,64}$/;
 
-/** A refusal has an AADSTS code or an error of OAuth, and is neither 429 nor 5xx. All else says nothing of access. */
+/**
+ * Returns the meaning. A refusal has an AADSTS code or an error of OAuth, and is neither 429 nor
+ * 5xx. Any other failure says nothing about access.
+ */
 function meaningOf(foreign: ForeignError): ToError {
   const { status = 0, aadsts, code } = foreign;
   if (status === 429) return throttled;
@@ -211,6 +218,9 @@ const outage: ToError = (_parties, _shown, { retryAfter = RETRY_SECONDS }, cause
     defined({ reason: cause instanceof DeadlineError ? 'timeout' : undefined, retryAfter, cause }),
   );
 
-/** Whether one more try at once makes sense: Entra did not answer, and it did not take the whole time for that. */
+/**
+ * Returns whether one immediate retry is useful: Entra failed, and it did not take the whole time
+ * for that.
+ */
 export const isPassingOutage = ({ code, reason }: ServiceError): boolean =>
   code === 'identity-unavailable' && reason !== 'throttled' && reason !== 'timeout';

@@ -1,12 +1,18 @@
-/** What Entra answered to a sign-in, read from the response: MSAL's errors lack the headers, and some the status too. */
+/**
+ * Entra's answer to a sign-in, read from the response: MSAL's errors lack the headers, and some the
+ * status too.
+ */
 export class SignInRefusal extends Error {
   override readonly name = 'SignInRefusal';
   readonly status: number;
-  /** `error` of OAuth 2.0 (RFC 6749 §5.2); '' where the answer is no such error. */
+  /** `error` of OAuth 2.0 (RFC 6749 §5.2); '' if the answer is no such error. */
   readonly errorCode: string;
-  /** Number of the AADSTS code; undefined where there is none. */
+  /** Number of the AADSTS code; undefined without one. */
   readonly errorNo: number | undefined;
-  /** Entra asks for a proof that an app can't give, such as another device: a Conditional Access policy refused the sign-in. */
+  /**
+   * Entra requires a proof that an app cannot give, such as another device: a Conditional Access
+   * policy refused the sign-in.
+   */
   readonly hasClaims: boolean;
   /** Seconds; undefined without the header. */
   readonly retryAfter: number | undefined;

@@ -19,24 +19,28 @@ import { databaseOptions } from './store.ts';
 /** The audit log of this process. */
 export interface Audit {
   readonly sink: FileSink;
-  /** Brings the records into PostgreSQL; absent where the files are all there is. */
+  /** Ships the records to PostgreSQL; absent when records stay in files. */
   readonly shipper: Shipper | undefined;
   readonly records: AuditRecords;
-  /** Returns what is wrong though records are accepted: names for readiness. */
+  /** Returns the names of problems although records are accepted, for readiness. */
   degraded(): readonly string[];
-  /** Ends the chain, and ships what waits within some seconds. */
+  /** Ends the chain, and ships the remaining records within some seconds. */
   close(): Promise<void>;
 }
 
-/** Beside the registry's connections, so that neither waits for the other: one to ship, one to read. */
+/**
+ * In addition to the registry's connections, so that neither waits for the other: one to ship, one
+ * to read.
+ */
 const AUDIT_CONNECTIONS = 2;
 
 type AuditConfig = Pick<Config, 'audit' | 'database' | 'registry' | 'rounds'>;
 
 /**
- * Begins a chain. While it is open its records are shipped, and those past their retention are removed.
- *
- * @param key makes the MACs of its lines. A command runs without it, and removes nothing, for nobody would trust its record of that
+ * Begins a chain. While it is open its records are shipped, and those past their retention are
+ * removed.
+ * @param key makes the MACs of its lines. A command runs without it and removes nothing, because no
+ * verifier would trust its record of that
  * @throws the system's error; ServiceError
  */
 export async function openAudit(
@@ -108,7 +112,7 @@ async function openAuditDatabase(
   logger: Logger,
 ): Promise<SqlDatabase> {
   const options = { ...databaseOptions(config, home), maxConnections: AUDIT_CONNECTIONS };
-  // Where tenants or visits are in the database it is migrated already.
+  // If tenants or visits are in the database, it is migrated already.
   if (config.registry.file !== undefined && !config.rounds.enabled && config.database.migrate === 'at-start') {
     for (const name of await migrate(options)) logger.info({ name }, 'the database was migrated');
   }

@@ -19,10 +19,16 @@ import { openHomeKeys } from './home-keys.ts';
 
 export type Azure = Awaited<ReturnType<typeof openAzure>>;
 
-/** Of a vault call's deadline, so that a sign-in that hangs is reported before the call itself times out. */
+/**
+ * Part of a vault call's deadline, so that a hanging sign-in is reported before the call itself
+ * times out.
+ */
 const SIGN_IN_PART = 0.7;
 
-/** Returns everything that calls Azure, with the secrets of the home vault read. @throws ServiceError */
+/**
+ * Returns all parts that call Azure, after reading the home vault's secrets.
+ * @throws ServiceError
+ */
 export async function openAzure(config: Config, home: Home, logger: Logger, clock: Clock, observer?: AzureObserver) {
   const credential = homeCredentialOf(config, home, logger, clock, observer);
   await credential.load();
@@ -52,7 +58,7 @@ export async function openAzure(config: Config, home: Home, logger: Logger, cloc
   };
 }
 
-/** Returns what a sign-in to a customer and a call of its vault need. */
+/** Returns the dependencies of a sign-in to a customer and a call of its vault. */
 const accessOf = (config: Config, signIns: SignIns, clock: Clock, observer?: AzureObserver) => ({
   signIns,
   unsafeAllowEmulator: config.unsafeAllowEmulator,
@@ -77,7 +83,10 @@ function openGates({ vault }: Pick<Config, 'vault'>, logger: Logger, clock: Cloc
   });
 }
 
-/** Calls count 1 each in a budget that the operator has set; else they count by the quota of their key. */
+/**
+ * Returns the limits of vaults. Calls count 1 each in a budget that the operator has set; otherwise
+ * they count by the quota of their key.
+ */
 function vaultLimitsOf({ maxConcurrent, processes, budgetPerSecond, budgetBurst }: Config['vault']): VaultLimits {
   if (budgetPerSecond === undefined) {
     const budget = {
@@ -99,18 +108,22 @@ function openDirectory(
   signIns: SignIns,
   clock: Clock,
 ): GraphDirectory {
-  // Signs in once for each reading: a consent given a moment ago counts, and no token stays behind.
+  // Returns a credential that signs in once for each reading: it sees recent consent, and leaves no
+  // token behind.
   const credentialOf = ({ entraTenantId }: Pick<Tenant, 'entraTenantId'>) =>
     new TenantCredential({ signIns, entraTenantId, tokenMaxAgeMs: 0, clock });
   return new GraphDirectory({ graphEndpoint, appId, credentialOf, deadlineMs, clock });
 }
 
-/** Returns seconds since 1970. Rereads the home vault, so that a new version shows before it is needed. */
+/**
+ * Returns seconds since 1970. Rereads the home vault, so that a new version shows before it is
+ * needed.
+ */
 async function expiryOfHome(
   home: ConfiguredHomeCredential,
   { home: { credential } }: Pick<Config, 'home'>,
 ): Promise<number | undefined> {
-  if (credential === 'managed-identity' || credential === 'workload-identity') return undefined; // nothing of it is ours to renew
+  if (credential === 'managed-identity' || credential === 'workload-identity') return undefined; // there is nothing of ours to renew
   await home.load();
   const { expires } = await home.describe();
   return expires && expires.getTime() / 1_000;

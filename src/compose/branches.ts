@@ -6,10 +6,13 @@ import { kekOf } from '../operations/open-message.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Store } from './store.ts';
 
-/** Branch keys: what keys in memory need of them, and the feed that tells their changes. */
+/** Branch keys: the dependencies of keys in memory, and the feed that reports their changes. */
 export interface Branches {
   readonly parts: BranchParts;
-  /** Follows changes and rechecks rows from now on. @throws ServiceError `registry-unavailable` */
+  /**
+   * Follows changes and rechecks rows from now on.
+   * @throws ServiceError `registry-unavailable`
+   */
   follow(dataKeys: Pick<CachedDataKeys, 'branchesChanged' | 'recheckBranches'>): Promise<void>;
   close(): Promise<void>;
 }
@@ -24,7 +27,8 @@ const DAY_MS = 86_400_000;
 const SETTINGS = { epochMs: DAY_MS, settleMs: 600_000, recheckMs: 60_000 };
 
 /**
- * This version opens compact messages and puts lost branch keys back; it makes none, since readers ship one release before writers.
+ * Returns the parts of branch keys. This version opens compact messages and restores lost branch
+ * keys; it makes none, since readers ship one release before writers.
  */
 export function openBranches({ logger, clock, store: { keyring } }: BranchesParts): Branches {
   let confirmedAt = Number.NEGATIVE_INFINITY;

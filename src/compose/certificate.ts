@@ -4,7 +4,10 @@ import { openServedCertificate, type ServedCertificate } from '../http/server/se
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
-/** Returns what the listener serves TLS with; undefined where it speaks plain HTTP. @throws CertificateError */
+/**
+ * Returns the listener's TLS certificate; undefined for plain HTTP.
+ * @throws CertificateError
+ */
 export async function openCertificate(
   { http }: Pick<Config, 'http'>,
   logger: Logger,

@@ -12,7 +12,10 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Home } from './home.ts';
 
-/** Reads the deployment's own keys from the home vault; the webhook's only where there is a webhook. @throws ServiceError */
+/**
+ * Reads the deployment's own keys from the home vault; the webhook's only if there is a webhook.
+ * @throws ServiceError
+ */
 export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }: Home, logger: Logger, clock: Clock) {
   const keysOf = (name: string) =>
     new HomeKeys({
@@ -31,13 +34,16 @@ export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }
   if (!auditKey) throw new Error('no audit key');
   const webhookKey = webhookKeys?.current()[0];
   const watched = Object.entries({ 'origin-key': originKeys, 'audit-key': auditKeys, 'webhook-key': webhookKeys });
-  /** Returns the names of the keys that the home vault would not give any more. */
+  /** Returns the names of the keys that the home vault no longer provides. */
   const degradedKeys = () => watched.flatMap(([name, keys]) => (keys?.trouble() === undefined ? [] : [name]));
   const lineKey = lineKeyOf(auditKey);
   return { originKeys, webhookKey, lineKey, contextDigest: contextDigestOf(auditKey), degradedKeys };
 }
 
-/** Returns the keys of audit lines, one for each usable version of the audit key in the home vault. @throws ServiceError */
+/**
+ * Returns the keys of audit lines, one for each usable version of the audit key in the home vault.
+ * @throws ServiceError
+ */
 export async function readLineKeys({ vault }: Pick<Home, 'vault'>): Promise<readonly LineKey[]> {
   const keys = new HomeKeys({
     name: AUDIT_KEY_SECRET,
@@ -50,7 +56,10 @@ export async function readLineKeys({ vault }: Pick<Home, 'vault'>): Promise<read
   return keys.current().map(lineKeyOf);
 }
 
-/** Returns the keys of audit lines from the values of the secret's versions, one on each line; undefined where one is no key. */
+/**
+ * Returns the keys of audit lines from the values of the secret's versions, one on each line;
+ * undefined if one is no key.
+ */
 export function parseLineKeys(text: string): readonly LineKey[] | undefined {
   const values = text.split('\n').map((line) => line.trim());
   const keys = values.filter((value) => value !== '').map(parseSecretKey);

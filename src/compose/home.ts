@@ -11,11 +11,11 @@ import type { Logger } from '../telemetry/logger.ts';
 export interface Home {
   /** The identity of this machine. */
   readonly platform: ReturnType<typeof platformCredential>;
-  /** Opened by the platform's identity. */
+  /** The platform's identity signs in to it. */
   readonly vault: HomeVault;
 }
 
-/** Returns the parts of the vendor's own Azure; nothing is called before it is needed. */
+/** Returns the parts of the vendor's own Azure; no call is made before it is needed. */
 export function openHome(
   config: Pick<Config, 'home' | 'platform' | 'vault' | 'unsafeAllowEmulator'>,
   clock: Clock = systemClock,
@@ -31,7 +31,10 @@ export function openHome(
   return { platform, vault };
 }
 
-/** Returns the credential of the app, which signs in to customers' directories; `load` it before use. */
+/**
+ * Returns the credential of the app, which signs in to customers' directories; `load` it before
+ * use.
+ */
 export function homeCredentialOf(
   config: Pick<Config, 'home' | 'cloud' | 'vault' | 'unsafeAllowEmulator'>,
   { platform, vault }: Home,

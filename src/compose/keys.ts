@@ -12,7 +12,7 @@ import type { Store } from './store.ts';
 /** The data keys in this process's memory, and the counts of their uses. */
 export interface Keys {
   readonly dataKeys: CachedDataKeys;
-  /** Since the start, for metrics. */
+  /** Counts since the start, for metrics. */
   readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
   readonly countKeyUse: (tenantId: string, keyId: string, use: 'sealed' | 'opened') => void;
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
@@ -67,7 +67,10 @@ export function openKeys({ config, logger, clock, jitter, azure, store, branches
   };
 }
 
-/** A suspended tenant loses its keys and its token at once. A changed one's keys go by their revision, when next asked for. */
+/**
+ * Drops keys after a change. A suspended tenant loses its keys and its token at once. A changed
+ * tenant's keys are replaced at their next use, by their revision.
+ */
 function dropKeysOfChanged(
   dataKeys: CachedDataKeys,
   { vault }: KeysParts['azure'],

@@ -42,7 +42,7 @@ export interface Listener {
   readonly admission: Admission;
 }
 
-/** Builds the application and listens. Rejects with what listening threw. */
+/** Returns the listener of the application. Rejects with the error of listening. */
 export async function openListener(parts: ListenerParts): Promise<Listener> {
   const admission = openAdmission(parts);
   const create = (isDraining: () => boolean) => {

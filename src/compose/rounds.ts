@@ -23,7 +23,7 @@ export interface RoundsParts {
 
 const POLL_MS = 1_000;
 
-/** Starts the rounds, unless they are switched off; `close` waits for the visits under way. */
+/** Starts the rounds, unless they are disabled; `close` waits for the current visits. */
 export function startRounds({ config, logger, clock, store, azure, keys, metrics }: RoundsParts): {
   close(): Promise<void>;
 } {

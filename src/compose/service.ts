@@ -19,7 +19,7 @@ import { openTelemetry } from './telemetry.ts';
 /** A service that listens. */
 export interface Service {
   readonly url: string;
-  /** Of the metrics, where they are enabled. */
+  /** Address of the metrics, if they are enabled. */
   readonly metricsUrl: string | undefined;
   /** Drains, ends the audit chain and closes every part. The signal cuts the drain short. */
   stop(hurry?: AbortSignal): Promise<void>;
@@ -28,19 +28,24 @@ export interface Service {
 export interface ServiceOptions {
   readonly config: Config;
   readonly logger: Logger;
-  /** The system's, except in tests that move time. */
+  /** The system's clock, except in tests that move time. */
   readonly clock?: Clock;
   /** Spreads renewals of proofs. Random, except in tests that count them. */
   readonly jitter?: () => number;
-  /** The service's own, except in tests of slow clients. */
+  /** Default: the service's own; tests of slow clients set others. */
   readonly deadlines?: Deadlines;
 }
 
-/** Builds every part from the configuration and listens. @throws CertificateError, ServiceError, TenantListError, or what listening threw */
+/**
+ * Builds every part from the configuration and listens.
+ * @throws CertificateError, ServiceError, TenantListError, or the error of listening
+ */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, logger } = options;
   const opened = new AsyncDisposableStack();
-  /** Keeps what must be closed. A part that fails to close keeps none of the others open. */
+  /**
+   * Registers a part that must be closed. A part that fails to close does not keep the others open.
+   */
   const keep = <P extends Closable | undefined>(part: P): P => {
     opened.defer(async () => {
       await part?.close().catch((error: unknown) => logger.error({ error }, 'a part was not closed well'));
@@ -72,7 +77,7 @@ interface Closable {
 
 type Keep = <P extends Closable | undefined>(part: P) => P;
 
-/** Opens the parts in the order of their needs; they are closed in the reverse of it. */
+/** Opens the parts in the order of their dependencies; they are closed in reverse order. */
 async function openParts(options: ServiceOptions, keep: Keep) {
   const { config, logger, clock = systemClock, jitter = Math.random, deadlines = DEADLINES } = options;
   const failures = keep(new FailureLog({ write: (fields) => logger.error(fields, 'request failed') }));
@@ -114,7 +119,7 @@ function watch(parts: ListenerParts, { server, admission }: Listener): void {
   });
 }
 
-/** Visits that are later than a visit's lease are overdue; others only wait for their turn. */
+/** Visits that are later than a lease are overdue; others only wait for their turn. */
 const OVERDUE_MS = 5 * 60_000;
 
 function overdueCounter(
@@ -126,7 +131,10 @@ function overdueCounter(
   return () => claims.countOverdue(clock.wallMs() - OVERDUE_MS);
 }
 
-/** In the background: an issuer that is out of reach for a while must not keep the service from starting. */
+/**
+ * Checks the issuers in the background: a temporarily unreachable issuer must not prevent the
+ * service from starting.
+ */
 function warnOfIssuers({ callers }: Pick<Config, 'callers'>, logger: Logger): void {
   for (const entry of callers) {
     void issuerTrouble(entry).then((trouble) => {

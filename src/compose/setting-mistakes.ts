@@ -3,7 +3,7 @@ import type { Config } from '../config/resolved.ts';
 import { SchemaError } from '../database/migrations/migrations.ts';
 import { parsePostgresUrl } from '../lib/postgres-url.ts';
 
-/** An error of the system, of PostgreSQL or of SQLite, as far as it can be told apart. */
+/** An error of the system, of PostgreSQL or of SQLite, as far as it can be identified. */
 interface ForeignError extends Error {
   readonly code?: unknown;
   readonly errcode?: unknown;
@@ -13,7 +13,10 @@ interface ForeignError extends Error {
   readonly path?: unknown;
 }
 
-/** Runs what opens a part. What fails for a setting is thrown as a ConfigError that names it; the rest stays as it is. */
+/**
+ * Returns the result of opening a part. A failure because of a setting is thrown as a ConfigError
+ * that names the setting; other errors are thrown unchanged.
+ */
 export async function namingSettings<T>(
   run: () => Promise<T>,
   mistakeOf: (error: ForeignError) => string | undefined,
@@ -38,7 +41,7 @@ function chainOf(error: unknown): ForeignError[] {
   return chain;
 }
 
-/** Returns what is wrong with the database's settings, or undefined where it is another failure. */
+/** Returns the problem of the database's settings, or undefined for any other failure. */
 export const databaseMistake =
   ({ database: { sqlite, postgres } }: Pick<Config, 'database'>) =>
   (error: ForeignError): string | undefined => {
@@ -106,7 +109,7 @@ const FILES: Readonly<Record<string, string>> = {
 const fileProblem = ({ code, syscall }: ForeignError): string | undefined =>
   typeof code === 'string' && typeof syscall === 'string' ? FILES[code] : undefined;
 
-/** Returns what is wrong with a setting that names a file or a folder, or undefined. */
+/** Returns the problem of a setting that names a file or a folder, or undefined. */
 export const fileMistake =
   (setting: string, path: string) =>
   (error: ForeignError): string | undefined => {
@@ -114,7 +117,7 @@ export const fileMistake =
     return problem === undefined ? undefined : `${setting}: ${path} ${problem}`;
   };
 
-/** Returns what is wrong with the address to listen on, or undefined. */
+/** Returns the problem of the address to listen on, or undefined. */
 export const addressMistake =
   (section: 'http' | 'metrics', { host, port }: { readonly host: string; readonly port: number }) =>
   ({ code, syscall }: ForeignError): string | undefined => {

@@ -19,10 +19,10 @@ import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Home } from './home.ts';
 import { databaseMistake, fileMistake, namingSettings } from './setting-mistakes.ts';
 
-/** Where tenants and what is known of them are kept. */
+/** The store of tenants and of their data. */
 export interface Store {
   readonly tenants: TenantRegistry;
-  /** Due checks and last checks: in the database, also when the tenants are in a file. */
+  /** Due checks and last checks: in the database, even if the tenants are in a file. */
   readonly claims: Claims;
   readonly lastCheck: Claims['lastCheck'];
   readonly lastChecks: Claims['lastChecks'];
@@ -33,11 +33,11 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Branch and index keys, and the database that tells their changes. */
+/** Branch and index keys, and the database that reports their changes. */
 interface Keyring {
   readonly keys: KeyringStore;
   readonly database: SqlDatabase;
-  /** What this process calls itself in notifications. */
+  /** This process's name in notifications. */
   readonly origin: string;
 }
 
@@ -47,7 +47,10 @@ type StoreConfig = Pick<Config, 'database' | 'registry' | 'rounds' | 'vaultHosts
 const POSTGRES_SCOPE = 'https://ossrdbms-aad.database.windows.net/.default';
 const PAGE = 200;
 
-/** Returns how to connect; a token of the platform's identity is the password where the configuration wants it. */
+/**
+ * Returns the connection options; a token of the platform's identity is the password if the
+ * configuration requires it.
+ */
 export function databaseOptions(
   { database: { sqlite, postgres, password } }: Pick<Config, 'database'>,
   { platform }: Pick<Home, 'platform'>,
@@ -57,7 +60,10 @@ export function databaseOptions(
   return defined({ ...postgres, password: password === 'entra' ? token : undefined });
 }
 
-/** @throws ServiceError, TenantListError, or Error for a schema that is not this program's */
+/**
+ * Opens the store.
+ * @throws ServiceError, TenantListError, or Error for a schema that is not this program's
+ */
 export const openStore = (config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<Store> =>
   namingSettings(() => open(config, home, logger), databaseMistake(config));
 
@@ -133,7 +139,7 @@ async function openTable({ vaultHosts }: StoreConfig, logger: Logger, database: 
   });
 }
 
-/** Tells the database which tenants the file has, now and after each edit. */
+/** Writes the file's list of tenants to the database, now and after each edit. */
 async function watchList(tenants: TenantRegistry, claims: Claims, logger: Logger): Promise<void> {
   const watch = async () => {
     const ids: string[] = [];

@@ -8,7 +8,7 @@ import type { MetricsListener } from '../telemetry/metrics-listener.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
 
-/** Metrics and traces, as far as they are configured: what is not is not even loaded. */
+/** Metrics and traces, as configured; code for disabled ones is not even loaded. */
 export interface Telemetry {
   readonly metrics: Metrics | undefined;
   readonly metricsUrl: string | undefined;
@@ -17,7 +17,10 @@ export interface Telemetry {
   close(): Promise<void>;
 }
 
-/** @throws ConfigError when the address of the metrics can't be listened on */
+/**
+ * Opens telemetry.
+ * @throws ConfigError when the address of the metrics cannot be used
+ */
 export async function openTelemetry(config: Pick<Config, 'metrics' | 'telemetry'>, logger: Logger): Promise<Telemetry> {
   const version = packageVersion();
   const opened = config.metrics.enabled ? await openMetrics(config, version) : undefined;
@@ -68,7 +71,7 @@ async function openTracing(
   return tracing;
 }
 
-/** The one place after each answer. */
+/** Returns the one callback after each answer. */
 function tellAnswered(metrics: Metrics | undefined, tracing: Tracing | undefined): OnAnswered {
   return (scope, status, code) => {
     metrics?.requests.answered(scope, status, code, (performance.now() - scope.startedAt) / 1_000);

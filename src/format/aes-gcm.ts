@@ -5,7 +5,10 @@ import type { JsonSafe } from '../lib/json-safe.ts';
 export const TAG_BYTES = 16;
 const CIPHER = 'aes-256-gcm';
 
-/** The parts of a JWE that AES-256-GCM (RFC 7518 §5.3) takes; the protected header is the additional data. */
+/**
+ * The parts of a JWE that AES-256-GCM (RFC 7518 §5.3) uses; the protected header is the additional
+ * data.
+ */
 export interface GcmParts {
   readonly protectedHeader: string;
   readonly iv: Buffer;
@@ -23,12 +26,15 @@ export function sealGcm(
 ): JsonSafe {
   const cipher = createCipheriv(CIPHER, key, iv).setAAD(Buffer.from(protectedHeader, 'latin1'));
   const ciphertext = cipher.update(plaintext).toString('base64url');
-  cipher.final(); // GCM is a stream: nothing is left, the tag is made
+  cipher.final(); // GCM is a stream cipher: no bytes remain, the tag is made
   const tag = cipher.getAuthTag().toString('base64url');
   return `${protectedHeader}.${encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
 }
 
-/** Returns the plaintext, which is overwritten where the tag is wrong. @throws ServiceError `undecryptable` */
+/**
+ * Returns the plaintext, which is overwritten if the tag is wrong.
+ * @throws ServiceError `undecryptable`
+ */
 export function openGcm(key: KeyObject | Uint8Array, { protectedHeader, iv, ciphertext, tag }: GcmParts): Buffer {
   const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES })
     .setAAD(Buffer.from(protectedHeader, 'latin1'))

@@ -139,15 +139,15 @@ export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, 
   return sealGcm(contentKey, header, '', iv, plaintext);
 }
 
-/** GCM is a stream cipher: no bytes remain, the tag is made */
-export function openCompact(contentKey: Uint8Array, message: CompactMessage): Buffer {
-  return openGcm(contentKey, message);
-}
-
 /**
  * Opens a message with the content key that its leaf and context determine.
  * @throws ServiceError `undecryptable`, also for another context: the format cannot distinguish the
  * two
  */
+export function openCompact(contentKey: Uint8Array, message: CompactMessage): Buffer {
+  return openGcm(contentKey, message);
+}
+
+/** Returns whether the text is a branch id: canonical base64url of 8 bytes. */
 export const isBranchId = (text: string): boolean =>
   text.length === BRANCH_ID_CHARACTERS && decodeBase64Url(text)?.length === ID_BYTES;

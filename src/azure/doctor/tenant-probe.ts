@@ -20,13 +20,16 @@ export interface TenantProbeOptions extends KeyVaultOptions {
   readonly graphEndpoint: string;
   /** Scope of the cloud's Key Vault tokens, such as `https://vault.azure.net/.default`. */
   readonly vaultScope: string;
-  /** Whether a key must carry the tag that names its tenant. */
+  /** Whether a key must have the tag that names its tenant. */
   readonly requireTenantTag: boolean;
 }
 
 const CHALLENGE = /\bauthorization(?:_uri)?="https:\/\/[^"/]+\/([0-9a-fA-F-]{36})[/"]?/;
 
-/** Looks at one tenant's Azure with a credential and clients of its own, so that nothing is answered from memory. */
+/**
+ * Checks one tenant's Azure with a credential and clients of its own, so that no answer comes from
+ * a cache.
+ */
 export class AzureTenantProbe {
   readonly #options: TenantProbeOptions;
   readonly #vault: KeyVault;
@@ -123,7 +126,10 @@ export class AzureTenantProbe {
     return { appId: this.#options.signIns.appId, entraTenantId };
   }
 
-  /** Addresses come from the configuration and the registry alone, and no answer leads elsewhere. */
+  /**
+   * Returns an answer. Addresses come only from the configuration and the registry, and redirects
+   * are not followed.
+   */
   async #fetch(url: string, fail: (error: unknown) => ServiceError): Promise<Response> {
     try {
       return await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(this.#options.deadlineMs) });
@@ -133,7 +139,7 @@ export class AzureTenantProbe {
   }
 }
 
-/** The commands for keys don't suit a secret. */
+/** Returns the failure of a secret: the commands for keys do not fit one. */
 function secretFailure(cause: unknown, { code, reason, retryAfter }: ServiceError, name: string): ServiceError {
   return new ServiceError(code, `The secret ${name} can't be read`, {
     cause,

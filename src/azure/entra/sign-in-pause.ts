@@ -6,23 +6,26 @@ interface Step {
   readonly longestMs: number;
 }
 
-/** A throttled or unreachable Entra is asked less and less often. */
+/** A throttled or unreachable Entra is called less and less often. */
 const THROTTLED: Step = { firstMs: 5_000, longestMs: 60_000 };
 const OUTAGE: Step = { firstMs: 1_000, longestMs: 30_000 };
-/** Constant, so that access is back soon after a customer or the vendor has corrected the cause. */
+/** Constant, so that access returns soon after a customer or the vendor has corrected the cause. */
 const REJECTED: Step = { firstMs: 10_000, longestMs: 10_000 };
 const REFUSED: Step = { firstMs: 5_000, longestMs: 5_000 };
 const LONGEST_RETRY_AFTER_MS = 300_000;
-/** Processes must not come back together. A Retry-After is only ever made longer. */
+/** Processes must not retry together. Jitter only ever extends a Retry-After. */
 const JITTER = 0.2;
 
-/** How a remembered failure stands: sign-ins made before `until` would be in vain. Times are monotonic milliseconds. */
+/**
+ * The state of a cached failure: sign-ins before `until` would fail. Times are monotonic
+ * milliseconds.
+ */
 export class SignInPause {
   #failure: ServiceError | undefined;
   #until = Number.NEGATIVE_INFINITY;
   #steps = 0;
 
-  /** Returns the failure that still holds. */
+  /** Returns the failure that still applies. */
   failureAt(now: number): ServiceError | undefined {
     return now < this.#until ? this.#failure : undefined;
   }
@@ -35,7 +38,7 @@ export class SignInPause {
     return Math.max(0, this.#until - now);
   }
 
-  /** Remembers a failure for the next back-off step. */
+  /** Caches a failure for the next back-off step. */
   failed(failure: ServiceError, now: number): void {
     this.#steps = failure.code === this.#failure?.code && failure.reason === this.#failure.reason ? this.#steps + 1 : 0;
     this.#failure = failure;
@@ -58,6 +61,9 @@ function stepOf({ code, reason }: ServiceError): Step {
   return reason === 'throttled' ? THROTTLED : OUTAGE;
 }
 
-/** Whether a failure says nothing of the customer's will: Entra, or our own home vault, is in trouble. */
+/**
+ * Returns whether a failure says nothing about the customer's will: Entra, or our own home vault,
+ * has an outage.
+ */
 export const isTrouble = (code: ServiceError['code']): boolean =>
   code === 'identity-unavailable' || code === 'vault-unavailable';

@@ -12,27 +12,34 @@ import { isTrouble, SignInPause } from './sign-in-pause.ts';
 export interface SignInsOptions {
   readonly home: HomeCredential;
   readonly appId: string;
-  /** Longest wait for Entra. Less than a vault call's deadline, so that a failure names the party that did not answer. */
+  /**
+   * Longest wait for Entra. It is shorter than a vault call's deadline, so that a failure names the
+   * party that did not answer.
+   */
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly observer?: AzureObserver | undefined;
 }
 
 const MAX_DIRECTORIES = 10_000;
-/** Directories in trouble, with no answer for any other between them, after which Entra as a whole counts as in trouble. */
+/**
+ * This many failing directories, with no answer for any other between them, mean that Entra as a
+ * whole is failing.
+ */
 const DIRECTORIES_IN_TROUBLE = 3;
-/** While one sign-in finds out about Entra, the others are told to come back after it. */
+/** While one sign-in probes Entra, the others are told to retry after this time. */
 const PROBE_MS = 2_000;
 
 /**
- * The process's sign-ins to all customers' directories. Entra throttles an app that asks too often, and every failed sign-in stands
- * in the customer's log. So each directory is asked by one sign-in at a time, and after a failure by one per back-off step; the
- * others get the remembered failure. The same holds for Entra as a whole once several directories are in trouble.
+ * The process's sign-ins to all customers' directories. Entra throttles an app that signs in too
+ * often, and every failed sign-in appears in the customer's log. So each directory has one sign-in
+ * at a time, and after a failure one per back-off step; the others get the cached failure. The same
+ * applies to Entra as a whole once several directories fail.
  */
 export class SignIns {
   readonly #options: SignInsOptions;
   readonly #pauses = new LRUCache<string, SignInPause>({ max: MAX_DIRECTORIES });
-  /** The last sign-in of each directory that is under way or waits; it never rejects. */
+  /** The last sign-in of each directory that is in progress or waits; it never rejects. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #inTrouble = new Set<string>();
   #authority: SignInPause | undefined;
@@ -47,9 +54,8 @@ export class SignIns {
   }
 
   /**
-   * Returns a fresh token. `isExamination` asks Entra even where it refused a moment ago, as the doctor must; a throttled or
-   * unreachable Entra is left alone all the same.
-   *
+   * Returns a new token. `isExamination` calls Entra even after a recent refusal, as the doctor
+   * must; a throttled or unreachable Entra is not called even then.
    * @throws ServiceError as `signInFailure`
    */
   async signIn(entraTenantId: string, scope: string, isExamination = false): Promise<AccessToken> {
@@ -81,7 +87,10 @@ export class SignIns {
     }
   }
 
-  /** @throws ServiceError the failure that is remembered, with the time that is left of its back-off step */
+  /**
+   * Checks that a sign-in is due.
+   * @throws ServiceError the cached failure, with the time left of its back-off step
+   */
   #assertDue(entraTenantId: string, isExamination: boolean): void {
     const now = this.#options.clock.monotonicMs();
     for (const pause of [this.#pauses.get(entraTenantId), this.#authority]) {
@@ -110,13 +119,13 @@ export class SignIns {
     this.#authority.failed(failure, now);
   }
 
-  /** Entra answered, be it by a refusal. */
+  /** Notes that Entra answered, even with a refusal. */
   #answered(): void {
     this.#inTrouble.clear();
     this.#authority = undefined;
   }
 
-  /** One retry is included where Entra failed in passing. */
+  /** Returns a token, after one retry if Entra's failure was transient. */
   #ask(entraTenantId: string, scope: string): Promise<AccessToken> {
     const { home, appId, timeoutMs, observer } = this.#options;
     const failureOf = (error: unknown) => signInFailure(error, { appId, entraTenantId });
@@ -133,7 +142,10 @@ export class SignIns {
   }
 }
 
-/** Returns the same failure with the time that is left. A refusal of the customer's has none, as waiting does not change it. */
+/**
+ * Returns the same failure with the time left. A customer's refusal has none, because waiting does
+ * not change it.
+ */
 function comeBackAfter(failure: ServiceError, leftMs: number): ServiceError {
   const { code, message, reason, fix, scope, cause } = failure;
   const retryAfter = failure.scope === 'tenant' ? undefined : Math.max(1, Math.ceil(leftMs / 1_000));

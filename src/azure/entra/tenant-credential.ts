@@ -8,20 +8,26 @@ import type { SignIns } from './sign-ins.ts';
 export interface TenantCredentialOptions {
   readonly signIns: Pick<SignIns, 'appId' | 'signIn'>;
   readonly entraTenantId: string;
-  /** An older token is replaced before it is used again, so that Entra is asked whether the app may still sign in. */
+  /**
+   * An older token is replaced before its next use, so that Entra checks whether the app may still
+   * sign in.
+   */
   readonly tokenMaxAgeMs: number;
   readonly clock: Clock;
 }
 
 interface Held {
   readonly token: string;
-  /** Monotonic. */
+  /** Monotonic milliseconds. */
   readonly since: number;
-  /** Milliseconds of the epoch. */
+  /** Milliseconds since 1970. */
   readonly expires: number;
 }
 
-/** How long the held token serves after Entra did not answer; then Entra is asked again while no request waits for it. */
+/**
+ * How long the cached token serves after Entra did not answer; then Entra is called again in the
+ * background.
+ */
 const ASK_AGAIN_AFTER_MS = 10_000;
 const RENEW_EVERY_MS = 10_000;
 const EXPIRY_MARGIN_MS = 30_000;
@@ -29,15 +35,16 @@ const EXPIRY_MARGIN_MS = 30_000;
 const LONG_EXPIRED = 0;
 
 /**
- * The app's token for one customer's directory, and for no other. It owns the policy for tokens, because the SDK's own cycler keeps a
- * token for its whole life and hides Entra's refusals until then. The SDK gets each token as expired, so it asks every time.
- * `enableCae` and claims are ignored, as they would only make a second cache.
+ * The app's token for one customer's directory, and for no other. This class decides how long
+ * tokens are used: the SDK's own cache keeps a token for its whole life and hides Entra's refusals
+ * until then. The SDK gets each token as expired, so it asks every time. `enableCae` and claims are
+ * ignored, because they would only create a second cache.
  */
 export class TenantCredential implements TokenCredential {
   readonly #options: TenantCredentialOptions;
   readonly #held = new Map<string, Held>();
   readonly #signIns = new Map<string, Promise<Held>>();
-  /** By scope: when to ask Entra again after it did not answer. Monotonic. */
+  /** By scope: when to call Entra again after it did not answer. Monotonic. */
   readonly #askAgainAt = new Map<string, number>();
   #renewedAt = Number.NEGATIVE_INFINITY;
 
@@ -45,7 +52,11 @@ export class TenantCredential implements TokenCredential {
     this.#options = options;
   }
 
-  /** @throws ServiceError as `signInFailure`, or `tenant-misconfigured` for a vault whose challenge names another directory */
+  /**
+   * Returns the token.
+   * @throws ServiceError as `signInFailure`, or `tenant-misconfigured` for a vault whose challenge
+   * names another directory
+   */
   async getToken(scopes: string | string[], options: GetTokenOptions = {}): Promise<AccessToken> {
     const { entraTenantId } = this.#options;
     if (options.tenantId !== undefined && options.tenantId.toLowerCase() !== entraTenantId) throw vaultElsewhere();
@@ -62,7 +73,7 @@ export class TenantCredential implements TokenCredential {
     for (const [scope, held] of this.#held) this.#held.set(scope, { ...held, since: Number.NEGATIVE_INFINITY });
   }
 
-  /** Returns the held token, unless it is old or about to expire. */
+  /** Returns the cached token, unless it is old or about to expire. */
   #fresh(scope: string): Held | undefined {
     const held = this.#held.get(scope);
     const isYoung = held !== undefined && this.#options.clock.monotonicMs() - held.since < this.#options.tokenMaxAgeMs;
@@ -74,8 +85,9 @@ export class TenantCredential implements TokenCredential {
   }
 
   /**
-   * Returns the old token while Entra does not answer, so that requests need not wait for it; Entra is asked in the background. This
-   * holds for an outage that was seen just now: after one that is minutes old, an old token must not prove access.
+   * Returns the old token while Entra does not answer, so that requests need not wait; Entra is
+   * called in the background. This applies only to a current outage: after one that is minutes old,
+   * an old token must not prove access.
    */
   #throughOutage(scope: string): Held | undefined {
     const askAgainAt = this.#askAgainAt.get(scope);
@@ -83,11 +95,14 @@ export class TenantCredential implements TokenCredential {
     if (askAgainAt === undefined || !held || !this.#isValid(held)) return undefined;
     const now = this.#options.clock.monotonicMs();
     if (now >= askAgainAt + ASK_AGAIN_AFTER_MS) return undefined;
-    if (now >= askAgainAt) this.#replace(scope).catch(() => undefined); // the next call asks, and gets the failure
+    if (now >= askAgainAt) this.#replace(scope).catch(() => undefined); // the next call gets the failure
     return held;
   }
 
-  /** Returns a new token, or while Entra does not answer the old one. A refusal deletes the old tokens of all scopes. */
+  /**
+   * Returns a new token, or the old one while Entra does not answer. A refusal deletes the old
+   * tokens of all scopes.
+   */
   async #replace(scope: string): Promise<Held> {
     const { signIns, entraTenantId } = this.#options;
     try {
@@ -105,7 +120,9 @@ export class TenantCredential implements TokenCredential {
     }
   }
 
-  /** Not under the caller's signal, as other requests wait for it too. */
+  /**
+   * Returns a new token. It ignores the caller's signal, because other requests wait for it too.
+   */
   async #signIn(scope: string): Promise<Held> {
     const { signIns, entraTenantId, clock } = this.#options;
     const since = clock.monotonicMs();

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { withinDeadline } from '../deadline.ts';
 
 export interface GraphClientOptions {
-  /** `https://HOST[:PORT]`, without a slash at its end. */
+  /** `https://HOST[:PORT]`, without a trailing slash. */
   readonly endpoint: string;
   readonly token: string;
   /** Graph writes it into the customer's activity log. */
@@ -17,10 +17,13 @@ const MAX_ANSWER_BYTES = 1024 * 1024; // a page of 999 ids has about 50 KB
 const MAX_RETRY_AFTER_SECONDS = 3_600;
 const GRAPH_CODE = /^[A-Za-z][\w.-]{0,99}$/;
 
-/** No usable answer. A status and a code are all that is kept: Graph's texts and the directory's contents stay out of our logs. */
+/**
+ * No usable answer. Only a status and a code are kept: Graph's texts and the directory's contents
+ * stay out of our logs.
+ */
 export class GraphFailure extends Error {
   override readonly name = 'GraphFailure';
-  /** Undefined when nothing answered, or not as Graph does. */
+  /** Undefined without an answer, or for an answer that is not Graph's. */
   readonly status: number | undefined;
   readonly code: string;
   /** Seconds. */
@@ -36,7 +39,10 @@ export class GraphFailure extends Error {
 
 export const unexpectedAnswer = (): GraphFailure => new GraphFailure('unexpected-answer');
 
-/** Reads Graph under one token. It dials the configured endpoint alone, whatever an answer names. Every method throws GraphFailure. */
+/**
+ * Reads Graph with one token. It calls only the configured endpoint, whatever an answer names.
+ * Every method throws GraphFailure.
+ */
 export class GraphClient {
   readonly #options: GraphClientOptions;
   readonly #until: number;
@@ -63,14 +69,20 @@ export class GraphClient {
     throw unexpectedAnswer();
   }
 
-  /** The path of a link in an answer, to be asked of the endpoint; a link that leads elsewhere is refused. */
+  /**
+   * Returns the path of a link in an answer, for a request to the endpoint; a link to another host
+   * is refused.
+   */
   pathOf(link: string): string {
     const url = URL.parse(link);
     if (url?.origin === new URL(this.#options.endpoint).origin) return `${url.pathname}${url.search}`;
     throw unexpectedAnswer();
   }
 
-  /** Node's fetch: Graph needs none of what the SDK's pipeline would bring, and retries, redirects and sizes are bounded here. */
+  /**
+   * Returns Graph's answer. It uses Node's fetch: Graph needs nothing of the SDK's pipeline, and
+   * retries, redirects and sizes are bounded here.
+   */
   async #fetch(path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string> {
     const { endpoint, token, requestId } = this.#options;
     const response = await fetch(`${endpoint}${path}`, {
@@ -84,7 +96,10 @@ export class GraphClient {
   }
 }
 
-/** Reading is safe to repeat where nothing or a 5xx came back; who throttles is left alone. */
+/**
+ * Returns whether to retry. Reading is safe to repeat after no answer or a 5xx; a throttling Graph
+ * is not called again.
+ */
 const isWorthRetry = (error: unknown): boolean => !(error instanceof GraphFailure) || (error.status ?? 0) >= 500;
 
 async function boundedText({ body }: Response): Promise<string> {
@@ -106,7 +121,10 @@ function json(text: string): unknown {
   }
 }
 
-/** `error.code` of Graph's error body (https://learn.microsoft.com/graph/errors), if it looks like one. */
+/**
+ * Returns `error.code` of Graph's error body (https://learn.microsoft.com/graph/errors), if it has
+ * the form of one.
+ */
 function codeIn(text: string): string {
   const body = json(text) as { readonly error?: { readonly code?: unknown } } | null | undefined;
   const code = body?.error?.code;

@@ -16,20 +16,23 @@ import { signInFailure } from '../sign-in-failures.ts';
 import { GraphClient, GraphFailure, unexpectedAnswer } from './graph-client.ts';
 
 export interface GraphDirectoryOptions {
-  /** Graph of the deployment's cloud, without a slash at its end. */
+  /** Graph of the deployment's cloud, without a trailing slash. */
   readonly graphEndpoint: string;
   readonly appId: string;
-  /** Our sign-in to the tenant's directory. Consent is seen as of its token. */
+  /** Returns our sign-in to the tenant's directory. Its token shows the consent at that time. */
   readonly credentialOf: (tenant: Tenant) => Pick<TenantCredential, 'getToken'>;
-  /** For the sign-in, and again for all that is then read. */
+  /** For the sign-in, and again for all reads after it. */
   readonly deadlineMs: number;
   readonly clock: Clock;
 }
 
-const PAGE_SIZE = 999; // the most that Graph gives
+const PAGE_SIZE = 999; // Graph's maximum
 const MAX_PAGES = 20;
 
-/** Application permissions of which one is enough, the least first: https://learn.microsoft.com/graph/permissions-reference */
+/**
+ * Application permissions of which one is enough, the least first:
+ * https://learn.microsoft.com/graph/permissions-reference
+ */
 const SUFFICIENT = {
   organization: [
     'Organization.Read.All',
@@ -55,7 +58,7 @@ const Organizations = z.object({
 });
 const Page = z.object({ value: z.array(z.unknown()), '@odata.nextLink': z.string().optional() });
 
-/** The customers' directories through Microsoft Graph. Nothing that it answers is logged. */
+/** The customers' directories through Microsoft Graph. None of its answers is logged. */
 export class GraphDirectory implements DirectoryReader {
   readonly #options: GraphDirectoryOptions;
 
@@ -90,8 +93,8 @@ export class GraphDirectory implements DirectoryReader {
 }
 
 /**
- * What was consented to, as the token says. It is Graph's to verify, and formally none of our business: where it can't be read,
- * Graph is asked and refuses by itself.
+ * Returns the consented permissions in the token. Formally, only Graph may read the token. If it
+ * cannot be read, Graph is called and refuses by itself.
  */
 function rolesIn(token: string): ReadonlySet<unknown> | undefined {
   try {
@@ -136,7 +139,10 @@ async function count(client: GraphClient, collection: 'users' | 'groups'): Promi
   }
 }
 
-/** Directories of consumers' accounts (B2C) can't count: https://github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/4730 */
+/**
+ * Returns whether counting is unsupported, as in directories of consumers' accounts (B2C):
+ * https://github.com/microsoftgraph/microsoft-graph-docs-contrib/issues/4730
+ */
 const isUnsupported = (error: unknown): boolean =>
   error instanceof GraphFailure && [400, 404, 405].includes(error.status ?? 0);
 

@@ -5,16 +5,15 @@ import { ServiceError } from '../../errors.ts';
 import { withinDeadline } from '../deadline.ts';
 
 export interface ManagedIdentityTokenOptions {
-  /** The managed identity of this machine, its failures translated. */
+  /** The managed identity of this machine, with translated failures. */
   readonly identity: TokenCredential;
   readonly audience: string;
   readonly deadlineMs: number;
 }
 
 /**
- * Returns a token of the machine's managed identity. Entra accepts a user-assigned one only:
+ * Returns a token of the machine's managed identity. Entra accepts only a user-assigned one:
  * https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
- *
  * @throws ServiceError
  */
 export async function managedIdentityToken(options: ManagedIdentityTokenOptions): Promise<string> {
@@ -29,7 +28,10 @@ export async function managedIdentityToken(options: ManagedIdentityTokenOptions)
   return token;
 }
 
-/** `xms_mirid` is the resource id of the identity: its own, or for a system-assigned one that of the machine. */
+/**
+ * Returns whether the identity is system-assigned. `xms_mirid` is the resource id of the identity,
+ * or of the machine for a system-assigned one.
+ */
 function isSystemAssigned(token: string): boolean {
   const { xms_mirid: resourceId } = claimsOf(token);
   return typeof resourceId === 'string' && !/\/microsoft\.managedidentity\/userassignedidentities\//i.test(resourceId);
@@ -39,13 +41,13 @@ function claimsOf(token: string): JWTPayload {
   try {
     return decodeJwt(token);
   } catch {
-    return {}; // Entra refuses what is no JWT
+    return {}; // Entra refuses an invalid JWT
   }
 }
 
 /**
- * Returns the token that Kubernetes projects for the pod's service account; it is renewed in place, so it is read each time.
- *
+ * Returns the token that Kubernetes projects for the pod's service account; it is renewed in place,
+ * so it is read each time.
  * @throws ServiceError
  */
 export async function projectedToken(file: string): Promise<string> {

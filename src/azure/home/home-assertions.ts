@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../lib/clock.ts';
 import { singleFlight } from '../../lib/single-flight.ts';
 
-/** The private key of a certificate that is registered with the app, wherever it is. */
+/** The private key of a certificate that is registered with the app, wherever the key is stored. */
 export interface AssertionSigner {
   /** SHA-256 of the certificate's DER, base64url. */
   readonly thumbprint: string;
@@ -20,7 +20,7 @@ export interface ClientAssertionsOptions {
 
 interface Signed {
   readonly assertion: string;
-  /** Milliseconds of the epoch. */
+  /** Milliseconds since 1970. */
   readonly reusableUntil: number;
 }
 
@@ -29,8 +29,10 @@ const REUSE_MARGIN_MS = 120_000;
 const MAX_ASSERTIONS = 10_000;
 
 /**
- * JWTs by which the app proves who it is, of the form in learn.microsoft.com/entra/identity-platform/certificate-credentials. One is
- * good for a single directory, its audience, and for ten minutes: so long it serves all sign-ins there, as MSAL's own do.
+ * JWTs that authenticate the app, of the form in
+ * learn.microsoft.com/entra/identity-platform/certificate-credentials. One is valid for a single
+ * directory, its audience, and for ten minutes. During that time it serves all sign-ins there, as
+ * MSAL's own do.
  */
 export class ClientAssertions {
   readonly #options: ClientAssertionsOptions;
@@ -41,14 +43,19 @@ export class ClientAssertions {
     this.#options = options;
   }
 
-  /** @throws what the signer threw */
+  /**
+   * Returns the assertion for a directory.
+   * @throws the signer's error
+   */
   async for(entraTenantId: string): Promise<string> {
     const known = this.#signed.get(entraTenantId);
     if (known && this.#options.clock.wallMs() < known.reusableUntil) return known.assertion;
     return singleFlight(this.#signing, entraTenantId, () => this.#sign(entraTenantId));
   }
 
-  /** To be called when Entra finds an assertion out of its time: a clock has moved since. */
+  /**
+   * Drops an assertion. Called when Entra finds it outside its validity: a clock has changed since.
+   */
   forget(entraTenantId: string): void {
     this.#signed.delete(entraTenantId);
   }

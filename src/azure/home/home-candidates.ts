@@ -5,21 +5,27 @@ import type { HomeVault, SecretVersion, UnusableVersion } from './home-vault.ts'
 /** One version of the app's credential, ready for use. */
 export interface Candidate<T> {
   readonly version: string;
-  /** By the vault's attribute, in milliseconds of the epoch. */
+  /** From the vault's attribute, in milliseconds since 1970. */
   readonly expires: number | undefined;
   readonly value: T;
 }
 
 export interface CandidateOptions<T> {
-  /** Of the secret, or of the certificate, whose value the vault keeps as a secret of the same name. */
+  /**
+   * Name of the secret, or of the certificate, whose value the vault keeps as a secret of the same
+   * name.
+   */
   readonly name: string;
   readonly vault: Pick<HomeVault, 'versions'>;
   readonly clock: Clock;
-  /** @throws ServiceError for a version that can't be used, which is then left out */
+  /**
+   * Returns the value.
+   * @throws ServiceError for an unusable version, which is then left out
+   */
   readonly parse: (version: SecretVersion) => T;
   readonly isRejected: (error: unknown) => error is Error;
   readonly missing: () => ServiceError;
-  /** Another version than before is in use. */
+  /** Called when another version than before is in use. */
   readonly onRotation: (version: string) => void;
   readonly onUnusable?: ((version: string, problem: ServiceError) => void) | undefined;
 }
@@ -34,8 +40,9 @@ const FRUITLESS_COOLDOWN_MS = 10_000;
 const FAILURE_COOLDOWN_MS = 1_000;
 
 /**
- * The two newest versions of the app's credential in the home vault, so that a rotation may store the new one before or after Entra
- * knows it: when Entra rejects one, the other is tried, then the vault is read again. No request fails for a rotation.
+ * The two newest versions of the app's credential in the home vault. With two of them a rotation
+ * may store the new one before or after Entra knows it. When Entra rejects one, the other is tried,
+ * then the vault is read again. No request fails because of a rotation.
  */
 export class Candidates<T> {
   readonly #options: CandidateOptions<T>;
@@ -43,7 +50,7 @@ export class Candidates<T> {
   #unusable: readonly Omit<UnusableVersion, 'created'>[] = [];
   #isMissing: boolean = false;
   #problem: ServiceError | undefined;
-  /** The version that Entra took last is tried first. */
+  /** The version that Entra last accepted is tried first. */
   #preferred: string | undefined;
   #quietUntil = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -52,24 +59,33 @@ export class Candidates<T> {
     this.#options = options;
   }
 
-  /** Reads the versions now. @throws ServiceError */
+  /**
+   * Reads the versions now.
+   * @throws ServiceError
+   */
   async load(): Promise<void> {
     await this.#reread();
     if (this.#candidates.length === 0) throw this.#nothing();
   }
 
-  /** Returns the candidates, and the versions that can't serve, newest first. */
+  /** Returns the candidates and the unusable versions, newest first. */
   async list(): Promise<CandidateList<T>> {
     if (this.#candidates.length === 0) await this.#reread();
     return { candidates: this.#candidates, unusable: this.#unusable };
   }
 
-  /** Returns what is wrong, or undefined: the vault has no usable version any more, and those read before still serve. */
+  /**
+   * Returns the problem, or undefined: the vault has no usable version any more, and cached ones
+   * still serve.
+   */
   trouble(): string | undefined {
     return this.#isMissing ? `no version of ${this.#options.name} is usable` : undefined;
   }
 
-  /** Attempts with one version after the other, while they are rejected. @throws what the last attempt threw */
+  /**
+   * Tries one version after the other, while they are rejected.
+   * @throws the error of the last attempt
+   */
   async use<R>(attempt: (candidate: Candidate<T>) => Promise<R>): Promise<R> {
     if (this.#candidates.length === 0) await this.load();
     const tried = new Set<string>();
@@ -80,7 +96,7 @@ export class Candidates<T> {
       tried.add(candidate.version);
       try {
         const outcome = await attempt(candidate);
-        // A late success must not bring a version back that others have left since.
+        // A late success must not restore a version that others have abandoned since.
         if (rejection || this.#preferred === undefined) this.#prefer(candidate.version);
         return outcome;
       } catch (error) {
@@ -100,7 +116,10 @@ export class Candidates<T> {
     return this.#nextAfter(tried);
   }
 
-  /** A reread that brings nothing new isn't repeated for a while: whoever rejects us would else have us storm the vault. */
+  /**
+   * Rereads the vault. A reread without a change is not repeated for a while: otherwise rejections
+   * would make us flood the vault with calls.
+   */
   async #rereadUnlessFruitless(): Promise<void> {
     if (this.#reading) return this.#reading;
     const now = this.#options.clock.monotonicMs();
@@ -132,7 +151,8 @@ export class Candidates<T> {
     const parsed = new Set(candidates.map(({ version }) => version));
     const malformed = usable.filter(({ version }) => !parsed.has(version));
     this.#unusable = [...malformed.map(({ version }) => ({ version, reason: 'not a usable credential' })), ...unusable];
-    // What Entra accepted may still be accepted: a disabled secret of the vault is none of Entra's.
+    // A version that Entra accepted may still be accepted: Entra does not know that the vault
+    // disabled the secret.
     this.#isMissing = candidates.length === 0 && this.#candidates.length > 0;
     if (!this.#isMissing) this.#candidates = candidates;
   }

@@ -2,7 +2,10 @@ import crypto, { createPrivateKey, type KeyObject, X509Certificate } from 'node:
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 
-/** A certificate as the home vault keeps it as a secret; the private key is in it only where the vault may export it. */
+/**
+ * A certificate as the home vault stores it in a secret; the private key is included only if the
+ * vault may export it.
+ */
 export interface HomeCertificate {
   readonly certificate: X509Certificate;
   readonly privateKey: KeyObject | undefined;
@@ -16,7 +19,8 @@ type ParsePkcs12 = (
   readonly certificate: X509Certificate | null;
   readonly additionalCertificates: readonly X509Certificate[];
 };
-// Node 26 has it, its types (26.6.6) don't yet; a named import would keep a Node without it from starting at all.
+// Node 26 has it, but its types (26.6.6) do not yet; a named import would prevent a Node without it
+// from starting at all.
 const { parsePKCS12 } = crypto as { readonly parsePKCS12?: ParsePkcs12 };
 
 const MIN_RSA_BITS = 2_048;
@@ -24,9 +28,9 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 const PRIVATE_KEY = /-----BEGIN (?:RSA )?PRIVATE KEY-----[^-]+-----END (?:RSA )?PRIVATE KEY-----/;
 
 /**
- * Opens PEM (`application/x-pem-file`), a PFX in base64 (`application/x-pkcs12`), or a bare certificate in base64. The value tells
- * which it is, whatever its content type says.
- *
+ * Returns the certificate in PEM (`application/x-pem-file`), a PFX in base64
+ * (`application/x-pkcs12`), or a bare certificate in base64. The value shows which it is, whatever
+ * its content type is.
  * @throws ServiceError `home-credential-rejected`
  */
 export function parseHomeCertificate(name: string, value: string): HomeCertificate {
@@ -76,20 +80,20 @@ function bareCertificate(bytes: Buffer): X509Certificate | undefined {
   try {
     return new X509Certificate(bytes);
   } catch {
-    return undefined; // then it is a PFX, or nothing
+    return undefined; // it is a PFX, or invalid
   }
 }
 
 const rsaBits = ({ publicKey }: X509Certificate): number => publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
 
-// OpenSSL's own words stay in the cause.
+// OpenSSL's own text stays in the cause.
 const malformed = (name: string, cause?: unknown): ServiceError =>
   unusable('certificate-malformed', `A version of ${name} is no certificate that can be opened`, {
     action: `Store ${name} as PEM (content type application/x-pem-file), or as a PFX without password that is encrypted with AES: the RC2 of old exports is no longer opened`,
     cause,
   });
 
-/** A version of the certificate that can't serve; `action` is the vendor's. */
+/** Returns the failure of an unusable version; `action` is the vendor's fix. */
 export function unusable(
   reason: string,
   detail: string,

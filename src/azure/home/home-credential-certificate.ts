@@ -15,7 +15,7 @@ import type { VaultSigner } from './home-vault-signer.ts';
 export interface CertificateOptions extends EntraAccess {
   readonly certificateName: string;
   readonly vault: Pick<HomeVault, 'versions'>;
-  /** Signs in the vault; absent, the private key is taken out of it and signs here. */
+  /** Signs in the vault; if absent, the private key is read from the vault and signs here. */
   readonly signer?: Pick<VaultSigner, 'sign'>;
   readonly clock: Clock;
   readonly onRotation: (version: string) => void;
@@ -29,9 +29,10 @@ interface Registered {
 }
 
 /**
- * A certificate of the home vault that is registered with the app. Each of its two newest versions signs assertions of its own, PS256
- * under `x5t#S256`. They are made here rather than by the SDK's ClientCertificateCredential, which would parse the key and sign anew
- * for every sign-in and knows no key that stays in a vault.
+ * A certificate of the home vault that is registered with the app. Each of its two newest versions
+ * signs assertions of its own, PS256 under `x5t#S256`. They are made here. The SDK's
+ * ClientCertificateCredential would parse the key and sign again for every sign-in, and does not
+ * support a key that stays in a vault.
  */
 export class CertificateHomeCredential implements ConfiguredHomeCredential {
   readonly #options: CertificateOptions;
@@ -48,7 +49,7 @@ export class CertificateHomeCredential implements ConfiguredHomeCredential {
     });
   }
 
-  /** Signs once where the vault does it, so that a missing role shows at the start. */
+  /** Signs once if the vault signs, so that a missing role shows at the start. */
   async load(): Promise<void> {
     await this.#candidates.load();
     if (this.#options.signer) await this.#candidates.use(({ value }) => value.signer.sign(Buffer.from('load')));
@@ -79,7 +80,10 @@ export class CertificateHomeCredential implements ConfiguredHomeCredential {
   }
 }
 
-/** The certificate's own end, or the vault's attribute where that comes first. */
+/**
+ * Returns the description, with the certificate's own end, or the vault's attribute if that is
+ * earlier.
+ */
 function described({ version, expires, value: { certificate } }: Candidate<Registered>) {
   const end = Math.min(certificate.validToDate.getTime(), expires ?? Number.POSITIVE_INFINITY);
   return { version, expires: new Date(end), thumbprint: certificate.fingerprint.replaceAll(':', '') };
@@ -117,10 +121,16 @@ function signerOf(
 }
 
 const OUT_OF_TIME = 700024;
-/** Not registered or wrong signature, revoked, out of its validity: what Microsoft's own libraries reload a certificate for. */
+/**
+ * Not registered or wrong signature, revoked, outside its validity: for these, Microsoft's own
+ * libraries reload a certificate.
+ */
 const CERTIFICATE_CODES: ReadonlySet<number | undefined> = new Set([700027, 7000214, 7000274, 7000277, 1000502]);
 
-/** Codes after which the app's other certificate may be right, and a vault that doesn't let this one sign. */
+/**
+ * Returns whether the app's other certificate may be right: codes of Entra, and a vault that does
+ * not let this one sign.
+ */
 const isCertificateRejected = (error: unknown): error is Error =>
   error instanceof ServiceError
     ? error.code === 'home-credential-rejected'

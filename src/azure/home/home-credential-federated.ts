@@ -7,15 +7,19 @@ import { type EntraAccess, signInByAssertion } from './home-sign-in.ts';
 
 export interface FederatedOptions extends EntraAccess {
   readonly kind: 'managed-identity' | 'workload-identity';
-  /** Returns a token that the app trusts. @throws ServiceError */
+  /**
+   * Returns a token that the app trusts.
+   * @throws ServiceError
+   */
   readonly assertion: () => Promise<string>;
 }
 
 type Federation = NonNullable<HomeCredentialDescription['federation']>;
 
 /**
- * A token of another identity, which the app trusts as a federated credential, so there is no secret anywhere. The token is the
- * assertion. It may come from a cache, since only the vendor could withdraw it; the app's own token is fresh each time.
+ * A token of another identity, which the app trusts as a federated credential, so there is no
+ * secret anywhere. The token is the assertion. It may come from a cache, since only the vendor
+ * could revoke it; the app's own token is new each time.
  */
 export class FederatedHomeCredential implements ConfiguredHomeCredential {
   readonly #options: FederatedOptions;
@@ -39,7 +43,7 @@ export class FederatedHomeCredential implements ConfiguredHomeCredential {
   }
 
   trouble(): undefined {
-    // There is nothing of it in the home vault.
+    // The home vault has no part of it.
   }
 
   async describe(): Promise<HomeCredentialDescription> {

@@ -20,21 +20,21 @@ export interface HomeCredentialOptions extends EntraAccess {
   readonly certificateName: string;
   readonly vaultUrl: string;
   readonly vault: Pick<HomeVault, 'versions'>;
-  /** The identity of this machine: it opens the home vault, and is the federated one. */
+  /** The identity of this machine: it signs in to the home vault, and is the federated one. */
   readonly platform: TokenCredential;
-  /** Of a managed identity's token; by the cloud. */
+  /** Audience of a managed identity's token; depends on the cloud. */
   readonly exchangeAudience: string;
   /** The token that Kubernetes projects for the pod's service account. */
   readonly federatedTokenFile: string;
   readonly deadlineMs: number;
   readonly clock: Clock;
   readonly onRotation: (version: string) => void;
-  /** A version in the home vault was left out. */
+  /** Called when a version in the home vault is left out. */
   readonly onUnusable: (version: string, problem: ServiceError) => void;
   readonly observer?: AzureObserver | undefined;
 }
 
-/** The home credential that the configuration names; `load` it before use. */
+/** Returns the configured home credential; `load` it before use. */
 export function createHomeCredential(options: HomeCredentialOptions): ConfiguredHomeCredential {
   switch (options.kind) {
     case 'client-secret':

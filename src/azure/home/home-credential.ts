@@ -10,7 +10,10 @@ import type { HomeVault } from './home-vault.ts';
 
 /** Signs the vendor's app in to a customer's directory. */
 export interface HomeCredential {
-  /** A fresh token of Entra, never one of a cache. Rejects with what the SDK threw, or with ServiceError. */
+  /**
+   * Returns a new token from Entra, never a cached one. Rejects with the SDK's error, or with
+   * ServiceError.
+   */
   signIn(entraTenantId: string, scope: string, signal: AbortSignal): Promise<AccessToken>;
 }
 
@@ -21,7 +24,7 @@ export type HomeCredentialKind =
   | 'managed-identity'
   | 'workload-identity';
 
-/** One version of the credential, as its owner may compare it with what Entra has. */
+/** One version of the credential, with members that its owner can compare with Entra. */
 export interface HomeCredentialVersion {
   readonly version: string;
   readonly expires?: Date;
@@ -31,25 +34,31 @@ export interface HomeCredentialVersion {
 
 export interface HomeCredentialDescription {
   readonly kind: HomeCredentialKind;
-  /** Of the secret or certificate in the home vault. */
+  /** Name of the secret or certificate in the home vault. */
   readonly name?: string;
-  /** Those that sign-ins may use, newest first. */
+  /** The versions that sign-ins may use, newest first. */
   readonly versions: readonly HomeCredentialVersion[];
-  /** Those that can't serve, with the reason, newest first. */
+  /** The unusable versions with the reason, newest first. */
   readonly unusable: readonly { readonly version: string; readonly reason: string }[];
-  /** When the newest version expires; absent where it never does or nobody knows. */
+  /** The expiry of the newest version; absent if it never expires or the time is unknown. */
   readonly expires?: Date;
-  /** What the app's federated credential must say. */
+  /** The values that the app's federated credential must have. */
   readonly federation?: { readonly issuer: string; readonly subject: string; readonly audience: string };
 }
 
 /** The home credential of one kind, as compose makes it. */
 export interface ConfiguredHomeCredential extends HomeCredential {
-  /** Reads what a sign-in needs now, so that a start fails early. @throws ServiceError which says what to do */
+  /**
+   * Reads the data that a sign-in needs now, so that a start fails early.
+   * @throws ServiceError with the fix
+   */
   load(): Promise<void>;
-  /** Returns what is wrong with the credential while it still serves. */
+  /** Returns the problem of a credential that still serves. */
   trouble(): string | undefined;
-  /** @throws ServiceError when the home vault can't be read */
+  /**
+   * Returns the description.
+   * @throws ServiceError when the home vault cannot be read
+   */
   describe(): Promise<HomeCredentialDescription>;
 }
 
@@ -60,7 +69,7 @@ export interface ClientSecretOptions extends EntraAccess {
   readonly onRotation: (version: string) => void;
 }
 
-/** The app's client secret out of the home vault. */
+/** The app's client secret in the home vault. */
 export class ClientSecretHomeCredential implements ConfiguredHomeCredential {
   readonly #options: ClientSecretOptions;
   readonly #candidates: Candidates<string>;
@@ -104,7 +113,7 @@ export class ClientSecretHomeCredential implements ConfiguredHomeCredential {
   }
 }
 
-/** The newest version's. */
+/** Returns the expiry of the newest version. */
 export function expiryOf([newest]: readonly HomeCredentialVersion[]): Pick<HomeCredentialDescription, 'expires'> {
   return newest?.expires ? { expires: newest.expires } : {};
 }

@@ -8,32 +8,33 @@ import type { HomeVault } from './home-vault.ts';
 
 /** The key of `mac`: only its holders make data keys that open. */
 export const ORIGIN_KEY_SECRET = 'vaultspan-origin-key';
-/** The key of the HMAC that stands for encryption contexts in the audit log. */
+/** The key of the HMAC that represents encryption contexts in the audit log. */
 export const AUDIT_KEY_SECRET = 'vaultspan-audit-key';
 /** Signs the webhook's messages. */
 export const WEBHOOK_KEY_SECRET = 'vaultspan-webhook-key';
 const KEY_BYTES = 32;
 const MAX_VERSIONS = 32;
 const REREAD_COOLDOWN_MS = 10_000;
-/** So that a key that was disabled shows before a restart needs it. */
+/** Rereading shows a disabled key before a restart needs it. */
 const BACKGROUND_REREAD_MS = 10 * 60_000;
 
-/** Returns a fresh key as its secret's value. */
+/** Returns a new key as its secret's value. */
 export const newSecretKey = (): string => systemRandom(KEY_BYTES).toString('base64url');
 
 export interface HomeKeysOptions {
-  /** Of the secret. */
+  /** Name of the secret. */
   readonly name: string;
   readonly vault: Pick<HomeVault, 'versions'>;
   readonly clock: Clock;
-  /** A reread failed, or found no usable version; called once until it succeeds. */
+  /** Called once when a reread fails, or finds no usable version, until one succeeds. */
   readonly onTrouble: (failure: unknown) => void;
   readonly onRecovery: () => void;
 }
 
 /**
- * Symmetric keys that are the versions of one secret of the home vault, newest first: all are accepted, the newest writes. A reread
- * that finds none leaves the keys as they are, since a secret that was disabled by mistake must not make good messages unreadable.
+ * Symmetric keys that are the versions of one secret of the home vault, newest first: all are
+ * accepted, the newest is used for new MACs. A reread that finds none leaves the keys unchanged: a
+ * secret that was disabled by mistake must not make good messages undecryptable.
  */
 export class HomeKeys implements OriginKeys {
   readonly #options: HomeKeysOptions;
@@ -46,7 +47,11 @@ export class HomeKeys implements OriginKeys {
     this.#options = options;
   }
 
-  /** @throws ServiceError when the secret can't be read, is missing, has no usable version or is not 32 bytes of base64url */
+  /**
+   * Reads the keys.
+   * @throws ServiceError when the secret cannot be read, is missing, has no usable version or is
+   * not 32 bytes of base64url
+   */
   async load(): Promise<void> {
     await this.#read();
   }
@@ -61,7 +66,10 @@ export class HomeKeys implements OriginKeys {
     return this.#keys;
   }
 
-  /** Returns what is wrong with the secret, or undefined; it is reread in the background now and then. */
+  /**
+   * Returns the problem of the secret, or undefined; the secret is reread in the background from
+   * time to time.
+   */
   trouble(): string | undefined {
     void this.#rereadIfOlder(this.#failure === undefined ? BACKGROUND_REREAD_MS : REREAD_COOLDOWN_MS);
     const isRejected = this.#failure instanceof ServiceError && this.#failure.code === 'home-credential-rejected';
@@ -116,7 +124,7 @@ const disabled = (name: string): ServiceError =>
     },
   });
 
-/** Returns the key of a secret's value; undefined where it is not 32 bytes of base64url. */
+/** Returns the key in a secret's value; undefined if it is not 32 bytes of base64url. */
 export function parseSecretKey(value: string): KeyObject | undefined {
   const bytes = decodeBase64Url(value);
   return bytes?.length === KEY_BYTES ? createSecretKey(bytes) : undefined;

@@ -5,7 +5,7 @@ import { clouds } from '../cloud.ts';
 import { type BoundedHttpOptions, sdkClientOptions } from '../sdk-http.ts';
 import { SignInRefusal } from '../sign-in-refusal.ts';
 
-/** Who signs in, and where. */
+/** The app and the directory of a sign-in. */
 export interface EntraAccess {
   readonly appId: string;
   readonly authorityHost: string;
@@ -20,10 +20,13 @@ export interface SignInRequest {
 }
 
 const published: ReadonlySet<string> = new Set(Object.values(clouds).map(({ authorityHost }) => authorityHost));
-/** The caller's signal comes first; this limit holds where there is none. */
+/** The caller's signal comes first; this limit applies without one. */
 const LONGEST_REQUEST_MS = 60_000;
 
-/** Returns the options of the SDK's credentials. An authority that Microsoft doesn't publish can't be looked up in the public cloud. */
+/**
+ * Returns the options of the SDK's credentials. An authority that Microsoft does not publish cannot
+ * be looked up in the public cloud.
+ */
 const entraOptions = ({ authorityHost, unsafeAllowEmulator }: EntraAccess, limits: BoundedHttpOptions) => ({
   authorityHost,
   disableInstanceDiscovery: unsafeAllowEmulator || !published.has(authorityHost),
@@ -33,9 +36,9 @@ const entraOptions = ({ authorityHost, unsafeAllowEmulator }: EntraAccess, limit
 export type EntraOptions = ReturnType<typeof entraOptions>;
 
 /**
- * Signs in with a new credential object of the SDK, since MSAL would answer from its own cache and hide a refusal for an hour.
- *
- * @throws SignInRefusal when Entra answered with an error, or whatever the SDK threw
+ * Returns a token, with a new credential object of the SDK: MSAL would answer from its own cache
+ * and hide a refusal for an hour.
+ * @throws SignInRefusal when Entra answered with an error, or the SDK's error
  */
 export async function signInWith(
   access: EntraAccess,
@@ -56,7 +59,10 @@ export async function signInWith(
   }
 }
 
-/** Signs in by a JWT instead of a secret (RFC 7523 §2.2). @throws as `signInWith` */
+/**
+ * Signs in with a JWT instead of a secret (RFC 7523 §2.2).
+ * @throws as `signInWith`
+ */
 export function signInByAssertion(
   access: EntraAccess,
   request: SignInRequest,

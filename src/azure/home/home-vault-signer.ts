@@ -10,7 +10,7 @@ import { vaultClientOptions } from '../sdk-http.ts';
 
 export interface VaultSignerOptions {
   readonly vaultUrl: string;
-  /** Of the certificate and, as Key Vault has it, of its key. */
+  /** Name of the certificate and, in Key Vault, of its key. */
   readonly certificateName: string;
   /** The platform's identity. */
   readonly credential: TokenCredential;
@@ -31,8 +31,7 @@ export class VaultSigner {
   }
 
   /**
-   * PS256 by one version of the key.
-   *
+   * Returns a PS256 signature of one version of the key.
    * @throws ServiceError `home-credential-rejected` when the vault refuses, `vault-unavailable`
    */
   async sign(keyVersion: string, input: Buffer): Promise<Uint8Array> {
@@ -53,7 +52,10 @@ export class VaultSigner {
     }
   }
 
-  /** The read comes first and alone: it draws the vault's challenge, which signatures under way at once would trip over. */
+  /**
+   * Returns the client after a first read, which runs alone: it gets the vault's challenge, which
+   * concurrent signatures could not handle.
+   */
   #client(keyVersion: string, abortSignal: AbortSignal): Promise<CryptographyClient> {
     return this.#clients.getOrInsertComputed(keyVersion, async () => {
       try {
@@ -69,7 +71,7 @@ export class VaultSigner {
   }
 }
 
-/** The SDK would find out by itself, and throw an error that says so in prose alone. */
+/** The SDK would detect this by itself, but throw an error that says so only in prose. */
 class NoSigningKeyError extends Error {
   override readonly name = 'NoSigningKeyError';
 }
@@ -108,7 +110,7 @@ function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSigne
   });
 }
 
-/** Here a rejected credential is the home vault's refusal. */
+/** Returns the outcome. Here a rejected credential is the home vault's refusal. */
 function signOutcome(error: unknown, options: VaultSignerOptions): CallOutcome {
   const outcome = tokenOutcome(signerFailure(error, options));
   return outcome === 'home-rejected' ? 'refused' : outcome;
@@ -117,7 +119,10 @@ function signOutcome(error: unknown, options: VaultSignerOptions): CallOutcome {
 const isKeyUnusable = ({ status, innerCode, code }: ForeignError): boolean =>
   status === 404 || (status === 403 && (DISABLED.has(innerCode) || DISABLED.has(code)));
 
-/** A 401 comes and goes with valid tokens, as in the home vault. */
+/**
+ * Returns whether the vault refused. A 401 can occur temporarily with valid tokens, as in the home
+ * vault.
+ */
 const isRefusal = ({ status }: ForeignError): boolean => status === 400 || status === 403;
 
 function grantCommand(vaultUrl: string, certificateName: string): string {

@@ -10,20 +10,20 @@ import { vaultClientOptions } from '../sdk-http.ts';
 export interface SecretVersion {
   readonly version: string;
   readonly value: string;
-  /** Milliseconds of the epoch. */
+  /** Milliseconds since 1970. */
   readonly created: number;
   readonly expires: number | undefined;
 }
 
-/** One version that can't serve now. */
+/** One version that is unusable now. */
 export interface UnusableVersion {
   readonly version: string;
-  /** Milliseconds of the epoch. */
+  /** Milliseconds since 1970. */
   readonly created: number;
   readonly reason: string;
 }
 
-/** The versions of one secret, newest first. Both are empty where there is no such secret. */
+/** The versions of one secret, newest first. Both lists are empty if the secret does not exist. */
 export interface SecretVersions {
   readonly usable: readonly SecretVersion[];
   readonly unusable: readonly UnusableVersion[];
@@ -38,7 +38,7 @@ export interface HomeVaultOptions {
   readonly clock: Clock;
 }
 
-/** Key Vault in the vendor's own tenant, where the app's secrets are. */
+/** Key Vault in the vendor's own tenant, which has the app's secrets. */
 export class HomeVault {
   readonly #client: SecretClient;
   readonly #options: HomeVaultOptions;
@@ -50,8 +50,8 @@ export class HomeVault {
 
   /**
    * Returns the versions of a secret, with the values of the newest `limit` usable ones.
-   *
-   * @throws ServiceError `home-credential-rejected` when the platform's identity may not read it, `vault-unavailable`
+   * @throws ServiceError `home-credential-rejected` when the platform's identity may not read it,
+   * `vault-unavailable`
    */
   async versions(name: string, limit: number): Promise<SecretVersions> {
     return this.#call(name, async (abortSignal) => {
@@ -68,12 +68,15 @@ export class HomeVault {
     });
   }
 
-  /** Adds a version. @throws ServiceError as above */
+  /**
+   * Adds a version.
+   * @throws ServiceError as above
+   */
   async add(name: string, value: string, contentType: string): Promise<void> {
     await this.#call(name, (abortSignal) => this.#client.setSecret(name, value, { contentType, abortSignal }));
   }
 
-  /** None where there is no such secret: an empty list, or a 404. */
+  /** Returns the versions; none if the secret does not exist: an empty list, or a 404. */
   async #list(name: string, abortSignal: AbortSignal): Promise<ListedVersion[]> {
     const now = this.#options.clock.wallMs();
     const listed: ListedVersion[] = [];
@@ -100,7 +103,7 @@ export class HomeVault {
 }
 
 interface ListedVersion extends Omit<SecretVersion, 'value'> {
-  /** Undefined where the version can serve. */
+  /** Undefined if the version is usable. */
   readonly reason: string | undefined;
 }
 
@@ -110,7 +113,9 @@ function whyUnusable({ enabled, notBefore, expiresOn }: SecretProperties, now: n
   return (notBefore?.getTime() ?? 0) > now ? 'not yet valid' : undefined;
 }
 
-/** A 401 comes and goes with valid tokens (AKV10046); AKV10032 alone is a matter of configuration. */
+/**
+ * A 401 can occur temporarily with valid tokens (AKV10046); only AKV10032 is a configuration error.
+ */
 const WRONG_DIRECTORY = 10_032;
 
 function isWorthRetry(error: unknown): boolean {
@@ -119,7 +124,9 @@ function isWorthRetry(error: unknown): boolean {
   return status === 401 || status >= 500;
 }
 
-/** A failure of the identity that opens the vault is translated already. */
+/**
+ * Returns the failure. A failure of the identity that signs in to the vault is translated already.
+ */
 function homeVaultFailure(cause: unknown, vaultUrl: string, name: string): ServiceError {
   if (cause instanceof ServiceError) return cause;
   const { status, akv } = readForeignError(cause);

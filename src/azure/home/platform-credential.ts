@@ -9,13 +9,14 @@ export interface PlatformIdentity {
   readonly identity: 'default' | 'managed-identity';
   readonly managedIdentityClientId?: string | undefined;
   readonly authorityHost: string;
-  /** Of one request for a token. */
+  /** Deadline of one request for a token. */
   readonly deadlineMs: number;
 }
 
 /**
- * Returns the identity of this machine, which opens the home vault. It holds no secret of ours. Its failures are translated here, so
- * that a missing identity is not mistaken for a refusal by the vault that the token was for.
+ * Returns the identity of this machine, which signs in to the home vault. It holds no secret of
+ * ours. Its failures are translated here, so that a missing identity is not mistaken for a refusal
+ * by the vault for which the token was requested.
  */
 export function platformCredential(options: PlatformIdentity): TokenCredential {
   const credential = sdkCredential(options);
@@ -49,8 +50,9 @@ function sdkCredential(options: PlatformIdentity): TokenCredential {
 }
 
 /**
- * The SDK reports every failure of a managed identity as a missing one. An endpoint that throttles or fails is an outage, and so is
- * one that does not answer after it once gave a token.
+ * Returns the failure. The SDK reports every failure of a managed identity as a missing one. An
+ * endpoint that throttles or fails is an outage, and so is one that no longer answers after it once
+ * gave a token.
  */
 function platformFailure(error: unknown, hasGivenTokens: boolean): ServiceError {
   if (error instanceof ServiceError) return error;

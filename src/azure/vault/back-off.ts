@@ -1,10 +1,13 @@
 const FIRST_MS = 2_000;
-/** A vault's quota is per 10 s: one that asks for a day is asked again after a minute all the same. */
+/**
+ * A vault's quota is per 10 s: a vault that requests a pause of a day is called again after a
+ * minute all the same.
+ */
 const LONGEST_MS = 60_000;
 
 /**
- * How long a vault that answered 429 is left alone: as long as its Retry-After says; without one 2 s, then twice as long each time, with
- * jitter so that processes don't come back together. Times are monotonic milliseconds.
+ * The pause of a vault after a 429: its Retry-After, or 2 s without one, doubled each time. Jitter
+ * prevents processes from retrying together. Times are monotonic milliseconds.
  */
 export class BackOff {
   #until = Number.NEGATIVE_INFINITY;
@@ -15,7 +18,10 @@ export class BackOff {
     return Math.max(0, this.#until - now);
   }
 
-  /** A call that began at `startedAt` was throttled; those under way together count as one. `retryAfter` is in seconds. */
+  /**
+   * Notes that a call which began at `startedAt` was throttled; concurrent ones count as one.
+   * `retryAfter` is in seconds.
+   */
   throttled(startedAt: number, retryAfter: number | undefined, now: number): void {
     const isAnother = startedAt > this.#begunAt;
     if (retryAfter === undefined && !isAnother) return;
@@ -26,7 +32,7 @@ export class BackOff {
     this.#nextMs = Math.min(this.#nextMs * 2, LONGEST_MS);
   }
 
-  /** A call that began at `startedAt` was served. */
+  /** Notes that a call which began at `startedAt` was served. */
   served(startedAt: number): void {
     if (startedAt >= this.#until) this.#nextMs = FIRST_MS;
   }

@@ -1,14 +1,18 @@
-/** What one call tells of a vault: it answered, whatever it said; it didn't, or by a 5xx; or the call never came as far. */
+/**
+ * What one call shows about a vault: it answered, with any result; it had an outage (no answer or a
+ * 5xx); or the call never reached it.
+ */
 export type Outcome = 'answered' | 'outage' | 'unknown';
 
-/** Outages in a row, each try counted, with no answer between them. */
+/** Consecutive outages, each try counted, with no answer between them. */
 const OUTAGES_TO_OPEN = 10;
 const FIRST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 60_000;
 
 /**
- * Keeps calls from a vault that doesn't answer: after 10 outages in a row none is made for 5 s; then a single one finds out, and where it
- * fails the pause doubles, up to 60 s. Any answer closes the breaker, a refusal too. Times are monotonic milliseconds.
+ * Stops calls to a vault that does not answer. After 10 consecutive outages no call is made for 5
+ * s. Then a single trial call is made. Each failed one doubles the pause, up to 60 s. Any answer
+ * closes the breaker, even a refusal. Times are monotonic milliseconds.
  */
 export class Breaker {
   readonly #onChange: (isOpen: boolean) => void;
@@ -25,13 +29,18 @@ export class Breaker {
     return this.#openUntil !== undefined;
   }
 
-  /** Milliseconds until a call may be made; 0 when it may. While one finds out, the others wait for as long as it may take. */
+  /**
+   * Returns the milliseconds until a call may be made; 0 when it may. During a trial call, the
+   * others wait for its longest duration.
+   */
   msUntilCall(now: number): number {
     if (this.#openUntil === undefined) return 0;
     return this.#isProbing ? FIRST_PAUSE_MS : Math.max(0, this.#openUntil - now);
   }
 
-  /** To be told before each call that `msUntilCall` lets through. True for the one call that finds out. */
+  /**
+   * Must be called before each call that `msUntilCall` allows. Returns true for the one trial call.
+   */
   begin(): boolean {
     this.#isProbing = this.isOpen;
     return this.#isProbing;

@@ -4,7 +4,7 @@ import { FairQueue } from '../../lib/fair-queue.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 
 export interface ColdStartLimits {
-  /** First calls under way. Each has one connection to Entra and one to its vault. */
+  /** Concurrent first calls. Each has one connection to Entra and one to its vault. */
   readonly maxConcurrent: number;
   /** First calls that may begin: they cost far more CPU than warm requests, which need it too. */
   readonly perSecond: number;
@@ -12,7 +12,7 @@ export interface ColdStartLimits {
 
 export const COLD_START_LIMITS: ColdStartLimits = { maxConcurrent: 16, perSecond: 50 };
 
-/** A turn that would come later than this part of the deadline leaves too little of it for the call. */
+/** A turn after this part of the deadline would leave too little time for the call. */
 const WAITING_PART = 0.6;
 const LONGEST_RETRY_MS = 120_000;
 
@@ -21,9 +21,10 @@ interface Waiting {
 }
 
 /**
- * The first call to each vault: a sign-in, a challenge and the call itself. After a restart all tenants want theirs at once, so
- * they take turns, tenant by tenant, and the caller's deadline counts the wait. What can't have its turn in time is refused at once, with
- * a time to come back that differs from one refusal to the next.
+ * The first call to each vault: a sign-in, a challenge and the call itself. After a restart all
+ * tenants want theirs at once, so they take turns, tenant by tenant, and the caller's deadline
+ * includes the wait. A call that cannot have its turn in time is refused at once, with a
+ * Retry-After that differs between refusals.
  */
 export class ColdStarts {
   readonly #limits: ColdStartLimits;
@@ -40,7 +41,10 @@ export class ColdStarts {
     this.#starts = new TokenBucket(limits.perSecond, limits.maxConcurrent);
   }
 
-  /** @throws ServiceError `overloaded`, reason `cold-start`; the signal's reason; what the call throws */
+  /**
+   * Runs a first call in its turn.
+   * @throws ServiceError `overloaded`, reason `cold-start`; the signal's reason; the call's error
+   */
   async run<T>(tenantId: string, deadlineMs: number, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
     await this.#turn(tenantId, deadlineMs, signal);
     let isEnded = false;
@@ -51,7 +55,7 @@ export class ColdStarts {
       this.#underWay -= 1;
       this.#serve();
     };
-    signal.addEventListener('abort', end); // a call that doesn't heed its signal holds no place
+    signal.addEventListener('abort', end); // a call that ignores its signal holds no place
     try {
       return await call();
     } finally {
@@ -82,14 +86,17 @@ export class ColdStarts {
     });
   }
 
-  /** Returns how long the tenant's next call would wait, as far as the rate tells. */
+  /** Returns the expected wait of the tenant's next call, according to the rate. */
   #waitMs(tenantId: string): number {
     const own = this.#waiting.sizeOf(tenantId);
     const ahead = Math.min(this.#waiting.size + 1, (own + 1) * (this.#waiting.owners + (own === 0 ? 1 : 0)));
     return this.#starts.msUntil(this.#clock.monotonicMs(), ahead);
   }
 
-  /** Refusals are told to come back one after the other, at the rate at which they can be served. */
+  /**
+   * Returns a refusal. Refused calls are told to retry one after the other, at the rate at which
+   * they can be served.
+   */
   #refusal(waitMs: number): ServiceError {
     const now = this.#clock.monotonicMs();
     this.#lastPromise = Math.max(this.#lastPromise + 1_000 / this.#limits.perSecond, now + waitMs);
@@ -114,7 +121,7 @@ export class ColdStarts {
     this.#wakeInTime();
   }
 
-  /** Where all places are taken, the end of a call wakes the queue; else the clock does. */
+  /** With all places taken, the end of a call wakes the queue; otherwise the clock does. */
   #wakeInTime(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -8,9 +8,8 @@ import { replaceKey } from '../../tenants/azure-commands.ts';
 const KEY_VERSION = /^[0-9a-f]{32}$/;
 
 /**
- * Returns the facts of a key as the vault gave them.
- *
- * @throws ServiceError `tenant-misconfigured`, reason `key-type`, for a key that can't wrap at all
+ * Returns the facts of a key in the vault's answer.
+ * @throws ServiceError `tenant-misconfigured`, reason `key-type`, for a key that cannot wrap at all
  */
 export function factsOf(key: KeyVaultKey, asked: KekRef, tenantId: string): KekFacts {
   const { properties, key: jwk = {}, keyType = '' } = key;

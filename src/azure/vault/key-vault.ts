@@ -23,22 +23,28 @@ export interface KeyVaultOptions {
   readonly signIns: Pick<SignIns, 'appId' | 'signIn'>;
   readonly unsafeAllowEmulator: boolean;
   readonly deadlineMs: number;
-  /** Of a tenant whose record has none of its own. */
+  /** For a tenant without a bound in its record. */
   readonly revocationBoundMs: number;
-  /** Absent, half of each tenant's revocation bound: a proof may be made with a token of this age, and holds for the bound. */
+  /**
+   * Default: half of each tenant's revocation bound. A proof may be made with a token of this age,
+   * and is valid for the bound.
+   */
   readonly tokenMaxAgeMs?: number | undefined;
   readonly clock: Clock;
   readonly observer?: AzureObserver | undefined;
-  /** What rations calls by vault; absent for the doctor, who must see the vault itself and calls it a few times. */
+  /**
+   * The rate limits of calls by vault; absent for the doctor, which must see the vault itself and
+   * makes few calls.
+   */
   readonly gates?: VaultGates;
-  /** Rations the first calls to vaults; absent for the doctor as well. */
+  /** The rate limits of first calls to vaults; absent for the doctor too. */
   readonly coldStarts?: ColdStarts;
 }
 
 interface Asked extends Pick<VaultCall, 'kek' | 'operation' | 'algorithm'> {
   readonly tenant: Tenant;
   readonly use: VaultUse;
-  /** Of the vault's budget. */
+  /** Cost within the vault's budget. */
   readonly cost: number;
 }
 
@@ -49,21 +55,24 @@ interface Called<T> {
   readonly vaultCall: VaultCallIds;
 }
 
-/** A key that was not read yet counts as the one that we recommend, in an HSM. */
+/** A key that has not been read counts as the recommended one, in an HSM. */
 const UNREAD: KeySize = { bits: 3_072, isHsm: true };
 
 const MAX_CREDENTIALS = 10_000;
 const MAX_CLIENTS = 20_000;
-/** Entra throttles who signs in all the time. */
+/** Entra throttles an app that signs in constantly. */
 const MIN_TOKEN_AGE_MS = 60_000;
 const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as const;
 
-/** The customers' vaults, through the SDK: one credential a directory, one client a vault, every call on a pinned key version. */
+/**
+ * The customers' vaults, through the SDK: one credential per directory, one client per vault, every
+ * call on a pinned key version.
+ */
 export class KeyVault implements KeyWrapper {
   readonly #options: KeyVaultOptions;
   readonly #credentials = new LRUCache<string, TenantCredential>({ max: MAX_CREDENTIALS });
   readonly #clients = new LRUCache<string, VaultClient>({ max: MAX_CLIENTS });
-  /** Sizes of keys that were read, by URL: what their calls cost. */
+  /** Sizes of keys that were read, by URL: they determine the cost of calls. */
   readonly #sizes = new LRUCache<string, KeySize>({ max: MAX_CLIENTS });
 
   constructor(options: KeyVaultOptions) {
@@ -104,7 +113,7 @@ export class KeyVault implements KeyWrapper {
     use: VaultUse,
   ): Promise<VaultResult> {
     const { isHsm } = this.#sizes.get(urlOf(kek)) ?? UNREAD;
-    // RSA gives as many bytes as its modulus has, so an older version of another size is known by them.
+    // RSA output is as long as the modulus, so it reveals an older version of another size.
     const bits = kekTypeOf(algorithm) === 'RSA' ? wrapped.length * 8 : undefined;
     const cost = costOf({ bits, isHsm });
     const unwrapped = await this.#call(
@@ -114,7 +123,10 @@ export class KeyVault implements KeyWrapper {
     return resultOf(unwrapped);
   }
 
-  /** Runs one call in its turn, with one retry of an outage. Its failure is translated once, with the ids of the last attempt. */
+  /**
+   * Returns the result of one call in its turn, with one retry after an outage. Its failure is
+   * translated once, with the ids of the last attempt.
+   */
   async #call<T>(
     { tenant, kek, operation, use, algorithm, cost }: Asked,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
@@ -156,7 +168,9 @@ export class KeyVault implements KeyWrapper {
     );
   }
 
-  /** A client whose first call failed before the vault's challenge is dropped. */
+  /**
+   * Returns the result. A client whose first call failed before the vault's challenge is dropped.
+   */
   async #ask<T>(
     tenant: Tenant,
     kek: KekRef,
@@ -185,18 +199,21 @@ export class KeyVault implements KeyWrapper {
     return `${this.#credentialKey(tenant)} ${vaultUrl}`;
   }
 
-  /** Tenants that share a directory share its token, as far as they want it equally fresh. */
+  /**
+   * Returns the key of a credential. Tenants that share a directory share its token if they have
+   * the same maximum age.
+   */
   #credentialKey(tenant: Tenant): string {
     return `${tenant.entraTenantId} ${this.#tokenMaxAgeMs(tenant)}`;
   }
 
-  /** Drops the tenant's token. Others that share its directory sign in again. */
+  /** Drops the tenant's token. Other tenants that share its directory sign in again. */
   forget(tenant: Tenant): void {
     this.#credentials.delete(this.#credentialKey(tenant));
     for (const { vaultUrl } of Object.values(tenant.keys)) this.#clients.delete(this.#clientKey(tenant, vaultUrl));
   }
 
-  /** Our sign-in to the tenant's directory, shared by all that we do there. */
+  /** Returns our sign-in to the tenant's directory, shared by all calls there. */
   credentialOf(tenant: Tenant): TenantCredential {
     const key = this.#credentialKey(tenant);
     const known = this.#credentials.get(key);
@@ -215,7 +232,10 @@ export class KeyVault implements KeyWrapper {
   }
 }
 
-/** Wrap, unwrap and read change nothing in the vault: all are safe to repeat. A throttled vault is left alone. */
+/**
+ * Returns whether to retry. Wrap, unwrap and read change nothing in the vault: all are safe to
+ * repeat. A throttled vault is not called again.
+ */
 const isOutage = (error: unknown): boolean =>
   error instanceof ServiceError && error.code === 'vault-unavailable' && error.reason !== 'busy';
 
@@ -223,5 +243,8 @@ const urlOf = ({ vaultUrl, name }: KekRef): string => `${vaultUrl}/${name}`.toLo
 
 const resultOf = ({ answer: bytes, vaultCall }: Called<Buffer>): VaultResult => ({ bytes, vaultCall });
 
-/** Throws where the vault's answer had no bytes, within the call, so that it counts as the vault's failure. */
+/**
+ * Returns the bytes. It throws if the vault's answer had none, within the call, so that it counts
+ * as the vault's failure.
+ */
 const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength);

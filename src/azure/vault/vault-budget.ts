@@ -1,10 +1,16 @@
 import type { VaultUse } from '../../keyring/key-wrapper.ts';
 import { TokenBucket } from '../../lib/token-bucket.ts';
 
-/** For cold unwraps: requests with old ciphertexts must not use up the calls that keep the tenant running. */
+/**
+ * For cold unwraps: requests with old ciphertexts must not use up the calls that the tenant needs
+ * to keep running.
+ */
 const CIPHERTEXT_PART = 1 / 2;
 
-/** Calls that one process may make to one vault by cost, at most half for cold unwraps. Times are monotonic milliseconds. */
+/**
+ * The budget of calls that one process may make to one vault, by cost; at most half for cold
+ * unwraps. Times are monotonic milliseconds.
+ */
 export class VaultBudget {
   readonly #all: TokenBucket;
   readonly #ciphertext: TokenBucket;
@@ -20,7 +26,7 @@ export class VaultBudget {
     return use === 'ciphertext' ? Math.max(ms, this.#ciphertext.msUntil(now, cost)) : ms;
   }
 
-  /** Counts a call that is made now. It may cost more than is there: later calls wait for it. */
+  /** Counts a call that is made now. It may cost more than the balance: later calls wait for it. */
   spend(use: VaultUse, now: number, cost: number): void {
     this.#all.owe(now, cost);
     if (use === 'ciphertext') this.#ciphertext.owe(now, cost);

@@ -7,7 +7,7 @@ import { readForeignError } from '../foreign-error.ts';
 import { type VaultAccess, vaultClientOptions } from '../sdk-http.ts';
 
 export interface CallOptions {
-  /** A GUID of ours for `x-ms-client-request-id`. */
+  /** Our own GUID for `x-ms-client-request-id`. */
   readonly clientRequestId: string;
   readonly abortSignal: AbortSignal;
   /** Receives the vault's own `x-ms-request-id` with each answer, refusals included. */
@@ -15,8 +15,9 @@ export interface CallOptions {
 }
 
 /**
- * The SDK's client of one vault under one credential. The client draws the vault's challenge with its first request, which
- * therefore runs alone: concurrent first requests can lose their bodies or send them before a token.
+ * The SDK's client of one vault under one credential. The first request gets the vault's challenge
+ * and therefore runs alone: concurrent first requests can lose their bodies or send them before a
+ * token.
  */
 export class VaultClient {
   readonly #keys: KeyClient;
@@ -49,9 +50,11 @@ export class VaultClient {
   }
 
   /**
-   * A CryptographyClient on the pipeline, and so on the challenge, of this client. Built from a key without its material it does
-   * nothing by itself: no read of the key, no local wrap, no check against an expiry that it saw once. `generatedClient` is not in
-   * the SDK's types; the SDK's version is pinned, and test/azure/vault/vault-client.test.ts fails where this no longer holds.
+   * Returns a CryptographyClient on the pipeline, and so on the challenge, of this client. Built
+   * from a key without its material, it does nothing by itself. It does not read the key, wrap
+   * locally or check an expiry that it read once. `generatedClient` is not in the SDK's types. The
+   * SDK's version is pinned, and test/azure/vault/vault-client.test.ts fails when this no longer
+   * works.
    */
   #cryptography(kek: KekRef): CryptographyClient {
     const key = { id: kidOf(kek), name: kek.name, properties: { vaultUrl: kek.vaultUrl, name: kek.name } };
@@ -80,13 +83,19 @@ export class VaultClient {
     }
   }
 
-  /** Whether the challenge was met; a client whose first call failed before that must not be used again. */
+  /**
+   * Returns whether the challenge was met; a client whose first call failed before that must not be
+   * used again.
+   */
   get isOpened(): boolean {
     return this.#state.isOpened;
   }
 }
 
-/** The SDK calls `onResponse` for refusals as well, and once for a call with its challenge: test/azure/vault/vault-client.test.ts. */
+/**
+ * Returns the SDK's options. The SDK calls `onResponse` for refusals too, and once for a call with
+ * its challenge: test/azure/vault/vault-client.test.ts.
+ */
 const sdkOptions = ({ clientRequestId, abortSignal, onRequestId }: CallOptions) => ({
   abortSignal,
   requestOptions: { headers: { 'x-ms-client-request-id': clientRequestId } },

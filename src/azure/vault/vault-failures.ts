@@ -17,16 +17,16 @@ import {
 } from '../../tenants/azure-commands.ts';
 import { type ForeignError, readForeignError } from '../foreign-error.ts';
 
-/** Which call failed. */
+/** The call that failed. */
 export interface VaultCall {
   readonly operation: 'getKey' | 'wrapKey' | 'unwrapKey';
-  /** `keyVersion` is empty where the newest was asked for. */
+  /** `keyVersion` is empty for the newest. */
   readonly kek: KekRef;
-  /** Absent on a read. */
+  /** Absent for a read. */
   readonly algorithm?: WrapAlgorithm | undefined;
   readonly appId: string;
   readonly tenantId: string;
-  /** Absent where no request was made under ids of ours. */
+  /** Absent if no request was made with our ids. */
   readonly vaultCall?: VaultCallIds | undefined;
 }
 
@@ -92,7 +92,10 @@ const forbidden: Refusal = {
   fix: ({ kek, appId }) => grantRole(kek, appId),
 };
 
-/** A Managed HSM says AccessDenied without an inner code for a missing role (azure-cli#32719). It has no access policies. */
+/**
+ * Returns the refusal. A Managed HSM answers AccessDenied without an inner code for a missing role
+ * (azure-cli#32719). It has no access policies.
+ */
 function forbiddenAs({ innerCode, code }: ForeignError, { kek }: VaultCall): Refusal {
   const known = FORBIDDEN.get(innerCode) ?? FORBIDDEN.get(code);
   if (known) return known;
@@ -100,19 +103,24 @@ function forbiddenAs({ innerCode, code }: ForeignError, { kek }: VaultCall): Ref
   return isManagedHsm(kek.vaultUrl) ? roleMissing : policyMissing;
 }
 
-/** `reason` of a 401 that is no matter of configuration. */
+/** `reason` of a 401 that is no configuration error. */
 export const TOKEN_REFUSED = 'token-refused';
 const WRONG_DIRECTORY = 10_032;
 const BACK_OFF_SECONDS = 2; // Key Vault's 429 may come without Retry-After
 const RETRY_SECONDS = 5;
 
-/** What a failure means, without what all have: the cause, and the id of the call. */
+/**
+ * The meaning of a failure, without the members that all have: the cause, and the id of the call.
+ */
 interface Meaning extends Omit<ServiceErrorOptions, 'cause' | 'vaultCall'> {
   readonly code: ErrorCode;
   readonly detail: string;
 }
 
-/** What a failed vault call means. Whatever is no definite refusal says nothing of access. */
+/**
+ * Returns the meaning of a failed vault call. Any failure but a definite refusal says nothing about
+ * access.
+ */
 export function vaultFailure(error: unknown, call: VaultCall): ServiceError {
   if (error instanceof ServiceError) return error;
   const { code, detail, ...options } = meaningOf(readForeignError(error), call);
@@ -120,7 +128,10 @@ export function vaultFailure(error: unknown, call: VaultCall): ServiceError {
   return new ServiceError(code, detail, { ...options, cause: error, ...defined({ vaultCall }) });
 }
 
-/** The vault of a customer answers for another directory than the one registered, as its challenge says. */
+/**
+ * Returns the failure of a customer's vault whose challenge names another directory than the
+ * registered one.
+ */
 export function vaultElsewhere(): ServiceError {
   const { code, detail, ...options } = ELSEWHERE;
   return new ServiceError(code, detail, options);
@@ -156,8 +167,9 @@ const ELSEWHERE: Meaning = {
 };
 
 /**
- * Says nothing of the customer's will: vaults refuse valid tokens in passing (AKV10046), and Managed HSMs for hours when their clock
- * is behind. A customer who withdraws access is seen by a 403 or by Entra.
+ * Says nothing about the customer's will: vaults sometimes refuse valid tokens (AKV10046), and
+ * Managed HSMs do so for hours when their clock is behind. A customer who withdraws access causes a
+ * 403 or a refusal by Entra.
  */
 const tokenRefused: Meaning = {
   code: 'vault-unavailable',
@@ -181,7 +193,10 @@ const refusal = ({ reason, detail, fix }: Refusal, call: VaultCall): Meaning => 
   fix: fix(call),
 });
 
-/** On unwrap a 400 says that this key never wrapped these bytes; on wrap, that the value doesn't fit the key. A read has no reason for one. */
+/**
+ * Returns the meaning of a 400. On unwrap it means that this key never wrapped these bytes; on
+ * wrap, that the value does not fit the key. A read has no reason for one.
+ */
 function badRequest({ operation }: VaultCall): Meaning {
   if (operation === 'unwrapKey') return { code: 'undecryptable', detail: 'The ciphertext does not open' };
   if (operation === 'getKey') return outage('');

@@ -8,20 +8,20 @@ import { Breaker, type Outcome } from './breaker.ts';
 import { VaultBudget } from './vault-budget.ts';
 import { type Rationing, refusedByUs } from './vault-rationing.ts';
 
-/** What one process may ask of one vault, whichever tenants share it. */
+/** The limits of one process's calls to one vault, whichever tenants share it. */
 export interface VaultLimits {
-  /** Calls under way. */
+  /** Concurrent calls. */
   readonly maxConcurrent: number;
   readonly budgetPerSecond: number;
   readonly budgetBurst: number;
-  /** Whether calls count by the quota of their key; each counts 1 otherwise. */
+  /** Whether calls count by the quota of their key; otherwise each counts 1. */
   readonly isWeighted: boolean;
 }
 
-/** Told of what the limits do, for logs and metrics; by the vault's host. */
+/** Called with the effects of the limits, for logs and metrics; by the vault's host. */
 export interface VaultObserver {
   onBreaker(host: string, isOpen: boolean): void;
-  /** A call was not made. */
+  /** Called for a call that was not made. */
   onRationed(host: string, rationing: Rationing): void;
 }
 
@@ -32,17 +32,17 @@ export interface VaultGateOptions {
   readonly clock: Clock;
 }
 
-/** Who calls the vault, and why. */
+/** The origin and the purpose of a vault call. */
 export interface VaultCaller {
   readonly tenantId: string;
   readonly use: VaultUse;
-  /** Of the vault's budget, as `costOf` has it. */
+  /** Cost within the vault's budget, from `costOf`. */
   readonly cost: number;
 }
 
-/** Leave to make one call: its place and its token are taken. */
+/** Permission to make one call: it has its place and its token. */
 interface Turn {
-  /** It finds out for all whether the vault answers again. */
+  /** Whether it is the trial call that shows for all whether the vault answers again. */
   readonly isProbe: boolean;
 }
 
@@ -52,17 +52,18 @@ interface Waiting {
   readonly fail: (error: ServiceError) => void;
 }
 
-/** They take turns: a flood of one kind delays another by a call, and no further. */
+/** They take turns: a flood of one kind delays another by one call at most. */
 const USES: readonly VaultUse[] = ['upkeep', 'caller', 'ciphertext'];
-/** What would have to wait longer for the budget or for the end of a back-off is refused at once. */
+/** A call that would wait longer for the budget or for the end of a back-off is refused at once. */
 const LONGEST_WAIT_MS = 1_000;
 const MAX_WAITING = 256;
-/** Of what may wait, for one tenant. */
+/** Of the waiting calls, for one tenant. */
 const MAX_WAITING_OF_TENANT = MAX_WAITING / 2;
 
 /**
- * The way to one vault: so many calls at a time, a budget below its quota, a pause after its 429, none at all while it doesn't answer.
- * What can't go at once waits a little, in a bounded queue and in turns; what would wait in vain is told so at once.
+ * Controls access to one vault. It limits concurrent calls, keeps a budget below the vault's quota,
+ * pauses after its 429, and makes no calls while the vault does not answer. Other calls wait
+ * briefly, in a bounded queue and in turns; a call that would wait in vain is refused at once.
  */
 export class VaultGate {
   readonly #options: VaultGateOptions;
@@ -84,15 +85,15 @@ export class VaultGate {
     this.#budget = new VaultBudget(limits.budgetPerSecond, limits.budgetBurst);
   }
 
-  /** Whether the vault did not answer lately, so that no calls are made for now. */
+  /** Returns whether the vault recently failed to answer, so that no calls are made for now. */
   get isBreakerOpen(): boolean {
     return this.#breaker.isOpen;
   }
 
   /**
-   * Makes one call, which `signal` ends together with the wait for its turn.
-   *
-   * @throws ServiceError `vault-throttled` (reasons `budget`, `back-off`), `vault-unavailable` (reasons `breaker`, `busy`); what the call throws
+   * Makes one call; `signal` ends both the call and its wait.
+   * @throws ServiceError `vault-throttled` (reasons `budget`, `back-off`), `vault-unavailable`
+   * (reasons `breaker`, `busy`); the call's error
    */
   async run<T>(caller: VaultCaller, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
     const { isProbe } = await this.#turn(caller, signal);
@@ -108,7 +109,7 @@ export class VaultGate {
       this.#breaker.end(outcome, isProbe, clock.monotonicMs());
       this.#serve();
     };
-    // Some waits inside the SDK don't heed their signal: a call that is given up holds no place.
+    // Some waits inside the SDK ignore their signal: an abandoned call holds no place.
     const onAbort = () => end('outage');
     signal.addEventListener('abort', onAbort);
     try {
@@ -154,7 +155,7 @@ export class VaultGate {
     });
   }
 
-  /** Why a call of this kind would wait in vain or for too long. */
+  /** Returns the reason that a call of this kind would wait in vain or for too long. */
   #refusalOf({ tenantId, use, cost }: VaultCaller): ServiceError | undefined {
     const now = this.#options.clock.monotonicMs();
     const untilCall = this.#breaker.msUntilCall(now);
@@ -163,7 +164,7 @@ export class VaultGate {
     if (backOffMs > LONGEST_WAIT_MS) return this.#refuse('back-off', backOffMs);
     const queue = this.#waiting[use];
     const own = queue.sizeOf(tenantId);
-    const ahead = (own + 1) * (queue.owners + (own === 0 ? 1 : 0)); // those of others take turns with ours
+    const ahead = (own + 1) * (queue.owners + (own === 0 ? 1 : 0)); // calls of other tenants take turns with ours
     const budgetMs = this.#budget.msUntil(use, now, (ahead - 1) * this.#weighted(cost) + 1);
     if (budgetMs > LONGEST_WAIT_MS) return this.#refuse('budget', budgetMs);
     const waiting = USES.reduce((sum, each) => sum + this.#waiting[each].size, 0);
@@ -200,14 +201,17 @@ export class VaultGate {
     return Math.max(this.#breaker.msUntilCall(now), this.#backOff.msLeft(now), this.#budget.msUntil(use, now, 1));
   }
 
-  /** Lets go whatever may, one of each kind in turn; tells the rest where waiting has become vain. */
+  /**
+   * Starts the calls that may start, one of each kind in turn, and refuses those for which waiting
+   * has become useless.
+   */
   #serve(): void {
     const now = this.#options.clock.monotonicMs();
     const untilCall = this.#breaker.msUntilCall(now);
     const backOffMs = this.#backOff.msLeft(now);
     if (untilCall > 0) this.#refuseAll('breaker', untilCall);
     else if (backOffMs > LONGEST_WAIT_MS) this.#refuseAll('back-off', backOffMs);
-    while (USES.filter((use) => this.#startOne(use)).length > 0); // until none of them can go
+    while (USES.filter((use) => this.#startOne(use)).length > 0); // until none of them can start
     this.#wakeInTime();
   }
 
@@ -224,7 +228,7 @@ export class VaultGate {
     }
   }
 
-  /** Where all places are taken, the end of a call wakes; else the clock does. */
+  /** With all places taken, the end of a call wakes the queue; otherwise the clock does. */
   #wakeInTime(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -247,7 +251,10 @@ export class VaultGate {
 const isThrottled = (error: unknown): error is ServiceError =>
   error instanceof ServiceError && error.code === 'vault-throttled';
 
-/** A sign-in that fails says nothing of the vault; a refusal by the vault, 429 included, is an answer. */
+/**
+ * Returns the outcome. A sign-in that fails says nothing about the vault; a refusal by the vault,
+ * even a 429, is an answer.
+ */
 function outcomeOf(error: unknown): Outcome {
   if (!(error instanceof ServiceError)) return 'unknown';
   if (error.code === 'vault-unavailable') return 'outage';

@@ -3,7 +3,10 @@ import type { Clock } from '../../lib/clock.ts';
 import { VaultGate, type VaultLimits, type VaultObserver } from './vault-gate.ts';
 import type { Rationing } from './vault-rationing.ts';
 
-/** Far more than are in use at a time: a gate that is dropped has been idle for long, or the next one starts with a full budget. */
+/**
+ * Far more than are in use at a time. A dropped gate was idle for a long time, or the next one
+ * starts with a full budget.
+ */
 const MAX_GATES = 20_000;
 
 export interface VaultGatesOptions {
@@ -12,7 +15,10 @@ export interface VaultGatesOptions {
   readonly clock: Clock;
 }
 
-/** One gate for each vault, whichever tenants and directories it is registered under: the quota is the vault's. */
+/**
+ * One gate for each vault, whichever tenants and directories it is registered under: the quota is
+ * the vault's.
+ */
 export class VaultGates {
   /** Calls not made since the start, for metrics. */
   readonly rationed: Record<Rationing, number> = { budget: 0, 'back-off': 0, breaker: 0, busy: 0 };
@@ -34,7 +40,7 @@ export class VaultGates {
   }
 
   of(vaultUrl: string): VaultGate {
-    const { host } = new URL(vaultUrl); // in lower case, as the URL standard has it
+    const { host } = new URL(vaultUrl); // in lower case, according to the URL standard
     const known = this.#gates.get(host);
     if (known) return known;
     const gate = new VaultGate({ host, ...this.#options });

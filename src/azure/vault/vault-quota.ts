@@ -13,12 +13,12 @@ const HSM = new Map([
 ]);
 /** Reads. */
 const OTHER = 4_000;
-/** The calls that a budget is counted in: those of RSA-2048 in an HSM. */
+/** The unit of budgets: a call with an RSA-2048 key in an HSM. */
 const UNIT = 2_000;
 
 /**
- * The part of the quota that all processes take together: 10 s of the rate and the burst make 90 % of it. The rest is for
- * others of the vault and for the doctor, whose calls are not rationed.
+ * The part of the quota that all processes use together: 10 s of the rate and the burst make 90 %
+ * of it. The rest is for the vault's other users and for the doctor, whose calls are not limited.
  */
 export const UNITS_PER_SECOND = 150;
 export const UNITS_AT_ONCE = 300;
@@ -26,8 +26,9 @@ export const UNITS_AT_ONCE = 300;
 export const READ_COST = UNIT / OTHER;
 
 /**
- * Returns what one wrap or unwrap takes of the vault's budget. Azure adds calls up in this way: one with a key of half the quota counts
- * twice. Symmetric keys count 1: their quota in Key Vault is not published, and a Managed HSM's is larger.
+ * Returns the cost of one wrap or unwrap within the vault's budget. Azure adds up calls in this
+ * way: one with a key of half the quota counts twice. Symmetric keys count 1: their quota in Key
+ * Vault is not published, and a Managed HSM's is larger.
  */
 export function costOf({ bits, isHsm }: Pick<KekFacts, 'bits' | 'isHsm'>): number {
   if (bits === undefined) return 1;

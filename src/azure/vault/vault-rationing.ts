@@ -1,6 +1,9 @@
 import { ServiceError } from '../../errors.ts';
 
-/** Why we don't call a vault: our budget for it, a pause after its 429, no answer from it lately, or too many calls under way. */
+/**
+ * The reason that we do not call a vault: our budget for it, a pause after its 429, no recent
+ * answer from it, or too many concurrent calls.
+ */
 export type Rationing = 'budget' | 'back-off' | 'breaker' | 'busy';
 
 const REFUSALS = {
@@ -10,7 +13,10 @@ const REFUSALS = {
   busy: ['vault-unavailable', "Too many calls to the customer's vault are under way, as it is slow to answer"],
 } as const;
 
-/** A call that was never made. None of these says anything of access. `waitMs` until a repeat makes sense. */
+/**
+ * Returns the refusal of a call that was never made. None of these says anything about access.
+ * `waitMs` is the time until a retry makes sense.
+ */
 export function refusedByUs(rationing: Rationing, waitMs: number): ServiceError {
   const [code, detail] = REFUSALS[rationing];
   return new ServiceError(code, detail, { reason: rationing, retryAfter: Math.max(1, Math.ceil(waitMs / 1_000)) });
