@@ -7,7 +7,7 @@ import { TenantListError } from '../tenants/tenant-list.ts';
 import type { Command, CommandIo } from './support/command.ts';
 import { useProxyOf } from './support/outgoing-proxy.ts';
 
-/** Every command in a file of its own, loaded when it is called. */
+/** Every command has a file of its own, loaded when it is called. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
   dev: async () => (await import('./commands/dev.ts')).dev,
@@ -72,7 +72,10 @@ async function help(name: string | undefined, io: CommandIo, exitCode: number): 
   return exitCode;
 }
 
-/** Prints a failure with a known cause and its fix. Any other is a bug, and shows where it was thrown. */
+/**
+ * Prints a failure with a known cause and its fix. Any other failure is a bug, printed with its
+ * stack.
+ */
 function report(error: unknown, name: string, io: CommandIo): number {
   if (error instanceof ConfigError) {
     const isAboutConfiguration = error.problems.length > 0;
@@ -107,9 +110,9 @@ function describeFault(error: unknown): string {
     : (error.stack ?? error.message);
 }
 
-/** Codes and not the text, which may quote a request. */
+/** Returns codes and not the text, which may quote a request. */
 function describeCause(cause: Error & { readonly code?: unknown; readonly statusCode?: unknown }): string {
-  if (cause instanceof DatabaseTrouble) return cause.message; // of our own words
+  if (cause instanceof DatabaseTrouble) return cause.message; // this text is our own
   return [cause.name, cause.code, cause.statusCode]
     .filter((part) => typeof part === 'string' || typeof part === 'number')
     .join(' ');

@@ -3,7 +3,7 @@ import { didYouMean } from '../lib/nearest.ts';
 import { type Setting, settingsOf } from './settings.ts';
 
 const PREFIX = 'VAULTSPAN_';
-/** Read by the commands themselves; not settings. */
+/** Variables that the commands read themselves; not settings. */
 const OTHERS: ReadonlySet<string> = new Set(['VAULTSPAN_CONFIG', 'VAULTSPAN_URL', 'VAULTSPAN_TOKEN']);
 
 /** Names that platforms set by themselves; our own take precedence. */
@@ -13,18 +13,21 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 ]);
 
 export interface EnvironmentOverrides {
-  /** The settings found, in the shape of the configuration file. */
+  /** The settings found, in the form of the configuration file. */
   readonly overrides: Readonly<Record<string, unknown>>;
-  /** The variable that gave each setting, by the setting's path with dots. */
+  /** The variable of each setting, by the setting's path with dots. */
   readonly variables: ReadonlyMap<string, string>;
   readonly problems: string[];
-  /** Variables with our prefix that are no setting, with the nearest one's name. */
+  /** Variables with our prefix that are no setting, with the nearest name. */
   readonly unknown: string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads the settings: `http.port` is VAULTSPAN_HTTP_PORT, and a list is JSON. An empty value counts as unset. */
+/**
+ * Returns the settings: `http.port` is VAULTSPAN_HTTP_PORT, and a list is JSON. An empty value
+ * counts as unset.
+ */
 export function environmentOverrides(schema: z.ZodType, env: Environment): EnvironmentOverrides {
   const settings = new Map(settingsOf(schema).map((setting) => [variableOf(setting.path), setting]));
   const overrides: Record<string, unknown> = {};
@@ -53,8 +56,9 @@ const LINK_NAME =
   /_SERVICE_HOST$|_SERVICE_PORT(?:_[A-Z0-9_]+)?$|_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$/;
 
 /**
- * Tells whether Kubernetes made the variable. For a Service named vaultspan, or vaultspan-http, it sets VAULTSPAN_PORT or
- * VAULTSPAN_HTTP_PORT to tcp://10.0.0.1:443 and seven more: https://kubernetes.io/docs/concepts/services-networking/service/
+ * Returns whether Kubernetes made the variable. For a Service named vaultspan, or vaultspan-http,
+ * it sets VAULTSPAN_PORT or VAULTSPAN_HTTP_PORT to tcp://10.0.0.1:443 and seven more:
+ * https://kubernetes.io/docs/concepts/services-networking/service/
  */
 const isServiceLink = (name: string, text: string): boolean =>
   LINK_NAME.test(name) || (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(text));
@@ -63,7 +67,7 @@ const isServiceLink = (name: string, text: string): boolean =>
 const variableOf = (path: readonly string[]): string =>
   PREFIX + path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_');
 
-/** Numbers, true, false and lists are JSON; everything else is taken as it stands. */
+/** Returns the value. Numbers, true, false and lists are JSON; any other text is used unchanged. */
 function settingValue(type: Setting['type'], text: string): unknown {
   if (type instanceof z.ZodBoolean || type instanceof z.ZodLiteral) {
     const lower = text.trim().toLowerCase();
@@ -74,7 +78,7 @@ function settingValue(type: Setting['type'], text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return type instanceof z.ZodNumber ? text : undefined; // the schema rejects what is no number
+    return type instanceof z.ZodNumber ? text : undefined; // the schema rejects any text that is no number
   }
 }
 

@@ -11,7 +11,10 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 const FORMATS: Readonly<Record<string, string>> = { guid: 'a GUID', url: 'a URL', safeint: 'a whole number' };
 
-/** Returns the sentence for a setting that breaks a rule of the schema, where the schema has none of its own. */
+/**
+ * Returns the sentence for a setting that breaks a rule of the schema, if the schema has none of
+ * its own.
+ */
 export function issueText(issue: z.core.$ZodRawIssue): string | undefined {
   const { code } = issue;
   if (code === 'invalid_type') {

@@ -10,10 +10,12 @@ import { type Config, resolveConfig } from './resolved.ts';
 import { ConfigSchema, type Settings } from './schema.ts';
 import { settingsOf } from './settings.ts';
 
-/** Where `dev` leaves its configuration, so that other commands find the running service. */
+/**
+ * The path of the configuration that `dev` writes, so that other commands find the running service.
+ */
 const DEFAULT_CONFIG_FILE = '.vaultspan/config.yaml';
 
-/** Everything that is wrong with the configuration, each problem with its place. */
+/** All problems of the configuration, each with its place. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -29,15 +31,18 @@ export interface ConfigSource {
   readonly path?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Memory that the machine or the container gives; limits of memory follow it. */
+  /** Memory of the machine or the container; memory limits depend on it. */
   readonly memoryBytes?: number;
-  /** Told of each variable with our prefix that is not a setting. Without it each is a problem. */
+  /**
+   * Called with each variable with our prefix that is not a setting. Without it each one is a
+   * problem.
+   */
   readonly onUnknown?: (warning: string) => void;
 }
 
 /**
- * Reads the file (`--config`, then VAULTSPAN_CONFIG, then `.vaultspan/config.yaml`), overrides it by the environment and checks all.
- *
+ * Returns the checked configuration: the file (`--config`, then VAULTSPAN_CONFIG, then
+ * `.vaultspan/config.yaml`), overridden by the environment.
  * @throws ConfigError
  */
 export function loadConfig(source: ConfigSource): Config {
@@ -77,7 +82,10 @@ function readProblem(error: Error): string {
   return `line ${line}, column ${col}: is neither YAML nor JSON (${error.code})`;
 }
 
-/** A relative path counts from the configuration file's folder, not from the folder of the command. */
+/**
+ * Returns absolute paths. A relative path is relative to the configuration file's folder, not to
+ * the folder of the command.
+ */
 function withAbsolutePaths(config: Settings, base: string): Settings {
   const { http, registry, database, audit, emulator } = config;
   const at = (path: string) => resolve(base, path);
@@ -107,7 +115,7 @@ function merge(below: unknown, above: unknown): unknown {
   return merged;
 }
 
-/** Returns a line for each problem. A setting that the environment gave is named by its variable. */
+/** Returns a line for each problem. A setting from the environment is named by its variable. */
 function describe(issue: z.core.$ZodIssue, variables: ReadonlyMap<string, string>): string[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownSetting([...path, key]));

@@ -3,10 +3,13 @@ import { defined } from '../lib/defined.ts';
 import { vaultHosts } from '../tenants/vault-hosts.ts';
 import type { Settings } from './schema.ts';
 
-/** The configuration as the parts take it: every default applied, durations in milliseconds, each host and file named once. */
+/**
+ * The configuration as the service's parts use it: every default applied, durations in
+ * milliseconds, each host and file named once.
+ */
 export type Config = ReturnType<typeof resolveConfig>;
 
-/** Returns the configuration of settings that the schema has checked. */
+/** Returns the configuration of checked settings. */
 export function resolveConfig(settings: Settings, memoryBytes?: number) {
   const cloud = cloudOf(settings.cloud);
   const isEmulated = settings.emulator !== undefined;
@@ -19,7 +22,10 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
     http: httpOf(settings.http, memoryBytes),
     callers: settings.callers,
     home,
-    /** The identity of the machine: it opens the home vault and, where it is told to, the database. */
+    /**
+     * The identity of the machine: it signs in to the home vault and, if configured, to the
+     * database.
+     */
     platform: {
       identity,
       managedIdentityClientId,
@@ -54,7 +60,10 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
   } as const;
 }
 
-/** The addresses of the deployment's one cloud. The schema has checked that a custom one names its own. */
+/**
+ * Returns the addresses of the deployment's one cloud. The schema has checked that a custom one
+ * names its own.
+ */
 function cloudOf({ name, exchangeAudience, ...custom }: Settings['cloud']): Cloud {
   const published = clouds[name === 'custom' ? 'public' : name];
   const audience = exchangeAudience ?? published.exchangeAudience;
@@ -69,14 +78,17 @@ function cloudOf({ name, exchangeAudience, ...custom }: Settings['cloud']): Clou
 }
 
 const MIB = 2 ** 20;
-/** What the process takes without any request, V8's heap and the loaded code among it. */
+/** Memory of the process without any request, including V8's heap and the loaded code. */
 const IDLE_BYTES = 256 * MIB;
-/** A body is held as bytes, text, objects and answer before it is gone. */
+/** A body is held as bytes, text, objects and answer before it is released. */
 const COPIES = 8;
-/** Smaller ones could not hold a few bodies at once, and larger ones would be shed by the wait instead. */
+/**
+ * Smaller limits could not hold a few bodies at once, and larger ones would be shed by the wait
+ * instead.
+ */
 const BUFFERED_BYTES = { min: 16 * MIB, unknown: 128 * MIB, max: 1_024 * MIB };
 
-/** Returns how many bytes of bodies fit into the memory. */
+/** Returns the number of bytes of bodies that fit into the memory. */
 function bufferedBytes(memoryBytes: number | undefined, maxPlaintextBytes: number): number {
   const { min, unknown, max } = BUFFERED_BYTES;
   const fitting = memoryBytes === undefined ? unknown : Math.floor((memoryBytes - IDLE_BYTES) / COPIES);
@@ -99,10 +111,10 @@ function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
     drainMs: inMs(drainSeconds),
     queueTargetMs: inMs(queueTargetSeconds),
     maxBufferedBytes: http.maxBufferedBytes ?? bufferedBytes(memoryBytes, http.maxPlaintextBytes),
-    /** Absent where the listener speaks plain HTTP. */
+    /** Absent for plain HTTP. */
     certificate:
       certificateFile !== undefined && keyFile !== undefined ? { certificateFile, keyFile, clientCaFile } : undefined,
-    /** Absent where callers are not limited. */
+    /** Absent if callers are not limited. */
     callerRates:
       callerRequestsPerSecond === 0
         ? undefined
@@ -113,7 +125,7 @@ function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
   } as const;
 }
 
-/** SQLite's file, or PostgreSQL. */
+/** Returns the settings of SQLite's file, or of PostgreSQL. */
 function databaseOf({ url, ...settings }: Settings['database']) {
   const { directUrl, file, password, tls, caFile, maxConnections, statementTimeoutSeconds, migrate } = settings;
   const mode = tls ?? (caFile === undefined ? undefined : 'verify-full');

@@ -233,7 +233,7 @@ const Audit = section({
     .describe('Time that a file is kept after the database has its records, in case the database loses them.'),
 });
 
-/** Everything that can be set, with its default and its bounds. Durations are in seconds. */
+/** All settings, with their defaults and bounds. Durations are in seconds. */
 export const ConfigSchema = z
   .strictObject({
     http: Http,

@@ -5,7 +5,7 @@ export interface Setting {
   readonly path: readonly string[];
   /** Without its default and its transformations. */
   readonly type: z.ZodType;
-  /** As the schema has it. */
+  /** As in the schema. */
   readonly whole: z.ZodType;
 }
 
@@ -16,7 +16,7 @@ export function settingsOf(schema: z.ZodType, path: readonly string[] = []): Set
   return Object.entries(type.shape).flatMap(([name, member]) => settingsOf(member as z.ZodType, [...path, name]));
 }
 
-/** Returns the schema below optional, default and transform. */
+/** Returns the schema inside optional, default and transform. */
 export function innermost(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
     return innermost(schema.unwrap() as z.ZodType);

@@ -1,6 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
-/** Both times in milliseconds. Ages are measured on the monotonic one, dates of Azure on the wall one. */
+/**
+ * Both times in milliseconds. Ages are measured with the monotonic one, Azure's dates are compared
+ * with the wall clock.
+ */
 export interface Clock {
   monotonicMs(): number;
   wallMs(): number;

@@ -1,4 +1,7 @@
-/** A queue that takes turns between owners: one with a thousand items delays another's single item by one turn. */
+/**
+ * A queue that takes turns between owners: one with a thousand items delays another's single item
+ * by one turn.
+ */
 export class FairQueue<T> {
   readonly #byOwner = new Map<string, Set<T>>();
   #size = 0;
@@ -7,7 +10,7 @@ export class FairQueue<T> {
     return this.#size;
   }
 
-  /** Owners with items that wait. */
+  /** Returns the number of owners with waiting items. */
   get owners(): number {
     return this.#byOwner.size;
   }
@@ -21,12 +24,12 @@ export class FairQueue<T> {
     this.#size += 1;
   }
 
-  /** The oldest item of the owner whose turn it is. */
+  /** Returns the oldest item of the owner whose turn it is. */
   shift(): T | undefined {
     for (const [owner, items] of this.#byOwner) {
       for (const item of items) {
         this.#byOwner.delete(owner);
-        if (items.size > 1) this.#byOwner.set(owner, items); // to the end: the others come first
+        if (items.size > 1) this.#byOwner.set(owner, items); // to the end: the others have their turn first
         items.delete(item);
         this.#size -= 1;
         return item;

@@ -1,10 +1,11 @@
-/** Once this part of the whole is taken, a holder may add to no more than its share. */
+/** Once this part of the whole is taken, a holder may not exceed its share. */
 const CROWDED_PART = 1 / 2;
 const SHARE_PART = 1 / 4;
 
 /**
- * A bounded whole that many hold parts of. While half of it is free anybody may take what there is. After that only holders of less than a
- * quarter may add, so that the holder who fills it is refused first and the others still find room.
+ * A bounded whole that many holders share. While half of it is free, any holder may take as much as
+ * is free. After that only holders of less than a quarter may add, so that the holder who fills it
+ * is refused first and the others still find room.
  */
 export class FairShare {
   readonly #max: number;
@@ -15,7 +16,7 @@ export class FairShare {
     this.#max = max;
   }
 
-  /** Returns whether this holder would be refused one more though there may be room. */
+  /** Returns whether this holder would be refused one more although there may be room. */
   hasEnough(holder: string): boolean {
     return !this.#mayAdd(holder, 1, 0);
   }
@@ -28,14 +29,14 @@ export class FairShare {
     return this.#total + amount <= this.#max;
   }
 
-  /** Returns whether `take` would take so much. */
+  /** Returns whether `take` would succeed. */
   canTake(holder: string, amount: number, own = 0): boolean {
     return this.hasRoomFor(amount) && this.#mayAdd(holder, amount, own);
   }
 
   /**
-   * Takes so much for this holder, or nothing. A holder of nothing yet, or of nothing but the `own` part that this one adds to, gets
-   * whatever fits.
+   * Takes so much for this holder, or nothing. A holder that has nothing yet, or only the `own`
+   * part to which this adds, gets any amount that fits.
    */
   take(holder: string, amount: number, own = 0): boolean {
     if (!this.canTake(holder, amount, own)) return false;

@@ -2,31 +2,34 @@
 export interface JsonBounds {
   /** Levels of objects and arrays; a bare value has none. */
   readonly maxDepth: number;
-  /** Values in all; members' names are not counted. */
+  /** Values in total; member names are not counted. */
   readonly maxValues: number;
 }
 
-/** What is wrong with a JSON text, and where. */
+/** The fault of a JSON text, and its place. */
 export interface JsonFault {
   readonly kind: 'depth' | 'values' | 'duplicate';
-  /** Member names and array indexes, from the root on. For `duplicate` it ends with the name that occurs twice. */
+  /**
+   * Member names and array indexes, from the root on. For `duplicate` it ends with the repeated
+   * name.
+   */
   readonly path: readonly (string | number)[];
 }
 
 const [QUOTE, COMMA, BACKSLASH] = [0x22, 0x2c, 0x5c];
 const [OPEN, CLOSE] = [0x7b, 0x7d];
-/** This bit makes a brace of a bracket. */
+/** This bit turns a bracket into a brace. */
 const BRACE = 0x20;
-/** A string that is longer is searched for its end, which is faster per letter and costs more to start. */
+/** A longer string is searched for its end, which is faster per letter and costs more to start. */
 const SHORT_STRING = 24;
-/** Up to here comparing a name with each other one is cheaper than a set. */
+/** Up to this number, comparing a name with each other one is cheaper than a set. */
 const MAX_COMPARED = 16;
 
 /**
- * Returns the first fault of a JSON text, or undefined. It makes one pass and skips strings whole, so a megabyte of base64 costs a search
- * for its end. It judges bounds and duplicate names alone: of a text that is not JSON it may say anything, and `JSON.parse` refuses it.
- *
- * RFC 8259 §4: parsers differ in which of two members of one name they take.
+ * Returns the first fault of a JSON text, or undefined. It makes one pass and skips strings whole,
+ * so a megabyte of base64 costs a search for its end. It checks only bounds and duplicate names:
+ * its result for a text that is not JSON means nothing, and `JSON.parse` refuses such a
+ * text. RFC 8259 §4: parsers differ in which of two members with one name they use.
  */
 export function jsonFault(text: string, bounds: JsonBounds): JsonFault | undefined {
   const nesting = new Nesting(text, bounds);
@@ -46,7 +49,7 @@ export function jsonFault(text: string, bounds: JsonBounds): JsonFault | undefin
   return undefined;
 }
 
-/** The objects and arrays that are open. */
+/** The open objects and arrays. */
 class Nesting {
   readonly #text: string;
   readonly #bounds: JsonBounds;
@@ -80,7 +83,7 @@ class Nesting {
     return this.#values > this.#bounds.maxValues ? 'values' : undefined;
   }
 
-  /** A string that ends at `end`: a value, or the name of a member. */
+  /** Handles a string that ends at `end`: a value, or the name of a member. */
   string(start: number, end: number): JsonFault['kind'] | undefined {
     const level = this.#level;
     return level?.isNameNext && !level.add(this.#text, start, end) ? 'duplicate' : undefined;
@@ -92,15 +95,18 @@ class Nesting {
   }
 }
 
-/** An object or array that is open; used again for the next one of the same depth. */
+/** An open object or array; reused for the next one of the same depth. */
 class Level {
   isObject = false;
   isNameNext = false;
   index = 0;
-  /** Where each name starts and ends, in turn: cutting names out of the text would cost more than all the rest. */
+  /**
+   * The start and end of each name, in turn: cutting names out of the text would cost more than all
+   * the rest.
+   */
   readonly #places: number[] = [];
   #count = 0;
-  /** Instead of the places, for many names and for names with escapes. */
+  /** Replaces the places for many names and for names with escapes. */
   #names: Set<string> | undefined;
 
   open(isObject: boolean): void {
@@ -121,7 +127,7 @@ class Level {
     return this.#count === 0 ? '' : nameIn(text, this.#places[last] ?? 0, this.#places[last + 1] ?? 0);
   }
 
-  /** Returns false for a name that is there already. */
+  /** Returns false for a name that exists already. */
   add(text: string, start: number, end: number): boolean {
     this.isNameNext = false;
     if (!this.#names && (this.#count === MAX_COMPARED || hasEscape(text, start, end))) this.#names = this.#read(text);
@@ -177,14 +183,17 @@ function endOfString(text: string, start: number): number {
   return end;
 }
 
-/** Returns whether an odd number of backslashes stands before a place. */
+/** Returns whether an odd number of backslashes precedes a place. */
 function isEscaped(text: string, start: number, at: number): boolean {
   let first = at;
   while (first > start && text.charCodeAt(first - 1) === BACKSLASH) first -= 1;
   return (at - first) % 2 === 1;
 }
 
-/** Returns a name without its escapes, as two spellings of one name are one. What is no JSON string is returned as it stands. */
+/**
+ * Returns a name without its escapes, because two spellings of one name are the same. An invalid
+ * JSON string is returned unchanged.
+ */
 function nameIn(text: string, start: number, end: number): string {
   const name = text.slice(start, end);
   if (!name.includes('\\')) return name;

@@ -1,6 +1,9 @@
 declare const jsonSafe: unique symbol;
 
-/** A text in which JSON has nothing to escape: base64 of either alphabet, or such texts joined by dots. */
+/**
+ * A text without characters that JSON must escape: base64 of either alphabet, or such texts joined
+ * by dots.
+ */
 export type JsonSafe = string & { readonly [jsonSafe]: true };
 
 /** Returns the bytes in standard base64. */

@@ -1,8 +1,8 @@
 const MAX_DISTANCE = 2;
 
 /**
- * Returns the known name that was probably meant: it differs in at most two letters or in case, or one name contains the other. Returns
- * undefined where none is near.
+ * Returns the known name that was probably meant: it differs in at most two letters or in case, or
+ * one name contains the other. Returns undefined if none is near.
  */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined;
@@ -16,7 +16,10 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   return nearest;
 }
 
-/** Infinite where they are too far apart. A name within another counts as one letter more than any spelling mistake. */
+/**
+ * Returns the distance; infinite for names that are too far apart. A name within another counts as
+ * one letter more than any spelling mistake.
+ */
 function distanceOf(a: string, b: string): number {
   const letters = editDistance(a, b);
   if (letters <= Math.min(MAX_DISTANCE, Math.floor(b.length / 2))) return letters;
@@ -24,7 +27,7 @@ function distanceOf(a: string, b: string): number {
   return isWithin ? MAX_DISTANCE + 1 : Number.POSITIVE_INFINITY;
 }
 
-/** Levenshtein's distance. */
+/** Returns Levenshtein's distance. */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > MAX_DISTANCE) return Number.POSITIVE_INFINITY;
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);

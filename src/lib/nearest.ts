@@ -1,4 +1,4 @@
-/** Returns the candidate that a name was most likely meant to be, or undefined where none is close. */
+/** Returns the candidate that was most likely meant by a name, or undefined if none is close. */
 function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let found: string | undefined;
   let best = Math.max(2, Math.floor(name.length / 4)) + 1;
@@ -11,13 +11,16 @@ function nearest(name: string, candidates: Iterable<string>): string | undefined
   return found;
 }
 
-/** Returns the text `; did you mean X?`, or nothing where no candidate is close. */
+/** Returns the text `; did you mean X?`, or '' if no candidate is close. */
 export function didYouMean(name: string, candidates: Iterable<string>): string {
   const found = nearest(name, candidates);
   return found === undefined ? '' : `; did you mean ${found}?`;
 }
 
-/** Returns how many characters to insert, delete, replace or swap with their neighbour (optimal string alignment). */
+/**
+ * Returns the number of characters to insert, delete, replace or swap with their neighbour (optimal
+ * string alignment).
+ */
 function editsBetween(one: string, other: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, index) => index);

@@ -6,9 +6,8 @@ const MAX_ERRORS = 16;
 const MAX_NAME = 64;
 
 /**
- * Returns the parsed value. Otherwise the error names at most 16 fields at fault: a body of nothing but unknown members costs little more.
- * `place` is put before the pointers: '' for the body.
- *
+ * Returns the parsed value. Otherwise the error names at most 16 invalid fields, so that a body of
+ * only unknown members costs little more. `place` precedes the pointers: '' for the body.
  * @throws ServiceError `malformed-request`
  */
 export function parseInput<T extends z.ZodType>(
@@ -25,11 +24,17 @@ export function parseInput<T extends z.ZodType>(
 
 const PROTO = '__proto__';
 
-/** `JSON.parse` makes it a member like any other, and a schema library passes over it. */
+/**
+ * Returns whether a value has the member `__proto__`. `JSON.parse` makes it a member like any
+ * other, and a schema library ignores it.
+ */
 const hasProto = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.hasOwn(value, PROTO);
 
-/** Parses once more, for messages of ours: a value that is right costs nothing for them. */
+/**
+ * Returns the faults after a second parse, for our own messages: a valid value costs nothing for
+ * them.
+ */
 function faultsOf(schema: z.ZodType, value: unknown): FieldError[] {
   const knownNames = new Map<string, readonly string[]>();
   const { error } = schema.safeParse(value, {
@@ -51,7 +56,7 @@ function faultsOf(schema: z.ZodType, value: unknown): FieldError[] {
   return faults;
 }
 
-/** The members that a schema of an object knows. */
+/** Returns the member names of an object's schema. */
 function namesOf(schema: unknown): readonly string[] {
   const { shape } = schema as { readonly shape?: object };
   return Object.keys(shape ?? {});
@@ -74,7 +79,7 @@ const TYPES: Readonly<Record<string, string>> = {
   record: 'must be an object',
 };
 
-/** Returns what is wrong, in our words; a message that the schema itself has goes before it. */
+/** Returns the problem in our words; the schema's own message takes precedence. */
 function messageOf(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':

@@ -3,36 +3,41 @@ import { stat } from 'node:fs/promises';
 export interface PollFileOptions<T> {
   readonly files: readonly string[];
   readonly pollMs: number;
-  /** Returns what the files say. What it throws is the trouble until the files are good. */
+  /** Returns the files' content. Its error is the problem until the files are valid. */
   readonly load: () => Promise<T>;
-  /** The files can't be used: once for each distinct problem. What was loaded before stays in use. */
+  /** Called once for each distinct problem of the files. The last valid content stays in use. */
   readonly onTrouble: (error: Error) => void;
-  /** After a change of the files was loaded. */
+  /** Called after changed files were loaded. */
   readonly onReload: (now: T, before: T) => void;
-  /** Loads a change only once the files were the same at two polls, for files that are replaced one after the other. */
+  /**
+   * Loads a change only once the files were the same at two polls, for files that are replaced one
+   * after the other.
+   */
   readonly waitsForSettled?: boolean;
 }
 
 /** Files that are loaded again when they change. */
 export interface PolledFile<T> {
-  /** What the files said when they were last good. */
+  /** Returns the files' last valid content. */
   current(): T;
-  /** Why the files as they are now can't be used; undefined when what is loaded is what they say. */
+  /** Returns the problem of the files; undefined when the loaded content is current. */
   trouble(): string | undefined;
-  /** When the files were last known to be as loaded, by `performance.now()`. */
+  /**
+   * Returns the last time at which the loaded content was known to be current, by
+   * `performance.now()`.
+   */
   confirmedAt(): number;
   close(): Promise<void>;
 }
 
 /**
- * Loads files now and again whenever they change. Polled rather than watched: editors, renewals and Kubernetes' config maps replace
- * files and links, and a watch is lost with the file that it watched.
- *
- * @throws what `load` threw the first time
+ * Loads files now and again whenever they change. Files are polled rather than watched: editors,
+ * renewals and Kubernetes' config maps replace files and links, and a watch is lost with its file.
+ * @throws the first error of `load`
  */
 export async function pollFile<T>(options: PollFileOptions<T>): Promise<PolledFile<T>> {
   const { files, pollMs, load, onTrouble, onReload, waitsForSettled = false } = options;
-  let loaded = await stampOf(files).catch(() => ''); // `load` says what is wrong
+  let loaded = await stampOf(files).catch(() => ''); // `load` reports the problem
   let current = await load();
   let confirmedAt = performance.now();
   let seen = loaded;
@@ -47,7 +52,7 @@ export async function pollFile<T>(options: PollFileOptions<T>): Promise<PolledFi
     const stamp = await stampOf(files);
     const isSettled = stamp === seen || !waitsForSettled;
     seen = stamp;
-    if (stamp === loaded) return confirm(); // a good version, perhaps put back
+    if (stamp === loaded) return confirm(); // a valid version, perhaps restored
     if (!isSettled) return;
     const before = current;
     current = await load();
@@ -81,7 +86,10 @@ export async function pollFile<T>(options: PollFileOptions<T>): Promise<PolledFi
   };
 }
 
-/** Changes whenever one of the files is replaced or written. @throws what looking at them threw */
+/**
+ * Returns a stamp that changes whenever one of the files is replaced or written.
+ * @throws the error of reading their metadata
+ */
 async function stampOf(files: readonly string[]): Promise<string> {
   const stats = await Promise.all(files.map((file) => stat(file)));
   return stats.map(({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`).join(', ');

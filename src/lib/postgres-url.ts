@@ -15,9 +15,13 @@ const SSL_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
 type SslMode = (typeof SSL_MODES)[number];
 const PARAMETERS = ['host', 'sslmode', 'application_name', 'options'];
 
-/** Returns the parts of `postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`. @throws Error that never quotes the password */
+/**
+ * Returns the parts of `postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`.
+ * @throws Error that never quotes the password
+ */
 export function parsePostgresUrl(text: string): PostgresUrl {
-  // A URL's host can't be empty beside a user; libpq's can, when the parameter `host` names a socket's folder.
+  // A URL's host cannot be empty after a user; libpq's can, when the parameter `host` names a
+  // socket's folder.
   const url = URL.parse(text.replace(/^([a-z]+:\/\/[^/?#]*@)(?=\/)/, '$1socket'));
   if (url === null || !['postgres:', 'postgresql:'].includes(url.protocol)) {
     throw new Error('must be of the form postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE');
@@ -37,7 +41,7 @@ export function parsePostgresUrl(text: string): PostgresUrl {
   };
 }
 
-/** Returns what is wrong with the URL, or undefined. */
+/** Returns the problem of the URL, or undefined. */
 export function postgresUrlProblem(text: string): string | undefined {
   try {
     parsePostgresUrl(text);

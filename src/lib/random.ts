@@ -1,7 +1,7 @@
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** Returns so many fresh random bytes in a buffer of their own, which the caller may overwrite. */
+/** Returns so many new random bytes in a buffer of their own, which the caller may overwrite. */
 export type DrawRandom = (bytes: number) => Buffer;
 
 const KERNEL = '/dev/urandom';
@@ -10,9 +10,9 @@ const SEED_BYTES = 32;
 const ZERO_COUNTER = Buffer.alloc(16);
 
 /**
- * Returns draws of the library's bytes XORed with AES-256-CTR under a seed of the kernel's. They are as unpredictable
- * as the better of both. The library's generator lies in the process's memory, so a copy of that memory draws the same
- * bytes from it; the kernel's does not.
+ * Returns a source that XORs the library's bytes with AES-256-CTR output under a seed of the
+ * kernel's. They are as unpredictable as the better of both. The library's generator is in the
+ * process's memory, so a copy of that memory draws the same bytes from it; the kernel's is not.
  */
 export const mixed =
   (library: DrawRandom, kernel: DrawRandom): DrawRandom =>
@@ -27,7 +27,10 @@ export const mixed =
     }
   };
 
-/** Returns bytes of the kernel's generator. Nothing is kept between draws. @throws where the device can't be read */
+/**
+ * Returns bytes of the kernel's generator. No state is kept between draws.
+ * @throws if the device cannot be read
+ */
 const kernelBytes: DrawRandom = (bytes) => {
   const drawn = Buffer.alloc(bytes);
   const device = openSync(KERNEL, 'r');
@@ -43,5 +46,8 @@ const kernelBytes: DrawRandom = (bytes) => {
   }
 };
 
-/** Draws from OpenSSL's generator and from the kernel's, 32 bytes a draw. Every key, IV and salt comes from here. */
+/**
+ * Draws from OpenSSL's generator and from the kernel's, 32 bytes a draw. It is the source of every
+ * key, IV and salt.
+ */
 export const systemRandom: DrawRandom = mixed(randomBytes, kernelBytes);

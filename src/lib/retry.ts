@@ -2,15 +2,20 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface RetryOptions {
-  /** Pauses before the second and later tries, in milliseconds; the first failure after the last pause is final. */
+  /**
+   * Pauses before the retries, in milliseconds; the first failure after the last pause is final.
+   */
   readonly pausesMs: Iterable<number>;
-  /** Whether this failure may pass by itself; any other is final. */
+  /** Returns whether a failure may be transient; any other is final. */
   readonly isTransient?: (error: unknown) => boolean;
   /** Ends the pauses: the last failure is then final. */
   readonly signal?: AbortSignal;
 }
 
-/** Returns the first successful attempt's result. @throws the last failure */
+/**
+ * Returns the first successful attempt's result.
+ * @throws the last failure
+ */
 export async function retry<T>(
   attempt: () => Promise<T>,
   { pausesMs, isTransient = () => true, signal }: RetryOptions,
@@ -32,11 +37,14 @@ export async function retry<T>(
 export interface BackOff {
   readonly firstMs: number;
   readonly longestMs: number;
-  /** No further pause once so much time has passed since the first one was asked for. */
+  /** No further pause once this time has passed since the first one. */
   readonly patienceMs?: number;
 }
 
-/** Returns pauses that double, each jittered by half, so that clients that failed together do not return together. */
+/**
+ * Returns pauses that double, each jittered by half, so that clients that failed together do not
+ * retry together.
+ */
 export function* backOff({ firstMs, longestMs, patienceMs = Number.POSITIVE_INFINITY }: BackOff): Generator<number> {
   const deadline = performance.now() + patienceMs;
   for (let delayMs = firstMs; performance.now() <= deadline; delayMs = Math.min(delayMs * 2, longestMs)) {
@@ -44,5 +52,5 @@ export function* backOff({ firstMs, longestMs, patienceMs = Number.POSITIVE_INFI
   }
 }
 
-/** Returns between half and one and a half of it. */
+/** Returns a value between half and one and a half of the delay. */
 export const jittered = (delayMs: number): number => delayMs * (0.5 + Math.random());

@@ -1,4 +1,7 @@
-/** Tokens that return at a steady rate, up to a burst. Times are monotonic milliseconds, given by the caller. */
+/**
+ * Tokens that are refilled at a steady rate, up to a burst. Times are monotonic milliseconds, given
+ * by the caller.
+ */
 export class TokenBucket {
   readonly #perMs: number;
   readonly #burst: number;
@@ -11,7 +14,7 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
-  /** Takes one token; returns whether there was one. */
+  /** Takes one token; returns whether one was available. */
   take(now: number): boolean {
     this.#refill(now);
     if (this.#tokens < 1) return false;
@@ -19,13 +22,13 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes this many, into debt where necessary: work that has begun is paid for afterwards. */
+  /** Takes this many, into debt if necessary: work that has begun is paid for afterwards. */
   owe(now: number, count: number): void {
     this.#refill(now);
     this.#tokens -= count;
   }
 
-  /** Returns the milliseconds until `count` tokens are there; 0 where they are. */
+  /** Returns the milliseconds until `count` tokens are available; 0 if they are. */
   msUntil(now: number, count: number = 1): number {
     this.#refill(now);
     return Math.max(0, (count - this.#tokens) / this.#perMs);

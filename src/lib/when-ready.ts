@@ -2,8 +2,8 @@
 export type Soon<T> = T | Promise<T>;
 
 /**
- * Calls `next` at once with a value, later with that of a promise. Promises of work that waits for nothing cost a batch
- * of encrypts a sixth of its time.
+ * Calls `next` at once with a value, later with that of a promise. Needless promises would cost a
+ * batch of encrypts a sixth of its time.
  */
 export const whenReady = <T, R>(value: Soon<T>, next: (value: T) => Soon<R>): Soon<R> =>
   value instanceof Promise ? value.then(next) : next(value);

@@ -7,17 +7,23 @@ import type { Tenant } from '../tenants/record.ts';
 import { type TenantGrant, underGrant } from './granted-tenant.ts';
 import type { AuditDeps } from './record-success.ts';
 
-/** What became of one item: its value, or why there is none. */
+/** The result of one item: its value, or the failure. */
 export type Outcome<T> = { readonly value: T } | { readonly failure: unknown };
 
-/** Items of one tenant, each read off the request when its turn comes: what one holds is gone before the next. */
+/**
+ * Items of one tenant. Each is read from the request when its turn comes, so that only one is in
+ * memory at a time.
+ */
 export interface Batch<I> {
   readonly tenantId: string;
-  /** @throws ServiceError `malformed-request`, which is the item's own failure */
+  /**
+   * Functions that return the items.
+   * @throws ServiceError `malformed-request`, which is the item's own failure
+   */
   readonly items: readonly (() => I)[];
 }
 
-/** What an item's work used, for the batch's audit record. */
+/** The data of an item's work for the batch's audit record. */
 export interface ItemUse {
   readonly keyId: string;
   readonly vaultCall: VaultCallIds | undefined;
@@ -25,14 +31,18 @@ export interface ItemUse {
   readonly bytes: number;
 }
 
-/** Items that wait for a vault at once: enough to hide its latency, little enough to leave it to others. */
+/**
+ * Items that wait for a vault at once: enough to hide its latency, few enough to leave capacity for
+ * others.
+ */
 const CONCURRENCY = 16;
-/** Longest that a batch keeps other requests waiting. */
+/** Longest time that a batch blocks other requests. */
 const TURN_MS = 2;
 
 /**
- * Returns what became of each item. They run in order as far as none waits, and none fails another. A batch that lasts
- * asks for its grant again each second; a refusal is the outcome of every item after it.
+ * Returns the result of each item. The items run in order unless one has to wait, and no item makes
+ * another fail. A long batch checks its grant again each second; a refusal is the result of every
+ * later item.
  */
 export async function eachItem<I, T>(
   items: Batch<I>['items'],
@@ -68,7 +78,10 @@ function outcomeOf<T>(start: () => Soon<T>): Soon<Outcome<T>> {
   }
 }
 
-/** Writes one record for the batch: the items by outcome, each key version with its proof of access, a vault's refusal. */
+/**
+ * Writes one record for the batch: the number of items by result, each key version with its proof
+ * of access, a vault's refusal.
+ */
 export async function recordBatch(
   { audit }: Pick<AuditDeps, 'audit'>,
   { requestId, clientRequestId, principal }: AuthenticatedRequest,

@@ -10,7 +10,10 @@ import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 export interface ChangeTenantDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get' | 'put' | 'remove' | 'restore'>;
-  /** @throws ServiceError `malformed-request` with every field at fault */
+  /**
+   * Returns the parsed record.
+   * @throws ServiceError `malformed-request` with every invalid field
+   */
   readonly parseTenant: (record: unknown) => TenantInput;
 }
 
@@ -18,11 +21,15 @@ export interface ChangeTenantInput {
   readonly tenantId: string;
   /** As `JSON.parse` made it. */
   readonly record: unknown;
-  /** The `If-Match` header as it stands. */
+  /** The `If-Match` header as received. */
   readonly ifMatch: string | undefined;
 }
 
-/** Without If-Match creates only; with it, replaces exactly that revision. @throws ServiceError */
+/**
+ * Returns the stored tenant. Without If-Match it only creates; with it, it replaces exactly that
+ * revision.
+ * @throws ServiceError
+ */
 export async function putTenant(
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
@@ -36,7 +43,10 @@ export async function putTenant(
   return tenant;
 }
 
-/** A merge patch (RFC 7396) of exactly one revision. @throws ServiceError */
+/**
+ * Applies a merge patch (RFC 7396) to exactly one revision.
+ * @throws ServiceError
+ */
 export async function patchTenant(
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
@@ -53,9 +63,8 @@ export async function patchTenant(
 }
 
 /**
- * Removes a tenant, which must be suspended: what depends on it has shown itself by then. Its id is never given out again, since
- * ciphertexts carry it for ever.
- *
+ * Removes a tenant, which must be suspended first: by then, everything that depends on it has
+ * become visible. Its id is never used again, since ciphertexts carry it permanently.
  * @throws ServiceError `precondition-required` without If-Match, or with reason `not-suspended`
  */
 export async function deleteTenant(
@@ -71,7 +80,10 @@ export async function deleteTenant(
   await recordSuccess(deps, request, { operation: 'tenant-remove', tenantId });
 }
 
-/** Undoes `deleteTenant`; the tenant is then suspended. @throws ServiceError */
+/**
+ * Reverts `deleteTenant`; the tenant is then suspended.
+ * @throws ServiceError
+ */
 export async function restoreTenant(
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
@@ -83,12 +95,12 @@ export async function restoreTenant(
   return tenant;
 }
 
-/** Other changes of the record may win a few times; each try reads it again. */
+/** Concurrent changes of the record may win a few times; each try reads it again. */
 const AT_ONCE = [0, 0, 0, 0];
 
 /**
- * The vendor's kill switch. It takes no revision: an operator who must stop a tenant has no time to read it first.
- *
+ * Suspends a tenant: the vendor's kill switch. It needs no revision: in an emergency the operator
+ * has no time to read one first.
  * @throws ServiceError
  */
 export const suspendTenant = (
@@ -97,7 +109,10 @@ export const suspendTenant = (
   tenantId: string,
 ): Promise<Tenant> => setTenantState(deps, request, tenantId, 'suspended');
 
-/** Undoes `suspendTenant`. @throws ServiceError */
+/**
+ * Reverts `suspendTenant`.
+ * @throws ServiceError
+ */
 export const resumeTenant = (
   deps: ChangeTenantDeps,
   request: AuthenticatedRequest,
@@ -147,7 +162,7 @@ function withId(record: unknown, id: string): unknown {
 
 const ETAG = /^"([^"]{1,64})"$/;
 
-/** One strong entity tag (RFC 9110 §13.1.1), as we give them. */
+/** Returns the revision in one strong entity tag (RFC 9110 §13.1.1), in our form. */
 function revisionOf(ifMatch: string): string {
   const revision = ETAG.exec(ifMatch.trim())?.[1];
   if (revision !== undefined) return revision;

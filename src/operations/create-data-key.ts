@@ -22,11 +22,17 @@ export interface CreatedDataKey {
   readonly plaintext: Buffer;
   readonly ciphertext: JsonSafe;
   readonly keyId: string;
-  /** RFC 3339: when the proof of access ends. The client drops the plaintext by then, since a revocation can't reach it. */
+  /**
+   * RFC 3339: the end of the proof of access. The client must drop the plaintext by then, since a
+   * revocation cannot reach it.
+   */
   readonly expiresAt: string;
 }
 
-/** A fresh 256-bit key for a client that encrypts by itself; decrypt opens it again. @throws ServiceError */
+/**
+ * Returns a new 256-bit key for a client that encrypts by itself; decrypt opens it again.
+ * @throws ServiceError
+ */
 export async function createDataKey(
   deps: CreateDataKeyDeps,
   request: AuthenticatedRequest,

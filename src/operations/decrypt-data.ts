@@ -24,7 +24,10 @@ export interface Decrypted {
   readonly keyId: string;
 }
 
-/** Opens a message with the tenant's own key. @throws ServiceError */
+/**
+ * Opens a message with the tenant's own key.
+ * @throws ServiceError
+ */
 export async function decryptData(
   deps: DecryptDeps,
   request: AuthenticatedRequest,
@@ -42,9 +45,8 @@ export async function decryptData(
 }
 
 /**
- * Opens many of one tenant's messages, each for itself; those of one data key share its unwrap.
- *
- * @throws ServiceError for trouble of the whole
+ * Opens many of one tenant's messages independently; those of one data key share its unwrap.
+ * @throws ServiceError for a failure of the whole batch
  */
 export async function decryptBatch(
   deps: DecryptDeps,

@@ -14,13 +14,16 @@ export interface DecryptStreamInput {
   readonly tenantId: string;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
-  /** Of the whole stream, where it is known ahead. */
+  /** Length of the whole stream, if known in advance. */
   readonly bytes: number | undefined;
-  /** Reads what the stream begins with; not called for whoever may not decrypt. */
+  /** Returns the stream's prefix; not called for a caller that may not decrypt. */
   readonly readPrefix: () => Promise<StreamPrefix>;
 }
 
-/** Gets a stream ready to be opened with the tenant's own key. @throws ServiceError */
+/**
+ * Prepares a stream for opening with the tenant's own key.
+ * @throws ServiceError
+ */
 export async function decryptStream(
   deps: DecryptStreamDeps,
   request: AuthenticatedRequest,

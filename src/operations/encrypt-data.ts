@@ -19,7 +19,7 @@ export interface EncryptItem {
   readonly plaintext: Buffer;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
-  /** Alias; the tenant's default key without it. */
+  /** Alias; default: the tenant's default key. */
   readonly key?: string | undefined;
 }
 
@@ -32,7 +32,10 @@ export interface Encrypted {
   readonly keyId: string;
 }
 
-/** Seals a message under the tenant's own key. @throws ServiceError */
+/**
+ * Returns a message sealed under the tenant's own key.
+ * @throws ServiceError
+ */
 export async function encryptData(
   deps: EncryptDeps,
   request: AuthenticatedRequest,
@@ -48,7 +51,10 @@ export async function encryptData(
   return { ciphertext, keyId };
 }
 
-/** Seals many under one tenant's keys, each for itself. @throws ServiceError for trouble of the whole */
+/**
+ * Seals many messages under one tenant's keys, independently.
+ * @throws ServiceError for a failure of the whole batch
+ */
 export async function encryptBatch(
   deps: EncryptDeps,
   request: AuthenticatedRequest,

@@ -18,13 +18,17 @@ export interface EncryptStreamInput {
   readonly tenantId: string;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
-  /** Alias; the tenant's default key without it. */
+  /** Alias; default: the tenant's default key. */
   readonly key?: string | undefined;
-  /** Of the plaintext, where it is known ahead. */
+  /** Length of the plaintext, if known in advance. */
   readonly bytes: number | undefined;
 }
 
-/** Gets a stream ready to be sealed under the tenant's own key: a key of its own, sealed as a message is. @throws ServiceError */
+/**
+ * Prepares a stream for sealing under the tenant's own key: the stream has a key of its own, which
+ * is sealed like a message.
+ * @throws ServiceError
+ */
 export async function encryptStream(
   deps: EncryptStreamDeps,
   request: AuthenticatedRequest,

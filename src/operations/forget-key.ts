@@ -17,9 +17,8 @@ export interface ForgetKeyInput {
 }
 
 /**
- * The operator's way out for a key that was registered by mistake: it may be registered anew, for any tenant and use. A key that sealed
- * or opened anything stays remembered.
- *
+ * Deletes a key that was registered by mistake, for the operator: it may then be registered again,
+ * for any tenant and use. A key that sealed or opened any message stays stored.
  * @throws ServiceError `key-use` for a key that is in the record or was used, `unknown-key`
  */
 export async function forgetKey(

@@ -8,9 +8,9 @@ export interface GetDirectoryDeps extends AuditDeps, GrantDeps {
 }
 
 /**
- * Facts of the customer's directory, as far as the record asks for them and the customer consented. A suspended tenant is refused,
- * although nothing of its data is touched: reading signs in to the customer.
- *
+ * Returns facts of the customer's directory, as far as the record asks for them and the customer
+ * consented. A suspended tenant is refused, although none of its data is used: reading signs in to
+ * the customer.
  * @throws ServiceError
  */
 export async function getDirectory(

@@ -10,10 +10,13 @@ export interface GrantDeps {
   readonly clock: Clock;
 }
 
-/** Work that lasts longer is treated as a new request each time this has passed: suspension and revocation stop it. */
+/**
+ * Longer work is checked like a new request each time this has passed: suspension and revocation
+ * stop it.
+ */
 export const GRANT_HOLDS_MS = 1_000;
 
-/** A caller's grant on an active tenant, asked for again each second of work. */
+/** A caller's grant on an active tenant, checked again each second of work. */
 export class TenantGrant {
   readonly #deps: GrantDeps;
   readonly #principal: Principal;
@@ -30,14 +33,14 @@ export class TenantGrant {
     this.#checkedAt = deps.clock.monotonicMs();
   }
 
-  /** The record as it was read last. */
+  /** Returns the record of the last read. */
   get tenant(): Tenant {
     return this.#tenant;
   }
 
   /**
-   * Returns undefined where the last check is young enough. Concurrent work shares a check, and its refusal until the
-   * next one. The promise rejects as a new request would.
+   * Returns undefined if the last check is recent enough. Concurrent work shares a check, and its
+   * refusal until the next one. The promise rejects as a new request would.
    */
   recheck(): Promise<void> | undefined {
     const now = this.#deps.clock.monotonicMs();
@@ -55,9 +58,10 @@ export class TenantGrant {
 }
 
 /**
- * The first step of every operation on a tenant's data: the grant before any look-up, then the tenant, which must be active.
- *
- * @throws ServiceError `grant-missing`, `tenant-not-found`, `tenant-suspended`, `registry-unavailable`
+ * Returns the grant. It is the first step of every operation on a tenant's data. The caller's grant
+ * is checked before any look-up, then the tenant, which must be active.
+ * @throws ServiceError `grant-missing`, `tenant-not-found`, `tenant-suspended`,
+ * `registry-unavailable`
  */
 export async function openGrant(
   deps: GrantDeps,
@@ -69,7 +73,10 @@ export async function openGrant(
   return new TenantGrant(deps, principal, role, assertActive(await deps.tenants.get(tenantId)));
 }
 
-/** Runs work under a grant that is checked before it and, where the work had to wait, after it. @throws ServiceError */
+/**
+ * Runs work under a grant that is checked before it and, if the work had to wait, after it.
+ * @throws ServiceError
+ */
 export function underGrant<T>(grant: TenantGrant, work: (tenant: Tenant) => Soon<T>): Soon<T> {
   const check = grant.recheck();
   if (check) return check.then(() => checkedAfter(grant, work(grant.tenant)));
@@ -81,7 +88,10 @@ function checkedAfter<T>(grant: TenantGrant, value: Soon<T>): Soon<T> {
   return value.then((ready) => grant.recheck()?.then(() => ready) ?? ready);
 }
 
-/** Returns the active tenant of a caller that holds the role there. @throws ServiceError as `openGrant` */
+/**
+ * Returns the active tenant of a caller that has the role there.
+ * @throws ServiceError as `openGrant`
+ */
 export async function grantedTenant(
   tenants: Pick<TenantRegistry, 'get'>,
   principal: Principal,
@@ -92,7 +102,10 @@ export async function grantedTenant(
   return assertActive(await tenants.get(tenantId));
 }
 
-/** Returns the tenant. @throws ServiceError `tenant-suspended` */
+/**
+ * Returns the tenant.
+ * @throws ServiceError `tenant-suspended`
+ */
 function assertActive(tenant: Tenant): Tenant {
   if (tenant.state !== 'suspended') return tenant;
   throw new ServiceError('tenant-suspended', 'The vendor has suspended this tenant', {
@@ -101,16 +114,19 @@ function assertActive(tenant: Tenant): Tenant {
 }
 
 /**
- * Checked before any look-up, so that a stranger can't probe for tenants.
- *
- * @throws ServiceError `grant-missing` without the role, `tenant-not-found` for a tenant that the caller is not limited to
+ * Checks the grant before any look-up, so that a stranger cannot probe for tenants.
+ * @throws ServiceError `grant-missing` without the role, `tenant-not-found` for a tenant that the
+ * caller may not name
  */
 export function assertGranted(principal: Principal, role: Role, tenantId: string): void {
   assertRole(principal, role);
   if (principal.tenantIds !== undefined && !principal.tenantIds.has(tenantId)) throw tenantNotFound();
 }
 
-/** @throws ServiceError `grant-missing` */
+/**
+ * Checks the role.
+ * @throws ServiceError `grant-missing`
+ */
 export function assertRole(principal: Principal, role: Role): void {
   if (!principal.roles.has(role)) {
     throw new ServiceError('grant-missing', `This call needs the role ${role}`, {

@@ -12,7 +12,7 @@ export interface ListAuditRecordsDeps extends AuditDeps {
 
 export interface ListAuditRecordsInput {
   readonly tenantId: string;
-  /** Milliseconds since 1970: from `from` on, and before `to`. */
+  /** Milliseconds since 1970: at or after `from`, and before `to`. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
   readonly limit: number;
@@ -25,9 +25,10 @@ interface AuditPage {
 }
 
 /**
- * A page of what was done to one tenant, newest first. Suspended and removed tenants have theirs as well; one that never was has none.
- *
- * @throws ServiceError `grant-missing`, `tenant-not-found`, `malformed-request`, `registry-unavailable`
+ * Returns a page of one tenant's records, newest first. Suspended and removed tenants have records
+ * too; an id that was never used has none.
+ * @throws ServiceError `grant-missing`, `tenant-not-found`, `malformed-request`,
+ * `registry-unavailable`
  */
 export async function listAuditRecords(
   deps: ListAuditRecordsDeps,

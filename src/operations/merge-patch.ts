@@ -1,6 +1,7 @@
 /**
- * JSON Merge Patch (RFC 7396 §2): members replace, `null` removes, objects merge, anything else replaces the whole.
- * A member named `__proto__` stays a member, for the schema to refuse.
+ * Returns the result of a JSON Merge Patch (RFC 7396 §2). Members replace, `null` removes, objects
+ * merge, any other value replaces the whole. A member named `__proto__` stays a member, for the
+ * schema to refuse.
  */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;

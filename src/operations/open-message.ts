@@ -28,7 +28,10 @@ export interface OpenedMessage {
   readonly vaultCall: VaultCallIds | undefined;
 }
 
-/** Opens a tenant's message of either form. `context` is canonical. @throws ServiceError */
+/**
+ * Opens a tenant's message of either form. `context` is canonical.
+ * @throws ServiceError
+ */
 export function openMessage(
   deps: OpenDeps,
   tenant: Tenant,
@@ -65,8 +68,7 @@ function openCompactMessage(
 }
 
 /**
- * Returns a function that proves access to the key of a message again, or rejects as opening it would.
- *
+ * Returns a function that proves access to a message's key again, or rejects as opening it would.
  * @throws ServiceError `malformed-ciphertext`
  */
 export function accessProver(
@@ -87,11 +89,17 @@ export function accessProver(
   };
 }
 
-/** The data key of a parsed message, access to it proven within the revocation bound. @throws ServiceError */
+/**
+ * Returns the data key of a parsed message, with access to it proven within the revocation bound.
+ * @throws ServiceError
+ */
 const dataKeyOf = ({ dataKeys }: Pick<OpenDeps, 'dataKeys'>, tenant: Tenant, jwe: Jwe): Soon<OpeningUse> =>
   dataKeys.forOpening(tenant, jwe, kekOf(tenant, jwe));
 
-/** Matches the header with the registry. The vault that is asked is the registered one, never the one that the ciphertext names. */
+/**
+ * Returns the registered key that matches the header. The service calls the registered vault, never
+ * the one in the ciphertext.
+ */
 export function kekOf(tenant: Tenant, jwe: Jwe): KekRef {
   if (jwe.header.tid !== tenant.id) {
     throw new ServiceError('wrong-tenant', 'The message belongs to another tenant', {
@@ -103,7 +111,10 @@ export function kekOf(tenant: Tenant, jwe: Jwe): KekRef {
   return kek;
 }
 
-/** Returns whether the header's algorithm is the record's, or the default of some key type where it names none. */
+/**
+ * Returns whether the header's algorithm is the record's, or the default of some key type if the
+ * record names none.
+ */
 function isAlgorithmOf(key: RegisteredKey, { header: { alg } }: Jwe): boolean {
   return key.algorithm === undefined ? isDefaultAlgorithm(alg) : alg === key.algorithm;
 }

@@ -10,9 +10,9 @@ import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 export interface ReadTenantsDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get' | 'list'>;
-  /** Key versions that were used, the last one first. */
+  /** Returns the key versions that were used, the last used first. */
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
-  /** What the last visits found, by id; without those never visited. */
+  /** Returns the results of the last visits by id, without tenants that were never visited. */
   readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
 }
 
@@ -31,7 +31,10 @@ async function withLastChecks(deps: ReadTenantsDeps, tenants: readonly Tenant[])
   });
 }
 
-/** One tenant's record, suspended or not, with the use of its keys as far as seen. @throws ServiceError */
+/**
+ * Returns one tenant's record, suspended or not, with the recorded use of its keys.
+ * @throws ServiceError
+ */
 export async function getTenant(
   deps: ReadTenantsDeps,
   request: AuthenticatedRequest,
@@ -45,7 +48,10 @@ export async function getTenant(
   return { ...tenant, keyUsage };
 }
 
-/** A page of the tenants that the caller may see, in the order of ids. @throws ServiceError */
+/**
+ * Returns a page of the tenants that the caller may see, ordered by id.
+ * @throws ServiceError
+ */
 export async function listTenants(
   deps: ReadTenantsDeps,
   request: AuthenticatedRequest,
@@ -61,7 +67,7 @@ export async function listTenants(
   return nextCursor === undefined ? { tenants } : { tenants, nextCursor: cursorOf(nextCursor) };
 }
 
-/** A caller that is limited to some tenants sees these alone. */
+/** Returns a page; a caller that is limited to some tenants sees only these. */
 async function pageOf(deps: ReadTenantsDeps, ids: string[], limit: number, after = ''): Promise<TenantPage> {
   const following = ids.filter((id) => id > after).sort((a, b) => (a < b ? -1 : 1));
   const wanted = following.slice(0, limit);
@@ -71,7 +77,7 @@ async function pageOf(deps: ReadTenantsDeps, ids: string[], limit: number, after
   return following.length > limit && last !== undefined ? { tenants, nextCursor: last } : { tenants };
 }
 
-/** Opaque to clients, so that its content may change. */
+/** Returns a cursor. It is opaque to clients, so that its content may change. */
 const cursorOf = (id: string): string => Buffer.from(`1:${id}`).toString('base64url');
 
 function idOf(cursor: string): string {

@@ -10,11 +10,15 @@ export interface AuditDeps {
 }
 
 interface Facts extends Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes'> {
-  /** The vault call that proves access, where the operation relies on one. */
+  /** The vault call that proves access, if the operation relies on one. */
   readonly vaultCall?: VaultCallIds | undefined;
 }
 
-/** No record, no answer. Refusals are recorded where all of them pass, in `http/problem.ts`. @throws ServiceError `audit-unavailable` */
+/**
+ * Records a success. No record, no answer. Refusals are recorded in one place,
+ * `http/answers/problem.ts`.
+ * @throws ServiceError `audit-unavailable`
+ */
 export async function recordSuccess(
   deps: AuditDeps,
   request: AuthenticatedRequest,

@@ -2,7 +2,10 @@ import { ServiceError } from '../errors.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { isSameKey, type RegisteredKey, type Tenant } from '../tenants/record.ts';
 
-/** The tenant's key of this alias. @throws ServiceError `unknown-key-alias`, `key-use` */
+/**
+ * Returns the tenant's key with this alias.
+ * @throws ServiceError `unknown-key-alias`, `key-use`
+ */
 export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['use']): RegisteredKey {
   const key = Object.hasOwn(tenant.keys, alias) ? tenant.keys[alias] : undefined;
   if (!key) {
@@ -14,11 +17,17 @@ export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['us
   return key;
 }
 
-/** The data key of this alias, the default one without it. @throws ServiceError `unknown-key-alias`, `key-use` */
+/**
+ * Returns the data key with this alias, or the default one.
+ * @throws ServiceError `unknown-key-alias`, `key-use`
+ */
 export const dataKeyByAlias = (tenant: Tenant, alias: string | undefined): RegisteredKey =>
   keyByAlias(tenant, alias ?? tenant.defaultKey, 'data');
 
-/** The current or retired data key that a message's header names, whatever its version. @throws ServiceError `unknown-key` */
+/**
+ * Returns the current or retired data key that a message's header names, whatever its version.
+ * @throws ServiceError `unknown-key`
+ */
 export function dataKeyKek(
   tenant: Tenant,
   named: KekRef,
@@ -29,7 +38,10 @@ export function dataKeyKek(
   return { key, kek: { vaultUrl: registered.vaultUrl, name: registered.name, keyVersion: named.keyVersion } };
 }
 
-/** The key of use `wrap` that a key id names. @throws ServiceError `unknown-key`, `key-use` */
+/**
+ * Returns the key for `wrap` that a key id names.
+ * @throws ServiceError `unknown-key`, `key-use`
+ */
 export function wrapKeyKek(tenant: Tenant, named: KekRef): { readonly kek: KekRef; readonly key: RegisteredKey } {
   const key = Object.values(tenant.keys).find((candidate) => isSameKey(candidate, named));
   if (key?.use === 'data' || tenant.retiredKeys.some((candidate) => isSameKey(candidate, named))) {
@@ -45,7 +57,7 @@ function unknownKey(pointer: string): ServiceError {
   });
 }
 
-/** Else unwrap would hand out the data key of any stored message. */
+/** Returns the refusal. Without it, unwrap would return the data key of any stored message. */
 function wrongUse(pointer: string, use: RegisteredKey['use']): ServiceError {
   const detail = use === 'wrap' ? 'is not a key of use wrap' : 'is not a key of use data';
   return new ServiceError('key-use', 'A key serves either encrypt and decrypt, or wrap and unwrap', {

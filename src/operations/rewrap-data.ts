@@ -25,7 +25,7 @@ export interface RewrapDeps extends AuditDeps, OpenDeps, GrantDeps {}
 export interface RewrapItem {
   readonly ciphertext: string;
   readonly encryptionContext?: unknown;
-  /** Absent members: the same tenant, its default key. */
+  /** The default is the same tenant and its default key. */
   readonly to?: { readonly tenantId?: string | undefined; readonly key?: string | undefined } | undefined;
 }
 
@@ -34,16 +34,19 @@ export interface RewrapInput extends RewrapItem {
 }
 
 /**
- * Seals a message anew under the newest version, another key or another tenant; its plaintext never leaves. The context
- * stays what it is. Another tenant's record must find in it every name that it requires, as of all data that is new there.
- * Within one tenant names required later are not asked of old data: it could never be moved to a new key version.
- *
+ * Returns the message sealed again under the newest version, another key or another tenant; its
+ * plaintext stays in the service. The context stays the same. For another tenant it must contain
+ * every name that the tenant's record requires, as for all new data. Within one tenant, names that
+ * were required later do not apply to old data: it could never be moved to a new key version.
  * @throws ServiceError
  */
 export const rewrapData = (deps: RewrapDeps, request: AuthenticatedRequest, input: RewrapInput): Promise<Encrypted> =>
   rewrapOne(deps, request, input, 'message');
 
-/** The same for the header of a stream. @throws ServiceError */
+/**
+ * Returns the same for the header of a stream.
+ * @throws ServiceError
+ */
 export const rewrapStreamHeader = (
   deps: RewrapDeps,
   request: AuthenticatedRequest,
@@ -67,7 +70,10 @@ async function rewrapOne(
   return { ciphertext, keyId: sealed.keyId };
 }
 
-/** Moves many of one tenant's messages, each for itself. @throws ServiceError for trouble of the whole */
+/**
+ * Rewraps many of one tenant's messages independently.
+ * @throws ServiceError for a failure of the whole batch
+ */
 export async function rewrapBatch(
   deps: RewrapDeps,
   request: AuthenticatedRequest,
@@ -81,7 +87,8 @@ export async function rewrapBatch(
     ({ target }) => target,
   );
   const operation = 'batch-rewrap';
-  // The source's own log tells of every item; each other tenant's of what came to it.
+  // The source tenant's log counts every item; each target tenant's log counts the items that it
+  // received.
   await recordBatch(deps, request, { operation, tenantId }, outcomes.map(usedAt(tenantId)));
   for (const [target, some] of elsewhere) {
     const uses = some.map(({ sealed }) => ({ value: sealed }));
@@ -127,7 +134,7 @@ async function moveItem(
   const bytes = plaintext.length;
   const { ciphertext, ...sealed } = await sealAnew(deps, grant, key, plaintext, context, use);
   const hasLasted = deps.clock.monotonicMs() - startedAt >= GRANT_HOLDS_MS;
-  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have ended while the target's vault was slow
+  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have expired while the target's vault was slow
   return { ciphertext, target: grant.tenant.id, opened: { ...opened, bytes }, sealed: { ...sealed, bytes }, context };
 }
 

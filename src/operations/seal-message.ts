@@ -18,11 +18,14 @@ export interface SealedMessage {
   readonly ciphertext: JsonSafe;
   readonly keyId: string;
   readonly vaultCall: VaultCallIds | undefined;
-  /** When the proof of access ends: monotonic milliseconds. */
+  /** The end of the proof of access: monotonic milliseconds. */
   readonly accessEndsAt: number;
 }
 
-/** Seals in the form that the key's record says. `context` is canonical. @throws ServiceError */
+/**
+ * Returns a message sealed in the form that the key's record defines. `context` is canonical.
+ * @throws ServiceError
+ */
 export function sealMessage(
   deps: SealDeps,
   tenant: Tenant,
@@ -59,6 +62,9 @@ function sealSelfContained(
   });
 }
 
-/** A data key keeps the header of messages at hand; a stream is rare and large enough to have its own made. */
+/**
+ * Returns the key with its header. A data key caches the header of messages; a stream is rare and
+ * large enough to have its own made.
+ */
 const keyFor = (key: MintedSealingKey, use: LeafUse): SealingKey =>
   use === 'message' ? key : { dataKey: key.dataKey, header: headerTemplate(key.dataKey, key.mac, JWE_TYPES[use]) };

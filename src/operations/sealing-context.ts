@@ -3,9 +3,8 @@ import { canonicalContext } from '../format/encryption-context.ts';
 import type { Tenant } from '../tenants/record.ts';
 
 /**
- * Returns the canonical context of data that is new to the tenant, with every name that its record requires. What was
- * sealed before still opens.
- *
+ * Returns the canonical context of the tenant's new data, with every name that its record requires.
+ * Earlier messages still open.
  * @throws ServiceError `malformed-request`
  */
 export function contextForSealing(tenant: Tenant, encryptionContext: unknown): Buffer | undefined {

@@ -8,21 +8,27 @@ export interface StreamDeps extends AuditDeps, GrantDeps {
   readonly dataKeys: DataKeys;
 }
 
-/** A stream that may begin: all that can be refused ahead was not. */
+/** A stream that may begin: every check that can be made in advance has passed. */
 export interface StreamWork {
   readonly keyId: string;
   readonly transform: StreamTransform;
-  /** Bytes of the answer; undefined where the request's were not known. */
+  /** Bytes of the answer; undefined if the request's are unknown. */
   readonly answerBytes: number | undefined;
-  /** Records that it starts; to be awaited before the first byte. */
+  /** Records the start; await it before the first byte. */
   start(): Promise<void>;
-  /** To be called with each piece, since a stream may outlast the access to its key. Mostly undefined: nothing to wait for. */
+  /**
+   * Must be called with each piece, since a stream may last longer than the access to its key.
+   * Usually returns undefined: no need to wait.
+   */
   recheck(): Promise<void> | undefined;
-  /** Records that it is done; to be awaited before the last byte. */
+  /** Records the end; await it before the last byte. */
   finish(): Promise<void>;
 }
 
-/** Returns the `recheck` of a stream; `prove` asks for access to its key. It rejects as a new request would. */
+/**
+ * Returns the `recheck` of a stream; `prove` proves access to its key. It rejects as a new request
+ * would.
+ */
 export function recheckOf(grant: TenantGrant, prove: (tenant: Tenant) => Promise<void>): StreamWork['recheck'] {
   return () => grant.recheck()?.then(() => prove(grant.tenant));
 }

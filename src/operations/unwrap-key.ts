@@ -20,7 +20,10 @@ export interface UnwrapKeyInput {
   readonly algorithm: WrapAlgorithm;
 }
 
-/** Key Vault's own unwrapKey: one vault call, nothing cached and nothing done here. @throws ServiceError */
+/**
+ * Returns the result of Key Vault's own unwrapKey: one vault call, without cache or local work.
+ * @throws ServiceError
+ */
 export async function unwrapKey(
   deps: UnwrapKeyDeps,
   request: AuthenticatedRequest,

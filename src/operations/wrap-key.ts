@@ -29,7 +29,10 @@ export interface WrappedValue {
   readonly algorithm: WrapAlgorithm;
 }
 
-/** Key Vault's own wrapKey: one vault call, nothing cached and nothing done here. @throws ServiceError */
+/**
+ * Returns the result of Key Vault's own wrapKey: one vault call, without cache or local work.
+ * @throws ServiceError
+ */
 export async function wrapKey(
   deps: WrapKeyDeps,
   request: AuthenticatedRequest,
@@ -57,14 +60,20 @@ export async function wrapKey(
   return { wrappedKey: bytes, keyId, algorithm };
 }
 
-/** What can't be wrapped costs no vault call. @throws ServiceError `malformed-request` */
+/**
+ * Checks the size: a value that cannot be wrapped costs no vault call.
+ * @throws ServiceError `malformed-request`
+ */
 function assertFits(facts: KekFacts, algorithm: WrapAlgorithm, bytes: number): void {
   const problem = valueProblem(algorithm, facts.bits ?? 0, bytes);
   if (problem === undefined) return;
   throw new ServiceError('malformed-request', `value ${problem}`, { errors: [{ pointer: '/value', detail: problem }] });
 }
 
-/** A record that names an algorithm allows no other. @throws ServiceError `malformed-request` */
+/**
+ * Checks the algorithm: a record that names one allows no other.
+ * @throws ServiceError `malformed-request`
+ */
 export function assertAlgorithm(key: RegisteredKey, asked: WrapAlgorithm | undefined): void {
   if (asked === undefined || key.algorithm === undefined || asked === key.algorithm) return;
   throw wrongAlgorithm(`is not ${key.algorithm}, which the key is registered for`);

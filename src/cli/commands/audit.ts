@@ -81,7 +81,7 @@ interface Call {
   readonly json: boolean;
 }
 
-/** Returns what is asked for, or why it can't be understood. */
+/** Returns the parsed call, or the problem of its arguments. */
 function parseCall(args: readonly string[]): Call | string {
   try {
     const { values, positionals } = readArguments(args, {
@@ -114,7 +114,7 @@ interface Flags {
   readonly 'unkeyed-before'?: string;
 }
 
-/** Returns why these flags don't go together. */
+/** Returns the reason that these flags cannot be combined. */
 function problemOf(verb: string | undefined, paths: readonly string[], flags: Flags): string | undefined {
   const { all, database, online, json, key, 'unkeyed-before': before } = flags;
   const hasKey = online || key !== undefined;
@@ -130,7 +130,7 @@ function problemOf(verb: string | undefined, paths: readonly string[], flags: Fl
   return before === undefined || hasKey ? undefined : 'audit verify: --unkeyed-before goes with --online or --key';
 }
 
-/** Returns what reads the configuration when it is first needed, and once. */
+/** Returns a function that reads the configuration at its first use, and only once. */
 function configReader({ config }: Call, io: CommandIo): () => Config {
   let read: Config | undefined;
   return () => {
@@ -156,7 +156,7 @@ async function verify(job: Job, paths: readonly string[]): Promise<Omit<Findings
   return withTable(job, async (table) => ({ chains, ends: await compareEnds(directories, table, Date.now()) }));
 }
 
-/** Returns undefined where no key is given. */
+/** Returns the rules; undefined if no key is given. */
 async function macRulesOf({ unkeyedBefore, key, online, io, settings }: Job): Promise<MacRules | undefined> {
   if (key !== undefined) {
     const keys = parseLineKeys(await readFile(resolve(io.cwd, key), 'utf8'));
@@ -205,7 +205,10 @@ async function ship(job: Job, directories: readonly string[]): Promise<number> {
   });
 }
 
-/** Returns the text of a file or directory that can't be read, or of an interruption; anything else is thrown on. */
+/**
+ * Returns the text of a file or directory that cannot be read, or of an interruption; any other
+ * error is rethrown.
+ */
 function failureText(error: unknown, verb: string, path: string, signal: AbortSignal): string {
   if (signal.aborted)
     return verb === 'ship'

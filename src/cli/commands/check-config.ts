@@ -98,7 +98,7 @@ function readText(file: string): string {
   }
 }
 
-/** Tries each part that the service needs, all of them even where one fails. Returns the exit code. */
+/** Tries each part that the service needs, all of them even if one fails. Returns the exit code. */
 async function checkOnline(config: Config, io: CommandIo): Promise<number> {
   prepareForEmulator(config, io);
   const home = openHome(config);
@@ -154,7 +154,10 @@ async function describeDatabase(config: Config, home: Home): Promise<string> {
   }, databaseMistake(config));
 }
 
-/** Returns every version. Writes them where none can serve, too. @throws ServiceError */
+/**
+ * Returns every version. Prints them even if none is usable.
+ * @throws ServiceError
+ */
 async function describeCredential(config: Config, home: Home, io: CommandIo): Promise<string> {
   const credential = homeCredentialOf(config, home, silentLogger());
   const { kind, name, versions, unusable, federation } = await credential.describe();

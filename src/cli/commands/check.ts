@@ -62,7 +62,7 @@ async function checkUntil(
     if (isOver) return found;
     const first = found.steps.find(({ state }) => state === 'failed');
     io.stderr(`${id}: ${first?.name ?? ''} does not pass yet (${first?.reason ?? first?.code ?? ''}), trying again\n`);
-    await sleep(RETRY_MS, undefined, { signal: io.signal }).catch(() => undefined); // asked to stop: once more, then out
+    await sleep(RETRY_MS, undefined, { signal: io.signal }).catch(() => undefined); // asked to stop: one last round, then exit
   }
 }
 

@@ -46,7 +46,7 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
     } as const;
     const { values, positionals } = readArguments(args, options);
     noArguments(positionals);
-    // What is said on the command line goes over the environment.
+    // Command line options override the environment.
     const { VAULTSPAN_HTTP_PORT, VAULTSPAN_TELEMETRY_LOG_LEVEL, ...env } = io.env;
     const firstPort = portOf(values['emulator-port'], 'emulator-port');
     const port = portOf(values.port ?? (VAULTSPAN_HTTP_PORT || '8080'), 'port');
@@ -90,7 +90,7 @@ function levelOf(text: string): string {
   throw new ConfigError(`--log-level is one of ${LOG_LEVELS.join(', ')}, not ${text}${didYouMean(text, LOG_LEVELS)}`);
 }
 
-/** The emulated customers are tenants from the first start on; what you change of them stays. */
+/** Registers the emulated customers as tenants at the first start; later changes to them stay. */
 async function registerDemo(config: Config, home: Home, emulator: Emulator): Promise<void> {
   const schema = tenantSchema(config.vaultHosts);
   const store = await openStore(config, home, silentLogger());
@@ -106,7 +106,7 @@ function isThere(error: unknown): void {
   if (!(error instanceof ServiceError) || error.code !== 'tenant-exists') throw error;
 }
 
-/** The configuration of this run. */
+/** Writes the configuration of this run. */
 async function writeFiles(folder: string, emulator: Emulator, port: number, logLevel: string): Promise<void> {
   const write = (name: string, content: string) => writeFile(join(folder, name), content, { mode: 0o600 });
   await write('ca.pem', emulator.caPem);
@@ -126,7 +126,7 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
       identity: 'managed-identity',
     },
     cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
-    revocation: { boundSeconds: 5 }, // so that what a customer does is seen at once
+    revocation: { boundSeconds: 5 }, // so that a customer's actions take effect at once
     audit: { directory: 'audit' },
     telemetry: { logLevel },
     emulator: {
@@ -146,7 +146,10 @@ const callersOf = (emulator: Emulator): object => ({
   ),
 });
 
-/** A tenant for each emulated customer; a key named `wrap` serves wrap and unwrap, any other seals data. */
+/**
+ * Returns a tenant for each emulated customer; a key named `wrap` serves wrap and unwrap, any other
+ * seals data.
+ */
 const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
   emulator.customers.map(({ name, tenantId, vaultUrl, keys }) =>
     defined({

@@ -36,7 +36,10 @@ Exit codes: 0 alive, 1 not within ${DEADLINE_MS / 1_000} s, 2 not configured.`,
 
 type Listener = Pick<Config['http'], 'host' | 'port' | 'tls'>;
 
-/** It asks itself, sends no secret, and a certificate that has expired is no reason to start the service anew. */
+/**
+ * The command calls its own machine and sends no secret, and an expired certificate is no reason to
+ * restart the service.
+ */
 const whoeverAnswers = { rejectUnauthorized: false };
 
 async function askHealth({ host, port, tls }: Listener, signal: AbortSignal): Promise<void> {
@@ -52,7 +55,7 @@ async function shakeHands({ host, port }: Listener, signal: AbortSignal): Promis
   try {
     await once(socket, 'secureConnect', { signal });
   } finally {
-    socket.on('error', () => undefined).destroy(); // the server complains of the missing certificate
+    socket.on('error', () => undefined).destroy(); // the server reports the missing certificate
   }
 }
 

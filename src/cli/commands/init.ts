@@ -28,7 +28,10 @@ Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Offi
   },
 };
 
-/** @throws ServiceError */
+/**
+ * Creates the missing keys.
+ * @throws ServiceError
+ */
 export async function createHomeKeys({ vault }: Pick<Home, 'vault'>, tell: CommandIo['stdout']): Promise<void> {
   for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET]) {
     const exists = Object.values(await vault.versions(name, 1)).some(({ length }) => length > 0);

@@ -7,7 +7,7 @@ import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { trustCa } from '../support/emulated-azure.ts';
 
-/** Written by `dev`, or by hand for callers of a real directory. */
+/** `dev` writes it; for callers of a real directory it is written by hand. */
 export const CALLERS_FILE = '.vaultspan/callers.yaml';
 
 /** Longest wait for the token endpoint. */

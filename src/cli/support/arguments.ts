@@ -2,7 +2,10 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { ConfigError } from '../../config/load-config.ts';
 import { didYouMean } from '../../lib/nearest.ts';
 
-/** Returns the options and the other arguments. @throws ConfigError that names the option meant */
+/**
+ * Returns the options and the other arguments.
+ * @throws ConfigError that suggests the intended option
+ */
 export function readArguments<const O extends NonNullable<ParseArgsConfig['options']>>(
   args: readonly string[],
   options: O,
@@ -20,7 +23,10 @@ export function readArguments<const O extends NonNullable<ParseArgsConfig['optio
   }
 }
 
-/** @throws ConfigError when there is an argument that the command does not take */
+/**
+ * Checks that there is no argument.
+ * @throws ConfigError for an argument that the command does not take
+ */
 export function noArguments([first]: readonly string[]): void {
   if (first !== undefined) throw new ConfigError(`There is no argument ${first}`);
 }

@@ -4,14 +4,14 @@ import { linkProblems, type VerifiedSource } from '../../audit/verify/verify-cha
 import type { CommandIo } from './command.ts';
 
 export interface Findings {
-  /** What was checked, as the report names it. */
+  /** The name of the checked source in the report. */
   readonly path: string;
   readonly chains: readonly VerifiedSource[];
-  /** Chains whose end the files and the database do not agree on. */
+  /** Chains whose ends in the files and in the database differ. */
   readonly ends: readonly DifferentEnd[];
 }
 
-/** Prints what `audit verify` found, and returns whether all of it holds. */
+/** Prints the findings of `audit verify`, and returns whether all chains are valid. */
 export function reportFindings(
   { path, chains, ends }: Findings,
   json: boolean,

@@ -1,27 +1,30 @@
 import type { Readable, Writable } from 'node:stream';
 
-/** What a command may touch of the outside world; `main.ts` fills it from the process. */
+/** A command's access to the outside world; `main.ts` provides it from the process. */
 export interface CommandIo {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
-  /** Whether somebody watches standard error. */
+  /** Whether standard error is a terminal. */
   readonly isStderrTerminal: boolean;
-  /** For commands that take or give bytes. */
+  /** For commands that read or write bytes. */
   readonly stdin: () => Readable;
   readonly stdoutBytes: () => Writable;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Memory that the machine or the container gives. */
+  /** Memory of the machine or the container. */
   readonly memoryBytes: number;
-  /** The operating system's name of whoever runs the command; the audit log has it. */
+  /** The operating system's name of the user who runs the command; the audit log contains it. */
   readonly user: string;
   /** For libraries that read the environment themselves, such as the SDK's managed identity. */
   readonly setEnv: (name: string, value: string) => void;
-  /** Runs the clean-up, which is synchronous, however the process exits. Returns a function that takes it back. */
+  /**
+   * Runs the clean-up, which is synchronous, however the process exits. Returns a function that
+   * cancels it.
+   */
   readonly onExit: (cleanUp: () => void) => () => void;
   /** Aborted on the first signal to stop: SIGINT, SIGTERM, SIGHUP or SIGQUIT. */
   readonly signal: AbortSignal;
-  /** Aborted on the second one: whatever takes time is cut short. */
+  /** Aborted on the second signal: slow work is cut short. */
   readonly hurry: AbortSignal;
 }
 

@@ -10,9 +10,8 @@ const CONNECT_MS = 1_000;
 const Earlier = z.object({ cloud: z.object({ authorityHost: z.url() }) });
 
 /**
- * Checks that no other `dev` runs in the folder, and that an earlier one used the same ports: the addresses of the emulated vaults
- * are part of every ciphertext.
- *
+ * Checks that no other `dev` runs in the folder, and that an earlier one used the same ports: the
+ * addresses of the emulated vaults are part of every ciphertext.
  * @throws ConfigError
  */
 export async function assertUsable(folder: string, firstPort: number, isReset: boolean): Promise<void> {
@@ -29,7 +28,7 @@ export async function assertUsable(folder: string, firstPort: number, isReset: b
   );
 }
 
-/** Tells whether an emulator answers with a certificate of this folder's own authority. */
+/** Returns whether an emulator answers with a certificate of this folder's own CA. */
 async function isRunning(folder: string, host: string, port: number): Promise<boolean> {
   const ca = await readFile(join(folder, 'ca.pem'), 'utf8').catch(() => undefined);
   if (ca === undefined) return false;

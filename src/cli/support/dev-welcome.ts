@@ -7,7 +7,7 @@ const STATES: Readonly<Record<string, string>> = {
   adatum: 'has not added the app',
 };
 
-/** What a newcomer sees: where things are, and lines that work when pasted. */
+/** Returns the text for a newcomer: addresses, and commands that work when pasted. */
 export function welcome(url: string, emulator: Emulator): string {
   const tenants = emulator.customers.map(
     ({ name, vaultUrl }) => `  ${name.padEnd(10)} ${vaultUrl}   ${STATES[name] ?? ''}`,

@@ -5,8 +5,9 @@ import type { CommandIo } from './command.ts';
 import { bypassLoopback } from './outgoing-proxy.ts';
 
 /**
- * Prepares this process for the emulated Azure: trusts its throwaway CA, tells the SDK where the managed identity is, and keeps a
- * proxy of the environment away from it. Does nothing without the emulator.
+ * Prepares this process for the emulated Azure. It trusts the emulator's CA, gives the SDK the
+ * managed identity's address, and bypasses a proxy of the environment. Does nothing without the
+ * emulator.
  */
 export function prepareForEmulator(
   { emulator }: Pick<Config, 'emulator'>,
@@ -19,7 +20,7 @@ export function prepareForEmulator(
   io.setEnv('IDENTITY_HEADER', emulator.identityHeader);
 }
 
-/** NODE_EXTRA_CA_CERTS is read at the start of a process only. */
+/** Trusts a CA. NODE_EXTRA_CA_CERTS is read only at the start of a process. */
 export function trustCa(pem: string): void {
   setDefaultCACertificates([...getCACertificates('default'), pem]);
 }

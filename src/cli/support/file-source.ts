@@ -6,8 +6,8 @@ import { showProgress } from './progress.ts';
 const PIECE_BYTES = 1_048_576;
 
 /**
- * Returns the bytes of a file, or of standard input for `-`, with a progress line where standard error is a terminal. A file is
- * read to its real end: some report a size of 0, and others grow.
+ * Returns the bytes of a file, or of standard input for `-`, with a progress line if standard error
+ * is a terminal. A file is read to its real end: some report a size of 0, and others grow.
  */
 export async function fileSource(path: string, io: CommandIo): Promise<AsyncIterable<Uint8Array>> {
   if (path === '-') return showProgress(io.stdin(), undefined, io);

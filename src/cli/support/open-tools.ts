@@ -20,13 +20,13 @@ import type { CommandIo } from './command.ts';
 import { prepareForEmulator } from './emulated-azure.ts';
 import { readConfig } from './read-config.ts';
 
-/** What commands on tenants work with, beside a running service or without one. */
+/** The tools of commands on tenants, with or without a running service. */
 export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTenantDeps, 'tenants'> {
   readonly config: Config;
   readonly home: Home;
   readonly tenants: TenantRegistry;
   readonly audit: AuditSink;
-  /** Every command is a call of its own, by `cli:` and the user's name. */
+  /** Returns a call of its own for every command, made by `cli:` and the user's name. */
   readonly call: () => AuthenticatedRequest;
   readonly lastCheck: CheckTenantDeps['lastCheck'];
   readonly history: Store['history'];
@@ -36,7 +36,10 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
 
 const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
 
-/** Opens the registry and a chain of the audit log, in this process. @throws ConfigError, ServiceError, TenantListError */
+/**
+ * Opens the registry and a chain of the audit log, in this process.
+ * @throws ConfigError, ServiceError, TenantListError
+ */
 export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
   const config = readConfig(path, io);
   prepareForEmulator(config, io);
@@ -65,7 +68,11 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
   };
 }
 
-/** The same with what the doctor needs; the app's credential is read from the home vault. @throws ServiceError */
+/**
+ * Returns the same with the doctor's dependencies; the app's credential is read from the home
+ * vault.
+ * @throws ServiceError
+ */
 export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
   const { openProbe } = await openAzure(tools.config, tools.home, silentLogger(), systemClock);
   return { ...tools, openProbe, clock: systemClock };
@@ -73,7 +80,7 @@ export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
 
 const PAGE = 200;
 
-/** Every tenant, in the order of ids, a page in memory at a time. */
+/** Returns every tenant, ordered by id, with one page in memory at a time. */
 export async function* allTenants(tools: Pick<Tools, 'tenants'>): AsyncGenerator<Tenant> {
   for await (const page of tenantPages(tools)) yield* page;
 }

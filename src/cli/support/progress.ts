@@ -4,7 +4,7 @@ const EVERY_MS = 200;
 const MIB = 1_048_576;
 const BAR_CHARACTERS = 24;
 
-/** Passes the pieces on; where standard error is a terminal, a line there says how far they are. */
+/** Passes the pieces on; if standard error is a terminal, prints a line with the progress. */
 export async function* showProgress(
   source: AsyncIterable<Uint8Array>,
   bytes: number | undefined,

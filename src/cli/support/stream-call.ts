@@ -14,15 +14,15 @@ import type { StreamTarget } from './stream-options.ts';
 const CONTINUE_MS = 1_000;
 const MAX_ANSWER_BYTES = 65_536;
 
-/** The transfer ended early, for a reason that the message gives. */
+/** The transfer ended early, for the reason in the message. */
 export class CutError extends Error {
   override readonly name = 'CutError';
 }
 
 /**
- * Sends a body and writes the answer to `sink` at the same time. Resolves once all of the answer is written.
- *
- * @throws ServiceError what the service answered instead; CutError
+ * Sends a body and writes the answer to `sink` at the same time. Resolves once the whole answer is
+ * written.
+ * @throws ServiceError for a refusal by the service; CutError
  */
 export async function callStream(
   target: StreamTarget,
@@ -55,7 +55,7 @@ export async function callStream(
     }
   }
   const sending = send();
-  sending.catch(() => req.destroy()); // what came of it is seen at the answer
+  sending.catch(() => req.destroy()); // the answer shows the result
   try {
     const [res] = (await once(req, 'response')) as [IncomingMessage];
     if (res.statusCode !== 200) throw await refusalOf(res);
@@ -70,7 +70,10 @@ export async function callStream(
   }
 }
 
-/** Posts JSON and gives the answer's. @throws ServiceError, CutError */
+/**
+ * Posts JSON and returns the answer's JSON.
+ * @throws ServiceError, CutError
+ */
 export async function callJson(
   target: StreamTarget,
   path: string,
@@ -98,7 +101,7 @@ function post(target: StreamTarget, path: string, signal: AbortSignal, headers: 
     signal,
     headers: { Authorization: `Bearer ${target.token}`, ...headers },
   });
-  return req.on('error', () => undefined); // whoever waits for the answer gets it
+  return req.on('error', () => undefined); // the code that awaits the answer gets it
 }
 
 const Refusal = z.object({
@@ -114,7 +117,7 @@ const Refusal = z.object({
     .optional(),
 });
 
-/** The problem that the service told, or that it was not the service that answered. */
+/** Returns the problem in the service's answer, or an error if another server answered. */
 async function refusalOf(res: IncomingMessage): Promise<Error> {
   const problem = Refusal.safeParse(jsonOf(await textOf(res)));
   if (!problem.success) return new CutError(`This is no answer of the service: HTTP ${res.statusCode}`);
@@ -142,11 +145,16 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** A fault of this machine, such as a full disk, that must not be blamed on the service. */
+/**
+ * Returns a fault of this machine, such as a full disk, which must not be blamed on the service.
+ */
 const localError = (error: Error): Error =>
   'syscall' in error ? new CutError(error.message, { cause: error }) : error;
 
-/** Tells a failed write of a file or of standard output from a connection's end, which ends the sink too. */
+/**
+ * Returns whether the write of a file or of standard output failed, as opposed to a connection's
+ * end, which ends the sink too.
+ */
 const isOfFile = (error: Error): boolean =>
   'syscall' in error && 'code' in error && !String(error.code).startsWith('ECONN');
 

@@ -2,9 +2,9 @@ import { ConfigError } from '../../config/load-config.ts';
 import { readArguments } from './arguments.ts';
 import type { CommandIo } from './command.ts';
 
-/** Where a stream goes, and as whom: what the commands for files have in common. */
+/** The target and the identity of a stream: the options that the commands for files share. */
 export interface StreamTarget {
-  /** Of the service, without a slash at its end. */
+  /** Address of the service, without a trailing slash. */
   readonly url: string;
   readonly token: string;
   readonly tenant: string;
@@ -35,7 +35,10 @@ const isPlain = (url: string): boolean => {
   return protocol === 'http:' && !LOOPBACK.test(hostname);
 };
 
-/** @throws ConfigError */
+/**
+ * Returns the target.
+ * @throws ConfigError
+ */
 export function streamTargetOf(
   values: { readonly [K in 'tenant' | 'url' | 'token']?: string | undefined } & { readonly context: readonly string[] },
   { env }: Pick<CommandIo, 'env'>,
@@ -75,13 +78,16 @@ function contextOf(pairs: readonly string[]): Readonly<Record<string, string>> |
   return Object.fromEntries(entries);
 }
 
-/** The one file that is named. @throws ConfigError */
+/**
+ * Returns the one file in the arguments.
+ * @throws ConfigError
+ */
 export function onlyFile(positionals: readonly string[]): string {
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new ConfigError('Name one file, or - for standard input');
   return file;
 }
 
-/** The options of encrypt-file and decrypt-file. */
+/** Returns the options of encrypt-file and decrypt-file. */
 export const parseStreamArgs = (args: readonly string[]) =>
   readArguments(args, { ...STREAM_OPTIONS, key: { type: 'string' } });

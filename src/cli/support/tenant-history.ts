@@ -8,7 +8,11 @@ interface Entry {
   readonly whole: object;
 }
 
-/** Who changed a tenant's record, and when its checks found another state than before: newest first. @throws ConfigError, ServiceError */
+/**
+ * Prints each change of a tenant's record with its author, and each change of its check state:
+ * newest first.
+ * @throws ConfigError, ServiceError
+ */
 export async function showHistory(tools: Tools, id: string, isJson: boolean, io: CommandIo): Promise<number> {
   const history = await tools.history(id);
   const changes = history.changes.map(({ revision, action, changedBy, changedAt, record }): Entry => {
@@ -20,7 +24,7 @@ export async function showHistory(tools: Tools, id: string, isJson: boolean, io:
     return { at: check.checkedAt, text: `check ${check.state}`, whole: { at: check.checkedAt, check } };
   });
   const entries = [...changes, ...checks].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
-  if (entries.length === 0) await tools.tenants.get(id); // is it known at all?
+  if (entries.length === 0) await tools.tenants.get(id); // fails for an unknown tenant
   for (const { at, text, whole } of entries) io.stdout(isJson ? `${JSON.stringify(whole)}\n` : `${at}  ${text}\n`);
   return 0;
 }

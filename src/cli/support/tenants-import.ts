@@ -11,7 +11,10 @@ import type { Tools } from './open-tools.ts';
 type Outcome = 'created' | 'replaced' | 'unchanged';
 const PROGRESS_EVERY = 500;
 
-/** Registers a list. The whole of it is checked first; then each tenant is one change, so that a second run goes on where one ended. */
+/**
+ * Registers a list. The whole list is checked first; then each tenant is one change, so that a
+ * second run continues where the first ended.
+ */
 export async function importTenants(tools: Tools, file: string, isDryRun: boolean, io: CommandIo): Promise<number> {
   const text = await readFile(resolve(io.cwd, file), 'utf8');
   const wanted = [...readTenantList(text, tools.config.vaultHosts, new Date().toISOString()).values()];
@@ -45,7 +48,7 @@ async function importOne(tools: Tools, wanted: Tenant, isDryRun: boolean): Promi
   return existing ? 'replaced' : 'created';
 }
 
-/** Two records are equal whatever the order of their members. */
+/** Returns a record with sorted members: two records are equal whatever their order. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

@@ -8,10 +8,13 @@ import { destinationOf, writeWhole } from './whole-file.ts';
 
 type Values = ReturnType<typeof parseStreamArgs>['values'];
 
-/** What encrypt-file and decrypt-file differ in. */
+/** The differences between encrypt-file and decrypt-file. */
 export interface FileTransform {
   readonly path: (values: Values) => string;
-  /** The name of what comes out, by that of what goes in. @throws ConfigError where none follows from it */
+  /**
+   * Returns the name of the output, from that of the input.
+   * @throws ConfigError if the input's name implies none
+   */
   readonly outputOf: (file: string) => string;
 }
 
@@ -36,7 +39,7 @@ export async function transformFile(transform: FileTransform, args: readonly str
   });
 }
 
-/** An answer that was cut is no fault of the program: told in a line. */
+/** Reports a truncated answer in one line: it is no fault of the program. */
 export async function reportCuts(io: CommandIo, run: () => Promise<void>): Promise<number> {
   try {
     await run();

@@ -7,15 +7,18 @@ import type { Writable } from 'node:stream';
 import { ConfigError } from '../../config/load-config.ts';
 import type { CommandIo } from './command.ts';
 
-/** Where the output goes. */
+/** The target of the output. */
 interface Destination {
   /** Behind symbolic links, so that a link stays one. */
   readonly path: string;
-  /** A device or a FIFO: written to, never replaced. */
+  /** A device or a FIFO: it is written to, never replaced. */
   readonly isStream: boolean;
 }
 
-/** Returns where to write. @throws ConfigError when something is in the way that must not be replaced */
+/**
+ * Returns the destination.
+ * @throws ConfigError for an existing target that must not be replaced
+ */
 export function destinationOf(path: string, isForced: boolean): Destination {
   const found = statIf(path, lstatSync);
   if (!found) return { path, isStream: false };
@@ -38,8 +41,9 @@ function statIf(path: string, stat: (path: string) => Stats): Stats | undefined 
 }
 
 /**
- * Writes a file whole or not at all, `write` ending what it is given: under another name in the same folder, synced before it gets
- * its own. Readable by its owner alone. Nothing is left behind when `write` throws or the process exits.
+ * Writes a file completely or not at all. `write` must end its stream. The data goes to another
+ * name in the same folder and is synced before the rename. Only the owner can read the file. No
+ * partial file remains when `write` throws or the process exits.
  */
 export async function writeWhole(
   wanted: string,
@@ -82,7 +86,7 @@ async function closed(sink: WriteStream): Promise<void> {
   if (!sink.closed) await once(sink, 'close');
 }
 
-/** Lets the new name outlive a power cut. Windows has no such thing. */
+/** Makes the new name survive a power cut. Windows has no such call. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined);
   await folder?.sync().catch(() => undefined);

@@ -21,14 +21,17 @@ const PROBE_BYTES = 32;
 
 export interface CheckTenantDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
-  /** A new probe for each check: nothing of an earlier one is remembered. */
+  /** Returns a new probe for each check, without data from an earlier one. */
   readonly openProbe: () => TenantProbe;
   readonly clock: Clock;
-  /** What the last visit of the rounds found. */
+  /** Returns the result of the last visit of the rounds. */
   readonly lastCheck: (tenantId: string) => Promise<Check | undefined>;
 }
 
-/** The doctor, step by step, for a caller. Suspended tenants are looked at as well. @throws ServiceError */
+/**
+ * Runs the doctor, step by step, for a caller. It checks suspended tenants too.
+ * @throws ServiceError
+ */
 export async function checkTenant(
   deps: CheckTenantDeps,
   request: AuthenticatedRequest,
@@ -40,7 +43,7 @@ export async function checkTenant(
   return check;
 }
 
-/** Every step in order; what depends on a failed one is skipped. */
+/** Runs every step in order; the steps that depend on a failed one are skipped. */
 export async function examine(
   deps: Pick<CheckTenantDeps, 'openProbe' | 'clock' | 'lastCheck'>,
   tenant: Tenant,
@@ -97,7 +100,7 @@ async function examineKey(
   });
 }
 
-/** Its value is never looked at: that it can be read is all. */
+/** Checks that a secret can be read; its value is never examined. */
 async function examineSecret(runner: StepRunner, probe: TenantProbe, tenant: Tenant, name: string): Promise<void> {
   const vaultUrl = tenant.keys[tenant.defaultKey]?.vaultUrl ?? '';
   await runner.step(`secret ${name}`, ['sign-in'], async () => ({
@@ -105,7 +108,10 @@ async function examineSecret(runner: StepRunner, probe: TenantProbe, tenant: Ten
   }));
 }
 
-/** These facts are a bonus: consent that is missing, and Graph away, are worth a warning and keep no data from being encrypted. */
+/**
+ * Reads the directory's facts. They are optional: missing consent and a Graph outage cause a
+ * warning and do not prevent encryption.
+ */
 async function examineDirectory(probe: TenantProbe, tenant: Tenant) {
   const facts = await probe.readDirectory(tenant);
   const warnings = Object.entries(facts).flatMap(([name, fact]) => {
@@ -145,7 +151,10 @@ function warningsOf(key: KekFacts, tenant: Tenant, now: number): string[] {
   return warnings;
 }
 
-/** A role that is missing was withdrawn, or never granted, or granted a moment ago: Azure tells these apart by nothing but time. */
+/**
+ * Returns a description of failures. A missing role was withdrawn, never granted, or granted a
+ * moment ago: only time distinguishes these in Azure.
+ */
 function describeAfter(lastCheck: Check | undefined): (error: unknown) => ServiceError {
   return (error) => {
     const failure = describe(error);
@@ -159,7 +168,7 @@ function describeAfter(lastCheck: Check | undefined): (error: unknown) => Servic
   };
 }
 
-/** A failure that has no code is a fault of ours, not a finding. */
+/** Returns the failure. One without a code is our own fault, not a finding. */
 function describe(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   throw error;

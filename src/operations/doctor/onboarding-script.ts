@@ -4,8 +4,9 @@ import { graphPermissions } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 
 /**
- * Returns every step as one shell script. It looks before it changes anything, so that it can be run twice. Each substitution stands in
- * an assignment of its own, where `set -e` sees it fail.
+ * Returns every step as one shell script. It checks before it changes anything, so that it can run
+ * twice. Each command substitution is in an assignment of its own, so that `set -e` detects its
+ * failure.
  */
 export function onboardingScript(tenant: Tenant, appId: string): string {
   const permissions = graphPermissions(tenant);
@@ -40,7 +41,10 @@ principal=$(az ad sp list --filter "appId eq '$app'" --query '[].id' -o tsv)
 [ -n "$principal" ] || principal=$(az ad sp create --id "$app" --query id -o tsv)
 [ -n "$principal" ] || { echo "The app has no service principal in your directory" >&2; exit 1; }`;
 
-/** An admin-consent link would need a reply address of the app, and would grant everything that the app declares. */
+/**
+ * An admin-consent link would need a redirect URI of the app, and would grant everything that the
+ * app declares.
+ */
 const ALLOW_GRAPH = `allow_graph() { # PERMISSION
   local graph resource role present
   graph=$(az cloud show --query endpoints.microsoftGraphResourceId -o tsv)
@@ -66,7 +70,7 @@ const FIND_SUBSCRIPTION = `use_subscription_of() { # --name VAULT | --hsm-name H
   exit 1
 }`;
 
-/** The CLI replaces all tags of a key, so those that are there are given again. */
+/** The CLI replaces all tags of a key, so the command repeats the existing ones. */
 const TAG_KEY = `tag_key() { # ARGUMENTS OF THE KEY
   local present names values tags=()
   present=$(az keyvault key show "$@" --query 'tags."${TENANT_TAG}"' -o tsv)
@@ -94,7 +98,10 @@ function keyLines(tenant: Tenant, key: RegisteredKey): string[] {
   ];
 }
 
-/** It can't be turned off again, which is its purpose: a purged key is gone, and the data with it. */
+/**
+ * Returns the commands. Purge protection cannot be disabled again, which is its purpose: a purged
+ * key is lost, and the data with it.
+ */
 function purgeProtection(vaultUrl: string, resource: string): string[] {
   const update = isManagedHsm(vaultUrl) ? 'update-hsm' : 'update';
   return [
@@ -111,7 +118,10 @@ function typeLines({ algorithm, name }: RegisteredKey, ofKey: string): string[] 
   ];
 }
 
-/** A second assignment of the same role on an HSM is refused, so the first is looked for. */
+/**
+ * Returns the commands. A Managed HSM refuses a second assignment of the same role, so the script
+ * looks for the first.
+ */
 const hsmAccess = ({ name }: RegisteredKey, hsm: string): string[] => [
   `role="Managed HSM Crypto Service Encryption User"`,
   `assigned=$(az keyvault role assignment list ${hsm} --role "$role" --assignee "$principal" --scope /keys/${name} --query '[].id' -o tsv)`,

@@ -17,12 +17,12 @@ import { assertGranted } from '../granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
 import { onboardingScript } from './onboarding-script.ts';
 
-/** One thing that the customer's side has to do. */
+/** One task of the customer's side. */
 interface OnboardingStep {
   readonly title: string;
   readonly owner: FixOwner;
   readonly explanation: string;
-  /** Complete, to be pasted in this order. */
+  /** Complete commands, to paste in this order. */
   readonly commands: readonly string[];
   /** The doctor's step that passes afterwards. */
   readonly check: string;
@@ -32,9 +32,9 @@ export interface Onboarding {
   readonly tenantId: string;
   readonly appId: string;
   readonly steps: readonly OnboardingStep[];
-  /** How the customer takes everything back, the fastest way first. */
+  /** The ways in which the customer can revoke everything, the fastest first. */
   readonly takeBack: readonly { readonly title: string; readonly command: string }[];
-  /** The steps as a shell script that can be run twice. */
+  /** The steps as a shell script that can run twice. */
   readonly script: string;
 }
 
@@ -43,7 +43,10 @@ export interface OnboardingDeps extends AuditDeps {
   readonly appId: string;
 }
 
-/** What the customer's administrator has to do, with everything filled in. @throws ServiceError */
+/**
+ * Returns the tasks of the customer's administrator, with all names filled in.
+ * @throws ServiceError
+ */
 export async function getOnboarding(
   deps: OnboardingDeps,
   request: AuthenticatedRequest,

@@ -6,14 +6,14 @@ export interface CheckStep {
   readonly name: string;
   readonly state: 'passed' | 'failed' | 'skipped';
   readonly durationMs?: number;
-  /** What was found, or what a failure means. */
+  /** The finding, or the meaning of a failure. */
   readonly detail?: string;
   readonly code?: string;
   readonly reason?: string;
   readonly fix?: Fix;
-  /** The step whose failure keeps this one from being tried. */
+  /** The failed step because of which this one was skipped. */
   readonly because?: string;
-  /** What is well for now and should be mended. */
+  /** Problems that do no harm yet and should be fixed. */
   readonly warnings?: readonly string[];
 }
 
@@ -25,13 +25,13 @@ export interface TenantCheck {
   readonly steps: readonly CheckStep[];
 }
 
-/** Runs steps one after the other and skips what depends on one that failed. */
+/** Runs steps one after the other and skips those that depend on a failed one. */
 export class StepRunner {
   readonly #steps: CheckStep[] = [];
   readonly #now: () => number;
   readonly #describe: (error: unknown) => ServiceError;
 
-  /** `now` is monotonic, in milliseconds; `describe` rethrows what is a fault of ours. */
+  /** `now` is monotonic, in milliseconds; `describe` rethrows our own faults. */
   constructor(now: () => number, describe: (error: unknown) => ServiceError) {
     this.#now = now;
     this.#describe = describe;
@@ -45,7 +45,7 @@ export class StepRunner {
     return this.#steps.some((step) => step.name === name && step.state !== 'passed');
   }
 
-  /** `run` gives back what it found; its result is undefined when the step failed or was skipped. */
+  /** Returns the result of `run`; undefined when the step failed or was skipped. */
   async step<T>(
     name: string,
     needs: readonly string[],
