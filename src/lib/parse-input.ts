@@ -16,20 +16,10 @@ export function parseInput<T extends z.ZodType>(
   place: '' | '/path' | '/query',
 ): z.output<T> {
   const parsed = schema.safeParse(value);
-  if (parsed.success && !hasProto(value)) return parsed.data;
-  const errors = parsed.success ? [unknownField('', PROTO, [])] : faultsOf(schema, value);
-  const placed = errors.map(({ pointer, detail }) => ({ pointer: place + pointer, detail }));
+  if (parsed.success) return parsed.data;
+  const placed = faultsOf(schema, value).map(({ pointer, detail }) => ({ pointer: place + pointer, detail }));
   throw new ServiceError('malformed-request', `The request is malformed: ${summary(placed)}`, { errors: placed });
 }
-
-const PROTO = '__proto__';
-
-/**
- * Returns whether a value has the member `__proto__`. `JSON.parse` makes it a member like any
- * other, and a schema library ignores it.
- */
-const hasProto = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, PROTO);
 
 /**
  * Returns the faults after a second parse, for our own messages: a valid value costs nothing for

@@ -33,6 +33,12 @@ const DataKeyBoundsSchema = z.strictObject({
 });
 const RevocationBoundSeconds = z.int().min(0).max(3_600);
 
+/** Returns the schema of an object with members of any name. A record of zod alone drops `__proto__` in silence. */
+const membersOf = <T extends z.ZodType>(names: z.ZodString, members: T) =>
+  z
+    .custom((value) => !Object.hasOwn(Object(value), '__proto__'), 'must not have a member named __proto__')
+    .pipe(z.record(names, members));
+
 /**
  * Returns the schema of a written record. Rules that need other records or the home vault's address
  * are applied later.
@@ -57,7 +63,7 @@ export function tenantSchema(hosts: VaultHosts) {
       displayName: z.string().min(1).max(200).optional(),
       entraTenantId: z.guid().transform((id) => id.toLowerCase()),
       state: z.enum(['active', 'suspended']).default('active'),
-      keys: z.record(z.string().regex(KEY_ALIAS, 'an alias must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -'), Key),
+      keys: membersOf(z.string().regex(KEY_ALIAS, 'an alias must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -'), Key),
       defaultKey: z.string(),
       retiredKeys: z
         .array(Key.pick({ vaultUrl: true, name: true }))
@@ -80,7 +86,7 @@ export function tenantSchema(hosts: VaultHosts) {
           groups: z.boolean().optional(),
         })
         .optional(),
-      metadata: z.record(z.string().min(1).max(128), z.string().max(1_024)).optional(),
+      metadata: membersOf(z.string().min(1).max(128), z.string().max(1_024)).optional(),
     })
     .superRefine((tenant, context) => {
       for (const [path, message] of keyRules(tenant)) context.addIssue({ code: 'custom', path, message });

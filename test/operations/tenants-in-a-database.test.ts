@@ -37,6 +37,25 @@ async function remove(id: string) {
 }
 
 describe('a tenant', () => {
+  test('has no member named __proto__ at any level, neither by PUT nor by PATCH', async () => {
+    const tag = { 'If-Match': await create('plain') };
+    const key = (more = '') => `{"vaultUrl":"https://plain-kv.vault.azure.net","name":"data","use":"data"${more}}`;
+    const changes = [
+      ['{"__proto__":{}}', '/__proto__'],
+      [`{"keys":{"data":${key()},"__proto__":${key()}}}`, '/keys'],
+      [`{"keys":{"data":${key(',"__proto__":{}')}}}`, '/keys/data/__proto__'],
+      ['{"metadata":{"__proto__":"gold"}}', '/metadata'],
+      ['{"graph":{"__proto__":{"users":true}}}', '/graph/__proto__'],
+    ] as const;
+    for (const [json, pointer] of changes) {
+      const change = JSON.parse(json) as object;
+      const refusal = { status: 400, body: { code: 'malformed-request', errors: [{ pointer }] } };
+      expect(await send('patch', '/tenants/plain', change, tag)).toMatchObject(refusal);
+      expect(await send('put', '/tenants/plain', { ...record('plain'), ...change }, tag)).toMatchObject(refusal);
+    }
+    expect((await send('get', '/tenants/plain')).headers['etag']).toBe(tag['If-Match']);
+  });
+
   test('is created, read, replaced, patched and removed, each change with a new ETag', async () => {
     const created = await create('fresh');
     expect((await send('get', '/tenants/fresh')).headers['etag']).toBe(created);
