@@ -1,7 +1,9 @@
+import { closeSync, openSync } from 'node:fs';
 import { totalmem, userInfo } from 'node:os';
 import process from 'node:process';
 import { runCommand } from './cli/run-command.ts';
 import type { CommandIo } from './cli/support/command.ts';
+import { outputTaken } from './cli/support/output-taken.ts';
 
 /**
  * The only file that accesses the process. It passes streams, environment and signals to the
@@ -73,23 +75,37 @@ function userName(): string {
   }
 }
 
-/**
- * How long to wait for the reader of our output after SIGTERM. Without a signal the wait is for the
- * reader's own sake, such as a pager's.
- */
+/** Wait for a reader that takes none of our output; after a signal, wait for any reader. */
 const OUTPUT_GRACE_MS = 2_000;
 
-const written = (stream: NodeJS.WriteStream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
+/** Returns whether a person may be reading, with a pager that waits for a key. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns whether the readers of both outputs have taken all of it. */
+async function areOutputsTaken(): Promise<boolean> {
+  const stallMs = hasTerminal() ? undefined : OUTPUT_GRACE_MS;
+  const taken = await Promise.all([process.stdout, process.stderr].map((stream) => outputTaken(stream, stallMs)));
+  return taken.every(Boolean);
+}
 
 /** Resolves some time after a signal. */
 const graceOver = () =>
-  new Promise<void>((resolve) => {
-    const start = () => setTimeout(resolve, OUTPUT_GRACE_MS);
+  new Promise<undefined>((resolve) => {
+    const start = () => setTimeout(resolve, OUTPUT_GRACE_MS, undefined);
     if (stopping.signal.aborted) start();
     else stopping.signal.addEventListener('abort', start);
   });
 
 const exitCode = await runCommand(process.argv.slice(2), io);
-await Promise.race([Promise.all([written(process.stdout), written(process.stderr)]), graceOver()]);
+const isTaken = await Promise.race([areOutputsTaken(), graceOver()]);
+const isLost = isTaken === false && !stopping.signal.aborted;
+if (isLost) process.stderr.write('vaultspan: the reader of the output did not take all of it\n');
 // A connection that still hangs must not prevent the command from ending.
-process.exit(exitCode);
+process.exit(isLost && exitCode === 0 ? 1 : exitCode);

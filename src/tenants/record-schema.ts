@@ -63,7 +63,10 @@ export function tenantSchema(hosts: VaultHosts) {
       displayName: z.string().min(1).max(200).optional(),
       entraTenantId: z.guid().transform((id) => id.toLowerCase()),
       state: z.enum(['active', 'suspended']).default('active'),
-      keys: membersOf(z.string().regex(KEY_ALIAS, 'an alias must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -'), Key),
+      keys: membersOf(
+        z.string().regex(KEY_ALIAS, 'an alias must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -'),
+        Key,
+      ),
       defaultKey: z.string(),
       retiredKeys: z
         .array(Key.pick({ vaultUrl: true, name: true }))
