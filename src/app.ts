@@ -6,6 +6,7 @@ import { listAuditRecordsRoute } from './http/routes/audit-routes.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
 import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
+import { documentRoutes } from './http/routes/document-routes.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/health-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
 import { mount } from './http/routes/mount.ts';
@@ -54,6 +55,7 @@ export function createApp(deps: AppDeps): Express {
       encryptBatch: encryptBatchRoute(deps),
       decryptBatch: decryptBatchRoute(deps),
       rewrapBatch: rewrapBatchRoute(deps),
+      ...documentRoutes(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       rewrapStreamHeader: rewrapStreamHeaderRoute(deps),

@@ -78,20 +78,26 @@ function outcomeOf<T>(start: () => Soon<T>): Soon<Outcome<T>> {
   }
 }
 
-/**
- * Writes one record for the batch: the number of items by result, each key version with its proof
- * of access, a vault's refusal.
- */
+/** What a document's fields used, each for itself. */
+export interface DocumentUse {
+  readonly uses: readonly ItemUse[];
+}
+
+/** Writes one record for the batch: the items by outcome, each key version with its proof of access, a vault's refusal. */
 export async function recordBatch(
   { audit }: Pick<AuditDeps, 'audit'>,
   { requestId, clientRequestId, principal }: AuthenticatedRequest,
-  { operation, tenantId }: Pick<AuditEvent, 'operation' | 'tenantId'>,
-  outcomes: readonly Outcome<ItemUse>[],
+  { operation, tenantId, context }: Pick<AuditEvent, 'operation' | 'tenantId' | 'context'>,
+  outcomes: readonly Outcome<ItemUse | DocumentUse>[],
 ): Promise<void> {
   const items: Record<string, number> = {};
   const keys = new Map<string, Mutable<AuditKeyUse>>();
   let refusedCall: VaultCallIds | undefined;
   let bytes = 0;
+  const count = ({ keyId, vaultCall, bytes: size }: ItemUse) => {
+    keys.getOrInsertComputed(`${keyId} ${vaultCall?.vaultClientRequestId}`, () => keyUse(keyId, vaultCall)).count += 1;
+    bytes += size;
+  };
   for (const outcome of outcomes) {
     const code = 'value' in outcome ? 'succeeded' : codeOf(outcome.failure);
     items[code] = (items[code] ?? 0) + 1;
@@ -99,9 +105,8 @@ export async function recordBatch(
       refusedCall ??= vaultCallOf(outcome.failure);
       continue;
     }
-    const { keyId, vaultCall } = outcome.value;
-    keys.getOrInsertComputed(`${keyId} ${vaultCall?.vaultClientRequestId}`, () => keyUse(keyId, vaultCall)).count += 1;
-    bytes += outcome.value.bytes;
+    if ('uses' in outcome.value) outcome.value.uses.forEach(count);
+    else count(outcome.value);
   }
   await audit.record({
     operation,
@@ -111,6 +116,7 @@ export async function recordBatch(
     principal: principal.id,
     tenantId,
     bytes,
+    ...(context !== undefined && { context }),
     vaultRequestId: refusedCall?.vaultRequestId,
     vaultClientRequestId: refusedCall?.vaultClientRequestId,
     items,

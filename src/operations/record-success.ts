@@ -35,8 +35,15 @@ export async function recordSuccess(
     tenantId: facts.tenantId,
     keyId: facts.keyId,
     bytes: facts.bytes,
-    context: context && facts.tenantId && deps.contextDigest(facts.tenantId, context),
+    context: facts.tenantId && digestOf(deps, facts.tenantId, context),
     vaultRequestId: facts.vaultCall?.vaultRequestId,
     vaultClientRequestId: facts.vaultCall?.vaultClientRequestId,
   });
 }
+
+/** Returns how the audit shows a canonical context: equal ones of a tenant can be matched, none can be read. */
+export const digestOf = (
+  { contextDigest }: Pick<AuditDeps, 'contextDigest'>,
+  tenantId: string,
+  context: Buffer | undefined,
+): string | undefined => context && contextDigest(tenantId, context);

@@ -130,12 +130,33 @@ async function moveItem(
   const isNewThere = grant.tenant.id !== source.id;
   const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
   const key = dataKeyByAlias(grant.tenant, to.key);
+  const moved = await moveMessage(deps, source, grant, { ciphertext: before, key, context, use, startedAt });
+  return { ...moved, target: grant.tenant.id, context };
+}
+
+/** One message on its way: where it goes is in the grant and the key. */
+interface MessageMove {
+  readonly ciphertext: string;
+  readonly key: RegisteredKey;
+  readonly context: Buffer | undefined;
+  readonly use: LeafUse;
+  /** When the move began, monotonic milliseconds. */
+  readonly startedAt: number;
+}
+
+/** Opens a message of the source and seals it anew under the grant's tenant. @throws ServiceError */
+export async function moveMessage(
+  deps: RewrapDeps,
+  source: Tenant,
+  grant: TenantGrant,
+  { ciphertext: before, key, context, use, startedAt }: MessageMove,
+): Promise<Pick<Moved, 'ciphertext' | 'opened' | 'sealed'>> {
   const { plaintext, ...opened } = await openMessage(deps, source, before, context, use);
   const bytes = plaintext.length;
   const { ciphertext, ...sealed } = await sealAnew(deps, grant, key, plaintext, context, use);
   const hasLasted = deps.clock.monotonicMs() - startedAt >= GRANT_HOLDS_MS;
-  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have expired while the target's vault was slow
-  return { ciphertext, target: grant.tenant.id, opened: { ...opened, bytes }, sealed: { ...sealed, bytes }, context };
+  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have ended while the target's vault was slow
+  return { ciphertext, opened: { ...opened, bytes }, sealed: { ...sealed, bytes } };
 }
 
 async function sealAnew(

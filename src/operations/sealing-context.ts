@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import { canonicalContext } from '../format/encryption-context.ts';
+import { canonicalContext, fieldContexts } from '../format/encryption-context.ts';
 import type { Tenant } from '../tenants/record.ts';
 
 /**
@@ -9,9 +9,22 @@ import type { Tenant } from '../tenants/record.ts';
  */
 export function contextForSealing(tenant: Tenant, encryptionContext: unknown): Buffer | undefined {
   const context = canonicalContext(encryptionContext);
-  const isMissing = (name: string) => context === undefined || !Object.hasOwn(encryptionContext as object, name);
-  const missing = tenant.requiredContext.filter(isMissing);
-  if (missing.length === 0) return context;
+  assertComplete(tenant, encryptionContext);
+  return context;
+}
+
+/** The same for the fields of a document: the record's names are required of the caller's part. */
+export function fieldContextsForSealing(tenant: Tenant, encryptionContext: unknown): (field: string) => Buffer {
+  const contextOf = fieldContexts(encryptionContext);
+  assertComplete(tenant, encryptionContext);
+  return contextOf;
+}
+
+function assertComplete({ requiredContext }: Tenant, encryptionContext: unknown): void {
+  const isMissing = (name: string) =>
+    encryptionContext === undefined || !Object.hasOwn(encryptionContext as object, name);
+  const missing = requiredContext.filter(isMissing);
+  if (missing.length === 0) return;
   throw new ServiceError('malformed-request', "The encryption context lacks what the tenant's record requires", {
     errors: missing.map((name) => ({ pointer: '/encryptionContext', detail: `${name} is required` })),
   });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalContext } from '../../src/format/encryption-context.ts';
+import { canonicalContext, fieldContexts } from '../../src/format/encryption-context.ts';
 import { contexts } from '../support/arbitraries.ts';
+import { compact } from '../support/vectors.ts';
 
 const text = (context: unknown): string | undefined => canonicalContext(context)?.toString('utf8');
 const withMembers = (count: number) =>
@@ -171,5 +172,29 @@ describe('the limits', () => {
     expect(() => canonicalContext({ a: '€'.repeat(1_024), b: '€'.repeat(342) })).toThrow(malformed);
     expect(() => canonicalContext({ a: '\0'.repeat(682), b: '' })).toThrow(malformed);
     expect(canonicalContext({ a: '\0'.repeat(681) })?.length).toBe(4_094);
+  });
+});
+
+describe('the context of a document’s field', () => {
+  test('is the canonical form of the caller’s context with the reserved member', () => {
+    fc.assert(
+      fc.property(contexts, fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }), (context, field) => {
+        const whole = { ...context, 'vaultspan:field': field };
+        const pairs = Object.entries(whole).sort(([a], [b]) => (a < b ? -1 : 1));
+        const expected = `{${pairs.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(',')}}`;
+        expect(fieldContexts(context)(field).toString()).toBe(expected);
+      }),
+    );
+  });
+
+  test('is that of the vector', () => {
+    const [vector] = compact.cases.filter(({ name }) => name === 'field of a document');
+    expect(fieldContexts({ table: 'customers' })('ssn').toString()).toBe(vector?.canonicalContext);
+  });
+
+  test('holds the limits for the caller’s part', () => {
+    expect(() => fieldContexts({ 'vaultspan:field': 'ssn' })).toThrow(malformed);
+    expect(() => fieldContexts('no object')).toThrow(malformed);
+    expect(fieldContexts(undefined)('a').toString()).toBe('{"vaultspan:field":"a"}');
   });
 });

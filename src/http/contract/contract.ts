@@ -1,6 +1,7 @@
 import { encodeOpened, encodeSealed } from '../answers/encode-answer.ts';
 import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
+import { documentOperations } from './document-contract.ts';
 import {
   DataKeyRequest,
   DataKeyResult,
@@ -106,6 +107,7 @@ export const operations = {
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, ...CIPHERTEXT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],
   },
   ...batchOperations,
+  ...documentOperations,
   wrapKey: {
     auditedAs: 'wrap',
     method: 'post',

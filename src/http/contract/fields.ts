@@ -3,14 +3,14 @@ import { decodeAnyBase64 } from '../../format/base64.ts';
 import { TENANT_ID } from '../../format/jwe-header.ts';
 import { WRAP_ALGORITHMS } from '../../format/wrap-algorithms.ts';
 
-const MAX_PLAINTEXT = 32 * 1024 * 1024; // base64 of the 24 MiB that no configuration exceeds
-const MAX_WRAPPED = 2_048; // base64 of the largest input or output of Key Vault's RSA keys, with room to spare
-const MAX_CIPHERTEXT = 34 * 1024 * 1024;
+export const MAX_PLAINTEXT = 32 * 1024 * 1024; // base64 of the 24 MiB that no configuration exceeds
+const MAX_WRAPPED = 2_048; // base64 of what the largest RSA key of Key Vault takes or gives, and to spare
+export const MAX_CIPHERTEXT = 34 * 1024 * 1024;
 
 export const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
 
 /** Base64 text, parsed to bytes. Only the canonical spelling is accepted, so no character is silently skipped. */
-const base64 = (max: number, description: string) =>
+export const base64 = (max: number, description: string) =>
   z
     .string()
     .max(max)
@@ -32,11 +32,8 @@ const TenantParams = z.object({
     .meta({ description: 'The id of the tenant in the registry.', example: 'contoso' }),
 });
 
-/**
- * The value as `JSON.parse` made it; `canonicalContext` checks it. A copy would lose a member named
- * `__proto__`.
- */
-const EncryptionContext = z.unknown().meta({
+/** The value as `JSON.parse` made it; `canonicalContext` checks it. A copy would lose a member named `__proto__`. */
+export const EncryptionContext = z.unknown().meta({
   id: 'EncryptionContext',
   description:
     'Pairs of strings that the ciphertext is bound to, such as the table and the row that it belongs to. They are not stored and not secret; to decrypt, send the same pairs again. At most 64 members, names of up to 128 and values of up to 1,024 characters, 4,096 bytes in canonical form (RFC 8785). Names that start with `vaultspan` are reserved. An empty context is the same as none.',
@@ -108,6 +105,19 @@ export const DataKeyResult = named(
     }),
   }),
 );
+export const RewrapTarget = named(
+  'RewrapTarget',
+  z.strictObject({
+    tenantId: z
+      .string()
+      .regex(TENANT_ID, 'must be 1 to 64 characters of a-z, 0-9 and -')
+      .optional()
+      .meta({ description: 'Absent: the same tenant.' }),
+    key: Alias.optional().meta({
+      description: "Alias of one of the target's data keys. Absent: the default key.",
+    }),
+  }),
+);
 export const RewrapRequest = named(
   'RewrapRequest',
   z.strictObject({
@@ -116,19 +126,7 @@ export const RewrapRequest = named(
       .max(MAX_CIPHERTEXT)
       .meta({ description: 'The ciphertext that encryptData, createDataKey or rewrapData returned.' }),
     encryptionContext: EncryptionContext.optional(),
-    to: named(
-      'RewrapTarget',
-      z.strictObject({
-        tenantId: z
-          .string()
-          .regex(TENANT_ID, 'must be 1 to 64 characters of a-z, 0-9 and -')
-          .optional()
-          .meta({ description: 'Absent: the same tenant.' }),
-        key: Alias.optional().meta({
-          description: "Alias of one of the target's data keys. Absent: the default key.",
-        }),
-      }),
-    ).optional(),
+    to: RewrapTarget.optional(),
   }),
 );
 export const WrapRequest = named(

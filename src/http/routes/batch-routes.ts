@@ -13,14 +13,17 @@ import { isWorthLogging, type Problem, type ProblemDeps, problemOf, toFailure } 
 import { DecryptRequest, EncryptRequest, RewrapRequest } from '../contract/fields.ts';
 import type { Handler } from './mount.ts';
 
-interface BatchDeps extends Pick<ProblemDeps, 'onFailure'> {
+export interface BatchDeps extends Pick<ProblemDeps, 'onFailure'> {
   readonly admission: Pick<Admission, 'chargeItems'>;
 }
 
 export const encryptBatchRoute =
   (deps: EncryptDeps & BatchDeps): Handler<'encryptBatch'> =>
   async ({ params: { tenantId }, body }, request) => {
-    assertTogether(body.items, deps.maxPlaintextBytes);
+    assertTogether(
+      body.items.map(({ plaintext }) => plaintext),
+      deps.maxPlaintextBytes,
+    );
     const outcomes = await encryptBatch(deps, request, {
       tenantId,
       items: itemsOf(deps, request, EncryptRequest, body.items),
@@ -51,14 +54,10 @@ export const rewrapBatchRoute =
     return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
 
-/**
- * Checks the total size of a batch.
- * @throws ServiceError `body-too-large` if the plaintexts together have more bytes than one may
- * have
- */
-function assertTogether(items: readonly { readonly plaintext?: unknown }[], max: number): void {
-  const bytes = items.reduce(
-    (sum, { plaintext }) => sum + (typeof plaintext === 'string' ? decodedBytes(plaintext) : 0),
+/** @throws ServiceError `body-too-large` where the plaintexts have together more bytes than one may have */
+export function assertTogether(plaintexts: readonly unknown[], max: number): void {
+  const bytes = plaintexts.reduce<number>(
+    (sum, plaintext) => sum + (typeof plaintext === 'string' ? decodedBytes(plaintext) : 0),
     0,
   );
   if (bytes <= max) return;
@@ -71,7 +70,8 @@ function assertTogether(items: readonly { readonly plaintext?: unknown }[], max:
   );
 }
 
-function itemsOf<T extends z.ZodType>(
+/** Returns the items, each parsed when its turn comes. They count as so many calls of the caller. */
+export function itemsOf<T extends z.ZodType>(
   deps: BatchDeps,
   request: AuthenticatedRequest,
   schema: T,
@@ -81,7 +81,8 @@ function itemsOf<T extends z.ZodType>(
   return items.map((item) => () => parseInput(schema, item, ''));
 }
 
-function answer<T, R>(
+/** Returns the answer of a batch: each item's result or its problem. */
+export function answer<T, R>(
   deps: BatchDeps,
   request: AuthenticatedRequest,
   outcomes: readonly Outcome<T>[],

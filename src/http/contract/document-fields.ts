@@ -1,0 +1,115 @@
+import * as z from 'zod';
+import { MAX_ITEMS } from './batch-fields.ts';
+import {
+  Alias,
+  base64,
+  Document,
+  EncryptionContext,
+  MAX_CIPHERTEXT,
+  MAX_PLAINTEXT,
+  named,
+  RewrapTarget,
+} from './fields.ts';
+import { ProblemResult } from './problem-schema.ts';
+
+const MAX_FIELDS = 256;
+const MAX_NAME = 128; // UTF-16 code units
+
+/** Fields by name, as `JSON.parse` made them: a schema library's copy silently drops a member named `__proto__`. */
+const fields = <T>(value: z.ZodType<T>) =>
+  Document.transform((given, context): ReadonlyMap<string, T> => {
+    const refuse = (message: string, path: string[] = []) => context.addIssue({ code: 'custom', message, path });
+    const names = Object.keys(given);
+    const problem = namesProblem(names);
+    if (problem !== undefined) refuse(problem);
+    const parsed = new Map<string, T>();
+    for (const name of problem === undefined ? names : []) {
+      const { success, data, error } = value.safeParse(given[name]);
+      if (success) parsed.set(name, data);
+      else for (const { message } of error.issues) refuse(message, [name]);
+    }
+    return parsed;
+  });
+
+function namesProblem(names: readonly string[]): string | undefined {
+  if (names.length === 0) return 'is empty; a document has at least one field';
+  if (names.length > MAX_FIELDS) return `has ${names.length} fields, at most ${MAX_FIELDS} are taken`;
+  return names.map(nameProblem).find((problem) => problem !== undefined);
+}
+
+function nameProblem(name: string): string | undefined {
+  if (name === '' || name.length > MAX_NAME) return `has a name that is not 1 to ${MAX_NAME} characters long`;
+  if (!name.isWellFormed()) return 'has a name that is not well-formed Unicode';
+  return name === '__proto__' ? 'has a field of the reserved name __proto__' : undefined;
+}
+
+const context = { encryptionContext: EncryptionContext.optional() };
+const key = {
+  key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; its default key without it." }),
+};
+const to = { to: RewrapTarget.optional() };
+
+export const EncryptDocumentRequest = z.strictObject({
+  fields: fields(base64(MAX_PLAINTEXT, 'The bytes of the field, base64.')),
+  ...context,
+  ...key,
+});
+export const DecryptDocumentRequest = z.strictObject({ fields: fields(z.string().max(MAX_CIPHERTEXT)), ...context });
+export const RewrapDocumentRequest = z.strictObject({
+  fields: fields(z.string().max(MAX_CIPHERTEXT)),
+  ...context,
+  ...to,
+});
+
+const plaintexts = z.record(z.string(), z.string().meta({ format: 'byte' })).meta({
+  description: `The bytes of each field, base64. 1 to ${MAX_FIELDS} fields, names of 1 to ${MAX_NAME} characters.`,
+});
+const ciphertexts = z.record(z.string(), z.string()).meta({ description: 'The ciphertext of each field.' });
+const KeyId = z.string().meta({ description: 'Full id of the Key Vault key version.' });
+
+/** As printed: generated clients take maps of strings. */
+export const PrintedEncryptDocument = named(
+  'EncryptDocumentRequest',
+  z.strictObject({ fields: plaintexts, ...context, ...key }),
+);
+export const PrintedDecryptDocument = named(
+  'DecryptDocumentRequest',
+  z.strictObject({ fields: ciphertexts, ...context }),
+);
+export const PrintedRewrapDocument = named(
+  'RewrapDocumentRequest',
+  z.strictObject({ fields: ciphertexts, ...context, ...to }),
+);
+export const EncryptDocumentResult = named('EncryptDocumentResult', z.object({ fields: ciphertexts, keyId: KeyId }));
+export const DecryptDocumentResult = named('DecryptDocumentResult', z.object({ fields: plaintexts }));
+
+const batch = (name: string, item: z.ZodType) =>
+  named(
+    name,
+    z.strictObject({
+      items: z
+        .array(item)
+        .max(MAX_ITEMS)
+        .meta({ description: `At most ${MAX_ITEMS}.` }),
+    }),
+  );
+const results = <T extends z.ZodRawShape>(name: string, item: z.ZodObject<T>) =>
+  named(
+    name,
+    z.object({
+      items: z
+        .array(
+          named(
+            `${name}Item`,
+            item.partial().extend({ error: ProblemResult.optional().meta({ description: 'Why there is no result.' }) }),
+          ),
+        )
+        .meta({ description: 'As many as were asked, in their order.' }),
+    }),
+  );
+
+export const EncryptDocumentBatchRequest = batch('EncryptDocumentBatchRequest', PrintedEncryptDocument);
+export const DecryptDocumentBatchRequest = batch('DecryptDocumentBatchRequest', PrintedDecryptDocument);
+export const RewrapDocumentBatchRequest = batch('RewrapDocumentBatchRequest', PrintedRewrapDocument);
+export const EncryptDocumentBatchResult = results('EncryptDocumentBatchResult', EncryptDocumentResult);
+export const DecryptDocumentBatchResult = results('DecryptDocumentBatchResult', DecryptDocumentResult);
