@@ -136,6 +136,6 @@ describe('the listener of the metrics', () => {
   test('whose address is taken keeps the service from starting, and says which setting', async () => {
     const { port } = new URL(service.metricsUrl);
     const second = startService({ config: { metrics: { enabled: true, port: Number(port) } } });
-    await expect(second).rejects.toThrow(/metrics\.port: .*EADDRINUSE/);
+    await expect(second).rejects.toThrow(/metrics\.port: .*is in use/);
   });
 });
