@@ -60,7 +60,7 @@ async function twoChains() {
   };
 }
 
-test('a directory whose chains hold: a line for each, a summary, exit 0', async () => {
+test('a directory of valid chains: a line for each, a summary, exit 0', async () => {
   await using chains = await twoChains();
   expect(await run(['verify', chains.path])).toEqual({
     code: 0,
@@ -72,7 +72,7 @@ test('a directory whose chains hold: a line for each, a summary, exit 0', async 
   });
 });
 
-test('a path is taken from the working directory, and may be one file', async () => {
+test('a path is relative to the working directory, and may be one file', async () => {
   await using chains = await twoChains();
   const cwd = dirname(chains.path);
   const { code, out } = await run(['verify', join(basename(chains.path), chains.closed)], { cwd });
@@ -101,7 +101,7 @@ test('a torn line and a broken link are named, exit 1', async () => {
   expect(out).toContain('2 bad\n');
 });
 
-test('--json tells the same to machines', async () => {
+test('--json prints the same for programs', async () => {
   await using chains = await twoChains();
   const good = await run(['verify', '--json', chains.path]);
   expect(good.code).toBe(0);
@@ -133,7 +133,7 @@ const settings = (directory: string) => ({
   audit: { directory },
 });
 
-test('without PATH the directory of the configuration is checked', async () => {
+test('without PATH it checks the directory of the configuration', async () => {
   await using chains = await twoChains();
   await using home = await temporaryDirectory();
   const config = join(home.path, 'config.json');
@@ -142,7 +142,7 @@ test('without PATH the directory of the configuration is checked', async () => {
   expect(out).toContain('2 chains');
 });
 
-test('without PATH and configuration it says so, exit 2', async () => {
+test('without PATH and configuration it reports that, exit 2', async () => {
   await using home = await temporaryDirectory();
   const config = join(home.path, 'config.json');
   await writeFile(config, '{}');
@@ -151,7 +151,7 @@ test('without PATH and configuration it says so, exit 2', async () => {
   expect(err).toContain(config);
 });
 
-test('files that were moved away are checked together with those they belong to', async () => {
+test('moved files are checked together with the rest of their chains', async () => {
   await using chains = await twoChains();
   await using archive = await temporaryDirectory();
   await rename(join(chains.path, chains.closed), join(archive.path, chains.closed));
@@ -162,7 +162,7 @@ test('files that were moved away are checked together with those they belong to'
   });
 });
 
-test('--database checks the records in PostgreSQL, and says when there are none', async () => {
+test('--database checks the records in PostgreSQL, and reports when there are none', async () => {
   await using postgres = await newPostgres();
   await using chains = await twoChains();
   await using home = await temporaryDirectory();
@@ -204,7 +204,7 @@ test('nothing to check is a failure, not a success', async () => {
   });
 });
 
-test('an interrupted check proves nothing and exits 1', async () => {
+test('an interrupted check exits 1', async () => {
   await using chains = await twoChains();
   const stopped = await run(['verify', chains.path], { signal: AbortSignal.abort() });
   expect(stopped).toMatchObject({ code: 1, out: '', err: expect.stringContaining('stopped') });
@@ -227,7 +227,7 @@ test.each([
   expect(err).toContain('Usage: vaultspan audit verify');
 });
 
-test('--help explains the command, exit 0', async () => {
+test('--help prints the usage, exit 0', async () => {
   expect(await run(['--help'])).toEqual({ code: 0, out: `${auditCommand.help.trim()}\n`, err: '' });
   expect(await run(['verify', '-h'])).toMatchObject({ code: 0 });
 });

@@ -8,7 +8,7 @@ import { chainLines, START } from '../support/chains.ts';
 
 const CHAIN = '6f1c0f5e-6a52-4a53-9a86-0c5b3f1c7d10';
 
-test('a record of every member is one line in the published order', () => {
+test('a record with every member is one line in the published order', () => {
   const line = encodeRecord(
     { type: 'event', previous: 'p', salt: 's', at: '2026-11-22T08:30:00.125Z', sequence: 7, chain: CHAIN },
     {
@@ -46,21 +46,21 @@ test('each line holds the SHA-256 of the bytes of the one before, without newlin
   expect(hashLine(Buffer.from(open.slice(0, -1)))).toBe(hash);
 });
 
-test('open and close carry no member of an event', () => {
+test('open and close have no member of an event', () => {
   const [open = '', close = ''] = chainLines(CHAIN, 0);
   const head = ['chain', 'sequence', 'at', 'salt'];
   expect(Object.keys(JSON.parse(open))).toEqual([...head, 'type']);
   expect(Object.keys(JSON.parse(close))).toEqual([...head, 'previous', 'type']);
 });
 
-test('salts of more than one pool are 16 bytes each and differ', () => {
+test('salts of more than one pool have 16 bytes each and differ', () => {
   const salt = createSalts();
   const salts = Array.from({ length: 3000 }, () => salt());
   expect(new Set(salts).size).toBe(3000);
   expect(salts.every((text) => Buffer.from(text, 'base64url').length === 16)).toBe(true);
 });
 
-test('lines that are not kept leave no trace in the next ones', () => {
+test('lines that are not kept have no effect on the next ones', () => {
   const writer = new ChainWriter(CHAIN);
   const open = writer.open(START, undefined);
   writer.keep(1);
@@ -74,12 +74,12 @@ test('lines that are not kept leave no trace in the next ones', () => {
 });
 
 describe('tenant sequences', () => {
-  test('count each tenant from 0 and leave records of none alone', () => {
+  test('count each tenant from 0 and ignore records without a tenant', () => {
     const tenants = new TenantSequences();
     expect(['a', 'b', undefined, 'a', 'a', 'b'].map((id) => tenants.next(id))).toEqual([0, 0, undefined, 1, 2, 1]);
   });
 
-  test('forget only tenants that a whole generation passed over', () => {
+  test('drop only tenants without a record for a whole generation', () => {
     const tenants = new TenantSequences(2);
     expect(['a', 'b', 'a', 'c', 'a', 'd', 'a', 'b'].map((id) => tenants.next(id))).toEqual([0, 0, 1, 0, 2, 0, 3, 0]);
   });

@@ -43,7 +43,7 @@ async function shipDays(spool: Spool, days: number): Promise<void> {
   await shipper.ship();
 }
 
-test('a process whose clock is 40 days ahead removes no day of the table, and says so', async () => {
+test('a process whose clock is 40 days ahead removes no day of the table and reports the difference', async () => {
   await using spool = await newSpool();
   await shipDays(spool, 35);
   const before = await spool.table.days();
@@ -56,7 +56,7 @@ test('a process whose clock is 40 days ahead removes no day of the table, and sa
   expect([right.removed.length, right.trouble]).toEqual([4, undefined]);
 });
 
-test('when the database and the process both have a clock 40 days ahead, the newest days with records stay', async () => {
+test('when the clocks of database and process are 40 days ahead, the newest days with records stay', async () => {
   await using spool = await newSpool();
   await shipDays(spool, 35);
   const [oldest = 0] = await spool.table.days();
@@ -86,7 +86,7 @@ test('files: a clock 40 days ahead removes at most as many days as it adds', asy
   expect((await retain({ directory: right }, Date.now)).removed).toHaveLength(4);
 });
 
-test('files: one from the future shows a wrong clock, and nothing is removed', async () => {
+test('files: a file from the future shows a wrong clock, and nothing is removed', async () => {
   await using directory = await fileDays(35);
   const wrong = await openFileSink({ directory: directory.path, now: aheadBy(2) });
   await wrong.close();
@@ -94,7 +94,7 @@ test('files: one from the future shows a wrong clock, and nothing is removed', a
   expect([removed, trouble]).toEqual([[], expect.stringContaining('differs')]);
 });
 
-test('records of a clock that is far ahead are shipped under their day, and what it left is shipped after a restart', async () => {
+test('records of a clock that is far ahead are shipped under their day, and the rest is shipped after a restart', async () => {
   await using spool = await newSpool();
   const now = aheadBy(40);
   const wrong = await spool.start({ now, retentionMs: 30 * DAY_MS });
@@ -117,7 +117,7 @@ test('records of a clock that is far ahead are shipped under their day, and what
   expect(await linesIn(spool.table)).toEqual(await spool.lines());
 });
 
-test('records of a clock that is far behind are shipped under the database’s day', async () => {
+test("records of a clock that is far behind are shipped under the database's day", async () => {
   await using spool = await newSpool();
   const wrong = await spool.start({ now: () => 86_400_000, retentionMs: 30 * DAY_MS });
   await wrong.sink.record(eventOf(0));
@@ -127,7 +127,7 @@ test('records of a clock that is far behind are shipped under the database’s d
   await wrong.sink.close();
 });
 
-test('a process whose clock is ahead takes no records of others for too old', async () => {
+test("a process whose clock is ahead does not treat others' records as too old", async () => {
   await using spool = await newSpool();
   const dead = await spool.start();
   await dead.sink.record(eventOf(0));

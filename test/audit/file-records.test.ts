@@ -65,19 +65,19 @@ async function pages(query: AuditPageQuery, pageBytes?: number): Promise<RecordP
 const placeOf = ({ chain, sequence, reason = '' }: ParsedRecord) => `${chain} ${sequence} ${reason.length}`;
 const placesOf = (read: readonly RecordPage[]) => read.flatMap(({ records }) => records.map(placeOf));
 
-test('one page has the newest records of all chains in their order', async () => {
+test('one page has the newest records of all chains in order', async () => {
   const { records, next } = await fileRecords(log.path).page({ tenantId: 'tenant-1', limit: 100 });
   expect(records).toEqual(of('tenant-1').slice(0, 100));
   expect(next).toMatchObject({ chain: records.at(-1)?.chain, sequence: records.at(-1)?.sequence });
 });
 
-test.each([7, 199])('pages of %i go on to the first record, each once', async (limit) => {
+test.each([7, 199])('pages of %i reach the first record, each record once', async (limit) => {
   const read = await pages({ tenantId: 'tenant-2', limit });
   expect(placesOf(read)).toEqual(of('tenant-2').map(placeOf));
   expect(read.slice(0, -1).every(({ records }) => records.length === limit)).toBe(true);
 });
 
-test('a page reads no more than it may, and the next one goes on where it came to', async () => {
+test('a page reads no more than its limit, and the next one continues there', async () => {
   const read = await pages({ tenantId: 'tenant-0', limit: 200 }, 50_000);
   expect(placesOf(read)).toEqual(of('tenant-0').map(placeOf));
   expect(read.length).toBeGreaterThan(8);
@@ -86,14 +86,14 @@ test('a page reads no more than it may, and the next one goes on where it came t
   expect(none.length).toBeGreaterThan(8);
 });
 
-test('a range of time has exactly its records', async () => {
+test('a time range returns exactly its records', async () => {
   const whole = of('tenant-1');
   const [to, from] = [whole[100]?.at ?? '', whole[300]?.at ?? ''];
   const read = await pages({ tenantId: 'tenant-1', from: Date.parse(from), to: Date.parse(to), limit: 50 });
   expect(placesOf(read)).toEqual(whole.filter(({ at }) => at >= from && at < to).map(placeOf));
 });
 
-test('a time long ago is found in a file that goes on long after it', async () => {
+test('an old record is found in a file that continues long after it', async () => {
   const whole = of('tenant-1');
   const to = Date.parse(whole.at(-50)?.at ?? '');
   const { records } = await fileRecords(log.path).page({ tenantId: 'tenant-1', to, limit: 10 });
@@ -105,7 +105,7 @@ test('a time long ago is found in a file that goes on long after it', async () =
   );
 });
 
-test('an empty directory has none', async () => {
+test('an empty directory has no records', async () => {
   await using empty = await temporaryDirectory();
   expect(await fileRecords(empty.path).page({ tenantId: 'tenant-1', limit: 10 })).toEqual({ records: [] });
 });

@@ -14,7 +14,7 @@ class SlowFile extends PlannedFile {
   }
 }
 
-test('the sink tells how many records wait and for how long, the group that is being written included', async () => {
+test('the sink reports how many records wait and for how long, including the group being written', async () => {
   await using directory = await temporaryDirectory();
   const file = new SlowFile();
   let now = 1_000_000;
@@ -34,7 +34,7 @@ test('the sink tells how many records wait and for how long, the group that is b
   await sink.close();
 });
 
-test('records that could not be written are counted as refused, and not as written', async () => {
+test('records that could not be written count as refused, not as written', async () => {
   await using directory = await temporaryDirectory();
   const file = new PlannedFile();
   const sink = await openFileSink({ directory: directory.path, createFile: async () => file });
@@ -45,7 +45,7 @@ test('records that could not be written are counted as refused, and not as writt
   await sink.close();
 });
 
-test('a refused record is counted once, however often the note of it is put off', async () => {
+test('a refused record counts once, however often its note is delayed', async () => {
   await using directory = await temporaryDirectory();
   const file = new PlannedFile();
   let asked = 0;

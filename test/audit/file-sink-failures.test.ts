@@ -6,7 +6,7 @@ import { verifyChain } from '../../src/audit/verify/verify.ts';
 import { eventOf, linesOf, temporaryDirectory } from '../support/chains.ts';
 import { openPlanned, PlannedFile, recordEvents, recordsOf, requestsOf, type Write } from '../support/planned-file.ts';
 
-test('a full disk refuses the group with audit-unavailable, and the next record mends the file', async () => {
+test('a full disk refuses the group with audit-unavailable, and the next record repairs the file', async () => {
   await using planned = await openPlanned();
   const { sink, file } = planned;
   await sink.record(eventOf(0));
@@ -28,7 +28,7 @@ test('a full disk refuses the group with audit-unavailable, and the next record 
   expect(await verifyChain(linesOf(file.text))).toMatchObject({ records: 5, closed: true });
 });
 
-test('a file that can not be mended refuses records until it can', async () => {
+test('a file that cannot be repaired refuses records until it can', async () => {
   await using planned = await openPlanned();
   const { sink, file } = planned;
   file.plan = [{ takes: 7, error: 'EIO' }];
@@ -42,14 +42,14 @@ test('a file that can not be mended refuses records until it can', async () => {
   expect(await verifyChain(linesOf(file.text))).toMatchObject({ records: 4, closed: true });
 });
 
-test('a write that takes no byte fails instead of looping', async () => {
+test('a write of zero bytes fails instead of looping', async () => {
   await using planned = await openPlanned();
   planned.file.plan = [{ takes: 0 }];
   await expect(planned.sink.record(eventOf(0))).rejects.toMatchObject({ code: 'audit-unavailable' });
   await planned.sink.close();
 });
 
-test('the sink ends its trouble without any caller and notes how many were refused', async () => {
+test('the sink recovers without any caller and records how many were refused', async () => {
   await using planned = await openPlanned(1);
   const { sink, file } = planned;
   file.plan = [{ error: 'ENOSPC' }, { error: 'ENOSPC' }, { error: 'ENOSPC' }];
@@ -74,7 +74,7 @@ test('close on a full disk rejects, closes the file and leaves whole lines', asy
   expect(await verifyChain(linesOf(file.text))).toMatchObject({ records: 2, closed: false });
 });
 
-test('a chain whose open record can not be written does not begin', async () => {
+test('a chain whose open record cannot be written does not begin', async () => {
   await using directory = await temporaryDirectory();
   const file = new PlannedFile();
   file.plan = [{ takes: 3, error: 'ENOSPC' }];
@@ -84,7 +84,7 @@ test('a chain whose open record can not be written does not begin', async () => 
   expect(file.isClosed).toBe(true);
 });
 
-test('a file handle closed underneath the sink refuses, with the reason', async () => {
+test('after its file handle was closed, the sink refuses with the reason', async () => {
   await using directory = await temporaryDirectory();
   const handles: Awaited<ReturnType<typeof open>>[] = [];
   const createFile = async (path: string) => {
@@ -99,7 +99,7 @@ test('a file handle closed underneath the sink refuses, with the reason', async 
   await sink.close().catch(() => undefined);
 });
 
-test('property: whatever writes do, the chain holds and has each accepted record once, in order', async () => {
+test('property: whatever writes do, the chain is valid and has each accepted record once, in order', async () => {
   const write: fc.Arbitrary<Write> = fc.record(
     { takes: fc.integer({ min: 1, max: 900 }), error: fc.constantFrom('ENOSPC', 'EIO') },
     { requiredKeys: [] },

@@ -8,7 +8,7 @@ import { verifyDirectories } from '../../src/audit/verify/verify-directory.ts';
 import { eventOf, linesOf, START, temporaryDirectory } from '../support/chains.ts';
 import { openPlanned, PlannedFile, recordEvents, recordsOf, requestsOf } from '../support/planned-file.ts';
 
-test('10,000 records of concurrent callers verify, stand in order and take few writes', async () => {
+test('10,000 records of concurrent callers verify, are in order and need few writes', async () => {
   await using planned = await openPlanned();
   const { sink, file } = planned;
   await Promise.all(recordEvents(sink, 0, 10_000));
@@ -18,7 +18,7 @@ test('10,000 records of concurrent callers verify, stand in order and take few w
   expect(await verifyChain(linesOf(file.text))).toMatchObject({ records: 10_002, closed: true });
 });
 
-test('a record resolves only after the write that holds it', async () => {
+test('a record resolves only after the write that contains it', async () => {
   await using directory = await temporaryDirectory();
   const file = new PlannedFile();
   const gate = Promise.withResolvers<void>();
@@ -61,7 +61,7 @@ test('a sink on disk makes a private file named for its start and its chain', as
   expect((await stat(join(path, verified?.file ?? ''))).mode & 0o777).toBe(0o600);
 });
 
-test('a new chain continues the last whole line of the newest one, past torn and empty files', async () => {
+test('a new chain continues the last whole line of the newest one, and skips torn and empty files', async () => {
   await using directory = await temporaryDirectory();
   let at = START;
   const openNext = () => openFileSink({ directory: directory.path, now: () => at });
@@ -99,13 +99,13 @@ test('the last line is found when it is longer than a block of the file', async 
   expect((await verifyDirectories([directory.path])).some(({ badLink, firstBad }) => badLink ?? firstBad)).toBe(false);
 });
 
-test('the first chain of a directory continues nothing', async () => {
+test('the first chain of a directory continues no other', async () => {
   await using planned = await openPlanned();
   expect(recordsOf(planned.file.text)[0]).not.toHaveProperty('continues');
   await planned.sink.close();
 });
 
-test('close writes what waits, then the close record; records after it are refused', async () => {
+test('close writes the waiting records, then the close record; later records are refused', async () => {
   await using planned = await openPlanned();
   const { sink, file } = planned;
   const accepted = recordEvents(sink, 0, 50);
@@ -118,7 +118,7 @@ test('close writes what waits, then the close record; records after it are refus
   expect(sink.trouble()).toBeDefined();
 });
 
-test('a directory that can not be written fails at opening, with the system’s own reason', async () => {
+test("a directory that cannot be written fails at opening, with the system's own reason", async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, 'taken');
   await writeFile(path, '');

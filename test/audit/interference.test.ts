@@ -48,22 +48,19 @@ const WAYS: readonly (readonly [seen: string, interfere: (log: Opened) => Promis
   ['written by another', ({ path }) => appendFile(path, 'a line\n')],
 ];
 
-test.each(WAYS)(
-  'a file that is %s is noticed by the next record, which another file then has',
-  async (seen, interfere) => {
-    await using log = await openSink();
-    await interfere(log);
-    await log.sink.record(eventOf(5));
-    expect(log.seen).toEqual([`${log.name} ${seen}`]);
-    expect([log.sink.interferences(), log.sink.trouble(), log.sink.position().part]).toEqual([1, undefined, 2]);
-    const { name } = log.sink.position();
-    expect(requestsOf(await log.directory.read(name))).toEqual(['request-5']);
-    await log.sink.record(eventOf(6));
-    expect(requestsOf(await log.directory.read(name))).toEqual(['request-5', 'request-6']);
-  },
-);
+test.each(WAYS)('the next record detects a file that is %s, and another file gets it', async (seen, interfere) => {
+  await using log = await openSink();
+  await interfere(log);
+  await log.sink.record(eventOf(5));
+  expect(log.seen).toEqual([`${log.name} ${seen}`]);
+  expect([log.sink.interferences(), log.sink.trouble(), log.sink.position().part]).toEqual([1, undefined, 2]);
+  const { name } = log.sink.position();
+  expect(requestsOf(await log.directory.read(name))).toEqual(['request-5']);
+  await log.sink.record(eventOf(6));
+  expect(requestsOf(await log.directory.read(name))).toEqual(['request-5', 'request-6']);
+});
 
-test('nothing is accepted until there is a file again', async () => {
+test('no record is accepted until a file exists again', async () => {
   await using log = await openSink();
   await rm(log.directory.path, { recursive: true });
   await writeFile(log.directory.path, 'no directory');
@@ -75,7 +72,7 @@ test('nothing is accepted until there is a file again', async () => {
   expect(await log.requests()).toEqual(['request-6']);
 });
 
-test('a directory that was moved away verifies together with the one that follows it', async () => {
+test('a directory that was moved away verifies together with its successor', async () => {
   await using log = await openSink();
   const moved = `${log.directory.path}-moved`;
   await using _moved = { [Symbol.asyncDispose]: () => rm(moved, { recursive: true }) };
@@ -89,14 +86,14 @@ test('a directory that was moved away verifies together with the one that follow
   expect(await verifyDirectories([log.directory.path])).toMatchObject([{ firstBad: { problem: 'start-missing' } }]);
 });
 
-test('an idle process notices too, by its heartbeat', async () => {
+test('an idle process detects it too, by its heartbeat', async () => {
   await using log = await openSink({ heartbeatMs: 5 });
   await rm(log.path);
   await until(() => log.seen.length > 0);
   expect(log.seen).toEqual([`${log.name} removed`]);
 });
 
-test('heartbeats amid writes take no write for interference', async () => {
+test('heartbeats during writes do not report interference', async () => {
   await using log = await openSink({ heartbeatMs: 1 });
   for (let n = 5; n < 300; n += 1) await log.sink.record(eventOf(n));
   expect(log.seen).toEqual([]);

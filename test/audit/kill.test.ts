@@ -45,7 +45,7 @@ async function startProcess() {
   };
 }
 
-test('after kill -9 under load each answered operation is in the log, and the next process goes on from it', async () => {
+test('after kill -9 under load each answered operation is in the log, and the next process continues it', async () => {
   await using service = await startProcess();
   const { child, directory } = service;
   const answered: string[] = [];

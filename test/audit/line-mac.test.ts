@@ -43,7 +43,7 @@ function rewritten(text: string, change: (record: Record<string, unknown>, at: n
   return lines.join('');
 }
 
-test('each line ends with its MAC, which anybody with the audit key can compute', () => {
+test('each line ends with its MAC, which every holder of the audit key can compute', () => {
   const lines = chainText().trimEnd().split('\n');
   const lineKey = hkdfSync('sha256', AUDIT_KEY, '', 'vaultspan audit line 1', 32);
   for (const line of lines) {
@@ -54,13 +54,13 @@ test('each line ends with its MAC, which anybody with the audit key can compute'
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({ type: 'open', macKey: keyId });
 });
 
-test('a chain with MACs holds with the key and without it', async () => {
+test('a chain with MACs verifies with the key and without it', async () => {
   expect(await check(chainText())).toMatchObject({ records: 8, closed: true });
   expect(await verifyChain(linesOf(chainText()))).toEqual({ chain: CHAIN, records: 8, closed: true });
 });
 
 test.each(Array.from({ length: 8 }, (_, at) => at))(
-  'a chain that was written anew from record %d on holds by its hashes, and not by its MACs',
+  'a chain that was rewritten from record %d on passes by its hashes, and fails by its MACs',
   async (from) => {
     const text = rewritten(chainText(), (record, at) => {
       if (at >= from) record['salt'] = 'A'.repeat(22);
@@ -70,7 +70,7 @@ test.each(Array.from({ length: 8 }, (_, at) => at))(
   },
 );
 
-test('MACs that were stripped, in part or in all, are missed', async () => {
+test('partly or completely stripped MACs are detected', async () => {
   const strip = (record: Record<string, unknown>) => {
     delete record['mac'];
     delete record['macKey'];
@@ -84,7 +84,7 @@ test('MACs that were stripped, in part or in all, are missed', async () => {
   expect((await verifyChain(linesOf(open))).firstBad).toMatchObject({ line: 2, problem: 'wrong-mac' });
 });
 
-test('a chain under a key that is not given is told from a changed one', async () => {
+test('a chain under an unknown key is distinguished from a changed one', async () => {
   expect((await check(chainText(), { keys: [otherKey] })).firstBad).toMatchObject({ line: 1, problem: 'unknown-key' });
   const named = rewritten(chainText(), (record, at) => {
     if (at === 0) record['macKey'] = otherKey.id;
@@ -92,7 +92,7 @@ test('a chain under a key that is not given is told from a changed one', async (
   expect((await check(named)).firstBad).toMatchObject({ line: 1, problem: 'wrong-mac' });
 });
 
-test('chains of an older release hold without MACs, up to the time that is given', async () => {
+test('chains of an older release verify without MACs, up to the given time', async () => {
   const old = chainText(new ChainWriter(CHAIN));
   expect(old).not.toContain('"mac"');
   expect(await verifyChain(linesOf(old))).toEqual({ chain: CHAIN, records: 8, closed: true });
@@ -101,14 +101,14 @@ test('chains of an older release hold without MACs, up to the time that is given
   expect((await check(old, { ...rules, unkeyedBefore: START + 3 })).firstBad).toMatchObject({ problem: 'no-mac' });
 });
 
-test('a chain of the command line needs no MAC, and has records of the command line alone', async () => {
+test('a chain of the command line needs no MAC, and may contain only records of the command line', async () => {
   const event = (n: number): AuditEvent => ({ ...eventOf(n), operation: 'tenant-put', principal: 'cli:ann' });
   expect(await check(chainText(new ChainWriter(CHAIN), event))).not.toHaveProperty('firstBad');
   const mixed = chainText(new ChainWriter(CHAIN), (n) => (n === 3 ? eventOf(n) : event(n)));
   expect((await check(mixed)).firstBad).toMatchObject({ line: 5, problem: 'no-mac' });
 });
 
-test('a record of a removal without a MAC excuses nothing, and one with it does', async () => {
+test('a removal record without a MAC excuses nothing, one with a MAC does', async () => {
   for (const [made, problem] of [
     [key, undefined],
     [undefined, 'start-missing'],
@@ -128,7 +128,7 @@ test('a record of a removal without a MAC excuses nothing, and one with it does'
   }
 });
 
-test('a chain whose beginning was removed shows its key by its first line', async () => {
+test('a chain whose beginning was removed shows its key in its first line', async () => {
   const lines = chainText()
     .split(/(?<=\n)/)
     .slice(3);
@@ -137,7 +137,7 @@ test('a chain whose beginning was removed shows its key by its first line', asyn
   expect((await late({ keys: [otherKey] })).firstBad).toMatchObject({ line: 1, problem: 'wrong-mac' });
 });
 
-test('files: a line that was replaced under the same hashes is found by its MAC', async () => {
+test('files: a line that was replaced under the same hashes is detected by its MAC', async () => {
   await using directory = await temporaryDirectory();
   const sink = await openFileSink({ directory: directory.path, key });
   await Promise.all([0, 1, 2].map((n) => sink.record(eventOf(n))));

@@ -15,7 +15,7 @@ const loseFrom = ({ database }: Spool, chain: string, sequence: number) =>
     trx.deleteFrom('audit_records').where('chain', '=', chain).where('sequence', '>=', sequence).execute(),
   );
 
-test('rows that the database lost are shipped again, though the chain went on behind them', async () => {
+test('rows that the database lost are shipped again, although the chain continued after them', async () => {
   await using spool = await newSpool();
   const { sink, shipper, said } = await spool.start({ timing: { scanMs: 3_600_000 } });
   await Promise.all(recordEvents(sink, 0, 40));
@@ -31,7 +31,7 @@ test('rows that the database lost are shipped again, though the chain went on be
   expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
 });
 
-test('rows lost of chains that get no more records are found by the table’s last sequence', async () => {
+test("rows lost from chains without new records are found by the table's last sequence", async () => {
   await using spool = await newSpool();
   const ended = await spool.start();
   await Promise.all(recordEvents(ended.sink, 0, 10));
@@ -45,7 +45,7 @@ test('rows lost of chains that get no more records are found by the table’s la
   await sink.close();
 });
 
-test('what no file has any more is reported, and the rest is shipped', async () => {
+test('records that no file has any more are reported, and the rest is shipped', async () => {
   await using spool = await newSpool();
   const { sink, shipper, said } = await spool.start();
   for (let n = 0; n < 30; n += 1) await sink.record(eventOf(n));

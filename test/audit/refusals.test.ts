@@ -27,7 +27,7 @@ class MemorySink {
   }
 }
 
-test('refusals of one code and reason become one record with their number', async () => {
+test('refusals with one code and reason become one record with their number', async () => {
   const sink = new MemorySink();
   const refusals = new RefusalCounter({ sink });
   refusals.count(refusal('r1', 'expired'));
@@ -42,7 +42,7 @@ test('refusals of one code and reason become one record with their number', asyn
   ]);
 });
 
-test('what is counted is recorded when the interval ends, without close', async () => {
+test('counted refusals are recorded when the interval ends, without close', async () => {
   const sink = new MemorySink();
   const refusals = new RefusalCounter({ sink, intervalMs: 1 });
   refusals.count(refusal('r1'));
@@ -54,7 +54,7 @@ test('what is counted is recorded when the interval ends, without close', async 
   expect(sink.events).toHaveLength(1);
 });
 
-test('reasons beyond the bound are counted as other', async () => {
+test('reasons beyond the limit are counted as other', async () => {
   const sink = new MemorySink();
   const refusals = new RefusalCounter({ sink, maxPairs: 2 });
   for (let n = 0; n < 100; n += 1) refusals.count(refusal(`r${n}`, `reason-${n}`));
@@ -67,7 +67,7 @@ test('reasons beyond the bound are counted as other', async () => {
   ]);
 });
 
-test('a failing sink loses no count and is told of', async () => {
+test('a failing sink loses no count and is reported', async () => {
   const sink = new MemorySink();
   sink.failures = 1;
   const failures: unknown[] = [];
@@ -89,7 +89,7 @@ test('close rejects when its records are refused', async () => {
   await expect(refusals.close()).rejects.toThrow('planned');
 });
 
-test('known callers are told apart while there is room, and are among the rest beyond it', async () => {
+test('known callers are counted separately while there is room, and as others beyond it', async () => {
   const sink = new MemorySink();
   const refusals = new RefusalCounter({ sink, maxPairs: 2 });
   for (const principal of ['a', 'b', 'c', 'd', 'a']) refusals.count({ ...refusal('r'), principal });

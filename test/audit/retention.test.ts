@@ -41,7 +41,7 @@ async function tenDays() {
   };
 }
 
-test('files older than the retention go, and their going stands in the chain', async () => {
+test('files older than the retention are removed, and the chain records it', async () => {
   await using log = await tenDays();
   const before = await log.directory.files();
   const removed = await log.remove(3);
@@ -55,7 +55,7 @@ test('files older than the retention go, and their going stands in the chain', a
   expect(running).not.toHaveProperty('badLink');
 });
 
-test('nothing younger goes, nor the file that is written, nor one that a living process keeps fresh', async () => {
+test('newer files stay, and so do the current file and one that a living process touches', async () => {
   await using log = await tenDays();
   expect(await log.remove(30)).toEqual([]);
   const [oldest = ''] = await log.directory.files();
@@ -65,7 +65,7 @@ test('nothing younger goes, nor the file that is written, nor one that a living 
   expect(await log.directory.files()).toContain(log.sink.position().name);
 });
 
-test('a file that somebody else removed is told from one past its retention', async () => {
+test('a file that another program removed is distinguished from one past its retention', async () => {
   await using log = await tenDays();
   await log.remove(5);
   const [oldest = '', next = ''] = await log.directory.files();
@@ -75,7 +75,7 @@ test('a file that somebody else removed is told from one past its retention', as
   expect(await log.verify()).toMatchObject([{ firstBad: { problem: 'start-missing' } }]);
 });
 
-test('an end that was cut before what is left is named, whatever was removed by retention', async () => {
+test('a cut end before the remaining files is reported, whatever retention removed', async () => {
   await using log = await tenDays();
   await log.remove(5);
   const files = await log.directory.files();
@@ -83,7 +83,7 @@ test('an end that was cut before what is left is named, whatever was removed by 
   expect((await log.verify())[0]?.firstBad).toMatchObject({ file: files.at(3), line: 1, problem: 'wrong-sequence' });
 });
 
-test('a note of a removal that goes itself is repeated while it explains what stays', async () => {
+test('a removal record that is removed itself is repeated while it explains what remains', async () => {
   await using log = await tenDays();
   // An idle process, whose one file stays: its chain continues that of the other.
   const idle = await openFileSink({ directory: log.directory.path, now: () => NOW });
@@ -109,7 +109,7 @@ test('a note of a removal that goes itself is repeated while it explains what st
   await Promise.all([idle.close(), last.close()]);
 });
 
-test('notes do not pile up: the one that reaches furthest stands for all of a chain', async () => {
+test('removal records do not accumulate: the one that reaches furthest covers a whole chain', async () => {
   await using directory = await temporaryDirectory();
   let at = START;
   const sink = await openFileSink({ directory: directory.path, now: () => at });
@@ -126,7 +126,7 @@ test('notes do not pile up: the one that reaches furthest stands for all of a ch
   await sink.close();
 });
 
-test('a file whose last line is no record stays, for nobody could say where it ended', async () => {
+test('a file whose last line is no record stays, because its end is unknown', async () => {
   await using log = await tenDays();
   const [oldest = ''] = await log.directory.files();
   await appendFile(join(log.directory.path, oldest), 'nonsense\n');
@@ -134,7 +134,7 @@ test('a file whose last line is no record stays, for nobody could say where it e
   expect(await log.remove(3)).not.toContain(oldest);
 });
 
-test('no file goes whose note is not written', async () => {
+test('a file stays when its removal cannot be recorded', async () => {
   await using log = await tenDays();
   await log.sink.close();
   const before = await log.directory.files();

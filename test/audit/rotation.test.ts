@@ -16,7 +16,7 @@ async function openSmall(change: Partial<FileSinkOptions> = {}) {
   return { directory, sink, texts, [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose]() };
 }
 
-test('a file that is large enough is followed by the next part, whose first record holds the hash of the last', async () => {
+test('a file at its size limit is followed by the next part, whose first record has the hash of the last', async () => {
   await using small = await openSmall();
   for (let n = 0; n < 12; n += 1) await small.sink.record(eventOf(n));
   await small.sink.close();
@@ -32,7 +32,7 @@ test('a file that is large enough is followed by the next part, whose first reco
   expect(chain).not.toHaveProperty('firstBad');
 });
 
-test('each UTC day has a file of its own, and a clock that goes back does not', async () => {
+test('each UTC day has a file of its own, and a clock that is set back does not create one', async () => {
   let at = START;
   await using small = await openSmall({ maxFileBytes: 1_000_000, now: () => at });
   await small.sink.record(eventOf(0));
@@ -49,7 +49,7 @@ test('each UTC day has a file of its own, and a clock that goes back does not', 
   expect((await small.directory.files()).map((name) => name.slice(0, 8))).toEqual(['20261122', '20261123']);
 });
 
-test('records that come during a rotation wait for it, and none is lost or out of order', async () => {
+test('records that arrive during a rotation wait for it, and none is lost or out of order', async () => {
   await using small = await openSmall();
   const accepted: Promise<void>[] = [];
   for (let n = 0; n < 400; n += 1) {
@@ -62,7 +62,7 @@ test('records that come during a rotation wait for it, and none is lost or out o
   expect((await verifyDirectories([small.directory.path]))[0]).toMatchObject({ records: 402, closed: true });
 });
 
-test('a rotation that fails refuses, keeps what is there, and is tried again', async () => {
+test('a failed rotation refuses, keeps the existing records, and is retried', async () => {
   let failure: string | undefined;
   await using small = await openSmall({
     createFile: async (path, durability) => {
@@ -83,7 +83,7 @@ test('a rotation that fails refuses, keeps what is there, and is tried again', a
   expect(chain).not.toHaveProperty('firstBad');
 });
 
-test('a torn line is mended before the chain goes on in another file', async () => {
+test('a torn line is repaired before the chain continues in another file', async () => {
   const files: PlannedFile[] = [];
   let at = START;
   await using small = await openSmall({
@@ -109,7 +109,7 @@ test('a torn line is mended before the chain goes on in another file', async () 
   expect(first?.text.endsWith('\n')).toBe(true);
 });
 
-test('with fsync a record is accepted once the disk has it; what it may not have is written again', async () => {
+test('with fsync a record is accepted once the disk has it; records that it may lack are written again', async () => {
   const file = new PlannedFile();
   await using small = await openSmall({ durability: 'fsync', maxFileBytes: 1e6, createFile: async () => file });
   expect(file.syncs).toBe(1);
@@ -126,7 +126,7 @@ test('with fsync a record is accepted once the disk has it; what it may not have
   expect(requestsOf(file.text)).toEqual([...requestsOf(whole), 'request-6']);
 });
 
-test('without fsync nothing waits for the disk', async () => {
+test('without fsync no record waits for the disk', async () => {
   const file = new PlannedFile();
   await using small = await openSmall({ maxFileBytes: 1e6, createFile: async () => file });
   await small.sink.record(eventOf(0));
@@ -134,7 +134,7 @@ test('without fsync nothing waits for the disk', async () => {
   expect(file.syncs).toBe(0);
 });
 
-test('a limit refuses records as long as it lasts, and the refusals are noted after it', async () => {
+test('a limit refuses records while it applies, and the refusals are recorded after it', async () => {
   let limit: string | undefined = 'the spool is full';
   await using small = await openSmall({ limit: () => limit, retryMs: 1, maxFileBytes: 1e6 });
   await expect(small.sink.record(eventOf(0))).rejects.toMatchObject({ code: 'audit-unavailable', reason: 'backlog' });
@@ -147,7 +147,7 @@ test('a limit refuses records as long as it lasts, and the refusals are noted af
   expect(recordsOf(text)).toMatchObject([{ type: 'open' }, { operation: 'audit', count: 1 }, { type: 'close' }]);
 });
 
-test('one part alone is checked from where it begins', async () => {
+test('one part alone is checked from its beginning', async () => {
   await using small = await openSmall();
   for (let n = 0; n < 6; n += 1) await small.sink.record(eventOf(n));
   await small.sink.close();

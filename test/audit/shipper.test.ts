@@ -12,7 +12,7 @@ import { badOnes, newSpool, placeOf } from '../support/spool.ts';
 
 const { signal } = new AbortController();
 
-test('records go on into the table line by line, over many files, and verify there', async () => {
+test('records are shipped to the table line by line, over many files, and verify there', async () => {
   await using spool = await newSpool();
   const { sink, shipper } = await spool.start();
   await Promise.all(recordEvents(sink, 0, 300));
@@ -31,7 +31,7 @@ test('records go on into the table line by line, over many files, and verify the
   ]);
 });
 
-test('what processes left that were killed is shipped by the next one, each record once, without the torn line', async () => {
+test('the next process ships the records of killed processes, each once, without the torn line', async () => {
   await using spool = await newSpool();
   const killed = await spool.start();
   await Promise.all(recordEvents(killed.sink, 0, 20));
@@ -62,7 +62,7 @@ test('a file that a living process writes is left to it', async () => {
   await Promise.all([living.sink.close(), other.sink.close()]);
 });
 
-test('a process that was only asleep loses nothing to the one that took it for gone', async () => {
+test('a process that was only suspended loses nothing to one that considered it dead', async () => {
   await using spool = await newSpool();
   const asleep = await spool.start({}, { maxFileBytes: 1e6 });
   await Promise.all(recordEvents(asleep.sink, 0, 5));
@@ -77,7 +77,7 @@ test('a process that was only asleep loses nothing to the one that took it for g
   await Promise.all([asleep.sink.close(), other.sink.close()]);
 });
 
-test('while the database is away records are taken, and the trouble shows; it ends by itself', async () => {
+test('while the database is unreachable records are accepted, and readiness reports it until it recovers', async () => {
   await using spool = await newSpool();
   let isAway: boolean = true;
   const table: ShipperOptions['table'] = {
@@ -101,7 +101,7 @@ test('while the database is away records are taken, and the trouble shows; it en
   expect(await linesIn(spool.table)).toEqual(await spool.lines());
 });
 
-test('what a dead process left ages too, though the database can not even say how far it came', async () => {
+test('records of a dead process age too, even before the database can report its position', async () => {
   await using spool = await newSpool();
   const dead = await spool.start({}, { maxFileBytes: 1e6 });
   await dead.sink.record(eventOf(0));
@@ -129,7 +129,7 @@ test('what a dead process left ages too, though the database can not even say ho
   await shipper.close();
 });
 
-test('a spool over its bound takes no more records until the database has some of it', async () => {
+test('a spool over its limit accepts no records until the database has some of it', async () => {
   await using spool = await newSpool();
   const { sink, shipper } = await spool.start({ maxSpoolBytes: 5_000 });
   for (let n = 0; shipper.limit() === undefined; n += 1) await sink.record(eventOf(n));
@@ -148,7 +148,7 @@ test('a spool over its bound takes no more records until the database has some o
   await Promise.all([sink.close(), other.sink.close()]);
 });
 
-test('shipped files go after a while, and both the directory and the table verify', async () => {
+test('shipped files are removed after a while, and both the directory and the table verify', async () => {
   await using spool = await newSpool();
   const first = await spool.start();
   await Promise.all(recordEvents(first.sink, 0, 30));
@@ -172,7 +172,7 @@ test('shipped files go after a while, and both the directory and the table verif
   expect(badOnes(await verifyTable(spool.table, signal))).toHaveLength(2);
 });
 
-test('a line that is no record is passed over and named, and stops nothing', async () => {
+test('a line that is no record is skipped and reported, and does not block others', async () => {
   await using spool = await newSpool();
   const before = await spool.start();
   await before.sink.record(eventOf(0));
@@ -192,7 +192,7 @@ test('a line that is no record is passed over and named, and stops nothing', asy
   await sink.close();
 });
 
-test('a spool file that is taken away before it is shipped blocks nothing', async () => {
+test('a spool file that is removed before it is shipped does not block others', async () => {
   await using spool = await newSpool();
   const { sink, shipper } = await spool.start();
   await Promise.all(recordEvents(sink, 0, 30));
@@ -206,7 +206,7 @@ test('a spool file that is taken away before it is shipped blocks nothing', asyn
   expect(badOnes(await verifyTable(spool.table, signal))).not.toEqual([]);
 });
 
-test('tampering in the table is found, each kind in each place', async () => {
+test('tampering in the table is detected, each kind in each place', async () => {
   await using spool = await newSpool();
   const { sink, shipper } = await spool.start();
   await Promise.all(recordEvents(sink, 0, 6));
@@ -230,7 +230,7 @@ test('tampering in the table is found, each kind in each place', async () => {
   expect(await verifyTable(linesOf(whole.slice(0, -1)), signal)).toMatchObject([{ closed: false }]);
 });
 
-test('a file that was cut at the end of a line is noticed by the next process, since the table knows better', async () => {
+test('the next process detects a file that was cut at the end of a line, because the table has more', async () => {
   await using spool = await newSpool();
   const ended = await spool.start({}, { maxFileBytes: 1e6 });
   await Promise.all(recordEvents(ended.sink, 0, 10));

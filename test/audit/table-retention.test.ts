@@ -10,7 +10,7 @@ import { badOnes, newSpool } from '../support/spool.ts';
 const DAY_MS = 86_400_000;
 const { signal } = new AbortController();
 
-test('days past their retention are dropped, noted in the chain, and told from rows that somebody deleted', async () => {
+test('days past their retention are dropped, recorded in the chain, and distinguished from deleted rows', async () => {
   await using spool = await newSpool();
   let at = Date.now() - 10 * DAY_MS;
   const table = { ...spool.table, now: async () => at };
@@ -39,7 +39,7 @@ test('days past their retention are dropped, noted in the chain, and told from r
   await Promise.all([sink.close(), later.sink.close()]);
 });
 
-test('what was past its retention before it could be shipped is noted, not shipped', async () => {
+test('records past their retention before they could be shipped are recorded as removed, not shipped', async () => {
   await using spool = await newSpool();
   let at = Date.now() - 10 * DAY_MS;
   const old = await openFileSink({ directory: spool.directory.path, now: () => at });
@@ -58,7 +58,7 @@ test('what was past its retention before it could be shipped is noted, not shipp
   await sink.close();
 });
 
-test('a record of a removal is repeated when its day goes before what it explains', async () => {
+test('a removal record is repeated when its day is dropped before the records it explains', async () => {
   await using spool = await newSpool();
   const start = Date.now() - 20 * DAY_MS;
   const times = { idle: start, busy: start };

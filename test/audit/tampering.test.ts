@@ -43,7 +43,7 @@ const changed = (line: string): string => line.replace(/"salt":"./, (start) => s
 const flip = (start: string): string => (start.endsWith('A') ? 'B' : 'A');
 
 describe('in each place of each file', () => {
-  test('nothing is found where nothing was done', async () => {
+  test('nothing is reported without tampering', async () => {
     expect(files.length).toBeGreaterThan(3);
     expect(await findings(0, linesOf(0))).toEqual([]);
   });
@@ -61,29 +61,29 @@ describe('in each place of each file', () => {
   /** A chain's last record has no witness but a later chain or a copy elsewhere: see docs/audit.md. */
   const lastLine = () => `${files.at(-1)} line ${linesOf(files.length - 1).length}`;
 
-  test('a changed record is found', async () => {
+  test('a changed record is detected', async () => {
     expect(await everywhere((lines, at) => lines.with(at, changed(lines[at] ?? '')))).toEqual([lastLine()]);
   });
 
-  test('a removed record is found', async () => {
+  test('a removed record is detected', async () => {
     expect(await everywhere((lines, at) => lines.toSpliced(at, 1))).toEqual([lastLine()]);
   });
 
-  test('two records in the wrong order are found', async () => {
+  test('two swapped records are detected', async () => {
     const swap = (lines: readonly string[], at: number) =>
       at === 0 ? undefined : lines.with(at, lines[at - 1] ?? '').with(at - 1, lines[at] ?? '');
     expect(await everywhere(swap)).toEqual([]);
   });
 
-  test('a record twice is found', async () => {
+  test('a duplicate record is detected', async () => {
     expect(await everywhere((lines, at) => lines.toSpliced(at, 0, lines[at] ?? ''))).toEqual([]);
   });
 
-  test('a file cut within a record is found', async () => {
+  test('a file cut within a record is detected', async () => {
     expect(await everywhere((lines, at) => [...lines.slice(0, at), (lines[at] ?? '').slice(0, -9)])).toEqual([]);
   });
 
-  test('a file cut before a record is found, or leaves the newest chain without its close record', async () => {
+  test('a file cut before a record is detected, or leaves the newest chain without its close record', async () => {
     const newest = linesOf(files.length - 1).length;
     const missed = await everywhere((lines, at) => lines.slice(0, at));
     expect(missed.every((place) => place.startsWith(files.at(-1) ?? ''))).toBe(true);
@@ -100,7 +100,7 @@ describe('in each place of each file', () => {
   });
 });
 
-test('each file that is removed is missed, but the newest', async () => {
+test('each removed file is detected, except the newest', async () => {
   for (const name of files.slice(0, -1)) {
     const path = join(log.path, name);
     const text = await readFile(path);

@@ -23,7 +23,7 @@ async function change(directory: Directory, file: string, edit: (lines: string[]
   await writeFile(join(directory.path, file), edit(lines).join(''));
 }
 
-test('chains that continue one another hold, closed or not', async () => {
+test('chains that continue one another verify, closed or not', async () => {
   await using directory = await threeChains();
   const verified = await verifyDirectories([directory.path]);
   expect(verified.map(({ file }) => file)).toEqual(await directory.files());
@@ -48,7 +48,7 @@ test('a chain may continue another midway, when both processes run', async () =>
   ]);
 });
 
-test('whole records cut off a chain show in the link of the one that continues it', async () => {
+test('whole records cut off a chain show in the link of the next chain', async () => {
   await using directory = await threeChains();
   const [, cut = ''] = await directory.files();
   await change(directory, cut, (lines) => lines.slice(0, -1));
@@ -57,7 +57,7 @@ test('whole records cut off a chain show in the link of the one that continues i
   expect(third?.badLink).toEqual({ chain: second?.chain, problem: 'record-missing' });
 });
 
-test('a removed file shows in the link of the one that continues it', async () => {
+test('a removed file shows in the link of the next chain', async () => {
   await using directory = await threeChains();
   const [, removed = ''] = await directory.files();
   const { chain } = await verifyFile(join(directory.path, removed));
@@ -66,7 +66,7 @@ test('a removed file shows in the link of the one that continues it', async () =
   expect(verified.map(({ badLink }) => badLink)).toEqual([undefined, { chain, problem: 'chain-missing' }]);
 });
 
-test('a chain under another name, copied or renamed, is named', async () => {
+test('a chain under another name, copied or renamed, is reported', async () => {
   await using directory = await threeChains();
   const [first = '', second = '', third = ''] = await directory.files();
   await copyFile(join(directory.path, first), join(directory.path, 'copy.ndjson'));
@@ -76,7 +76,7 @@ test('a chain under another name, copied or renamed, is named', async () => {
   expect(verified.map(({ firstBad }) => firstBad)).toEqual([undefined, bad, bad]);
 });
 
-test('bytes that only a lenient decoder takes for the same text are named', async () => {
+test('bytes that only a lenient decoder accepts as the same text are reported', async () => {
   await using directory = await temporaryDirectory();
   const sink = await openFileSink({ directory: directory.path, now: () => START });
   await sink.record({ ...eventOf(0), reason: '\ufffd' });
@@ -94,7 +94,7 @@ test('bytes that only a lenient decoder takes for the same text are named', asyn
   expect((await verifyFile(path)).firstBad).toEqual({ line: 1, problem: 'not-json' });
 });
 
-test('lines across the blocks of a large file are put together, and an endless one is given up', async () => {
+test('lines across the blocks of a large file are joined, and an endless one is abandoned', async () => {
   await using directory = await temporaryDirectory();
   const sink = await openFileSink({ directory: directory.path, now: () => START });
   await Promise.all(Array.from({ length: 1000 }, (_, n) => sink.record({ ...eventOf(n), reason: 'ä'.repeat(n) })));
@@ -105,7 +105,7 @@ test('lines across the blocks of a large file are put together, and an endless o
   expect((await verifyFile(join(directory.path, file))).firstBad).toEqual({ line: 1003, problem: 'not-json' });
 });
 
-test('an aborted check rejects instead of reporting half of it', async () => {
+test('an aborted check rejects instead of reporting a part', async () => {
   await using directory = await threeChains();
   await expect(verifyDirectories([directory.path], AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
 });

@@ -31,15 +31,15 @@ function rehashed(lines: readonly string[]): string[] {
   return forged;
 }
 
-test('a whole chain holds', async () => {
+test('a whole chain is valid', async () => {
   expect(await verify(whole)).toEqual({ chain: CHAIN, records: LAST, closed: true });
 });
 
-test('a chain without close record holds, but is not closed', async () => {
+test('a chain without a close record is valid, but not closed', async () => {
   expect(await verify(whole.slice(0, -1))).toEqual({ chain: CHAIN, records: LAST - 1, closed: false });
 });
 
-test('no line at all is a missing open record', async () => {
+test('a file without lines lacks the open record', async () => {
   expect(await verify([])).toEqual({ records: 0, closed: false, firstBad: { line: 1, problem: 'no-open' } });
 });
 
@@ -111,7 +111,7 @@ test.each([
     rehashed(withLine(5, edited(5, { tenantSequence: undefined }))),
     { line: 5, sequence: 4, problem: 'wrong-tenant-sequence' },
   ],
-])('%s is named at its place', async (_name, lines, firstBad) => {
+])('%s is reported at its place', async (_name, lines, firstBad) => {
   const found = await verify(lines);
   expect(found.firstBad).toEqual(firstBad);
   expect(found.records).toBe(firstBad.line - 1);
@@ -124,7 +124,7 @@ describe('property: tampering', () => {
 
   const firstBadOf = async (lines: readonly string[]) => (await verify(lines)).firstBad;
 
-  test('with any character before the last line is found there, or at the next when nothing vouches for it', async () => {
+  test('any changed character before the last line is detected there, or in the next line if nothing confirms it', async () => {
     const character = fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code));
     await fc.assert(
       fc.asyncProperty(lineNumber(1, long.length - 1), fc.nat(), character, async (line, place, replacement) => {
@@ -141,7 +141,7 @@ describe('property: tampering', () => {
     );
   });
 
-  test('by removing, repeating or moving lines is found at the first line out of place', async () => {
+  test('removed, repeated or moved lines are detected at the first line out of place', async () => {
     await fc.assert(
       fc.asyncProperty(lineNumber(2, long.length - 1), lineNumber(2, long.length - 1), async (from, to) => {
         const line = long[from - 1] ?? '';
@@ -157,7 +157,7 @@ describe('property: tampering', () => {
     );
   });
 
-  test('by splicing in lines of another chain is found at the first of them', async () => {
+  test('spliced lines of another chain are detected at the first of them', async () => {
     await fc.assert(
       fc.asyncProperty(lineNumber(2, long.length), lineNumber(1, 5), async (line, count) => {
         const spliced = long.toSpliced(line - 1, count, ...foreign.slice(line - 1, line - 1 + count));
@@ -166,7 +166,7 @@ describe('property: tampering', () => {
     );
   });
 
-  test('by cutting within a line is found, and at a line’s end leaves the chain without close record', async () => {
+  test("a cut within a line is detected, and one at a line's end leaves the chain without a close record", async () => {
     const text = long.join('');
     await fc.assert(
       fc.asyncProperty(lineNumber(1, text.length - 1), async (length) => {

@@ -6,7 +6,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('the server certificate is signed by the CA and good for every name of loopback', async () => {
+test('the server certificate is signed by the CA and valid for every name of loopback', async () => {
   const ca = await createCa();
   const leaf = await createLeaf(ca);
   const issuer = new X509Certificate(ca.certPem);
@@ -21,13 +21,13 @@ test('the server certificate is signed by the CA and good for every name of loop
   expect(certificate.checkHost('example.org')).toBeUndefined();
 });
 
-test('another CA did not sign it', async () => {
+test('a certificate of another CA is rejected', async () => {
   const [ca, other] = await Promise.all([createCa(), createCa()]);
   const certificate = new X509Certificate((await createLeaf(ca)).certPem);
   expect(certificate.verify(new X509Certificate(other.certPem).publicKey)).toBe(false);
 });
 
-test('it is renewed before it ends', async () => {
+test('it is renewed before it expires', async () => {
   const leaf = await createLeaf(await createCa());
   expect(needsRenewal(leaf)).toBe(false);
   jest.useFakeTimers({ now: new Date(leafEnd(leaf.certPem).getTime() - 86_400_000) });

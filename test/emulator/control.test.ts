@@ -47,14 +47,14 @@ describe('over HTTP', () => {
     });
   });
 
-  test('an action does what it does in process', async () => {
+  test('an action has the same effect as in process', async () => {
     expect((await order('disable-key', { vault: 'contoso', key: 'data' })).status).toBe(200);
     expect((await client.getKey('data')).properties.enabled).toBe(false);
     await order('enable-key', { vault: 'contoso', key: 'data' });
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('GET /audit-events shows a vault’s own log: the id of each answer, and the app where its token was accepted', async () => {
+  test("GET /audit-events returns a vault's own log: the id of each answer, and the app if its token was accepted", async () => {
     const { vaultUrl } = customerNamed(emulator, 'contoso');
     const before = await eventsOf('contoso');
     const challenge = await fetch(`${vaultUrl}/keys/data?api-version=7.4`, {
@@ -72,7 +72,7 @@ describe('over HTTP', () => {
     expect(await eventsOf('home')).toEqual([]);
   });
 
-  test('an action answers what it made', async () => {
+  test('an action returns what it created', async () => {
     const { body } = await order('add-app-secret', { expiresInSeconds: 60 });
     expect(body).toMatchObject({ keyId: expect.any(String), value: expect.any(String), expires: expect.any(String) });
     const { body: listed } = await order('list-app-secrets');
@@ -123,7 +123,7 @@ describe('over HTTP', () => {
 });
 
 describe('faults', () => {
-  test('a status with its code and headers, as often as ordered', async () => {
+  test('a status with its code and headers occurs as often as ordered', async () => {
     await emulator.control.injectFault({
       at: 'contoso',
       operation: 'getKey',
@@ -136,12 +136,12 @@ describe('faults', () => {
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('a refusal by order looks like a real one', async () => {
+  test('an ordered refusal has the form of a real one', async () => {
     await emulator.control.injectFault({ at: 'contoso', kind: 'status', status: 403, code: 'ForbiddenByConnection' });
     expect(await failureOf(client.getKey('data'))).toMatchObject({ code: 'Forbidden', inner: 'ForbiddenByConnection' });
   });
 
-  test('Entra in trouble, until cleared', async () => {
+  test('Entra fails until the faults are cleared', async () => {
     const credential = await appCredential(emulator, 'contoso');
     await emulator.control.injectFault({ at: 'entra', operation: 'token', kind: 'status', code: 'AADSTS90033' });
     expect(await failureOf(credential.getToken(VAULT_SCOPE))).toMatchObject({ aadsts: 90033 });
@@ -152,7 +152,7 @@ describe('faults', () => {
     expect(await fresh.getToken(VAULT_SCOPE)).toHaveProperty('token');
   });
 
-  test('one operation fails, another goes on', async () => {
+  test('one operation fails, another succeeds', async () => {
     await emulator.control.injectFault({ at: '*', operation: 'wrapKey', kind: 'reset' });
     const cryptography = client.getCryptographyClient('data');
     const failure = await failureOf(cryptography.wrapKey('RSA-OAEP-256', Buffer.alloc(32)));
@@ -161,13 +161,13 @@ describe('faults', () => {
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('a hang lasts until the client gives up', async () => {
+  test('a hang lasts until the client disconnects', async () => {
     await emulator.control.injectFault({ at: 'contoso', operation: 'getKey', kind: 'hang' });
     const failure = await failureOf(client.getKey('data', { abortSignal: AbortSignal.timeout(50) }));
     expect(failure.message).toMatch(/abort/i);
   });
 
-  test('a delay only delays', async () => {
+  test('a delay changes nothing else', async () => {
     await emulator.control.injectFault({ at: 'contoso', kind: 'delay', delayMs: 5 });
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
@@ -179,7 +179,7 @@ describe('faults', () => {
     await expect(response.json()).rejects.toThrow('not valid JSON');
   });
 
-  test('garbage can be any body', async () => {
+  test('garbage can have any body', async () => {
     const headers = { 'content-type': 'application/json' };
     await emulator.control.injectFault({ at: 'contoso', kind: 'garbage', headers, body: '{"value":"AAAA"}' });
     const response = await fetch(`${customerNamed(emulator, 'contoso').vaultUrl}/keys/data?api-version=7.6`);
@@ -187,14 +187,14 @@ describe('faults', () => {
     expect(await response.json()).toEqual({ value: 'AAAA' });
   });
 
-  test('the challenge can fail by itself', async () => {
+  test('the challenge can fail alone', async () => {
     await emulator.control.injectFault({ at: 'contoso', operation: 'challenge', kind: 'status', status: 500 });
     const fresh = await keyClientOf(emulator, 'contoso');
     expect(await failureOf(fresh.getKey('data'))).toMatchObject({ statusCode: 500 });
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('a place or an operation that is not there is refused', async () => {
+  test('an unknown place or operation is refused', async () => {
     await expect(emulator.control.injectFault({ at: 'mars', kind: 'hang' })).rejects.toThrow('at must be one of');
     const misspelt = emulator.control.injectFault({ at: 'contoso', operation: 'unwrap', kind: 'hang' });
     await expect(misspelt).rejects.toThrow('operation must be one of: discovery');

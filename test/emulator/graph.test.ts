@@ -47,7 +47,7 @@ const namesOf = ({ body }: JsonReply): unknown[] =>
   (body['value'] as { displayName: string }[]).map(({ displayName }) => displayName);
 
 describe('consent', () => {
-  test('a token carries the permissions consented to in its tenant', async () => {
+  test('a token has the permissions consented to in its tenant', async () => {
     const claims = decodeJwt(await tokenOf('contoso'));
     expect(claims).toMatchObject({
       aud: 'https://graph.microsoft.com',
@@ -56,7 +56,7 @@ describe('consent', () => {
     });
   });
 
-  test('without any consent a token is issued all the same, without roles', async () => {
+  test('without any consent a token is issued without roles', async () => {
     const token = await tokenOf('fabrikam');
     expect(decodeJwt(token)).not.toHaveProperty('roles');
     expect(await get('organization', { token })).toMatchObject({
@@ -71,11 +71,11 @@ describe('consent', () => {
     });
   });
 
-  test('a token of a vault carries none of them', async () => {
+  test('a token for a vault has none of them', async () => {
     expect(decodeJwt(await tokenOf('contoso', VAULT_SCOPE))).not.toHaveProperty('roles');
   });
 
-  test('what is consented to or revoked shows in tokens issued afterwards only', async () => {
+  test('a consent or its revocation affects only tokens issued later', async () => {
     const before = await tokenOf('northwind');
     await emulator.control.consentGraph({
       tenant: 'northwind',
@@ -92,7 +92,7 @@ describe('consent', () => {
     expect(decodeJwt(after)).toMatchObject({ roles: ['User.Read.All'] });
   });
 
-  test('consent goes with the app', async () => {
+  test('consent is removed with the app', async () => {
     await emulator.control.consentGraph({ tenant: 'northwind', permissions: ['User.Read.All'] });
     await emulator.control.removeApp({ tenant: 'northwind' });
     await emulator.control.addApp({ tenant: 'northwind' });
@@ -111,7 +111,7 @@ describe('consent', () => {
     await expect(emulator.control.revokeGraphConsent(order)).rejects.toThrow(help);
   });
 
-  test('the address of Graph here names it as a resource too, another address does not', async () => {
+  test("Graph's address here names it as a resource too; another address does not", async () => {
     const token = await tokenOf('contoso', `${emulator.authorityHost}/.default`);
     expect((await get('organization', { token })).status).toBe(200);
     expect(await failureOf(tokenOf('contoso', 'https://localhost:1/.default'))).toMatchObject({ aadsts: 500011 });
@@ -121,29 +121,29 @@ describe('consent', () => {
 describe('the token check', () => {
   const refused = { status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } };
 
-  test('no token, and one that is none', async () => {
+  test('a missing and an invalid token are refused', async () => {
     expect(await fetchJson(url('users'))).toMatchObject(refused);
     expect(await get('users', { token: 'abc' })).toMatchObject(refused);
   });
 
-  test('a token of another audience', async () => {
+  test('a token with another audience is refused', async () => {
     const reply = await get('users', { token: await tokenOf('contoso', VAULT_SCOPE) });
     expect(reply).toMatchObject(refused);
     expect(reply.body).toMatchObject({ error: { message: expect.stringContaining('Invalid audience') } });
   });
 
-  test('a token that has expired', async () => {
+  test('an expired token is refused', async () => {
     const token = await tokenOf('contoso');
     nowMs += 66 * 60_000;
     expect(await get('users', { token })).toMatchObject(refused);
   });
 
-  test('a token that Entra did not sign', async () => {
+  test('a token that Entra did not sign is refused', async () => {
     const [header, claims] = (await tokenOf('contoso')).split('.');
     expect(await get('users', { token: `${header}.${claims}.AAAA` })).toMatchObject(refused);
   });
 
-  test("a token opens its own tenant's directory", async () => {
+  test("a token reads only its own tenant's directory", async () => {
     await emulator.control.consentGraph({ tenant: 'fabrikam', permissions: ['Directory.Read.All'] });
     const [own, other] = [await get('organization'), await get('organization', { token: await tokenOf('fabrikam') })];
     await emulator.control.revokeGraphConsent({ tenant: 'fabrikam' });
@@ -153,7 +153,7 @@ describe('the token check', () => {
 });
 
 describe('reading', () => {
-  test('the organisation, with its verified domains', async () => {
+  test('returns the organisation, with its verified domains', async () => {
     const { status, body } = await get('organization');
     expect(status).toBe(200);
     expect(body['value']).toMatchObject([
@@ -168,7 +168,7 @@ describe('reading', () => {
     ]);
   });
 
-  test('users page by page, each of them once', async () => {
+  test('returns users page by page, each of them once', async () => {
     const seen = new Set<string>();
     const sizes: number[] = [];
     for (let next: string | undefined = url('users?$top=99&$select=id'); next !== undefined; ) {
@@ -185,7 +185,7 @@ describe('reading', () => {
     expect(seen.size).toBe(250);
   });
 
-  test('by default 100 a page, and a count for who asks for it and takes it late', async () => {
+  test('returns 100 a page by default, and a count if the request accepts an eventual one', async () => {
     const reply = await get('users?$count=true', { headers: EVENTUAL });
     expect(reply.body).toMatchObject({
       '@odata.count': 250,
@@ -196,7 +196,7 @@ describe('reading', () => {
     expect((await get('users', { headers: EVENTUAL })).body).not.toHaveProperty(['@odata.count']);
   });
 
-  test('$count is a number in plain text, given ConsistencyLevel', async () => {
+  test('returns $count as a number in plain text, given ConsistencyLevel', async () => {
     const response = await fetch(url('users/$count'), {
       headers: { authorization: `Bearer ${await tokenOf('contoso')}`, ...EVENTUAL },
     });
@@ -205,7 +205,7 @@ describe('reading', () => {
     expect(await get('users/$count')).toMatchObject({ status: 400, body: { error: { code: 'Request_BadRequest' } } });
   });
 
-  test('groups need a permission of their own', async () => {
+  test('requires a permission of their own for groups', async () => {
     expect((await get('groups/$count', { headers: EVENTUAL })).status).toBe(403);
     await emulator.control.consentGraph({ tenant: 'contoso', permissions: ['Group.Read.All'] });
     const [listed, counted] = [await get('groups'), await get('groups/$count', { headers: EVENTUAL })];
@@ -214,7 +214,7 @@ describe('reading', () => {
     expect(counted).toMatchObject({ status: 200, body: 40 });
   });
 
-  test("the app's own principal, by its app id", async () => {
+  test("returns the app's own principal, by its app id", async () => {
     const path = `servicePrincipals?$filter=appId eq '${emulator.appId}'`;
     expect((await get(path)).status).toBe(403);
     await emulator.control.consentGraph({ tenant: 'contoso', permissions: ['Application.Read.All'] });
@@ -233,18 +233,18 @@ describe('reading', () => {
     ['users?$skiptoken=zzz', 400, 'Request_BadRequest'],
     ['users?$select=id,shoeSize', 400, 'BadRequest'],
     ['mailboxes', 400, 'BadRequest'],
-  ])('GET %s is %d', async (path, status, code) => {
+  ])('answers GET %s with %d', async (path, status, code) => {
     expect(await get(path)).toMatchObject({ status, body: { error: { code } } });
   });
 
-  test('nothing is written', async () => {
+  test('refuses every write', async () => {
     const authorization = `Bearer ${await tokenOf('contoso')}`;
     expect((await fetchJson(url('users'), { method: 'POST', body: '{}', headers: { authorization } })).status).toBe(
       405,
     );
   });
 
-  test("errors and the log name the client's request", async () => {
+  test("errors and the log contain the client's request id", async () => {
     emulator.control.clearRequests();
     const id = '5d0ef3a4-0d2b-4f0e-9a43-3f6a3c1f9b11';
     const { body, headers } = await get('groups', { headers: { 'client-request-id': id } });
@@ -259,7 +259,7 @@ describe('reading', () => {
 });
 
 describe('faults', () => {
-  test('Graph throttles and Entra goes on', async () => {
+  test('Graph throttles while Entra works', async () => {
     const fault = {
       at: 'graph',
       operation: 'listUsers',
@@ -274,7 +274,7 @@ describe('faults', () => {
     expect((await get('users')).status).toBe(200);
   });
 
-  test('Entra is in trouble and Graph goes on', async () => {
+  test('Entra fails while Graph works', async () => {
     const token = await tokenOf('contoso');
     await emulator.control.injectFault({ at: 'entra', kind: 'status', status: 503 });
     expect((await get('users', { token })).status).toBe(200);
@@ -288,7 +288,7 @@ describe('the state file', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  test('keeps the consent; one from before there was Graph loads, without any', async () => {
+  test('keeps the consent; a state from before Graph loads, without any consent', async () => {
     const stateFile = join(folder, 'state.json');
     const before = await startTrusted({ stateFile });
     await before.control.consentGraph({ tenant: 'contoso', permissions: ['Group.Read.All'] });

@@ -62,14 +62,14 @@ async function remote(name = key, version?: string): Promise<CryptographyClient>
 }
 
 describe('wrap and unwrap', () => {
-  test.each(['RSA-OAEP-256', 'RSA-OAEP', 'RSA1_5'] as const)('%s goes there and back', async (alg) => {
+  test.each(['RSA-OAEP-256', 'RSA-OAEP', 'RSA1_5'] as const)('%s wraps and unwraps', async (alg) => {
     const cryptography = await remote();
     const { result, keyID } = await cryptography.wrapKey(alg, dek);
     expect(keyID).toMatch(new RegExp(`/keys/${key}/[0-9a-f]{32}$`));
     expect(Buffer.from((await cryptography.unwrapKey(alg, result)).result)).toEqual(dek);
   });
 
-  test('encrypt and decrypt go there and back', async () => {
+  test('encrypt and decrypt return the original', async () => {
     const cryptography = await remote();
     const { result } = await cryptography.encrypt({ algorithm: 'RSA-OAEP-256', plaintext: dek });
     const opened = await cryptography.decrypt({ algorithm: 'RSA-OAEP-256', ciphertext: result });
@@ -86,14 +86,14 @@ describe('wrap and unwrap', () => {
     expect(await failureOf(unwrapped)).toMatchObject({ statusCode: 400, code: 'BadParameter' });
   });
 
-  test('another algorithm than it was wrapped with is BadParameter', async () => {
+  test('unwrapping with another algorithm is BadParameter', async () => {
     const cryptography = await remote();
     const { result } = await cryptography.wrapKey('RSA-OAEP-256', dek);
     expect(await failureOf(cryptography.unwrapKey('RSA-OAEP', result))).toMatchObject({ code: 'BadParameter' });
     expect(await failureOf(cryptography.wrapKey('A256KW', dek))).toMatchObject({ code: 'BadParameter' });
   });
 
-  test('the SDK’s own client, which reads the key first, works too', async () => {
+  test("the SDK's own client, which reads the key first, works", async () => {
     const cryptography = client.getCryptographyClient(key);
     const { result } = await cryptography.wrapKey('RSA-OAEP-256', dek);
     expect(Buffer.from((await cryptography.unwrapKey('RSA-OAEP-256', result)).result)).toEqual(dek);
@@ -106,7 +106,7 @@ describe('signatures', () => {
     ['PS256', 'sha256', constants.RSA_PKCS1_PSS_PADDING],
     ['RS512', 'sha512', constants.RSA_PKCS1_PADDING],
     ['PS384', 'sha384', constants.RSA_PKCS1_PSS_PADDING],
-  ] as const)('%s is what Node verifies, and the vault too', async (alg, hash, padding) => {
+  ] as const)('Node and the vault verify %s', async (alg, hash, padding) => {
     const message = randomBytes(100);
     const digest = createHash(hash).update(message).digest();
     const cryptography = await remote();
@@ -125,7 +125,7 @@ describe('signatures', () => {
 });
 
 describe('versions', () => {
-  test('after a rotation the newest wraps, and the old version still unwraps what is its own', async () => {
+  test('after a rotation the newest version wraps, and the old version still unwraps its own values', async () => {
     const before = await client.getKey(key);
     const old = await (await remote()).wrapKey('RSA-OAEP-256', dek);
     const rotated = await client.rotateKey(key);
@@ -139,7 +139,7 @@ describe('versions', () => {
     expect(await failureOf(newest.unwrapKey('RSA-OAEP-256', old.result))).toMatchObject({ code: 'BadParameter' });
   });
 
-  test('disabling one leaves the other', async () => {
+  test('disabling one version leaves the other', async () => {
     const first = await client.getKey(key);
     await emulator.control.rotateKey({ vault: 'contoso', key });
     await emulator.control.disableKey({ vault: 'contoso', key, version: first.properties.version ?? '' });
@@ -148,7 +148,7 @@ describe('versions', () => {
     expect(await (await remote()).wrapKey('RSA-OAEP-256', dek)).toHaveProperty('result');
   });
 
-  test('lists go over several pages, and are not in the order of age', async () => {
+  test('lists have several pages, and are not ordered by age', async () => {
     for (let more = 0; more < 7; more += 1) await client.importKey(key, sdkJwk);
     const listed = [];
     for await (const version of client.listPropertiesOfKeyVersions(key)) listed.push(version.version);
@@ -162,14 +162,14 @@ describe('versions', () => {
   test.each([
     ['a name', 'no-such-key', undefined],
     ['a version', undefined, '0'.repeat(32)],
-  ])('%s that is not there is KeyNotFound', async (_what, name, version) => {
+  ])('a missing %s is KeyNotFound', async (_what, name, version) => {
     const asked = client.getKey(name ?? key, version === undefined ? {} : { version });
     expect(await failureOf(asked)).toMatchObject({ statusCode: 404, code: 'KeyNotFound' });
   });
 });
 
 describe('attributes', () => {
-  test('a disabled key does nothing; its read is refused, or says so, as the vault is set', async () => {
+  test('a disabled key does nothing; its read is refused or shows it, depending on the vault', async () => {
     const cryptography = await remote();
     const { result } = await cryptography.wrapKey('RSA-OAEP-256', dek);
     await emulator.control.disableKey({ vault: 'contoso', key });
@@ -188,7 +188,7 @@ describe('attributes', () => {
   test.each([
     ['an expired', { exp: -DAY_SECONDS }, 'KeyExpired'],
     ['a not yet valid', { nbf: DAY_SECONDS }, 'KeyNotYetValid'],
-  ])('%s key wraps no more but still unwraps', async (_what, shift, inner) => {
+  ])('%s key no longer wraps but still unwraps', async (_what, shift, inner) => {
     const cryptography = await remote();
     const { result } = await cryptography.wrapKey('RSA-OAEP-256', dek);
     const now = Math.floor(Date.now() / 1000);
@@ -200,7 +200,7 @@ describe('attributes', () => {
     expect(await cryptography.wrapKey('RSA-OAEP-256', dek)).toHaveProperty('result');
   });
 
-  test('an operation that is not among the key’s is KeyOperationForbidden', async () => {
+  test('an operation that the key does not permit is KeyOperationForbidden', async () => {
     const cryptography = await remote();
     // The SDK reads the key at its first call and would refuse by itself.
     await cryptography.wrapKey('RSA-OAEP-256', dek);
@@ -221,7 +221,7 @@ describe('attributes', () => {
     expect((await client.getKey(key)).properties).toMatchObject({ expiresOn, tags: { 'vaultspan-tenant': 'acme' } });
   });
 
-  test('the recovery level tells of purge protection', async () => {
+  test('the recovery level shows purge protection', async () => {
     expect((await client.getKey(key)).properties.recoveryLevel).toBe('Recoverable');
     await emulator.control.setVaultOptions({ vault: 'contoso', purgeProtection: false });
     expect((await client.getKey(key)).properties.recoveryLevel).toBe('Recoverable+Purgeable');
@@ -242,7 +242,7 @@ describe('creation and deletion', () => {
     expect(await failureOf(client.importKey('half', half))).toMatchObject({ code: 'BadParameter' });
   });
 
-  test('a deleted key is not found, blocks its name, and comes back', async () => {
+  test('a deleted key is not found, blocks its name, and can be recovered', async () => {
     const cryptography = await remote();
     const { result } = await cryptography.wrapKey('RSA-OAEP-256', dek);
     const poller = await client.beginDeleteKey(key, { intervalInMs: 1 });
@@ -255,7 +255,7 @@ describe('creation and deletion', () => {
     expect(Buffer.from((await cryptography.unwrapKey('RSA-OAEP-256', result)).result)).toEqual(dek);
   });
 
-  test('purging needs a vault without purge protection', async () => {
+  test('purging requires a vault without purge protection', async () => {
     await emulator.control.deleteKey({ vault: 'contoso', key });
     expect(await failureOf(client.purgeDeletedKey(key))).toMatchObject({ statusCode: 403 });
     await emulator.control.setVaultOptions({ vault: 'contoso', purgeProtection: false });
@@ -271,7 +271,7 @@ describe('a Managed HSM', () => {
     return new CryptographyClient(`${vaultUrl}/keys/${name}`, await appCredential(emulator, 'luckyhsm'), vaultOptions);
   };
 
-  test('wraps with AES and says that it is an HSM', async () => {
+  test('wraps with AES and reports an HSM', async () => {
     const cryptography = await hsmClient('aes');
     const { result } = await cryptography.wrapKey('A256KW', dek);
     expect(result).toHaveLength(40);
@@ -282,7 +282,7 @@ describe('a Managed HSM', () => {
     expect(shown?.k).toBeUndefined();
   });
 
-  test('refuses an algorithm of another size, and a changed ciphertext', async () => {
+  test('refuses an algorithm of another size and an altered ciphertext', async () => {
     const cryptography = await hsmClient('aes');
     expect(await failureOf(cryptography.wrapKey('A128KW', dek))).toMatchObject({ code: 'BadParameter' });
     const { result } = await cryptography.wrapKey('A256KW', dek);
@@ -290,7 +290,7 @@ describe('a Managed HSM', () => {
     expect(await failureOf(cryptography.unwrapKey('A256KW', changed))).toMatchObject({ code: 'BadParameter' });
   });
 
-  test('has no rotation without a policy, and makes a new version by create', async () => {
+  test('does not rotate without a policy, and makes a new version by create', async () => {
     const hsm = await keyClientOf(emulator, 'luckyhsm');
     await emulator.control.grantRole({ vault: 'luckyhsm', role: 'Managed HSM Crypto Officer' });
     expect(await failureOf(hsm.rotateKey('aes'))).toMatchObject({ code: 'BadParameter' });
@@ -311,12 +311,12 @@ describe('a Managed HSM', () => {
 });
 
 describe('a plain vault', () => {
-  test('has oct-HSM keys, as the Premium tier has, and no oct ones', async () => {
+  test('has oct-HSM keys, like the Premium tier, and no oct ones', async () => {
     expect((await client.createKey('aes', 'oct-HSM')).keyType).toBe('oct-HSM');
     expect(await failureOf(client.createKey('aes-2', 'oct'))).toMatchObject({ code: 'BadParameter' });
   });
 
-  test('has EC keys, which sign and can’t wrap whatever their operations are', async () => {
+  test("has EC keys, which sign and can't wrap whatever their operations are", async () => {
     const made = await client.createKey('ec', 'EC', { keyOps: ['wrapKey', 'unwrapKey'] });
     expect(made.key).toMatchObject({ kty: 'EC', crv: 'P-256' });
     const cryptography = new CryptographyClient(made.id ?? '', await appCredential(emulator, 'contoso'), vaultOptions);
@@ -325,7 +325,7 @@ describe('a plain vault', () => {
 });
 
 describe('an ordered 401', () => {
-  test('names its AKV code in the message alone, beside a challenge', async () => {
+  test('has its AKV code only in the message, with a challenge', async () => {
     await emulator.control.injectFault({
       at: 'contoso',
       operation: 'getKey',

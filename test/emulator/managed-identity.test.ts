@@ -25,7 +25,7 @@ function identity(clientId?: string): ManagedIdentityCredential {
     : new ManagedIdentityCredential({ ...options, clientId });
 }
 
-test('opens the home vault and finds the app secret, which signs in', async () => {
+test('reads the app secret in the home vault, which signs in', async () => {
   const client = new SecretClient(emulator.homeVaultUrl, identity(), vaultOptions);
   const { value = '', properties } = await client.getSecret(emulator.appSecretName);
   expect(properties.expiresOn?.getTime()).toBeGreaterThan(Date.now());
@@ -55,7 +55,7 @@ test('a wrong header is refused', async () => {
   expect(status).toBe(401);
 });
 
-test('another client id is refused, its own is not', async () => {
+test('another client id is refused, its own is accepted', async () => {
   const url = `${emulator.managedIdentity.endpoint}?api-version=2019-08-01&resource=https://vault.azure.net`;
   const headers = { 'x-identity-header': emulator.managedIdentity.header };
   const { body } = await fetchJson(url, { headers });

@@ -51,7 +51,7 @@ async function wrapper(emulator: Emulator, version: string): Promise<Cryptograph
 }
 
 describe('with a state file', () => {
-  test('what was wrapped before a restart unwraps after it', async () => {
+  test('a value wrapped before a restart unwraps after it', async () => {
     const dek = Buffer.alloc(32, 7);
     const before = await start({ stateFile });
     const { properties } = await (await keyClientOf(before, 'contoso')).getKey('data');
@@ -70,7 +70,7 @@ describe('with a state file', () => {
     });
   });
 
-  test('a revocation survives too', async () => {
+  test('a revocation survives a restart', async () => {
     const before = await start({ stateFile });
     await before.control.disableKey({ vault: 'contoso', key: 'data' });
     await stop(before);
@@ -79,7 +79,7 @@ describe('with a state file', () => {
     expect((await client.getKey('data')).properties.enabled).toBe(false);
   });
 
-  test('only its owner can read it', async () => {
+  test('only the owner can read the file', async () => {
     await start({ stateFile });
     expect((await stat(stateFile)).mode & 0o777).toBe(0o600);
   });
@@ -87,7 +87,7 @@ describe('with a state file', () => {
   test.each([
     ['broken', '{"formatVersion":'],
     ['of another version', '{"formatVersion":99}'],
-  ])('a file that is %s stops the start, and stays as it is', async (_what, text) => {
+  ])('a file that is %s prevents the start and stays unchanged', async (_what, text) => {
     const path = join(folder, 'state.json');
     await writeFile(path, text);
     await expect(startEmulator({ firstPort: 0, stateFile: path })).rejects.toThrow('move it away to start afresh');
@@ -96,7 +96,7 @@ describe('with a state file', () => {
 });
 
 describe('without a state file', () => {
-  test('every start is another Azure', async () => {
+  test('every start creates another Azure', async () => {
     const [one, other] = [await start(), await start()];
     expect(other.caPem).not.toBe(one.caPem);
   });
@@ -113,7 +113,7 @@ describe('without a state file', () => {
 });
 
 describe('on fixed ports', () => {
-  test('a port that is taken is named, with what wanted it, and nothing is left open', async () => {
+  test('the error names a port in use and its purpose, and no listener stays open', async () => {
     const { server, port } = await occupy();
     const firstPort = port - 1;
     await expect(startEmulator({ firstPort, seed })).rejects.toThrow(

@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => emulator.close());
 
-test('the newest version is the one that was set last', async () => {
+test('the version set last is the newest', async () => {
   const first = await client.setSecret('rotated', 'one');
   await client.setSecret('rotated', 'two');
   expect(await client.getSecret('rotated')).toMatchObject({ value: 'two' });
@@ -24,7 +24,7 @@ test('the newest version is the one that was set last', async () => {
   });
 });
 
-test('attributes and content type come back', async () => {
+test('attributes and content type are returned', async () => {
   const expiresOn = new Date('2030-01-02T03:04:05Z');
   const notBefore = new Date('2020-01-02T03:04:05Z');
   await client.setSecret('described', 'x', { expiresOn, notBefore, contentType: 'text/plain', tags: { use: 'test' } });
@@ -40,7 +40,7 @@ test('an expired secret can still be read, a disabled one cannot', async () => {
   expect(await failureOf(client.getSecret('old'))).toMatchObject({ statusCode: 403, inner: 'SecretDisabled' });
 });
 
-test('versions are listed over several pages, with their attributes and without values', async () => {
+test('lists of versions have several pages, with attributes and without values', async () => {
   for (let number = 0; number < 12; number += 1) {
     await emulator.control.setSecret({ vault: 'contoso', name: 'many', value: `value ${number}` });
   }
@@ -84,7 +84,7 @@ test('purging needs a vault without purge protection', async () => {
   expect(await failureOf(client.getDeletedSecret('purged'))).toMatchObject({ statusCode: 404 });
 });
 
-test('the role for keys does not open secrets', async () => {
+test('the role for keys does not read secrets', async () => {
   await emulator.control.removeRole({ vault: 'contoso' });
   await emulator.control.grantRole({ vault: 'contoso', role: 'Key Vault Crypto Officer' });
   expect(await failureOf(client.getSecret('rotated'))).toMatchObject({ inner: 'ForbiddenByRbac' });

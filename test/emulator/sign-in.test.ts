@@ -79,7 +79,7 @@ describe('with a client secret', () => {
     expect(await signIn(adatum)).toHaveProperty('token');
   });
 
-  test('a disabled app is 7000112, but its issued tokens go on working', async () => {
+  test('a disabled app is 7000112, but its issued tokens still work', async () => {
     const client = await keyClientOf(emulator, 'contoso');
     await client.getKey('data');
     await emulator.control.disableApp({ tenant: 'contoso' });
@@ -96,7 +96,7 @@ describe('with a client secret', () => {
     expect(await signIn(tenantId)).toHaveProperty('token');
   });
 
-  test('an app removed and added again has lost its role', async () => {
+  test('an app that was removed and added again has lost its role', async () => {
     await emulator.control.removeApp({ tenant: 'contoso' });
     expect(await failureOf(signIn(tenantId))).toMatchObject({ aadsts: 700016 });
     await emulator.control.addApp({ tenant: 'contoso' });
@@ -106,7 +106,7 @@ describe('with a client secret', () => {
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('tokens last 65 minutes, or as long as was set', async () => {
+  test('tokens last 65 minutes, or the configured time', async () => {
     const lifetime = async (): Promise<number> => {
       const { token } = await signIn(tenantId);
       const { exp = 0, iat = 0 } = decodeJwt(token);
@@ -176,7 +176,7 @@ describe('refusals on the wire', () => {
 });
 
 describe('with a certificate', () => {
-  test('a registered one signs in, an unregistered one is 700027', async () => {
+  test('a registered certificate signs in, an unregistered one is 700027', async () => {
     const { certPem, keyPem = '', thumbprint } = await emulator.control.addAppCertificate();
     const credential = () =>
       new ClientCertificateCredential(
@@ -197,7 +197,7 @@ describe('with a certificate', () => {
     ['an expired one', { exp: 1_000_000_000 }, 700024],
     ['one of the future', { nbf: 4_000_000_000 }, 700024],
     ['one of another app', { iss: randomUUID() }, 700021],
-  ])('an assertion by hand: %s', async (_what, claims, number) => {
+  ])('a hand-made assertion: %s', async (_what, claims, number) => {
     const { certPem, keyPem = '' } = await emulator.control.addAppCertificate();
     const now = Math.floor(Date.now() / 1000);
     const assertion = await new SignJWT({
@@ -215,7 +215,7 @@ describe('with a certificate', () => {
     expect(body['error_codes']).toEqual(number === undefined ? undefined : [number]);
   });
 
-  test('a certificate kept in the home vault is there as a key and as a secret', async () => {
+  test('a certificate stored in the home vault is there as a key and as a secret', async () => {
     const { certPem } = await emulator.control.addAppCertificate({ storeAs: 'app-cert' });
     const { publicKey } = new X509Certificate(certPem);
     await emulator.control.grantRole({ vault: 'home', role: 'Key Vault Crypto User', principal: 'managed-identity' });
@@ -267,7 +267,7 @@ describe('as a managed identity with a federated credential', () => {
     expect(await failureOf(federated())).toMatchObject({ aadsts: number });
   });
 
-  test('a token of the right issuer but with a foreign signature is 700027', async () => {
+  test('a token of the right issuer with a foreign signature is 700027', async () => {
     await emulator.control.addFederatedCredential();
     const { keyPem = '' } = await emulator.control.addAppCertificate();
     const forged = await new SignJWT({ iss: `${emulator.authorityHost}/${emulator.homeTenantId}/v2.0`, sub: 'x' })
@@ -292,7 +292,7 @@ describe('callers of the API', () => {
   test.each([
     ['demo', 7],
     ['reader', 1],
-  ])('%s signs in and carries its roles', async (name, count) => {
+  ])('%s signs in and has its roles', async (name, count) => {
     const caller = emulator.callers.find((candidate) => candidate.name === name);
     const { body } = await postForm(
       tokenUrl(emulator.homeTenantId),
@@ -307,7 +307,7 @@ describe('callers of the API', () => {
     expect(payload['roles']).toHaveLength(count);
   });
 
-  test('issueCallerToken makes what Entra would, or what a test wants', async () => {
+  test("issueCallerToken returns Entra's token, or the one that a test asks for", async () => {
     const { payload } = await verify(await emulator.issueCallerToken({ roles: ['Data.Encrypt'], subject: 'someone' }));
     expect(payload).toMatchObject({ roles: ['Data.Encrypt'], oid: 'someone', sub: 'someone' });
     const bare = decodeJwt(await emulator.issueCallerToken({ claims: { roles: undefined, aud: 'x' } }));
@@ -318,14 +318,14 @@ describe('callers of the API', () => {
     });
   });
 
-  test('their API is unknown in a customer’s tenant', async () => {
+  test("their API is unknown in a customer's tenant", async () => {
     const scope = `api://${emulator.callerAudience}/.default`;
     const { body } = await postForm(tokenUrl(tenantId), form({ scope }));
     expect(body['error_codes']).toEqual([500011]);
   });
 });
 
-test('the log knows who signed in where and why it failed, but no secret', async () => {
+test('the log shows each sign-in with its place and failure, and no secret', async () => {
   emulator.control.clearRequests();
   const credential = await appCredential(emulator, 'contoso');
   await credential.getToken(VAULT_SCOPE);

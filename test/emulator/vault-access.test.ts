@@ -51,7 +51,7 @@ const getKeyWith = (authorization?: string) =>
   fetchJson(`${vaultUrl}/keys/data?api-version=7.6`, authorization === undefined ? {} : { headers: { authorization } });
 
 describe('tokens', () => {
-  test('none draws the challenge, which names the tenant and the resource', async () => {
+  test('without one, the challenge names the tenant and the resource', async () => {
     const { status, headers, body } = await getKeyWith();
     const { tenantId } = customerNamed(emulator, 'contoso');
     expect(status).toBe(401);
@@ -72,7 +72,7 @@ describe('tokens', () => {
     expect(body).toMatchObject({ error: { message: expect.stringContaining(code) } });
   });
 
-  test('a token serves until it expires', async () => {
+  test('a token works until it expires', async () => {
     await grant();
     const token = await tokenOf('contoso');
     expect((await getKeyWith(`Bearer ${token}`)).status).toBe(200);
@@ -82,7 +82,7 @@ describe('tokens', () => {
     expect(body).toMatchObject({ error: { message: expect.stringContaining('[TokenExpired]') } });
   });
 
-  test('the client’s request id comes back and is in the log', async () => {
+  test("the client's request id is echoed and logged", async () => {
     emulator.control.clearRequests();
     const { headers } = await fetchJson(`${vaultUrl}/keys/data?api-version=7.6`, {
       headers: { 'x-ms-client-request-id': 'from-the-test' },
@@ -96,7 +96,7 @@ describe('tokens', () => {
 });
 
 describe('roles', () => {
-  test('without one the refusal is ForbiddenByRbac, with one the key is there', async () => {
+  test('without a role the refusal is ForbiddenByRbac; with one the key is returned', async () => {
     expect(await failureOf(client.getKey('data'))).toMatchObject({
       statusCode: 403,
       code: 'Forbidden',
@@ -106,13 +106,13 @@ describe('roles', () => {
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('a role on one key opens that key only', async () => {
+  test('a role on one key covers only that key', async () => {
     await grant(WRAP_ROLE, 'data');
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
     expect(await failureOf(client.getKey('other'))).toMatchObject({ inner: 'ForbiddenByRbac' });
   });
 
-  test('the wrapping role neither lists nor creates, the officer does', async () => {
+  test('the wrapping role neither lists nor creates, the officer does both', async () => {
     await grant();
     expect(await failureOf(client.listPropertiesOfKeys().next())).toMatchObject({ statusCode: 403, code: 'Forbidden' });
     expect(await failureOf(client.createRsaKey('fresh'))).toMatchObject({ inner: 'ForbiddenByRbac' });
@@ -120,14 +120,14 @@ describe('roles', () => {
     expect(await client.createRsaKey('fresh')).toHaveProperty('name', 'fresh');
   });
 
-  test('the reader sees keys but can’t use them', async () => {
+  test('the reader can list keys but not use them', async () => {
     await grant('Key Vault Reader');
     await client.getKey('data');
     const wrapped = client.getCryptographyClient('data').wrapKey('RSA-OAEP-256', Buffer.alloc(32));
     expect(await failureOf(wrapped)).toMatchObject({ inner: 'ForbiddenByRbac' });
   });
 
-  test('a removed role works until the removal has spread', async () => {
+  test('a removed role works until the removal has propagated', async () => {
     await grant();
     await emulator.control.setPropagationDelay({ vault: 'contoso', delayMs: 300_000 });
     await emulator.control.removeRole({ vault: 'contoso', role: WRAP_ROLE });
@@ -137,7 +137,7 @@ describe('roles', () => {
     expect(await failureOf(client.getKey('data'))).toMatchObject({ inner: 'ForbiddenByRbac' });
   });
 
-  test('a granted role works once the grant has spread', async () => {
+  test('a granted role works once the grant has propagated', async () => {
     await emulator.control.setPropagationDelay({ vault: 'contoso', delayMs: 300_000 });
     await grant();
     expect(await failureOf(client.getKey('data'))).toMatchObject({ inner: 'ForbiddenByRbac' });
@@ -145,13 +145,13 @@ describe('roles', () => {
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('a role nobody knows is refused when granted', async () => {
+  test('granting an unknown role is refused', async () => {
     await expect(grant('Key Vault Wizard')).rejects.toThrow('There is no role "Key Vault Wizard"');
   });
 });
 
 describe('access policies', () => {
-  test('permissions count one by one, and roles no longer do', async () => {
+  test('permissions count one by one, and roles no longer apply', async () => {
     await grant('Key Vault Administrator');
     await emulator.control.setAccessPolicy({ vault: 'contoso', keys: ['get', 'WrapKey'] });
     await client.getKey('data');
@@ -164,7 +164,7 @@ describe('access policies', () => {
     expect(await cryptography.unwrapKey('RSA-OAEP-256', result)).toHaveProperty('result');
   });
 
-  test('once removed, nothing is allowed', async () => {
+  test('after removal, nothing is allowed', async () => {
     await emulator.control.setAccessPolicy({ vault: 'contoso', keys: ['get'] });
     await client.getKey('data');
     await emulator.control.removeAccessPolicy({ vault: 'contoso' });
@@ -175,14 +175,14 @@ describe('access policies', () => {
 describe('the vault as a whole', () => {
   beforeEach(() => grant());
 
-  test('a closed network is ForbiddenByFirewall until it opens', async () => {
+  test('a closed network is ForbiddenByFirewall until it is opened', async () => {
     await emulator.control.setFirewall({ vault: 'contoso', deny: true });
     expect(await failureOf(client.getKey('data'))).toMatchObject({ statusCode: 403, inner: 'ForbiddenByFirewall' });
     await emulator.control.setFirewall({ vault: 'contoso', deny: false });
     expect(await client.getKey('data')).toHaveProperty('name', 'data');
   });
 
-  test('a deleted vault does not answer until it is restored', async () => {
+  test('a deleted vault does not answer until it is recovered', async () => {
     await emulator.control.deleteVault({ vault: 'contoso' });
     const failure = await failureOf(client.getKey('data'));
     expect(failure.statusCode).toBeUndefined();
