@@ -162,7 +162,7 @@ describe('versions', () => {
   test.each([
     ['a name', 'no-such-key', undefined],
     ['a version', undefined, '0'.repeat(32)],
-  ])('a missing %s is KeyNotFound', async (_what, name, version) => {
+  ])('%s that does not exist is KeyNotFound', async (_what, name, version) => {
     const asked = client.getKey(name ?? key, version === undefined ? {} : { version });
     expect(await failureOf(asked)).toMatchObject({ statusCode: 404, code: 'KeyNotFound' });
   });

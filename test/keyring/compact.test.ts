@@ -23,7 +23,7 @@ function ready(change: { readonly settleMs?: number; readonly fallback?: 'refuse
 }
 
 describe('a compact message', () => {
-  test('opens again in any process, under its tenant and context alone', async () => {
+  test('opens in any process, only under its tenant and context', async () => {
     const { deployment } = ready();
     const [one, other] = [deployment.start(), deployment.start()];
     const sealed = await one.encrypt('a value', { context: { row: '1' } });
@@ -47,7 +47,7 @@ describe('a compact message', () => {
     expect(deployment.vault.takeCalls()).toEqual([]);
   });
 
-  test('of a year opens with one unwrap for each branch', async () => {
+  test('of a year open with one unwrap for each branch', async () => {
     const { deployment } = ready();
     const process = deployment.start();
     const sealed: string[] = [];
@@ -62,7 +62,7 @@ describe('a compact message', () => {
     expect(unwraps.length).toBeLessThanOrEqual(5);
   });
 
-  test('has no self-contained sibling: a branch key’s own JWE is no message', async () => {
+  test("has no self-contained equivalent: a branch key's own JWE is no message", async () => {
     const { deployment, keyring } = ready();
     const process = deployment.start();
     await process.encrypt();
@@ -84,7 +84,7 @@ describe('a branch', () => {
     expect(keyring.rows).toHaveLength(1);
   });
 
-  test('that is not ready is refused where the record says so, but before the first one', async () => {
+  test('that is not ready is refused if the record requires it, except before the first one', async () => {
     const { deployment, keyring } = ready({ settleMs: 600_000, fallback: 'refuse' });
     const process = deployment.start();
     expect(isCompact(await process.encrypt())).toBe(false);
@@ -95,7 +95,7 @@ describe('a branch', () => {
     await expect(process.encrypt()).rejects.toMatchObject({ code: 'registry-unavailable', reason: 'branch-not-ready' });
   });
 
-  test('seals only when it is copied, where copies are required', async () => {
+  test('seals only after it was copied, if copies are required', async () => {
     const { deployment, keyring } = ready();
     deployment.copies = { isRequired: true, write: async () => undefined };
     const process = deployment.start();
@@ -121,7 +121,7 @@ describe('a branch', () => {
     expect((await process.decrypt(sealed)).toString()).toBe('a value');
   });
 
-  test('that somebody planted opens and never seals, whatever the tenant’s origin', async () => {
+  test("that an attacker planted opens and never seals, whatever the tenant's origin", async () => {
     const { deployment, keyring } = ready();
     deployment.register({ ...compactTenant(), origin: 'optional' });
     const [mine] = deployment.originKeys.keys;
@@ -155,14 +155,14 @@ describe('a branch', () => {
     expect(idOf(after).slice(0, 10)).toBe(keyring.rows[1]?.id.slice(0, 10));
   });
 
-  test('of two processes is one', async () => {
+  test('made by two processes at once is one', async () => {
     const { deployment, keyring } = ready();
     const [one, other] = [deployment.start(), deployment.start()];
     await Promise.all([one.encrypt(), other.encrypt()]);
     expect(keyring.rows).toHaveLength(1);
   });
 
-  test('that the database lost is put back by whoever holds it; a destroyed one is not', async () => {
+  test('that the database lost is restored by a process that holds it; a destroyed one is not', async () => {
     const { deployment, keyring } = ready();
     const process = deployment.start();
     const sealed = await process.encrypt();
@@ -177,7 +177,7 @@ describe('a branch', () => {
     await expect(process.decrypt(sealed)).rejects.toMatchObject({ code: 'unknown-key', reason: 'branch-destroyed' });
   });
 
-  test('that is in no database is the vendor’s to bring back', async () => {
+  test('that is in no database must be restored by the vendor', async () => {
     const { deployment, keyring } = ready();
     const sealed = await deployment.start().encrypt();
     keyring.rows = [];
@@ -213,7 +213,7 @@ function renamed(message: string, branchId: Buffer): string {
 }
 
 describe('access to a branch', () => {
-  test('ends within the bound after a refusal, and is back once the vault lets us in', async () => {
+  test('ends within the bound after a refusal, and recovers once the vault allows it', async () => {
     const { deployment } = ready();
     const process = deployment.start();
     const sealed = await process.encrypt();
@@ -240,7 +240,7 @@ describe('access to a branch', () => {
     expect(await codeOf(process.decrypt(sealed))).toBe('registry-unavailable');
   });
 
-  test('asks database and vault each time where the bound is 0', async () => {
+  test('calls database and vault each time if the bound is 0', async () => {
     const { deployment, keyring } = ready();
     deployment.register({ ...compactTenant(), revocationBoundSeconds: 0 });
     const process = deployment.start();

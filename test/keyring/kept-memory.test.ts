@@ -19,7 +19,7 @@ async function heapInUse(): Promise<number> {
   return memoryUsage().heapUsed + memoryUsage().external;
 }
 
-test('what is remembered of a message that was opened keeps nothing else of it', async () => {
+test('the cached part of an opened message holds no other part of it', async () => {
   const deployment = new Deployment({ dataKeys: { mode: 'perMessage' } });
   const [sealing, opening] = [deployment.start(), deployment.start()];
   const before = await heapInUse();

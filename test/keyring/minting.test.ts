@@ -69,7 +69,7 @@ describe('the first messages', () => {
   test.each([
     ['three bytes', Buffer.alloc(3)],
     ['other bytes', Buffer.alloc(256, 1)],
-  ])('encrypt fails where a wrap gives %s, however fresh the proof of access is', async (_what, bytes) => {
+  ])('encrypt fails if a wrap returns %s, however recent the proof of access is', async (_what, bytes) => {
     const deployment = new Deployment({ dataKeys: { maxMessages: 1 } });
     const process = deployment.start();
     await process.encrypt();
@@ -80,7 +80,7 @@ describe('the first messages', () => {
     expect(await codeOf(deployment.start().decrypt(await process.encrypt()))).toBe('ok');
   });
 
-  test('encrypt fails where the vault does not unwrap what it wrapped, and seals nothing under that data key', async () => {
+  test('encrypt fails if the vault does not unwrap its own wrap, and seals nothing under that data key', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const { wrapKey } = deployment.vault;
@@ -114,7 +114,7 @@ describe('the first messages', () => {
 });
 
 describe('bounds of a data key', () => {
-  test('one second before its maximal age it seals, at that age it does not', async () => {
+  test('one second before its maximum age it seals, at that age it does not', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const first = await process.encrypt();
@@ -126,7 +126,7 @@ describe('bounds of a data key', () => {
     expect(encryptedKeyOf(await idle.encrypt())).not.toBe(encryptedKeyOf(second));
   });
 
-  test('a proof of access does not make it younger', async () => {
+  test('a proof of access does not reset its age', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const messages: string[] = [];
@@ -138,7 +138,7 @@ describe('bounds of a data key', () => {
     expect(Math.max(...usesOf(messages))).toBeLessThanOrEqual(60);
   });
 
-  test("the tenant's own maximal age holds", async () => {
+  test("the tenant's own maximum age applies", async () => {
     const deployment = new Deployment({ dataKeys: { maxAgeSeconds: 60 } });
     const process = deployment.start();
     const first = await process.encrypt();
@@ -146,7 +146,7 @@ describe('bounds of a data key', () => {
     expect(encryptedKeyOf(await process.encrypt())).not.toBe(encryptedKeyOf(first));
   });
 
-  test('it never seals more than its maximum of messages, one after the other', async () => {
+  test('it never seals more than its maximum number of messages, one after the other', async () => {
     const process = new Deployment({ dataKeys: { maxMessages: 5 } }).start();
     const messages: string[] = [];
     for (let count = 0; count < 23; count += 1) messages.push(await process.encrypt());
@@ -183,7 +183,7 @@ describe('bounds of a data key', () => {
     expect([...bytesBy.values()]).toEqual([32, 21, 25, 20, 32, 31, 2]);
   });
 
-  test('a use counts when it is handed out, whether or not anything is sealed', async () => {
+  test('a use counts when it is given, whether or not it seals anything', async () => {
     const deployment = new Deployment({ dataKeys: { maxMessages: 2 } });
     const { dataKeys } = deployment.start();
     const tenant = await deployment.get('contoso');
@@ -199,7 +199,7 @@ describe('bounds of a data key', () => {
 });
 
 describe('minting ahead', () => {
-  test('at 90 % of the messages the next data key is made with nobody waiting for it', async () => {
+  test('at 90 % of the messages the next data key is made in the background', async () => {
     const deployment = new Deployment({ dataKeys: { maxMessages: 20 } });
     const { vault } = deployment;
     const process = deployment.start();
@@ -258,7 +258,7 @@ describe('minting ahead', () => {
 });
 
 describe('the version of the key', () => {
-  test('a new version is noticed after 15 minutes, used, and old messages still open', async () => {
+  test('a new version is noticed after 15 minutes and used, and old messages still open', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const kidNow = async () => headerOf(await process.encrypt())['kid'];
@@ -275,7 +275,7 @@ describe('the version of the key', () => {
     expect((await process.decrypt(old)).toString()).toBe('old');
   });
 
-  test('a new version gets its data key with no request waiting for it', async () => {
+  test('a new version gets its data key before a request waits for it', async () => {
     const deployment = new Deployment({ revocationBoundSeconds: ALWAYS });
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -294,7 +294,7 @@ describe('the version of the key', () => {
     expect(vault.takeOperations()).toEqual(['readKey', 'wrapKey', 'unwrapKey']);
   });
 
-  test('after an idle while the first encrypt already uses the new version', async () => {
+  test('after an idle period the first encrypt already uses the new version', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     await process.encrypt();
@@ -303,7 +303,7 @@ describe('the version of the key', () => {
     expect(headerOf(await process.encrypt())['kid']).toBe(CMK_V2);
   });
 
-  test('a pinned version is used whatever is newest', async () => {
+  test('a pinned version is used whatever the newest is', async () => {
     const key = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'cmk', use: 'data' } as const;
     const keyVersion = CMK_V2.slice(-32);
     const deployment = new Deployment({ keys: { cmk: { ...key, keyVersion } } });
@@ -311,7 +311,7 @@ describe('the version of the key', () => {
     expect(deployment.vault.takeCalls()[0]).toEqual({ operation: 'readKey', tenantId: 'contoso', kid: CMK_V2 });
   });
 
-  test('currentVersion tells what protects new data and shares what encrypt knows', async () => {
+  test("currentVersion returns the version that protects new data and shares encrypt's read", async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -410,7 +410,7 @@ describe('a version that may not protect new data', () => {
     expect((await process.decrypt(old)).toString()).toBe('old');
   });
 
-  test('once the version is enabled again encrypt comes back within 10 seconds', async () => {
+  test('once the version is enabled again encrypt recovers within 10 seconds', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     deployment.vault.change(CMK_V1, { enabled: false });
@@ -450,7 +450,7 @@ describe('a version that may not protect new data', () => {
     expect((await process.decrypt(old)).toString()).toBe('old');
   });
 
-  test('a key that expires meanwhile: encrypt is refused at that moment, decrypt goes on', async () => {
+  test('a key that expires meanwhile: encrypt is refused from then on, decrypt still works', async () => {
     const deployment = new Deployment({ revocationBoundSeconds: ALWAYS });
     deployment.vault.change(CMK_V1, { expires: deployment.clock.wallMs() + HOUR / 6 });
     const process = deployment.start();
@@ -463,7 +463,7 @@ describe('a version that may not protect new data', () => {
     expect((await deployment.start().decrypt(old)).toString()).toBe('old');
   });
 
-  test('one key disabled leaves the other key of the tenant alone', async () => {
+  test("one disabled key does not affect the tenant's other key", async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     deployment.vault.change(HSM_KEY, { enabled: false });
@@ -491,7 +491,7 @@ describe('a clock that jumps', () => {
   test.each([
     [61, 2],
     [60, 1],
-  ])('by %d seconds leaves %d draw(s) of the pool of IVs behind two messages', async (seconds, draws) => {
+  ])('by %d seconds leaves %d draw(s) of the pool of IVs after two messages', async (seconds, draws) => {
     const deployment = new Deployment();
     let pools = 0;
     deployment.draw = (bytes) => {

@@ -31,7 +31,7 @@ function customerMade(plaintext: string, context?: { readonly canonical: string 
 }
 
 describe('a message that a customer made', () => {
-  test('opens where origin is optional, with its context', async () => {
+  test('opens if origin is optional, with its context', async () => {
     const process = new Deployment({ origin: 'optional' }).start();
     const message = await customerMade('by hand', { canonical: '{"id":"4711"}' });
     expect((await process.decrypt(message, { context: { id: '4711' } })).toString()).toBe('by hand');
@@ -39,14 +39,14 @@ describe('a message that a customer made', () => {
     expect((await process.decrypt(await customerMade('no context'))).toString()).toBe('no context');
   });
 
-  test('is refused where origin is required, with no vault call', async () => {
+  test('is refused if origin is required, with no vault call', async () => {
     const deployment = new Deployment();
     const { vault } = deployment;
     expect(await codeOf(deployment.start().decrypt(await customerMade('by hand')))).toBe('undecryptable');
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('is refused where origin is required also when another process of optional origin opened it', async () => {
+  test('is refused if origin is required even after another process with optional origin opened it', async () => {
     const deployment = new Deployment({ origin: 'optional' });
     const process = deployment.start();
     const message = await customerMade('by hand');
@@ -57,7 +57,7 @@ describe('a message that a customer made', () => {
 });
 
 describe('rotation of the origin key', () => {
-  test('the newest writes, and messages of the older one still open', async () => {
+  test('the newest is used for new messages, and messages of the older one still open', async () => {
     const deployment = new Deployment();
     const old = await deployment.start().encrypt();
     deployment.originKeys.keys = [NEW_KEY, ...deployment.originKeys.keys];
@@ -71,7 +71,7 @@ describe('rotation of the origin key', () => {
     expect(deployment.originKeys.rereads).toBe(0);
   });
 
-  test('a data key minted before it goes on sealing messages that open', async () => {
+  test('a data key minted before it still seals messages that open', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     await process.encrypt();
@@ -79,7 +79,7 @@ describe('rotation of the origin key', () => {
     expect(await codeOf(deployment.start().decrypt(await process.encrypt()))).toBe('ok');
   });
 
-  test('a mac of a version made since has the home vault read again, once, and opens', async () => {
+  test('a mac of a later version causes one reread of the home vault, and opens', async () => {
     const deployment = new Deployment();
     const { originKeys } = deployment;
     const before = originKeys.keys;
@@ -94,7 +94,7 @@ describe('rotation of the origin key', () => {
     expect(originKeys.rereads).toBe(1);
   });
 
-  test('a mac that stays unknown is refused after one reread each, with no call to the customer', async () => {
+  test('an unknown mac is refused after one reread each, with no call to the customer', async () => {
     const deployment = new Deployment();
     const { vault, originKeys } = deployment;
     const process = deployment.start();
@@ -104,7 +104,7 @@ describe('rotation of the origin key', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('messages of a destroyed origin key no longer open where origin is required, and do where it is optional', async () => {
+  test('messages of a destroyed origin key no longer open if origin is required, and do if it is optional', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const message = await process.encrypt();
@@ -114,7 +114,7 @@ describe('rotation of the origin key', () => {
     expect(await codeOf(process.decrypt(message))).toBe('ok');
   });
 
-  test('known macs never have the home vault read', async () => {
+  test('known macs never cause a reread of the home vault', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const message = await process.encrypt();
@@ -123,13 +123,13 @@ describe('rotation of the origin key', () => {
   });
 });
 
-test('without any origin key encrypt fails rather than seal what would not open', async () => {
+test('without any origin key encrypt fails rather than seal a message that would not open', async () => {
   const deployment = new Deployment();
   deployment.originKeys.keys = [];
   await expect(deployment.start().encrypt()).rejects.toThrow('no origin key');
 });
 
-test('a refused message says the same whether its mac, its data key, its commitment or its tag is wrong', async () => {
+test('a refused message has the same answer whether its mac, its data key, its commitment or its tag is wrong', async () => {
   const deployment = new Deployment();
   const { vault } = deployment;
   const process = deployment.start();

@@ -35,7 +35,7 @@ describe('a data key for each message', () => {
   });
 
   test.each(['RSA-OAEP-256', 'RSA-OAEP'] as const)(
-    'what is wrapped by %s here opens by the vault',
+    'a key wrapped locally by %s is unwrapped by the vault',
     async (algorithm) => {
       const key = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'cmk', use: 'data', algorithm } as const;
       const deployment = new Deployment({ ...perMessage, keys: { cmk: key } });
@@ -74,7 +74,7 @@ describe('a data key for each message', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test('without a fresh proof nothing is sealed: an outage is ridden out until the bound', async () => {
+  test('without a fresh proof nothing is sealed: messages are sealed during an outage until the bound', async () => {
     const deployment = new Deployment(perMessage);
     const process = deployment.start();
     await process.encrypt();
@@ -138,7 +138,7 @@ describe('a data key for each message', () => {
     expect(await codeOf(process.encrypt())).toBe('access-revoked');
   });
 
-  test('a key that expires meanwhile seals nothing from that moment on', async () => {
+  test('a key that expires meanwhile seals nothing from then on', async () => {
     const deployment = new Deployment(perMessage);
     deployment.vault.change(CMK_V1, { expires: deployment.clock.wallMs() + 60_000 });
     const process = deployment.start();

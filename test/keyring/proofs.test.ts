@@ -18,7 +18,7 @@ import { outage, refusal } from '../support/jwk-key-wrapper.ts';
 const sealEach = (deployment: Deployment, count: number, key = 'cmk'): Promise<string[]> =>
   allAtOnce(count, () => deployment.start().encrypt('a', { key }));
 
-test('a data key that is handed out expires with the proof of access, not a bound after its issue', async () => {
+test('a data key given to a client expires with the proof of access, not a bound after its issue', async () => {
   const deployment = new Deployment();
   const process = deployment.start();
   await process.encrypt();
@@ -31,7 +31,7 @@ test('a data key that is handed out expires with the proof of access, not a boun
   expect(Date.parse(expiresAt) - now).toBe(BOUND * 1_000);
 });
 
-test('with a bound of 0 a data key that is handed out has expired already', async () => {
+test('with a bound of 0 a data key given to a client has expired already', async () => {
   const deployment = new Deployment({ revocationBoundSeconds: 0 });
   const issued = await createDataKey(deployment.start().deps(), call, { tenantId: 'contoso' });
   expect(Date.parse(issued.expiresAt)).toBe(deployment.clock.wallMs());
@@ -67,7 +67,7 @@ describe('opening', () => {
     expect(deployment.vault.takeOperations()).toEqual([]);
   });
 
-  test('500 opened data keys of a tenant are kept, the least recently used goes first, and other tenants lose none', async () => {
+  test('500 opened data keys of a tenant are cached, the least recently used is evicted first, and other tenants lose none', async () => {
     const deployment = new Deployment({ dataKeys: { mode: 'perMessage' } });
     deployment.register(tenantRecord({ id: 'fabrikam' }));
     const [writer, reader] = [deployment.start(), deployment.start()];
@@ -85,7 +85,7 @@ describe('opening', () => {
     expect(deployment.vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test('the registered name is asked, and the version of the message, however the name is written in it', async () => {
+  test("the vault call uses the registered name and the message's version, however the message spells the name", async () => {
     const deployment = new Deployment();
     const message = await deployment.start().encrypt();
     const vaultUrl = 'https://contoso-kv.vault.azure.net';
@@ -95,7 +95,7 @@ describe('opening', () => {
     expect(deployment.vault.takeCalls().map(({ kid }) => kid)).toEqual([CMK_V1.replace('/cmk/', '/CMK/')]);
   });
 
-  test('a retired key still opens, and a key of use wrap never does', async () => {
+  test('a retired key still opens, and a key for wrap never does', async () => {
     const deployment = new Deployment();
     const message = await deployment.start().encrypt();
     const key = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'cmk' };
@@ -105,7 +105,7 @@ describe('opening', () => {
     expect(await codeOf(deployment.start().decrypt(message))).toBe('unknown-key');
   });
 
-  test('one tenant never opens with what another tenant of the same vault unwrapped', async () => {
+  test('a tenant never opens with a key that another tenant of the same vault unwrapped', async () => {
     const deployment = new Deployment();
     deployment.register(tenantRecord({ id: 'fabrikam' }));
     const process = deployment.start();
@@ -161,7 +161,7 @@ describe('renewing the proof of access', () => {
     expect(Math.max(...renewals)).toBeLessThanOrEqual(2 * Math.ceil(100 / (renewals.length - half)));
   });
 
-  test('begins at half of the bound, with no request waiting for it', async () => {
+  test('begins at half of the bound, before a request waits for it', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -185,7 +185,7 @@ describe('renewing the proof of access', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test('takes one unwrap for all data keys of a key version', async () => {
+  test('needs one unwrap for all data keys of a key version', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const messages = await sealEach(deployment, 8);
@@ -203,7 +203,7 @@ describe('renewing the proof of access', () => {
     }
   });
 
-  test('takes one unwrap for each of two keys', async () => {
+  test('needs one unwrap for each of two keys', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const messages = [...(await sealEach(deployment, 3)), ...(await sealEach(deployment, 3, 'hsm'))];
@@ -231,7 +231,7 @@ describe('renewing the proof of access', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('leaves the data key and its age as they are', async () => {
+  test('does not change the data key and its age', async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const first = await process.encrypt();
@@ -259,7 +259,7 @@ describe('renewing the proof of access', () => {
     expect(await codeOf(process.decrypt(message))).toBe('vault-unavailable');
   });
 
-  test('a wrap is no proof, and none that is fresh stands in for its own', async () => {
+  test("does not count a wrap as a proof, nor replace one's own with a recent proof", async () => {
     const deployment = new Deployment({ dataKeys: { maxMessages: 1 } });
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -274,7 +274,7 @@ describe('renewing the proof of access', () => {
     expect(await codeOf(process.encrypt())).toBe('vault-unavailable');
   });
 
-  test("the tenant's own bound holds", async () => {
+  test("uses the tenant's own bound", async () => {
     const deployment = new Deployment({ revocationBoundSeconds: 20 });
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -305,7 +305,7 @@ describe('renewing the proof of access', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('a new revision with another bound holds at once', async () => {
+  test("applies a new revision's bound at once", async () => {
     const deployment = new Deployment();
     const process = deployment.start();
     const message = await process.encrypt();
@@ -318,7 +318,7 @@ describe('renewing the proof of access', () => {
 });
 
 describe('bound 0', () => {
-  test('every encrypt and every decrypt asks the vault', async () => {
+  test('every encrypt and every decrypt calls the vault', async () => {
     const deployment = new Deployment({ revocationBoundSeconds: 0 });
     const { vault } = deployment;
     const process = deployment.start();
@@ -332,7 +332,7 @@ describe('bound 0', () => {
     }
   });
 
-  test('requests that arrive while an unwrap is under way share it, and the next one asks again', async () => {
+  test('requests that arrive during an unwrap share it, and the next one calls again', async () => {
     const deployment = new Deployment({ revocationBoundSeconds: 0 });
     const { vault } = deployment;
     const process = deployment.start();
@@ -375,7 +375,7 @@ describe('bound 0', () => {
 });
 
 describe('an outage of the vault', () => {
-  test('is ridden out until the bound, then requests get 503, and its end is noticed by the next request', async () => {
+  test('is survived until the bound, then requests get 503, and the next request notices its end', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -399,7 +399,7 @@ describe('an outage of the vault', () => {
     expect(await codeOf(process.encrypt())).toBe('ok');
   });
 
-  test('is asked about only now and then while the proof holds', async () => {
+  test('causes few calls while the proof is valid', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -420,7 +420,7 @@ describe('an outage of the vault', () => {
     expect(process.backgroundFailures.length).toBe(calls);
   });
 
-  test('that ends before the bound goes unnoticed by callers', async () => {
+  test('that ends before the bound is not visible to callers', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -459,7 +459,7 @@ describe('an outage of the vault', () => {
     },
   );
 
-  test('minting ahead does not hammer a vault that is down', async () => {
+  test('minting ahead does not flood an unavailable vault with calls', async () => {
     const deployment = new Deployment({ dataKeys: { maxMessages: 1_000 } });
     const { vault } = deployment;
     const process = deployment.start();

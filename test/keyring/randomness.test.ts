@@ -56,13 +56,13 @@ describe('a process resumed from a snapshot', () => {
     for (const [name, drawn] of Object.entries(original)) expect([name, clone[name]]).not.toEqual([name, drawn]);
   });
 
-  test('draws the same where both are copies: nothing else adds to them', async () => {
+  test('draws the same if both are copies: no other source is added', async () => {
     expect(await drawnBy('library', 'kernel')).toEqual(await drawnBy('library', 'kernel'));
   });
 });
 
 describe('the generators together', () => {
-  test('overwrite what each of them gave', () => {
+  test('overwrite the bytes that each of them returned', () => {
     const given: Buffer[] = [];
     const source = (): DrawRandom => (bytes) => {
       const drawn = Buffer.alloc(bytes, 7);
@@ -73,14 +73,14 @@ describe('the generators together', () => {
     expect(given).toEqual([Buffer.alloc(32), Buffer.alloc(40)]);
   });
 
-  test('fail where the kernel gives nothing', () => {
+  test('fail if the kernel returns nothing', () => {
     const broken: DrawRandom = () => {
       throw new Error('no device');
     };
     expect(() => mixed(systemRandom, broken)(32)).toThrow('no device');
   });
 
-  test('of the system give as many bytes as were asked for, never the same', () => {
+  test('of the system return as many bytes as requested, never the same', () => {
     const drawn = Array.from({ length: 50 }, () => systemRandom(6_144));
     expect(new Set(drawn.map((bytes) => bytes.toString('hex', 0, 32))).size).toBe(50);
     for (const bytes of drawn) expect(bytes).toHaveLength(6_144);

@@ -29,7 +29,7 @@ async function warmProcess(change?: ConstructorParameters<typeof Deployment>[0])
 }
 
 describe('a refusal of the key', () => {
-  test('that a renewal meets evicts at once: decrypt and encrypt are refused with no further call', async () => {
+  test('that a renewal receives evicts at once: decrypt and encrypt are refused with no further call', async () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, roleMissing);
     clock.advance(BOUND / 2);
@@ -41,7 +41,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('is met within the bound by whoever decrypts or encrypts after it', async () => {
+  test('is received within the bound by the next decrypt or encrypt', async () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, roleMissing);
     clock.advance(BOUND);
@@ -49,7 +49,7 @@ describe('a refusal of the key', () => {
     expect(await codeOf(process.encrypt())).toBe('access-revoked');
   });
 
-  test('holds for every data key of that key version and for no other key', async () => {
+  test('applies to every data key of that key version and to no other key', async () => {
     const { deployment, vault, clock, process, message, hsmMessage } = await warmProcess();
     const others = await allAtOnce(4, () => deployment.start().encrypt());
     for (const other of others) await process.decrypt(other);
@@ -67,7 +67,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('holds for messages that this process has never opened', async () => {
+  test('applies to messages that this process has never opened', async () => {
     const { deployment, vault, clock, process, message } = await warmProcess();
     const cold = await deployment.start().encrypt();
     refuseAll(vault, roleMissing);
@@ -78,7 +78,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('is questioned by one call each 10 seconds, however many requests there are', async () => {
+  test('is checked with one call each 10 seconds, however many requests there are', async () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, roleMissing);
     clock.advance(BOUND);
@@ -98,7 +98,7 @@ describe('a refusal of the key', () => {
     ]);
   });
 
-  test('requests while the question is under way are refused at once', async () => {
+  test('requests during that check are refused at once', async () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, roleMissing);
     clock.advance(BOUND);
@@ -130,7 +130,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('takes every data key of that version: once access is back each is unwrapped anew', async () => {
+  test('evicts every data key of that version: once access is back each is unwrapped again', async () => {
     const { deployment, vault, clock, process, message } = await warmProcess();
     const other = await deployment.start().encrypt();
     await process.decrypt(other);
@@ -145,7 +145,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey', 'unwrapKey']);
   });
 
-  test('takes the current data key: once access is back encrypt reads the key again and mints', async () => {
+  test('evicts the current data key: once access is back encrypt reads the key again and mints', async () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, roleMissing);
     clock.advance(BOUND);
@@ -170,7 +170,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('of wrapping alone refuses encrypt, questioned each 10 seconds, and leaves decrypt alone', async () => {
+  test('of wrapping alone refuses encrypt, checked each 10 seconds, and does not affect decrypt', async () => {
     const deployment = new Deployment();
     const { vault, clock } = deployment;
     const message = await deployment.start().encrypt();
@@ -188,7 +188,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations().filter((operation) => operation === 'wrapKey').length).toBe(2);
   });
 
-  test('an outage in the middle of a refusal leaves it a refusal', async () => {
+  test('stays a refusal through an outage', async () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, roleMissing);
     clock.advance(BOUND);
@@ -199,7 +199,7 @@ describe('a refusal of the key', () => {
     expect(await codeOf(process.decrypt(message))).toBe('access-revoked');
   });
 
-  test('a version that was never known is asked for once a minute', async () => {
+  test('for a version that was never known is checked once a minute', async () => {
     const { vault, clock, process } = await warmProcess();
     const unknown = forge({ kid: CMK_V1.replace(/.{32}$/, 'f'.repeat(32)) });
     await expect(process.decrypt(unknown)).rejects.toMatchObject({ code: 'access-revoked', reason: 'key-absent' });
@@ -212,7 +212,7 @@ describe('a refusal of the key', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test('a known version that was deleted is asked for each 10 seconds', async () => {
+  test('for a known version that was deleted is checked each 10 seconds', async () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, () => refusal('key-absent'));
     clock.advance(BOUND);
@@ -243,7 +243,7 @@ describe('a refusal of the sign-in', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('that encrypt meets in reading the key refuses decrypt too', async () => {
+  test('that encrypt receives when it reads the key refuses decrypt too', async () => {
     const { vault, clock, process, message } = await warmProcess({ revocationBoundSeconds: 100_000 });
     vault.answer = ({ operation }) => {
       if (operation === 'readKey') throw signInRefusal();
@@ -254,7 +254,7 @@ describe('a refusal of the sign-in', () => {
     expect(await codeOf(process.decrypt(message))).toBe('access-revoked');
   });
 
-  test('leaves other tenants alone', async () => {
+  test('does not affect other tenants', async () => {
     const { deployment, vault, clock, process, message } = await warmProcess();
     deployment.register({ ...(await deployment.get('contoso')), id: 'fabrikam' });
     const theirs = await process.encrypt('a', { tenantId: 'fabrikam' });
@@ -266,7 +266,7 @@ describe('a refusal of the sign-in', () => {
     expect(await codeOf(process.decrypt(theirs, { tenantId: 'fabrikam' }))).toBe('ok');
   });
 
-  test('is questioned by one call each 10 seconds for the whole tenant', async () => {
+  test('is checked with one call each 10 seconds for the whole tenant', async () => {
     const { vault, clock, process, message, hsmMessage } = await warmProcess();
     refuseAll(vault, signInRefusal);
     clock.advance(BOUND);
@@ -293,7 +293,7 @@ describe('a refusal of the sign-in', () => {
     expect(await codeOf(process.encrypt())).toBe('ok');
   });
 
-  test('ends also where the call that finds it out is refused by the vault, which only a sign-in reaches', async () => {
+  test('also ends if the vault refuses the call that checks it, which only a signed-in call reaches', async () => {
     const { vault, clock, process, message, hsmMessage } = await warmProcess();
     refuseAll(vault, signInRefusal);
     clock.advance(BOUND);
@@ -358,7 +358,7 @@ describe('a success that began before a refusal and arrives after it', () => {
     expect(vault.takeOperations()).toEqual([]);
   });
 
-  test('brings no data key back under a version that was found disabled meanwhile', async () => {
+  test('restores no data key under a version that was found disabled meanwhile', async () => {
     const deployment = new Deployment({ revocationBoundSeconds: 100_000, dataKeys: { maxMessages: 10 } });
     const { vault, clock } = deployment;
     const process = deployment.start();
@@ -413,7 +413,7 @@ describe('a success that began before a refusal and arrives after it', () => {
 });
 
 describe('a cryptographic refusal', () => {
-  test('is remembered: the second decrypt makes no call', async () => {
+  test('is cached: the second decrypt makes no call', async () => {
     const { vault, process } = await warmProcess();
     const forged = forge();
     for (let count = 0; count < 3; count += 1) expect(await codeOf(process.decrypt(forged))).toBe('undecryptable');
@@ -428,7 +428,7 @@ describe('a cryptographic refusal', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test('is still remembered after 10 minutes less a second', async () => {
+  test('is still cached after 10 minutes less a second', async () => {
     const { vault, clock, process } = await warmProcess();
     const forged = forge();
     await codeOf(process.decrypt(forged));
@@ -437,7 +437,7 @@ describe('a cryptographic refusal', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test('is forgotten after 10 minutes', async () => {
+  test('is dropped after 10 minutes', async () => {
     const { vault, clock, process } = await warmProcess();
     const forged = forge();
     await codeOf(process.decrypt(forged));
@@ -446,14 +446,14 @@ describe('a cryptographic refusal', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey', 'unwrapKey']);
   });
 
-  test('concerns one encrypted key and not the key version', async () => {
+  test('applies to one encrypted key and not to the key version', async () => {
     const { vault, process, message } = await warmProcess();
     expect(await codeOf(process.decrypt(forge()))).toBe('undecryptable');
     expect(await codeOf(process.decrypt(message))).toBe('ok');
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test('is that of another version where the same encrypted key is named under it', async () => {
+  test('is separate for another version that names the same encrypted key', async () => {
     const { vault, process } = await warmProcess();
     const encryptedKey = randomBytes(256).fill(0, 0, 1).toString('base64url');
     await codeOf(process.decrypt(forge({ encryptedKey })));
@@ -461,7 +461,7 @@ describe('a cryptographic refusal', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey', 'unwrapKey']);
   });
 
-  test.each([16, 24, 31, 33, 64])('a data key of %d bytes counts as one where the origin is optional', async (size) => {
+  test.each([16, 24, 31, 33, 64])('a data key of %d bytes counts as one if the origin is optional', async (size) => {
     const { deployment, vault, process } = await warmProcess();
     deployment.register({ ...(await deployment.get('contoso')), origin: 'optional', revision: '2' });
     const forged = await wrappedMessage(deployment, randomBytes(size));
@@ -470,7 +470,7 @@ describe('a cryptographic refusal', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey']);
   });
 
-  test.each([16, 31, 33])("a data key of %d bytes is the vault's trouble where only ours are taken", async (size) => {
+  test.each([16, 31, 33])("a data key of %d bytes is the vault's fault if only ours are accepted", async (size) => {
     const { deployment, vault, process } = await warmProcess();
     const forged = await wrappedMessage(deployment, randomBytes(size));
     expect(await codeOf(process.decrypt(forged))).toBe('vault-unavailable');
@@ -478,7 +478,7 @@ describe('a cryptographic refusal', () => {
     expect(vault.takeOperations()).toEqual(['unwrapKey', 'unwrapKey']);
   });
 
-  test('an outage is not remembered as one', async () => {
+  test('an outage is not cached as one', async () => {
     const deployment = new Deployment();
     const message = await deployment.start().encrypt();
     const process = deployment.start();

@@ -47,7 +47,7 @@ const problemOf = ({ reason, owner, command }: Refusal) => ({
   },
 });
 
-test('northwind, which granted nothing yet, is told which role to give to which app on which key', async () => {
+test('northwind, which has granted no access yet, is told which role to grant to which app on which key', async () => {
   const { status, body } = await encrypt('northwind', service);
   expect([status, body.code, body.reason, body.fix.owner]).toEqual([
     403,
@@ -80,7 +80,7 @@ describe.each(Object.entries(ways))('%s', (name, way) => {
     await way.refuse(service.emulator.control, name);
   });
 
-  test('refuses a cold encrypt, with who mends it and how', async () => {
+  test('refuses a cold encrypt, with the party that can fix it and the fix', async () => {
     const { body } = await encrypt(name);
     expect(body).toMatchObject(problemOf(way.encrypt));
     expect(body.fix.command === undefined).toBe(way.encrypt.command === undefined);
@@ -105,7 +105,7 @@ describe.each(Object.entries(ways))('%s', (name, way) => {
 });
 
 describe("a tenant's record", () => {
-  test('that names another directory than its vault is in is the vendor’s to correct', async () => {
+  test("that names another directory than its vault's is the vendor's to correct", async () => {
     const { tenantId } = service.emulator.customers.find(({ name }) => name === 'fabrikam') ?? {};
     await changeTenant(service, 'elsewhere', (tenant) => ({ ...tenant, entraTenantId: tenantId }));
     service.emulator.control.clearRequests();
@@ -119,7 +119,7 @@ describe("a tenant's record", () => {
     expect(service.vaultCalls('elsewhere')).toEqual(['challenge']);
   });
 
-  test('that names no directory there is, is the vendor’s to correct', async () => {
+  test("that names an unknown directory is the vendor's to correct", async () => {
     const unknown = randomUUID();
     await changeTenant(service, 'nowhere', (tenant) => ({ ...tenant, entraTenantId: unknown }));
     const { body } = await encrypt('nowhere', service);
@@ -136,7 +136,7 @@ describe("the app's own secret", () => {
     fix: { owner: 'vendor', action: expect.stringMatching(/\w/) },
   });
 
-  test('that has expired or gone is the service’s trouble and no revocation, until there is a new one', async () => {
+  test('that has expired or is missing is an outage of the service and no revocation, until there is a new one', async () => {
     const { control } = service.emulator;
     await using third = await startSecondProcess(service);
     await control.expireAppSecret();

@@ -37,7 +37,7 @@ describe('GET /tenants/{tenantId}/audit from PostgreSQL', () => {
   testReading(() => service);
 });
 
-test('while PostgreSQL is away operations are answered, and readiness says what waits', async () => {
+test('while PostgreSQL is unreachable operations are answered, and readiness reports the waiting records', async () => {
   const encrypt = () => service.post('/tenants/fabrikam/encrypt', { plaintext: 'aGk=' });
   expect((await encrypt()).status).toBe(200);
   proxy.turn('refusing');

@@ -16,7 +16,7 @@ afterAll(async () => {
 describe('GET /tenants/{tenantId}/audit from files', () => {
   testReading(() => service);
 
-  test('passes over what is no record', async () => {
+  test('skips lines that are no records', async () => {
     const name = '20200101T000000000Z-6f1c0f5e-6a52-4a53-9a86-0c5b3f1c7d10-000001.ndjson';
     await writeFile(join(service.folder, 'audit', name), '{"chain":"\nnonsense with "tenantId":"northwind" in it\n');
     await service.post('/tenants/northwind/encrypt', { plaintext: 'aGk=' });

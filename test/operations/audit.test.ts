@@ -36,7 +36,7 @@ const idsInVaultLog = (vault: string, operation: string) =>
     .map(({ CorrelationId }) => CorrelationId);
 
 describe('an operation leaves one record', () => {
-  test('encrypt and decrypt: who, what, with which key, and the vault call that proved access', async () => {
+  test('encrypt and decrypt: the caller, the operation, the key, and the vault call that proved access', async () => {
     const encrypted = await audited('encrypt', { plaintext, encryptionContext: { id: '4711' } });
     const { keyId, ciphertext } = encrypted.response.body;
     const common = {
@@ -67,7 +67,7 @@ describe('an operation leaves one record', () => {
     expect(idsInVaultLog('contoso', 'KeyUnwrap')).toContain(unwrapped.record['vaultRequestId']);
   });
 
-  test('and none has a request id of the caller that is not of the form', async () => {
+  test('and none has a client request id of an invalid form', async () => {
     const response = await service.post('/tenants/contoso/encrypt', { plaintext }).set('X-Request-Id', 'a b<script>');
     const records = await service.auditRecords();
     const record = records.find(({ requestId }) => requestId === response.headers['x-request-id']);
@@ -105,12 +105,12 @@ describe('a refusal leaves one record', () => {
     expect(record).not.toHaveProperty('keyId');
   });
 
-  test('of the vault names the call that it refused, as the customer has it', async () => {
+  test("of the vault names the call that it refused, as in the customer's log", async () => {
     const { record } = await audited('encrypt', { plaintext }, 'northwind');
     expect(idsInVaultLog('northwind', 'KeyGet')).toContain(record['vaultRequestId']);
   });
 
-  test('for trouble of a vault, as failed', async () => {
+  test('for an outage of a vault, as failed', async () => {
     await service.emulator.control.injectFault({ at: 'fabrikam', kind: 'status', status: 429 });
     const throttled = await audited('encrypt', { plaintext }, 'fabrikam');
     expect(throttled.record).toMatchObject({ outcome: 'failed', code: 'vault-throttled', tenantId: 'fabrikam' });
@@ -127,7 +127,7 @@ describe('an encryption context', () => {
   const digestOf = async (encryptionContext?: object) =>
     (await audited('encrypt', { plaintext, encryptionContext })).record['context'];
 
-  test('leaves a keyed digest, equal for equal contexts of any order and in decrypt as well', async () => {
+  test('leaves a keyed digest, equal for equal contexts in any order and in decrypt too', async () => {
     const first = await audited('encrypt', { plaintext, encryptionContext: { a: '1', b: '2' } });
     expect(first.record['context']).toMatch(/^t\.[\w-]{43}$/);
     expect(first.record['context']).not.toBe(hash('sha256', '{"a":"1","b":"2"}', 'base64url'));
@@ -153,8 +153,8 @@ describe('an encryption context', () => {
   });
 });
 
-describe('at the end', () => {
-  test('refusals of strangers stand in one record each reason, and the chain verifies until it is changed', async () => {
+describe('after all operations', () => {
+  test('refusals of strangers are one record per reason, and the chain verifies until it is changed', async () => {
     for (let time = 0; time < 3; time += 1) await service.post('/tenants/contoso/encrypt', { plaintext }, '');
     for (let time = 0; time < 2; time += 1) await service.post('/tenants/contoso/decrypt', {}, 'nonsense');
     const expired = await service.emulator.issueCallerToken({ expiresInSeconds: -60 });

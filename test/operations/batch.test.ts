@@ -60,7 +60,7 @@ describe('batch/encrypt and batch/decrypt', () => {
     ]);
   });
 
-  test('let each bad item fail alone, by the code of the single call, with pointers into the batch', async () => {
+  test('let each bad item fail alone, with the code of the single call and pointers into the batch', async () => {
     const { ciphertext } = await seal('contoso');
     const foreign = await seal('fabrikam');
     const bound = await seal('contoso', { encryptionContext: { a: '1' } });
@@ -98,12 +98,12 @@ describe('batch/encrypt and batch/decrypt', () => {
     });
   });
 
-  test('a batch of which nothing succeeds is recorded as refused', async () => {
+  test('a batch in which no item succeeds is recorded as refused', async () => {
     await batch('contoso/batch/decrypt', [{ ciphertext: 'x' }]);
     expect(await lastRecord()).toMatchObject({ outcome: 'refused', items: { 'malformed-ciphertext': 1 }, keys: [] });
   });
 
-  test('encrypt refuses by item what the single call refuses', async () => {
+  test('encrypt refuses each item that the single call refuses', async () => {
     const results = await batch('contoso/batch/encrypt', [
       { plaintext: text('fine') },
       { plaintext: 'no base64!' },
@@ -120,7 +120,7 @@ describe('batch/encrypt and batch/decrypt', () => {
     ]);
   });
 
-  test('a thousand items go, one more does not, and none is no trouble', async () => {
+  test('a thousand items are accepted, one more is not, and none is no error', async () => {
     const items = Array.from({ length: 1_000 }, () => ({ plaintext: '' }));
     expect(await batch('contoso/batch/encrypt', items)).toHaveLength(1_000);
     expect(await batch('contoso/batch/encrypt', [])).toEqual([]);
@@ -134,12 +134,12 @@ describe('batch/encrypt and batch/decrypt', () => {
     ['an item that is null', { items: [null] }, '/items/0'],
     ['no items', {}, '/items'],
     ['a further member', { items: [], key: 'data' }, '/key'],
-  ])('%s is a failure of the whole', async (_what, body, pointer) => {
+  ])('%s is a failure of the whole batch', async (_what, body, pointer) => {
     const { body: problem } = await post('contoso/batch/encrypt', body);
     expect(problem).toMatchObject({ status: 400, code: 'malformed-request', errors: [{ pointer }] });
   });
 
-  test('trouble of the whole is what the single call would answer', async () => {
+  test('a failure of the whole batch is that of the single call', async () => {
     const reader = await service.emulator.issueCallerToken({ roles: ['Data.Decrypt'] });
     expect((await post('contoso/batch/encrypt', { items: [] }, reader)).body.code).toBe('grant-missing');
     expect((await post('contoso/batch/encrypt', { items: [] }, '')).status).toBe(401);
@@ -151,7 +151,7 @@ describe('batch/encrypt and batch/decrypt', () => {
 describe('a batch of the largest size', () => {
   const sizes = Array.from({ length: 1_000 }, () => 600);
 
-  test('is encrypted, and what came back is decrypted and rewrapped', async () => {
+  test('is encrypted, and its answer can be decrypted and rewrapped', async () => {
     const plaintexts = sizes.map((size, at) => Buffer.alloc(size, `${at}`).toString('base64'));
     const sealed = await batch(
       'contoso/batch/encrypt',
@@ -183,8 +183,8 @@ describe('a batch of the largest size', () => {
   });
 });
 
-describe('batch/decrypt of what many data keys sealed', () => {
-  test('asks the vault once for each of them', async () => {
+describe('batch/decrypt of messages under many data keys', () => {
+  test('makes one vault call for each of them', async () => {
     const ciphertexts: string[] = [];
     for (let at = 0; at < 3; at += 1) {
       // A changed record starts with cold keys, so each round seals under a data key of its own.
@@ -201,7 +201,7 @@ describe('batch/decrypt of what many data keys sealed', () => {
 });
 
 describe('batch/rewrap', () => {
-  test('moves each item where it asks to go, and records it for both tenants', async () => {
+  test('moves each item to its target, and records it for both tenants', async () => {
     const sealed = await Promise.all([seal('fabrikam'), seal('fabrikam'), seal('fabrikam')]);
     const [first, second, third] = sealed.map(({ ciphertext }) => ciphertext);
     const results = await batch('fabrikam/batch/rewrap', [
@@ -232,7 +232,7 @@ describe('batch/rewrap', () => {
     expect(target).toMatchObject({ operation: 'batch-rewrap', tenantId: 'contoso', items: { succeeded: 1 } });
   });
 
-  test('a caller that may not encrypt at the target gets that by item', async () => {
+  test('a caller that may not encrypt at the target gets that refusal for the item', async () => {
     const { ciphertext } = await seal('contoso');
     const reader = await service.emulator.issueCallerToken({ roles: ['Data.Decrypt'] });
     const { body } = await post('contoso/batch/rewrap', { items: [{ ciphertext }] }, reader);

@@ -30,7 +30,7 @@ const onboarding = (tenant: string) =>
   service.request().get(`/tenants/${tenant}/onboarding`).set('Authorization', `Bearer ${service.token()}`);
 
 describe('check', () => {
-  test('of a tenant that works passes every step, each with its time', async () => {
+  test('of a working tenant passes every step, each with its time', async () => {
     const found = await check('contoso');
     expect(found.state).toBe('passed');
     expect(found.steps.map(({ name }) => name)).toEqual([
@@ -51,7 +51,7 @@ describe('check', () => {
     expect(stepOf(found, 'key data')).not.toHaveProperty('warnings');
   });
 
-  test('signs in afresh each time, and draws the vault’s challenge itself', async () => {
+  test("signs in anew each time, and gets the vault's challenge itself", async () => {
     await check('contoso');
     service.emulator.control.clearRequests();
     await check('contoso');
@@ -59,7 +59,7 @@ describe('check', () => {
     expect(service.vaultCalls('contoso')).toContain('unwrapKey');
   });
 
-  test('of a tenant without a role fails at the key and says who mends it, and skips what depends on it', async () => {
+  test('of a tenant without a role fails at the key, names the party that can fix it, and skips dependent steps', async () => {
     const found = await check('northwind');
     expect(found.state).toBe('failed');
     expect(stepOf(found, 'sign-in')).toMatchObject({ state: 'passed' });
@@ -77,7 +77,7 @@ describe('check', () => {
     });
   });
 
-  test('of a tenant without the app fails at the sign-in, and still looks at its vault', async () => {
+  test('of a tenant without the app fails at the sign-in, and still checks its vault', async () => {
     const found = await check('adatum');
     expect(stepOf(found, 'sign-in')).toMatchObject({
       state: 'failed',
@@ -88,7 +88,7 @@ describe('check', () => {
     expect(stepOf(found, 'key data')).toMatchObject({ state: 'skipped', because: 'sign-in' });
   });
 
-  test('tells a disabled key, and a canary secret that may not be read, and warns of a near expiry', async () => {
+  test('reports a disabled key, an unreadable canary secret and a near expiry', async () => {
     const { control } = service.emulator;
     await control.setKeyAttributes({
       vault: 'fabrikam',
@@ -120,7 +120,7 @@ describe('check', () => {
     expect(JSON.stringify([found, service.logLines, await service.auditRecords()])).not.toContain('tweet-tweet');
   });
 
-  test('needs Tenants.Manage, and a tenant that exists', async () => {
+  test('requires Tenants.Manage, and an existing tenant', async () => {
     const reader = await service.emulator.issueCallerToken({ roles: ['Tenants.Read', 'Data.Encrypt'] });
     expect((await service.post('/tenants/contoso/check', '', reader)).body).toMatchObject({
       code: 'grant-missing',
@@ -148,13 +148,13 @@ describe('onboarding', () => {
     expect(body.takeBack[0].command).toContain('--enabled false');
   });
 
-  test('gives a script that a shell can read', async () => {
+  test('returns a script that a shell can read', async () => {
     const { body } = await onboarding('contoso');
     expect(() => execFileSync('bash', ['-n'], { input: body.script })).not.toThrow();
     expect(body.script).toContain('--name wrap');
   });
 
-  test('followed as far as it goes makes the check pass, and the tenant usable', async () => {
+  test('makes the check pass and the tenant usable when it is followed', async () => {
     const { control } = service.emulator;
     expect((await check('northwind')).state).toBe('failed');
     await control.grantRole({ vault: 'northwind', role: 'Key Vault Crypto Service Encryption User' });

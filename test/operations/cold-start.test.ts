@@ -32,7 +32,7 @@ function signIns(tenant: string): number {
   return requests.filter((entry) => entry.operation === 'token' && entry.tenantId === tenantId).length;
 }
 
-describe('50 first calls at a time', () => {
+describe('50 concurrent first calls', () => {
   test('to encrypt make one sign-in, one challenge, one read of the key, one wrap and one unwrap', async () => {
     const answers = await together(CALLERS, () => encrypt('contoso'));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: CALLERS }, () => 200));
@@ -42,7 +42,7 @@ describe('50 first calls at a time', () => {
     expect(service.vaultCalls('fabrikam')).toEqual([]);
   });
 
-  test('to encrypt for another tenant add its own, and none to the first one', async () => {
+  test('to encrypt for another tenant add its own calls, and none to the first one', async () => {
     await together(CALLERS, (index) => encrypt(index % 2 === 0 ? 'fabrikam' : 'contoso'));
     expect(service.vaultCalls('fabrikam')).toEqual(ONE_OF_EACH);
     expect(signIns('fabrikam')).toBe(1);
@@ -59,7 +59,7 @@ describe('50 first calls at a time', () => {
     expect(signIns('contoso')).toBe(1);
   });
 
-  test('to a tenant that refuses make one of each call that it takes to find out', async () => {
+  test('to a refusing tenant make one of each call until the refusal', async () => {
     const answers = await together(CALLERS, () => encrypt('northwind'));
     expect(new Set(answers.map(({ body }) => body.reason))).toEqual(new Set(['role-missing']));
     expect(service.vaultCalls('northwind')).toEqual(['challenge', 'getKey']);
@@ -73,7 +73,7 @@ describe('50 first calls at a time', () => {
   });
 });
 
-test('warm calls, of both kinds and of both tenants, leave the service in no direction', async () => {
+test('warm calls of both kinds and both tenants cause no outgoing call', async () => {
   const sealed = await together(CALLERS, (index) => encrypt(index % 2 === 0 ? 'contoso' : 'fabrikam'));
   const opened = await together(CALLERS, (index) =>
     decrypt(index % 2 === 0 ? 'contoso' : 'fabrikam', sealed[index]?.body.ciphertext),
@@ -82,7 +82,7 @@ test('warm calls, of both kinds and of both tenants, leave the service in no dir
   expect(service.emulator.control.requests()).toEqual([]);
 });
 
-test('a message opens in another process by one read and one unwrap, and again without', async () => {
+test('a message opens in another process with one read and one unwrap, and again without a call', async () => {
   const { ciphertext } = (await encrypt('contoso')).body;
   await using other = await startSecondProcess(service);
   service.emulator.control.clearRequests();
@@ -105,7 +105,7 @@ describe("a rotation of the app's secret under load", () => {
   const refusedSignIns = () =>
     service.emulator.control.requests().filter(({ errorCode }) => errorCode === 'AADSTS7000215').length;
 
-  test('loses no request, whenever the old one goes, and needs the old one no more', async () => {
+  test('loses no request, whenever the old one is removed, and no longer needs the old one', async () => {
     const { control } = service.emulator;
     const statuses: number[] = [];
     for (let round = 0; round < 3; round += 1) {

@@ -23,7 +23,7 @@ const seal = async (tenant: string, body: object = {}) => {
 const open = (tenant: string, ciphertext: string) => post(`${tenant}/decrypt`, { ciphertext, encryptionContext });
 
 describe('data-keys', () => {
-  test('gives a fresh key that decrypt opens again, and says when to drop it', async () => {
+  test('returns a new key that decrypt opens again, and the time to drop it', async () => {
     const [one, other] = [await post('contoso/data-keys', { encryptionContext }), await post('contoso/data-keys', {})];
     expect(Buffer.from(one.body.plaintext, 'base64')).toHaveLength(32);
     expect(other.body.plaintext).not.toBe(one.body.plaintext);
@@ -36,7 +36,7 @@ describe('data-keys', () => {
     expect(lifeMs).toBeLessThanOrEqual(120_000);
   });
 
-  test('needs Data.Encrypt, a tenant that grants it and a key that seals data', async () => {
+  test('requires Data.Encrypt, a tenant that grants it and a key that seals data', async () => {
     const reader = await service.emulator.issueCallerToken({ roles: ['Data.Decrypt'] });
     expect((await post('contoso/data-keys', {}, reader)).body).toMatchObject({
       code: 'grant-missing',
@@ -52,7 +52,7 @@ describe('data-keys', () => {
 });
 
 describe('rewrap', () => {
-  test('moves a message to the newest version, noticed when the last look is a minute ago', async () => {
+  test('moves a message to the newest version, noticed when the last read is a minute ago', async () => {
     const old = await seal('contoso');
     await service.emulator.control.rotateKey({ vault: 'contoso', key: 'data' });
     service.clock.advance(61);
@@ -63,7 +63,7 @@ describe('rewrap', () => {
     expect((await open('contoso', old.ciphertext)).body).toMatchObject({ plaintext });
   });
 
-  test('moves a message to another key and to another tenant, each of which alone opens it then', async () => {
+  test('moves a message to another key and to another tenant, and then only that one opens it', async () => {
     const { ciphertext } = await seal('fabrikam');
     const archived = await post('fabrikam/rewrap', { ciphertext, encryptionContext, to: { key: 'archive' } });
     expect(archived.body.keyId).toContain('/keys/archive/');
@@ -74,7 +74,7 @@ describe('rewrap', () => {
     expect(records.slice(-2).map(({ tenantId }) => tenantId)).toEqual(['fabrikam', 'contoso']);
   });
 
-  test('needs Data.Decrypt here and Data.Encrypt at the target, before anything is opened', async () => {
+  test('requires Data.Decrypt here and Data.Encrypt at the target, before anything is opened', async () => {
     const { ciphertext } = await seal('contoso');
     service.emulator.control.clearRequests();
     for (const [roles, missing] of [
@@ -108,7 +108,7 @@ describe('rewrap', () => {
     expect(service.vaultCalls('contoso')).toEqual([]);
   });
 
-  test('to a tenant that refuses us fails, and says so', async () => {
+  test('to a tenant that refuses us fails, with the reason', async () => {
     const { ciphertext } = await seal('contoso');
     const response = await post('contoso/rewrap', { ciphertext, encryptionContext, to: { tenantId: 'northwind' } });
     expect(response.body).toMatchObject({ code: 'access-revoked', reason: 'role-missing' });

@@ -16,7 +16,7 @@ afterAll(async () => {
 const get = (tenant: string, token = service.token()) =>
   service.request().get(`/tenants/${tenant}/directory`).set('Authorization', `Bearer ${token}`);
 
-test('facts that the customer consented to are answered, the others with what is missing', async () => {
+test('returns facts that the customer consented to, and the missing permission of the others', async () => {
   expect(await get('contoso')).toMatchObject({
     status: 200,
     body: {
@@ -43,13 +43,13 @@ test('without any consent nothing fails', async () => {
   ]);
 });
 
-test('a record that asks for nothing is answered with nothing, and nobody is asked', async () => {
+test('a record that asks for no facts gets none, and Azure is not called', async () => {
   service.emulator.control.clearRequests();
   expect(await get('northwind')).toMatchObject({ status: 200, body: {} });
   expect(service.vaultCalls('graph')).toEqual([]);
 });
 
-test('a directory without the app is access-revoked, a caller without the role 403', async () => {
+test('a directory without the app is access-revoked, a caller without the role gets 403', async () => {
   service.emulator.control.clearRequests();
   expect(await get('adatum')).toMatchObject({
     status: 403,

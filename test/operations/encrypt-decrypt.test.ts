@@ -23,7 +23,7 @@ const encrypt = (body: object, tenant = 'contoso') => service.post(`/tenants/${t
 const decrypt = (body: object, tenant = 'contoso') => service.post(`/tenants/${tenant}/decrypt`, body);
 
 describe('encrypt', () => {
-  test('gives a ciphertext that decrypt opens, and names the key version', async () => {
+  test('returns a ciphertext that decrypt opens, and names the key version', async () => {
     const encrypted = await encrypt({ plaintext, encryptionContext });
     expect(encrypted.status).toBe(200);
     expect(encrypted.body.keyId).toMatch(/^https:\/\/localhost:\d+\/keys\/data\/[0-9a-f]{32}$/);
@@ -32,14 +32,14 @@ describe('encrypt', () => {
     expect(decrypted.body).toEqual({ plaintext, keyId: encrypted.body.keyId });
   });
 
-  test('of the same message twice gives different ciphertexts', async () => {
+  test('of the same message twice returns different ciphertexts', async () => {
     const [first, second] = [await encrypt({ plaintext }), await encrypt({ plaintext })];
     expect(first.body.ciphertext).not.toBe(second.body.ciphertext);
     const [iv, otherIv] = [first, second].map(({ body }) => body.ciphertext.split('.')[2]);
     expect(iv).not.toBe(otherIv);
   });
 
-  test('names tenant, key and algorithm in the header, and nothing of the message or its context', async () => {
+  test('names tenant, key and algorithm in the header, and no part of the message or its context', async () => {
     const { body } = await encrypt({ plaintext, encryptionContext });
     const header = headerOf(body.ciphertext);
     expect(header).toMatchObject({ alg: 'RSA-OAEP-256', enc: 'A256GCM', kid: body.keyId, tid: 'contoso' });
@@ -47,7 +47,7 @@ describe('encrypt', () => {
     expect(JSON.stringify(header)).not.toMatch(/invoice|4711/);
   });
 
-  test('takes the default key, or the one of the alias', async () => {
+  test('uses the default key, or the one with the alias', async () => {
     const byDefault = await encrypt({ plaintext }, 'fabrikam');
     const byAlias = await encrypt({ plaintext, key: 'archive' }, 'fabrikam');
     expect(byDefault.body.keyId).toContain('/keys/data/');
@@ -67,7 +67,7 @@ describe('encrypt', () => {
     },
   );
 
-  test('with a key of use wrap is refused', async () => {
+  test('with a key for wrap is refused', async () => {
     const { status, body } = await encrypt({ plaintext, key: 'wrap' });
     expect([status, body.code]).toEqual([409, 'key-use']);
     expect(body.errors).toMatchObject([{ pointer: '/key' }]);
@@ -80,7 +80,7 @@ describe('an encryption context', () => {
     ({ ciphertext } = (await encrypt({ plaintext, encryptionContext })).body);
   });
 
-  test('opens in any order of its members', async () => {
+  test('opens with its members in any order', async () => {
     const decrypted = await decrypt({ ciphertext, encryptionContext: { id: '4711', purpose: 'invoice' } });
     expect([decrypted.status, decrypted.body.plaintext]).toEqual([200, plaintext]);
   });
@@ -99,7 +99,7 @@ describe('an encryption context', () => {
     expect(body.errors).toMatchObject([{ pointer: '/encryptionContext' }]);
   });
 
-  test('given where the message has none does not open', async () => {
+  test('added to a message without one does not open', async () => {
     const encrypted = await encrypt({ plaintext });
     const { status, body } = await decrypt({ ciphertext: encrypted.body.ciphertext, encryptionContext });
     expect([status, body.code]).toEqual([422, 'context-mismatch']);
@@ -111,7 +111,7 @@ describe('an encryption context', () => {
     expect((await decrypt({ ciphertext: encrypted.body.ciphertext })).body.plaintext).toBe(plaintext);
   });
 
-  test('of the largest size is taken, and refused one byte above it', async () => {
+  test('of the largest size is accepted, and refused one byte above it', async () => {
     const sized = (last: number) => ({
       a: 'x'.repeat(1_024),
       b: 'x'.repeat(1_024),
@@ -128,7 +128,7 @@ describe('an encryption context', () => {
     expect([status, body.code, body.errors[0].pointer]).toEqual([400, 'malformed-request', '/encryptionContext']);
   });
 
-  test('that needs escapes and many bytes a character opens again', async () => {
+  test('with escapes and multi-byte characters opens again', async () => {
     const odd = { 'straße "\\/': '\u0000\u001f\u2028😀', '😀': 'é', e: 'e\u0301' };
     const encrypted = await encrypt({ plaintext, encryptionContext: odd });
     expect((await decrypt({ ciphertext: encrypted.body.ciphertext, encryptionContext: odd })).status).toBe(200);
@@ -139,7 +139,7 @@ describe('an encryption context', () => {
 
 describe('a plaintext', () => {
   test.each([[0], [1], [2], [3], [31], [32], [33], [1_023], [65_536], [MAX_PLAINTEXT - 1], [MAX_PLAINTEXT]])(
-    'of %i bytes comes back as it was',
+    'of %i bytes is returned unchanged',
     async (size) => {
       const bytes = randomBytes(size).toString('base64');
       const encrypted = await encrypt({ plaintext: bytes, encryptionContext });
@@ -155,7 +155,7 @@ describe('a plaintext', () => {
     ['\\/', 0xff, /\//g],
     ['\\u002b', 0xfb, /\+/g],
     ['\\u0041', 0x00, /A/g],
-  ])('of exactly the limit passes with each letter written as %s', async (spelling, byte, letter) => {
+  ])('of exactly the limit is accepted with each letter written as %s', async (spelling, byte, letter) => {
     const bytes =
       byte === 0xfb
         ? Buffer.from('++++'.repeat(Math.ceil(MAX_PLAINTEXT / 3)), 'base64').subarray(0, MAX_PLAINTEXT)
@@ -174,7 +174,7 @@ describe('a plaintext', () => {
     expect(body.errors).toMatchObject([{ pointer: '/plaintext' }]);
   });
 
-  test('may be url-safe and without padding, and comes back in standard base64', async () => {
+  test('may be URL-safe and without padding, and is returned in standard base64', async () => {
     const encrypted = await encrypt({ plaintext: '-_8' });
     const decrypted = await decrypt({ ciphertext: encrypted.body.ciphertext });
     expect(decrypted.body.plaintext).toBe('+/8=');

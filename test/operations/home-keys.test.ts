@@ -52,7 +52,7 @@ describe('the origin key, disabled while the service runs,', () => {
     expect(homeVersions()).toBe(before + 1);
   });
 
-  test('goes on opening its messages and sealing new ones', async () => {
+  test('still opens its messages and seals new ones', async () => {
     expect((await decrypt(ciphertext)).body.plaintext).toBe(plaintext);
     expect((await decrypt((await encrypt()).body.ciphertext)).body.plaintext).toBe(plaintext);
   });
@@ -63,14 +63,14 @@ describe('the origin key, disabled while the service runs,', () => {
   });
 });
 
-test('an audit key that is disabled shows in readiness before a restart needs it', async () => {
+test('a disabled audit key shows in readiness before a restart needs it', async () => {
   await disable('vaultspan-audit-key');
   expect(await degraded()).not.toContain('audit-key');
   service.clock.advance(BACKGROUND_SECONDS);
   await until(async () => (await degraded()).includes('audit-key'), 'the audit key is reread');
 });
 
-test('a client secret that is disabled in the vault serves on while Entra accepts it, and degrades the process', async () => {
+test('a client secret that is disabled in the vault still works while Entra accepts it, and degrades the process', async () => {
   await disable(service.emulator.appSecretName);
   await service.emulator.control.injectFault({
     at: 'entra',

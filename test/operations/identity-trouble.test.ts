@@ -49,7 +49,7 @@ const inject = (fault: Kind) => service.emulator.control.injectFault({ at: 'entr
 const tokenRequests = () => service.vaultCalls('entra').filter((call) => call === 'token');
 
 describe.each(Object.entries(troubles))('%s of Entra', (name, fault) => {
-  test('is answered to a cold tenant with a Retry-After, when it is served again', async () => {
+  test('gives a cold tenant a Retry-After, after which it is served again', async () => {
     await inject({ ...fault, operation: 'token' });
     const response = await encrypt(name);
     expect([response.status, response.body.code]).toEqual([503, 'identity-unavailable']);
@@ -60,7 +60,7 @@ describe.each(Object.entries(troubles))('%s of Entra', (name, fault) => {
     expect((await encrypt(name)).status).toBe(200);
   });
 
-  test('leaves a warm tenant the token that it holds, until that expires', async () => {
+  test('lets a warm tenant use its cached token until that expires', async () => {
     const tenant = `warm-${name}`;
     const { ciphertext } = (await encrypt(tenant)).body;
     await inject({ ...fault, operation: 'token' });
@@ -100,7 +100,7 @@ test('a customer’s refusal gets one token request per directory and back-off s
   expect(tokenRequests()).toEqual(['token']);
 });
 
-test('a Conditional Access policy refuses at once, though a token is held', async () => {
+test('a Conditional Access policy refuses at once, although a token is cached', async () => {
   const { ciphertext } = (await encrypt('blocked')).body;
   await service.emulator.control.blockByConditionalAccess({ tenant: 'blocked' });
   service.clock.advance(PROOF_SECONDS);
@@ -119,7 +119,7 @@ test('a hanging Entra gets one sign-in per directory and back-off step', async (
   expect(tokenRequests()).toEqual(['token']);
 });
 
-test('a token that has expired serves no more, while Entra is away', async () => {
+test('an expired token is not used during an outage of Entra', async () => {
   service.clock.advance(75);
   const { ciphertext } = (await encrypt('contoso')).body;
   await service.emulator.control.setTokenLifetime({ seconds: PROOF_SECONDS });

@@ -44,11 +44,11 @@ function tally(answers: readonly { readonly status: number; readonly body: Recor
   return Object.fromEntries([...Map.groupBy(answers, outcomeOf)].map(([outcome, some]) => [outcome, some.length]));
 }
 
-describe('a vault that hangs while its callers retry', () => {
+describe('a hanging vault whose callers retry', () => {
   const CALLERS = 15;
   const rationed = (reason: string) => `vault_calls_rationed_total{reason="${reason}"}`;
 
-  test('is given up after ten calls, harms no neighbour, and serves again when it answers', async () => {
+  test('gets no more calls after ten, harms no neighbour, and is used again when it answers', async () => {
     const ciphertexts = await sealed('hanging', CALLERS);
     await service.emulator.control.injectFault({ at: 'hanging', kind: 'hang' });
     service.clock.advance(200); // the budget is whole again
@@ -89,7 +89,7 @@ describe('a vault that hangs while its callers retry', () => {
 });
 
 describe('the budget of a vault', () => {
-  test('goes to cold unwraps by half at most; proofs and new data keys have the rest', async () => {
+  test('gives at most half to cold unwraps; proofs and new data keys have the rest', async () => {
     const ciphertexts = await sealed('spending', BUDGET_BURST);
     service.clock.advance(299); // the budget is whole again, and the proof of access still holds
     service.emulator.control.clearRequests();
@@ -104,7 +104,7 @@ describe('the budget of a vault', () => {
     expect((await encrypt('spending')).status).toBe(200);
   });
 
-  test('is one vault’s: its neighbours have their own', async () => {
+  test('belongs to one vault: its neighbours have their own', async () => {
     expect((await encrypt('neighbour')).status).toBe(200);
   });
 });
@@ -113,7 +113,7 @@ describe('a vault that throttles', () => {
   test.each([
     ['with Retry-After', { 'retry-after': '20' }, 20],
     ['without', {}, 2],
-  ])('%s is left alone, is no revocation, and serves again in time', async (_case, headers, seconds) => {
+  ])('%s gets a pause, is no revocation, and is used again in time', async (_case, headers, seconds) => {
     service.clock.advance(600);
     await service.emulator.control.injectFault({ at: 'throttling', kind: 'status', status: 429, headers });
     service.emulator.control.clearRequests();

@@ -5,7 +5,7 @@ import { openKeyThief, PLAINTEXT, storedMessage } from '../support/key-thief.ts'
 import { startService, tenantsOf } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
-test('the data key of a stored message is not had by who edits the file of tenants in steps', async () => {
+test('an editor of the file of tenants cannot get the data key of a stored message, even in steps', async () => {
   await using service = await startService();
   const message = await storedMessage(service);
   const { send } = await openKeyThief(service);

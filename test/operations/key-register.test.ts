@@ -15,7 +15,7 @@ afterAll(async () => {
 });
 
 describe('the data key of a stored message', () => {
-  test('is not had by registering its key for wrap, at once or in steps', async () => {
+  test('cannot be had by registering its key for wrap, at once or in steps', async () => {
     const { send, etagOf } = thief;
     const { body: record } = await send('get', '/tenants/contoso');
     const { data } = record.keys;
@@ -38,7 +38,7 @@ describe('the data key of a stored message', () => {
     expect(refusals.length).toBe(4);
   });
 
-  test('is not had by another tenant, neither while its tenant lives nor after it was removed', async () => {
+  test('cannot be had by another tenant, neither while its tenant exists nor after its removal', async () => {
     const { send, etagOf } = thief;
     const { body: record } = await send('get', '/tenants/contoso');
     const data = { ...record.keys.data, name: 'data' };

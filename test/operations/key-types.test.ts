@@ -40,7 +40,7 @@ describe('an EC key', () => {
     expect(answer.body.fix.command).not.toContain('set-attributes');
   });
 
-  test('is found by the doctor', async () => {
+  test('is reported by the doctor', async () => {
     const { body } = await post('check', {});
     const step = body.steps.find(({ name }: { name: string }) => name === 'key ec');
     expect(step).toMatchObject({ state: 'failed', code: 'tenant-misconfigured', reason: 'key-type' });

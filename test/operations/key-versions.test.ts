@@ -23,8 +23,8 @@ const encrypt = (tenant: string, more: object = {}) =>
 const decrypt = (tenant: string, ciphertext: string, more: object = {}) =>
   service.post(`/tenants/${tenant}/decrypt`, { ciphertext, ...more });
 
-describe('a key that was rotated', () => {
-  test('goes on in its old version until it is read again, then encrypts in the new one and opens both', async () => {
+describe('a rotated key', () => {
+  test('uses its old version until it is read again, then encrypts with the new one and opens both', async () => {
     const before = await encrypt('rotating');
     const { kid } = await service.emulator.control.rotateKey({ vault: 'rotating', key: 'data' });
     expect((await encrypt('rotating')).body.keyId).toBe(before.body.keyId);
@@ -37,14 +37,14 @@ describe('a key that was rotated', () => {
     }
   });
 
-  test('stays in the version that its record pins', async () => {
+  test('stays at the version that its record pins', async () => {
     const { version, kid } = await service.emulator.control.rotateKey({ vault: 'pinned', key: 'data' });
     await changeTenant(service, 'pinned', (tenant) => withKey(tenant, { keyVersion: version }));
     await service.emulator.control.rotateKey({ vault: 'pinned', key: 'data' });
     expect((await encrypt('pinned')).body.keyId).toBe(kid);
   });
 
-  test('is refused when its newest version is disabled: nothing falls back to an older one', async () => {
+  test('is refused when its newest version is disabled: there is no fallback to an older one', async () => {
     const before = await encrypt('newest-disabled');
     const { control } = service.emulator;
     const { version } = await control.rotateKey({ vault: 'newest-disabled', key: 'data' });
@@ -67,7 +67,7 @@ describe('a retired key', () => {
     }));
   });
 
-  test('opens what it sealed, by a call of its own', async () => {
+  test('opens its own messages, with a vault call of its own', async () => {
     const decrypted = await decrypt('retiring', old.ciphertext);
     expect(decrypted.body).toEqual({ plaintext, keyId: old.keyId });
     expect(service.vaultCalls('retiring')).toEqual(['unwrapKey']);
@@ -79,7 +79,7 @@ describe('a retired key', () => {
     expect(byAlias.body.code).toBe('unknown-key-alias');
   });
 
-  test('that is taken off the record opens nothing any more, and its vault is not asked', async () => {
+  test('that is removed from the record opens nothing any more, and its vault is not called', async () => {
     await changeTenant(service, 'retiring', (tenant) => ({ ...tenant, retiredKeys: [] }));
     const { status, body } = await decrypt('retiring', old.ciphertext);
     expect([status, body.code]).toEqual([422, 'unknown-key']);
@@ -107,14 +107,14 @@ describe('a record that requires names in the context', () => {
     expect(body.errors[0]).toMatchObject({ pointer: '/encryptionContext' });
   });
 
-  test('encrypts with all of them, and others beside', async () => {
+  test('encrypts with all of them, and with others added', async () => {
     const encryptionContext = { purpose: 'invoice', toString: 'x', id: '4711' };
     const { status, body } = await encrypt('requiring', { encryptionContext });
     expect(status).toBe(200);
     expect((await decrypt('requiring', body.ciphertext, { encryptionContext })).body.plaintext).toBe(plaintext);
   });
 
-  test('opens what was sealed before it', async () => {
+  test('opens older messages', async () => {
     expect((await decrypt('requiring', older)).body.plaintext).toBe(plaintext);
   });
 });

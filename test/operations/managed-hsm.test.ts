@@ -30,7 +30,7 @@ afterAll(async () => {
 const plaintext = Buffer.from('an invoice').toString('base64');
 const post = (operation: string, body: object) => service.post(`/tenants/contoso/${operation}`, body);
 
-test('encrypt under a symmetric key wraps its data key by A256KW, and decrypt opens it', async () => {
+test('encrypt under a symmetric key wraps its data key with A256KW, and decrypt opens it', async () => {
   const encrypted = await post('encrypt', { plaintext, key: 'hsm-data' });
   expect(encrypted.status).toBe(200);
   expect(headerOf(encrypted.body.ciphertext)['alg']).toBe('A256KW');
@@ -44,7 +44,7 @@ test('encrypt under a symmetric key too small for its algorithm is no fault of t
   expect([status, body.code]).toEqual([409, 'tenant-misconfigured']);
 });
 
-test('wrap under a symmetric key goes by A256KW, and unwrap gives the value back', async () => {
+test('wrap under a symmetric key uses A256KW, and unwrap returns the value', async () => {
   const value = randomBytes(32).toString('base64');
   const wrapped = await post('wrap', { value, key: 'hsm-wrap' });
   expect(wrapped.body).toMatchObject({ algorithm: 'A256KW' });
@@ -52,7 +52,7 @@ test('wrap under a symmetric key goes by A256KW, and unwrap gives the value back
   expect((await post('unwrap', wrapped.body)).body).toEqual({ value, keyId: wrapped.body.keyId });
 });
 
-test('wrap of a length that A256KW does not take is refused by name', async () => {
+test('wrap of a length that A256KW does not accept is refused by name', async () => {
   const { status, body } = await post('wrap', { value: randomBytes(33).toString('base64'), key: 'hsm-wrap' });
   expect([status, body.code]).toEqual([400, 'malformed-request']);
   expect(body.errors).toMatchObject([{ pointer: '/value' }]);

@@ -28,7 +28,7 @@ const scriptOf = (key: Partial<RegisteredKey> = {}, graph?: Tenant['graph']): st
   );
 
 describe('the onboarding script', () => {
-  test('makes everything once, and nothing when it is run again', async () => {
+  test('creates everything once, and nothing on a second run', async () => {
     await using az = await fakeAz();
     const first = await az.run(scriptOf({}, { users: true }));
     expect(first).toMatchObject({ code: 0 });
@@ -51,7 +51,7 @@ describe('the onboarding script', () => {
     expect(second).toMatchObject({ code: 0, changes: ['az account set --subscription sub-right'] });
   });
 
-  test('for a Managed HSM looks the role up before it assigns it, which a second time would fail', async () => {
+  test('for a Managed HSM looks the role up before it assigns it, because a second assignment would fail', async () => {
     await using az = await fakeAz({ keyType: 'oct-HSM' });
     const script = scriptOf({ vaultUrl: HSM, algorithm: 'A256KW' });
     const first = await az.run(script);
@@ -61,13 +61,13 @@ describe('the onboarding script', () => {
     expect((await az.run(script)).changes).toEqual(['az account set --subscription sub-right']);
   });
 
-  test('sets an access policy where the vault uses them', async () => {
+  test('sets an access policy if the vault uses them', async () => {
     await using az = await fakeAz({ usesRoles: false });
     const { changes } = await az.run(scriptOf());
     expect(changes.at(-1)).toContain(`set-policy --name northwind-kv --spn ${APP}`);
   });
 
-  test('tags a key that exists, and gives its other tags again', async () => {
+  test('tags an existing key, and keeps its other tags', async () => {
     await using az = await fakeAz({ tags: { team: 'the payroll team', cost: '7' } });
     const { code, changes } = await az.run(scriptOf());
     expect(code).toBe(0);

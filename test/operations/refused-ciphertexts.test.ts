@@ -35,7 +35,7 @@ const last: Change = (text) => text.slice(0, -1);
 const spareBits: Change = (text) =>
   text.slice(0, -1) + String.fromCharCode((text.codePointAt(text.length - 1) ?? 0) + 1);
 
-describe('no vault is asked by a cold process for', () => {
+describe('a cold process makes no vault call for', () => {
   test.each<[string, Change]>([
     ['an empty text', () => ''],
     ['no JWE', () => 'not a ciphertext'],
@@ -136,7 +136,7 @@ describe('no vault is asked by a cold process for', () => {
   });
 });
 
-describe('a cold process asks the vault once, and answers one body, for', () => {
+describe('a cold process makes one vault call, and returns one body, for', () => {
   const answers: unknown[] = [];
 
   test.each<[string, number, Change]>([
@@ -164,7 +164,7 @@ describe('a cold process asks the vault once, and answers one body, for', () => 
   });
 });
 
-test('no changed byte of a message opens, and none is a fault of the service or costs a vault call', async () => {
+test('no altered byte of a message opens, and none is a fault of the service or costs a vault call', async () => {
   const { ciphertext: text } = (await encrypt('contoso', { plaintext: 'aGk=' })).body;
   service.emulator.control.clearRequests();
   const changed = (text.split('.') as string[]).flatMap((segment, at) => {

@@ -42,7 +42,7 @@ async function encryptSome(count: number): Promise<void> {
   }
 }
 
-test('dump, more records, restore: the files show what is missing, and ship --all brings it back', async () => {
+test('dump, more records, restore: the files show the missing records, and ship --all restores them', async () => {
   await encryptSome(5);
   const table = auditTable(await database.open());
   await until(async () => {
@@ -82,7 +82,7 @@ test('dump, more records, restore: the files show what is missing, and ship --al
   });
 });
 
-test('a chain that was cut off at a line’s end shows by the database, and nowhere else', async () => {
+test("a chain that was cut at a line's end is detected by the database only", async () => {
   const directory = join(service.folder, 'audit');
   const [name = ''] = await readdir(directory);
   const text = await readFile(join(directory, name), 'utf8');
@@ -95,7 +95,7 @@ test('a chain that was cut off at a line’s end shows by the database, and nowh
   });
 });
 
-test('records of a forger who has the disk and the database, but not the audit key, are found', async () => {
+test('records forged with access to disk and database, but without the audit key, are detected', async () => {
   const secret = join(service.folder, 'audit-key');
   await writeFile(secret, `${Buffer.alloc(32, 1).toString('base64url')}\n`);
   const directory = join(service.folder, 'audit');

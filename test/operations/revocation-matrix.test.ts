@@ -130,7 +130,7 @@ describe.each(rows)('%s', (name, row) => {
     service.clock.advance(PAST_THE_PROBE_SECONDS);
   };
 
-  test('is told to every cold call, and every one is back after restoring', async () => {
+  test('is reported to every cold call, and every one works after restoring', async () => {
     await refuse();
     const expected = row.cold === undefined ? row : { seal: row.cold, open: row.cold };
     const after = async () => service.clock.advance(PAST_THE_PROBE_SECONDS);
@@ -139,7 +139,7 @@ describe.each(rows)('%s', (name, row) => {
     expect(await askEach(cold, name, sealed)).toEqual(allOk);
   });
 
-  test('is told to every warm call within the bound, and every one is back after restoring', async () => {
+  test('is reported to every warm call within the bound, and every one works after restoring', async () => {
     const before = async () => {
       await refuse();
       service.clock.advance(bound);
@@ -149,7 +149,7 @@ describe.each(rows)('%s', (name, row) => {
     expect(await askEach(warm, name, sealed)).toEqual(allOk);
   });
 
-  test('cuts streams under way where new ones would not begin, and restored they go on', async () => {
+  test('cuts running streams if new ones would not begin, and after restoring they continue', async () => {
     const told = row.open === 'ok' ? 'ok' : 'cut';
     const across = await streamsAcross(warm, name, sealed, async () => {
       await refuse();
@@ -171,7 +171,7 @@ const versionOf = ({ ciphertext }: Sealed): string => {
   return kid.slice(-32);
 };
 
-test('a version that is disabled takes what it sealed with it, and nothing of another version', async () => {
+test('a disabled version affects its own messages, and none of another version', async () => {
   const { control } = service.emulator;
   const of = { vault: 'version', key: 'data' };
   const first = await seal(warm, 'version');
@@ -197,7 +197,7 @@ test('a version that is disabled takes what it sealed with it, and nothing of an
   }
 });
 
-test('a tenant that is suspended is refused on every call and on streams under way, at once, until it is resumed', async () => {
+test('a suspended tenant is refused on every call and on running streams, at once, until it is resumed', async () => {
   const sealed = await seal(warm, 'suspended');
   const become = (state: string) => changeTenant(service, 'suspended', (tenant) => ({ ...tenant, state }));
   expect(await askEach(warm, 'suspended', sealed)).toEqual(allOk);

@@ -32,7 +32,7 @@ const decrypt = (tenant: string, ciphertext: string, by: By = service) =>
 const statusOf = async (response: PromiseLike<{ readonly status: number }>): Promise<number> => (await response).status;
 
 describe('a warm data key', () => {
-  test('serves for the bound after the last proof of access and not longer, with one probe in 10 s', async () => {
+  test('is used for the bound after the last proof of access and no longer, with one probe in 10 s', async () => {
     const { ciphertext } = (await encrypt('disabling')).body;
     await service.emulator.control.disableKey({ vault: 'disabling', key: 'data' });
     service.emulator.control.clearRequests();
@@ -54,7 +54,7 @@ describe('a warm data key', () => {
     expect(service.vaultCalls('disabling').filter((call) => call === 'unwrapKey')).toHaveLength(2);
   });
 
-  test('is renewed ahead with nobody waiting, and a refusal found then counts at once', async () => {
+  test('is renewed early in the background, and a refusal found then applies at once', async () => {
     const { ciphertext } = (await encrypt('renewing')).body;
     service.clock.advance(INTO_RENEWAL_SECONDS);
     service.emulator.control.clearRequests();
@@ -67,7 +67,7 @@ describe('a warm data key', () => {
     expect((await encrypt('renewing')).body.reason).toBe('role-missing');
   });
 
-  test('rides an outage of its vault out until the bound', async () => {
+  test('survives an outage of its vault until the bound', async () => {
     const { ciphertext } = (await encrypt('riding')).body;
     await service.emulator.control.injectFault({ at: 'riding', kind: 'status', status: 503 });
     for (const seconds of [INTO_RENEWAL_SECONDS, BOUND_SECONDS / 2 - 2]) {
@@ -83,7 +83,7 @@ describe('a warm data key', () => {
     expect(await statusOf(encrypt('riding'))).toBe(200);
   });
 
-  test('ends with the bound when the app is disabled, though the token at hand would serve for an hour', async () => {
+  test('expires with the bound when the app is disabled, although the cached token is valid for an hour', async () => {
     const { ciphertext } = (await encrypt('token')).body;
     await service.emulator.control.disableApp({ tenant: 'token' });
     service.clock.advance(BEFORE_RENEWAL_SECONDS);
@@ -97,7 +97,7 @@ describe('a warm data key', () => {
     expect(await statusOf(encrypt('token'))).toBe(200);
   });
 
-  test('comes back by itself after the customer has let the service in again, for the same messages', async () => {
+  test('recovers by itself after the customer has restored access, for the same messages', async () => {
     const { ciphertext, keyId } = (await encrypt('restoring')).body;
     await service.emulator.control.deleteKey({ vault: 'restoring', key: 'data' });
     service.clock.advance(BOUND_SECONDS);
@@ -110,7 +110,7 @@ describe('a warm data key', () => {
   });
 });
 
-test('a key that is refused takes no other key of the tenant with it', async () => {
+test("a refused key does not affect the tenant's other keys", async () => {
   const archived = (await encrypt('fabrikam', { key: 'archive' })).body.ciphertext;
   await encrypt('fabrikam');
   await service.emulator.control.disableKey({ vault: 'fabrikam', key: 'data' });
@@ -120,7 +120,7 @@ test('a key that is refused takes no other key of the tenant with it', async () 
   expect(await statusOf(decrypt('fabrikam', archived))).toBe(200);
 });
 
-test('a tenant that the vendor suspends is refused as soon as its record is read, and served when it is resumed', async () => {
+test('a suspended tenant is refused as soon as its record is read, and served when it is resumed', async () => {
   const { ciphertext } = (await encrypt('contoso')).body;
   await changeTenant(service, 'contoso', (tenant) => ({ ...tenant, state: 'suspended' }));
   service.emulator.control.clearRequests();
@@ -140,7 +140,7 @@ describe('with a bound of 0', () => {
     await strict[Symbol.asyncDispose]();
   });
 
-  test('every request asks the vault, and the next one after a refusal is refused', async () => {
+  test('every request calls the vault, and the next one after a refusal is refused', async () => {
     const { ciphertext } = (await encrypt('asking', {}, strict)).body;
     service.emulator.control.clearRequests();
     for (let time = 0; time < 2; time += 1) {
@@ -153,7 +153,7 @@ describe('with a bound of 0', () => {
     expect(await statusOf(encrypt('asking', {}, strict))).toBe(403);
   });
 
-  test('requests that arrive while the vault is asked share its answer', async () => {
+  test('requests that arrive during a vault call share its answer', async () => {
     await encrypt('sharing', {}, strict);
     service.emulator.control.clearRequests();
     await service.emulator.control.injectFault({ at: 'sharing', kind: 'delay', delayMs: 200 });

@@ -133,7 +133,7 @@ const places: [string, () => string][] = [
   ['the traces', () => receiver.text()],
 ];
 
-test.each(places)('nothing that must stay secret stands in %s', (_place, textOf) => {
+test.each(places)('no secret appears in %s', (_place, textOf) => {
   const text = textOf();
   expect(text.length).toBeGreaterThan(100);
   const keys = Object.values(homeSecrets);
@@ -152,12 +152,12 @@ test.each(places)('nothing that must stay secret stands in %s', (_place, textOf)
   expect(text).not.toContain(token.split('.')[2]);
 });
 
-test.each(places)('no token and no ciphertext stands in %s', (_place, textOf) => {
+test.each(places)('no token and no ciphertext appears in %s', (_place, textOf) => {
   expect(textOf()).not.toMatch(/eyJ[\w-]{10}/);
   expect(textOf()).not.toMatch(/Bearer (?!error=)/);
 });
 
-test('each cause of a failure is in the log, under the id of its first request', () => {
+test('each cause of a failure is logged, with the id of its first request', () => {
   const failed = refusals.map((text) => JSON.parse(text)).filter(({ status }) => status >= 500);
   expect(failed).toHaveLength(7);
   const lines = service.logLines.filter((line) => line.includes('request failed')).map((line) => JSON.parse(line));
@@ -166,7 +166,7 @@ test('each cause of a failure is in the log, under the id of its first request',
   expect(lines.map(({ requestId }) => requestId)).toEqual(expect.arrayContaining([...firstIds.values()]));
 });
 
-test('what is searched is there to be found, in each of its forms', () => {
+test('the searched secrets can be found, in each of their forms', () => {
   expect(dataKey).toHaveLength(32);
   expect(service.logLines.join('')).toContain('a change was not delivered to the webhook');
   expect(receiver.text()).toContain('vaultspan.tenant_id');
@@ -185,7 +185,7 @@ test('what is searched is there to be found, in each of its forms', () => {
 test.each([
   ['is out of reach', (password: string) => `postgres://vaultspan:${password}@127.0.0.1:9/vaultspan`],
   ['has no usable address', (password: string) => `postgres://vaultspan:${password}@127.0.0.1:port/vaultspan`],
-])('the password of a database that %s stands in no failure', async (_case, urlOf) => {
+])('the password of a database that %s appears in no failure', async (_case, urlOf) => {
   const password = planted('password');
   const changed = { registry: {}, database: { url: urlOf(password) } };
   const lines: string[] = [];

@@ -135,7 +135,7 @@ test.each(loads)(
   HOUR_MS,
 );
 
-test('idle: an hour without a call costs nothing, and the next call what the first did', async () => {
+test('idle: an hour without a call costs nothing, and the next call costs as much as the first', async () => {
   const first = { getKey: 1, wrapKey: 1, unwrapKey: 1, discovery: 1, token: 1 };
   service.emulator.control.clearRequests();
   await encrypt('idle');

@@ -65,14 +65,14 @@ describe('the audit', () => {
     ]);
   });
 
-  test('has a refusal alone where nothing was given out', async () => {
+  test('has only a refusal if no byte was sent', async () => {
     const answer = await postStream(service, '/tenants/contoso/streams/decrypt', { body: Buffer.from('VSPN1\n') });
     expect(await recordsOf(String(answer.headers['x-request-id']))).toMatchObject([
       { operation: 'decrypt-stream', outcome: 'refused', code: 'malformed-ciphertext' },
     ]);
   });
 
-  test('has no end of a stream whose client left, and the service lets it go', async () => {
+  test('has no end record of a stream whose client disconnected, and its resources are released', async () => {
     const stream = await begin();
     stream.req.destroy();
     await stream.closed;
@@ -84,8 +84,8 @@ describe('the audit', () => {
   });
 });
 
-describe('a customer that takes back its access', () => {
-  test('is heeded by a stream under way within the bound, and by the next one; restored, both go on', async () => {
+describe('a customer that revokes access', () => {
+  test('stops a running stream within the bound, and the next one; restored, both continue', async () => {
     const stream = await begin();
     await service.emulator.control.disableKey({ vault: 'contoso', key: 'data' });
     service.clock.advance(301);
@@ -106,7 +106,7 @@ describe('a customer that takes back its access', () => {
 });
 
 describe('a client', () => {
-  test('that closes its side amid its body gets no other answer amid the first', async () => {
+  test('that closes its side during its body gets no second answer within the first', async () => {
     const answer = await new Promise<string>((resolve) => {
       let text = '';
       const socket = connect({ port: Number(new URL(service.url).port), host: '127.0.0.1', allowHalfOpen: true });
@@ -142,8 +142,8 @@ describe('a client', () => {
   });
 });
 
-describe('a process that drains', () => {
-  test('lets a stream under way end', async () => {
+describe('a draining process', () => {
+  test('lets a running stream end', async () => {
     const stream = await begin();
     const stopped = service.stop();
     await until(async () => (await service.request().get('/readyz')).status === 503, 'not ready');

@@ -44,7 +44,7 @@ function* inPieces(bytes: Buffer, length: number): Generator<Buffer> {
 
 describe('a stream', () => {
   test.each([0, 1, FIRST - 1, FIRST, FIRST + 1, 5_000_000])(
-    'of %d bytes opens again; both answers have the length that the request foretells',
+    'of %d bytes opens again; both answers have the length that the request implies',
     async (length) => {
       const plaintext = bytesOf(length);
       const encrypted = await encrypt({ body: plaintext, context });
@@ -63,7 +63,7 @@ describe('a stream', () => {
     },
   );
 
-  test('of a length that nobody foretells goes both ways in chunks', async () => {
+  test('of unknown length goes both ways in chunks', async () => {
     const plaintext = bytesOf(3_000_000);
     const encrypted = await encrypt({ body: inPieces(plaintext, 10_007), context });
     const decrypted = await decrypt({ body: inPieces(encrypted.body, 99_991), context });
@@ -78,13 +78,13 @@ describe('a stream', () => {
     expect(decrypted.body.equals(plaintext)).toBe(true);
   });
 
-  test('in pieces of a few bytes, its header cut anywhere, opens', async () => {
+  test('in pieces of a few bytes, with its header cut anywhere, opens', async () => {
     const stream = await sealed(Buffer.from('short'));
     const decrypted = await decrypt({ body: inPieces(stream, 7), context });
     expect(decrypted.body.toString()).toBe('short');
   });
 
-  test('under another of the tenant’s keys names that key', async () => {
+  test('under another key of the tenant names that key', async () => {
     const encrypted = await encrypt({ body: Buffer.from('a'), context }, 'fabrikam', '?key=archive');
     expect(encrypted.headers['key-id']).toMatch(/\/keys\/archive\//);
     expect((await decrypt({ body: encrypted.body, context }, 'fabrikam')).body.toString()).toBe('a');
@@ -98,7 +98,7 @@ describe('a stream', () => {
     expect(service.vaultCalls('contoso').length).toBe(calls);
   });
 
-  test('is taken by Expect: 100-continue, and refused before its body is sent', async () => {
+  test('accepts Expect: 100-continue, and is refused before its body is sent', async () => {
     const headers = { Expect: '100-continue' };
     const encrypted = await encrypt({ body: Buffer.from('expected'), headers });
     expect((await decrypt({ body: encrypted.body, headers })).body.toString()).toBe('expected');
@@ -153,7 +153,7 @@ describe('a request that is refused before the first byte', () => {
     expect((await decrypt({ body: taken.body, context }, 'fabrikam')).body.toString()).toBe('a');
   });
 
-  test('for its alias, or for a query that is not taken, names the place', async () => {
+  test('for its alias, or for an unknown query, names the place', async () => {
     expect(await encrypt({ body }, 'contoso', '?key=nope')).toMatchObject({
       status: 422,
       problem: { code: 'unknown-key-alias', errors: [{ pointer: '/query/key' }] },
@@ -166,12 +166,12 @@ describe('a request that is refused before the first byte', () => {
     expect(query).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/query/key' }] } });
   });
 
-  test('for a method that is none of its own says which', async () => {
+  test('for another method names the allowed one', async () => {
     const answer = await service.request().get('/tenants/contoso/streams/encrypt');
     expect([answer.status, answer.headers['allow']]).toEqual([405, 'POST']);
   });
 
-  test('for want of a token or a role', async () => {
+  test('for lack of a token or a role', async () => {
     const token = await service.emulator.issueCallerToken({ roles: ['Data.Decrypt'] });
     expect((await encrypt({ body, token: '' })).status).toBe(401);
     expect(await encrypt({ body, token })).toMatchObject({ status: 403, problem: { code: 'grant-missing' } });
@@ -258,7 +258,7 @@ describe('a sealed stream', () => {
 
   const oneSegment = () => stream.subarray(0, prefixBytes(stream) + SEGMENT);
 
-  test('and a message are told apart, both ways, and by rewrap', async () => {
+  test('and a message are distinguished, both ways, and by rewrap', async () => {
     const message = await service.post('/tenants/contoso/encrypt', {
       plaintext: randomBytes(32).toString('base64'),
       encryptionContext: context,
@@ -280,7 +280,7 @@ describe('a sealed stream', () => {
     ['truncated by a byte', () => stream.subarray(0, -1)],
     ['with a byte appended', () => Buffer.concat([stream, Buffer.of(0)])],
     ['changed in its last segment', () => flipLast()],
-  ])('%s is cut after what was verified, its length kept or not', async (_case, tampered) => {
+  ])('%s is cut after the verified part, whether its length is kept or not', async (_case, tampered) => {
     for (const body of [tampered(), inPieces(tampered(), 50_000)]) {
       const answer = await decrypt({ body, context });
       expect(answer).toMatchObject({ status: 200, isComplete: false });
@@ -295,7 +295,7 @@ describe('a sealed stream', () => {
     return copy;
   }
 
-  test('opens with a header moved to another key or tenant; the body stays', async () => {
+  test('opens with a header moved to another key or tenant; the body stays the same', async () => {
     const rewrap = (tenant: string, body: object) =>
       service.post(`/tenants/${tenant}/streams/rewrap-header`, { encryptionContext: context, ...body });
     const moved = await rewrap('contoso', {
@@ -315,7 +315,7 @@ describe('a sealed stream', () => {
     expect(wrong.body.code).toBe('context-mismatch');
   });
 
-  test('is moved only by who may encrypt at the target, and to no suspended tenant', async () => {
+  test('is moved only by a caller that may encrypt at the target, and to no suspended tenant', async () => {
     const body = { encryptionContext: context, ciphertext: jweOf(stream), to: { tenantId: 'fabrikam' } };
     const path = '/tenants/contoso/streams/rewrap-header';
     const reader = await service.emulator.issueCallerToken({ roles: ['Data.Decrypt'] });

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { startService } from '../support/start-service.ts';
 
-test('a deployment can do without tags, as one from before they were required may have to at first', async () => {
+test('a deployment can run without tags, for a transition from before they were required', async () => {
   await using service = await startService({ config: { vault: { requireTenantTag: false } } });
   const post = (operation: string, body: object) => service.post(`/tenants/contoso/${operation}`, body);
   for (const key of ['data', 'wrap']) {

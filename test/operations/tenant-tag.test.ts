@@ -42,7 +42,7 @@ describe('by default', () => {
       ['rewrap', () => sealed],
       ['wrap', () => ({ value: plaintext, key: 'wrap' })],
       ['unwrap', () => wrapped],
-    ])('is refused for %s, and the vault is not asked to wrap or unwrap', async (operation, body) => {
+    ])('is refused for %s, and the vault is not called to wrap or unwrap', async (operation, body) => {
       service.clock.advance(11);
       service.emulator.control.clearRequests();
       const answer = await post(service, operation, body());
@@ -66,7 +66,7 @@ describe('by default', () => {
     });
   });
 
-  test('all work with the tag, which is read once in a while and not for each call', async () => {
+  test('all work with the tag, which is read from time to time and not for each call', async () => {
     service.clock.advance(901);
     service.emulator.control.clearRequests();
     for (const body of [wrapped, wrapped, wrapped]) expect((await post(service, 'unwrap', body)).status).toBe(200);
@@ -74,7 +74,7 @@ describe('by default', () => {
     expect(service.vaultCalls('contoso').filter((operation) => operation === 'getKey')).toHaveLength(2);
   });
 
-  test('the command keeps the customer’s other tags, which the CLI replaces, as words of a shell', async () => {
+  test("the command keeps the customer's other tags, which the CLI replaces, as words of a shell", async () => {
     await tag(service, 'data', { team: "O'Neil; rm -rf ~" });
     service.clock.advance(901);
     const { fix } = (await post(service, 'encrypt', { plaintext })).body as unknown as { fix: { command: string } };

@@ -83,7 +83,7 @@ describe('a tenant', () => {
     expect((await send('get', '/tenants/fresh')).status).toBe(404);
   });
 
-  test('is not given out twice, not even after its removal', async () => {
+  test('has a unique id, even after its removal', async () => {
     await create('once');
     expect((await send('put', '/tenants/once', record('once'))).body.code).toBe('tenant-exists');
     await remove('once');
@@ -93,7 +93,7 @@ describe('a tenant', () => {
     });
   });
 
-  test('is restored as it was, suspended, with its keys still its own', async () => {
+  test('is restored unchanged, suspended, with its keys still its own', async () => {
     await create('undone', { displayName: 'Undone' });
     expect((await send('post', '/tenants/undone/restore')).body).toMatchObject({
       code: 'tenant-exists',
@@ -110,7 +110,7 @@ describe('a tenant', () => {
     expect(operations.map(({ operation }) => operation)).toContain('tenant-restore');
   });
 
-  test('is changed only by who has read it', async () => {
+  test('is changed only by a caller that has read it', async () => {
     const etag = await create('guarded');
     expect((await send('patch', '/tenants/guarded', { displayName: 'x' })).body.code).toBe('precondition-required');
     expect((await send('delete', '/tenants/guarded')).body.code).toBe('precondition-required');
@@ -129,7 +129,7 @@ describe('a tenant', () => {
     expect((await send('get', '/tenants/guarded')).headers['etag']).toBe(etag);
   });
 
-  test('never gets a key of another, and is not told whose it is', async () => {
+  test('never gets a key of another, and does not learn the owner', async () => {
     await create('keyholder');
     const response = await send('put', '/tenants/thief', record('keyholder'));
     expect([response.status, response.body.code]).toEqual([409, 'key-taken']);
@@ -161,7 +161,7 @@ describe('a tenant', () => {
     ]);
   });
 
-  test('takes a patch as a merge patch alone', async () => {
+  test('accepts a patch only as a merge patch', async () => {
     const etag = await create('typed');
     const response = await send('patch', '/tenants/typed', { displayName: 'x' }, { 'If-Match': etag }).set(
       'Content-Type',
@@ -170,7 +170,7 @@ describe('a tenant', () => {
     expect(response.body.code).toBe('unsupported-media-type');
   });
 
-  test('is changed by who has Tenants.Manage alone, and each change is recorded', async () => {
+  test('is changed only with Tenants.Manage, and each change is recorded', async () => {
     const reader = await service.emulator.issueCallerToken({ roles: ['Tenants.Read'] });
     for (const [method, path] of [
       ['put', '/tenants/new'],
@@ -194,7 +194,7 @@ describe('a tenant', () => {
 describe('suspending a tenant', () => {
   const encrypt = () => service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' });
 
-  test('refuses it at once, drops its keys and its token, and resuming takes all back', async () => {
+  test('refuses it at once and drops its keys and its token; resuming restores all', async () => {
     const sealed = await encrypt();
     expect(sealed.status).toBe(200);
     expect((await send('post', '/tenants/contoso/suspend')).body.state).toBe('suspended');
@@ -210,7 +210,7 @@ describe('suspending a tenant', () => {
     expect(service.vaultCalls('contoso')).toEqual(expect.arrayContaining(['wrapKey', 'unwrapKey']));
   });
 
-  test('of nobody is a 404', async () => {
+  test('that does not exist is a 404', async () => {
     expect((await send('post', '/tenants/nobody/suspend')).body.code).toBe('tenant-not-found');
   });
 });
@@ -241,7 +241,7 @@ describe('the use of keys', () => {
   });
 });
 
-test('suspending a tenant drops its data keys from memory before anybody asks for it again, and those of no other tenant', async () => {
+test('suspending a tenant drops its data keys from memory before its next request, and those of no other tenant', async () => {
   const held = async () => (await scrape(service.metricsUrl)).get('vaultspan_tenants_active') ?? Number.NaN;
   const contoso = await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' });
   const fabrikam = await service.post('/tenants/fabrikam/encrypt', { plaintext: 'aGk=' });

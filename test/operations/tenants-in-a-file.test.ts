@@ -13,7 +13,7 @@ const get = (path: string, token = service.token()) =>
   service.request().get(path).set('Authorization', `Bearer ${token}`);
 
 describe('reading tenants', () => {
-  test('gives a record with its defaults and its revision as ETag', async () => {
+  test('returns a record with its defaults and its revision as ETag', async () => {
     const response = await get('/tenants/contoso');
     expect(response.status).toBe(200);
     expect(response.body).toMatchObject({ id: 'contoso', state: 'active', origin: 'required', defaultKey: 'data' });
@@ -40,14 +40,14 @@ describe('reading tenants', () => {
     expect((await get(`/tenants?${query}`)).body).toMatchObject({ code: 'malformed-request', errors: [{ pointer }] });
   });
 
-  test('needs Tenants.Read', async () => {
+  test('requires Tenants.Read', async () => {
     const token = await service.emulator.issueCallerToken({ roles: ['Tenants.Manage'] });
     for (const path of ['/tenants', '/tenants/contoso', '/tenants/contoso/onboarding']) {
       expect((await get(path, token)).body).toMatchObject({ code: 'grant-missing', reason: 'Tenants.Read' });
     }
   });
 
-  test('shows a limited caller its own tenants alone', async () => {
+  test('shows a limited caller only its own tenants', async () => {
     const token = await service.emulator.issueCallerToken({ roles: ['Tenants.Read'], claims: { azp: 'billing' } });
     expect((await get('/tenants', token)).body.tenants.map(({ id }: { id: string }) => id)).toEqual([
       'contoso',

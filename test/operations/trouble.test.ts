@@ -77,7 +77,7 @@ const inject = (at: string, fault: Kind) => service.emulator.control.injectFault
 const callsAfterChallenge = (at: string) => service.vaultCalls(at).filter((call) => call !== 'challenge');
 
 describe.each(Object.entries(troubles))('%s of a vault', (name, trouble) => {
-  test('is answered on encrypt and decrypt with when to come again, and is no revocation', async () => {
+  test('gives encrypt and decrypt a Retry-After, and is no revocation', async () => {
     const { status, code, retryAfter, calls } = trouble;
     await inject(name, { ...trouble.fault, operation: 'getKey' });
     const first = await encrypt(name);
@@ -104,16 +104,13 @@ describe.each(Object.entries(troubles))('%s of a vault', (name, trouble) => {
 });
 
 describe.each(Object.entries(transients))('%s of a vault', (name, fault) => {
-  test.each([['getKey'], ['wrapKey'], ['unwrapKey']])(
-    'on %s goes unseen, as it is asked once more',
-    async (operation) => {
-      await inject(name, { ...fault, operation });
-      service.clock.advance(300);
-      expect((await encrypt(name)).status).toBe(200);
-    },
-  );
+  test.each([['getKey'], ['wrapKey'], ['unwrapKey']])('on %s goes unnoticed after one retry', async (operation) => {
+    await inject(name, { ...fault, operation });
+    service.clock.advance(300);
+    expect((await encrypt(name)).status).toBe(200);
+  });
 
-  test('on the challenge goes unseen', async () => {
+  test('on the challenge goes unnoticed', async () => {
     await inject('challenged', { ...fault, operation: 'challenge' });
     expect((await encrypt('challenged')).status).toBe(200);
   });
@@ -127,7 +124,7 @@ describe('401 of a vault', () => {
     return { kind: 'status', status: 401, code: 'Unauthorized', headers: { 'www-authenticate': header } };
   };
 
-  test('once is met by its new challenge', async () => {
+  test('once is handled by its new challenge', async () => {
     await encrypt('rejected');
     service.clock.advance(300);
     await inject('rejected', { ...challenge('rejected'), operation: 'unwrapKey', times: 1 });
@@ -138,7 +135,7 @@ describe('401 of a vault', () => {
 
   const rejected: Kind = { kind: 'status', status: 401, code: 'AKV10046', operation: 'unwrapKey' };
 
-  test('without a challenge gets one more try with a new token', async () => {
+  test('without a challenge gets one retry with a new token', async () => {
     await encrypt('rejected');
     service.clock.advance(300);
     await inject('rejected', { ...rejected, times: 1 });
@@ -148,7 +145,7 @@ describe('401 of a vault', () => {
     expect(service.vaultCalls('entra').filter((operation) => operation === 'token')).toHaveLength(2);
   });
 
-  test('again and again is an outage, which a key proven within the bound rides out', async () => {
+  test('repeatedly is an outage, which a key proven within the bound survives', async () => {
     const { ciphertext } = (await encrypt('rejected')).body;
     await inject('rejected', rejected);
     service.clock.advance(299);
@@ -160,7 +157,7 @@ describe('401 of a vault', () => {
   });
 });
 
-test('a vault that is gone answers as an outage, and its tenant is served when it is back', async () => {
+test('a missing vault is an outage, and its tenant is served when it is restored', async () => {
   const { ciphertext } = (await encrypt('gone')).body;
   service.clock.advance(300);
   await service.emulator.control.deleteVault({ vault: 'gone' });
@@ -169,7 +166,7 @@ test('a vault that is gone answers as an outage, and its tenant is served when i
   expect((await decrypt('gone', ciphertext)).body.plaintext).toBe(plaintext);
 });
 
-test('a vault that hangs holds up no other tenant', async () => {
+test('a hanging vault delays no other tenant', async () => {
   await inject('contoso', { kind: 'hang' });
   const order: string[] = [];
   const hanging = Array.from({ length: 10 }, () => encrypt('contoso').then(({ body }) => order.push(body.code)));

@@ -73,7 +73,7 @@ const contoso = () => {
 };
 
 describe.each(DATABASES)('two processes on one %s', (_name, create) => {
-  test('share what one of them changes, a suspension above all', async () => {
+  test("share each other's changes, above all a suspension", async () => {
     await using database = await create();
     await using one = await start(database);
     await using other = await start(database);
@@ -89,7 +89,7 @@ describe.each(DATABASES)('two processes on one %s', (_name, create) => {
     await until(async () => (await one.send('post', '/tenants/contoso/encrypt', { plaintext: '' })).status === 200);
   }, 60_000);
 
-  test('lose no visit when one is killed in the middle of it', async () => {
+  test('lose no visit when one is killed during it', async () => {
     await using database = await create();
     const rounds = { enabled: true };
     const sql = await database.open();

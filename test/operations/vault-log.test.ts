@@ -35,7 +35,7 @@ const rowsOf = (vault: string): readonly AuditEventRow[] =>
     .auditEvents()
     .filter(({ Resource, Identity }) => Resource === vault && Identity.claim.appid === service.emulator.appId);
 
-test('every record of a use names its row in the vault’s log, and every use in the log has its record', async () => {
+test("every record of a use names its row in the vault's log, and every use in the log has its record", async () => {
   const sealed = await post('encrypt', { plaintext });
   await post('decrypt', { ciphertext: sealed.body.ciphertext });
   await post('batch/encrypt', { items: [{ plaintext }, { plaintext }] });
@@ -84,7 +84,7 @@ describe('a refusal', () => {
     expect(row).toMatchObject({ OperationName: 'KeyGet', HttpStatusCode: 403 });
   });
 
-  test('without an answer has our id alone', async () => {
+  test('without an answer has only our id', async () => {
     await service.emulator.control.injectFault({ at: 'fabrikam', kind: 'reset' });
     await service.post('/tenants/fabrikam/encrypt', { plaintext });
     const record = (await recordsOf('fabrikam')).at(-1);

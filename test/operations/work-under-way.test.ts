@@ -88,7 +88,7 @@ const batches: readonly [string, string, (setting: Setting) => Promise<readonly 
 ];
 
 describe.each(batches)('a batch of %s', (name, operation, run) => {
-  test('whose tenant is suspended under way refuses the rest', async () => {
+  test('whose tenant is suspended meanwhile refuses the rest', async () => {
     const setting = await deploy();
     setting.during(operation, () => setting.suspend(SOURCE));
     const counts = codes(await run(setting));
@@ -98,7 +98,7 @@ describe.each(batches)('a batch of %s', (name, operation, run) => {
     expect(record?.items?.['tenant-suspended']).toBe(counts.get('tenant-suspended'));
   });
 
-  test('whose key is refused under way refuses the rest once its proof has ended', async () => {
+  test('whose key is refused meanwhile refuses the rest once its proof has expired', async () => {
     const setting = await deploy();
     const { vault } = setting.deployment;
     setting.during(
@@ -115,13 +115,13 @@ describe.each(batches)('a batch of %s', (name, operation, run) => {
     expect(counts.get('access-revoked')).toBeGreaterThanOrEqual(COUNT - 20);
   });
 
-  test('that lasts and is not suspended succeeds', async () => {
+  test('that takes long and is not suspended succeeds', async () => {
     const setting = await deploy();
     setting.during(operation, () => {});
     expect(codes(await run(setting))).toEqual(new Map([['ok', COUNT]]));
   });
 
-  test('within a second asks for its tenant once', async () => {
+  test('within a second looks up its tenant once', async () => {
     const setting = await deploy();
     setting.during(operation, () => setting.suspend(SOURCE), 0.9);
     const counts = codes(await run(setting));
@@ -131,7 +131,7 @@ describe.each(batches)('a batch of %s', (name, operation, run) => {
   });
 });
 
-test('a batch of rewraps whose target is suspended under way refuses the rest', async () => {
+test('a batch of rewraps whose target is suspended meanwhile refuses the rest', async () => {
   const setting = await deploy();
   setting.during('wrapKey', () => setting.suspend(TARGET));
   const [, , , [, , run] = []] = batches;
@@ -195,7 +195,7 @@ describe.each(singles)('%s', (_name, operation, run) => {
     return made;
   }
 
-  test('whose vault takes a second, and whose tenant is suspended meanwhile, is refused and recorded as no success', async () => {
+  test('whose vault takes a second, and whose tenant is suspended meanwhile, is refused and not recorded as a success', async () => {
     const made = await setting(1, true);
     const before = made.process.audited.length;
     expect(await codeOf(run(made))).toBe('tenant-suspended');
@@ -207,7 +207,7 @@ describe.each(singles)('%s', (_name, operation, run) => {
   });
 });
 
-test('a rewrap whose source is revoked while the target’s vault is waited for is refused', async () => {
+test("a rewrap whose source is revoked while it waits for the target's vault is refused", async () => {
   const { deployment, process, messages } = await deploy();
   const [ciphertext = ''] = messages;
   deployment.vault.answer = ({ operation, tenantId }) => {
@@ -224,7 +224,7 @@ test('a rewrap whose source is revoked while the target’s vault is waited for 
 describe('rewrap into a tenant that requires names in a context', () => {
   const required = { ...PER_MESSAGE, id: TARGET, requiredContext: ['id'], revision: '2' };
 
-  test('refuses a message of another tenant that lacks one, and takes one that has it', async () => {
+  test('refuses a message of another tenant that lacks one, and accepts one that has it', async () => {
     const { deployment, process, messages } = await deploy();
     deployment.register(tenantRecord(required));
     const to = { tenantId: TARGET };
@@ -236,7 +236,7 @@ describe('rewrap into a tenant that requires names in a context', () => {
     expect(await codeOf(move(withId, { id: '4711' }))).toBe('ok');
   });
 
-  test('takes its own old messages without, which else could never leave an old key version', async () => {
+  test('accepts its own old messages without them, which could otherwise never leave an old key version', async () => {
     const { deployment, process } = await deploy();
     const old = await process.encrypt('a', { tenantId: TARGET });
     deployment.register(tenantRecord(required));

@@ -34,7 +34,7 @@ const unwrap = (body: object, tenant = 'contoso') => service.post(`/tenants/${te
 const vaultCalls = () => service.vaultCalls('contoso');
 
 describe('wrap', () => {
-  test('gives what unwrap gives back, and names key version and algorithm', async () => {
+  test('returns a value that unwrap reverses, and names key version and algorithm', async () => {
     const wrapped = await wrap({ value });
     expect(wrapped.status).toBe(200);
     expect(wrapped.body).toMatchObject({ algorithm: 'RSA-OAEP-256' });
@@ -68,7 +68,7 @@ describe('wrap', () => {
   });
 
   test.each([['A128KW'], ['A192KW'], ['A256KW']])(
-    'by %s of an RSA key is refused as the request’s fault',
+    "by %s with an RSA key is refused as the request's fault",
     async (algorithm) => {
       const { status, body } = await wrap({ value, algorithm });
       expect([status, body.code]).toEqual([400, 'malformed-request']);
@@ -77,7 +77,7 @@ describe('wrap', () => {
     },
   );
 
-  test('goes by the algorithm of the record, and by no other', async () => {
+  test('uses the algorithm of the record, and no other', async () => {
     const wrapped = await wrap({ value, key: 'archive' }, 'fabrikam');
     expect(wrapped.body.algorithm).toBe('RSA-OAEP');
     expect((await unwrap(wrapped.body, 'fabrikam')).body.value).toBe(value);
@@ -94,7 +94,7 @@ describe('wrap', () => {
   test.each([
     ['RSA-OAEP-256', MAX_OF_OAEP_256],
     ['RSA-OAEP', MAX_OF_OAEP],
-  ])('by %s takes a value of %i bytes and refuses one more', async (algorithm, most) => {
+  ])('by %s accepts a value of %i bytes and refuses one more', async (algorithm, most) => {
     expect((await wrap({ value: randomBytes(most).toString('base64'), algorithm })).status).toBe(200);
     const { status, body } = await wrap({ value: randomBytes(most + 1).toString('base64'), algorithm });
     expect([status, body.code]).toEqual([400, 'malformed-request']);
@@ -122,7 +122,7 @@ describe('wrap', () => {
     expect(vaultCalls()).toEqual([]);
   });
 
-  test('without a key is refused: there is no default one', async () => {
+  test('without a key is refused: there is no default', async () => {
     const { status, body } = await wrap({ value, key: undefined });
     expect([status, body.errors[0].pointer]).toEqual([400, '/key']);
   });
@@ -148,7 +148,7 @@ describe('unwrap', () => {
     ['that is no address', () => 'wrap'],
     ['that is empty', () => ''],
     ['that is endless', (kid) => kid + 'a'.repeat(512)],
-  ])('of a key id %s is refused', async (_what, change) => {
+  ])('with a key id %s is refused', async (_what, change) => {
     const { status, body } = await unwrap({ ...wrapped, keyId: change(keyId) });
     expect([status, body.code]).toEqual([400, 'malformed-request']);
     expect(body.errors).toMatchObject([{ pointer: '/keyId' }]);
@@ -160,14 +160,14 @@ describe('unwrap', () => {
     ['of a data key in other case', () => dataKeyId.replace('/data/', '/DATA/'), 409, 'key-use'],
     ['of a key not registered', () => keyId.replace('/wrap/', '/other/'), 422, 'unknown-key'],
     ['of another vault', () => keyId.replace(/localhost:\d+/, 'evil.vault.azure.net'), 422, 'unknown-key'],
-  ])('of a key id %s is refused', async (_what, id, status, code) => {
+  ])('with a key id %s is refused', async (_what, id, status, code) => {
     const response = await unwrap({ ...wrapped, keyId: id() });
     expect([response.status, response.body.code]).toEqual([status, code]);
     expect(response.body.errors).toMatchObject([{ pointer: '/keyId' }]);
     expect(vaultCalls()).toEqual([]);
   });
 
-  test("of another tenant's key id is refused, and neither vault is asked", async () => {
+  test("with another tenant's key id is refused, and neither vault is called", async () => {
     const { status, body } = await unwrap(wrapped, 'fabrikam');
     expect([status, body.code]).toEqual([422, 'unknown-key']);
     expect([...vaultCalls(), ...service.vaultCalls('fabrikam')]).toEqual([]);
@@ -184,17 +184,17 @@ describe('unwrap', () => {
     expect([status, body.code]).toEqual([422, 'undecryptable']);
   });
 
-  test('by the other hash answers undecryptable', async () => {
+  test('with the other hash answers undecryptable', async () => {
     const { status, body } = await unwrap({ ...wrapped, algorithm: 'RSA-OAEP' });
     expect([status, body.code]).toEqual([422, 'undecryptable']);
   });
 
-  test('under a version that the vault has not answers that the key is absent', async () => {
+  test('under a version that the vault does not have answers that the key is absent', async () => {
     const { status, body } = await unwrap({ ...wrapped, keyId: keyId.replace(/[0-9a-f]{32}$/, '0'.repeat(32)) });
     expect([status, body.code, body.reason]).toEqual([403, 'access-revoked', 'key-absent']);
   });
 
-  test('of an older version goes on after a rotation, and when the newest is disabled', async () => {
+  test('of an older version works after a rotation, and when the newest is disabled', async () => {
     const { control } = service.emulator;
     const { version } = await control.rotateKey({ vault: 'contoso', key: 'wrap' });
     await control.disableKey({ vault: 'contoso', key: 'wrap', version });

@@ -16,7 +16,7 @@ afterAll(async () => {
 const value = randomBytes(32).toString('base64');
 const wrap = (bytes: string) => service.post('/tenants/contoso/wrap', { key: 'wrap', value: bytes });
 
-test('what no key can wrap, and what no wrap gives, costs no vault call', async () => {
+test('a value that no key can wrap, and one that no wrap returns, costs no vault call', async () => {
   const { keyId } = (await wrap(value)).body as { readonly keyId: string };
   service.emulator.control.clearRequests();
   const long = await wrap(Buffer.alloc(MAX_BYTES + 1).toString('base64'));
@@ -26,7 +26,7 @@ test('what no key can wrap, and what no wrap gives, costs no vault call', async 
   expect(service.vaultCalls('contoso')).toEqual([]);
 });
 
-test('a version rotated away and disabled is refused, and the new one taken 10 s later', async () => {
+test('a version rotated away and disabled is refused, and the new one used 10 s later', async () => {
   const { control } = service.emulator;
   const old = String((await wrap(value)).body.keyId).slice(-32);
   await control.rotateKey({ vault: 'contoso', key: 'wrap' });

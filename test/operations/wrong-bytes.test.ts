@@ -33,7 +33,7 @@ const ofTheVault = { status: 503, code: 'vault-unavailable', retryAfter: 5 };
 const BOUND_SECONDS = 300;
 
 describe('too few bytes', () => {
-  test("for a data key that is ours are the vault's trouble, and forgotten once it is over", async () => {
+  test("for a data key of ours are the vault's fault, and dropped once it is over", async () => {
     const ciphertext = await encrypt('short');
     await unwrapTo('short', Buffer.alloc(3));
     expect((await decrypt('short', ciphertext)).body).toMatchObject(ofTheVault);
@@ -41,14 +41,14 @@ describe('too few bytes', () => {
     expect((await decrypt('short', ciphertext)).body.plaintext).toBe(plaintext);
   });
 
-  test('for one that anybody may have made are what is in it', async () => {
+  test('for a data key of any origin are its content', async () => {
     const ciphertext = await encrypt('foreign');
     await unwrapTo('foreign', Buffer.alloc(3));
     expect((await decrypt('foreign', ciphertext)).body).toMatchObject({ status: 422, code: 'undecryptable' });
   });
 });
 
-describe('as many bytes, but others', () => {
+describe('wrong bytes of the right length', () => {
   test('open nothing, and are not kept for longer than until access is proven again', async () => {
     const ciphertext = await encrypt('other');
     await unwrapTo('other', Buffer.alloc(32, 7));
@@ -59,7 +59,7 @@ describe('as many bytes, but others', () => {
     expect((await decrypt('other', ciphertext)).body.plaintext).toBe(plaintext);
   });
 
-  test("are the vault's trouble where the data key is known, which then is asked for anew", async () => {
+  test("are the vault's fault if the data key is known, which is then unwrapped again", async () => {
     const ciphertext = await encrypt('other');
     expect((await decrypt('other', ciphertext)).body.plaintext).toBe(plaintext);
     service.clock.advance(BOUND_SECONDS);
