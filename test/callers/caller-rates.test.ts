@@ -30,7 +30,7 @@ function retryAfterOf(rates: CallerRates, caller: string): number | undefined {
 }
 
 describe('the rate of a caller', () => {
-  test('lets a burst in, and then as many as come back in time', () => {
+  test('allows a burst, and then as many as are refilled in time', () => {
     const rates = open();
     expect(admitted(rates, 'a', 10)).toBe(3);
     expect(retryAfterOf(rates, 'a')).toBe(2);
@@ -42,13 +42,13 @@ describe('the rate of a caller', () => {
     expect(admitted(rates, 'a', 10)).toBe(3);
   });
 
-  test('is no other one’s', () => {
+  test("does not affect another caller's", () => {
     const rates = open();
     admitted(rates, 'a', 10);
     expect(admitted(rates, 'b', 10)).toBe(3);
   });
 
-  test('is used up by what a request turned out to cost, beyond the burst too', () => {
+  test('includes the cost of an admitted request, even beyond the burst', () => {
     const rates = open();
     rates.admit('a');
     rates.charge('a', 9);
@@ -59,7 +59,7 @@ describe('the rate of a caller', () => {
     expect(admitted(rates, 'a', 2)).toBe(1);
   });
 
-  test('is kept for a bounded number of callers, of whom the idlest is forgotten', () => {
+  test('is kept for a bounded number of callers; the one idle for longest is evicted', () => {
     const rates = open(1);
     rates.admit('first');
     for (let n = 0; n < 9_999; n += 1) rates.admit(`caller ${n}`);

@@ -17,7 +17,7 @@ describe('an issuer that no token can have', () => {
     [`https://sts.windows.net/${ID}/v2.0`, V2],
     [`https://login.microsoftonline.us/${ID}/v2.0/`, `https://login.microsoftonline.us/${ID}/v2.0`],
     [`https://sts.chinacloudapi.cn/${ID}`, `https://sts.chinacloudapi.cn/${ID}/`],
-  ])('%s is told apart from the right form', (issuer, right) => {
+  ])('%s is reported with the right form', (issuer, right) => {
     expect(issuerProblem(issuer)).toBe(`no token has this iss: write ${right}`);
     expect(issuerProblem(right)).toBeUndefined();
   });
@@ -29,7 +29,7 @@ describe('an issuer that no token can have', () => {
   });
 
   test.each(['https://issuer.example/', 'https://issuer.example', 'https://127.0.0.1:8443/common/v2.0', V1, V2])(
-    '%s is none',
+    '%s is valid',
     (issuer) => {
       expect(issuerProblem(issuer)).toBeUndefined();
     },
@@ -52,7 +52,7 @@ test.each([
   expect(Object.fromEntries(formsOf({ issuer }).map((form) => [form.issuer, form.subjectClaim]))).toEqual(forms);
 });
 
-test('two entries overlap where they have an issuer in common, in either form', () => {
+test('two entries overlap if they have an issuer in common, in either form', () => {
   const other = 'https://issuer.example/';
   const entries = (...issuers: string[]) => issuers.map((issuer) => ({ issuer }));
   expect(overlaps(entries(V2, other, V1))).toEqual([{ index: 2, earlier: 0 }]);

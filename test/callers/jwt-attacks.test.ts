@@ -97,7 +97,7 @@ describe('over the wire, a token', () => {
     expect(attacker.requests).toEqual([]);
   }
 
-  test('of ours is taken', async () => {
+  test('of ours is accepted', async () => {
     expect((await service.post(PATH, BODY)).status).toBe(200);
   });
 
@@ -107,7 +107,7 @@ describe('over the wire, a token', () => {
     await expectRefused(jwt({ ...header, alg }, claims) + signature, 'signature');
   });
 
-  test.each([null, 0, true, [], ['RS256'], { alg: 'RS256' }])('of an alg that is %j is refused', async (alg) => {
+  test.each([null, 0, true, [], ['RS256'], { alg: 'RS256' }])('with an alg that is %j is refused', async (alg) => {
     const [, , signature = ''] = service.token().split('.');
     await expectRefused(jwt({ ...header, alg }, claims) + signature, 'signature');
   });
@@ -139,7 +139,7 @@ describe('over the wire, a token', () => {
     ['kid of 8,000 characters', () => ({ kid: 'k'.repeat(8_000) })],
     ['kid of the issuer', () => ({})],
     ['no kid', () => ({ kid: undefined })],
-  ])('that brings its own key by %s is refused, and nobody is asked for it', async (_what, more) => {
+  ])('that brings its own key by %s is refused, and no issuer is called for it', async (_what, more) => {
     await expectRefused(jwt({ ...header, alg: 'RS256', ...more() }, claims, evil.privateKey), 'signature');
   });
 
@@ -157,7 +157,7 @@ describe('over the wire, a token', () => {
     ['another token behind a comma', (token) => `${token}, Bearer ${token}`],
     ['quotes', (token) => `"${token}"`],
     ['letters of the other alphabet', (token) => token.replaceAll('_', '/').replaceAll('-', '+').replace(/^e/, '+')],
-  ])('that is good but for %s is refused', async (_what, change) => {
+  ])('that is valid except for %s is refused', async (_what, change) => {
     await expectRefused(change(service.token()), 'signature');
   });
 
@@ -176,20 +176,20 @@ describe('over the wire, a token', () => {
     'Basic ',
     'Bearer Bearer ',
     'Bearer',
-  ])('behind the scheme %j is refused', async (scheme) => {
+  ])('after the scheme %j is refused', async (scheme) => {
     const authorization = `${scheme}${service.token()}`;
     const post = service.request().post(PATH).set('Content-Type', 'application/json');
     expect((await post.set('Authorization', authorization).send(BODY)).status).toBe(401);
   });
 
-  test('behind any case of Bearer is taken', async () => {
+  test('after any case of Bearer is accepted', async () => {
     for (const scheme of ['bearer', 'BEARER']) {
       const post = service.request().post(PATH).set('Content-Type', 'application/json');
       expect((await post.set('Authorization', `${scheme} ${service.token()}`).send(BODY)).status).toBe(200);
     }
   });
 
-  test.each(['query', 'body', 'cookie'])('in the %s is none', async (place) => {
+  test.each(['query', 'body', 'cookie'])('in the %s does not count', async (place) => {
     const post = service.request().post(place === 'query' ? `${PATH}?access_token=${service.token()}` : PATH);
     if (place === 'cookie') post.set('Cookie', `access_token=${service.token()}`);
     const body = place === 'body' ? { ...BODY, access_token: service.token() } : BODY;
@@ -198,7 +198,7 @@ describe('over the wire, a token', () => {
   });
 });
 
-describe('signed by an issuer that is trusted, a token', () => {
+describe('signed by a trusted issuer, a token', () => {
   const clock = new TestClock('running');
   const ours = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const others = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -232,7 +232,7 @@ describe('signed by an issuer that is trusted, a token', () => {
       (error: { readonly code?: string; readonly reason?: string }) => `${error.code} ${error.reason}`,
     );
 
-  test.each([undefined, 'JWT', 'jwt', 'at+jwt', 'application/at+jwt'])('of typ %s is taken', async (typ) => {
+  test.each([undefined, 'JWT', 'jwt', 'at+jwt', 'application/at+jwt'])('of typ %s is accepted', async (typ) => {
     expect(await reasonOf(jwt({ ...HEADER, typ }, good(), ours.privateKey))).toBe('https://ours#billing');
   });
 
@@ -294,11 +294,11 @@ describe('signed by an issuer that is trusted, a token', () => {
     ['that expired within the leeway', () => ({ ...good(), exp: seconds() - 50 })],
     ['that is valid within the leeway', () => ({ ...good(), nbf: seconds() + 50 })],
     ['of a whole day, dated back as Entra does', () => ({ ...good(), iat: seconds() - 290, exp: seconds() + 86_400 })],
-  ])('%s is taken', async (_what, claims) => {
+  ])('%s is accepted', async (_what, claims) => {
     expect(await reasonOf(jwt(HEADER, claims(), ours.privateKey))).toBe('https://ours#billing');
   });
 
-  test('is remembered by its own text alone', async () => {
+  test('is cached under its own text only', async () => {
     const token = jwt(HEADER, good(), ours.privateKey);
     expect(await reasonOf(token)).toBe('https://ours#billing');
     for (const other of [`${token}=`, ` ${token}`, `${token} `, token.toUpperCase()]) {
@@ -306,7 +306,7 @@ describe('signed by an issuer that is trusted, a token', () => {
     }
   });
 
-  test('of whatever kind makes the issuers be asked no more than once each', () => {
+  test('of any kind causes at most one call to each issuer', () => {
     expect(issued.map(({ requests }) => requests)).toEqual([['/keys'], ['/keys']]);
   });
 });

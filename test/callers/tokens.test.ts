@@ -33,7 +33,7 @@ const DETAILS: Readonly<Record<string, RegExp>> = {
 };
 
 describe('a token', () => {
-  test('of the issuer, for us, in time, is taken', async () => {
+  test('of the issuer, for us and within its validity, is accepted', async () => {
     expect((await encrypt(await issue({}))).status).toBe(200);
   });
 
@@ -81,7 +81,7 @@ describe('a token', () => {
     expect(requestId).toBe(response.headers['x-request-id']);
   });
 
-  test('remembered is refused once it has expired', async () => {
+  test('that is cached is refused once it has expired', async () => {
     const token = await issue({}, 60);
     expect((await encrypt(token)).status).toBe(200);
     service.clock.advance(121);
@@ -89,7 +89,7 @@ describe('a token', () => {
     service.clock.advance(-121);
   });
 
-  test('without roles, or with roles that are no list, may do nothing', async () => {
+  test('without roles, or with roles that are no list, has no permission', async () => {
     for (const roles of [undefined, [], 'Data.Encrypt', { 0: 'Data.Encrypt' }]) {
       const response = await encrypt(await issue({ roles }));
       expect([response.status, response.body.code, response.body.reason]).toEqual([
@@ -101,7 +101,7 @@ describe('a token', () => {
   });
 });
 
-test('an issuer that names itself otherwise in its discovery document is warned of at start', async () => {
+test('an issuer with another name in its discovery document causes a warning at start', async () => {
   const { callerIssuer, callerAudience } = service.emulator;
   const audience = [callerAudience];
   const callers = [callerIssuer, `${callerIssuer}/`].map((issuer) => ({ issuer, audience }));
@@ -145,7 +145,7 @@ describe('the verifier', () => {
   }
   const jwks = async () => ({ keys: [{ ...(await exportJWK(keys.publicKey)), kid: '1', alg: 'ES256' }] });
 
-  test('takes both forms of an Entra issuer, and names the caller by azp or appid', async () => {
+  test('accepts both forms of an Entra issuer, and identifies the caller by azp or appid', async () => {
     const set = await jwks();
     await using issuer = await issuerAt(() => set);
     const directory = '11111111-2222-4333-8444-555555555555';
@@ -165,7 +165,7 @@ describe('the verifier', () => {
     expect([...v2.roles]).toEqual(['Data.Encrypt']);
   });
 
-  test('reads the subject from the one claim that is configured', async () => {
+  test('reads the subject from the one configured claim', async () => {
     const set = await jwks();
     await using issuer = await issuerAt(() => set);
     const verify = createTokenVerifier(
@@ -203,7 +203,7 @@ describe('the verifier', () => {
     }
   });
 
-  test('verifies a remembered token again once its key has left the set, and takes others through an outage', async () => {
+  test('verifies a cached token again once its key has left the set, and accepts others during an outage', async () => {
     const set = await jwks();
     const state: { answer: object | undefined } = { answer: set };
     await using issuer = await issuerAt(() => state.answer);
@@ -234,7 +234,7 @@ describe('the verifier', () => {
     await until(async () => (await outcome()) === 'unauthenticated signature', 'the refusal');
   });
 
-  test('asks the issuer once for many callers and not at all for a remembered token', async () => {
+  test('calls the issuer once for many callers and not at all for a cached token', async () => {
     const set = await jwks();
     await using issuer = await issuerAt(() => set);
     const verify = createTokenVerifier(
@@ -249,7 +249,7 @@ describe('the verifier', () => {
     expect(issuer.hits()).toBe(1);
   });
 
-  test('does not ask the issuer again for every unknown key id', async () => {
+  test('does not call the issuer again for every unknown key id', async () => {
     const set = await jwks();
     await using issuer = await issuerAt(() => set);
     const verify = createTokenVerifier(
@@ -267,7 +267,7 @@ describe('the verifier', () => {
     expect(issuer.hits()).toBe(1);
   });
 
-  test('says 503 where the issuer does not answer, and recovers', async () => {
+  test('answers 503 if the issuer does not answer, and recovers', async () => {
     const set = await jwks();
     const state: { isUp: boolean } = { isUp: false };
     await using issuer = await issuerAt(() => (state.isUp ? set : undefined));

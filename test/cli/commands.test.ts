@@ -40,7 +40,7 @@ async function ready(run: ReturnType<typeof runCli>): Promise<void> {
 }
 
 describe('the command line', () => {
-  test('lists its commands, and each tells how it is used', async () => {
+  test('lists its commands, and each prints its usage', async () => {
     const overview = runCli(['--help'], { cwd: folder });
     expect(await overview.exitCode).toBe(0);
     for (const name of COMMANDS) {
@@ -51,7 +51,7 @@ describe('the command line', () => {
     }
   });
 
-  test('called without a command, with an unknown one or an unknown option, exits 2 and says how to go on', async () => {
+  test('called without a command, with an unknown one or an unknown option, exits 2 and names the next step', async () => {
     expect(await runCli([], { cwd: folder }).exitCode).toBe(2);
     for (const args of [['nope'], ['constructor'], ['serve', '--nope'], ['token', 'extra']]) {
       const run = runCli(args, { cwd: folder });
@@ -60,7 +60,7 @@ describe('the command line', () => {
     }
   });
 
-  test('serve without a configuration says what is missing, exits 2 and starts nothing', async () => {
+  test('serve without a configuration reports the missing settings, exits 2 and starts nothing', async () => {
     const run = runCli(['serve'], { cwd: folder });
     expect(await run.exitCode).toBe(2);
     for (const part of ['no configuration file', 'callers: is missing', 'home: is missing']) {
@@ -82,7 +82,7 @@ describe('the command line', () => {
     },
   );
 
-  test('token before dev has run says so', async () => {
+  test('token before the first dev reports that', async () => {
     const run = runCli(['token'], { cwd: folder });
     expect(await run.exitCode).toBe(2);
     expect(run.err()).toContain('start vaultspan dev first');
@@ -102,7 +102,7 @@ describe('dev', () => {
     controlPort = Number(emulatorPort) - 1;
   });
 
-  test('serves the story that its welcome tells, and again with yesterday’s ciphertext after a restart', async () => {
+  test("works as its welcome shows, and again with yesterday's ciphertext after a restart", async () => {
     const post = async (path: string, body: object, bearer: string) => {
       const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${bearer}` };
       const response = await fetch(`${url}/tenants/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
@@ -184,7 +184,7 @@ describe('dev', () => {
     expect([await verify.exitCode, verify.err()]).toEqual([0, '']);
   }, 60_000);
 
-  test('shares its tenants with the commands beside it', async () => {
+  test('shares its tenants with the commands used with it', async () => {
     const service = runCli(args, { cwd: folder });
     await ready(service);
     const tools = async (...command: string[]) => {

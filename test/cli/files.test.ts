@@ -55,7 +55,7 @@ async function sealFile(): Promise<Buffer> {
 }
 
 describe('a file', () => {
-  test('is encrypted beside itself and decrypted again, readable by its owner alone', async () => {
+  test('is encrypted next to itself and decrypted again, readable only by its owner', async () => {
     const sealed = await sealFile();
     expect(sealed.toString('latin1', 0, 6)).toBe('VSPN1\n');
     await rm(join(cwd, 'scan'));
@@ -65,7 +65,7 @@ describe('a file', () => {
     expect(await names()).toEqual(['scan', 'scan.vspn']);
   });
 
-  test('goes from standard input to standard output, or to a file that is named', async () => {
+  test('goes from standard input to standard output, or to a named file', async () => {
     const sealed = await run(['encrypt-file', '-', ...FOR_CONTOSO], { stdin: Buffer.from('piped') });
     expect([sealed.code, sealed.err]).toEqual([0, '']);
     const opened = await run(['decrypt-file', '-', ...FOR_CONTOSO, '-o', 'opened'], { stdin: sealed.bytes });
@@ -73,21 +73,21 @@ describe('a file', () => {
     expect((await read('opened')).toString()).toBe('piped');
   });
 
-  test('of no bytes goes both ways', async () => {
+  test('without bytes goes both ways', async () => {
     await put('empty', Buffer.alloc(0));
     expect((await run(['encrypt-file', 'empty', ...FOR_CONTOSO])).code).toBe(0);
     expect((await run(['decrypt-file', 'empty.vspn', ...FOR_CONTOSO, '--force'])).code).toBe(0);
     expect(await read('empty')).toHaveLength(0);
   });
 
-  test('shows how far it is where somebody watches', async () => {
+  test('shows its progress on a terminal', async () => {
     await put('scan', PLAINTEXT);
     const { code, err } = await run(['encrypt-file', 'scan', ...FOR_CONTOSO], { isStderrTerminal: true });
     expect(code).toBe(0);
     expect(err).toMatch(/█ 100 % {2}2\.4 MiB {2}\d+ MiB\/s/);
   });
 
-  test('that is there already is replaced by --force only', async () => {
+  test('that exists already is replaced only with --force', async () => {
     await sealFile();
     await put('scan', Buffer.from('other'));
     const refused = await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO]);
@@ -98,7 +98,7 @@ describe('a file', () => {
   });
 });
 
-describe('nothing is left of a file', () => {
+describe('no partial file is left', () => {
   test.each<[string, (sealed: Buffer) => Buffer, string]>([
     ['truncated in its last segment', (sealed) => sealed.subarray(0, -100), 'was cut'],
     ['truncated in its first segment', (sealed) => sealed.subarray(0, 100_000), 'undecryptable'],
@@ -146,7 +146,7 @@ describe('nothing is left of a file', () => {
   });
 });
 
-describe('what is not a plain file', () => {
+describe('input or output that is no regular file', () => {
   test('is read to its real end, whatever size it reports', async () => {
     expect((await stat('/proc/version')).size).toBe(0);
     expect((await run(['encrypt-file', '/proc/version', ...FOR_CONTOSO, '-o', 'version.vspn'])).code).toBe(0);
@@ -163,7 +163,7 @@ describe('what is not a plain file', () => {
     expect((await stat(join(cwd, 'pipe'))).isFIFO()).toBe(true);
   });
 
-  test('a full device is told as such and not blamed on the service', async () => {
+  test('a full device is reported as such and not blamed on the service', async () => {
     await put('scan', PLAINTEXT);
     const { code, err } = await run(['encrypt-file', 'scan', ...FOR_CONTOSO, '-o', '/dev/full']);
     expect([code, err]).toEqual([1, expect.stringContaining('ENOSPC')]);
@@ -171,7 +171,7 @@ describe('what is not a plain file', () => {
     expect((await stat('/dev/full')).isCharacterDevice()).toBe(true);
   });
 
-  test('a link to nothing is refused, and a link to a file stays a link', async () => {
+  test('a dangling link is refused, and a link to a file stays a link', async () => {
     await put('scan', Buffer.from('linked'));
     await symlink('nowhere', join(cwd, 'dangling'));
     const refused = await run(['encrypt-file', 'scan', ...FOR_CONTOSO, '-o', 'dangling', '--force']);
@@ -187,7 +187,7 @@ describe('what is not a plain file', () => {
     expect((await read('target')).toString('latin1', 0, 6)).toBe('VSPN1\n');
   });
 
-  test('a service that is not there is told with its address', async () => {
+  test('an unreachable service is reported with its address', async () => {
     await put('scan', Buffer.from('a'));
     const { code, err } = await run(['encrypt-file', 'scan', '--tenant', 'contoso', '--url', 'http://127.0.0.1:9']);
     expect([code, err]).toEqual([
@@ -198,7 +198,7 @@ describe('what is not a plain file', () => {
 });
 
 describe('rewrap-file', () => {
-  test('gives the file another header in its place, and tells the key', async () => {
+  test('replaces the header of a file in place, and reports the key', async () => {
     const sealed = await sealFile();
     const moved = await run([
       'rewrap-file',
@@ -219,7 +219,7 @@ describe('rewrap-file', () => {
     expect((await run(['decrypt-file', 'scan.vspn', ...FOR_CONTOSO, '-o', 'not'])).err).toContain('wrong-tenant');
   });
 
-  test('leaves a file that it may not move as it is', async () => {
+  test('does not change a file that it may not move', async () => {
     const sealed = await sealFile();
     const refused = await run(['rewrap-file', 'scan.vspn', '--tenant', 'contoso']);
     expect([refused.code, refused.out]).toEqual([1, '']);
@@ -230,7 +230,7 @@ describe('rewrap-file', () => {
   });
 });
 
-describe('called wrongly', () => {
+describe('called incorrectly', () => {
   test.each<[string, readonly string[]]>([
     ['no file', ['encrypt-file', '--tenant', 'contoso']],
     ['two files', ['encrypt-file', 'a', 'b', '--tenant', 'contoso']],
@@ -246,7 +246,7 @@ describe('called wrongly', () => {
     ['a URL that is none', ['encrypt-file', 'a', '--tenant', 'contoso', '--url', 'localhost:8080']],
     ['an empty token', ['encrypt-file', 'a', '--tenant', 'contoso', '--token', '']],
     ['standard input to rewrap', ['rewrap-file', '-', '--tenant', 'contoso']],
-  ])('with %s: exit code 2 and a word about it', async (_case, args) => {
+  ])('with %s: exit code 2 and the reason', async (_case, args) => {
     await put('a', Buffer.from('a'));
     await put('a.vspn', Buffer.from('a'));
     const { code, err } = await run(args);
@@ -254,7 +254,7 @@ describe('called wrongly', () => {
     expect(await names()).toEqual(['a', 'a.vspn']);
   });
 
-  test('a file that is not there, or a service that is not, is told in a line', async () => {
+  test('a missing file, or an unreachable service, is reported in one line', async () => {
     const absent = await run(['encrypt-file', 'absent', '--tenant', 'contoso']);
     expect([absent.code, absent.err.trim().split('\n').length]).toEqual([1, 1]);
     await put('a', Buffer.from('a'));

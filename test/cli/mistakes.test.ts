@@ -46,7 +46,7 @@ async function refusingServer(code: string): Promise<{ readonly port: number } &
   return { port, [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
-describe('an operator’s mistake is one line with the setting and what to do, and exit code 2', () => {
+describe("an operator's mistake is one line with the setting and the fix, and exit code 2", () => {
   test.each([
     ['28P01', /^database\.url: 127\.0\.0\.1:\d+ rejects the password of user ann: correct the password$/],
     ['28000', /^database\.url: 127\.0\.0\.1:\d+ refuses user ann: check the role and pg_hba\.conf$/],
@@ -77,7 +77,7 @@ describe('an operator’s mistake is one line with the setting and what to do, a
     expect([code, err]).toEqual([2, expect.stringMatching(/: database\.tls: 127\.0\.0\.1:\d+ speaks no TLS: .*\n$/)]);
   });
 
-  test('a database whose path lies below a file, or that is no SQLite', async () => {
+  test('a database whose path is below a file, or that is no SQLite file', async () => {
     await writeFile(join(folder, 'file'), 'x'.repeat(5_000));
     const below = await run(['tenants', 'list'], { database: { file: 'file/vaultspan.db' } });
     expect([below.code, below.err]).toEqual([
@@ -96,7 +96,7 @@ describe('an operator’s mistake is one line with the setting and what to do, a
     ]);
   });
 
-  test('a schema that another version made, or that nobody has migrated', async () => {
+  test('a schema of another version, or one that was not migrated', async () => {
     const database = { file: 'v.db', migrate: 'by-command' };
     const behind = await run(['tenants', 'list'], { database });
     expect([behind.code, behind.err]).toEqual([
@@ -162,7 +162,7 @@ describe('the command line', () => {
       '--log-level is one of trace, debug, info, warn, error, fatal, silent, not wran; did you mean warn?',
     ],
     [['dev', '--port', '0', '--reset'], '--port is a port between 1 and 65000, not 0'],
-  ])('%j: says what was meant, and starts nothing', async (args, told) => {
+  ])('%j: suggests the intended word, and starts nothing', async (args, told) => {
     await mkdir(join(folder, '.vaultspan'));
     await writeFile(join(folder, '.vaultspan', 'emulator.json'), '{}');
     const cli = runCli(args, { cwd: folder });
@@ -171,7 +171,7 @@ describe('the command line', () => {
     await expect(rm(join(folder, '.vaultspan', 'emulator.json'))).resolves.toBeUndefined(); // --reset was not begun
   });
 
-  test('tells its version, and the help of a command by either name', async () => {
+  test('prints its version, and the help of a command by either name', async () => {
     const { version } = (await import('../../package.json', { with: { type: 'json' } })).default;
     for (const word of ['--version', '-V', 'version']) {
       const cli = runCli([word], { cwd: folder });

@@ -50,7 +50,7 @@ async function stuckService(): Promise<{ readonly url: string } & AsyncDisposabl
   };
 }
 
-describe('a command that is told to stop', () => {
+describe('a command that receives a signal', () => {
   test.each<[string, readonly NodeJS.Signals[]]>([
     ['once', ['SIGTERM']],
     ['twice at once', ['SIGINT', 'SIGINT']],

@@ -81,7 +81,7 @@ describe.each(commands)('%s %s', (...args) => {
   );
 
   test(
-    'makes no call beside a proxy that is away',
+    'makes no direct call while the proxy is unreachable',
     async () => {
       expect(await run(args, { HTTPS_PROXY: 'http://127.0.0.1:1', ...ELSEWHERE })).not.toBe(0);
       expect(emulator.control.requests()).toEqual([]);
@@ -90,7 +90,7 @@ describe.each(commands)('%s %s', (...args) => {
   );
 
   test(
-    'goes directly where NO_PROXY names the host',
+    'goes directly if NO_PROXY names the host',
     async () => {
       expect(await run(args, { HTTPS_PROXY: proxyUrl, NO_PROXY: 'elsewhere.example, .localhost' })).toBe(0);
       expect(connected).toEqual([]);
@@ -100,7 +100,7 @@ describe.each(commands)('%s %s', (...args) => {
 });
 
 test(
-  'a proxy whose address is none is an error of configuration',
+  'an invalid proxy address is a configuration error',
   async () => {
     expect(await run(['check-config'], { HTTPS_PROXY: 'proxy.example:8080' })).toBe(2);
   },

@@ -5,7 +5,7 @@ import { settingsTable } from '../../scripts/settings-table.ts';
 
 const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'configuration.md'), 'utf8');
 
-test('docs/configuration.md has the settings as the schema has them: npm run configuration', () => {
+test('docs/configuration.md has the settings of the schema: npm run configuration', () => {
   expect(page).toContain(`\n\n${settingsTable()}\n\n<!-- end of settings -->`);
 });
 

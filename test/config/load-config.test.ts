@@ -33,7 +33,7 @@ function problemsOf(text: string, env: Record<string, string> = {}): readonly st
 }
 
 describe('the configuration', () => {
-  test('needs who may call, the home and the tenants; all else has a default', () => {
+  test('requires callers, home and tenants; all else has a default', () => {
     expect(load(MINIMAL)).toMatchObject({
       http: { host: '127.0.0.1', port: 8080, maxPlaintextBytes: 1_048_576, drainMs: 25_000 },
       home: { vaultUrl: 'https://home-kv.vault.azure.net', secretName: 'vaultspan-client-secret' },
@@ -44,7 +44,7 @@ describe('the configuration', () => {
     });
   });
 
-  test('tells all that is missing at once', () => {
+  test('reports all missing settings at once', () => {
     expect(problemsOf('{}')).toEqual(['callers: is missing', 'home: is missing']);
   });
 
@@ -55,17 +55,17 @@ describe('the configuration', () => {
     ]);
   });
 
-  test('takes paths from its own folder', () => {
+  test('resolves paths relative to its own folder', () => {
     expect(load(MINIMAL).registry.file).toBe(join(folder, 'tenants.yaml'));
   });
 
-  test('takes JSON as well', () => {
+  test('accepts JSON too', () => {
     const callers = [{ issuer: 'https://issuer.example/', audience: ['api'] }];
     const home = { tenantId: GUID, appId: GUID, vaultUrl: 'https://home-kv.vault.azure.net' };
     expect(load(JSON.stringify({ callers, home, registry: { file: 't.json' } })).http.port).toBe(8080);
   });
 
-  test('lets the environment go over the file', () => {
+  test('is overridden by the environment', () => {
     const env = {
       VAULTSPAN_HTTP_PORT: '9000',
       VAULTSPAN_HTTP_HOST: '::1',
@@ -77,7 +77,7 @@ describe('the configuration', () => {
     expect(config.callers[0]?.issuer).toBe('https://other.example/');
   });
 
-  test('knows names that platforms set, and lets its own go over them', () => {
+  test('knows names that platforms set, and overrides them with its own', () => {
     const OTEL_EXPORTER_OTLP_ENDPOINT = 'http://collector:4318/';
     expect(load(MINIMAL).telemetry.otlpEndpoint).toBeUndefined();
     expect(load(MINIMAL, { OTEL_EXPORTER_OTLP_ENDPOINT }).telemetry.otlpEndpoint).toBe('http://collector:4318');
@@ -147,11 +147,11 @@ describe('the configuration', () => {
     expect(found.slice(0, problem.length)).toBe(problem);
   });
 
-  test('lets a proxy speak TLS in front', () => {
+  test('allows a proxy in front to terminate TLS', () => {
     expect(load(`${MINIMAL}\nhttp: {host: 0.0.0.0, tls: terminated-upstream}`).http.host).toBe('0.0.0.0');
   });
 
-  test('lets the service speak TLS itself, on any address', () => {
+  test('allows the service to terminate TLS itself, on any address', () => {
     const { http } = load(
       `${MINIMAL}\nhttp: {host: '::', tls: certificate, certificateFile: c.pem, keyFile: /etc/k.pem}`,
     );
@@ -169,7 +169,7 @@ describe('the environment', () => {
   test.each([
     ['a Service named vaultspan', 'VAULTSPAN', 'http'],
     ['a Service whose variable is a setting of ours', 'VAULTSPAN_HTTP', 'https'],
-  ])('of Kubernetes for %s is passed over', (_case, name, port) => {
+  ])('of Kubernetes for %s is ignored', (_case, name, port) => {
     const links = {
       [`${name}_SERVICE_HOST`]: '10.0.0.1',
       [`${name}_SERVICE_PORT`]: '443',
@@ -200,13 +200,13 @@ describe('the environment', () => {
     ]);
   });
 
-  test('names the variable that is at fault, also one that a platform sets', () => {
+  test('names the wrong variable, even one that a platform sets', () => {
     expect(problemsOf(MINIMAL, { OTEL_EXPORTER_OTLP_ENDPOINT: 'grpc://x' })).toEqual([
       'OTEL_EXPORTER_OTLP_ENDPOINT (telemetry.otlpEndpoint): must be an http or https URL',
     ]);
   });
 
-  test('warns of a name that is no setting, and names the nearest', () => {
+  test('causes a warning for a name that is no setting, with the nearest name', () => {
     const warnings: string[] = [];
     const env = { VAULTSPAN_HTTP_PROT: 'secret', VAULTSPAN_SOMETHING_ELSE_ENTIRELY: '1' };
     loadConfig({ path: written(MINIMAL), env, cwd: folder, onUnknown: (warning) => warnings.push(warning) });
@@ -227,7 +227,7 @@ test.each([
     'must be YAML or JSON with settings such as "http: {port: 8080}", and is plain text',
   ],
   ['no YAML', Buffer.from('a: ['), 'line 1, column 5: is neither YAML nor JSON (BAD_INDENT)'],
-])('a configuration file that is %s is refused in a line', (_case, bytes, problem) => {
+])('a configuration file that is %s is refused in one line', (_case, bytes, problem) => {
   const path = join(folder, 'odd.yaml');
   writeFileSync(path, bytes);
   expect(() => loadConfig({ path, env: {}, cwd: folder })).toThrow(`${path}: ${problem}`);
@@ -241,7 +241,7 @@ describe("the database's URL", () => {
     ['a bare %', 'postgres://u:p4%ss@h/db', 'has a % in its password that begins no escape: write it as %25'],
     ['prefer', 'postgres://u:p4ss@h/db?sslmode=prefer', 'has sslmode=prefer, which is not supported'],
     ['an unknown parameter', 'postgres://u:p4ss@h/db?pool=3', 'has the parameter pool; known are host, sslmode'],
-  ])('is refused for %s, in a line without the password', (_case, url, problem) => {
+  ])('is refused for %s, in one line without the password', (_case, url, problem) => {
     for (const [name, setting] of [
       ['DATABASE_URL', 'database.url'],
       ['VAULTSPAN_DATABASE_DIRECT_URL', 'database.directUrl'],

@@ -22,7 +22,7 @@ const branch = (change: Partial<NewStoredKey> = {}): NewStoredKey => ({
 const named = ({ tenantId, id }: NewStoredKey) => ({ tenantId, id });
 
 describe.each(DATABASES)('the keyring in %s', (_name, create) => {
-  test('keeps a key as it was made, under the time of the database', async () => {
+  test("stores a key unchanged, with the database's time", async () => {
     await using database = await create();
     const store = keyringKeys({ database: await database.open() });
     const before = await store.now();
@@ -36,7 +36,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect(await store.find('contoso', [])).toMatchObject({ keys: [] });
   });
 
-  test('has one key for a tenant, registered key, label and key version, of two processes that make it at once', async () => {
+  test('has one key for a tenant, registered key, label and key version when two processes make it at once', async () => {
     await using database = await create();
     const [one, other] = [
       keyringKeys({ database: await database.open() }),
@@ -53,7 +53,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect((await one.labelled('contoso', 'branch', branch().vaultKey, ['2026-11-27T00:00:00Z'])).keys).toEqual([]);
   });
 
-  test('replaces a JWE only where it is still the one that was read', async () => {
+  test('replaces a JWE only if it is still the one that was read', async () => {
     await using database = await create();
     const store = keyringKeys({ database: await database.open() });
     await store.create(branch());
@@ -85,7 +85,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect(await store.needs('fabrikam')).toEqual([]);
   });
 
-  test('leaves a tombstone that nothing overwrites', async () => {
+  test('leaves a tombstone that is never overwritten', async () => {
     await using database = await create();
     const store = keyringKeys({ database: await database.open() });
     await store.create(branch());
@@ -98,7 +98,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect(await store.needs('contoso')).toEqual([]);
   });
 
-  test('takes back a key that a process or a copy holds', async () => {
+  test('restores a key that a process or a copy holds', async () => {
     await using database = await create();
     const store = keyringKeys({ database: await database.open() });
     expect(await store.restore(branch())).toBe('added');
@@ -106,7 +106,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect((await store.labelled('contoso', 'branch', branch().vaultKey, [branch().label])).keys).toHaveLength(2);
   });
 
-  test('gives the keys of all tenants page by page', async () => {
+  test('returns the keys of all tenants page by page', async () => {
     await using database = await create();
     const store = keyringKeys({ database: await database.open() });
     const names = [
@@ -122,7 +122,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect((await store.page(9, undefined, 'a')).keys).toHaveLength(2);
   });
 
-  test('notes the day of the last use without a change that others must hear of', async () => {
+  test('notes the day of the last use without notifying others', async () => {
     await using database = await create();
     const sequences: number[] = [];
     const open = await database.open();
@@ -134,7 +134,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect(sequences).toEqual([1]);
   });
 
-  test('is one database to all who open it, and another one elsewhere', async () => {
+  test('is one database to all processes that open it, and another one elsewhere', async () => {
     await using database = await create();
     await using elsewhere = await create();
     const idOf = async (where: typeof database) => keyringKeys({ database: await where.open() }).databaseId();
@@ -144,7 +144,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect(await idOf(elsewhere)).not.toBe(id);
   });
 
-  test('tells other processes within a second which tenant’s keys changed, and passes over its own', async () => {
+  test('notifies other processes within a second of the tenant whose keys changed, and skips its own changes', async () => {
     await using database = await create();
     const told: (string | undefined)[] = [];
     const store = keyringKeys({ database: await database.open(), origin: 'writer' });

@@ -38,14 +38,14 @@ function open(maxEntries = 100) {
 }
 
 describe('the cache of tenants', () => {
-  test('shares one read among callers at once, and none afterwards', async () => {
+  test('shares one read among concurrent callers, and none afterwards', async () => {
     const { cache, reads } = open();
     expect(await Promise.all([cache.get('a'), cache.get('a'), cache.get('a')])).toEqual(['first', 'first', 'first']);
     expect(await cache.get('a')).toBe('first');
     expect(reads).toEqual(['a']);
   });
 
-  test('does not keep what was read before a change that was told meanwhile', async () => {
+  test('does not keep a value that was read before a change reported meanwhile', async () => {
     const { cache, stored, reads, hold } = open();
     const release = hold();
     const early = cache.get('a');
@@ -58,7 +58,7 @@ describe('the cache of tenants', () => {
     expect(reads).toEqual(['a', 'a']);
   });
 
-  test('remembers an absent id for seconds, and forgets it when it is told', async () => {
+  test('caches an absent id for seconds, and drops it when it is reported', async () => {
     const { cache, clock, stored, reads } = open();
     expect(await cache.get('b')).toBeUndefined();
     expect(await cache.get('b')).toBeUndefined();
@@ -72,7 +72,7 @@ describe('the cache of tenants', () => {
     expect(await cache.get('c')).toBe('new');
   });
 
-  test('uses an entry for as long as it is confirmed, and then reads it again', async () => {
+  test('uses an entry while it is confirmed, and then reads it again', async () => {
     const { cache, clock, reads } = open();
     await cache.get('a');
     clock.advance(300);
@@ -85,7 +85,7 @@ describe('the cache of tenants', () => {
     expect(reads).toEqual(['a', 'a']);
   });
 
-  test('keeps no more entries than it may, and none of a read that failed', async () => {
+  test('keeps no more entries than its limit, and none of a failed read', async () => {
     const { cache, stored, reads } = open(2);
     for (const id of ['x', 'y', 'z']) stored.set(id, id);
     for (const id of ['x', 'y', 'z', 'z', 'y', 'x']) await cache.get(id);

@@ -4,7 +4,7 @@ import { TestClock } from '../support/test-clock.ts';
 import { until } from '../support/until.ts';
 
 describe.each(DATABASES)('changes of tenants in %s', (_name, create) => {
-  test('every change is told by each of two registries, within a second', async () => {
+  test('each of two registries reports every change, within a second', async () => {
     await using database = await create();
     const registries = [await database.openRegistry(), await database.openRegistry()] as const;
     const told: (string | undefined)[][] = [[], []];
@@ -27,7 +27,7 @@ describe.each(DATABASES)('changes of tenants in %s', (_name, create) => {
   });
 });
 
-describe.each(DATABASES)('the age of what is known in %s', (_name, create) => {
+describe.each(DATABASES)('the age of the cached data in %s', (_name, create) => {
   test('grows with the time, and ends with each look-up', async () => {
     await using database = await create();
     const clock = new TestClock();
@@ -41,8 +41,8 @@ describe.each(DATABASES)('the age of what is known in %s', (_name, create) => {
   });
 });
 
-describe.each(DATABASES)('a notification lost in %s', (_name, create) => {
-  test('is made good by the next look-up', async () => {
+describe.each(DATABASES)('a lost notification in %s', (_name, create) => {
+  test('is made up for by the next look-up', async () => {
     await using database = await create();
     const registry = await database.openRegistry({ refreshMs: 200 });
     await registry.put(input({ id: 'known' }), undefined, 'ann');
@@ -59,7 +59,7 @@ describe.each(DATABASES)('a notification lost in %s', (_name, create) => {
     expect((await registry.get('known')).state).toBe('suspended');
   });
 
-  test('with a database put back to an earlier day makes everything count as changed', async () => {
+  test('with a database restored to an earlier day makes everything count as changed', async () => {
     await using database = await create();
     const registry = await database.openRegistry({ refreshMs: 200 });
     const first = await registry.put(input({ id: 'known' }), undefined, 'ann');

@@ -31,7 +31,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(await claims.claimDue(clock.wallMs(), 'one', LEASE_MS, 10)).toEqual([]);
   });
 
-  test('four claimers at once get every tenant, none of them twice', async () => {
+  test('four concurrent claimers get every tenant, none of them twice', async () => {
     await using database = await create();
     const ids = Array.from({ length: 300 }, (_, at) => `tenant-${at}`);
     const claimers = await Promise.all(Array.from({ length: 4 }, () => claimsOn(database)));
@@ -66,7 +66,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(JSON.stringify(plan.rows)).not.toMatch(/Sort|TEMP B-TREE/);
   });
 
-  test('a visit that died is picked up after its lease, and comes too late then', async () => {
+  test('a visit that died is repeated after its lease, and its result is then too late', async () => {
     await using database = await create();
     const [dead, other] = [await claimsOn(database), await claimsOn(database)];
     await dead.watch(['contoso'], 0);
@@ -92,7 +92,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(await claims.countOverdue(1_001 + LEASE_MS)).toBe(1);
   });
 
-  test('a visit is finished by its owner only, and once', async () => {
+  test('only its owner can finish a visit, and only once', async () => {
     await using database = await create();
     const claims = await claimsOn(database);
     await claims.watch(['contoso'], 0);
@@ -105,7 +105,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(await claims.lastCheck('contoso')).toEqual(check('passed'));
   });
 
-  test('the last check is kept whole, and a change of state is told and remembered', async () => {
+  test('the last check is stored whole, and a change of state is reported and stored', async () => {
     await using database = await create();
     const claims = await claimsOn(database);
     await claims.watch(['contoso', 'fabrikam'], 0);
@@ -126,7 +126,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect([await past('contoso'), await past('fabrikam')]).toEqual([[failed, first], []]);
   });
 
-  test('of the changes the newest hundred are kept', async () => {
+  test('the newest hundred changes are kept', async () => {
     await using database = await create();
     const claims = await claimsOn(database);
     await claims.watch(['contoso'], 0);
@@ -166,7 +166,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(await claim()).toEqual(['b']); // a changed record is looked at soon
   });
 
-  test('tenants that are kept in a file are visited while they stand there', async () => {
+  test('tenants in a file are visited while the file lists them', async () => {
     await using database = await create();
     const claims = await claimsOn(database);
     await claims.watch(['a', 'b'], 0);

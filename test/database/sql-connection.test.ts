@@ -12,8 +12,8 @@ import { createCa, createLeaf } from '../../src/emulator/x509/certificates.ts';
 
 const connect = (url: string, more: object = {}) => connectionOf({ url, ...more }, url);
 
-describe('the address of a PostgreSQL', () => {
-  test('is taken apart, with what is escaped in it', async () => {
+describe('a PostgreSQL URL', () => {
+  test('is split into its parts, with escapes decoded', async () => {
     expect(await connect('postgres://a%40b:p%2Fw@db.example:6432/tenants')).toMatchObject({
       user: 'a@b',
       password: 'p/w',
@@ -37,13 +37,13 @@ describe('the address of a PostgreSQL', () => {
     ['tenants.sqlite', /must be of the form/],
     ['postgres://ann:secret@db.example/tenants?sslmod=require', /parameter sslmod; known are/],
     ['postgres://ann:secret@db.example/tenants?sslmode=prefer', /sslmode=prefer, which is not supported/],
-  ])('%s is refused without telling its password', async (url, message) => {
+  ])('%s is refused without showing its password', async (url, message) => {
     const refused = connect(url);
     await expect(refused).rejects.toThrow(message);
     await expect(refused).rejects.not.toThrow(/secret/);
   });
 
-  test('is verified over TLS unless it is on this machine or one says otherwise', async () => {
+  test('is verified over TLS unless it is on this machine or configured otherwise', async () => {
     const sslOf = async (url: string, more?: object) => (await connect(url, more)).ssl;
     const remote = 'postgres://ann@db.example/tenants';
     expect(await sslOf(remote)).toMatchObject({ rejectUnauthorized: true });
@@ -65,7 +65,7 @@ describe('the address of a PostgreSQL', () => {
     await rm(folder, { recursive: true });
   });
 
-  test('takes the password of a function over its own, and limits that a pooler bears', async () => {
+  test("lets a function's password override its own, and uses limits that a pooler accepts", async () => {
     const password = async () => 'token';
     const url = 'postgres://ann:old@localhost/tenants';
     expect(await connect(url, { password })).toMatchObject({
@@ -99,7 +99,7 @@ async function openAskingServer() {
 }
 
 describe('connecting to a PostgreSQL', () => {
-  test('asks for the password anew each time', async () => {
+  test('requests the password again each time', async () => {
     await using server = await openAskingServer();
     let asked = 0;
     const password = async () => {
@@ -112,7 +112,7 @@ describe('connecting to a PostgreSQL', () => {
     expect(server.passwords).toEqual(['token-1', 'token-2']); // a lost connection is tried once more
   });
 
-  test('without a token is no answer, as any other outage', async () => {
+  test('without a token is an outage like any other', async () => {
     await using server = await openAskingServer();
     const password = () => Promise.reject(new Error('no token'));
     const { read, close } = await openDatabase({ url: server.url, password });
@@ -153,7 +153,7 @@ async function openTlsServer({ certPem: cert, keyPem: key }: { readonly certPem:
   };
 }
 
-test('verify-full trusts the authority it is given, for the host it names, and require trusts anything', async () => {
+test('verify-full trusts the configured CA, for the host it names, and require trusts any certificate', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ca-'));
   const caFile = join(folder, 'ca.pem');
   const ca = await createCa();

@@ -26,7 +26,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
     ],
     ["another's retired key", { keys: { data: key({ name: 'old' }) } }, '/keys/data'],
   ])(
-    '%s that another tenant has is refused at its place, without its name, and nothing is kept',
+    '%s that another tenant has is refused at its place, without its name, and nothing is stored',
     async (_case, change, pointer) => {
       await using database = await create();
       const registry = await database.openRegistry();
@@ -44,7 +44,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
     },
   );
 
-  test('a key that stands twice in one record is refused, since unwrap would hand out data keys', async () => {
+  test('a key that is twice in one record is refused, since unwrap would return data keys', async () => {
     await using database = await create();
     const registry = await database.openRegistry();
     const twice = input({
@@ -57,7 +57,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
     });
   });
 
-  test('a key stays its tenant’s after it left the record and after the tenant was removed', async () => {
+  test("a key stays its tenant's after it left the record and after the tenant was removed", async () => {
     await using database = await create();
     const registry = await database.openRegistry();
     await registry.put(withKey('a'), undefined, 'ann');
@@ -86,7 +86,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
       { retiredKeys: [{ vaultUrl: VAULT, name: 'w' }] },
     ],
   ])(
-    'a key’s use is for ever: %s is refused at once and after the key left the record',
+    "a key's use is permanent: %s is refused at once and after the key left the record",
     async (_case, first, other) => {
       await using database = await create();
       const registry = await database.openRegistry();
@@ -100,7 +100,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
     },
   );
 
-  test('a database of before keeps what it let happen, remembers it, and lets nothing further happen', async () => {
+  test('an older database keeps its past conflicts, remembers them, and allows no further ones', async () => {
     await using database = await create(MIGRATIONS.slice(0, 3));
     const { write } = await database.open();
     await write(async (trx) => {
@@ -132,7 +132,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
     await expect(registry.put(misuse, String(Number(revision) + 1), 'ann')).rejects.toMatchObject({ code: 'key-use' });
   });
 
-  test('a key that was registered by mistake can be forgotten once it left the record, unless it was used', async () => {
+  test('a key that was registered by mistake can be deleted once it left the record, unless it was used', async () => {
     await using database = await create();
     const opened = await database.open();
     const registry = await database.openRegistry();
@@ -153,7 +153,7 @@ describe.each(DATABASES)('vault keys of tenants in %s', (_name, create) => {
     });
   });
 
-  test('of many who create one id, or take one key, at once, exactly one wins', async () => {
+  test('of many that create one id, or claim one key, at once, exactly one wins', async () => {
     await using database = await create();
     const registries = [await database.openRegistry(), await database.openRegistry()] as const;
     const race = (record: (at: number) => TenantInput) =>

@@ -41,14 +41,14 @@ describe.each(DATABASES)('migrating %s', (_name, create) => {
     expect((await registry.put(input(), undefined, 'ann')).revision).toBe('1');
   }, 30_000);
 
-  test('refuses a schema newer than the program, and says which they are', async () => {
+  test('refuses a schema newer than the program, and names both versions', async () => {
     await using database = await create(next(addTable));
     const refusal = new RegExp(`has schema ${NEXT}.* up to ${MIGRATIONS.length} only`);
     await expect(migrate(database.options)).rejects.toThrow(refusal);
     await expect(database.openRegistry()).rejects.toThrow(refusal);
   });
 
-  test('has to come before a registry is opened', async () => {
+  test('is required before a registry is opened', async () => {
     await using database = await create([]);
     await expect(database.openRegistry()).rejects.toThrow(
       new RegExp(`has schema 0.*needs ${MIGRATIONS.length}.*vaultspan migrate`),
@@ -56,7 +56,7 @@ describe.each(DATABASES)('migrating %s', (_name, create) => {
     await expect(assertMigrated(await database.open(), next(addTable))).rejects.toThrow(new RegExp(`needs ${NEXT}`));
   });
 
-  test('leaves nothing of a step that failed', async () => {
+  test('leaves no part of a failed step', async () => {
     await using database = await create();
     const failing = next(async (trx, dialect) => {
       await addTable(trx, dialect);

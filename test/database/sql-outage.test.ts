@@ -45,9 +45,9 @@ async function openBehindProxy() {
   };
 }
 
-describe('a PostgreSQL that is away', () => {
+describe('an unreachable PostgreSQL', () => {
   test.each(['refusing', 'silent'] as const)(
-    'and %s: known tenants go on, others wait, and all is well by itself again',
+    'and %s: known tenants work, others wait, and everything recovers by itself',
     async (mode) => {
       await using outage = await openBehindProxy();
       const { registry, beside, proxy, troubles, recoveries } = outage;
@@ -69,7 +69,7 @@ describe('a PostgreSQL that is away', () => {
     30_000,
   );
 
-  test('stops known tenants at the staleness bound, and not a second after it is back', async () => {
+  test('stops known tenants at the staleness bound, and not a second after it has recovered', async () => {
     await using outage = await openBehindProxy();
     const { registry, proxy, clock } = outage;
     proxy.turn('refusing');
@@ -81,7 +81,7 @@ describe('a PostgreSQL that is away', () => {
     expect((await registry.get('known')).id).toBe('known');
   });
 
-  test('makes claims wait, and loses none', async () => {
+  test('delays claims, and loses none', async () => {
     await using outage = await openBehindProxy();
     const { database, connect, proxy } = outage;
     const claims = openClaims(await database.open(connect));
@@ -95,7 +95,7 @@ describe('a PostgreSQL that is away', () => {
     expect(await claims.finish('visited', 'owner', check, 1)).toEqual({ isChanged: true });
   });
 
-  test('ends every connection: the next ones are made, and changes are heard again', async () => {
+  test('ends every connection: new ones are opened, and changes are received again', async () => {
     await using database = await newPostgres();
     const lost = new Set<number>();
     const [registry, beside] = [
@@ -148,7 +148,7 @@ describe('a SQLite file that another process writes', () => {
     };
   }
 
-  test('makes a write wait without stopping the process or its reads', async () => {
+  test('delays a write without blocking the process or its reads', async () => {
     await using locked = await openLocked(5_000);
     const { registry } = locked;
     const writing = registry.put(input({ id: 'new' }), undefined, 'ann');
@@ -164,7 +164,7 @@ describe('a SQLite file that another process writes', () => {
     clearInterval(ticking);
   });
 
-  test('for too long fails the write, and not what comes after', async () => {
+  test('for too long fails the write, and not later ones', async () => {
     await using locked = await openLocked(100);
     const { registry } = locked;
     await expect(registry.put(input({ id: 'new' }), undefined, 'ann')).rejects.toMatchObject(AWAY);

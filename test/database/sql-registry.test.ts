@@ -8,7 +8,7 @@ const VAULT = 'https://shared-kv.vault.azure.net';
 const key = (change: object = {}) => ({ vaultUrl: VAULT, name: 'data', use: 'data', ...change });
 
 describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
-  test('a tenant created has revision 1, and a replaced one the next, with its times', async () => {
+  test('a created tenant has revision 1, and a replaced one the next, with its times', async () => {
     await using database = await create();
     const clock = new TestClock();
     const registry = await database.openRegistry({ clock });
@@ -24,7 +24,7 @@ describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
     expect((await registry.list(10)).tenants).toEqual([changed]);
   });
 
-  test('a record with everything comes back as it was, in its own order', async () => {
+  test('a record with every member is returned unchanged, in its own order', async () => {
     await using database = await create();
     const registry = await database.openRegistry();
     const full = input({
@@ -42,7 +42,7 @@ describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
     expect(JSON.stringify(read)).toBe(JSON.stringify(created));
   });
 
-  test('keeps who changed a tenant, when, and what it was', async () => {
+  test('stores the author, the time and the content of each change', async () => {
     await using database = await create();
     const clock = new TestClock();
     const registry = await database.openRegistry({ clock });
@@ -61,7 +61,7 @@ describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
     expect((await tenantHistory(await database.open(), 'fabrikam')).changes).toEqual([]);
   });
 
-  test('an id is created once, and never again after it was removed', async () => {
+  test('an id is created once, and never again after its removal', async () => {
     await using database = await create();
     const registry = await database.openRegistry();
     await registry.put(input(), undefined, 'ann');
@@ -82,7 +82,7 @@ describe.each(DATABASES)('writing to tenants in %s', (_name, create) => {
     }
   });
 
-  test('a revision that has passed, or is none, changes nothing', async () => {
+  test('an outdated or invalid revision changes nothing', async () => {
     await using database = await create();
     const registry = await database.openRegistry();
     await registry.put(input(), undefined, 'ann');

@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 const run = promisify(execFile);
 
 /** The commands of docs/backup.md. */
-test('a registry that was dumped and restored is as it was, and running processes notice', async () => {
+test('a registry that was dumped and restored is unchanged, and running processes notice', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'dump-'));
   await using database = await newPostgres();
   const url = 'url' in database.options ? database.options.url : '';

@@ -24,7 +24,7 @@ async function troubleOf(options: DatabaseOptions): Promise<DatabaseTrouble> {
 describe('a pooler that refuses unknown parameters of a connection', () => {
   const REFUSED = ['statement_timeout', 'options', 'lock_timeout'];
 
-  test('serves, with the limit of a statement set after connecting, and migrates', async () => {
+  test('works, with the statement timeout set after connecting, and migrates', async () => {
     await using database = await newPostgres([]);
     await using pooler = await openProxy(database.options, REFUSED);
     expect((await migrate({ url: pooler.url })).length).toBeGreaterThan(3);
@@ -34,7 +34,7 @@ describe('a pooler that refuses unknown parameters of a connection', () => {
     expect(shown.rows).toEqual([{ statement_timeout: '1234ms' }]);
   });
 
-  test('is named where the URL has options, by migrate as well', async () => {
+  test('is reported if the URL has options, by migrate as well', async () => {
     await using database = await newPostgres();
     await using pooler = await openProxy(database.options, REFUSED);
     const url = `${pooler.url}?options=-c%20search_path%3Dpublic`;
@@ -43,7 +43,7 @@ describe('a pooler that refuses unknown parameters of a connection', () => {
     await expect(migrate({ url })).rejects.toMatchObject({ cause: { message: expect.stringMatching(told) } });
   });
 
-  test('is passed by when migrate knows the server itself', async () => {
+  test('is bypassed when migrate knows the server itself', async () => {
     await using database = await newPostgres([]);
     const directUrl = 'url' in database.options ? database.options.url : '';
     const taken = await migrate({ url: 'postgres://ann@127.0.0.1:1/nothing', directUrl });
@@ -51,8 +51,8 @@ describe('a pooler that refuses unknown parameters of a connection', () => {
   });
 });
 
-describe('what the operator reads', () => {
-  test('of a server that is not there names host and error, and is no mistake', async () => {
+describe("the operator's message", () => {
+  test('about an unreachable server names host and error, and is no configuration error', async () => {
     await using database = await newPostgres();
     const proxy = await openProxy(database.options);
     await proxy[Symbol.asyncDispose]();
@@ -66,19 +66,19 @@ describe('what the operator reads', () => {
     [{ code: '53300' }, 'has no connection or resource left (53300)'],
     [{ message: 'timeout expired' }, 'does not answer in time'],
     [{ message: 'quoted: secret' }, 'is unreachable (the connection ended)'],
-  ])('of %j is one line without the text of the driver', (error, told) => {
+  ])('about %j is one line without the text of the driver', (error, told) => {
     const { message } = postgresTrouble({ host: 'db', port: 5432 }, Object.assign(new Error(), error));
     expect(message).toBe(`db:5432 ${told}`);
   });
 
-  test('of a file of SQLite names it', () => {
+  test('about an SQLite file names it', () => {
     expect(sqliteTrouble('/d/x.db', new Error('secret'), 13).message).toBe(
       '/d/x.db has no room left on its disk (SQLITE_FULL)',
     );
   });
 });
 
-test('SQLite’s files are for their owner alone, also those of before', async () => {
+test("SQLite's files are only for their owner, even older ones", async () => {
   const folder = await mkdtemp(join(tmpdir(), 'private-'));
   const file = join(folder, 'tenants.db');
   await writeFile(file, '', { mode: 0o644 });

@@ -92,7 +92,7 @@ describe('a sign-in that Entra refuses', () => {
   test.each([
     [700016, /az login --tenant 3e7a90d5.*az ad sp create --id c0b7e1f4/],
     [7000112, /az login --tenant 3e7a90d5.*az ad sp update --id c0b7e1f4.* --set accountEnabled=true/],
-  ])('with AADSTS%i tells a command with the real ids', (aadsts, command) => {
+  ])('with AADSTS%i names a command with the real ids', (aadsts, command) => {
     expect(signInFailure(signInError(aadsts), parties).fix?.command).toMatch(command);
   });
 
@@ -114,7 +114,7 @@ describe('a sign-in that Entra refuses', () => {
     ['invalid_grant', 'access-revoked', 'sign-in-refused'],
     ['invalid_tenant', 'tenant-misconfigured', 'directory-unknown'],
     ['access_denied', 'access-revoked', 'sign-in-refused'],
-  ])('with an unknown code and %s is decided by that', (error, code, reason) => {
+  ])('with an unknown code and %s is judged by that', (error, code, reason) => {
     for (const aadsts of [1_234_567, 9_876_543]) {
       const failure = signInFailure(signInError(aadsts, { error }), parties);
       expect(failure).toMatchObject({ code, reason });
@@ -127,14 +127,14 @@ describe('a sign-in that Entra refuses', () => {
   });
 
   test.each([[7000229], [700016]])(
-    'with invalid_client and AADSTS%i is the customer’s, who has no such app',
+    "with invalid_client and AADSTS%i is the customer's, whose directory lacks the app",
     (aadsts) => {
       const error = signInError(aadsts, { status: 401, error: 'invalid_client' });
       expect(signInFailure(error, parties)).toMatchObject({ code: 'access-revoked', reason: 'app-absent' });
     },
   );
 
-  test('by claims that an app can’t bring is Conditional Access, though MSAL’s error has neither a status nor a known code', () => {
+  test("with claims that an app can't provide is Conditional Access, although MSAL's error has no status and no known code", () => {
     const cause = Object.assign(new Error(FOREIGN), {
       name: 'InteractionRequiredAuthError',
       errorCode: 'invalid_grant',
@@ -146,7 +146,7 @@ describe('a sign-in that Entra refuses', () => {
     expect(failure).toMatchObject({ code: 'access-revoked', reason: 'conditional-access', scope: 'tenant' });
   });
 
-  test('for its secret alone is worth the other secret', () => {
+  test('for its secret alone is retried with the other secret', () => {
     expect(byNumber.filter(([aadsts]) => isSecretRejected(signInError(aadsts))).map(([aadsts]) => aadsts)).toEqual([
       7000215, 7000222,
     ]);
@@ -168,7 +168,7 @@ describe('a sign-in that Entra does not answer', () => {
       'an error of MSAL that is none of OAuth',
       Object.assign(new Error(FOREIGN), { status: 400, errorCode: 'client_error' }),
     ],
-  ])('but with %s is an outage, and says nothing of access', (_what, error) => {
+  ])('but with %s is an outage, and says nothing about access', (_what, error) => {
     const failure = signInFailure(error, parties);
     expect(failure).toMatchObject({ code: 'identity-unavailable', scope: undefined, retryAfter: 5 });
     expect(shown(failure)).not.toContain(FOREIGN);
@@ -177,7 +177,7 @@ describe('a sign-in that Entra does not answer', () => {
   test.each([
     [{}, 5],
     [{ 'retry-after': '17' }, 17],
-  ])('but throttles, with headers %j, says when to come again', (headers, retryAfter) => {
+  ])('but throttles, with headers %j, gives the time of the next try', (headers, retryAfter) => {
     const error = Object.assign(new Error(FOREIGN), { status: 429, response: { headers: new Headers(headers) } });
     expect(signInFailure(error, parties)).toMatchObject({
       code: 'identity-unavailable',
@@ -186,12 +186,12 @@ describe('a sign-in that Entra does not answer', () => {
     });
   });
 
-  test('keeps a failure of ours as it is', () => {
+  test('keeps our own failure unchanged', () => {
     const ours = new ServiceError('home-credential-rejected', 'no secret');
     expect(signInFailure(ours, parties)).toBe(ours);
   });
 
-  test('and whose errors go round in circles is read to an end', () => {
+  test('and whose errors are circular is read to an end', () => {
     const error = new Error(FOREIGN);
     error.cause = error;
     expect(signInFailure(error, parties).code).toBe('identity-unavailable');

@@ -94,7 +94,7 @@ describe('a failed sign-in is made once per directory and back-off step', () => 
     expect(home.requests.length).toBeLessThanOrEqual(6);
   });
 
-  test('and says how long its step still lasts, never less than Entra’s Retry-After', async () => {
+  test("and reports the remaining time of its step, never less than Entra's Retry-After", async () => {
     home.failure = THROTTLED_FOR_A_MINUTE;
     const first = (await failureOf('a')) as { retryAfter: number };
     expect(first).toMatchObject({ code: 'identity-unavailable', reason: 'throttled' });
@@ -107,7 +107,7 @@ describe('a failed sign-in is made once per directory and back-off step', () => 
     expect(home.requests).toHaveLength(1);
   });
 
-  test('and a refusal by the customer has no Retry-After, as waiting does not change it', async () => {
+  test('and a refusal by the customer has no Retry-After, because waiting does not change it', async () => {
     home.failure = REFUSED;
     await failureOf('a');
     expect(await failureOf('a')).toMatchObject({ code: 'access-revoked', scope: 'tenant', retryAfter: undefined });
@@ -121,7 +121,7 @@ describe('a failed sign-in is made once per directory and back-off step', () => 
 });
 
 describe('the doctor', () => {
-  test('asks Entra though it refused a moment ago, and its success ends the back-off', async () => {
+  test('calls Entra despite a recent refusal, and its success ends the back-off', async () => {
     home.failure = REFUSED;
     await failureOf('a');
     home.failure = undefined;
@@ -129,7 +129,7 @@ describe('the doctor', () => {
     expect(await signIns.signIn('a', SCOPE)).toHaveProperty('token');
   });
 
-  test('leaves a throttled Entra alone', async () => {
+  test('does not call a throttled Entra', async () => {
     home.failure = THROTTLED_FOR_A_MINUTE;
     await failureOf('a');
     await expect(signIns.signIn('a', SCOPE, true)).rejects.toMatchObject({ reason: 'throttled' });
@@ -141,14 +141,14 @@ describe('Entra as a whole', () => {
   test.each([
     ['throttles', THROTTLED_FOR_A_MINUTE],
     ['hangs', HANGING],
-  ])('that %s three directories in a row is asked for no other', async (_how, failure) => {
+  ])('that %s three directories in a row is called for no other', async (_how, failure) => {
     home.failure = failure;
     for (const directory of ['a', 'b', 'c']) await failureOf(directory);
     for (let index = 0; index < 50; index += 1) await failureOf(`d${index}`);
     expect(home.requests).toEqual(['a', 'b', 'c']);
   });
 
-  test('is asked by one sign-in after the back-off, and serves all again once that succeeded', async () => {
+  test('is called by one sign-in after the back-off, and serves all again once that succeeded', async () => {
     home.failure = THROTTLED_FOR_A_MINUTE;
     for (const directory of ['a', 'b', 'c']) await failureOf(directory);
     clock.advance(75);
@@ -159,7 +159,7 @@ describe('Entra as a whole', () => {
     expect(await signIns.signIn('e', SCOPE)).toHaveProperty('token');
   });
 
-  test('is not in trouble when directories between answer, be it by a refusal', async () => {
+  test('is not failing when directories between answer, even with a refusal', async () => {
     home.failure = HANGING;
     for (const directory of ['a', 'b']) await failureOf(directory);
     home.failures.set('x', REFUSED);
@@ -170,7 +170,7 @@ describe('Entra as a whole', () => {
   });
 });
 
-test('one directory has one sign-in under way at a time; other directories do not wait for it', async () => {
+test('one directory has one sign-in at a time; other directories do not wait for it', async () => {
   await Promise.all(Array.from({ length: 10 }, () => signIns.signIn('a', SCOPE)));
   expect(home.mostAtOnce).toBe(1);
   await Promise.all(['a', 'b', 'c'].map((directory) => signIns.signIn(directory, SCOPE)));

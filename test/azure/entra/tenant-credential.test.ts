@@ -52,7 +52,7 @@ beforeEach(() => {
 const tokenOf = async (scope = VAULT): Promise<string> => (await credential.getToken(scope)).token;
 
 describe('a token', () => {
-  test('serves while it is young, and is replaced at its greatest age', async () => {
+  test('is used while it is young, and is replaced at its maximum age', async () => {
     expect(await tokenOf()).toBe('token 1');
     clock.advance(MAX_AGE_SECONDS - 1);
     expect(await tokenOf()).toBe('token 1');
@@ -61,7 +61,7 @@ describe('a token', () => {
     expect(home.signIns).toEqual([`${DIRECTORY} ${VAULT}`, `${DIRECTORY} ${VAULT}`]);
   });
 
-  test('is asked for once by 50 at a time, cold and old', async () => {
+  test('is requested once by 50 concurrent calls, cold and old', async () => {
     const fifty = () => Promise.all(Array.from({ length: 50 }, () => tokenOf()));
     expect(new Set(await fifty())).toEqual(new Set(['token 1']));
     clock.advance(MAX_AGE_SECONDS);
@@ -75,18 +75,18 @@ describe('a token', () => {
     expect(expiresOnTimestamp).toBeLessThanOrEqual(Date.now());
   });
 
-  test('of one scope is not the token of another', async () => {
+  test('for one scope is not the token for another', async () => {
     expect([await tokenOf(VAULT), await tokenOf(HSM), await tokenOf(VAULT)]).toEqual(['token 1', 'token 2', 'token 1']);
     expect((await credential.getToken([HSM])).token).toBe('token 2');
   });
 
-  test('is not doubled by claims or continuous access evaluation', async () => {
+  test('is not duplicated by claims or continuous access evaluation', async () => {
     await tokenOf();
     await credential.getToken(VAULT, { enableCae: true, claims: '{}', tenantId: DIRECTORY });
     expect(home.signIns).toHaveLength(1);
   });
 
-  test('of an age greater than its life is replaced before it expires', async () => {
+  test('with a maximum age above its lifetime is replaced before it expires', async () => {
     credential = new TenantCredential({
       signIns: signInsOf(home, 'app', clock),
       entraTenantId: DIRECTORY,
@@ -107,7 +107,7 @@ describe('an old token', () => {
     clock.advance(MAX_AGE_SECONDS);
   });
 
-  test('is forgotten when Entra refuses, of every scope, and serves no outage that follows', async () => {
+  test('is dropped for every scope when Entra refuses, and is not used in a later outage', async () => {
     home.failure = refusal;
     await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked', reason: 'app-disabled', scope: 'tenant' });
     home.failure = outage;
@@ -118,7 +118,7 @@ describe('an old token', () => {
     expect(await tokenOf()).toBe('token 4');
   });
 
-  test('of another scope is forgotten with it', async () => {
+  test('for another scope is dropped with it', async () => {
     await tokenOf(HSM);
     home.failure = refusal;
     await expect(tokenOf(VAULT)).rejects.toMatchObject({ code: 'access-revoked' });
@@ -127,7 +127,7 @@ describe('an old token', () => {
     await expect(tokenOf(HSM)).rejects.toMatchObject({ code: 'identity-unavailable' });
   });
 
-  test('serves while Entra does not answer, which is asked again every 10 s with nobody waiting', async () => {
+  test('is used while Entra does not answer, which is called again every 10 s in the background', async () => {
     home.failure = outage;
     for (let time = 0; time < 3; time += 1) expect(await tokenOf()).toBe('token 1');
     expect(home.signIns).toHaveLength(2);
@@ -142,7 +142,7 @@ describe('an old token', () => {
     expect(await tokenOf()).toBe('token 4');
   });
 
-  test('serves no call long after an outage before Entra was asked again', async () => {
+  test('is not used long after an outage before Entra was called again', async () => {
     home.failure = outage;
     await tokenOf();
     home.failure = refusal;
@@ -150,7 +150,7 @@ describe('an old token', () => {
     await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
   });
 
-  test('ends when Entra, back again, refuses', async () => {
+  test('is dropped when Entra has recovered and refuses', async () => {
     home.failure = outage;
     await tokenOf();
     home.failure = refusal;
@@ -160,12 +160,12 @@ describe('an old token', () => {
     await expect(tokenOf()).rejects.toMatchObject({ code: 'access-revoked' });
   });
 
-  test.each([[429], [500], [503]])('serves while Entra answers %i', async (status) => {
+  test.each([[429], [500], [503]])('is used while Entra answers %i', async (status) => {
     home.failure = Object.assign(new Error('trouble'), { status });
     expect(await tokenOf()).toBe('token 1');
   });
 
-  test('serves no outage once it has expired', async () => {
+  test('is not used in an outage once it has expired', async () => {
     home.failure = outage;
     clock.advance(LIFETIME_SECONDS - MAX_AGE_SECONDS - MARGIN_SECONDS - 1);
     expect(await tokenOf()).toBe('token 1');
@@ -173,7 +173,7 @@ describe('an old token', () => {
     await expect(tokenOf()).rejects.toMatchObject({ code: 'identity-unavailable' });
   });
 
-  test('serves all of 50 that met one outage together, by one sign-in', async () => {
+  test('is used by all of 50 calls that meet one outage together, with one sign-in', async () => {
     home.failure = outage;
     const tokens = await Promise.all(Array.from({ length: 50 }, () => tokenOf()));
     expect(new Set(tokens)).toEqual(new Set(['token 1']));
@@ -191,7 +191,7 @@ describe('a sign-in', () => {
     expect(await tokenOf()).toBe('token 2');
   });
 
-  test('to another directory than the record’s, as a vault’s challenge may name, is never made', async () => {
+  test("to another directory than the record's, as a vault's challenge may name, is never made", async () => {
     const tenantId = 'b4d18f26-6a7c-4e95-8301-e5c9270ad46f';
     await expect(credential.getToken(VAULT, { tenantId })).rejects.toMatchObject({
       code: 'tenant-misconfigured',
@@ -202,7 +202,7 @@ describe('a sign-in', () => {
     expect((await credential.getToken(VAULT, { tenantId: DIRECTORY.toUpperCase() })).token).toBe('token 1');
   });
 
-  test('is made again when the vault did not accept the token, at most every 10 s', async () => {
+  test('is repeated when the vault did not accept the token, at most every 10 s', async () => {
     await tokenOf();
     credential.renew();
     expect(await tokenOf()).toBe('token 2');

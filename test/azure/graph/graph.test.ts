@@ -109,8 +109,8 @@ const asked = (): string[] =>
 
 const breakGraph = (fault: Omit<Fault, 'at'>): Promise<void> => emulator.control.injectFault({ at: 'graph', ...fault });
 
-describe('what the record asks for', () => {
-  test('is read where consent was given, and not asked for where it was not', async () => {
+describe('the facts that the record asks for', () => {
+  test('are read with consent, and not requested without it', async () => {
     expect(await read(tenantNamed('contoso'))).toEqual({
       organization: CONTOSO,
       users: { state: 'read', count: 250 },
@@ -119,7 +119,7 @@ describe('what the record asks for', () => {
     expect(asked()).toEqual(['countUsers', 'getOrganization']);
   });
 
-  test('is all that is read', async () => {
+  test('are all that is read', async () => {
     expect(await read(tenantNamed('contoso', { graph: { users: true, groups: false } }))).toEqual({
       users: { state: 'read', count: 250 },
     });
@@ -129,12 +129,12 @@ describe('what the record asks for', () => {
   test.each([
     ['nothing, by default', {}],
     ['nothing, by each switch', { graph: { organization: false, users: false } }],
-  ])('is %s: then Azure hears nothing of us', async (_what, change) => {
+  ])('are %s: then Azure is not called', async (_what, change) => {
     expect(await read(tenantNamed('contoso', change))).toEqual({});
     expect(emulator.control.requests()).toEqual([]);
   });
 
-  test("goes into the customer's log under our request's id", async () => {
+  test("are read under our request's id in the customer's log", async () => {
     await read(tenantNamed('contoso', { graph: { organization: true } }));
     const [entry] = emulator.control.requests().filter(({ at }) => at === 'graph');
     expect(entry).toMatchObject({ operation: 'getOrganization', clientRequestId: REQUEST_ID });
@@ -142,7 +142,7 @@ describe('what the record asks for', () => {
 });
 
 describe('consent', () => {
-  test('without any nothing fails and nothing is asked', async () => {
+  test('without any, nothing fails and Graph is not called', async () => {
     expect(await read(tenantNamed('fabrikam'))).toEqual({
       organization: { state: 'not-consented', permission: 'Organization.Read.All' },
       users: { state: 'not-consented', permission: 'User.Read.All' },
@@ -151,7 +151,7 @@ describe('consent', () => {
     expect(asked()).toEqual([]);
   });
 
-  test('given or revoked a moment ago is seen by the next reading', async () => {
+  test('given or revoked a moment ago applies to the next reading', async () => {
     const tenant = tenantNamed('contoso', { graph: { groups: true } });
     await emulator.control.consentGraph({ tenant: 'contoso', permissions: ['Group.Read.All'] });
     expect(await read(tenant)).toEqual({ groups: { state: 'read', count: 40 } });
@@ -164,7 +164,7 @@ describe('consent', () => {
     expect(Object.values(facts).map(({ state }) => state)).toEqual(['read', 'read', 'read']);
   });
 
-  test('that a token does not tell of is left to Graph to judge', async () => {
+  test('that a token does not show is left to Graph to check', async () => {
     const credentialOf = () => ({ getToken: async () => ({ token: 'opaque', expiresOnTimestamp: 0 }) });
     expect(await read(tenantNamed('contoso', { graph: { users: true } }), { credentialOf })).toEqual({
       users: { state: 'denied', permission: 'User.Read.All', code: 'InvalidAuthenticationToken' },
@@ -172,7 +172,7 @@ describe('consent', () => {
   });
 });
 
-describe('counting where $count is not to be had', () => {
+describe('counting without $count', () => {
   const noCount = () =>
     breakGraph({ operation: 'countUsers', kind: 'status', status: 400, code: 'Request_UnsupportedQuery' });
 
@@ -184,7 +184,7 @@ describe('counting where $count is not to be had', () => {
     expect(asked()).toEqual(['countUsers', 'listUsers']);
   });
 
-  test('stops at 20 pages and says so, unless those are all', async () => {
+  test('stops at 20 pages and reports it, unless those are all', async () => {
     await noCount();
     await breakGraph({ operation: 'countGroups', kind: 'status', status: 404, code: 'Request_ResourceNotFound' });
     expect(await read(tenantNamed('tailspin', { graph: { users: true, groups: true } }))).toEqual({
@@ -198,7 +198,7 @@ describe('counting where $count is not to be had', () => {
 describe('trouble', () => {
   const users = { graph: { users: true } };
 
-  test('of one fact leaves the others', async () => {
+  test('of one fact does not affect the others', async () => {
     await breakGraph({ operation: 'countUsers', kind: 'status', status: 403, code: 'Authorization_RequestDenied' });
     expect(await read(tenantNamed('contoso'))).toMatchObject({
       organization: CONTOSO,
@@ -206,7 +206,7 @@ describe('trouble', () => {
     });
   });
 
-  test('throttling is told with its delay, and not answered by another try', async () => {
+  test('throttling is reported with its delay, and not retried', async () => {
     await breakGraph({ kind: 'status', status: 429, headers: { 'retry-after': '7' } });
     expect(await read(tenantNamed('contoso', users))).toEqual({
       users: { state: 'unavailable', code: 'TooManyRequests', retryAfter: 7 },
@@ -217,7 +217,7 @@ describe('trouble', () => {
   test.each([
     ['a 503', { kind: 'status', status: 503 }, 'ServiceUnavailable'],
     ['a broken connection', { kind: 'reset' }, 'unreachable'],
-  ] as const)('%s is tried again once', async (_what, fault, code) => {
+  ] as const)('%s is retried once', async (_what, fault, code) => {
     await breakGraph({ ...fault, times: 1 });
     expect(await read(tenantNamed('contoso', users))).toEqual({ users: { state: 'read', count: 250 } });
     await breakGraph({ ...fault, times: 2 });
@@ -225,14 +225,14 @@ describe('trouble', () => {
     expect(asked()).toHaveLength(4);
   });
 
-  test('silence ends at the deadline', async () => {
+  test('without an answer ends at the deadline', async () => {
     await breakGraph({ kind: 'hang' });
     expect(await read(tenantNamed('contoso', users), { deadlineMs: 400 })).toEqual({
       users: { state: 'unavailable', code: 'timeout' },
     });
   });
 
-  test('an answer that is none of Graph is no fact', async () => {
+  test("an answer that is not Graph's is no fact", async () => {
     await breakGraph({ kind: 'garbage' });
     expect(await read(tenantNamed('contoso', { graph: { users: true, organization: true } }))).toEqual({
       organization: { state: 'unavailable', code: 'unexpected-answer' },
@@ -267,7 +267,7 @@ async function serve(answer: RequestListener): Promise<AsyncDisposable & { url: 
   };
 }
 
-describe('a Graph that is not what it should be', () => {
+describe('a Graph with unexpected answers', () => {
   const readUsers = (graphEndpoint: string): Promise<DirectoryFacts> =>
     read(tenantNamed('contoso', { graph: { users: true } }), {
       graphEndpoint,
@@ -319,7 +319,7 @@ describe('a Graph that is not what it should be', () => {
     expect(await readUsers(server.url)).toEqual({ users });
   });
 
-  test('an error code that is no code is not handed on', async () => {
+  test('an invalid error code is not passed on', async () => {
     const body = JSON.stringify({ error: { code: 'Dear customer, call 555', message: 'now' } });
     await using server = await serve((_request, response) => response.writeHead(403).end(body));
     expect(await readUsers(server.url)).toMatchObject({ users: { state: 'denied', code: 'unexpected-answer' } });
@@ -346,7 +346,7 @@ describe('the operation', () => {
     return { events, clock: systemClock, tenants: { get }, directory: graph(), audit, contextDigest: () => '' };
   }
 
-  test('answers the facts and leaves a record, in which none of them is', async () => {
+  test('returns the facts and writes a record without them', async () => {
     const deps = depsOf(tenantNamed('contoso'));
     const facts = await getDirectory(deps, callWith('Tenants.Read'), 'contoso');
     expect(facts).toMatchObject({ organization: CONTOSO, users: { count: 250 }, groups: { state: 'not-consented' } });
@@ -365,13 +365,13 @@ describe('the operation', () => {
     ['without the grant', ['Tenants.Manage'], 'contoso', {}, 'grant-missing'],
     ['of an unknown tenant', ['Tenants.Read'], 'nobody', {}, 'tenant-not-found'],
     ['of a suspended tenant', ['Tenants.Read'], 'contoso', { state: 'suspended' }, 'tenant-suspended'],
-  ])('%s asks nobody', async (_what, roles, tenantId, change, code) => {
+  ])('%s makes no call', async (_what, roles, tenantId, change, code) => {
     const deps = depsOf(tenantNamed('contoso', { graph: ALL, ...change }));
     await expect(getDirectory(deps, callWith(...roles), tenantId)).rejects.toMatchObject({ code });
     expect(emulator.control.requests()).toEqual([]);
   });
 
-  test('answers nothing that could not be recorded', async () => {
+  test('returns nothing if it cannot be recorded', async () => {
     const deps = depsOf(tenantNamed('contoso'), new ServiceError('audit-unavailable', 'full'));
     const failure = getDirectory(deps, callWith('Tenants.Read'), 'contoso');
     await expect(failure).rejects.toMatchObject({ code: 'audit-unavailable' });

@@ -54,7 +54,7 @@ describe('a registered certificate signs in', () => {
     expect(decodeJwt(token)).toMatchObject({ tid: site.tenantId, appid: site.emulator.appId, appidacr: '2' });
   });
 
-  test('describe tells its thumbprint and when it expires', async () => {
+  test('describe returns its thumbprint and its expiry', async () => {
     const name = await stored(pfxAes);
     const { fingerprint, validToDate } = new X509Certificate(certificatePem);
     const versions = [
@@ -69,7 +69,7 @@ describe('a registered certificate signs in', () => {
     });
   });
 
-  test('a newer version that nobody can open is left out, and the older one serves', async () => {
+  test('a newer version that cannot be opened is left out, and the older one is used', async () => {
     const credential = certificateCredential(await stored(pfxAes, 'no certificate at all'));
     await credential.load();
     expect(site.problems).toContain('certificate-malformed');
@@ -97,7 +97,7 @@ describe('load refuses at once', () => {
     });
   });
 
-  test('an expired certificate whose secret says nothing of it', async () => {
+  test('an expired certificate whose secret has no expiry', async () => {
     const { certPem, keyPem = '' } = await site.emulator.control.addAppCertificate({ expiresInSeconds: -60 });
     const error = await codeOf(certificateCredential(await stored(`${keyPem}${certPem}`)).load());
     expect(error).toMatchObject({ code: 'home-credential-rejected', reason: 'certificate-expired' });
@@ -129,7 +129,7 @@ describe('a sign-in is refused', () => {
     expect(await site.signIn(credential)).toHaveProperty('token');
   });
 
-  test('by Entra, where only its clock says that the certificate has expired', async () => {
+  test('by Entra, if only its clock shows that the certificate has expired', async () => {
     const name = `cert-${randomUUID()}`;
     await site.emulator.control.addAppCertificate({ storeAs: name, exportable: true, expiresInSeconds: 60 });
     const credential = certificateCredential(name);
@@ -139,7 +139,7 @@ describe('a sign-in is refused', () => {
     site.clock.advance(61);
   });
 
-  test('by Entra, while the clock of this machine is wrong; and no longer than that', async () => {
+  test('by Entra, while the clock of this machine is wrong, and no longer', async () => {
     const credential = certificateCredential(await stored(pfxAes));
     await credential.load();
     site.clock.advance(3_600);

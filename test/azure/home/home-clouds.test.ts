@@ -60,7 +60,7 @@ test.each([
   ['usgov', clouds.usgov.authorityHost, 'login.microsoftonline.us'],
   ['china', clouds.china.authorityHost, CHINA],
   ['custom', 'https://login.example.org', 'login.example.org'],
-])('%s: a sign-in at %s asks %s and nobody else', async (_name, authorityHost, host) => {
+])('%s: a sign-in at %s calls %s and no other host', async (_name, authorityHost, host) => {
   const home = new ClientSecretHomeCredential({
     appId: TENANT,
     authorityHost,
@@ -79,7 +79,7 @@ test.each([
   expect(new Set(names.asked)).toEqual(new Set([`${host}:443`]));
 });
 
-describe('a vault is signed in to for the resource of its own cloud and kind', () => {
+describe("a vault's sign-in is for the resource of its own cloud and kind", () => {
   const scopes: string[] = [];
   const keyVault = new KeyVault({
     signIns: {
@@ -119,15 +119,18 @@ describe('a vault is signed in to for the resource of its own cloud and kind', (
     expect(scopes).toEqual([]);
   });
 
-  test.each(CLOUDS)('%s: vaults of the other clouds, and what only looks like one, are not registered', (name) => {
-    const { vaultSuffix, managedHsmSuffix } = clouds[name];
-    const { accept } = hostsOf(name);
-    const own = SUFFIXES.filter((of) => of.name === name).map(({ suffix }) => suffix);
-    expect(SUFFIXES.map(({ suffix }) => suffix).filter((suffix) => accept(`https://contoso${suffix}`))).toEqual(own);
-    for (const suffix of [vaultSuffix, managedHsmSuffix]) {
-      expect(accept(`https://contoso${suffix}.example.org`)).toBe(false);
-      expect(accept(`https://contoso${suffix.slice(1)}`)).toBe(false);
-      expect(accept(`https://${suffix.slice(1)}`)).toBe(false);
-    }
-  });
+  test.each(CLOUDS)(
+    '%s: vaults of the other clouds, and addresses that only look like one, are not registered',
+    (name) => {
+      const { vaultSuffix, managedHsmSuffix } = clouds[name];
+      const { accept } = hostsOf(name);
+      const own = SUFFIXES.filter((of) => of.name === name).map(({ suffix }) => suffix);
+      expect(SUFFIXES.map(({ suffix }) => suffix).filter((suffix) => accept(`https://contoso${suffix}`))).toEqual(own);
+      for (const suffix of [vaultSuffix, managedHsmSuffix]) {
+        expect(accept(`https://contoso${suffix}.example.org`)).toBe(false);
+        expect(accept(`https://contoso${suffix.slice(1)}`)).toBe(false);
+        expect(accept(`https://${suffix.slice(1)}`)).toBe(false);
+      }
+    },
+  );
 });

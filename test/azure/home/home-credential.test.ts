@@ -68,14 +68,14 @@ const answers = () =>
 const WRONG = 'AADSTS7000215';
 
 describe('the app’s secret', () => {
-  test('is the newest version, read when it is first needed', async () => {
+  test('is the newest version, read at its first use', async () => {
     vault.values = [better.value, good.value];
     expect((await signIn()).token).toMatch(/^eyJ/);
     expect([vault.reads, answers()]).toEqual([1, ['token']]);
     expect(rotations).toEqual([`version of ${better.value}`]);
   });
 
-  test('signs in afresh each time, so that a refusal is seen at once', async () => {
+  test('signs in anew each time, so that a refusal shows at once', async () => {
     vault.values = [good.value];
     await home.load();
     const [first, second] = [await signIn(), await signIn()];
@@ -84,7 +84,7 @@ describe('the app’s secret', () => {
     expect(vault.reads).toBe(1);
   });
 
-  test('that Entra does not know yet is passed over for the one before it, which is then preferred', async () => {
+  test('that Entra does not know yet is skipped for the previous one, which is then preferred', async () => {
     vault.values = ['not registered yet', good.value];
     await signIn();
     expect(answers()).toEqual([WRONG, 'token']);
@@ -93,7 +93,7 @@ describe('the app’s secret', () => {
     expect([vault.reads, rotations]).toEqual([1, [`version of ${good.value}`]]);
   });
 
-  test('that was preferred and is gone gives way to the other one without a read', async () => {
+  test('that was preferred and is deleted is replaced by the other one without a read', async () => {
     const leaving = await emulator.control.addAppSecret();
     vault.values = [leaving.value, good.value];
     await signIn();
@@ -103,7 +103,7 @@ describe('the app’s secret', () => {
     expect(rotations).toEqual([`version of ${leaving.value}`, `version of ${good.value}`]);
   });
 
-  test('that has expired at Entra gives way as well', async () => {
+  test('that has expired at Entra is replaced too', async () => {
     const expiring = await emulator.control.addAppSecret();
     vault.values = [expiring.value, good.value];
     await emulator.control.expireAppSecret({ keyId: expiring.keyId });
@@ -112,19 +112,19 @@ describe('the app’s secret', () => {
   });
 });
 
-describe('when Entra rejects all that is known', () => {
+describe('when Entra rejects every known version', () => {
   beforeEach(async () => {
     vault.values = ['old'];
     await home.load();
   });
 
-  test('the vault is read again, and the request goes on with what is found', async () => {
+  test('the vault is read again, and the request continues with the result', async () => {
     vault.values = [better.value, 'old'];
     expect((await signIn()).token).toMatch(/^eyJ/);
     expect([answers(), vault.reads]).toEqual([[WRONG, 'token'], 2]);
   });
 
-  test('and the vault has nothing else, the rejection is Entra’s own', async () => {
+  test("and the vault has no other, the rejection is Entra's own", async () => {
     expect(await failureOf(signIn())).toMatchObject({ aadsts: 7000215 });
     expect([answers(), vault.reads]).toEqual([[WRONG], 2]);
   });
@@ -140,7 +140,7 @@ describe('when Entra rejects all that is known', () => {
     expect(vault.reads).toBe(3);
   });
 
-  test('many sign-ins at a time share one read, and none of them is lost', async () => {
+  test('many concurrent sign-ins share one read, and none of them is lost', async () => {
     vault.values = [better.value];
     const tokens = await Promise.all(
       Array.from({ length: 20 }, (_, index) => signIn(index % 2 === 0 ? 'contoso' : 'fabrikam')),
@@ -150,14 +150,14 @@ describe('when Entra rejects all that is known', () => {
   });
 });
 
-describe('a refusal that is not the secret’s', () => {
+describe('a refusal that does not concern the secret', () => {
   test('tries no other secret and reads nothing', async () => {
     vault.values = [better.value, good.value];
     expect(await failureOf(signIn('adatum'))).toMatchObject({ aadsts: 700016 });
     expect([answers(), vault.reads]).toEqual([['AADSTS700016'], 1]);
   });
 
-  test('nor does trouble of Entra', async () => {
+  test('the same holds for an outage of Entra', async () => {
     vault.values = [better.value, good.value];
     await emulator.control.injectFault({ at: 'entra', operation: 'token', kind: 'status', status: 503 });
     await failureOf(signIn());
@@ -166,7 +166,7 @@ describe('a refusal that is not the secret’s', () => {
   });
 });
 
-test('describe shows the versions that can’t serve too, with the reason, even where none can', async () => {
+test('describe returns the unusable versions too, with the reason, even if none is usable', async () => {
   vault.unusable = [{ version: 'newest', created: 0, reason: 'expired' }];
   expect(await home.describe()).toMatchObject({ versions: [], unusable: [{ version: 'newest', reason: 'expired' }] });
   vault.values = [good.value];

@@ -20,7 +20,7 @@ beforeEach(async () => {
   await site.emulator.control.removeFederatedCredentials();
 });
 
-test('a managed identity that the app trusts signs in, and the home vault is not asked', async () => {
+test('a managed identity that the app trusts signs in, and the home vault is not called', async () => {
   await site.emulator.control.addFederatedCredential();
   const credential = site.credential('managed-identity');
   await credential.load();
@@ -44,7 +44,7 @@ test.each([
   ['one for another subject', { subject: randomUUID() }],
   ['one for another audience', { audience: 'api://elsewhere' }],
   ['one for another issuer', { issuer: 'https://example.org/v2.0' }],
-])('%s: the refusal names the values that would do, and they do', async (_what, wrong) => {
+])('%s: the refusal names the right values, and they work', async (_what, wrong) => {
   const { control } = site.emulator;
   if (wrong) await control.addFederatedCredential(wrong);
   const credential = site.credential('managed-identity');
@@ -59,7 +59,7 @@ test.each([
   expect(await site.signIn(credential)).toHaveProperty('token');
 });
 
-test('a machine without that identity is told so at load', async () => {
+test('a machine without that identity gets an error at load', async () => {
   const platform = platformCredential({
     identity: 'managed-identity',
     managedIdentityClientId: randomUUID(),
@@ -81,7 +81,7 @@ test('a system-assigned identity, which no app can trust, is refused at load', a
   });
 });
 
-test('a chain of federated credentials, as of a managed identity on AKS, says to use the workload identity', async () => {
+test('a chain of federated credentials, such as a managed identity on AKS, is told to use the workload identity', async () => {
   await site.emulator.control.addFederatedCredential();
   await site.emulator.control.injectFault({
     at: 'entra',
@@ -113,7 +113,7 @@ describe('the workload identity of a pod', () => {
     await writeFile(federatedTokenFile, `${token}\n`);
   };
 
-  test('signs in by its projected token itself, which is read anew each time', async () => {
+  test('signs in with its projected token itself, which is read again each time', async () => {
     await site.emulator.control.addFederatedCredential({ issuer, subject, audience });
     const credential = site.credential('workload-identity', { federatedTokenFile });
     await project({ exp: 1 });
@@ -126,7 +126,7 @@ describe('the workload identity of a pod', () => {
     });
   });
 
-  test('that the app does not trust is refused with the values that would do', async () => {
+  test('that the app does not trust is refused with the right values', async () => {
     await project();
     expect(await codeOf(site.signIn(site.credential('workload-identity', { federatedTokenFile })))).toMatchObject({
       code: 'home-credential-rejected',

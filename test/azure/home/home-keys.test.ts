@@ -57,7 +57,7 @@ describe('a reread', () => {
     clock.advance(COOL_DOWN_SECONDS);
   });
 
-  test('that finds fewer versions accepts those alone', async () => {
+  test('that finds fewer versions accepts only those', async () => {
     vault.usable = [SECOND];
     expect(await keys.reread()).toHaveLength(1);
     expect([keys.trouble(), told]).toEqual([undefined, []]);
@@ -67,7 +67,7 @@ describe('a reread', () => {
     ['every version disabled', () => Object.assign(vault, { usable: [], disabled: 2 }), 'home-key-disabled'],
     ['the secret deleted', () => Object.assign(vault, { usable: [] }), 'home-key-missing'],
     ['a version that is no key', () => Object.assign(vault, { usable: ['no key', FIRST] }), 'home-key-malformed'],
-  ])('that finds %s keeps the keys, rejects, and tells once', async (_what, change, reason) => {
+  ])('that finds %s keeps the keys, rejects, and reports it once', async (_what, change, reason) => {
     change();
     for (let time = 0; time < 3; time += 1) {
       await expect(keys.reread()).rejects.toMatchObject({ code: 'home-credential-rejected', reason });
@@ -77,7 +77,7 @@ describe('a reread', () => {
     expect([keys.trouble(), told]).toEqual(['no version of key is usable', ['trouble']]);
   });
 
-  test('that succeeds again ends the trouble', async () => {
+  test('that succeeds again ends the problem', async () => {
     Object.assign(vault, { usable: [], disabled: 1 });
     await expect(keys.reread()).rejects.toBeInstanceOf(ServiceError);
     Object.assign(vault, { usable: [FIRST], disabled: 0 });
@@ -86,7 +86,7 @@ describe('a reread', () => {
     expect([keys.trouble(), told]).toEqual([undefined, ['trouble', 'recovery']]);
   });
 
-  test('that meets an outage rejects with it, and is no trouble of the keys', async () => {
+  test('that fails because of an outage rejects with it, and is no problem of the keys', async () => {
     vault.failure = new ServiceError('vault-unavailable', 'away');
     await expect(keys.reread()).rejects.toMatchObject({ code: 'vault-unavailable' });
     expect([keys.current().length, keys.trouble()]).toEqual([2, undefined]);

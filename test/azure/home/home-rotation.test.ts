@@ -9,7 +9,7 @@ afterAll(async () => {
   await site[Symbol.asyncDispose]();
 });
 
-test('a client secret rotated twice under 200 sign-ins at once fails none of them', async () => {
+test('a client secret rotated twice during 200 concurrent sign-ins fails none of them', async () => {
   const { control } = site.emulator;
   const credential = site.credential('client-secret');
   await credential.load();
@@ -34,7 +34,7 @@ test('a client secret rotated twice under 200 sign-ins at once fails none of the
 }, 120_000);
 
 test.each(['certificate', 'vault-signed'] as const)(
-  '%s: a certificate rotated under 200 sign-ins at once fails none of them',
+  '%s: a certificate rotated during 200 concurrent sign-ins fails none of them',
   async (kind) => {
     const { control } = site.emulator;
     await control.grantRole({ vault: 'home', role: 'Key Vault Crypto User', principal: 'managed-identity' });
@@ -59,7 +59,7 @@ test.each(['certificate', 'vault-signed'] as const)(
   120_000,
 );
 
-test('a rotation in the wrong order fails, and is over as soon as the vault has the new secret', async () => {
+test('a rotation in the wrong order fails, and recovers as soon as the vault has the new secret', async () => {
   const { control } = site.emulator;
   const credential = site.credential('client-secret');
   await credential.load();
@@ -70,7 +70,7 @@ test('a rotation in the wrong order fails, and is over as soon as the vault has 
   expect(await site.signIn(credential)).toHaveProperty('token');
 });
 
-test('a vault that brings nothing new is not asked for every rejected sign-in', async () => {
+test('a vault without a new version is not read for every rejected sign-in', async () => {
   const credential = site.credential('client-secret');
   await credential.load();
   await site.emulator.control.removeAppSecret();

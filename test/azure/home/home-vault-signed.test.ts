@@ -26,7 +26,7 @@ async function vaultSigned(change: { readonly exportable?: boolean } = {}): Prom
   return site.credential('vault-signed', { certificateName: name });
 }
 
-test('the vault signs and the app signs in, though no private key leaves the vault', async () => {
+test('the vault signs and the app signs in, although no private key leaves the vault', async () => {
   const credential = await vaultSigned();
   await credential.load();
   expect(await site.signIn(credential)).toHaveProperty('token');
@@ -38,7 +38,7 @@ test('the vault signs and the app signs in, though no private key leaves the vau
   });
 });
 
-test('an assertion serves the sign-ins of one directory for eight minutes, and no other directory', async () => {
+test('an assertion is used for the sign-ins of one directory for eight minutes, and for no other directory', async () => {
   const { control } = site.emulator;
   const credential = await vaultSigned();
   await credential.load();
@@ -56,7 +56,7 @@ test('an assertion serves the sign-ins of one directory for eight minutes, and n
 });
 
 describe('load refuses', () => {
-  test('without the role on the home vault, and says which; with it, no more', async () => {
+  test('without the role on the home vault, which it names; with the role, it succeeds', async () => {
     const credential = await vaultSigned();
     await site.emulator.control.removeRole({ vault: 'home', role: ROLE, principal: 'managed-identity' });
     expect(await codeOf(credential.load())).toMatchObject({
@@ -72,7 +72,7 @@ describe('load refuses', () => {
     await credential.load();
   });
 
-  test('a key that could be taken out of the vault', async () => {
+  test('a key that is exportable', async () => {
     const credential = await vaultSigned({ exportable: true });
     expect(await codeOf(credential.load())).toMatchObject({
       reason: 'key-exportable',
@@ -99,7 +99,7 @@ describe('load refuses', () => {
   });
 });
 
-test('a version whose key is disabled gives way to the one before, and shows once neither serves', async () => {
+test('a version whose key is disabled is replaced by the previous one, and shows once neither is usable', async () => {
   const { control } = site.emulator;
   const credential = await vaultSigned();
   await vaultSigned();

@@ -56,14 +56,14 @@ const calls = () =>
     .map(({ operation }) => operation);
 
 describe('usable versions', () => {
-  test('are the newest ones, newest first, no more than asked for', async () => {
+  test('are the newest ones, newest first, at most as many as requested', async () => {
     for (const value of ['first', 'second', 'third']) await store('three', value);
     expect(await valuesOf('three')).toEqual(['third', 'second']);
     expect(await valuesOf('three', 32)).toEqual(['third', 'second', 'first']);
     expect(calls().filter((call) => call === 'getSecret')).toHaveLength(2 + 3);
   });
 
-  test('leave out those that have expired, and those that do so while we run', async () => {
+  test('exclude those that have expired, and those that expire during the run', async () => {
     await store('expiring', 'lasting');
     await store('expiring', 'short', inSeconds(60));
     await store('expiring', 'expired', inSeconds(-60));
@@ -72,14 +72,14 @@ describe('usable versions', () => {
     expect(await valuesOf('expiring')).toEqual(['lasting']);
   });
 
-  test('leave out those that are disabled', async () => {
+  test('exclude those that are disabled', async () => {
     await store('disabled', 'old');
     const version = await store('disabled', 'new');
     await emulator.control.disableSecretVersion({ vault: 'home', name: 'disabled', version });
     expect(await valuesOf('disabled')).toEqual(['old']);
   });
 
-  test('are found on whichever page of the list they stand', async () => {
+  test('are found on every page of the list', async () => {
     const values = Array.from({ length: 17 }, (_, index) => `value ${index}`);
     for (const value of values) await store('many', value);
     expect(await valuesOf('many')).toEqual(['value 16', 'value 15']);
@@ -90,14 +90,14 @@ describe('usable versions', () => {
     expect(await valuesOf('nothing')).toEqual([]);
   });
 
-  test('include what was added here', async () => {
+  test('include one that was added here', async () => {
     await vault.add('added', 'by us', 'text/plain');
     expect(await valuesOf('added')).toEqual(['by us']);
   });
 });
 
 describe('a home vault', () => {
-  test('that refuses the platform’s identity says which role to grant to it where', async () => {
+  test("that refuses the platform's identity names the role to grant and its scope", async () => {
     await store('refused', 'value');
     await emulator.control.removeRole({ vault: 'home', principal: 'managed-identity' });
     await expect(valuesOf('refused')).rejects.toMatchObject({
@@ -109,14 +109,14 @@ describe('a home vault', () => {
     expect(await valuesOf('refused')).toEqual(['value']);
   });
 
-  test('is asked once more after a transient failure', async () => {
+  test('is called once more after a transient failure', async () => {
     await store('transient', 'value');
     await emulator.control.injectFault({ at: 'home', kind: 'status', status: 503, times: 1 });
     expect(await valuesOf('transient')).toEqual(['value']);
   });
 
   test.each(['status', 'reset', 'hang', 'garbage'] as const)(
-    'in trouble of kind %s is an outage of its own',
+    'with a failure of kind %s is an outage of its own',
     async (kind) => {
       await store('trouble', 'value');
       await emulator.control.injectFault({ at: 'home', kind });
@@ -124,7 +124,7 @@ describe('a home vault', () => {
     },
   );
 
-  test('that answers 401 in passing is asked again, and is in trouble when it goes on', async () => {
+  test('that answers 401 once is called again, and is an outage when it continues', async () => {
     await store('rejecting', 'value');
     const fault = { at: 'home', kind: 'status', status: 401, code: 'AKV10046', operation: 'getSecret' } as const;
     await emulator.control.injectFault({ ...fault, times: 1 });
@@ -133,7 +133,7 @@ describe('a home vault', () => {
     await expect(valuesOf('rejecting')).rejects.toMatchObject({ code: 'vault-unavailable', reason: 'home-vault' });
   });
 
-  test('is not what refuses where the machine has no such identity', async () => {
+  test('is not reported as refusing if the machine has no such identity', async () => {
     const { authorityHost } = emulator;
     const unknown = { identity: 'managed-identity', managedIdentityClientId: randomUUID() } as const;
     const opener = platformCredential({ ...unknown, authorityHost, deadlineMs: 3_000 });
@@ -148,7 +148,7 @@ describe('a home vault', () => {
     ['fails', { kind: 'status', status: 503 }],
     ['throttles', { kind: 'status', status: 429 }],
     ['resets connections', { kind: 'reset' }],
-  ] as const)('is not what refuses while the endpoint of the identity %s', async (_how, fault) => {
+  ] as const)('is not reported as refusing while the endpoint of the identity %s', async (_how, fault) => {
     const { authorityHost } = emulator;
     const opener = platformCredential({ identity: 'managed-identity', authorityHost, deadlineMs: 3_000 });
     await opener.getToken('https://managedhsm.azure.net/.default'); // it has an identity

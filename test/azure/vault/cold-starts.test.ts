@@ -34,7 +34,7 @@ function coldStarts(limits: ColdStartLimits) {
 }
 
 describe('first calls to vaults', () => {
-  test('are so many at a time, and the others take turns tenant by tenant', async () => {
+  test('are limited in number, and the others take turns tenant by tenant', async () => {
     const { begun, call, end } = coldStarts({ maxConcurrent: 2, perSecond: 1_000_000 });
     for (const tenant of ['a', 'a', 'a', 'a', 'b', 'c']) void call(tenant);
     await turn();
@@ -46,7 +46,7 @@ describe('first calls to vaults', () => {
     await end(2);
   });
 
-  test('that can’t have their turn in time are refused at once, each with a later time than the one before', async () => {
+  test("that can't have their turn in time are refused at once, each with a later time than the one before", async () => {
     const { begun, call } = coldStarts({ maxConcurrent: 1, perSecond: 1 });
     const stop = new AbortController();
     const outcomes = Array.from({ length: 12 }, (_, index) => call(`tenant-${index}`, stop.signal));
@@ -60,7 +60,7 @@ describe('first calls to vaults', () => {
     );
   });
 
-  test('give their place back when their deadline is over, whether they end or not', async () => {
+  test('release their place at their deadline, whether they end or not', async () => {
     const { begun, call } = coldStarts({ maxConcurrent: 1, perSecond: 1_000_000 });
     const stop = new AbortController();
     void call('hangs', stop.signal);
@@ -72,7 +72,7 @@ describe('first calls to vaults', () => {
     expect(begun).toEqual(['hangs', 'next']);
   });
 
-  test('leave the queue when their deadline is over', async () => {
+  test('leave the queue at their deadline', async () => {
     const { begun, call, end } = coldStarts({ maxConcurrent: 1, perSecond: 1_000_000 });
     void call('first');
     const stop = new AbortController();
@@ -95,7 +95,7 @@ describe('in a service', () => {
     await service[Symbol.asyncDispose]();
   });
 
-  test('a tenant that was never opened waits while others hang in all places, and a warm one does not', async () => {
+  test('a tenant with a cold vault waits while others hang in all places, and a warm one does not', async () => {
     const encrypt = (tenant: string) => service.post(`/tenants/${tenant}/encrypt`, { plaintext: 'aGk=' });
     expect((await encrypt('contoso')).status).toBe(200);
     for (const at of names) await service.emulator.control.injectFault({ at, kind: 'hang' });

@@ -81,7 +81,7 @@ test.each([
   ['oct-wrap', 'A256KW'],
   ['rsa-wrap', 'RSA-OAEP-256'],
   ['rsa-wrap', 'RSA-OAEP'],
-])('wrap under %s by %s happens in the HSM, and unwrap gives the value back', async (key, algorithm) => {
+])('wrap under %s by %s happens in the HSM, and unwrap returns the value', async (key, algorithm) => {
   const value = randomBytes(32).toString('base64');
   const wrapped = await post('wrap', { value, key, algorithm });
   expect(wrapped.body).toMatchObject({ algorithm, keyId: expect.stringContaining(`https://${HOST}/keys/${key}/`) });
@@ -89,7 +89,7 @@ test.each([
   expect(service.vaultCalls('contoso-hsm').slice(-2)).toEqual(['wrapKey', 'unwrapKey']);
 });
 
-test('the sign-in is for the resource of Managed HSM, which takes tokens for no other', async () => {
+test('the sign-in is for the resource of Managed HSM, which accepts tokens for no other', async () => {
   await post('wrap', { value: plaintext, key: 'rsa-wrap' });
   const refused = service.emulator.control
     .requests()
@@ -98,7 +98,7 @@ test('the sign-in is for the resource of Managed HSM, which takes tokens for no 
   expect(new Set(names.asked)).toEqual(new Set([`${HOST}:443`]));
 });
 
-describe('what the owner pastes names the HSM', () => {
+describe("the owner's commands name the HSM", () => {
   test.each([
     ['ungranted', 'role-missing', `az keyvault role assignment create --hsm-name contoso-hsm --role "${ROLE}"`],
     ['disabled', 'key-disabled', 'az keyvault key set-attributes --hsm-name contoso-hsm --name disabled'],

@@ -44,7 +44,7 @@ const atVault = () => emulator.control.requests().filter(({ at }) => at === 'con
 const calls = () => atVault().map(({ operation }) => operation);
 
 describe('cryptography clients', () => {
-  test('share the one challenge of their vault, whichever keys they are of, and read no key', async () => {
+  test('share the one challenge of their vault, whatever their keys, and read no key', async () => {
     for (const kek of [data, wrap, data]) {
       const wrapped = await client.wrapKey(kek, 'RSA-OAEP-256', bytes, options());
       expect(Buffer.from(await client.unwrapKey(kek, 'RSA-OAEP-256', wrapped, options()))).toEqual(bytes);
@@ -52,17 +52,14 @@ describe('cryptography clients', () => {
     expect(calls()).toEqual(['challenge', ...Array.from({ length: 3 }, () => ['wrapKey', 'unwrapKey']).flat()]);
   });
 
-  test.each([['RSA-OAEP'], ['RSA-OAEP-256']] as const)(
-    'wrap by %s in the vault, not by themselves',
-    async (algorithm) => {
-      const wrapped = await client.wrapKey(data, algorithm, bytes, options());
-      expect(wrapped).toHaveLength(256);
-      expect(calls()).toEqual(['challenge', 'wrapKey']);
-      expect(Buffer.from(await client.unwrapKey(data, algorithm, wrapped, options()))).toEqual(bytes);
-    },
-  );
+  test.each([['RSA-OAEP'], ['RSA-OAEP-256']] as const)('wrap by %s in the vault, not locally', async (algorithm) => {
+    const wrapped = await client.wrapKey(data, algorithm, bytes, options());
+    expect(wrapped).toHaveLength(256);
+    expect(calls()).toEqual(['challenge', 'wrapKey']);
+    expect(Buffer.from(await client.unwrapKey(data, algorithm, wrapped, options()))).toEqual(bytes);
+  });
 
-  test('call the pinned version, after a rotation too', async () => {
+  test('call the pinned version, even after a rotation', async () => {
     const wrapped = await client.wrapKey(data, 'RSA-OAEP-256', bytes, options());
     await emulator.control.rotateKey({ vault: 'contoso', key: 'data' });
     await client.unwrapKey(data, 'RSA-OAEP-256', wrapped, options());
@@ -72,7 +69,7 @@ describe('cryptography clients', () => {
     expect(paths.slice(1)).toEqual([`${base}/wrapkey`, `${base}/unwrapkey`, `${base}/wrapkey`]);
   });
 
-  test('name their requests as they are told, the challenge as well', async () => {
+  test('send the given request ids, with the challenge too', async () => {
     const [first, second] = [randomUUID(), randomUUID()];
     await client.wrapKey(data, 'RSA-OAEP-256', bytes, options(first));
     await client.getKey('wrap', undefined, options(second));
@@ -84,7 +81,7 @@ describe('cryptography clients', () => {
   });
 });
 
-describe('the id that the vault gives a call', () => {
+describe("the vault's id of a call", () => {
   /** Ids that the client reports for one call, and the ids of all answers of the vault in its order. */
   async function idsOf(call: (options: CallOptions) => Promise<unknown>) {
     const reported: (string | undefined)[] = [];
@@ -110,7 +107,7 @@ describe('the id that the vault gives a call', () => {
     expect(reported).toEqual(made.slice(-1));
   });
 
-  test('is not reported where nothing answered', async () => {
+  test('is not reported without an answer', async () => {
     await client.getKey('data', undefined, options());
     await emulator.control.injectFault({ at: 'contoso', kind: 'reset', times: 1 });
     expect((await idsOf((of) => client.wrapKey(data, 'RSA-OAEP-256', bytes, of))).reported).toEqual([]);
@@ -126,7 +123,7 @@ describe('an expired key', () => {
   });
   afterEach(() => emulator.control.setKeyAttributes({ vault: 'contoso', key: 'wrap', exp: null }));
 
-  test('is unwrapped with by the vault, as no one asks its date here', async () => {
+  test('is unwrapped with by the vault, since its date is not checked here', async () => {
     expect(Buffer.from(await client.unwrapKey(wrap, 'RSA-OAEP-256', wrapped, options()))).toEqual(bytes);
     expect(calls()).toEqual(['unwrapKey']);
   });
@@ -138,8 +135,8 @@ describe('an expired key', () => {
   });
 });
 
-describe('first calls at the same time', () => {
-  test('draw one challenge between them, and none comes without its body', async () => {
+describe('concurrent first calls', () => {
+  test('get one challenge together, and none is sent without its body', async () => {
     const wrapped = await Promise.all(
       Array.from({ length: 25 }, (_, index) =>
         client.wrapKey(index % 2 === 0 ? data : wrap, 'RSA-OAEP-256', bytes, options()),
@@ -150,7 +147,7 @@ describe('first calls at the same time', () => {
     expect(new Set(atVault().map(({ status }) => status))).toEqual(new Set([401, 200]));
   });
 
-  test('go on one by one after a first one that nobody answered', async () => {
+  test('continue one by one after a first one without an answer', async () => {
     await emulator.control.injectFault({ at: 'contoso', operation: 'challenge', kind: 'reset', times: 1 });
     const outcomes = await Promise.allSettled(
       Array.from({ length: 10 }, () => client.wrapKey(data, 'RSA-OAEP-256', bytes, options())),
@@ -159,7 +156,7 @@ describe('first calls at the same time', () => {
     expect(atVault().filter(({ status }) => status === 400)).toEqual([]);
   });
 
-  test('are open to all once the vault has answered, be it with a refusal', async () => {
+  test('are all allowed once the vault has answered, even with a refusal', async () => {
     await emulator.control.disableKey({ vault: 'contoso', key: 'data', version: data.keyVersion });
     const outcomes = await Promise.allSettled([
       client.wrapKey(data, 'RSA-OAEP-256', bytes, options()),
@@ -179,7 +176,7 @@ describe('a client', () => {
     expect(client.isOpened).toBe(true);
   });
 
-  test('that got no answer to its first call stays closed', async () => {
+  test('whose first call got no answer stays closed', async () => {
     await emulator.control.injectFault({ at: 'contoso', kind: 'reset', times: 1 });
     await failureOf(client.getKey('data', undefined, options()));
     expect(client.isOpened).toBe(false);
@@ -191,7 +188,7 @@ describe('a client', () => {
     expect(calls()).toEqual(['challenge', 'getKey']);
   });
 
-  test('gives a call up when told so', async () => {
+  test('aborts a call on request', async () => {
     await client.getKey('data', undefined, options());
     await emulator.control.injectFault({ at: 'contoso', kind: 'hang' });
     const aborting = new AbortController();

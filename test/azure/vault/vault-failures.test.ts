@@ -104,7 +104,7 @@ describe('a vault’s refusal', () => {
     });
   });
 
-  test('404 is that the key is absent', () => {
+  test('404 means that the key is absent', () => {
     const failure = vaultFailure(vaultError(404, 'KeyNotFound'), call('getKey'));
     expect(failure).toMatchObject({
       code: 'access-revoked',
@@ -115,7 +115,7 @@ describe('a vault’s refusal', () => {
     expect(failure.fix?.command).toMatch(/key recover --vault-name contoso-kv --name orders$/);
   });
 
-  test('401 of AKV10032 is that the vault is elsewhere; any other is that the token is refused', () => {
+  test('401 with AKV10032 means that the vault is in another directory; any other means that the token is refused', () => {
     const elsewhere = Object.assign(vaultError(401, 'Unauthorized'), {
       message: `AKV10032: Invalid issuer. ${FOREIGN}`,
     });
@@ -135,7 +135,7 @@ describe('a vault’s refusal', () => {
     expect(shown(other) + shown(vaultFailure(elsewhere, call()))).not.toContain(FOREIGN);
   });
 
-  test('400 is the ciphertext’s fault on unwrap and the value’s on wrap', () => {
+  test('400 means a bad ciphertext on unwrap and a bad value on wrap', () => {
     const error = vaultError(400, 'BadParameter');
     const unwrap = vaultFailure(error, call('unwrapKey'));
     expect([unwrap.code, unwrap.message, unwrap.errors]).toEqual([
@@ -151,13 +151,13 @@ describe('a vault’s refusal', () => {
   });
 });
 
-describe('a vault’s trouble', () => {
+describe("a vault's outage", () => {
   test.each([
     [{ 'retry-after': '7' }, 7],
     [{ 'retry-after': '0.4' }, 1],
     [{ 'retry-after': 'Wed, 21 Oct 2026 07:28:00 GMT' }, 2],
     [{}, 2],
-  ])('429 with headers %j says when to come again', (headers, retryAfter) => {
+  ])('429 with headers %j gives the time of the next try', (headers, retryAfter) => {
     const failure = vaultFailure(vaultError(429, 'Throttled', undefined, headers), call());
     expect(failure).toMatchObject({ code: 'vault-throttled', retryAfter, scope: undefined });
     expect(shown(failure)).not.toContain(FOREIGN);
@@ -172,13 +172,13 @@ describe('a vault’s trouble', () => {
     ['an answer that is none', new TypeError(FOREIGN)],
     ['a text thrown', FOREIGN],
     ['nothing thrown', undefined],
-  ])('%s is an outage, and says nothing of access', (_what, error) => {
+  ])('%s is an outage, and says nothing about access', (_what, error) => {
     const failure = vaultFailure(error, call());
     expect(failure).toMatchObject({ code: 'vault-unavailable', retryAfter: 5, scope: undefined, reason: undefined });
     expect(shown(failure)).not.toContain(FOREIGN);
   });
 
-  test('a host that is not found is an outage that the owner of the vault can mend', () => {
+  test('a host that is not found is an outage that the owner of the vault can fix', () => {
     const failure = vaultFailure(vaultError(undefined, 'ENOTFOUND'), call());
     expect(failure).toMatchObject({
       code: 'vault-unavailable',
@@ -187,13 +187,13 @@ describe('a vault’s trouble', () => {
     });
   });
 
-  test('errors that go round in circles are read to an end', () => {
+  test('circular errors are read to an end', () => {
     const error = new Error(FOREIGN);
     error.cause = error;
     expect(vaultFailure(error, call()).code).toBe('vault-unavailable');
   });
 
-  test('that is a failure of ours stays as it is', () => {
+  test('our own failure stays unchanged', () => {
     const ours = new ServiceError('home-credential-rejected', 'no secret');
     expect(vaultFailure(ours, call())).toBe(ours);
   });

@@ -3,8 +3,8 @@ import { ServiceError } from '../../../src/errors.ts';
 import { GatedVault, made, outage, refusal, settled, throttled } from '../../support/gated-vault.ts';
 import { until } from '../../support/until.ts';
 
-describe('calls under way', () => {
-  test('are bounded; the end of one lets the next go', async () => {
+describe('concurrent calls', () => {
+  test('are limited; the end of one starts the next', async () => {
     const vault = new GatedVault({ maxConcurrent: 2 });
     const calls = vault.calls(4);
     await settled();
@@ -22,7 +22,7 @@ describe('calls under way', () => {
     ]);
   });
 
-  test('that are given up free their place, and one given up while it waits is never made', async () => {
+  test('that are aborted free their place, and one aborted while it waits is never made', async () => {
     const vault = new GatedVault({ maxConcurrent: 1 });
     const [hanging, waiting, last] = vault.calls(3);
     await settled();
@@ -34,7 +34,7 @@ describe('calls under way', () => {
     expect([waiting?.isMade(), last?.isMade()]).toEqual([false, true]);
   });
 
-  test('of a tenant that has many waiting delay one of another tenant by a single turn', async () => {
+  test("of a tenant with many waiting calls delay another tenant's call by a single turn", async () => {
     const vault = new GatedVault({ maxConcurrent: 1 });
     const flood = vault.calls(100, 'ciphertext', 'contoso');
     const other = vault.call('ciphertext', 'fabrikam');
@@ -46,7 +46,7 @@ describe('calls under way', () => {
     expect([made(flood), other.isMade()]).toEqual([2, true]);
   });
 
-  test('for ciphertexts and callers let upkeep take its turn', async () => {
+  test('for ciphertexts and callers let upkeep have its turn', async () => {
     const vault = new GatedVault({ maxConcurrent: 1 });
     const flood = [...vault.calls(50, 'ciphertext'), ...vault.calls(50, 'caller')];
     const proof = vault.call('upkeep');
@@ -73,7 +73,7 @@ describe('calls under way', () => {
 });
 
 describe('the budget', () => {
-  test('refuses what would wait for it longer than a second, and says until when', async () => {
+  test('refuses a call that would wait for it longer than a second, with the time of the next try', async () => {
     const vault = new GatedVault({ budgetPerSecond: 0.5, budgetBurst: 4 });
     const calls = vault.calls(4, 'caller');
     await settled();
@@ -90,7 +90,7 @@ describe('the budget', () => {
     expect(later.isMade()).toBe(true);
   });
 
-  test('gives cold unwraps half of it, and the rest to what keeps the tenant going', async () => {
+  test('gives cold unwraps half of it, and the rest to calls that keep the tenant running', async () => {
     const vault = new GatedVault({ budgetPerSecond: 0.5, budgetBurst: 8 });
     const unwraps = vault.calls(5, 'ciphertext');
     await settled();
@@ -104,7 +104,7 @@ describe('the budget', () => {
     expect([made(later), await later[1]?.outcome]).toEqual([1, 'vault-throttled budget']);
   });
 
-  test('has a call wait that it lets go within a second', async () => {
+  test('delays a call that it can start within a second', async () => {
     const vault = new GatedVault({ budgetPerSecond: 100, budgetBurst: 1 });
     const [first, second] = vault.calls(2);
     await settled();
@@ -114,7 +114,7 @@ describe('the budget', () => {
     expect(await second?.outcome).toBe('answered');
   });
 
-  test('of a flooded vault still has calls of another tenant wait for their turn', async () => {
+  test("of a flooded vault still lets another tenant's calls wait for their turn", async () => {
     const vault = new GatedVault({ budgetPerSecond: 100, budgetBurst: 1 });
     const flood = vault.calls(200, 'caller', 'contoso');
     expect(await flood.at(-1)?.outcome).toBe('vault-throttled budget');
@@ -146,7 +146,7 @@ describe('the breaker', () => {
     expect(await vault.call().failure).toMatchObject({ reason: 'breaker', retryAfter: 5 });
   });
 
-  test('does not open where an answer comes between, refusals included', async () => {
+  test('does not open if an answer comes between, even a refusal', async () => {
     const vault = new GatedVault();
     await vault.failing(9, outage);
     await vault.failing(1, refusal);
@@ -154,7 +154,7 @@ describe('the breaker', () => {
     expect([vault.gate.isBreakerOpen, vault.breaker]).toEqual([false, []]);
   });
 
-  test('does not open on what says nothing of the vault', async () => {
+  test('does not open on failures that say nothing about the vault', async () => {
     const vault = new GatedVault();
     await vault.failing(30, () => new ServiceError('identity-unavailable', 'Entra is away'));
     await vault.failing(30, () => new ServiceError('access-revoked', 'no app', { scope: 'tenant' }));
@@ -162,7 +162,7 @@ describe('the breaker', () => {
     expect(vault.gate.isBreakerOpen).toBe(false);
   });
 
-  test('counts calls that are given up, and tells those that wait', async () => {
+  test('counts aborted calls, and refuses the waiting ones', async () => {
     const vault = new GatedVault({ maxConcurrent: 10 });
     const hanging = vault.calls(10);
     const waiting = vault.calls(20);
@@ -173,7 +173,7 @@ describe('the breaker', () => {
     for (const call of waiting) call.giveUp();
   });
 
-  test('lets a single call find out after the pause, and closes when it is answered', async () => {
+  test('allows a single trial call after the pause, and closes when it is answered', async () => {
     const vault = await opened();
     vault.clock.advance(4.9);
     expect(await vault.call().outcome).toBe('vault-unavailable breaker');
@@ -189,7 +189,7 @@ describe('the breaker', () => {
     expect([made(after), vault.breaker]).toEqual([5, [true, false]]);
   });
 
-  test('stays open for longer each time that nobody answers, up to a minute', async () => {
+  test('stays open longer each time that no answer comes, up to a minute', async () => {
     const vault = await opened();
     for (const pause of [5, 10, 20, 40, 60, 60]) {
       vault.clock.advance(pause - 0.1);
@@ -200,7 +200,7 @@ describe('the breaker', () => {
     expect(vault.breaker).toEqual([true]);
   });
 
-  test('lets the next one find out where the first learnt nothing', async () => {
+  test('allows another trial call if the first shows nothing', async () => {
     const vault = await opened();
     vault.clock.advance(5);
     await vault.failing(1, () => new ServiceError('identity-unavailable', 'Entra is away'));
@@ -210,8 +210,8 @@ describe('the breaker', () => {
   });
 });
 
-describe('a vault that throttles', () => {
-  test('is left alone for as long as it says, and no longer', async () => {
+describe('a throttling vault', () => {
+  test('is not called during its Retry-After, and no longer', async () => {
     const vault = new GatedVault();
     const [call] = vault.calls(1);
     call?.fail(throttled(7)());
@@ -225,7 +225,7 @@ describe('a vault that throttles', () => {
     expect([later.isMade(), vault.gate.isBreakerOpen]).toEqual([true, false]);
   });
 
-  test('without Retry-After is left alone for longer each time, until it serves again', async () => {
+  test('without Retry-After gets longer pauses each time, until it serves again', async () => {
     const vault = new GatedVault();
     const longest: number[] = [];
     for (let time = 0; time < 8; time += 1) {
@@ -248,7 +248,7 @@ describe('a vault that throttles', () => {
     expect(await again.failure).toMatchObject({ retryAfter: 2 });
   });
 
-  test('counts once for all calls that were under way together', async () => {
+  test('counts once for all concurrent calls', async () => {
     const vault = new GatedVault();
     const calls = vault.calls(20);
     await settled();
@@ -257,13 +257,13 @@ describe('a vault that throttles', () => {
     expect(new Set(failures.map((failure) => (failure as ServiceError).retryAfter))).toEqual(new Set([2]));
   });
 
-  test('for a day is asked again after a minute', async () => {
+  test('for a day is called again after a minute', async () => {
     const vault = new GatedVault();
     await vault.failing(1, throttled(86_400));
     expect(await vault.call().failure).toMatchObject({ reason: 'back-off', retryAfter: 60 });
   });
 
-  test('tells those that wait for it, but not those for whom it is back within a second', async () => {
+  test('refuses waiting calls, except those that can start within a second', async () => {
     const vault = new GatedVault({ maxConcurrent: 1 });
     const [first, waiting] = vault.calls(2);
     await settled();

@@ -31,7 +31,7 @@ describe('a gate', () => {
     [0.5, 19], // the last one would need a whole call's worth
     [1, 10],
     [4, 3],
-  ])('lets calls of cost %s through until the budget of 10 is spent', async (cost, expected) => {
+  ])('allows calls of cost %s until the budget of 10 is spent', async (cost, expected) => {
     const vault = new GatedVault({ budgetPerSecond: 0.1, budgetBurst: 10 });
     const calls = unwraps(vault, 30, cost);
     await settled();
@@ -77,7 +77,7 @@ describe('a service with the default budget', () => {
     return [200, 429].map((wanted) => answers.filter(({ status }) => status === wanted).length);
   }
 
-  test('serves 120 calls at once with RSA 2048 in software, and fewer with RSA 4096 in an HSM', async () => {
+  test('serves 120 concurrent calls with RSA 2048 in software, and fewer with RSA 4096 in an HSM', async () => {
     expect(await wrapAtOnce('contoso', 'small-wrap')).toEqual([120, 0]);
     const [served = 0, refused = 0] = await wrapAtOnce('fabrikam', 'large-wrap');
     expect(served + refused).toBe(120);
