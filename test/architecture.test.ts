@@ -174,7 +174,7 @@ describe('each folder of src', () => {
     expect([...new Set([...tree.keys()].map(folderOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
   });
 
-  test('imports from the folders that it may, and only from those', () => {
+  test('imports only from the folders that it may', () => {
     expect(forbiddenImports(tree, MAY_IMPORT)).toEqual([]);
     const broken = treeOf({ 'format/jwe.ts': "import type { a } from '../azure/vault/key-vault.ts';" });
     expect(forbiddenImports(broken, MAY_IMPORT)).toEqual([
@@ -182,7 +182,7 @@ describe('each folder of src', () => {
     ]);
   });
 
-  test('has no allowance that it does not use', () => {
+  test('has no unused allowance', () => {
     expect(unusedAllowances(tree, MAY_IMPORT)).toEqual([]);
     const used = treeOf({ 'lib/retry.ts': "import { ServiceError } from '../errors.ts';" });
     expect(unusedAllowances(used, { lib: ['errors', 'tenants'] })).toEqual(['lib → tenants']);
@@ -210,41 +210,41 @@ describe('each file of src', () => {
     expect(cyclesOf(broken)).toEqual(['a.ts → b.ts → a.ts']);
   });
 
-  test('imports the SDK in azure alone', () => {
+  test('imports the SDK only in azure', () => {
     expect(filesMatching(tree, SDK, ['azure/'])).toEqual([]);
     expect(filesMatching(treeOf({ 'http/a.ts': "from '@azure/identity'" }), SDK, ['azure/'])).toEqual(['http/a.ts']);
   });
 
-  test('speaks SQL in database alone', () => {
+  test('contains SQL only in database', () => {
     expect(filesMatching(tree, SQL, ['database/'])).toEqual([]);
     expect(filesMatching(treeOf({ 'audit/a.ts': "from 'kysely'" }), SQL, ['database/'])).toEqual(['audit/a.ts']);
   });
 
-  test('sees the database only through interfaces of its own in audit, operations and rounds', () => {
+  test('uses the database only through interfaces of its own in audit, operations and rounds', () => {
     expect(importersOf(tree, 'database/', SEES_NO_DATABASE)).toEqual([]);
     const broken = treeOf({ 'audit/shipping/a.ts': "import type { T } from '../../database/tables/t.ts';" });
     expect(importersOf(broken, 'database/', SEES_NO_DATABASE)).toEqual(['audit/shipping/a.ts']);
   });
 
-  test('names algorithms of wrapping in one table alone, examples of the contract aside', () => {
+  test('names wrap algorithms in one table only, except for examples of the contract', () => {
     expect(filesMatching(tree, WRAP_ALGORITHM, ['emulator/', 'http/contract/'])).toEqual(['format/wrap-algorithms.ts']);
     expect(filesMatching(treeOf({ 'azure/a.ts': "alg === 'RSA-OAEP'" }), WRAP_ALGORITHM)).toEqual(['azure/a.ts']);
   });
 
-  test('draws random bytes in lib/random alone; salts of the audit chain are no keys', () => {
+  test('draws random bytes only in lib/random; salts of the audit chain are no keys', () => {
     const apart = ['emulator/', 'audit/chain/chain.ts'];
     expect(filesMatching(tree, RANDOM, apart)).toEqual(['lib/random.ts']);
     expect(filesMatching(treeOf({ 'keyring/a.ts': 'const key = randomBytes(32);' }), RANDOM)).toEqual(['keyring/a.ts']);
   });
 
-  test('knows Express in http and app alone', () => {
+  test('uses Express only in http and app', () => {
     expect(filesMatching(tree, EXPRESS, ['http/', 'app.ts', 'compose/listener.ts'])).toEqual([]);
     expect(filesMatching(treeOf({ 'audit/a.ts': "from 'express'" }), EXPRESS, ['http/', 'app.ts'])).toEqual([
       'audit/a.ts',
     ]);
   });
 
-  test('loads the emulator in dev alone', () => {
+  test('loads the emulator only in dev', () => {
     const users = importsOf(tree).filter(({ from, to }) => to.startsWith('emulator/') && !from.startsWith('emulator/'));
     expect([...new Set(users.map(({ from }) => from))].sort()).toEqual([
       'cli/commands/dev.ts',
@@ -255,7 +255,7 @@ describe('each file of src', () => {
     ).toEqual([]);
   });
 
-  test('loads Prometheus’ and OpenTelemetry’s packages only where they are configured', () => {
+  test("loads Prometheus' and OpenTelemetry's packages only if they are configured", () => {
     const users = [...tree].flatMap(([file, text]) =>
       packagesOf(text).some((name) => /^(?:prom-client|@opentelemetry\/)/.test(name)) ? [file] : [],
     );
@@ -266,12 +266,12 @@ describe('each file of src', () => {
     expect([...new Set(loaders.map(({ from }) => from))].sort()).toEqual(['compose/telemetry.ts']);
   });
 
-  test('reads process in main alone', () => {
+  test('reads process only in main', () => {
     expect(filesMatching(tree, PROCESS)).toEqual(['main.ts']);
     expect(filesMatching(treeOf({ 'a.ts': 'process.env.HOME' }), PROCESS)).toEqual(['a.ts']);
   });
 
-  test('is no longer than a reader can hold', () => {
+  test('is at most as long as a reader can follow', () => {
     const long = [...tree].filter(([, text]) => text.split('\n').length > MOST_LINES_OF_A_FILE);
     expect(long.map(([file]) => file)).toEqual([]);
   });

@@ -78,11 +78,11 @@ describe.each([
   const config = loaded(text);
   const [container] = pod.containers;
 
-  test('has a configuration that the service takes, with the audit log on a volume', () => {
+  test('has a configuration that the service accepts, with the audit log on a volume', () => {
     expect(container.volumeMounts.map(({ mountPath }) => mountPath)).toContain(config.audit.directory);
   });
 
-  test('waits for the drain, and probes what the service has', () => {
+  test('waits for the drain, and probes only existing endpoints', () => {
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(config.http.drainMs / 1_000 + 5);
     const { startupProbe, livenessProbe, readinessProbe, probes } = container;
     const paths = (probes ?? [startupProbe, livenessProbe, readinessProbe]).map((probe) => probe?.httpGet.path);
@@ -94,7 +94,7 @@ describe.each([
   });
 });
 
-test('the Kubernetes example names its pods the same everywhere, and runs as the image’s user', () => {
+test("the Kubernetes example uses the same names for its pods everywhere, and runs as the image's user", () => {
   const { pod, selectors } = kubernetes();
   const labels = { 'app.kubernetes.io/name': 'vaultspan' };
   expect(selectors).toEqual([labels, labels, labels, labels]);
@@ -106,7 +106,7 @@ test('systemd and compose wait for the drain', () => {
   expect(parse(read('deploy/compose.yaml')).services.vaultspan.stop_grace_period).toBe('30s');
 });
 
-test('Kubernetes makes no variables for Services, whose names could be those of settings', () => {
+test('Kubernetes makes no variables for Services, which could have the names of settings', () => {
   expect(kubernetes().pod.enableServiceLinks).toBe(false);
 });
 
@@ -123,7 +123,7 @@ test('Kubernetes migrates the database before a pod serves, with the image and c
   expect(read('Dockerfile')).toMatch(/^ENTRYPOINT /m);
 });
 
-test('Kubernetes lets the monitoring reach the metrics, and nobody else', () => {
+test('Kubernetes allows only the monitoring to reach the metrics', () => {
   const { pod, config, ingress } = kubernetes();
   const { metrics } = loaded(config);
   expect([metrics.enabled, metrics.host]).toEqual([true, '0.0.0.0']);

@@ -64,7 +64,7 @@ describe('links in Markdown', () => {
     expect(brokenLinks(pages, (path) => existsSync(join(ROOT, path)))).toEqual([]);
   });
 
-  test('are found broken where the file or the heading is missing', () => {
+  test('are detected as broken if the file or the heading is missing', () => {
     const pages = new Map([
       [
         'README.md',
@@ -84,7 +84,7 @@ describe('decision records', () => {
   const folder = join(ROOT, 'docs', 'decisions');
   const records = readdirSync(folder).filter((file) => /^\d{4}-/.test(file));
 
-  test('have a status and stand in the index', () => {
+  test('have a status and are listed in the index', () => {
     const index = readFileSync(join(folder, 'README.md'), 'utf8');
     expect(records.filter((file) => !index.includes(`](${file})`))).toEqual([]);
     const status = /^Status: (?:accepted|superseded by \[[^\]]+\]\([^)]+\)), \d{4}-\d{2}-\d{2}(?:[,;] [^\n]*)?\.$/m;

@@ -9,12 +9,12 @@ import { productionPackages } from '../scripts/production-packages.ts';
 const ROOT = join(import.meta.dirname, '..');
 const packages = productionPackages();
 
-test('docs/licences.md lists every production package and none has a licence that is not allowed', () => {
+test('docs/licences.md lists every production package and none has a disallowed licence', () => {
   expect(readFileSync(LICENCES_FILE, 'utf8')).toBe(licencesPage(packages)); // else: npm run licences
   expect(forbidden(packages)).toEqual([]);
 });
 
-test('a licence that is not on the list is found, and so is a package without one', () => {
+test('a licence that is not on the list is reported, and so is a package without one', () => {
   const foreign = ['GPL-3.0-only', '(MIT OR GPL-3.0-only)', 'none'].map((licence) => {
     return { name: 'x', version: '1.0.0', licence, isDirect: false };
   });
@@ -56,7 +56,7 @@ test('the SBOM is CycloneDX and has the runtime and exactly the production packa
 describe('the image', () => {
   const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
 
-  test('is made of official Node images by digest', () => {
+  test('is built from official Node images by digest', () => {
     const images = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image = '']) => image);
     const stages = [...dockerfile.matchAll(/^FROM \S+ AS (\S+)/gm)].map(([, stage]) => stage);
     const bases = images.filter((image) => !stages.includes(image));
@@ -64,7 +64,7 @@ describe('the image', () => {
     expect(bases.filter((image) => !/^node:26[\w.-]*@sha256:[0-9a-f]{64}$/.test(image))).toEqual([]);
   });
 
-  test('never runs install scripts, and never runs or holds the repackaged Node', () => {
+  test('never runs install scripts, and neither runs nor contains the repackaged Node', () => {
     const installs = [...dockerfile.matchAll(/npm ci.*$/gm)].map(([line]) => line);
     expect(installs.length).toBe(2);
     expect(installs.filter((line) => !line.includes('--ignore-scripts'))).toEqual([]);
@@ -95,7 +95,7 @@ describe('package.json', () => {
     expect(ranges.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });
 
-  test('allows no install script, and each package that has one is named', () => {
+  test('allows no install script, and names each package that has one', () => {
     expect(Object.values(manifest.allowScripts).filter((isAllowed) => isAllowed)).toEqual([]);
     const scripted = Object.entries(lock.packages)
       .filter(([, { hasInstallScript }]) => hasInstallScript)

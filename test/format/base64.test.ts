@@ -6,7 +6,7 @@ const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
 
 describe('decodeBase64Url', () => {
-  test('gives the bytes of any canonical text', () => {
+  test('returns the bytes of any canonical text', () => {
     fc.assert(
       fc.property(bytes, (value) => {
         expect(decodeBase64Url(value.toString('base64url'))?.equals(value)).toBe(true);
@@ -14,7 +14,7 @@ describe('decodeBase64Url', () => {
     );
   });
 
-  test('accepts exactly what Buffer would write for what it reads, whatever the text', () => {
+  test('accepts exactly the text that Buffer would write for the bytes it reads', () => {
     const character = fc.oneof(fc.constantFrom(...URL_SAFE), fc.constantFrom(...'+/= \n\t.%\0éЖ€😀'));
     fc.assert(
       fc.property(fc.string({ unit: character, maxLength: 24 }), (text) => {
@@ -26,7 +26,7 @@ describe('decodeBase64Url', () => {
     );
   });
 
-  test('decides every text of up to two characters as Buffer does', () => {
+  test('judges every text of up to two characters as Buffer does', () => {
     for (const first of URL_SAFE) {
       expect(decodeBase64Url(first)).toBeUndefined();
       for (const second of URL_SAFE) {
@@ -64,13 +64,13 @@ describe('decodeBase64Url', () => {
     expect(decodeBase64Url(text)).toBeUndefined();
   });
 
-  test('gives no bytes for the empty text', () => {
+  test('returns no bytes for the empty text', () => {
     expect(decodeBase64Url('')?.length).toBe(0);
   });
 });
 
 describe('decodeAnyBase64', () => {
-  test('gives the bytes of both alphabets, with and without padding', () => {
+  test('returns the bytes of both alphabets, with and without padding', () => {
     fc.assert(
       fc.property(bytes, (value) => {
         const standard = value.toString('base64');

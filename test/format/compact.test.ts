@@ -42,7 +42,7 @@ describe.each(compact.cases.map((vector) => [vector.name, vector] as const))('ve
     expect(sealed.length).toBe(vector.characters);
   });
 
-  test('opening gives the plaintext, and so does jose with the derived key', async () => {
+  test('opening returns the plaintext, and so does jose with the derived key', async () => {
     expect(isCompact(vector.message)).toBe(true);
     const opened = openCompact(contentKey(), parseCompact(vector.message));
     expect(opened.toString('hex')).toBe(vector.plaintext);
@@ -135,16 +135,16 @@ describe('a compact message', () => {
       `${Buffer.from('{"alg":"dir","enc":"A256GCM","kid":"AAAAAAAAAAAAAAAAAAAAAA" }').toString('base64url')}..${iv}.${ciphertext}.${tag}`,
     ],
     ['nothing after its start', header.slice(0, 48)],
-  ])('with %s has no right form', (_what, changed) => {
+  ])('with %s has an invalid form', (_what, changed) => {
     expect(isCompact(changed)).toBe(true);
     expect(() => parseCompact(changed)).toThrow(expect.objectContaining({ code: 'malformed-ciphertext' }));
   });
 
-  test('is told from every self-contained one by its first 48 characters', () => {
+  test('is distinguished from every self-contained one by its first 48 characters', () => {
     expect(messages.cases.filter(({ ciphertext: sealed }) => isCompact(sealed))).toEqual([]);
   });
 
-  test('by jose with another order of members is not compact', async () => {
+  test('made by jose with another order of members is not compact', async () => {
     const foreign = await new CompactEncrypt(Buffer.from('hi'))
       .setProtectedHeader({ enc: 'A256GCM', alg: 'dir', kid: 'AAAAAAAAAAAAAAAAAAAAAA' })
       .encrypt(Buffer.alloc(32, 7));

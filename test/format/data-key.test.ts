@@ -15,14 +15,14 @@ const wrapped = {
 const isWiped = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
 describe('key material', () => {
-  test('the buffer that a data key is made of is zero afterwards', () => {
+  test('the buffer from which a data key is made is zero afterwards', () => {
     const bytes = randomBytes(32);
     const { cek } = dataKeyFrom(bytes, wrapped);
     expect(isWiped(bytes)).toBe(true);
     expect(isWiped(cek.export())).toBe(false);
   });
 
-  test('the buffer is zero also where it makes no data key', () => {
+  test('the buffer is zero even if no data key is made', () => {
     const bytes = randomBytes(32);
     const broken = new Proxy(wrapped, {
       get: () => {
@@ -58,7 +58,7 @@ describe('key material', () => {
     expect(vault.keyBuffers.map(isWiped)).toEqual([true]);
   });
 
-  test('a data key for one message alone whose wrap is refused is wiped', async () => {
+  test('a data key for one message only whose wrap is refused is wiped', async () => {
     const deployment = new Deployment({ dataKeys: { mode: 'perMessage' } });
     const { vault } = deployment;
     let wraps = 0;
@@ -75,13 +75,13 @@ describe('the mac of an origin key', () => {
   const mac = originMac(ORIGIN_KEY, wrapped);
   const other = createSecretKey(Buffer.alloc(32, 1));
 
-  test('is 16 bytes and holds under any of several origin keys', () => {
+  test('is 16 bytes and is valid under any of several origin keys', () => {
     expect(Buffer.from(mac, 'base64url').length).toBe(16);
     expect(isOriginMac([ORIGIN_KEY], wrapped, mac)).toBe(true);
     expect(isOriginMac([other, ORIGIN_KEY], wrapped, mac)).toBe(true);
   });
 
-  test('does not hold under another origin key or none', () => {
+  test('is invalid under another origin key or none', () => {
     expect(isOriginMac([other], wrapped, mac)).toBe(false);
     expect(isOriginMac([], wrapped, mac)).toBe(false);
   });
@@ -91,11 +91,11 @@ describe('the mac of an origin key', () => {
     ['kid', { kid: CMK_V1.replace('0f', '1f') }],
     ['tenant', { tenantId: 'contoso2' }],
     ['encrypted key', { encryptedKey: 'AAAB' }],
-  ])('does not hold for another %s', (_what, change) => {
+  ])('is invalid for another %s', (_what, change) => {
     expect(isOriginMac([ORIGIN_KEY], { ...wrapped, ...change }, mac)).toBe(false);
   });
 
-  test.each(['', mac.slice(0, -2), `${mac}AA`])('of another length does not hold: %j', (given) => {
+  test.each(['', mac.slice(0, -2), `${mac}AA`])('of another length is invalid: %j', (given) => {
     expect(isOriginMac([ORIGIN_KEY], wrapped, given)).toBe(false);
   });
 });

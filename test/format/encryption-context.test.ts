@@ -10,7 +10,7 @@ const withMembers = (count: number) =>
 const malformed = expect.objectContaining({ code: 'malformed-request' });
 
 describe('the canonical form', () => {
-  test('sorts names by UTF-16 code units, as the example of RFC 8785 §3.2.3', () => {
+  test('sorts names by UTF-16 code units, as in the example of RFC 8785 §3.2.3', () => {
     const example = {
       '\u20ac': 'Euro Sign',
       '\r': 'Carriage Return',
@@ -26,7 +26,7 @@ describe('the canonical form', () => {
     );
   });
 
-  test('escapes strings as the example of RFC 8785 §3.2.2', () => {
+  test('escapes strings as in the example of RFC 8785 §3.2.2', () => {
     expect(text({ string: '\u20ac$\u000f\nA\'B"\\\\"/' })).toBe('{"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}');
   });
 
@@ -61,7 +61,7 @@ describe('the canonical form', () => {
     );
   });
 
-  test('gives the same members back to any JSON parser, in order of code units and with no whitespace', () => {
+  test('gives the same members to any JSON parser, in order of code units and without whitespace', () => {
     fc.assert(
       fc.property(contexts, (context) => {
         const canonical = text(context) ?? '{}';
@@ -87,7 +87,7 @@ describe('the canonical form', () => {
   });
 });
 
-describe('what is not a context', () => {
+describe('an invalid context', () => {
   test.each([
     ['null', null],
     ['an array', ['a']],
@@ -115,13 +115,13 @@ describe('what is not a context', () => {
   });
 
   test.each(['constructor', 'toString', 'hasOwnProperty', '__proto', 'proto__', 'Vaultspan', 'my-vaultspan'])(
-    'the name %s is taken',
+    'the name %s is accepted',
     (name) => {
       expect(text({ [name]: 'a' })).toBe(`{"${name}":"a"}`);
     },
   );
 
-  test('tells the position of the member at fault, and neither its name nor its value', () => {
+  test('reports the position of the wrong member, and neither its name nor its value', () => {
     const context = { fine: 'a', 'secret-name': 'secret-value\ud800' };
     const detail = 'member 2: a value is well-formed Unicode';
     expect(() => canonicalContext(context)).toThrow(
@@ -141,7 +141,7 @@ describe('the limits', () => {
     ['a value of 1,024 code units', { a: 'v'.repeat(1_024) }],
     ['a value of 512 characters beyond the BMP', { a: '😀'.repeat(512) }],
     ['an empty value', { a: '' }],
-  ])('%s are taken', (_what, context) => {
+  ])('%s are accepted', (_what, context) => {
     expect(JSON.parse(text(context) ?? '')).toEqual(context);
   });
 
@@ -160,7 +160,7 @@ describe('the limits', () => {
     return Object.fromEntries(values.map((value, index) => ['abcd'.charAt(index), value]));
   };
 
-  test('4,096 bytes in canonical form are taken', () => {
+  test('4,096 bytes in canonical form are accepted', () => {
     expect(canonicalContext(ofLength(4_096))?.length).toBe(4_096);
   });
 

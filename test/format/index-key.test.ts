@@ -53,7 +53,7 @@ describe('tokens', () => {
     expect(new Set(tokens).size).toBe(2);
   });
 
-  test('normalise by NFC where the index says so, and only there', () => {
+  test('normalise with NFC if the index requires it, and only then', () => {
     const [composed, decomposed] = [Buffer.from('ann\u00e9'), Buffer.from('anne\u0301')];
     expect(indexToken(key, 128, 'nfc', composed)).toBe(indexToken(key, 128, 'nfc', decomposed));
     expect(indexToken(key, 128, 'none', composed)).not.toBe(indexToken(key, 128, 'none', decomposed));
@@ -108,7 +108,7 @@ describe('deterministic values', () => {
     expect(() => openDeterministic(ofVersionTwo, second, context)).toThrow(refused('undecryptable'));
   });
 
-  test('shorter than prefix and tag have no right form', () => {
+  test('shorter than prefix and tag have an invalid form', () => {
     for (const bytes of [0, 1, 20]) {
       expect(() => deterministicVersion(Buffer.alloc(bytes, 1))).toThrow(refused('malformed-ciphertext'));
     }

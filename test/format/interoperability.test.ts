@@ -84,12 +84,12 @@ describe('streams of every size', () => {
   const areSame = (opened: readonly Buffer[]) => plaintexts.map((plaintext, index) => opened[index]?.equals(plaintext));
   const allSame = sizes.map(() => true);
 
-  test('that we sealed open with Tink', () => {
+  test('sealed by us open with Tink', () => {
     const bodies = plaintexts.map((plaintext) => sealStream(plaintext).toString('base64', PREFIX));
     expect(areSame(tink(bodies.map((body) => ({ streamKey, sealed: body }))))).toEqual(allSame);
   }, 300_000);
 
-  test('that Tink sealed open with us', () => {
+  test('sealed by Tink open with us', () => {
     const bodies = tink(plaintexts.map((plaintext) => ({ streamKey, plaintext: plaintext.toString('base64') })));
     const prefix = sealStream(Buffer.alloc(0)).subarray(0, PREFIX);
     expect(areSame(bodies.map((body) => openStream(Buffer.concat([prefix, body]))))).toEqual(allSame);
@@ -109,7 +109,7 @@ describe('deterministic values', () => {
     context: (context ?? Buffer.alloc(0)).toString('base64'),
   });
 
-  test('that we sealed open with a Tink keyset, and Tink seals the same bytes', () => {
+  test('sealed by us open with a Tink keyset, and Tink seals the same bytes', () => {
     const sealed = cases.map(({ plaintext, context }) =>
       Buffer.from(sealDeterministic(key, plaintext, context), 'base64url'),
     );

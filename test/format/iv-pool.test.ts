@@ -6,7 +6,7 @@ import { Deployment } from '../support/deployment.ts';
 const COUNT = 100_000;
 const hexOf = (iv: Buffer): string => iv.toString('hex');
 
-test('100,000 IVs are 12 bytes each and all differ, also across drops', () => {
+test('100,000 IVs are 12 bytes each and all differ, even across drops', () => {
   const pool = new IvPool(systemRandom);
   const ivs = Array.from({ length: COUNT }, (_, index) => {
     if (index % 777 === 0) pool.drop();
@@ -16,7 +16,7 @@ test('100,000 IVs are 12 bytes each and all differ, also across drops', () => {
   expect(ivs.every((iv) => iv.length === 24)).toBe(true);
 });
 
-test('an IV that is held does not change when the pool is filled again', () => {
+test('a held IV does not change when the pool is filled again', () => {
   const pool = new IvPool(systemRandom);
   const held = Array.from({ length: 600 }, () => pool.take());
   const before = held.map(hexOf);
@@ -32,7 +32,7 @@ test('two IVs share no memory', () => {
   expect(hexOf(second)).toBe(before);
 });
 
-test('encrypt never gives the same IV twice, over several data keys and tenants', async () => {
+test('encrypt never uses the same IV twice, over several data keys and tenants', async () => {
   const deployment = new Deployment({ dataKeys: { maxMessages: 700 } });
   const process = deployment.start();
   const ivs = new Set<string>();

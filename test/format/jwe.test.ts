@@ -21,7 +21,7 @@ const withSegment = (ciphertext: string, index: number, segment: string): string
   segmentsOf(ciphertext).with(index, segment).join('.');
 
 describe('sealing and opening', () => {
-  test('give any bytes back under any context, warm and in another process', async () => {
+  test('return any bytes under any context, warm and in another process', async () => {
     const other = deployment.start();
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), contexts, async (bytes, sealedContext) => {
@@ -33,13 +33,13 @@ describe('sealing and opening', () => {
     );
   });
 
-  test.each([0, 1, 15, 16, 17, 255, 256, 65_535, 1_048_576])('give %d bytes back', async (size) => {
+  test.each([0, 1, 15, 16, 17, 255, 256, 65_535, 1_048_576])('return %d bytes', async (size) => {
     const plaintext = randomBytes(size);
     const opened = await process.decrypt(await process.encrypt(plaintext, { context }), { context });
     expect(opened.equals(plaintext)).toBe(true);
   });
 
-  test('one plaintext sealed twice differs in IV, ciphertext and tag, and in nothing else', async () => {
+  test('one plaintext sealed twice differs only in IV, ciphertext and tag', async () => {
     const [first, second] = [await process.encrypt('same', { context }), await process.encrypt('same', { context })];
     const isEqual = segmentsOf(first).map((segment, index) => segment === segmentsOf(second)[index]);
     expect(isEqual).toEqual([true, true, false, false, false]);
@@ -106,7 +106,7 @@ describe('the protected header', () => {
     expect(mac).toBe(expected.toString('base64url'));
   });
 
-  test('is right at every length, so at every alignment of base64', () => {
+  test('is valid at every length, so at every alignment of base64', () => {
     for (let length = 1; length <= 12; length += 1) {
       const key = sealingKey({ vaultUrl: 'https://a', name: 'n'.repeat(length), keyVersion: '0'.repeat(32) });
       for (const canonical of [undefined, Buffer.from('{"a":"b"}')]) {
@@ -127,7 +127,7 @@ describe('the protected header', () => {
   });
 });
 
-describe('what is no message of ours', () => {
+describe('invalid messages', () => {
   test('a ciphertext with any one character replaced never opens', async () => {
     const replacement = fc.constantFrom(...'ABCDwxyz0189-_', '.', '=', '+', '/', ' ', '\n', '\0', 'é', 'Ж', '😀', '');
     for (const original of [message, hsmMessage]) {
@@ -165,7 +165,7 @@ describe('what is no message of ours', () => {
     }
   });
 
-  test('no beginning of a ciphertext opens', async () => {
+  test('no prefix of a ciphertext opens', async () => {
     for (let length = 0; length < message.length; length += 1) {
       expect(REFUSED).toContain(await open(message.slice(0, length)));
     }
@@ -180,7 +180,7 @@ describe('what is no message of ours', () => {
     }
   });
 
-  test('nothing opens with anything before it or after it', async () => {
+  test('no message opens with text added before or after it', async () => {
     const garbage = fc.string({ unit: fc.constantFrom(...'AQz-_.= \n\0é'), minLength: 1, maxLength: 9 });
     await fc.assert(
       fc.asyncProperty(garbage, async (text) => {
@@ -190,7 +190,7 @@ describe('what is no message of ours', () => {
     );
   });
 
-  test('no text at all opens', async () => {
+  test('no random text opens', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'A.e') })),
@@ -205,7 +205,7 @@ describe('what is no message of ours', () => {
     expect(await open('.'.repeat(1_000_000))).toBe('malformed-ciphertext');
   });
 
-  test('segments of two messages under one data key do not mix', async () => {
+  test('segments of two messages under one data key cannot be mixed', async () => {
     const other = await process.encrypt('another invoice', { context });
     for (const index of [2, 3, 4]) {
       expect(await open(withSegment(message, index, segmentsOf(other)[index] ?? ''))).toBe('undecryptable');
@@ -288,7 +288,7 @@ describe('the form of a message', () => {
     expect(await open(withHeader(change))).toBe('malformed-ciphertext');
   });
 
-  test('a header of another tenant is told before one of an unknown key', async () => {
+  test('a header of another tenant is reported before one of an unknown key', async () => {
     const forged = withHeader((json) => json.replace('"contoso"', '"fabrikam"').replace('/cmk/', '/other/'));
     expect(await open(forged)).toBe('wrong-tenant');
   });

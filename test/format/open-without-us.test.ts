@@ -74,7 +74,7 @@ async function encrypt(plaintext: Buffer, encryptionContext?: object): Promise<s
   return (response.body as { ciphertext: string }).ciphertext;
 }
 
-test('it has at most 40 lines and imports nothing of ours', async () => {
+test('it has at most 40 lines and imports none of our code', async () => {
   const lines = (await readFile(join(ROOT, 'docs/open_without_us.py'), 'utf8')).trimEnd().split('\n');
   expect(lines.length).toBeLessThanOrEqual(40);
   const imports = lines
@@ -84,7 +84,7 @@ test('it has at most 40 lines and imports nothing of ours', async () => {
 });
 
 describe('a message that the service sealed', () => {
-  test('opens by the vault alone, with and without its context', async () => {
+  test('opens with the vault alone, with and without its context', async () => {
     const plaintext = randomBytes(1_000);
     const sealed = await encrypt(plaintext, CONTEXT);
     expect(await open(sealed, CONTEXT)).toEqual({ code: 0, plaintext, told: '' });
@@ -114,7 +114,7 @@ describe('a message that the service sealed', () => {
     expect(opened).toEqual({ code: 1, plaintext: Buffer.alloc(0), told: expect.stringMatching(told) });
   });
 
-  test('with a kid elsewhere is refused before anything is asked, the token least of all', async () => {
+  test('with a kid of another host is refused before any call, and above all before the token is sent', async () => {
     const sealed = await encrypt(Buffer.from('secret'));
     const [header = ''] = sealed.split('.');
     const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly kid: string };
@@ -185,11 +185,14 @@ describe('a stream', () => {
     return found;
   };
 
-  test.each(['empty', 'small', 'first-segment-full', 'first-segment-plus-one'])('of Tink’s opens: %s', async (part) => {
-    const { code, plaintext, told } = await open(await stream(vector(part)), CONTEXT);
-    const sha256 = createHash('sha256').update(plaintext).digest('hex');
-    expect([code, told, sha256]).toEqual([0, '', vector(part).plaintextSha256]);
-  });
+  test.each(['empty', 'small', 'first-segment-full', 'first-segment-plus-one'])(
+    'made by Tink opens: %s',
+    async (part) => {
+      const { code, plaintext, told } = await open(await stream(vector(part)), CONTEXT);
+      const sha256 = createHash('sha256').update(plaintext).digest('hex');
+      expect([code, told, sha256]).toEqual([0, '', vector(part).plaintextSha256]);
+    },
+  );
 
   /** Three segments. */
   const long = Buffer.alloc(2_500_000, randomBytes(4_099));
@@ -230,7 +233,7 @@ describe('a stream', () => {
     expect(await open(sealed, { file: 'other' })).toMatchObject({ code: 1, plaintext: Buffer.alloc(0) });
   });
 
-  test('that was cut off or altered fails, and gives out no more than verified segments', async () => {
+  test('that was cut off or altered fails, and returns only verified segments', async () => {
     const whole = await stream(vector('first-segment-plus-one'));
     const cut = await open(whole.subarray(0, -17), CONTEXT); // exactly at the end of the first segment
     expect([cut.code, cut.plaintext.length]).toEqual([1, 0]);

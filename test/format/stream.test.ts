@@ -38,7 +38,7 @@ describe('a stream', () => {
     FIRST + LATER,
     FIRST + LATER + 1,
     FIRST + 2 * LATER,
-  ])('of %d bytes opens again and has the length that was foretold', (length) => {
+  ])('of %d bytes opens again and has the predicted length', (length) => {
     const plaintext = bytesOf(length);
     const stream = sealStream(plaintext);
     expect(openStream(stream).equals(plaintext)).toBe(true);
@@ -47,7 +47,7 @@ describe('a stream', () => {
     expect(openedLength({ jwe: JWE, bytes: PREFIX }, stream.length)).toBe(length);
   });
 
-  test('opens whatever the pieces are that it comes in', () => {
+  test('opens in pieces of any size', () => {
     const lengths = fc.array(fc.oneof(fc.integer({ min: 1, max: 20_000 }), fc.integer({ min: 1, max: 2_500_000 })), {
       minLength: 1,
       maxLength: 6,
@@ -63,7 +63,7 @@ describe('a stream', () => {
     );
   });
 
-  test('that comes byte by byte opens, and is not kept as a buffer for each of them', () => {
+  test('in single bytes opens, and is not kept as a buffer for each of them', () => {
     const plaintext = bytesOf(200_000);
     const sealer = new StreamSealer(newStreamKey(), JWE, systemRandom);
     const pieces: Buffer[] = [];
@@ -73,13 +73,13 @@ describe('a stream', () => {
     expect(openStream(Buffer.concat(pieces)).equals(plaintext)).toBe(true);
   });
 
-  test('has a key and nonces of its own: the same plaintext never gives the same bytes', () => {
+  test('has its own key and nonces: the same plaintext never gives the same bytes', () => {
     const sealed = Array.from({ length: 3 }, () => sealStream(Buffer.from('the same')).subarray(PREFIX));
     const ciphertexts = sealed.map((stream) => stream.subarray(40).toString('hex'));
     expect(new Set(ciphertexts).size).toBe(3);
   });
 
-  test('overwrites the key that it is given', () => {
+  test('overwrites the given key', () => {
     const keys = [newStreamKey(), newStreamKey()] as const;
     new StreamSealer(keys[0], JWE, systemRandom);
     new StreamOpener(keys[1]);
@@ -87,7 +87,7 @@ describe('a stream', () => {
   });
 });
 
-describe('what is held of a stream of 300 MiB', () => {
+describe('the memory of a stream of 300 MiB', () => {
   test.each(['sealed', 'opened'] as const)('while it is %s is never more than a segment and a piece', (way) => {
     const piece = Buffer.alloc(65_536);
     const sealer = new StreamSealer(newStreamKey(), JWE, systemRandom);
@@ -140,7 +140,7 @@ describe('a stream that was tampered with', () => {
     }
   }
 
-  test('opens untouched: the control', () => {
+  test('opens unchanged: the control', () => {
     expect(outcomeOf(Buffer.concat(segments))).toEqual(['ok', plaintext.length]);
   });
 
@@ -167,7 +167,7 @@ describe('a stream that was tampered with', () => {
     ['with a bit of the first segment flipped', flipped(40), 0],
     ['with a bit of a tag flipped', flipped(2 * SEGMENT - 1), FIRST],
     ['with its last bit flipped', flipped(body.length - 1), FIRST + 2 * LATER],
-  ])('%s fails, and gives out only what came whole before', (_case, tampered, verified) => {
+  ])('%s fails, and returns only the bytes that arrived intact before', (_case, tampered, verified) => {
     expect(outcomeOf(tampered)).toEqual(['undecryptable', verified]);
   });
 
@@ -184,7 +184,7 @@ describe('a stream that was tampered with', () => {
     );
   });
 
-  test('never gives out anything wrong, wherever it is cut or changed', () => {
+  test('never returns wrong bytes, wherever it is cut or changed', () => {
     const at = fc.integer({ min: 0, max: body.length - 1 });
     fc.assert(
       fc.property(at, fc.boolean(), (place, isCut) => {
@@ -204,7 +204,7 @@ describe('the prefix', () => {
     return copy;
   };
 
-  test('is read as soon as it is there, and not before', () => {
+  test('is read as soon as it is complete, and not before', () => {
     expect(decodePrefix(stream.subarray(0, PREFIX - 1))).toBeUndefined();
     expect(decodePrefix(Buffer.alloc(0))).toBeUndefined();
     expect(decodePrefix(stream.subarray(0, PREFIX))).toEqual({ jwe: JWE, bytes: PREFIX });
@@ -221,7 +221,7 @@ describe('the prefix', () => {
     expect(codeOf(() => decodePrefix(start))).toBe('malformed-ciphertext');
   });
 
-  test('that names a shorter header than it has leaves a stream that does not open', () => {
+  test('with a wrong, shorter length leaves a stream that does not open', () => {
     expect(codeOf(() => openStream(withLength(JWE.length - 1)))).toBe('undecryptable');
   });
 });

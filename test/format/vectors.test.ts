@@ -14,7 +14,7 @@ describe.each(messages.cases.map((vector, index) => [index + 1, vector] as const
   const { tenantId, encryptionContext: context, ciphertext } = vector;
   const plaintext = Buffer.from(vector.plaintext, 'base64');
 
-  test('decrypt opens it with one call to the vault that its tenant registered', async () => {
+  test("decrypt opens it with one call to its tenant's registered vault", async () => {
     const process = deployment.start();
     deployment.vault.takeCalls();
     expect((await process.decrypt(ciphertext, { tenantId, context })).equals(plaintext)).toBe(true);
@@ -25,7 +25,7 @@ describe.each(messages.cases.map((vector, index) => [index + 1, vector] as const
     expect(canonicalContext(context)?.toString() ?? null).toBe(vector.canonicalContext);
   });
 
-  test('parsing gives the header of the vector', () => {
+  test('parsing returns the header of the vector', () => {
     const { header } = parseJwe(ciphertext, 'vaultspan+jwe');
     expect(JSON.stringify(header)).toBe(vector.header);
   });
@@ -57,7 +57,7 @@ const NEEDS_VAULT = new Set([
   'context given, none sealed',
 ]);
 
-describe('decrypt of a message that must not open', () => {
+describe('decrypt of an invalid message', () => {
   test.each(negatives.cases.map((vector) => [vector.name, vector.code, vector] as const))(
     '%s: %s',
     async (name, code, { tenantId, encryptionContext: context, ciphertext }) => {

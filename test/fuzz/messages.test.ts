@@ -48,7 +48,7 @@ test(
 );
 
 test(
-  'no message opens under a context that is not its own',
+  'no message opens under a foreign context',
   async () => {
     const [text = ''] = texts;
     const isItsOwn = (given: unknown): boolean =>

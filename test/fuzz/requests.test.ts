@@ -80,7 +80,7 @@ const expectNoVaultCalls = (): void => {
 };
 
 test(
-  'no changed ciphertext opens over the wire, alone or in a batch, and the vault hears of none',
+  'no changed ciphertext opens over the wire, alone or in a batch, and none causes a vault call',
   async () => {
     const changed = mutated(texts, [textMutation, partMutation(texts), headerMutation]).filter(
       (text) => !texts.includes(text),
@@ -168,7 +168,7 @@ const bodies: fc.Arbitrary<string> = fc
   );
 
 test(
-  'no body is a fault of the service, and every refusal is one of the table',
+  'no body causes a fault of the service, and every refusal has a published code',
   async () => {
     const paths = fc.constantFrom(
       'encrypt',

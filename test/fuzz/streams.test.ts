@@ -58,7 +58,7 @@ function codeOf(open: () => Buffer): string {
 }
 
 test(
-  'no changed stream opens, in whatever pieces it comes',
+  'no changed stream opens, whatever its pieces',
   async () => {
     const changed = fc
       .tuple(fc.constantFrom(...short), fc.array(change, { minLength: 1, maxLength: 3 }))
@@ -87,7 +87,7 @@ function prefixOf(stream: Buffer): NonNullable<ReturnType<typeof decodePrefix>> 
   }
 }
 
-test('no stream opens whose segments are swapped, doubled, dropped or of another stream', () => {
+test('no stream with swapped, duplicated, dropped or foreign segments opens', () => {
   const [one, other] = [sealStream(Buffer.alloc(3_500_000, 'a')), sealStream(Buffer.alloc(3_500_000, 'b'))] as const;
   const segments = (stream: Buffer) =>
     [0, 1, 2, 3].map((n) => stream.subarray(PREFIX + n * SEGMENT, PREFIX + (n + 1) * SEGMENT));

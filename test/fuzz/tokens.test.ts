@@ -9,7 +9,7 @@ import { headerMutation, mutated, partMutation, textMutation } from '../support/
 import { TestClock } from '../support/test-clock.ts';
 
 test(
-  'no changed token is taken, and its issuer is asked for its keys once',
+  'no changed token is accepted, and its issuer is called once for its keys',
   async () => {
     const pairs = {
       RS256: generateKeyPairSync('rsa', { modulusLength: 2048 }),

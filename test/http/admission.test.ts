@@ -65,8 +65,8 @@ async function hold(
 const untilShed = (tenant: string, reason: string, token?: string): Promise<void> =>
   until(async () => (await encrypt(tenant, token)).body.reason === reason, `${tenant} is shed for ${reason}`);
 
-describe('requests under way', () => {
-  test('of one tenant leave room for others: who holds most is shed first', async () => {
+describe('concurrent requests', () => {
+  test('of one tenant leave room for others: the tenant with the most is shed first', async () => {
     await hold('busy', 4);
     await untilShed('busy', 'tenant-share');
     const refused = await encrypt('busy');
@@ -79,7 +79,7 @@ describe('requests under way', () => {
     expect((await encrypt('large')).status).toBe(200);
   });
 
-  test('of a caller that may not name a tenant take nothing of its share', async () => {
+  test('of a caller that may not name a tenant use nothing of its share', async () => {
     const limited = await service.emulator.issueCallerToken({ claims: { azp: 'limited-service' } });
     await hold('busy', 3);
     await hold('fabrikam', 4, 100, limited);
@@ -87,14 +87,14 @@ describe('requests under way', () => {
     expect((await encrypt('fabrikam')).status).toBe(200);
   });
 
-  test('of strangers take nothing of the tenant that they name', async () => {
+  test('of strangers use nothing of the share of the tenant that they name', async () => {
     await hold('busy', 3);
     const strangers = Array.from({ length: 20 }, () => service.post('/tenants/fabrikam/encrypt', { plaintext }, 'x'));
     await Promise.all(strangers);
     expect((await encrypt('fabrikam')).status).toBe(200);
   });
 
-  test('beyond the limit are turned away at the door, token or not, but for the probes', async () => {
+  test('beyond the limit are refused at the entry, with or without a token, except for the probes', async () => {
     await hold('busy', 4);
     await untilShed('busy', 'tenant-share');
     await hold('fabrikam', 2);
@@ -124,16 +124,16 @@ describe('requests under way', () => {
   });
 });
 
-describe('bytes of bodies under way', () => {
+describe('bytes of concurrent bodies', () => {
   const large = { plaintext: 'a'.repeat(LARGE - 100) };
 
-  test('count as they arrive: slow uploads of whatever declared size take no room from others', async () => {
+  test('count as they arrive: slow uploads of any declared size take no room from others', async () => {
     for (const tenant of ['busy', 'fabrikam', 'large']) await hold(tenant, 2, LARGE);
     expect((await service.post('/tenants/contoso/encrypt', large)).status).toBe(200);
     expect((await encrypt('contoso')).status).toBe(200);
   });
 
-  test('of slow bodies take half of the memory at most, shared fairly; others find the other half', async () => {
+  test('of slow bodies use at most half of the memory, shared fairly; others find the other half', async () => {
     await hold('large', 1, LARGE, service.token(), LARGE - 1);
     await hold('fabrikam', 1, LARGE, service.token(), LARGE - 1);
     const [refusal] = await Promise.race(sockets.map((socket) => once(socket, 'data'))); // after a second, one of them
@@ -142,7 +142,7 @@ describe('bytes of bodies under way', () => {
     expect((await service.post('/tenants/contoso/encrypt', large)).status).toBe(200);
   });
 
-  test('of one tenant take its share of that half alone', async () => {
+  test('of one tenant use only its share of that half', async () => {
     const sent = 1_000_000;
     await hold('large', 2, LARGE, service.token(), sent);
     const [refusal] = await Promise.race(sockets.map((socket) => once(socket, 'data')));
@@ -150,7 +150,7 @@ describe('bytes of bodies under way', () => {
     expect((await service.post('/tenants/busy/encrypt', large)).status).toBe(200);
   });
 
-  test('are given back with the answer, though the rest of the body is still drained', async () => {
+  test('are released with the answer, although the rest of the body is still drained', async () => {
     await hold('busy', 4, 100, 'no token');
     await hold('fabrikam', 4, 100, 'no token');
     await Promise.all(sockets.map((socket) => once(socket, 'data')));
@@ -159,7 +159,7 @@ describe('bytes of bodies under way', () => {
   });
 });
 
-test('a caller over its rate is told when to come again, and no other one is', async () => {
+test('a caller over its rate gets a Retry-After, and others are not affected', async () => {
   const http = { port: 0, drainSeconds: 0, callerRequestsPerSecond: 0.1, callerBurst: 3 };
   await using limited = await startSecondProcess(service, { http, metrics: { enabled: true, port: 0 } });
   const other = await service.emulator.issueCallerToken({ claims: { azp: 'another-service' } });
@@ -180,7 +180,7 @@ test('a caller over its rate is told when to come again, and no other one is', a
   expect(await counted('requests_shed_total{reason="caller-rate"}', limited.metricsUrl)).toBe(6);
 });
 
-test('what is shed is counted in the audit, a record for many, and never one by one', async () => {
+test('shed requests are counted in the audit, with one record for many', async () => {
   await service.stop();
   const records = await service.auditRecords();
   const ofCode = (code: string) => records.filter((record) => record['code'] === code);

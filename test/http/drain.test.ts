@@ -20,7 +20,7 @@ function get(url: string, agent: Agent): Promise<Answer> {
 }
 
 describe('drain', () => {
-  test('turns readiness off, tells kept connections to close, and then takes nothing more', async () => {
+  test('makes readiness fail, tells kept connections to close, and then accepts nothing more', async () => {
     const service = await startService({ config: { http: { port: 0, drainSeconds: 3 } } });
     await using _closing = service;
     const agent = new Agent({ keepAlive: true });
@@ -33,7 +33,7 @@ describe('drain', () => {
     await expect(get(`${service.url}/healthz`, agent)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  test('lets what is under way end, and cuts it only at the limit', async () => {
+  test('lets current requests end, and cuts them only at the limit', async () => {
     const held: (() => void)[] = [];
     const open = () =>
       listen(
@@ -58,7 +58,7 @@ describe('drain', () => {
     await cut;
   });
 
-  test('on a shared port new connections go elsewhere at once, and kept ones are answered to the end', async () => {
+  test('on a shared port sends new connections elsewhere at once, and answers kept ones to the end', async () => {
     const answering = (text: string) => () => (_req: unknown, res: ServerResponse) => res.end(text);
     const alone = await listen(answering('alone'), { host: '127.0.0.1', port: 0 });
     const taken = { host: '127.0.0.1', port: Number(new URL(alone.url).port), reusePort: true };
@@ -78,7 +78,7 @@ describe('drain', () => {
     await other.drain(0);
   });
 
-  test('a port that is taken is an error, not a silence', async () => {
+  test('a port in use is an error, not a silent failure', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as { readonly port: number };

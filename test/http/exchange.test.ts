@@ -52,7 +52,7 @@ describe('a client', () => {
     await expect(exchange.next()).rejects.toMatchObject(isIdle);
   });
 
-  test('that reads nothing holds its own stream up, two segments in memory, and is cut after a while', async () => {
+  test('that reads nothing delays only its own stream, with two segments in memory, and is cut after a while', async () => {
     const { exchange, req, res, client: socket } = await exchangeOf('Transfer-Encoding: chunked\r\n\r\n', SHORT_MS);
     socket.pause();
     const chunk = `10000\r\n${'a'.repeat(65_536)}\r\n`;
@@ -89,7 +89,7 @@ describe('a client', () => {
     expect(taken - (res.socket?.bytesWritten ?? 0)).toBeLessThanOrEqual(3 * SEGMENT);
   });
 
-  test('that leaves ends its stream, whether it is read or written just then', async () => {
+  test('that disconnects ends its stream, during reads and during writes', async () => {
     const { exchange, client: socket } = await exchangeOf('Content-Length: 10\r\n\r\nabc', LONG_MS);
     await exchange.next();
     const next = exchange.next();
@@ -99,7 +99,7 @@ describe('a client', () => {
     await expect(exchange.end([])).rejects.toMatchObject({ name: 'ClientGone' });
   });
 
-  test('that sends all and reads all is done', async () => {
+  test('that sends everything and reads everything is complete', async () => {
     const { exchange, client: socket } = await exchangeOf('Content-Length: 3\r\nConnection: close\r\n\r\nabc', LONG_MS);
     const received: Buffer[] = [];
     socket.on('data', (piece: Buffer) => received.push(piece));
@@ -117,7 +117,7 @@ describe('a client', () => {
 });
 
 describe('a piece', () => {
-  test('that was read too far is read again', async () => {
+  test('whose rest was put back is read again', async () => {
     const { exchange } = await exchangeOf('Content-Length: 3\r\n\r\nabc', LONG_MS);
     const piece = await exchange.next();
     exchange.unread(piece?.subarray(1) ?? Buffer.alloc(0));

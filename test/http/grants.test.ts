@@ -38,7 +38,7 @@ const comparable = ({ status, body }: { readonly status: number; readonly body: 
 describe.each(CALLS)('%s', (operation, role, body) => {
   const path = (tenant: string) => `/tenants/${tenant}/${operation}`;
 
-  test(`without ${role} is refused before any look-up, whatever other roles there are`, async () => {
+  test(`without ${role} is refused before any look-up, whatever other roles the caller has`, async () => {
     const token = await tokenOf(ROLES.filter((other) => other !== role));
     const known = await service.post(path('contoso'), body, token);
     expect([known.status, known.body.code, known.body.reason]).toEqual([403, 'grant-missing', role]);
@@ -50,12 +50,12 @@ describe.each(CALLS)('%s', (operation, role, body) => {
     expect(vaultCalls()).toEqual([]);
   });
 
-  test(`with ${role} alone finds no tenant that isn't there`, async () => {
+  test(`with ${role} alone finds no tenant that does not exist`, async () => {
     const response = await service.post(path('nobody'), body, await tokenOf([role]));
     expect([response.status, response.body.code]).toEqual([404, 'tenant-not-found']);
   });
 
-  test('of a suspended tenant is refused, and no vault is asked', async () => {
+  test('of a suspended tenant is refused, and no vault is called', async () => {
     const response = await service.post(path('fabrikam'), body, await tokenOf([role]));
     expect([response.status, response.body.code, response.body.fix?.owner]).toEqual([
       403,
@@ -65,7 +65,7 @@ describe.each(CALLS)('%s', (operation, role, body) => {
     expect(vaultCalls()).toEqual([]);
   });
 
-  test('by a caller limited to other tenants answers as of a tenant that does not exist', async () => {
+  test('by a caller limited to other tenants has the answer for a tenant that does not exist', async () => {
     const token = await tokenOf([role], 'of-contoso');
     const absent = await service.post(path('nobody'), body, token);
     expect(absent.status).toBe(404);
@@ -77,7 +77,7 @@ describe.each(CALLS)('%s', (operation, role, body) => {
     expect(vaultCalls()).toEqual([]);
   });
 
-  test('without a token is refused before all else', async () => {
+  test('without a token is refused before any other check', async () => {
     for (const tenant of ['contoso', 'nobody', 'fabrikam']) {
       const response = await service.post(path(tenant), body, '');
       expect([response.status, response.body.code]).toEqual([401, 'unauthenticated']);
@@ -85,7 +85,7 @@ describe.each(CALLS)('%s', (operation, role, body) => {
   });
 });
 
-test('a caller limited to a tenant may use it, and a caller of all tenants may use any', async () => {
+test('a caller limited to a tenant may use it, and a caller for all tenants may use any', async () => {
   const body = { plaintext: 'aGk=' };
   const ofContoso = await service.post('/tenants/contoso/encrypt', body, await tokenOf(['Data.Encrypt'], 'of-contoso'));
   expect(ofContoso.status).toBe(200);
@@ -93,7 +93,7 @@ test('a caller limited to a tenant may use it, and a caller of all tenants may u
   expect(suspended.body.code).toBe('tenant-suspended');
 });
 
-test('one role is enough for its call: a token of no roles and one of roles as a text are not', async () => {
+test('one role is enough for its call: a token without roles or with roles as a text is not', async () => {
   const encrypt = (token: string) => service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' }, token);
   expect((await encrypt(await tokenOf(['Data.Encrypt']))).status).toBe(200);
   expect((await encrypt(await tokenOf([]))).status).toBe(403);
@@ -101,7 +101,7 @@ test('one role is enough for its call: a token of no roles and one of roles as a
   expect((await encrypt(asText)).status).toBe(403);
 });
 
-test('the reader, with a token of its own from Entra, decrypts and does nothing else', async () => {
+test('the reader, with a token of its own from Entra, decrypts and may do nothing else', async () => {
   const token = await signIn(service, 'reader');
   const { ciphertext } = (await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' })).body;
   const decrypted = await service.post('/tenants/contoso/decrypt', { ciphertext }, token);
@@ -138,16 +138,16 @@ describe('a refusal reads no body', () => {
     return new Set(await Promise.all(answers));
   }
 
-  test('without the role, on every call that takes a body', async () => {
+  test('without the role, on every call with a body', async () => {
     expect(WITH_BODY.length).toBeGreaterThan(12);
     expect(await codesWithoutBodies(WITH_BODY, 'contoso', await tokenOf([]))).toEqual(new Set(['grant-missing']));
   });
 
-  test('for a token that is not valid, on every call that takes a body', async () => {
+  test('for an invalid token, on every call with a body', async () => {
     expect(await codesWithoutBodies(WITH_BODY, 'contoso', 'x')).toEqual(new Set(['unauthenticated']));
   });
 
-  test('for a tenant that the caller is not limited to, or that does not exist', async () => {
+  test('for a tenant that the caller may not name, or that does not exist', async () => {
     const limited = await tokenOf(ALL_ROLES, 'of-contoso');
     expect(await codesWithoutBodies(WITH_BODY, 'northwind', limited)).toEqual(new Set(['tenant-not-found']));
     const unknown = await codesWithoutBodies(OF_ACTIVE_TENANTS, 'nobody', await tokenOf(ALL_ROLES));

@@ -23,7 +23,7 @@ describe('on every route', () => {
   const GUARDED = routes.filter(([, some]) => some.every(({ role }) => role !== undefined));
 
   test.each(['OPTIONS', 'TRACE', 'PROPFIND', 'LINK', 'QUERY'])(
-    '%s gets 405, and nothing of the request back',
+    '%s gets 405, without any part of the request',
     async (method) => {
       await Promise.all(
         routes.map(async ([path]) => {
@@ -37,7 +37,7 @@ describe('on every route', () => {
     },
   );
 
-  test('HEAD needs the token that GET needs', async () => {
+  test('HEAD requires the token that GET requires', async () => {
     const heads = GUARDED.map(async ([path, some]) => {
       const raw = `HEAD ${path.replace('{tenantId}', 'contoso')} HTTP/1.1\r\nHost: x\r\n\r\n`;
       const isRead = some.some(({ method }) => method === 'get');
@@ -71,7 +71,7 @@ describe('on every route', () => {
 describe('names that every object has', () => {
   const NAMES = ['constructor', 'prototype', 'toString', 'hasOwnProperty', '__defineGetter__', 'then', 'toJSON'];
 
-  test.each(NAMES)('%s binds as a context as any other', async (name) => {
+  test.each(NAMES)('%s works in a context like any other name', async (name) => {
     const plaintext = 'aGk=';
     const sealed = await service.post(ENCRYPT, { plaintext, encryptionContext: { [name]: 'a' } });
     const open = (encryptionContext?: object) =>

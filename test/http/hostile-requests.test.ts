@@ -54,7 +54,7 @@ async function expectAnswered(raw: string, status: number): Promise<string> {
   return answers[0]?.body ?? '';
 }
 
-test('what follows is a good request, and connections go on after it', async () => {
+test('a valid request follows, and the connection continues after it', async () => {
   expect(await expectAnswered(post(LENGTH, BODY), 200)).toContain('ciphertext');
   expect(await expectAnswered(post(CHUNKED, CHUNKS), 200)).toContain('ciphertext');
 });
@@ -116,11 +116,11 @@ describe('chunks', () => {
     await expectRefused(post(CHUNKED, `${chunk(BODY)}0\r\nX: ${'a'.repeat(30_000)}\r\n\r\n`), 431);
   });
 
-  test('with an extension are taken, as the standard wants', async () => {
+  test('with an extension are accepted, as the standard requires', async () => {
     await expectAnswered(post(CHUNKED, `${size};a=b\r\n${BODY}\r\n0\r\n\r\n`), 200);
   });
 
-  test('with a token in the trailer carry none', async () => {
+  test('with a token in the trailer have no token', async () => {
     const head = `POST ${ENCRYPT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${CHUNKED}\r\n`;
     await expectAnswered(`${head}${chunk(BODY)}0\r\n${bearer()}\r\n`, 401);
   });
@@ -168,11 +168,11 @@ describe('a request line', () => {
     ['/tenants/%ef%bc%a3ontoso/encrypt', 400],
     ['/tenants/%c0%ae%c0%ae/encrypt', 400],
     ['http://evil.example/nope', 404],
-  ])('of target %s gets %i, and the connection goes on', async (target, status) => {
+  ])('with the target %s gets %i, and the connection continues', async (target, status) => {
     await expectAnswered(post(LENGTH, BODY, target), status);
   });
 
-  test('of another host is ours all the same: where it points is never dialled', async () => {
+  test('of another host is handled here all the same: that host is never called', async () => {
     await expectAnswered(post(LENGTH, BODY, `https://evil.example${ENCRYPT}`), 200);
   });
 });
@@ -209,7 +209,7 @@ describe('headers', () => {
     await expectAnswered(post(again() + LENGTH, BODY), status);
   });
 
-  test('with another token first get 401 too', async () => {
+  test('with a second token get 401 too', async () => {
     await expectAnswered(
       post(LENGTH, BODY).replace('Authorization:', 'Authorization: Bearer x\r\nAuthorization:'),
       401,
@@ -242,14 +242,14 @@ describe('headers', () => {
     await expectAnswered(raw(), status);
   });
 
-  test('of HTTP/1.0 get an answer and the end', async () => {
+  test('of HTTP/1.0 get an answer and the end of the connection', async () => {
     expect((await answersTo(get('/healthz', '', 'HTTP/1.0'))).map(({ status }) => status)).toEqual([200]);
   });
 });
 
 describe('a compressed body', () => {
   test.each(['gzip', 'x-gzip', 'deflate', 'br', 'zstd', 'compress', 'identity, gzip', 'GZIP'])(
-    'of %s: 415, not unpacked',
+    'of %s: 415, not decompressed',
     async (coding) => {
       await expectAnswered(post(`Content-Encoding: ${coding}\r\n${LENGTH}`, BODY), 415);
     },

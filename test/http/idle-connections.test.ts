@@ -44,7 +44,7 @@ const opened = async (socket: Socket, event = 'connect'): Promise<Socket> => {
   return socket;
 };
 
-test('of too many idle connections those are closed that have been idle longest, and none with a request', async () => {
+test('of too many idle connections the ones idle for longest are closed, and none with a request', async () => {
   await using server = await open({});
   const busy = await opened(connect(server.port, '127.0.0.1'));
   busy.write('GET /kept HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -65,7 +65,7 @@ test('of too many idle connections those are closed that have been idle longest,
   for (const socket of silent) socket.destroy();
 });
 
-test('over TLS the same holds of handshakes and of connections, and one that says nothing is closed like half a head', async () => {
+test('over TLS the same applies to handshakes and to connections, and a silent one is closed like half a head', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'idle-'));
   const leaf = await createLeaf(await createCa());
   const files = { certificateFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };

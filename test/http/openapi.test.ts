@@ -54,7 +54,7 @@ function mountedRoutes(app: Express): string[] {
 }
 
 describe('openapi.yaml', () => {
-  test('is what the contract prints', () => {
+  test('is generated from the contract', () => {
     expect(file).toEqual(parse(stringify(buildOpenApi(), { aliasDuplicateObjects: false })));
   });
 
@@ -70,7 +70,7 @@ describe('openapi.yaml', () => {
     expect(mountedRoutes(app).sort()).toEqual(described.map(({ method, path }) => `${method} ${path}`).sort());
   });
 
-  test('has operations of the same names in src/operations: one of each, and no other route than health', () => {
+  test('has the same operation names as src/operations: one each, and no route but health in addition', () => {
     const texts = [...readTree(join(ROOT, 'src', 'operations')).values()];
     const exported = texts.flatMap((text) => [...text.matchAll(EXPORTED_FUNCTION)].map(([, name = '']) => name));
     const unnamed = described.map(({ operationId }) => operationId).filter((id) => !exported.includes(id));
@@ -83,7 +83,7 @@ describe('openapi.yaml', () => {
     expect([...listed].map(([, code]) => code).sort()).toEqual(Object.keys(problemTable).sort());
   });
 
-  test('tells for each operation which codes come under which status', () => {
+  test('lists for each operation the codes of each status', () => {
     for (const { operationId, responses } of described) {
       const told = Object.entries(responses).flatMap(([status, { description }]) =>
         [...description.matchAll(/`([a-z-]+)`:/g)].map(([, code = '']) => [code, Number(status)] as const),

@@ -24,7 +24,7 @@ test('a process that answers is ready', async () => {
   expect((await service.request().get('/healthz')).body).toEqual({ status: 'ok' });
 });
 
-test('trouble with the registry degrades, and leaves the process ready: known tenants go on', async () => {
+test('a failure of the registry degrades the process, which stays ready: known tenants still work', async () => {
   await writeFile(join(service.folder, 'tenants.json'), '{"tenants": [');
   let answer = await ready();
   for (let tries = 0; tries < 100 && !answer.body.degraded; tries += 1) {
@@ -35,7 +35,7 @@ test('trouble with the registry degrades, and leaves the process ready: known te
   expect((await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' })).status).toBe(200);
 });
 
-test('a log that takes no records, or a drain, makes it not ready', () => {
+test('an audit log that accepts no records, or a drain, makes it not ready', () => {
   const well = {
     audit: { trouble: () => undefined },
     auditDegraded: () => [],

@@ -71,13 +71,13 @@ describe('a body', () => {
     expect(response.body).toMatchObject({ code: 'malformed-request', errors: [{ pointer }] });
   });
 
-  test('names no more than 16 of its fields that are at fault', async () => {
+  test('names at most 16 of its wrong fields', async () => {
     const body = { ...Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`field${n}`, n])), plaintext: 1 };
     const response = await service.post(ENCRYPT, body);
     expect([response.status, response.body.errors.length]).toEqual([400, 16]);
   });
 
-  test('of a batch names a duplicate by its item, and never a name of a context', async () => {
+  test('of a batch reports a duplicate with its item, and never a name of a context', async () => {
     const post = (item: string) =>
       service.post('/tenants/contoso/batch/encrypt', `{"items":[{"plaintext":""},${item}]}`);
     const twice = await post('{"plaintext":"","plaintext":""}');
@@ -121,7 +121,7 @@ describe('a body', () => {
     expect((await send('application/json', bytes)).status).toBe(400);
   });
 
-  test.each([['aGk='], ['aGk'], ['-_-_'], ['+/+/'], ['']])('of base64 %j is taken', async (plaintext) => {
+  test.each([['aGk='], ['aGk'], ['-_-_'], ['+/+/'], ['']])('of base64 %j is accepted', async (plaintext) => {
     expect((await service.post(ENCRYPT, { plaintext })).status).toBe(200);
   });
 
@@ -155,7 +155,7 @@ describe('a body', () => {
     ['application/json;'],
     ['application/json;; charset=utf-8 ;'],
     ['application/json; version=1; note="a;b, c"'],
-  ])('of type %s is taken', async (type) => {
+  ])('of type %s is accepted', async (type) => {
     expect((await send(type, PLAIN)).status).toBe(200);
   });
 
@@ -168,12 +168,12 @@ describe('a body', () => {
     expect((await send('application/json', PLAIN, { 'Content-Encoding': encoding })).status).toBe(status);
   });
 
-  test.each(['Bearer  ', 'bearer ', 'BEARER    '])('comes with a token after %j', async (scheme) => {
+  test.each(['Bearer  ', 'bearer ', 'BEARER    '])('is accepted with a token after %j', async (scheme) => {
     const headers = { Authorization: `${scheme}${service.token()}` };
     expect((await send('application/json', PLAIN, headers)).status).toBe(200);
   });
 
-  test('over the limit is refused with 413 before it is read, announced or not', async () => {
+  test('over the limit is refused with 413 before it is read, with or without a declared length', async () => {
     const size = 9_000_000; // the largest plaintext, each letter escaped, has less
     const head = `POST ${ENCRYPT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${service.token()}\r\nContent-Type: application/json\r\n`;
     const announced = await exchange(`${head}Content-Length: ${size}\r\n\r\n`);
@@ -207,12 +207,12 @@ describe('a path', () => {
     expect([response.status, response.body.code]).toEqual([status, code]);
   });
 
-  test('with a query that nothing asks for is refused', async () => {
+  test('with an unknown query is refused', async () => {
     const response = await service.post(`${ENCRYPT}?key=data`, { plaintext: 'aGk=' });
     expect(response.body).toMatchObject({ code: 'malformed-request', errors: [{ pointer: '/query/key' }] });
   });
 
-  test('with another method gets 405 and what it takes', async () => {
+  test('with another method gets 405 and the allowed method', async () => {
     const response = await service.request().get(ENCRYPT);
     expect([response.status, response.body.code, response.headers['allow']]).toEqual([
       405,
@@ -225,12 +225,12 @@ describe('a path', () => {
 });
 
 describe('a request', () => {
-  test('gets an id of ours, whatever it calls itself', async () => {
+  test('gets an id of ours, whatever its own id is', async () => {
     const { headers } = await service.post(ENCRYPT, {}).set('X-Request-Id', 'my-own');
     expect(headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
   });
 
-  test('gets security headers and no cache, on refusals as well', async () => {
+  test('gets security headers and no cache, even on refusals', async () => {
     for (const path of ['/healthz', '/nope']) {
       const { headers } = await service.request().get(path);
       expect(headers['content-security-policy']).toContain("default-src 'none'");
@@ -259,7 +259,7 @@ describe('a request', () => {
 });
 
 describe('documentation', () => {
-  test('is served from here alone, with the contract', async () => {
+  test('is served only from here, with the contract', async () => {
     const page = await service.request().get('/docs');
     expect(page.status).toBe(200);
     expect(page.text).not.toMatch(/https?:|<script>|<style|onload/);

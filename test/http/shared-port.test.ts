@@ -124,7 +124,7 @@ class Load {
   }
 }
 
-test('two processes share a port: draining one loses no request, killing one only those on its connections', async () => {
+test('two processes share a port: draining one loses no request, killing one loses only those on its connections', async () => {
   const http = { port: await freePorts(1), reusePort: true, drainSeconds: 10 };
   await using staying = await start(http);
   await using drained = await start(http);

@@ -35,7 +35,7 @@ function trickle(start: string, more: string): Promise<string> {
   });
 }
 
-test('a client that does not come to an end is told, once, and its connection ends', async () => {
+test('a client that never finishes gets one answer, and its connection ends', async () => {
   const clients: readonly (readonly [what: string, start: string, more: string, status: string])[] = [
     ['says nothing', '', '', '408'],
     ['never ends its request line', 'GET /', 'a', '408'],
@@ -63,7 +63,7 @@ test('a client that does not come to an end is told, once, and its connection en
   expect(await Promise.all(outcomes)).toEqual(clients.map(([what, , , status]) => [what, status, true]));
 });
 
-test('a hundred slow clients of each kind keep nobody else waiting, and all of them are let go', async () => {
+test('a hundred slow clients of each kind delay nobody else, and all of them are disconnected', async () => {
   const before = process.getActiveResourcesInfo().length;
   const slow = Array.from({ length: CLIENTS }, () => [
     trickle(head(''), 'X: a\r\n'),
@@ -77,7 +77,7 @@ test('a hundred slow clients of each kind keep nobody else waiting, and all of t
   expect(process.getActiveResourcesInfo().length).toBeLessThan(before + CLIENTS);
 });
 
-test('a body that trickles is refused for its rate, long before the time for the whole of it', async () => {
+test('a slow body is refused for its rate, long before the time limit of the whole body', async () => {
   const answer = await trickle(head('Content-Length: 1000000\r\n\r\n'), ' ');
   expect(answer).toContain('the body arrived at less than 16 KiB/s');
   const steady = await trickle(head('Content-Length: 10000000\r\n\r\n'), ' '.repeat(4_000));

@@ -78,7 +78,7 @@ function send(url: string, { body, ...options }: { readonly body?: object; reado
   });
 }
 
-test('the service serves everything over mutual TLS, and tells readiness and audit what goes wrong', async () => {
+test('the service serves everything over mutual TLS, and reports problems to readiness and audit', async () => {
   await using service = await startService({ config: { http: http(), metrics: { enabled: true, port: 0 } } });
   const expiry = (await scrape(service.metricsUrl)).get('vaultspan_certificate_expiry_timestamp_seconds');
   expect(expiry).toBe(new X509Certificate(leaf.certPem).validToDate.getTime() / 1_000);
@@ -142,7 +142,7 @@ async function expectHsts(url: string, token: string, shown: object): Promise<vo
   }
 }
 
-test('check-config shows the certificate; a wrong key is told with its setting by it and by serve, before anything is asked', async () => {
+test('check-config shows the certificate; check-config and serve report a wrong key with its setting, before any call', async () => {
   const file = join(folder, 'config.yaml');
   const config = (keyFile: string) => configText({ ...http(), port: 8080, certificateFile: 'cert.pem', keyFile });
   await writeFile(file, config('key.pem'));

@@ -118,7 +118,7 @@ const serialOf = async (port: number): Promise<string> => {
 };
 
 describe('a listener with a certificate', () => {
-  test('answers over TLS 1.3, and over 1.2 to who has no more; 1.1 and plain HTTP get nothing', async () => {
+  test('answers over TLS 1.3, and over 1.2 for older clients; 1.1 and plain HTTP get nothing', async () => {
     await using server = await open(await filesOf(leaf));
     expect(server.url).toMatch(/^https:/);
     const { body, socket } = await get(server.url);
@@ -142,7 +142,7 @@ describe('a listener with a certificate', () => {
     ['ECDHE-RSA-AES128-SHA256', false],
     ['AES128-GCM-SHA256', false],
     ['AES256-SHA', false],
-  ])('under TLS 1.2, a client that offers %s alone is served: %s', async (ciphers, isServed) => {
+  ])('under TLS 1.2, a client that offers only %s is served: %s', async (ciphers, isServed) => {
     await using server = await open(
       await filesOf(ciphers.includes('ECDSA') ? leaf : selfSigned(Date.now() + DAY_MS, 'rsa')),
     );
@@ -151,14 +151,14 @@ describe('a listener with a certificate', () => {
     else await expect(answer).rejects.toMatchObject({ code: expect.stringMatching(/^(EPROTO|ECONNRESET|ERR_SSL.*)$/) });
   });
 
-  test('is refused by a client that trusts another authority', async () => {
+  test('is refused by a client that trusts another CA', async () => {
     await using server = await open(await filesOf(leaf));
     await expect(get(server.url, { ca: otherCa.certPem })).rejects.toMatchObject({
       code: expect.stringMatching(/UNABLE_TO/),
     });
   });
 
-  test('is drained without waiting for who connected and never shook hands', async () => {
+  test('is drained without waiting for clients that connected and never finished a handshake', async () => {
     const server = await open(await filesOf(leaf));
     const silent = connectPlain(server.port, '127.0.0.1');
     await once(silent, 'connect');
@@ -168,7 +168,7 @@ describe('a listener with a certificate', () => {
     await closed;
   }, 10_000); // a handshake may take 15 s
 
-  test('takes over new files for new connections; those under way go on', async () => {
+  test('uses new files for new connections; current ones continue', async () => {
     const files = await filesOf(leaf);
     await using server = await open(files);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -184,7 +184,7 @@ describe('a listener with a certificate', () => {
     agent.destroy();
   });
 
-  test('keeps the last good certificate when the new files are broken, says so, and mends itself', async () => {
+  test('keeps the last good certificate when the new files are broken, reports it, and recovers', async () => {
     const files = await filesOf(leaf);
     await using server = await open(files);
     const serial = await serialOf(server.port);
@@ -201,7 +201,7 @@ describe('a listener with a certificate', () => {
     expect((await get(server.url)).body).toBe('hello');
   });
 
-  test('tells dates: an expired certificate at start, and one that is about to end, once a day', async () => {
+  test('reports dates: an expired certificate at start, and one that is about to expire, once a day', async () => {
     const past = selfSigned(Date.now() - DAY_MS);
     await using server = await open(await filesOf(past));
     expect(server.told).toEqual([expect.stringMatching(/^ends /)]);
@@ -221,7 +221,7 @@ describe('a listener with a certificate', () => {
 describe('mutual TLS', () => {
   const shown = () => ({ key: client.keyPem, cert: client.certPem });
 
-  test('answers who shows a certificate of the authorities, and counts who does not', async () => {
+  test('answers a client with a certificate of the CAs, and counts the others', async () => {
     await using server = await open(await filesOf(leaf, otherCa.certPem));
     const { body } = await get(server.url, shown());
     expect([body, server.refused()]).toEqual(['hello', 0]);
@@ -237,7 +237,7 @@ describe('mutual TLS', () => {
   });
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-    'after a change of authorities no %s session resumes past them',
+    'after a change of CAs no %s session can be resumed',
     async (maxVersion) => {
       const files = await filesOf(leaf, otherCa.certPem);
       await using server = await open(files);
@@ -272,14 +272,14 @@ async function sessionOf(options: ConnectionOptions): Promise<Buffer> {
   return session;
 }
 
-describe('files that can’t serve', () => {
+describe('unusable files', () => {
   const problemOf = async (files: Partial<CertificateFiles>) =>
     readCertificate({ ...(await filesOf(leaf)), ...files }).then(
       () => 'none',
       (error: Error) => `${error.name}: ${error.message}`,
     );
 
-  test('are told with the setting and what to do, and never quoted', async () => {
+  test('are reported with the setting and the fix, and never quoted', async () => {
     expect(await problemOf({})).toBe('none');
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 512 });
     const small = createSelfSigned(privateKey, 'small', Date.now() + DAY_MS);

@@ -37,7 +37,7 @@ describe('the queue of large requests', () => {
     expect(started).toEqual(['a1', 'b1', 'a2', 'a3']);
   });
 
-  test('refuses whoever has waited for longer than the target, once that has lasted', async () => {
+  test('refuses requests that have waited longer than the target, once that has lasted', async () => {
     const { enter, started, freeOne, waitMs } = await busyQueue();
     for (const name of ['a1', 'a2', 'a3']) enter('a', name);
     waitMs(TARGET_MS + 1);
@@ -49,7 +49,7 @@ describe('the queue of large requests', () => {
     expect(started).toEqual(['a1', 'a2 too late', 'a3 too late', 'a4']);
   });
 
-  test('passes over a request whose client is gone', async () => {
+  test('skips a request whose client has disconnected', async () => {
     const { enter, started, freeOne } = await busyQueue();
     let leave: () => void = () => undefined;
     enter('a', 'a1', (gone) => {

@@ -5,12 +5,12 @@ const taken = (share: FairShare, holder: string, times: number): number =>
   Array.from({ length: times }, () => share.take(holder, 1)).filter(Boolean).length;
 
 describe('a fair share', () => {
-  test('lets one holder have half of the whole, and no more', () => {
+  test('gives one holder half of the whole, and no more', () => {
     const share = new FairShare(100);
     expect(taken(share, 'contoso', 100)).toBe(50);
   });
 
-  test('then lets others have up to a quarter each, until it is full', () => {
+  test('then gives others up to a quarter each, until it is full', () => {
     const share = new FairShare(100);
     taken(share, 'contoso', 100);
     expect(taken(share, 'fabrikam', 100)).toBe(25);
@@ -18,7 +18,7 @@ describe('a fair share', () => {
     expect(taken(share, 'adatum', 100)).toBe(0);
   });
 
-  test('refuses who holds most until that is below its share, though there is room', () => {
+  test('refuses the largest holder until it is below its share, although there is room', () => {
     const share = new FairShare(100);
     taken(share, 'contoso', 100);
     taken(share, 'fabrikam', 20);
@@ -28,7 +28,7 @@ describe('a fair share', () => {
     expect(taken(share, 'contoso', 1)).toBe(1);
   });
 
-  test('gives who holds nothing whatever fits, and nobody what does not', () => {
+  test('gives a new holder any amount that fits, and no holder more than fits', () => {
     const share = new FairShare(100);
     taken(share, 'contoso', 50);
     expect([share.take('fabrikam', 51), share.take('fabrikam', 40), share.take('fabrikam', 1)]).toEqual([

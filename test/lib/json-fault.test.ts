@@ -81,7 +81,7 @@ test('every JSON text is judged as its tree is', () => {
   );
 });
 
-test('what is no JSON ends, whatever is said of it', () => {
+test('invalid JSON ends, whatever the result', () => {
   fc.assert(
     fc.property(
       fc.array(fc.constantFrom('{', '}', '[', ']', '"', '\\', ',', ':', 'a', '1'), { maxLength: 60 }),
@@ -95,7 +95,7 @@ test('what is no JSON ends, whatever is said of it', () => {
 
 describe('bounds', () => {
   const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
-  test('are reached and not passed', () => {
+  test('may be reached but not exceeded', () => {
     expect(jsonFault(nested(4), BOUNDS)).toBeUndefined();
     expect(jsonFault(nested(5), BOUNDS)).toMatchObject({ kind: 'depth' });
     const values = (count: number) => JSON.stringify(Array.from({ length: count }, () => 1));

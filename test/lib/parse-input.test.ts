@@ -26,7 +26,7 @@ function errorsOf(value: unknown): readonly FieldError[] {
   }
 }
 
-describe('a field at fault', () => {
+describe('an invalid field', () => {
   const plaintext = 'a';
   test.each([
     ['is absent', {}, '/plaintext', 'is required'],
@@ -58,7 +58,7 @@ describe('a field at fault', () => {
     expect(errorsOf(value)).toEqual([{ pointer, detail }]);
   });
 
-  test('is named among 16 at most, whatever else there is', () => {
+  test('is named among at most 16, whatever else is wrong', () => {
     const unknown = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`x${n}`, n]));
     const errors = errorsOf({ ...unknown, count: 'a' });
     expect(errors).toHaveLength(16);
@@ -68,12 +68,12 @@ describe('a field at fault', () => {
     ]);
   });
 
-  test('of a long name is named by its start', () => {
+  test('with a long name is named by its start', () => {
     expect(errorsOf({ plaintext, ['a'.repeat(500)]: 1 })[0]?.pointer).toBe(`/${'a'.repeat(64)}`);
   });
 });
 
-test('the nearest name is one that could have been meant, or none', () => {
+test('the suggested name is one that could have been meant, or none', () => {
   const known = ['plaintext', 'encryptionContext', 'key', 'to'];
   expect(nearestName('plaintxt', known)).toBe('plaintext');
   expect(nearestName('PLAINTEXT', known)).toBe('plaintext');

@@ -52,7 +52,7 @@ describe.each([false, true])('polled files, waiting for settled ones: %s', (wait
     expect(polled.reloads).toEqual(['a → bb']);
   });
 
-  test('stay as loaded while they are unusable, which is told once', async () => {
+  test('keep their content while they are unusable, which is reported once', async () => {
     await using polled = await pollTwo(waitsForSettled);
     await polled.write('bb', 'ccc');
     await until(() => polled.trouble() === 'bb is not ccc');
@@ -63,7 +63,7 @@ describe.each([false, true])('polled files, waiting for settled ones: %s', (wait
     expect(polled.troubles.filter((trouble) => trouble === 'bb is not ccc')).toHaveLength(1);
   });
 
-  test('are good again when the loaded ones are put back, without another load', async () => {
+  test('are valid again when the loaded ones are restored, without another load', async () => {
     await using polled = await pollTwo(waitsForSettled);
     await rename(polled.one, `${polled.one}.away`);
     await until(() => polled.trouble()?.includes('ENOENT') === true);

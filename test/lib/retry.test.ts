@@ -25,13 +25,13 @@ describe('retry', () => {
     expect(attempt.calls).toBe(3);
   });
 
-  test('throws a failure that will not pass at once', async () => {
+  test('throws a permanent failure at once', async () => {
     const attempt = failing(9);
     const isTransient = (error: unknown) => Error.isError(error) && error.message === 'failure 1';
     await expect(retry(attempt, { pausesMs: [0, 0, 0], isTransient })).rejects.toThrow('failure 2');
   });
 
-  test('ends a pause when it is aborted, with the failure before it', async () => {
+  test('ends a pause when it is aborted, with the previous failure', async () => {
     const stopping = new AbortController();
     const attempt = failing(9);
     const retried = retry(attempt, { pausesMs: [3_600_000], signal: stopping.signal });

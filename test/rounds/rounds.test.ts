@@ -74,7 +74,7 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     expect(visited.toSorted()).toEqual([...IDS, ...IDS].toSorted());
   });
 
-  test('never have more visits under way than they may', async () => {
+  test('never exceed their limit of concurrent visits', async () => {
     await using database = await create();
     await register(database, IDS);
     let underWay = 0;
@@ -98,7 +98,7 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
-  test('pick up a visit that died, once its lease has ended, and lose none', async () => {
+  test('repeat a visit that died, once its lease has ended, and lose none', async () => {
     await using database = await create();
     await register(database, ['a']);
     const time = new Time();
@@ -126,7 +126,7 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     await dead.stop();
   });
 
-  test('tell a change of state once, with the one before, and keep the last check', async () => {
+  test('report a change of state once, with the previous state, and keep the last check', async () => {
     await using database = await create();
     await register(database, ['a']);
     const time = new Time();
@@ -159,7 +159,7 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     expect(checks.map(({ state }) => state)).toEqual(['role-missing', 'passed']);
   });
 
-  test('keep to a tenant’s own interval, and leave a suspended one alone', async () => {
+  test("use a tenant's own interval, and skip a suspended one", async () => {
     await using database = await create();
     const tenants = await register(database, []);
     await tenants.put(input({ id: 'often', checkIntervalSeconds: 60 }), undefined, 'test');
@@ -175,7 +175,7 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     expect(visited).toEqual(['often', 'often']);
   });
 
-  test('go on after trouble with the database, and tell of it', async () => {
+  test('continue after a database outage, and report it', async () => {
     await using database = await create();
     await register(database, ['a']);
     const claims = openClaims(await database.open());

@@ -55,7 +55,7 @@ function open(url: string) {
 }
 
 describe('the webhook', () => {
-  test('is told of a change, signed so that the receiver can check it', async () => {
+  test('receives a change, signed so that the receiver can verify it', async () => {
     await using hook = await receiver(200);
     const { webhook, lost } = open(hook.url);
     webhook.send(visited('contoso'));
@@ -72,7 +72,7 @@ describe('the webhook', () => {
     expect(lost).toEqual([]);
   });
 
-  test('is told again, under the same id, when it fails, and nothing is lost', async () => {
+  test('retries with the same id after a failure, and nothing is lost', async () => {
     await using hook = await receiver(500, 503, 204);
     const { webhook, lost } = open(hook.url);
     webhook.send(visited('contoso'));
@@ -82,7 +82,7 @@ describe('the webhook', () => {
     expect(lost).toEqual([]);
   });
 
-  test('that never takes it, or leads elsewhere, makes a loss that is told', async () => {
+  test('that never accepts it, or redirects, causes a loss that is reported', async () => {
     await using hook = await receiver(302);
     const { webhook, lost } = open(hook.url);
     webhook.send(visited('contoso'));

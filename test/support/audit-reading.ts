@@ -33,7 +33,7 @@ export function testReading(serviceOf: () => TestService): void {
   };
   const encryptions = (records: Page['records']) => records.filter(({ operation }) => operation === 'encrypt');
 
-  test('gives one tenant’s records, newest first, as they are stored', async () => {
+  test("returns one tenant's records, newest first, as they are stored", async () => {
     const { status, body } = await list('contoso', '?limit=200');
     expect(status).toBe(200);
     expect(new Set(body.records.map(({ tenantId }) => tenantId))).toEqual(new Set(['contoso']));
@@ -45,7 +45,7 @@ export function testReading(serviceOf: () => TestService): void {
     expect(body.records.find(({ operation }) => operation === 'decrypt')).toMatchObject({ outcome: 'refused' });
   });
 
-  test('goes on page by page to the end, each record once', async () => {
+  test('continues page by page to the end, each record once', async () => {
     const to = new Date().toISOString();
     const all = (await list('contoso', `?limit=200&to=${to}`)).body;
     expect(all).not.toHaveProperty('nextCursor');
@@ -60,7 +60,7 @@ export function testReading(serviceOf: () => TestService): void {
     expect(seen).toEqual(all.records);
   });
 
-  test('takes a range of time: from its begin on, and before its end', async () => {
+  test('accepts a range of time: at or after its begin, and before its end', async () => {
     const { records } = (await list('contoso', '?limit=200')).body;
     const [last, first] = [encryptions(records)[1]?.['at'], encryptions(records)[4]?.['at']];
     const { body } = await list('contoso', `?from=${String(first)}&to=${String(last)}&limit=200`);
@@ -87,7 +87,7 @@ export function testReading(serviceOf: () => TestService): void {
     expect(text).toBe(body.records.map((record) => `${JSON.stringify(record)}\n`).join(''));
   });
 
-  test('is recorded itself, once each page', async () => {
+  test('is recorded itself, once per page', async () => {
     const { headers } = await list('contoso', '?limit=1');
     const records = await serviceOf().auditRecords();
     expect(records.filter(({ requestId }) => requestId === headers['x-request-id'])).toMatchObject([
@@ -95,7 +95,7 @@ export function testReading(serviceOf: () => TestService): void {
     ]);
   });
 
-  test('needs its own role, which no other one implies', async () => {
+  test('requires its own role, which no other one implies', async () => {
     const token = await serviceOf().emulator.issueCallerToken({
       roles: ['Tenants.Read', 'Tenants.Manage', 'Data.Decrypt'],
     });
@@ -103,14 +103,14 @@ export function testReading(serviceOf: () => TestService): void {
     expect([status, body.code, body.reason]).toEqual([403, 'grant-missing', 'Audit.Read']);
   });
 
-  test('is 404 for a tenant that never was, and its cursor is refused when it is none', async () => {
+  test('is 404 for a tenant that never existed, and refuses an invalid cursor', async () => {
     expect(await list('never-was')).toMatchObject({ status: 404, body: { code: 'tenant-not-found' } });
     for (const query of ['cursor=abc', 'from=yesterday', 'limit=0', 'until=2026-01-01T00:00:00Z']) {
       expect(await list('contoso', `?${query}`)).toMatchObject({ status: 400, body: { code: 'malformed-request' } });
     }
   });
 
-  test('gives a caller that is limited to some tenants none of another’s', async () => {
+  test("returns a limited caller none of another tenant's records", async () => {
     const token = await serviceOf().emulator.issueCallerToken({
       roles: ['Audit.Read'],
       claims: { azp: 'of-fabrikam' },
@@ -120,7 +120,7 @@ export function testReading(serviceOf: () => TestService): void {
     expect([status, body.code]).toEqual([404, 'tenant-not-found']);
   });
 
-  test('goes on for a tenant that was removed', async () => {
+  test('works for a removed tenant', async () => {
     const { headers } = await get('/tenants/contoso');
     const removal = serviceOf()
       .request()

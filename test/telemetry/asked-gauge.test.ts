@@ -10,7 +10,7 @@ async function shown(registry: Registry): Promise<number | undefined> {
   return value === undefined ? undefined : Number(value);
 }
 
-test('a value is asked for once in its age, however many scrape', async () => {
+test('a value is queried once within its maximum age, however many scrapes there are', async () => {
   const registry = new Registry();
   let asked = 0;
   askedGauge(registry, DESCRIBED, 3_600_000, async () => {
@@ -21,7 +21,7 @@ test('a value is asked for once in its age, however many scrape', async () => {
   expect([await shown(registry), await shown(registry), asked]).toEqual([1, 1, 1]);
 });
 
-test('a question that fails leaves the last answer, and one whose answer is none takes it away', async () => {
+test('a failed query keeps the last value, and a result without a value removes it', async () => {
   const registry = new Registry();
   const answers: (() => Promise<number | undefined>)[] = [
     () => Promise.reject(new Error('away')),
@@ -35,7 +35,7 @@ test('a question that fails leaves the last answer, and one whose answer is none
   expect(seen).toEqual([undefined, 7, 7, undefined]);
 });
 
-test('a question without an answer does not hold the scrape up, and shows when it comes', async () => {
+test('a query without a result does not delay the scrape, and its value appears when it arrives', async () => {
   const registry = new Registry();
   const late = Promise.withResolvers<number>();
   askedGauge(registry, DESCRIBED, 3_600_000, () => late.promise);

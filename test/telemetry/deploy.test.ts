@@ -55,13 +55,13 @@ function isShown(name: string): boolean {
 const METRIC = /\b(?:vaultspan|nodejs|process)_\w+/g;
 
 describe('the dashboard and the alerts', () => {
-  test('name only metrics that the service shows', () => {
+  test('name only metrics that the service exports', () => {
     const named = expressions.flatMap(({ where, expr }) => (expr.match(METRIC) ?? []).map((name) => ({ where, name })));
     expect(named.length).toBeGreaterThan(40);
     expect(named.filter(({ name }) => !isShown(name))).toEqual([]);
   });
 
-  test('select only labels that the metric has, where it has a value', () => {
+  test('select only labels that the metric has, if it has a value', () => {
     const wrong = expressions.flatMap(({ where, expr }) =>
       [...expr.matchAll(/\b(vaultspan_\w+)\{([^}]*)\}/g)].flatMap(([, name = '', selector = '']) => {
         const series = metrics.split('\n').filter((line) => line.startsWith(`${name}{`));
@@ -75,7 +75,7 @@ describe('the dashboard and the alerts', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('leave no metric of ours out of sight', () => {
+  test('use every metric of ours', () => {
     const seen = expressions.map(({ expr }) => expr).join(' ');
     const ours = [...types.keys()].filter((name) => name.startsWith('vaultspan_'));
     expect(ours.length).toBeGreaterThan(25);
@@ -84,7 +84,7 @@ describe('the dashboard and the alerts', () => {
 });
 
 describe('metrics of ours', () => {
-  test('are named as Prometheus has it: base units, _total for counters alone', () => {
+  test("are named by Prometheus' rules: base units, _total only for counters", () => {
     const counters = [...types].filter(([name, type]) => name.startsWith('vaultspan_') && type === 'counter');
     expect(counters.filter(([name]) => !name.endsWith('_total'))).toEqual([]);
     const others = [...types].filter(([name, type]) => name.startsWith('vaultspan_') && type !== 'counter');
@@ -109,7 +109,7 @@ test('each alert has a severity, a summary and a section of the runbook', () => 
   }
 });
 
-test('panels of the dashboard have an id and a place of their own', () => {
+test('panels of the dashboard have ids and places of their own', () => {
   expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
   const cells = panels.flatMap(({ gridPos: { h, w, x, y } }) =>
     Array.from({ length: h * w }, (_, cell) => `${x + (cell % w)} ${y + Math.floor(cell / w)}`),

@@ -13,7 +13,7 @@ const NO_RECORD = 'audit-unavailable write-failed';
 const unavailable = (cause: string) =>
   new ServiceError('audit-unavailable', 'no record', { cause: Object.assign(new Error('write'), { code: cause }) });
 
-test('the first failure of a cause is logged at once, the further ones of an interval as one line with their number', async () => {
+test('the first failure of a cause is logged at once, later ones of an interval as one line with their number', async () => {
   const lines: Record<string, unknown>[] = [];
   const log = new FailureLog({ write: (fields) => lines.push({ ...fields }), intervalMs: 50 });
   const fail = (requestId: string, cause: string) => log.add({ requestId }, unavailable(cause));
@@ -31,7 +31,7 @@ test('the first failure of a cause is logged at once, the further ones of an int
   expect(lines.slice(3)).toMatchObject([{ requestId: 'e', count: 1 }]);
 });
 
-test('a cause without a failure for an interval is forgotten: its next failure is logged at once', async () => {
+test('a cause without a failure for an interval is dropped: its next failure is logged at once', async () => {
   const lines: object[] = [];
   const log = new FailureLog({ write: (fields) => lines.push(fields), intervalMs: 10 });
   log.add({}, unavailable('ENOSPC'));
@@ -73,7 +73,7 @@ function failuresOf(service: TestService, wanted: string) {
   return { lines: lines.length, failures: lines.reduce((sum, { count = 1 }) => sum + count, 0) };
 }
 
-test('requests refused while a circuit breaker is open, or while the audit log takes nothing, get a line and a count', async () => {
+test('requests refused while a circuit breaker is open, or while the audit log accepts nothing, get a line and a count', async () => {
   const REQUESTS = 15;
   await using service = await startService({
     config: { vault: { deadlineSeconds: 1 } },

@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
-test('a log whose reader is slow drops lines, takes a bounded amount of memory, and then has the number of them', async () => {
+test('a log with a slow reader drops lines, uses a bounded amount of memory, and then reports their number', async () => {
   const taken: string[] = [];
   let release: (() => void) | undefined;
   const output = new Writable({
@@ -42,7 +42,7 @@ test('a log whose reader is slow drops lines, takes a bounded amount of memory, 
   expect(written).toBeGreaterThan(50);
 });
 
-test('a log that nobody reads does not keep the process from ending on SIGTERM', async () => {
+test('a log that is never read does not prevent the process from ending on SIGTERM', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'full-pipe-'));
   const pipe = join(folder, 'log');
   execFileSync('mkfifo', [pipe]);

@@ -19,7 +19,7 @@ describe('the log', () => {
     'secret',
     'token',
     'value',
-  ])('keeps %s out, at the top and below', (name) => {
+  ])('removes %s, at the top and below', (name) => {
     const secret = planted(name);
     const line = logged({
       [name]: secret,
@@ -30,7 +30,7 @@ describe('the log', () => {
     expect(JSON.parse(line)).toMatchObject({ tenantId: 'contoso', msg: 'a line' });
   });
 
-  test('has of an error its name, codes, and place, and nothing that may quote a request', () => {
+  test("has only an error's name, codes and place, and no text that may quote a request", () => {
     const secret = planted('request');
     const response = { bodyAsText: secret, headers: { authorization: secret } };
     const restError = Object.assign(new Error(`POST failed: ${secret}`), {
@@ -51,7 +51,7 @@ describe('the log', () => {
     });
   });
 
-  test('of a thrown text has not even that', () => {
+  test('does not even have that for a thrown text', () => {
     expect(logged({ error: planted('thrown') })).not.toContain('planted');
   });
 });

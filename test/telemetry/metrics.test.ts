@@ -56,7 +56,7 @@ describe('metrics', () => {
     expect(grown.get('vaultspan_data_key_requests_total{result="opening-unwrap"}')).toBeUndefined();
   });
 
-  test('of refusals carry the class and the code, also where no route and no caller is known', async () => {
+  test('of refusals have the status class and the code, even without a known route or caller', async () => {
     const grown = await growth(async () => {
       await post('contoso/encrypt', { plaintext: 1 }).expect(400);
       await post('contoso/encrypt', { plaintext }, '').expect(401);
@@ -71,7 +71,7 @@ describe('metrics', () => {
     });
   });
 
-  test('tell a revocation from an outage, by the outcome of the vault call', async () => {
+  test('distinguish a revocation from an outage, by the outcome of the vault call', async () => {
     const { control } = service.emulator;
     await post('fabrikam/encrypt', { plaintext }).expect(200);
     await control.injectFault({ at: 'fabrikam', kind: 'status', status: 503 });
@@ -88,7 +88,7 @@ describe('metrics', () => {
     await control.clearFaults();
   });
 
-  test('tell a vault that was not asked for want of a sign-in, and why', async () => {
+  test('count a vault that was not called for lack of a sign-in, with the reason', async () => {
     await service.emulator.control.injectFault({ at: 'entra', operation: 'token', kind: 'reset' });
     const grown = await growth(() => post('northwind/encrypt', { plaintext }));
     await service.emulator.control.clearFaults();
@@ -96,7 +96,7 @@ describe('metrics', () => {
     expect(grown.get('vaultspan_token_requests_total{outcome="unavailable"}')).toBeGreaterThan(0);
   });
 
-  test('have no more tenants as labels than are allowed, and none that a caller invents', async () => {
+  test('have no more tenants as labels than allowed, and no invented ones', async () => {
     await post('contoso/encrypt', { plaintext });
     const series = [...(await scrape(service.metricsUrl)).keys()];
     const tenants = series.flatMap(
@@ -105,7 +105,7 @@ describe('metrics', () => {
     expect([...new Set(tenants)].sort()).toEqual(['_other', 'contoso']);
   });
 
-  test('tell how old the registry is, when the app’s credential expires, and what runs', async () => {
+  test("report the age of the registry, the expiry of the app's credential, and the version", async () => {
     const values = await scrape(service.metricsUrl);
     expect(values.get('vaultspan_registry_staleness_seconds')).toBeGreaterThanOrEqual(0);
     expect(values.get('vaultspan_requests_in_flight')).toBe(0);
@@ -121,7 +121,7 @@ describe('metrics', () => {
 });
 
 describe('the listener of the metrics', () => {
-  test('answers GET /metrics alone', async () => {
+  test('answers only GET /metrics', async () => {
     const { origin } = new URL(service.metricsUrl);
     const statusOf = async (path: string, method: string) => (await fetch(`${origin}${path}`, { method })).status;
     expect(await statusOf('/metrics', 'GET')).toBe(200);
@@ -129,11 +129,11 @@ describe('the listener of the metrics', () => {
     for (const path of ['/', '/metrics/', '/healthz']) expect(await statusOf(path, 'GET')).toBe(404);
   });
 
-  test('is not the one of the API', async () => {
+  test('is not that of the API', async () => {
     await service.request().get('/metrics').expect(404);
   });
 
-  test('whose address is taken keeps the service from starting, and says which setting', async () => {
+  test('whose address is in use prevents the service from starting, and the error names the setting', async () => {
     const { port } = new URL(service.metricsUrl);
     const second = startService({ config: { metrics: { enabled: true, port: Number(port) } } });
     await expect(second).rejects.toThrow(/metrics\.port: .*is in use/);

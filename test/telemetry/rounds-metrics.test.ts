@@ -29,7 +29,7 @@ test('rounds count each visit by its result, and each state as a change the firs
   expect(await sumOf('vaultspan_visits_overdue')).toBe(0);
 });
 
-test('a credential of ours that Entra refuses is told apart from a customer’s refusal', async () => {
+test("a credential of ours that Entra refuses is distinguished from a customer's refusal", async () => {
   const before = await sumOf('vaultspan_token_requests_total', 'outcome="home-rejected"');
   await service.emulator.control.removeAppSecret();
   await service.post('/tenants/fabrikam/encrypt', { plaintext: 'aGk=' }).expect(503);

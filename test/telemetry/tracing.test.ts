@@ -46,7 +46,7 @@ function isUnder(span: ReceivedSpan, above: ReceivedSpan): boolean {
 }
 
 describe('the trace of a cold encrypt', () => {
-  test('begins under the caller’s span, and says what was asked and how it ended', () => {
+  test("begins under the caller's span, and has the operation and its result", () => {
     const [server, refused] = traced.filter(({ kind }) => kind === SERVER);
     expect([server?.name, server?.parentSpanId, refused?.parentSpanId]).toEqual(['encrypt', PARENT_ID, PARENT_ID]);
     expect(server && attributesOf(server)).toEqual({
@@ -57,7 +57,7 @@ describe('the trace of a cold encrypt', () => {
     expect(refused && attributesOf(refused)).toMatchObject({ 'error.type': 'tenant-not-found' });
   });
 
-  test('holds the SDK’s spans of the sign-in, the read, the wrap and the unwrap, each with its HTTP requests', () => {
+  test("contains the SDK's spans of the sign-in, the read, the wrap and the unwrap, each with its HTTP requests", () => {
     const server = named('encrypt');
     for (const name of ['ClientSecretCredential.getToken', 'KeyClient.getKey']) {
       expect(isUnder(named(name), server)).toBe(true);
@@ -69,7 +69,7 @@ describe('the trace of a cold encrypt', () => {
     expect(posts.map((post) => attributesOf(post)['http.status_code'])).toEqual(expect.arrayContaining([200]));
   });
 
-  test('is passed on to the vault, without what the caller’s tools told one another', () => {
+  test("is passed to the vault, without the private state of the caller's tools", () => {
     const calls = service.emulator.control
       .requests()
       .filter(({ at, operation }) => at === 'contoso' && operation !== 'challenge');
@@ -81,7 +81,7 @@ describe('the trace of a cold encrypt', () => {
     }
   });
 
-  test('says nothing of the customer', () => {
+  test('says nothing about the customer', () => {
     for (const hint of [
       'contoso',
       'fabrikam',
@@ -100,14 +100,14 @@ describe('a request', () => {
     expect(calls.some(({ traceparent }) => traceparent !== undefined)).toBe(false);
   });
 
-  test('whose context is none begins a trace of its own', () => {
+  test('with an invalid context begins a trace of its own', () => {
     const servers = receiver.spans.filter(({ kind, traceId }) => kind === SERVER && traceId !== TRACE_ID);
     expect(servers.map(({ name }) => name)).toEqual(['encrypt']);
     expect(servers[0]?.parentSpanId ?? '').toBe('');
   });
 });
 
-test('nothing of OpenTelemetry or of Prometheus is loaded where neither is configured', () => {
+test('no code of OpenTelemetry or Prometheus is loaded if neither is configured', () => {
   const source = `
     import { registerHooks } from 'node:module';
     const loaded = [];

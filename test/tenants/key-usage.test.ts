@@ -6,7 +6,7 @@ import { DATABASES } from '../support/sql-databases.ts';
 const wallMs = () => 1_700_000_000_000;
 
 describe.each(DATABASES)('uses of keys on %s', (_name, create) => {
-  test('are added up over processes and tellings', async () => {
+  test('are added up over processes and reports', async () => {
     await using database = await create();
     const open = async () =>
       new KeyUsage({
@@ -26,7 +26,7 @@ describe.each(DATABASES)('uses of keys on %s', (_name, create) => {
     expect(shown[0]?.lastUsedAt).toBe('2023-11-14T22:13:20.000Z');
   });
 
-  test('wait for a database that is away, and none is lost', async () => {
+  test('wait during a database outage, and none is lost', async () => {
     await using database = await create();
     const table = keyUsageTable(await database.open());
     const trouble: unknown[] = [];

@@ -76,7 +76,7 @@ describe.each([
   ['file', openFile as (tenants: readonly object[]) => Promise<Opened>],
   ...DATABASES.map(([name, create]) => [name, (tenants: readonly object[]) => openSql(create, tenants)] as const),
 ] as const)('%s tenant registry', (_name, open) => {
-  test('get gives a registered tenant with its defaults', async () => {
+  test('get returns a registered tenant with its defaults', async () => {
     await using opened = await open(named('contoso'));
     expect(await opened.registry.get('contoso')).toMatchObject({
       id: 'contoso',
@@ -94,7 +94,7 @@ describe.each([
     }
   });
 
-  test('list gives every tenant once, in the order of ids, page by page', async () => {
+  test('list returns every tenant once, ordered by id, page by page', async () => {
     await using opened = await open(named('d', 'a', 'c', 'e', 'b'));
     const seen: string[] = [];
     let cursor: string | undefined;
@@ -106,14 +106,14 @@ describe.each([
     expect(seen).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
-  test('list goes on after a cursor whose tenant has gone, and ends without one', async () => {
+  test('list continues after a cursor whose tenant was removed, and ends without one', async () => {
     await using opened = await open(named('a', 'b', 'd'));
     expect((await opened.registry.list(10, 'c')).tenants.map(({ id }) => id)).toEqual(['d']);
     expect(await opened.registry.list(3)).not.toHaveProperty('nextCursor');
     expect(await opened.registry.list(10, 'z')).toEqual({ tenants: [] });
   });
 
-  test('a change takes hold with a new revision, and only for the tenant changed', async () => {
+  test('a change takes effect with a new revision, and only for the changed tenant', async () => {
     await using opened = await open(named('a', 'b'));
     const before = await Promise.all([opened.registry.get('a'), opened.registry.get('b')]);
     await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
@@ -132,7 +132,7 @@ describe.each([
     expect(tenants.map(({ id }) => id)).toEqual(['-a', '0', 'a', 'a--b', 'a-c', 'a1', 'ab']);
   });
 
-  test('tells of the tenant changed, within a second', async () => {
+  test('reports the changed tenant within a second', async () => {
     await using opened = await open(named('a', 'b'));
     const told: (string | undefined)[] = [];
     opened.registry.onChange((tenantId) => told.push(tenantId));
@@ -143,7 +143,7 @@ describe.each([
     expect([undefined, 'a']).toContain(told[0]);
   });
 
-  test('a tenant removed is found no more', async () => {
+  test('a removed tenant is not found any more', async () => {
     await using opened = await open(named('a', 'b'));
     await opened.store(named('b'));
     await until(() =>
@@ -157,7 +157,7 @@ describe.each([
 });
 
 describe('the file registry', () => {
-  test('keeps the last good list over a broken edit, says so once, and takes the mended one', async () => {
+  test('keeps the last good list after a broken edit, reports it once, and accepts the corrected one', async () => {
     await using opened = await openFile(named('contoso'));
     await opened.write('tenants: [');
     await until(() => opened.broken.length > 0);
@@ -173,7 +173,7 @@ describe('the file registry', () => {
     expect(opened.broken).toHaveLength(2);
   });
 
-  test('tells how old its list is, from a broken edit to the mended one', async () => {
+  test('reports the age of its list, from a broken edit to the corrected one', async () => {
     await using opened = await openFile(named('contoso'));
     await opened.write('tenants: [');
     await until(() => opened.registry.staleMs() > 300);
@@ -183,7 +183,7 @@ describe('the file registry', () => {
     expect(opened.reloads).toEqual([2]);
   });
 
-  test('tells which tenants an edit has changed, added or removed', async () => {
+  test('reports the tenants that an edit has changed, added or removed', async () => {
     await using opened = await openFile(named('a', 'b', 'c'));
     const told: (string | undefined)[] = [];
     opened.registry.onChange((id) => told.push(id));
@@ -192,7 +192,7 @@ describe('the file registry', () => {
     expect(told.toSorted()).toEqual(['b', 'c', 'd']);
   });
 
-  test('outlives the removal of its file', async () => {
+  test('survives the removal of its file', async () => {
     await using opened = await openFile(named('contoso'));
     const list = stringify({ tenants: named('contoso') });
     await opened.write(list);
@@ -204,7 +204,7 @@ describe('the file registry', () => {
   });
 
   test.each(DATABASES)(
-    'keeps the last good list over an edit that gives a key another use or tenant, as %s remembers',
+    'keeps the last good list after an edit that gives a key another use or tenant, as %s remembers',
     async (_name, create) => {
       await using database = await create();
       const keys = keyRegister(await database.open());
@@ -236,14 +236,14 @@ describe('the file registry', () => {
     },
   );
 
-  test('takes JSON as well', async () => {
+  test('accepts JSON too', async () => {
     await using opened = await openFile([]);
     await opened.write(JSON.stringify({ tenants: named('contoso') }));
     await until(() => opened.reloads.length > 0);
     expect((await opened.registry.get('contoso')).id).toBe('contoso');
   });
 
-  test('does not open on a file that is missing or wrong', async () => {
+  test('does not open with a missing or invalid file', async () => {
     const options = { hosts, keys: noMemory, onReload: () => undefined, onBrokenEdit: () => undefined };
     await expect(openFileRegistry({ ...options, file: join(tmpdir(), 'no-such-file.yaml') })).rejects.toMatchObject({
       code: 'ENOENT',

@@ -24,7 +24,7 @@ function problemsOf(...tenants: readonly object[]): readonly string[] {
 }
 
 describe('a tenant record', () => {
-  test('is taken with everything that it may have', () => {
+  test('is accepted with every member that it may have', () => {
     const full = record({
       displayName: 'Contoso',
       state: 'suspended',
@@ -45,7 +45,7 @@ describe('a tenant record', () => {
     expect(problemsOf(full)).toEqual([]);
   });
 
-  test('has its addresses and ids brought to one spelling', () => {
+  test('has its addresses and ids converted to one spelling', () => {
     const [tenant] = parse(
       record({
         entraTenantId: '3E7A90D5-18C4-4B6F-A2D7-94F05C61B8E3',
@@ -102,13 +102,13 @@ describe('a tenant record', () => {
     ['https://.vault.azure.net'],
     ['https://contoso-kv.vault.azure.cn'],
     ['file:///etc/passwd'],
-  ])('with the vault %s is refused, so that no other host is ever dialled', (vaultUrl) => {
+  ])('with the vault %s is refused, so that no other host is ever called', (vaultUrl) => {
     expect(problemsOf(record({ keys: { data: key({ vaultUrl }) } }))).toEqual([
       expect.stringContaining('/tenants/0/keys/data/vaultUrl:'),
     ]);
   });
 
-  test('may have a vault on loopback only where the emulator is allowed', () => {
+  test('may have a vault on loopback only if the emulator is allowed', () => {
     const tenants = [record({ keys: { data: key({ vaultUrl: 'https://localhost:8445' }) } })];
     expect(
       parseTenantList(
@@ -136,13 +136,13 @@ describe('a tenant record', () => {
     ]);
   });
 
-  test('tells all that is wrong at once', () => {
+  test('reports all problems at once', () => {
     expect(problemsOf(record({ id: 'A', entraTenantId: 'x' }), record({ id: 'b', state: 'gone' }))).toHaveLength(3);
   });
 });
 
 describe('a list of tenants', () => {
-  test('refuses an id that stands twice', () => {
+  test('refuses a duplicate id', () => {
     const twice = [record({ id: 'a' }), record({ id: 'a', keys: { data: key() } })];
     expect(problemsOf(...twice)).toEqual([expect.stringMatching(/^\/tenants\/1\/id: a stands here twice/)]);
   });
@@ -162,7 +162,7 @@ describe('a list of tenants', () => {
     expect(problemsOf(first, other)).toEqual([expect.stringContaining('is registered already, as a/keys/data')]);
   });
 
-  test('refuses one key for two uses, since unwrap would hand out data keys', () => {
+  test('refuses one key for two uses, since unwrap would return data keys', () => {
     const both = record({ keys: { data: key(), wrap: key({ use: 'wrap' }) } });
     expect(problemsOf(both)).toEqual([expect.stringContaining('/tenants/0/keys/wrap: ')]);
     const retired = record({
@@ -172,7 +172,7 @@ describe('a list of tenants', () => {
     expect(problemsOf(retired)).toEqual([expect.stringContaining('/tenants/0/retiredKeys/0: ')]);
   });
 
-  test('lets several tenants share a directory', () => {
+  test('allows several tenants to share a directory', () => {
     expect(problemsOf(record({ id: 'a' }), record({ id: 'b' }))).toEqual([]);
   });
 });
