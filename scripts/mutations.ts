@@ -3,12 +3,13 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
 import * as z from 'zod';
 
 /**
  * Takes each defence of the threat model out of a scratch copy of the sources, and runs the test that shows it. The test must fail.
- * `npm run mutations [ROW…]`: rows such as L6; all without one.
+ * `npm run mutations [ROW…]`: rows such as L6; all without one. `npm run mutations -- --list` prints them and runs none.
  */
 const Mutation = z.strictObject({
   /** Row of docs/threat-model.md. */
@@ -20,6 +21,8 @@ const Mutation = z.strictObject({
   search: z.string().min(1),
   replacement: z.string(),
   test: z.string().min(1),
+  /** Part of the titles of the tests to run, so that a run is short; '' for all of the file. */
+  pattern: z.string(),
 });
 type Mutation = z.output<typeof Mutation>;
 
@@ -44,10 +47,10 @@ function mutated(text: string, { row, file, search, replacement }: Mutation): st
   return text.slice(0, first.index) + replacement + text.slice(first.index + first[0].length);
 }
 
-/** Returns whether the test passes in the copy. */
-function passes(copy: string, test: string): boolean {
-  const run = spawnSync('npm', ['test', '--', '--forceExit', test], { cwd: copy, stdio: 'ignore', timeout: 300_000 });
-  return run.status === 0;
+/** Returns whether the tests pass in the copy. */
+function passes(copy: string, { test, pattern }: Mutation): boolean {
+  const args = ['test', '--', '--forceExit', test, ...(pattern === '' ? [] : ['-t', pattern])];
+  return spawnSync('npm', args, { cwd: copy, stdio: 'ignore', timeout: 300_000 }).status === 0;
 }
 
 function copyOfSources(): string {
@@ -58,24 +61,44 @@ function copyOfSources(): string {
   return copy;
 }
 
-const rows = process.argv.slice(2);
-const mutations = readMutations().filter(({ row }) => rows.length === 0 || rows.includes(row));
-const copy = copyOfSources();
-let survivors = 0;
-try {
+/** Runs each mutation and prints whether it was found. Returns the number that survived. */
+function run(mutations: readonly Mutation[], copy: string): number {
+  let survivors = 0;
   for (const mutation of mutations) {
     const file = join(copy, mutation.file);
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, mutated(text, mutation));
-    const hasSurvived = passes(copy, mutation.test);
+    const startedAt = performance.now();
+    const hasSurvived = passes(copy, mutation);
     writeFileSync(file, text);
     if (hasSurvived) survivors += 1;
+    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
+    const { row, defence, test, pattern } = mutation;
     process.stdout.write(
-      `${hasSurvived ? 'SURVIVED' : 'found   '} ${mutation.row} ${mutation.defence} (${mutation.test})\n`,
+      `${hasSurvived ? 'SURVIVED' : 'found   '} ${row} ${defence} (${test} ${pattern}; ${seconds} s)\n`,
     );
   }
-} finally {
-  rmSync(copy, { recursive: true, force: true });
+  return survivors;
 }
-process.stdout.write(`${mutations.length} mutations, ${survivors} survived\n`);
-process.exitCode = survivors === 0 ? 0 : 1;
+
+/** Prints each mutation. @throws where one's search does not occur once */
+function list(mutations: readonly Mutation[]): void {
+  for (const mutation of mutations) {
+    mutated(readFileSync(join(TOP, mutation.file), 'utf8'), mutation);
+    process.stdout.write(`${mutation.row} ${mutation.defence} (${mutation.file}; ${mutation.test})\n`);
+  }
+}
+
+const { values, positionals: rows } = parseArgs({ options: { list: { type: 'boolean' } }, allowPositionals: true });
+const mutations = readMutations().filter(({ row }) => rows.length === 0 || rows.includes(row));
+if (values.list) list(mutations);
+else {
+  const copy = copyOfSources();
+  try {
+    const survivors = run(mutations, copy);
+    process.stdout.write(`${mutations.length} mutations, ${survivors} survived\n`);
+    process.exitCode = survivors === 0 ? 0 : 1;
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
