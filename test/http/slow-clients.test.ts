@@ -17,13 +17,16 @@ afterAll(async () => {
 const head = (headers: string, path = ENCRYPT): string =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${service.token()}\r\nContent-Type: application/json\r\n${headers}`;
 
-/** Sends a start and then a little for ever; gives back what came before the other side ended it. */
+/** Sends a start and then a little more forever. Returns what arrived before the server closed the connection. */
 function trickle(start: string, more: string): Promise<string> {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(service.url);
     let answer = '';
-    const socket: Socket = connect(Number(port), hostname, () => socket.write(start));
-    const timer = setInterval(() => socket.write(more), 50);
+    let timer: NodeJS.Timeout | undefined;
+    const socket: Socket = connect(Number(port), hostname, () => {
+      socket.write(start);
+      timer = setInterval(() => socket.write(more), 50); // not before: bytes that are written while it connects go first
+    });
     socket.setEncoding('latin1').on('data', (text: string) => {
       answer += text;
     });
