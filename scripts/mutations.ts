@@ -1,51 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { parse } from 'yaml';
-import * as z from 'zod';
+import { type Mutation, mutated, readMutations } from './read-mutations.ts';
 
 /**
  * Takes each defence of the threat model out of a scratch copy of the sources, and runs the test that shows it. The test must fail.
  * `npm run mutations [ROW…]`: rows such as L6; all without one. `npm run mutations -- --list` prints them and runs none.
  */
-const Mutation = z.strictObject({
-  /** Row of docs/threat-model.md. */
-  row: z.string().regex(/^[LCSTV]\d+$/),
-  /** The defence that is taken out. */
-  defence: z.string().min(1),
-  file: z.string().min(1),
-  /** Occurs once in the file, whatever its white space. */
-  search: z.string().min(1),
-  replacement: z.string(),
-  test: z.string().min(1),
-  /** Part of the titles of the tests to run, so that a run is short; '' for all of the file. */
-  pattern: z.string(),
-});
-type Mutation = z.output<typeof Mutation>;
-
 const TOP = join(import.meta.dirname, '..');
-const FOLDER = join(import.meta.dirname, 'mutations');
-
-function readMutations(): Mutation[] {
-  return readdirSync(FOLDER).flatMap((name) =>
-    z.array(Mutation).parse(parse(readFileSync(join(FOLDER, name), 'utf8'))),
-  );
-}
-
-/** Returns the text without the defence. White space may differ, so that a mutation survives reformatting. */
-function mutated(text: string, { row, file, search, replacement }: Mutation): string {
-  const words = search
-    .trim()
-    .split(/\s+/)
-    .map((word) => RegExp.escape(word));
-  const [first, second] = text.matchAll(new RegExp(words.join('\\s+'), 'g'));
-  if (!first || second)
-    throw new Error(`${row}: the search occurs ${first ? 'more than once' : 'nowhere'} in ${file}: ${search}`);
-  return text.slice(0, first.index) + replacement + text.slice(first.index + first[0].length);
-}
 
 /** Returns whether the tests pass in the copy. */
 function passes(copy: string, { test, pattern }: Mutation): boolean {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
-import { parseJwe, type SealingKey, sealJwe } from '../../src/format/jwe.ts';
+import { openJwe, parseJwe, type SealingKey, sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { type KekRef, kidOf } from '../../src/format/kek-ref.ts';
 import { contexts } from '../support/arbitraries.ts';
@@ -223,6 +223,22 @@ describe('invalid messages', () => {
     const bare = withSegment(message, 0, segmentsOf(await process.encrypt('a'))[0] ?? '');
     expect(await codeOf(process.decrypt(bare))).toBe('undecryptable');
   });
+});
+
+test('a message opens only with the data key that its header commits to', () => {
+  const { dataKey } = sealingKey({ vaultUrl: 'https://a', name: 'n', keyVersion: '0'.repeat(32) });
+  const sealedUnder = (commitment: string) => {
+    const header = headerTemplate({ ...dataKey, commitment }, 'A'.repeat(22), 'vaultspan+jwe');
+    return parseJwe(
+      sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('an invoice'), undefined),
+      'vaultspan+jwe',
+    );
+  };
+  expect(openJwe(dataKey, sealedUnder(dataKey.commitment), undefined).toString()).toBe('an invoice');
+  const other = randomBytes(32).toString('base64url');
+  expect(() => openJwe(dataKey, sealedUnder(other), undefined)).toThrow(
+    expect.objectContaining({ code: 'undecryptable' }),
+  );
 });
 
 describe('the form of a message', () => {
