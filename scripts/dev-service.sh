@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # To be sourced: a throwaway service on the emulated Azure, with its state in a folder of its own.
-# Needs $root (the repository) and Node 26 in PATH; gives $url, $work (the folder) and $service (its process id).
+# Needs $root (the repository) and Node 26 in PATH; gives $url, $control, $work (the folder) and $service (its process id).
 # $NODE and $main, where set, are the Node and the entry that run it.
 
 # A developer's own settings must not reach the service that is started here.
@@ -15,6 +15,7 @@ start_service() {
   local port deadline
   port=$(node "$root/scripts/clients/free-ports.ts" 16) # one for the service, and room for the emulator's, which are neighbours
   url=http://127.0.0.1:$port
+  control=http://127.0.0.1:$((port + 1)) # where the emulated Azure takes orders
   (cd "$work" && exec "${NODE:-node}" "${main:-$root/src/main.ts}" dev --port "$port" --emulator-port "$((port + 2))") >"$work/service.log" 2>&1 &
   service=$!
   deadline=$((SECONDS + 60))

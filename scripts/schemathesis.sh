@@ -15,7 +15,7 @@ main() {
   python=$(scripts/python-venv.sh schemathesis scripts/schemathesis/requirements.txt)
   start_service
   take_token
-  node scripts/schemathesis/prepare.ts "$url" >"$work/openapi.yaml"
+  node scripts/schemathesis/prepare.ts "$url" "$control" >"$work/openapi.yaml"
   export HOOKS_FILE=$root/scripts/schemathesis/hooks.py
   export PYTHONDONTWRITEBYTECODE=1
   # In a folder of its own: it keeps notes where it runs. One worker, since requests under way at once can't be run again by seed.

@@ -61,10 +61,12 @@ export const RewrapDocumentRequest = z.strictObject({
   ...to,
 });
 
+const SIZE = { minProperties: 1, maxProperties: MAX_FIELDS };
 const plaintexts = z.record(z.string(), z.string().meta({ format: 'byte' })).meta({
+  ...SIZE,
   description: `The bytes of each field, base64. 1 to ${MAX_FIELDS} fields, names of 1 to ${MAX_NAME} characters.`,
 });
-const ciphertexts = z.record(z.string(), z.string()).meta({ description: 'The ciphertext of each field.' });
+const ciphertexts = z.record(z.string(), z.string()).meta({ ...SIZE, description: 'The ciphertext of each field.' });
 const KeyId = z.string().meta({ description: 'Full id of the Key Vault key version.' });
 
 /** As printed: generated clients take maps of strings. */
