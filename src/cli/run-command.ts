@@ -83,7 +83,7 @@ function report(error: unknown, name: string, io: CommandIo): number {
     return USAGE;
   }
   if (error instanceof TenantListError) {
-    io.stderr(`The tenants are not usable:\n${error.problems.map((problem) => `  ${problem}`).join('\n')}\n`);
+    io.stderr(`${error.message}\n`);
     return USAGE;
   }
   if (error instanceof CertificateError) {

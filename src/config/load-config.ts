@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parse, YAMLParseError } from 'yaml';
 import type * as z from 'zod';
 import { didYouMean } from '../lib/nearest.ts';
-import { decodeText } from '../lib/text.ts';
+import { type Bag, isBag, parseDocument } from '../lib/parse-document.ts';
 import { environmentOverrides } from './environment.ts';
 import { issueText } from './issue-text.ts';
 import { type Config, resolveConfig } from './resolved.ts';
@@ -65,21 +64,12 @@ export function loadConfig(source: ConfigSource): Config {
 
 function readDocument(file: string, isNamed: boolean): Bag | undefined {
   try {
-    const document: unknown = parse(decodeText(readFileSync(file))) ?? {};
-    if (isBag(document)) return document;
-    const found = Array.isArray(document) ? 'a list' : 'plain text';
-    throw new Error(`must be YAML or JSON with settings such as "http: {port: 8080}", and is ${found}`);
+    return parseDocument(readFileSync(file), 'http: {port: 8080}');
   } catch (error) {
     if (!Error.isError(error)) throw error;
     if ('code' in error && error.code === 'ENOENT' && !isNamed) return undefined;
-    throw new ConfigError(`The configuration file is not usable: ${file}`, [readProblem(error)]);
+    throw new ConfigError(`The configuration file is not usable: ${file}`, [error.message]);
   }
-}
-
-function readProblem(error: Error): string {
-  if (!(error instanceof YAMLParseError)) return error.message;
-  const { line, col } = error.linePos?.[0] ?? { line: 0, col: 0 };
-  return `line ${line}, column ${col}: is neither YAML nor JSON (${error.code})`;
 }
 
 /**
@@ -104,9 +94,6 @@ function withAbsolutePaths(config: Settings, base: string): Settings {
     emulator: emulator && { ...emulator, caFile: at(emulator.caFile) },
   };
 }
-
-type Bag = Readonly<Record<string, unknown>>;
-const isBag = (value: unknown): value is Bag => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function merge(below: unknown, above: unknown): unknown {
   if (!isBag(below) || !isBag(above)) return above === undefined ? below : above;

@@ -70,7 +70,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Returns the problem in our words; the schema's own message takes precedence. */
-function messageOf(issue: z.core.$ZodRawIssue): string {
+export function messageOf(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':
       return issue.input === undefined ? 'is required' : (TYPES[issue.expected] ?? 'has the wrong type');

@@ -64,9 +64,9 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
 
 async function load({ file, hosts, keys }: FileRegistryOptions): Promise<TenantsOfFile> {
   const { mtime } = await stat(file);
-  const byId = readTenantList(await readFile(file, 'utf8'), hosts, mtime.toISOString());
+  const byId = readTenantList(file, await readFile(file), hosts, mtime.toISOString());
   const conflicts = await keys.take([...byId.values()].flatMap(keyClaims));
-  if (conflicts.length > 0) throw new TenantListError(conflicts.map(describeConflict));
+  if (conflicts.length > 0) throw new TenantListError(conflicts.map(describeConflict), file);
   return { byId, ids: [...byId.keys()] };
 }
 

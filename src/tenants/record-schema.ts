@@ -33,6 +33,9 @@ const DataKeyBoundsSchema = z.strictObject({
 });
 const RevocationBoundSeconds = z.int().min(0).max(3_600);
 
+/** No control characters, and none that turn the direction of text: a name must not rewrite a terminal. */
+const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u;
+
 /** Returns the schema of an object with members of any name. A record of zod alone drops `__proto__` in silence. */
 const membersOf = <T extends z.ZodType>(names: z.ZodString, members: T) =>
   z
@@ -48,7 +51,7 @@ export function tenantSchema(hosts: VaultHosts) {
     .string()
     .max(300)
     .transform((url) => url.toLowerCase().replace(/\/$/, ''))
-    .refine((url) => hosts.accept(url), `must be https://NAME followed by one of ${hosts.suffixes.join(', ')}`)
+    .refine((url) => hosts.accept(url), `must be ${hosts.form}`)
     .refine((url) => !hosts.isHome(url), "is the vendor's home vault, whose keys belong to no tenant");
   const Key = z.strictObject({
     vaultUrl,
@@ -60,7 +63,7 @@ export function tenantSchema(hosts: VaultHosts) {
   return z
     .strictObject({
       id: TenantId,
-      displayName: z.string().min(1).max(200).optional(),
+      displayName: z.string().min(1).max(200).regex(DISPLAY_NAME, 'must have no control characters').optional(),
       entraTenantId: z.guid().transform((id) => id.toLowerCase()),
       state: z.enum(['active', 'suspended']).default('active'),
       keys: membersOf(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { parse, YAMLParseError } from 'yaml';
 import * as z from 'zod';
+import { parseDocument } from '../lib/parse-document.ts';
+import { messageOf } from '../lib/parse-input.ts';
 import { keyClaims } from './key-register.ts';
 import type { Tenant } from './record.ts';
 import { type TenantInput, tenantOf, tenantSchema } from './record-schema.ts';
@@ -11,8 +12,10 @@ export class TenantListError extends Error {
   override readonly name = 'TenantListError';
   readonly problems: readonly string[];
 
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'));
+  /** `file` is the file of the list, if it came from one. */
+  constructor(problems: readonly string[], file?: string) {
+    const summary = file === undefined ? 'The tenants are not usable' : `The tenants are not usable: ${file}`;
+    super([summary, ...problems].join(problems.length > 1 ? '\n  ' : ': '));
     this.problems = problems;
   }
 }
@@ -23,8 +26,8 @@ export class TenantListError extends Error {
  * @throws TenantListError
  */
 export function parseTenantList(document: unknown, hosts: VaultHosts, changedAt: string): ReadonlyMap<string, Tenant> {
-  const parsed = z.strictObject({ tenants: z.array(tenantSchema(hosts)) }).safeParse(document);
-  if (!parsed.success) throw new TenantListError(parsed.error.issues.map(describe));
+  const parsed = z.strictObject({ tenants: z.array(tenantSchema(hosts)) }).safeParse(document, { error: messageOf });
+  if (!parsed.success) throw new TenantListError(parsed.error.issues.flatMap(describe));
   const { tenants } = parsed.data;
   const problems = [...repeatedIds(tenants), ...sharedKeys(tenants)];
   if (problems.length > 0) throw new TenantListError(problems);
@@ -35,26 +38,32 @@ export function parseTenantList(document: unknown, hosts: VaultHosts, changedAt:
 }
 
 /**
- * Returns the same from YAML or JSON text.
+ * Returns the same from the bytes of a YAML or JSON file.
  * @throws TenantListError
  */
-export function readTenantList(text: string, hosts: VaultHosts, changedAt: string): ReadonlyMap<string, Tenant> {
-  let document: unknown;
+export function readTenantList(
+  file: string,
+  bytes: Uint8Array,
+  hosts: VaultHosts,
+  changedAt: string,
+): ReadonlyMap<string, Tenant> {
   try {
-    document = parse(text);
+    return parseTenantList(parseDocument(bytes, 'tenants: [{id: contoso, …}]'), hosts, changedAt);
   } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
-    const { line, col } = error.linePos?.[0] ?? { line: 0, col: 0 };
-    throw new TenantListError([`line ${line}, column ${col}: is neither YAML nor JSON (${error.code})`]);
+    if (error instanceof TenantListError) throw new TenantListError(error.problems, file);
+    throw Error.isError(error) ? new TenantListError([error.message], file) : error;
   }
-  return parseTenantList(document, hosts, changedAt);
 }
 
 /** Returns a hash of the record itself: the same after any restart, another after any change. */
 const revisionOf = (input: TenantInput): string =>
   createHash('sha256').update(JSON.stringify(input)).digest('base64url').slice(0, 22);
 
-const describe = (issue: z.core.$ZodIssue): string => `/${issue.path.map(String).join('/')}: ${issue.message}`;
+function describe(issue: z.core.$ZodIssue): string[] {
+  const place = issue.path.map((part) => `/${String(part)}`).join('');
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${place}/${key}: is unknown`);
+  return [`${place === '' ? '/' : place}: ${issue.message}`];
+}
 
 function* repeatedIds(tenants: readonly TenantInput[]): Generator<string> {
   const seen = new Set<string>();

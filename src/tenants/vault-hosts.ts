@@ -3,7 +3,8 @@
  * ciphertext contains.
  */
 export interface VaultHosts {
-  readonly suffixes: readonly string[];
+  /** The form of an accepted address, for messages. */
+  readonly form: string;
   /** Returns whether a lower-case URL without a trailing slash belongs to a vault. */
   accept(url: string): boolean;
   /** Returns whether it is the vendor's own vault, whose keys belong to no tenant. */
@@ -17,7 +18,8 @@ export interface VaultHostsOptions {
 }
 
 const LABEL = '[a-z](?:[a-z0-9-]{1,22}[a-z0-9])';
-const LOOPBACK = /^https:\/\/(?:localhost|127\.0\.0\.1):[0-9]{1,5}$/;
+/** One spelling for each emulated vault: a key under a second one would pass for another key. */
+const LOOPBACK = /^https:\/\/localhost:[1-9][0-9]{0,4}$/;
 
 /**
  * Returns the rule: vaults of the cloud's own suffixes, and vaults on loopback if the emulator is
@@ -28,7 +30,7 @@ export function vaultHosts({ suffixes, unsafeAllowEmulator, homeVaultUrl }: Vaul
   const pattern = new RegExp(`^https://${LABEL}(?:${escaped.join('|')})$`);
   const home = originOf(homeVaultUrl);
   return {
-    suffixes,
+    form: `https://NAME followed by one of ${suffixes.join(', ')}${unsafeAllowEmulator ? ', or https://localhost:PORT' : ''}`,
     accept: (url) => pattern.test(url) || (unsafeAllowEmulator && LOOPBACK.test(url)),
     isHome: (url) => originOf(url) === home,
   };

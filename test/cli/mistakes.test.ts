@@ -130,12 +130,53 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     ]);
   });
 
-  test('a list of tenants that is UTF-16', async () => {
-    await writeFile(join(folder, 'tenants.yaml'), Buffer.from('\ufefftenants: []\n', 'utf16le'));
-    const { code, err } = await run(['check-config'], { registry: { file: 'tenants.yaml' } });
-    expect([code, err]).toEqual([
+  test.each([
+    ['UTF-16', Buffer.from('\ufefftenants: []\n', 'utf16le'), 'is UTF-16 or binary: save it as UTF-8 text'],
+    [
+      'CSV',
+      Buffer.from('id,vault\na,b\n'),
+      'must be YAML or JSON such as "tenants: [{id: contoso, …}]", and is plain text',
+    ],
+    ['a list', Buffer.from('- id: a\n'), 'must be YAML or JSON such as "tenants: [{id: contoso, …}]", and is a list'],
+    ['empty', Buffer.from(''), '/tenants: is required'],
+    [
+      'with a name twice',
+      Buffer.from('tenants: []\ntenants: []\n'),
+      'line 2, column 1: this name occurs twice in its section',
+    ],
+  ])('a list of tenants that is %s', async (_what, bytes, problem) => {
+    await writeFile(join(folder, 'tenants.yaml'), bytes);
+    const refused = { code: 2, out: '', err: `The tenants are not usable: ${folder}/tenants.yaml: ${problem}\n` };
+    expect(await run(['tenants', 'import', 'tenants.yaml'], {})).toEqual(refused);
+    const registry = { file: 'tenants.yaml' };
+    expect(await run(['tenants', 'list'], { registry })).toEqual(refused);
+    expect((await run(['check-config'], { registry })).err).toBe(refused.err);
+  });
+
+  test('a list of tenants with unknown members', async () => {
+    await writeFile(join(folder, 'tenants.yaml'), 'tenants: [{id: a, colour: red}]');
+    const { code, err } = await run(['tenants', 'import', 'tenants.yaml'], {});
+    expect([code, err.includes('/tenants/0/colour: is unknown'), err.includes('/tenants/0/keys: is required')]).toEqual(
+      [2, true, true],
+    );
+  });
+
+  test('a file of the audit key that does not exist, or holds no key', async () => {
+    for (const [name, problem] of [
+      ['none', 'does not exist'],
+      ['config.json', 'each line must be 32 bytes in base64url'],
+    ]) {
+      const { code, err } = await run(['audit', 'verify', '--key', String(name)], {});
+      expect([code, err]).toEqual([2, `The audit key is not usable: ${folder}/${name}: ${problem}\n`]);
+    }
+  });
+
+  test('a file of callers that is no YAML', async () => {
+    await writeFile(join(folder, 'callers.yaml'), 'a: [');
+    const cli = runCli(['token', '--callers', 'callers.yaml'], { cwd: folder });
+    expect([await cli.exitCode, cli.err()]).toEqual([
       2,
-      expect.stringMatching(/tenants\.yaml: is UTF-16 or binary: save it as UTF-8 text\n$/),
+      `${folder}/callers.yaml is not usable: line 1, column 5: is neither YAML nor JSON (BAD_INDENT)\n`,
     ]);
   });
 

@@ -220,12 +220,15 @@ describe('the environment', () => {
 test.each([
   ['UTF-16', Buffer.from(`\ufeff${MINIMAL}`, 'utf16le'), 'is UTF-16 or binary: save it as UTF-8 text'],
   ['Latin-1', Buffer.from(`# caf\xe9\n${MINIMAL}`, 'latin1'), 'is not UTF-8: save it as UTF-8 text'],
-  ['a list', Buffer.from('- http'), 'must be YAML or JSON with settings such as "http: {port: 8080}", and is a list'],
+  ['a list', Buffer.from('- http'), 'must be YAML or JSON such as "http: {port: 8080}", and is a list'],
+  ['CSV', Buffer.from('id,vault\na,b\n'), 'must be YAML or JSON such as "http: {port: 8080}", and is plain text'],
   [
-    'CSV',
-    Buffer.from('id,vault\na,b\n'),
-    'must be YAML or JSON with settings such as "http: {port: 8080}", and is plain text',
+    'of two documents',
+    Buffer.from('a: 1\n---\nb: 2\n'),
+    'line 2, column 1: a second document begins: write one document',
   ],
+  ['with a name twice', Buffer.from('a: 1\na: 2\n'), 'line 2, column 1: this name occurs twice in its section'],
+  ['indented by tabs', Buffer.from('a:\n\tb: 2\n'), 'line 2, column 1: is indented by a tab: use spaces'],
   ['no YAML', Buffer.from('a: ['), 'line 1, column 5: is neither YAML nor JSON (BAD_INDENT)'],
 ])('a configuration file that is %s is refused in one line', (_case, bytes, problem) => {
   const path = join(folder, 'odd.yaml');

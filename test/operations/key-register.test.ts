@@ -25,6 +25,12 @@ describe('the data key of a stored message', () => {
       const refused = await send('patch', '/tenants/contoso', misuse, await etagOf('contoso'));
       expect([refused.status, refused.body.code]).toEqual([409, 'key-use']);
     }
+    const { port } = new URL(data.vaultUrl);
+    for (const vaultUrl of [`https://127.0.0.1:${port}`, `https://localhost:0${port}`, `https://localhost.:${port}`]) {
+      const misuse = { keys: { ...next, stolen: { ...data, vaultUrl, use: 'wrap' } } };
+      const refused = await send('patch', '/tenants/contoso', misuse, await etagOf('contoso'));
+      expect([refused.status, refused.body.errors]).toMatchObject([400, [{ pointer: '/keys/stolen/vaultUrl' }]]);
+    }
     expect((await send('patch', '/tenants/contoso', { keys: next }, await etagOf('contoso'))).status).toBe(200);
     const later = { keys: { stolen: { ...data, use: 'wrap' } } };
     const refused = await send('patch', '/tenants/contoso', later, await etagOf('contoso'));

@@ -57,7 +57,7 @@ describe('a tenant record', () => {
   });
 
   test.each([
-    ['an unknown member', { colour: 'red' }, '/tenants/0'],
+    ['an unknown member', { colour: 'red' }, '/tenants/0/colour'],
     ['an id in capitals', { id: 'Contoso' }, '/tenants/0/id'],
     ['an empty id', { id: '' }, '/tenants/0/id'],
     ['an id of 65 characters', { id: 'a'.repeat(65) }, '/tenants/0/id'],
@@ -78,6 +78,12 @@ describe('a tenant record', () => {
       '/tenants/0/keys/data/algorithm',
     ],
     ['a data key by A128KW', { keys: { data: key({ algorithm: 'A128KW' }) } }, '/tenants/0/keys/data/algorithm'],
+    ['a key by the name __proto__', { keys: { data: key(), ...JSON.parse('{"__proto__":{}}') } }, '/tenants/0/keys'],
+    ['metadata by the name __proto__', { metadata: JSON.parse('{"__proto__":"a"}') }, '/tenants/0/metadata'],
+    ['a name that colours a terminal', { displayName: 'a\u001b[31m' }, '/tenants/0/displayName'],
+    ['a name of two lines', { displayName: 'a\nb' }, '/tenants/0/displayName'],
+    ['a name that turns the direction', { displayName: 'a\u202eb' }, '/tenants/0/displayName'],
+    ['a name that is no text', { displayName: 'a\ud800' }, '/tenants/0/displayName'],
     ['a revocation bound of more than an hour', { revocationBoundSeconds: 3_601 }, '/tenants/0/revocationBoundSeconds'],
     ['more messages than AES-GCM bears', { dataKeys: { maxMessages: 2 ** 32 + 1 } }, '/tenants/0/dataKeys/maxMessages'],
     ['more bytes than AES-GCM bears', { dataKeys: { maxBytes: 2 ** 40 + 1 } }, '/tenants/0/dataKeys/maxBytes'],
@@ -108,19 +114,21 @@ describe('a tenant record', () => {
     ]);
   });
 
-  test('may have a vault on loopback only if the emulator is allowed', () => {
-    const tenants = [record({ keys: { data: key({ vaultUrl: 'https://localhost:8445' }) } })];
-    expect(
-      parseTenantList(
-        { tenants },
-        vaultHosts({
-          suffixes: ['.vault.azure.net'],
-          unsafeAllowEmulator: true,
-          homeVaultUrl: 'https://vendor.vault.azure.net',
-        }),
-        AT,
-      ).size,
-    ).toBe(1);
+  test.each([
+    ['https://localhost:8445', 1],
+    ['https://LOCALHOST:8445/', 1],
+    ['https://127.0.0.1:8445', 0],
+    ['https://localhost:08445', 0],
+    ['https://localhost', 0],
+  ])('may have the vault %s, in one spelling, if the emulator is allowed', (vaultUrl, accepted) => {
+    const emulated = vaultHosts({
+      suffixes: ['.vault.azure.net'],
+      unsafeAllowEmulator: true,
+      homeVaultUrl: 'https://vendor.vault.azure.net',
+    });
+    const list = () => parseTenantList({ tenants: [record({ keys: { data: key({ vaultUrl }) } })] }, emulated, AT);
+    if (accepted === 1) expect(list().size).toBe(1);
+    else expect(list).toThrow('must be https://NAME followed by one of .vault.azure.net, or https://localhost:PORT');
   });
 
   test.each([

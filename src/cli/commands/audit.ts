@@ -64,6 +64,7 @@ not configured.`,
       const findings = await verify(job, paths);
       return reportFindings({ path, ...findings }, call.json, io) ? 0 : 1;
     } catch (error) {
+      if (error instanceof ConfigError) throw error;
       io.stderr(`${failureText(error, call.verb, path, io.signal)}\n`);
       return 1;
     }
@@ -156,12 +157,20 @@ async function verify(job: Job, paths: readonly string[]): Promise<Omit<Findings
   return withTable(job, async (table) => ({ chains, ends: await compareEnds(directories, table, Date.now()) }));
 }
 
+async function readKeyFile(file: string): Promise<NonNullable<ReturnType<typeof parseLineKeys>>> {
+  const refused = (problem: string) => new ConfigError('The audit key is not usable', [`${file}: ${problem}`]);
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw refused(error.code === 'ENOENT' ? 'does not exist' : `can't be read (${error.code})`);
+  });
+  const keys = parseLineKeys(text);
+  if (keys === undefined) throw refused('each line must be 32 bytes in base64url');
+  return keys;
+}
+
 /** Returns the rules; undefined if no key is given. */
 async function macRulesOf({ unkeyedBefore, key, online, io, settings }: Job): Promise<MacRules | undefined> {
   if (key !== undefined) {
-    const keys = parseLineKeys(await readFile(resolve(io.cwd, key), 'utf8'));
-    if (keys === undefined) throw new ConfigError(`${key}: each line must be 32 bytes in base64url`);
-    return { keys, unkeyedBefore };
+    return { keys: await readKeyFile(resolve(io.cwd, key)), unkeyedBefore };
   }
   if (!online) return undefined;
   const config = settings();

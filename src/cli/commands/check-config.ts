@@ -11,7 +11,6 @@ import { openDatabase } from '../../database/open-database.ts';
 import { ServiceError } from '../../errors.ts';
 import { readCertificate } from '../../http/server/certificate-files.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { decodeText } from '../../lib/text.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { readTenantList } from '../../tenants/tenant-list.ts';
 import { noArguments, readArguments } from '../support/arguments.ts';
@@ -86,13 +85,13 @@ function tenantsOf(config: Config): string {
   const { file } = config.registry;
   if (file === undefined)
     return config.database.postgres ? 'in PostgreSQL' : `in ${config.database.sqlite.file} (SQLite)`;
-  const list = readTenantList(readText(file), config.vaultHosts, new Date().toISOString());
+  const list = readTenantList(file, readBytes(file), config.vaultHosts, new Date().toISOString());
   return `${list.size} in ${file}`;
 }
 
-function readText(file: string): string {
+function readBytes(file: string): Uint8Array {
   try {
-    return decodeText(readFileSync(file));
+    return readFileSync(file);
   } catch (error) {
     throw new ConfigError(`The list of tenants can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
   }

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parse } from 'yaml';
 import * as z from 'zod';
 import { ConfigError } from '../../config/load-config.ts';
+import { type Bag, parseDocument } from '../../lib/parse-document.ts';
+import { messageOf } from '../../lib/parse-input.ts';
 import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { trustCa } from '../support/emulated-azure.ts';
@@ -66,16 +67,24 @@ access token. In dev: demo (default) has all roles, reader may only decrypt.
 };
 
 function readCallers(file: string): z.output<typeof CallersFile> {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    throw new ConfigError(`There is no ${file}: start vaultspan dev first, or name a file by --callers`);
-  }
-  const parsed = CallersFile.safeParse(parse(text));
+  const parsed = CallersFile.safeParse(documentOf(file), { error: messageOf });
   if (parsed.success) return parsed.data;
   throw new ConfigError(
     `${file} is not usable`,
     parsed.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`),
   );
+}
+
+function documentOf(file: string): Bag {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(file);
+  } catch {
+    throw new ConfigError(`There is no ${file}: start vaultspan dev first, or name a file by --callers`);
+  }
+  try {
+    return parseDocument(bytes, 'tokenEndpoint: https://…');
+  } catch (error) {
+    throw new ConfigError(`${file} is not usable`, [Error.isError(error) ? error.message : '']);
+  }
 }

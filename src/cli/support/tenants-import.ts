@@ -16,8 +16,10 @@ const PROGRESS_EVERY = 500;
  * second run continues where the first ended.
  */
 export async function importTenants(tools: Tools, file: string, isDryRun: boolean, io: CommandIo): Promise<number> {
-  const text = await readFile(resolve(io.cwd, file), 'utf8');
-  const wanted = [...readTenantList(text, tools.config.vaultHosts, new Date().toISOString()).values()];
+  const path = resolve(io.cwd, file);
+  const wanted = [
+    ...readTenantList(path, await readFile(path), tools.config.vaultHosts, new Date().toISOString()).values(),
+  ];
   const counts: Record<Outcome | 'failed', number> = { created: 0, replaced: 0, unchanged: 0, failed: 0 };
   for (const [index, tenant] of wanted.entries()) {
     if (io.signal.aborted) break;
