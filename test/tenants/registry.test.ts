@@ -226,8 +226,8 @@ describe('the file registry', () => {
       ]);
       await until(() => opened.broken.length === 2);
       expect(opened.broken).toEqual([
-        expect.stringMatching(/^a\/keys\/x: .*\(key-use\)/),
-        expect.stringMatching(/^b\/keys\/data: .*\(key-taken\)/),
+        expect.stringMatching(/yaml: a\/keys\/x: .*\(key-use\)/),
+        expect.stringMatching(/yaml: b\/keys\/data: .*\(key-taken\)/),
       ]);
       await expect(opened.registry.get('b')).rejects.toMatchObject({ code: 'tenant-not-found' });
       const again = [record({ id: 'a', keys: { data, w: { vaultUrl, name: 'W', use: 'wrap' } } })];
