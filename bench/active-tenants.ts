@@ -6,7 +6,10 @@ import type { MeasuredServer } from './cpu.ts';
 import { openBenchSite } from './product.ts';
 import { wrk } from './wrk.ts';
 
-/** Memory of one process in which many tenants are active at once, each with a directory, a vault, and a data key that seals and opens. */
+/**
+ * Memory of one process with many active tenants, each with a directory, a vault, and a data key
+ * that seals and opens.
+ */
 const TENANTS = Number(process.env['BENCH_TENANTS'] ?? 10_000);
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
@@ -17,7 +20,7 @@ const UNTIL_IDLE_MS = 8_000;
 const body = { plaintext: Buffer.alloc(1_024, 7).toString('base64') };
 
 const site = await openBenchSite({ customers: TENANTS - 1 });
-// A proof of access outlives the measurement: what is measured here is what is held.
+// A proof of access lasts longer than the measurement, which concerns held memory only.
 const product = await site.startProduct({ revocation: { boundSeconds: 3_600 } });
 const resident = async (server: MeasuredServer) => (await server.usage()).residentBytes;
 const rows: { when: string; residentMib: number }[] = [];

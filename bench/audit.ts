@@ -14,7 +14,10 @@ import { describeMachine, printTable, writeResults } from '../test/support/bench
 import { emptyDatabase } from '../test/support/empty-database.ts';
 import { median } from '../test/support/statistics.ts';
 
-/** What one record costs in the file sink, from `record` until it is accepted; and with all of them shipped to PostgreSQL. */
+/**
+ * Cost of one record in the file sink, from `record` until it is accepted; and with all of them
+ * shipped to PostgreSQL.
+ */
 const RECORDS = 200_000;
 const WARM_UP = 50_000;
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);

@@ -8,10 +8,11 @@ import { createGarbageCount } from '../src/http/streams/young-collection.ts';
 import { answerCpuQuestions } from './cpu.ts';
 
 /**
- * The yardstick: JSON in, base64, AES-256-GCM, base64, JSON out, and nothing else. No authentication, no checks, no audit, one key.
- * `express` has helmet and express.json; `http` has neither. Both answer any path by its last part. `express` gives streams back too,
- * under /echo as they come, under /echo-tidy with the product's care for its garbage, and under /echo-sealed encrypted on top of that:
- * the least that encrypting in one thread costs.
+ * The baseline: JSON in, base64, AES-256-GCM, base64, JSON out, and nothing else. No
+ * authentication, no checks, no audit, one key. `express` has helmet and express.json; `http` has
+ * neither. Both answer any path by its last part. `express` also returns streams. /echo returns
+ * them unchanged, /echo-tidy collects garbage as the product does, and /echo-sealed encrypts in
+ * addition: the least cost of encrypting in one thread.
  */
 const IV_BYTES = 12;
 const TAG_BYTES = 16;

@@ -19,7 +19,10 @@ const recordOf = (at: number): unknown => ({
   defaultKey: 'data',
 });
 
-/** So many tenants. Only the rows that requests and pages read: to register 100,000 one by one takes minutes. */
+/**
+ * Registers so many tenants. It writes only the rows that requests and pages read: registering
+ * 100,000 one by one takes minutes.
+ */
 export const registerMany = (database: SqlDatabase, count: number): Promise<void> =>
   register(
     database,

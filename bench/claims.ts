@@ -9,14 +9,14 @@ import { describeMachine, printTable, writeResults } from '../test/support/bench
 import { emptyDatabase } from '../test/support/empty-database.ts';
 import { median } from '../test/support/statistics.ts';
 
-/** How many visits a second the claims alone allow: 100,000 tenants at one visit an hour need 28. */
+/** Visits a second that the claims alone allow: 100,000 tenants at one visit an hour need 28. */
 const TENANTS = 100_000;
 const PROCESSES = 4;
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = 5;
 const BATCH = 16;
 
-/** One process: claims and finishes until its time is over, and prints how many. */
+/** One process: claims and finishes until its time is over, and prints the number. */
 async function work(url: string): Promise<void> {
   const database = await openDatabase({ url });
   const claims = openClaims(database);

@@ -3,11 +3,14 @@ import { describeMachine, printTable, writeResults } from '../test/support/bench
 import { median } from '../test/support/statistics.ts';
 import { openBenchSite } from './product.ts';
 
-/** First calls of tenants that this process has never served: what the emulated Azure was asked, and how long they took. */
+/**
+ * First calls of tenants that this process has never served: their requests to the emulated Azure,
+ * and their duration.
+ */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const ONE_BY_ONE = 20;
 const AT_ONCE = 50;
-/** `discovery` is MSAL's, of an authority that it does not know. */
+/** `discovery` is MSAL's request about an unknown authority. */
 const COUNTED = ['discovery', 'token', 'challenge', 'getKey', 'wrapKey', 'unwrapKey'] as const;
 const plaintext = Buffer.alloc(1_024, 7).toString('base64');
 
@@ -15,7 +18,7 @@ const site = await openBenchSite({ customers: RUNS * (ONE_BY_ONE + 1) });
 const product = await site.startProduct();
 const { control } = site.emulator;
 
-/** Milliseconds. */
+/** Returns milliseconds. */
 async function encrypt(tenantId: string): Promise<number> {
   const startedAt = performance.now();
   const response = await fetch(`${product.url}/tenants/${tenantId}/encrypt`, {
@@ -30,7 +33,7 @@ async function encrypt(tenantId: string): Promise<number> {
 
 interface First {
   readonly milliseconds: number;
-  /** As `COUNTED`, then everything else. */
+  /** In the order of `COUNTED`, then all others. */
   readonly requests: readonly number[];
 }
 
@@ -44,7 +47,7 @@ async function firstCalls(tenantId: string, calls: number): Promise<First> {
 }
 
 const [contoso, ...fresh] = site.tenants.map(({ id }) => id);
-await firstCalls(contoso ?? '', AT_ONCE); // the process itself is warm then, and signed in at home
+await firstCalls(contoso ?? '', AT_ONCE); // then the process itself is warm, and signed in to the home tenant
 const single: First[] = [];
 const together: First[] = [];
 for (let run = 0; run < RUNS; run += 1) {

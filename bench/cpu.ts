@@ -2,27 +2,27 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import process from 'node:process';
 
-/** What a measured process tells of itself. */
+/** The report of a measured process. */
 interface Usage {
-  /** Of the whole process, user and system. */
+  /** CPU time of the whole process, user and system. */
   readonly cpuMicroseconds: number;
   readonly residentBytes: number;
 }
 
-/** A server in a process of its own, which tells its usage when asked. */
+/** A server in a process of its own, which reports its usage on request. */
 export interface MeasuredServer {
   readonly url: string;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
 
-/** In the measured process: says where it listens, then answers each question. */
+/** Runs in the measured process: reports its address, then answers each question. */
 export function answerCpuQuestions(url: string): void {
   process.on('message', () => {
     const { user, system } = process.cpuUsage();
     process.send?.({ cpuMicroseconds: user + system, residentBytes: process.memoryUsage.rss() } satisfies Usage);
   });
-  process.once('disconnect', () => process.exit()); // nobody is left to ask
+  process.once('disconnect', () => process.exit()); // the parent has ended
   process.send?.({ url });
 }
 

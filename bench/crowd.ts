@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts';
 import type { State } from '../src/emulator/state.ts';
 
-/** What the names of the customers made here begin with. */
+/** Prefix of the names of customers made here. */
 export const CUSTOMER = 'customer-';
 
 /**
- * An emulated Azure with so many customers more, each with a directory, a vault and a key of its own. The keys are copies of Contoso's
- * under other names and versions, since to make 10,000 takes ten minutes; who calls the vaults can't tell.
+ * Starts an emulated Azure with so many additional customers, each with a directory, a vault and a
+ * key of its own. The keys are copies of Contoso's with other names and versions, because making
+ * 10,000 takes ten minutes; callers of the vaults see no difference.
  */
 export async function startCrowded(folder: string, customers: number): Promise<Emulator> {
   const stateFile = join(folder, 'emulator.json');

@@ -8,7 +8,8 @@ import { openBenchSite } from './product.ts';
 import { type Load, type Measured, wrk } from './wrk.ts';
 
 /**
- * CPU of the server per request, product beside the bare servers, each row and run in turn. Arguments name rows; without any, all.
+ * CPU of the server per request, product and bare servers, each row and run in turn. Arguments name
+ * rows; without any, all.
  */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
@@ -22,7 +23,7 @@ type Call = (path: string, body: unknown) => Promise<Record<string, unknown>>;
 interface Row {
   readonly name: string;
   readonly path: string;
-  /** Most that the product may cost, of the Express server's cost. */
+  /** Highest allowed cost of the product, relative to the Express server's. */
   readonly ratio: number;
   readonly body: (call: Call) => Promise<unknown>;
 }
@@ -104,7 +105,7 @@ for (const row of chosen) {
   const costs = (name: (typeof names)[number]) => runs[name].map(({ cpuMicroseconds }) => cpuMicroseconds);
   const cpu = (name: (typeof names)[number]) => median(costs(name));
   const ratio = cpu('product') / cpu('express');
-  // Of the runs that others on the machine disturbed least.
+  // The runs that other work on the machine disturbed least.
   const leastRatio = Math.min(...costs('product')) / Math.min(...costs('express'));
   const rate = median(runs.product.map(({ requestsPerSecond }) => requestsPerSecond));
   const p99 = median(runs.product.map(({ p99Milliseconds }) => p99Milliseconds));

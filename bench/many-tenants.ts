@@ -11,7 +11,10 @@ import type { MeasuredServer } from './cpu.ts';
 import { openBenchSite } from './product.ts';
 import { type Load, type Measured, wrk } from './wrk.ts';
 
-/** CPU of a request with few and with many tenants in the registry, of which the same 100 call in turn. */
+/**
+ * CPU of a request with few and with many tenants in the registry; the same 100 tenants make the
+ * requests in turn.
+ */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const CALLING = 100;
@@ -35,7 +38,7 @@ async function start(database: string, tenants: number): Promise<Case> {
   const url = database === 'PostgreSQL' ? await emptyDatabase() : undefined;
   const file = join(site.folder, `${tenants}-${randomInt(2 ** 32)}.db`);
   await fill(url === undefined ? { file } : { url }, tenants);
-  // Audit records stay in their files: shipping them is a benchmark of its own.
+  // Audit records stay in their files: another benchmark covers their shipping.
   const audit = { directory: join(site.folder, `audit-${database}-${tenants}`), ...(url && { database: false }) };
   const server = await site.startProduct({ registry: {}, database: url === undefined ? { file } : { url }, audit });
   await wrk(server, load, 2, site.folder); // warm

@@ -9,14 +9,17 @@ import { startService } from '../test/support/start-service.ts';
 import { median, percentile } from '../test/support/statistics.ts';
 
 /**
- * What one tenant's requests take alone, beside a healthy neighbour, and beside one whose vault hangs while its callers try again and
- * again. Service and emulated Azure share one process, the callers have another.
+ * Duration of one tenant's requests alone, with a healthy neighbour, and with one whose vault hangs
+ * while its callers retry. Service and emulated Azure share one process, the callers have another.
  */
 const ROUNDS = 8;
 const PHASE_MS = 2_000;
 const WARM_EVERY_MS = 5;
 const COLD_EVERY_MS = 25;
-/** The neighbour's; each waits so long after an answer, give or take a half, whatever its Retry-After says. */
+/**
+ * The neighbour's callers; each pauses this long after an answer, give or take a half, whatever its
+ * Retry-After is.
+ */
 const CALLERS = 50;
 const PAUSE_MS = 100;
 /** The deadline of a vault call, after which the breaker opens. */
@@ -30,11 +33,14 @@ interface ServiceAddress {
   readonly token: string;
 }
 
-/** The service with its tenants: `measured` and `cold` share a vault's health, `healthy` and `hanging` are the neighbours. */
+/**
+ * Starts the service with its tenants: `measured` and `cold` have healthy vaults, `healthy` and
+ * `hanging` are the neighbours.
+ */
 async function serve(): Promise<void> {
   await using service = await startService({ config: { telemetry: { logLevel: 'warn' } } });
   await addCustomers(service, ['measured', 'cold', 'healthy', 'hanging']);
-  // A data key for each message: each ciphertext takes an unwrap of its own.
+  // A data key for each message: each ciphertext needs an unwrap of its own.
   for (const id of ['cold', 'hanging']) {
     await changeTenant(service, id, (tenant) => ({ ...tenant, dataKeys: { mode: 'perMessage' } }));
   }
@@ -91,7 +97,10 @@ class Callers {
     return this.post(`/tenants/${tenant}/decrypt`, { ciphertext });
   }
 
-  /** Milliseconds that each request took; they are sent at their time, whether those before are answered or not. */
+  /**
+   * Returns the milliseconds of each request; they are sent on time, whether earlier ones are
+   * answered or not.
+   */
   async paced(everyMs: number, send: () => Promise<Answer>): Promise<number[]> {
     const took: Promise<number>[] = [];
     const startedAt = performance.now();
@@ -109,7 +118,7 @@ class Callers {
     return Promise.all(took);
   }
 
-  /** Callers that go on until they are stopped; counts their answers by code. */
+  /** Starts callers that continue until they are stopped, and counts their answers by code. */
   neighbours(send: () => Promise<Answer>): () => Promise<Map<string, number>> {
     const answers = new Map<string, number>();
     const stopped = new AbortController();
@@ -118,12 +127,12 @@ class Callers {
         const { status, body } = await send();
         const outcome = status === 200 ? '200' : `${body['code']} ${body['reason'] ?? ''}`.trim();
         answers.set(outcome, (answers.get(outcome) ?? 0) + 1);
-        await sleep(PAUSE_MS * (0.5 + Math.random())); // or they would all come at once
+        await sleep(PAUSE_MS * (0.5 + Math.random())); // otherwise all would start at once
       }
     });
     return async () => {
       stopped.abort();
-      // Those that hang with the vault are left to themselves.
+      // Requests that hang with the vault are abandoned.
       await Promise.race([Promise.all(callers), sleep(PAUSE_MS * 2)]);
       return answers;
     };
@@ -142,7 +151,10 @@ async function seal(callers: Callers, tenant: string, count: number): Promise<st
 
 const COLUMNS = ['warm p50', 'warm p99', 'cold p50', 'cold p99'];
 
-/** To what was measured alone in the same round, since other work on the machine comes and goes. */
+/**
+ * Returns the ratio to the measurement without neighbours in the same round, because other work on
+ * the machine varies.
+ */
 const ratio = (rounds: readonly number[][], alone: readonly number[][], at: number): number =>
   median(rounds.map((round, index) => (round[at] ?? Number.NaN) / (alone[index]?.[at] ?? Number.NaN)));
 

@@ -6,7 +6,7 @@ import type { MeasuredServer } from './cpu.ts';
 import { openBenchSite } from './product.ts';
 import { type Measured, wrk } from './wrk.ts';
 
-/** Two processes that share a port against one alone: CPU of all of them a request. */
+/** Two processes that share a port, compared with one: CPU of all of them per request. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const COUNTS = [1, 2];
@@ -15,7 +15,7 @@ const site = await openBenchSite();
 const plaintext = Buffer.alloc(1_024, 7).toString('base64');
 const load = { paths: ['/tenants/contoso/encrypt'], body: { plaintext }, token: site.token };
 
-/** So many processes on one port, as one server. */
+/** Starts so many processes on one port, as one server. */
 async function start(count: number): Promise<MeasuredServer> {
   const port = await freePorts(1);
   const config = { http: { port, reusePort: true, drainSeconds: 0 } };

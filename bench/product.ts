@@ -17,20 +17,26 @@ interface BenchTenant {
 }
 
 interface SiteOptions {
-  /** So many beside the usual ones, each with a directory and a vault of its own: `customer-1` and on. */
+  /**
+   * Number of additional customers, each with a directory and a vault of its own: `customer-1` and
+   * so on.
+   */
   readonly customers?: number;
 }
 
-/** An emulated Azure in this process, and a folder with the configuration of services that are measured against it. */
+/**
+ * An emulated Azure in this process, and a folder with the configuration of services that are
+ * measured against it.
+ */
 export interface BenchSite {
   readonly emulator: Emulator;
   readonly folder: string;
   readonly token: string;
-  /** Of `contoso`, then of the customers asked for; they are in the list of tenants. */
+  /** Tenants of `contoso`, then of the additional customers; they are in the list of tenants. */
   readonly tenants: readonly BenchTenant[];
-  /** Gives the file; `config` is laid over the usual one. */
+  /** Writes a file and returns its path; `config` overrides the default. */
   writeConfig(config?: Record<string, unknown>): Promise<string>;
-  /** A service in a process of its own; `config` is laid over the usual one. */
+  /** Starts a service in a process of its own; `config` overrides the default. */
   startProduct(config?: Record<string, unknown>): Promise<MeasuredServer>;
   close(): Promise<void>;
 }

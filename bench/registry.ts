@@ -11,14 +11,17 @@ import { emptyDatabase } from '../test/support/empty-database.ts';
 import { median } from '../test/support/statistics.ts';
 import { hosts, idOf, registerMany } from './bulk-register.ts';
 
-/** Look-ups and pages with few and with many tenants: neither may grow with their number. */
+/**
+ * Look-ups and pages with few and with many tenants: the cost of neither may grow with their
+ * number.
+ */
 const SIZES = [100, 100_000];
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const LOOK_UPS = 20_000;
 const READS = 500;
 const PAGES = 50;
 
-/** Microseconds a call. */
+/** Returns microseconds per call. */
 async function timed(calls: number, call: (at: number) => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   for (let at = 0; at < calls; at += 1) await call(at);

@@ -13,12 +13,15 @@ import { openBenchSite } from './product.ts';
 /** From the start of the process until /readyz answers 200. */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const ASK_EVERY_MS = 5;
-/** Its own, Entra's, the control listener's, and a vault for home and for each of the demo's four customers. */
+/**
+ * Ports of the control listener, Entra, and a vault for home and for each of the four demo
+ * customers.
+ */
 const EMULATOR_PORTS = 7;
 const main = join(import.meta.dirname, '..', 'src', 'main.ts');
 const productServer = join(import.meta.dirname, 'product-server.ts');
 
-/** Milliseconds. */
+/** Returns milliseconds. */
 async function timed(args: readonly string[], port: number, cwd: string): Promise<number> {
   const startedAt = performance.now();
   const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });

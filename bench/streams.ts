@@ -11,7 +11,10 @@ import { median } from '../test/support/statistics.ts';
 import { type MeasuredServer, startMeasured } from './cpu.ts';
 import { openBenchSite } from './product.ts';
 
-/** A large body through encrypt and decrypt, beside bare servers that give it back, each in turn; curl is the client. */
+/**
+ * A large body through encrypt and decrypt, and through bare servers that return it, each in turn;
+ * curl is the client.
+ */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const MIB = 1_048_576;
 const BYTES = Number(process.env['BENCH_MIB'] ?? 1_024) * MIB;
@@ -38,18 +41,21 @@ const sealed = join(site.folder, 'sealed');
 
 async function post(url: string, file: string, to: string): Promise<number> {
   const headers = ['Content-Type: application/octet-stream', `Authorization: Bearer ${site.token}`, 'Expect:'];
-  // Gives up what does not move for 10 s.
+  // Aborts a transfer without progress for 10 s.
   const args = ['-sS', '--fail', '-y', '10', '-Y', '1', '-X', 'POST', '-T', file, '-o', to, '-w', '%{time_total}'];
   const { stdout } = await run('curl', [...args, ...headers.flatMap((header) => ['-H', header]), url]);
   return Number(stdout);
 }
 
-/** Loopback with large buffers can block itself where both sides send more than they read: such a run is made again. */
+/**
+ * Returns one run. Loopback with large buffers can block itself if both sides send more than they
+ * read: such a run is repeated.
+ */
 async function measure(way: Way, tries = 3): Promise<Run> {
   try {
     return await measureOnce(way);
   } catch (error) {
-    if (tries === 1 || (error as { readonly code?: unknown }).code !== CURL_TIMED_OUT) throw error; // as execFile says it
+    if (tries === 1 || (error as { readonly code?: unknown }).code !== CURL_TIMED_OUT) throw error; // in execFile's form
     process.stderr.write(`${way.name}: stalled, again\n`);
     return measure(way, tries - 1);
   }
@@ -122,7 +128,7 @@ const results = [...runs].map(([{ name, server }, measured]) => {
     mibPerSecond: of('mibPerSecond'),
     ofEcho: median(ratios),
     cpuMicrosecondsPerMib: of('cpuMicrosecondsPerMib'),
-    // What is left where nobody else takes CPU.
+    // The ratio without other work on the machine.
     ofEchoByCpu: of('cpuMicrosecondsPerMib', echo) / of('cpuMicrosecondsPerMib'),
     overIdleMib: (Math.max(...measured.map((one) => one.residentBytes)) - (idleBytes.get(server) ?? 0)) / MIB,
   };

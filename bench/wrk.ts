@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import type { MeasuredServer } from './cpu.ts';
 
 export interface Load {
-  /** Asked in turn. */
+  /** Requested in turn. */
   readonly paths: readonly string[];
   readonly body: unknown;
   readonly token: string;
@@ -13,7 +13,7 @@ export interface Load {
 
 export interface Measured {
   readonly requestsPerSecond: number;
-  /** CPU of the server, not of the client. */
+  /** CPU of the server, without the client. */
   readonly cpuMicroseconds: number;
   readonly p99Milliseconds: number;
 }
@@ -21,7 +21,10 @@ export interface Measured {
 const CONNECTIONS = 32;
 const run = promisify(execFile);
 
-/** One run of wrk. @throws Error when an answer was not 2xx */
+/**
+ * Returns one run of wrk.
+ * @throws Error when an answer was not 2xx
+ */
 export async function wrk(server: MeasuredServer, load: Load, seconds: number, folder: string): Promise<Measured> {
   const script = join(folder, 'load.lua');
   await writeFile(join(folder, 'body.json'), JSON.stringify(load.body));

@@ -8,7 +8,10 @@ import { openDatabase } from '../src/database/open-database.ts';
 import { auditTable } from '../src/database/tables/audit-table.ts';
 import type { Answer } from './caller.ts';
 
-/** What is wrong with the audit records of services that have stopped; empty when every answer has its record and all chains hold. */
+/**
+ * Returns the problems of the audit records of stopped services. It is empty when every answer has
+ * its record and all chains are valid.
+ */
 export async function auditProblems(
   answers: readonly Answer[],
   directory: string,
@@ -23,7 +26,7 @@ export async function auditProblems(
     await database.close();
   }
   const bad = chains.filter(({ firstBad, badLink }) => firstBad ?? badLink);
-  // Without a record there is no answer but this one; and where there was no answer, there is no id.
+  // Without a record this is the only possible answer; without an answer there is no id.
   const lost = answers.filter(
     ({ code, requestId }) => code !== 'audit-unavailable' && requestId !== '' && !recorded.has(requestId),
   );

@@ -7,17 +7,20 @@ import type { Group } from './groups.ts';
 export interface Answer {
   readonly group: string;
   readonly operation: string;
-  /** When it was sent and how long it took, in milliseconds. */
+  /** Time of sending and duration, in milliseconds. */
   readonly at: number;
   readonly ms: number;
-  /** `ok`, the published code, the system's error where there was no answer, or what no answer may ever be. */
+  /**
+   * `ok`, the published code, the system's error without an answer, or a text for a forbidden
+   * answer.
+   */
   readonly code: string;
   readonly requestId: string;
-  /** Whether it said when to come again. */
+  /** Whether it had a Retry-After. */
   readonly hasRetryAfter: boolean;
 }
 
-/** A message whose plaintext is known. */
+/** A message with a known plaintext. */
 interface Kept {
   readonly ciphertext: string;
   readonly plaintext: string;
@@ -25,7 +28,7 @@ interface Kept {
 
 export const OK = 'ok';
 export const WRONG_PLAINTEXT = 'WRONG PLAINTEXT';
-/** No failure of the service has a shape of its own. */
+/** Every failure of the service must have the form of a problem. */
 export const NO_PROBLEM = 'NO PROBLEM OF RFC 9457';
 
 const MAX_KEPT = 40;
@@ -56,11 +59,11 @@ export class Caller {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await sleep(randomInt(this.#group.pauseMs)); // or all would come at once
+    await sleep(randomInt(this.#group.pauseMs)); // otherwise all would start at once
     for (let n = 0; !signal.aborted; n += 1) await this.#round(n);
   }
 
-  /** Everything that was sealed opens, whatever has happened since. */
+  /** Opens sealed messages: each must open, whatever has happened since. */
   async reopen(): Promise<void> {
     for (const kept of this.#kept) await this.#open(kept);
   }
@@ -135,7 +138,7 @@ export class Caller {
     return bytes ? (JSON.parse(bytes.toString()) as Body) : {};
   }
 
-  /** The body of a success; whatever came is told. */
+  /** Returns the body of a success; every answer is recorded. */
   async #send(
     operation: string,
     contentType: string,
@@ -152,7 +155,7 @@ export class Caller {
     return reply.status === 200 ? reply.bytes : undefined;
   }
 
-  /** A sample of all, the earliest as likely as the latest. */
+  /** Keeps a sample of all messages, early and late ones with the same probability. */
   #keep(kept: Kept): void {
     this.#seen += 1;
     if (this.#kept.length < MAX_KEPT) this.#kept.push(kept);

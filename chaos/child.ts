@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 const children = new Set<ChildProcess>();
-// None outlives us, whichever way we end.
+// No child process outlives us, however we end.
 process.once('exit', () => {
   for (const child of children) child.kill('SIGKILL');
 });
 
-/** A process of ours that tells something once it is ready. */
+/** Starts a child process that sends a message once it is ready. */
 export async function startChild<Hello>(file: string, args: readonly string[]): Promise<[ChildProcess, Hello]> {
   const child = fork(join(import.meta.dirname, file), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   children.add(child);
@@ -17,7 +17,10 @@ export async function startChild<Hello>(file: string, args: readonly string[]): 
   return [child, await answerOf<Hello>(child)];
 }
 
-/** Its next message. @throws Error when it ends instead */
+/**
+ * Returns its next message.
+ * @throws Error when it ends instead
+ */
 export async function answerOf<Answer>(child: ChildProcess): Promise<Answer> {
   const answered = new AbortController();
   const { signal } = answered;

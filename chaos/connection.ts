@@ -1,21 +1,21 @@
 import { Agent, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 
-/** What a caller was told. */
+/** The answer to a caller. */
 export interface Reply {
   readonly status: number;
-  /** '' where there was no answer. */
+  /** '' without an answer. */
   readonly requestId: string;
   readonly retryAfter: string | undefined;
   readonly bytes: Buffer;
-  /** Where there was no answer, why: `ECONNRESET` and the like. */
+  /** The reason for a missing answer: `ECONNRESET` and the like. */
   readonly failure?: string;
 }
 
-/** Nothing of the service may take so long. */
+/** No answer of the service may take so long. */
 const PATIENCE_MS = 30_000;
 
-/** One caller's connection, which is kept from call to call. */
+/** One caller's connection, kept between calls. */
 export class Connection {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #token: string;

@@ -1,7 +1,10 @@
 import { Client } from 'pg';
 import { emptyDatabase } from '../test/support/empty-database.ts';
 
-/** An empty database that keeps what it has committed when its server is killed: the throw-away server gives that up for speed. */
+/**
+ * Returns an empty database that keeps committed data when its server is killed: the test server
+ * gives that up for speed.
+ */
 export async function durableDatabase(): Promise<string> {
   const url = await emptyDatabase();
   const client = new Client({ connectionString: url });

@@ -6,20 +6,26 @@ import { startEmulator } from '../src/emulator/emulator.ts';
 import { settingsFor } from '../test/support/config.ts';
 import { ALL_ROLES } from '../test/support/start-service.ts';
 
-/** What the emulated Azure tells its parent, once it listens. */
+/** The emulated Azure's message to its parent, once it listens. */
 export interface EmulatedAzure {
   readonly controlUrl: string;
   readonly customers: readonly { readonly name: string; readonly tenantId: string; readonly vaultUrl: string }[];
-  /** Configuration of a service against it. */
+  /** Configuration of a service that uses it. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** Of a caller with all roles, good for a day; a clock that is set back by hours still finds it valid. */
+  /**
+   * Token of a caller with all roles, valid for a day; a clock that is set back by hours still
+   * accepts it.
+   */
   readonly token: string;
 }
 
 const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
 const DAY_SECONDS = 86_400;
 
-/** The emulated Azure in a process of its own, so that its work doesn't count as anybody's latency. Arguments: folder, names of customers. */
+/**
+ * The emulated Azure in a process of its own, so that its work does not count as a caller's
+ * latency. Arguments: folder, names of customers.
+ */
 const [, , folder = '', ...names] = process.argv;
 const emulator = await startEmulator({
   firstPort: 0,

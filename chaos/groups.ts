@@ -1,13 +1,13 @@
-/** What a round of a caller is. */
+/** One kind of a caller's round. */
 type Work = 'message' | 'batch' | 'data key' | 'rewrap' | 'stream';
 
-/** Callers that do the same for one tenant. */
+/** Callers that make the same requests for one tenant. */
 export interface Group {
   readonly name: string;
   readonly tenant: string;
   readonly callers: number;
-  /** After each answer, give or take a half, whatever its Retry-After says. */
+  /** Pause after each answer, give or take a half, whatever its Retry-After is. */
   readonly pauseMs: number;
-  /** The rounds of a caller, over and over. */
+  /** The rounds of a caller, repeated. */
   readonly mix: readonly Work[];
 }

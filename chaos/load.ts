@@ -2,7 +2,7 @@ import { percentile } from '../test/support/statistics.ts';
 import { type Answer, Caller, OK } from './caller.ts';
 import type { Group } from './groups.ts';
 
-/** Callers of all groups, and all that they were told. */
+/** Callers of all groups, and all of their answers. */
 export class Load {
   readonly answers: Answer[] = [];
   readonly #token: string;
@@ -11,7 +11,7 @@ export class Load {
   readonly #running: Promise<void>[] = [];
   readonly #stopped = new AbortController();
 
-  /** `urlOf` is asked before each call. */
+  /** `urlOf` is called before each request. */
   constructor(token: string, urlOf: () => string) {
     this.#token = token;
     this.#urlOf = urlOf;
@@ -25,14 +25,14 @@ export class Load {
     }
   }
 
-  /** Of one group, or of all, sent in this span of `performance.now()`. */
+  /** Returns the answers of one group, or of all, sent in this span of `performance.now()`. */
   between(from: number, to: number, group?: string): Answer[] {
     return this.answers.filter(
       (answer) => answer.at >= from && answer.at < to && (group === undefined || answer.group === group),
     );
   }
 
-  /** Ends the callers, then has each open a sample of all that it ever sealed. */
+  /** Ends the callers, then makes each open a sample of all messages that it ever sealed. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await Promise.all(this.#running);
@@ -43,7 +43,7 @@ export class Load {
 
 export const failuresOf = (answers: readonly Answer[]): Answer[] => answers.filter(({ code }) => code !== OK);
 
-/** Milliseconds within which this part (0 to 1) of the successes was answered. */
+/** Returns the milliseconds within which this part (0 to 1) of the successes was answered. */
 export const latencyOf = (answers: readonly Answer[], part: number): number =>
   percentile(
     answers.filter(({ code }) => code === OK).map(({ ms }) => ms),

@@ -15,7 +15,7 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** Where and when, for whoever wants to repeat it. */
+/** Returns the place and time of a run, for repeating it. */
 export function whereAndWhen(command: string, seconds: number): string {
   const load = loadavg()
     .map((average) => average.toFixed(1))
@@ -23,7 +23,7 @@ export function whereAndWhen(command: string, seconds: number): string {
   return `\`${command}\`, ended ${new Date().toISOString()} after ${(seconds / 60).toFixed(1)} minutes, on ${describeMachine()}. Load of the machine over the last 1, 5 and 15 minutes: ${load}; other work may go on beside.`;
 }
 
-/** `code × 12, other × 3`. */
+/** Returns `code × 12, other × 3`. */
 export const inWords = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
     .map(([code, count]) => `\`${code}\` × ${count.toLocaleString('en')}`)

@@ -4,21 +4,24 @@ import { latencyOf } from './load.ts';
 import { NEIGHBOUR } from './tenants.ts';
 import type { Trial } from './trial.ts';
 
-/** What a tenant next door felt of all troubles of others, against the noise of the same run. */
+/**
+ * The effect of all faults of others on a neighbouring tenant, compared with the noise of the same
+ * run.
+ */
 export interface Neighbours {
-  /** p99 of a window in trouble ÷ p99 of a window without, medians of both. */
+  /** p99 of a window with a fault ÷ p99 of a window without, medians of both. */
   readonly ratio: number;
-  /** 90th latencyOf ÷ median of the windows without trouble: what this machine does by itself. */
+  /** 90th percentile ÷ median of the windows without a fault: this machine's own variation. */
   readonly noise: number;
   readonly holds: boolean;
   readonly text: string;
 }
 
 const WINDOW_MS = 1_500;
-/** On top of the noise. */
+/** In addition to the noise. */
 const MOST = 1.05;
 
-/** Troubles of one customer alone: those of the machine are everybody's. */
+/** Returns whether a fault concerns one customer only: those of the machine affect everyone. */
 const isNextDoor = ({ scenario }: Trial): boolean => /^(vault|Entra|home vault)/.test(scenario.name);
 
 export function neighboursUnharmed(trials: readonly Trial[]): Neighbours {

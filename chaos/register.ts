@@ -1,6 +1,9 @@
 import type { ChaosSite, ServiceProcess } from './site.ts';
 
-/** Registers the site's tenants in the database, by a service of their own: another one then knows none of them yet. */
+/**
+ * Registers the site's tenants in the database, with a service of their own: another one then knows
+ * none of them yet.
+ */
 export async function register(start: () => Promise<ServiceProcess>, { records, token }: ChaosSite): Promise<void> {
   const service = await start();
   for (const record of records) {

@@ -12,7 +12,7 @@ interface ChaosRun {
   readonly seconds: number;
 }
 
-/** Writes docs/reports/chaos.md, and the figures as JSON beside those of the benchmarks. */
+/** Writes docs/reports/chaos.md, and the figures as JSON next to those of the benchmarks. */
 export async function writeReport({ trials, skipped, neighbours, seconds }: ChaosRun): Promise<void> {
   const figures = trials.map(figuresOf);
   const broken = figures.filter(({ violations }) => violations.length > 0);

@@ -11,8 +11,9 @@ import { TENANTS } from './tenants.ts';
 import { type Trial, tryOut } from './trial.ts';
 
 /**
- * npm run chaos [-- NAME...]: one trouble after the other under load, and what callers saw of each. Names choose scenarios by a part of
- * their name; the report is written when all have run. Exits with 1 when anything was as it may not be.
+ * npm run chaos [-- NAME...]: one fault after the other under load, and its effects on callers.
+ * Names choose scenarios by a part of their name; the report is written when all have run. Exits
+ * with 1 on any forbidden effect.
  */
 const asked = process.argv.slice(2);
 const scenarios: readonly Scenario[] = [...VAULTS, ...IDENTITY, ...DATABASE, ...MACHINE].filter(

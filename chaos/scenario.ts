@@ -1,34 +1,40 @@
 import type { Group } from './groups.ts';
 import type { ChaosSite, ServiceProcess } from './site.ts';
 
-/** What a scenario may do to the world around the callers. */
+/** The actions of a scenario on the callers' environment. */
 interface Stage {
   readonly site: ChaosSite;
-  /** One, or as many as the scenario asks for, on one port. A killed one is replaced in its place. */
+  /**
+   * One process, or as many as the scenario asks for, on one port. A killed one is replaced in its
+   * place.
+   */
   readonly services: ServiceProcess[];
   /** Starts one more process of this deployment. */
   startService(): Promise<ServiceProcess>;
 }
 
-/** One trouble, and what callers may see of it. */
+/** One fault, and its allowed effects on callers. */
 export interface Scenario {
   readonly name: string;
-  /** In the words of the report. */
+  /** The fault in the words of the report. */
   readonly trouble: string;
-  /** Laid over the configuration. */
+  /** Overrides the configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** On one port; default 1. */
+  /** Number of processes on one port; default 1. */
   readonly processes?: number;
   readonly hasDatabase?: boolean;
-  /** Default 4.5. */
+  /** Duration; default 4.5. */
   readonly seconds?: number;
-  /** Callers who come for the first time while it lasts. */
+  /** Callers whose first requests come during the fault. */
   readonly newcomers?: readonly Group[];
-  /** By group: the codes of which at least one is seen while it lasts, and no other. Groups that aren't here see no failure at all. */
+  /**
+   * By group: at least one of these codes occurs during the fault, and no other. Groups that are
+   * not listed see no failure at all.
+   */
   readonly seen: Readonly<Record<string, readonly string[]>>;
-  /** Most failures by which callers lose their connection: those on their way when it breaks. */
+  /** Most failures by which callers lose their connection: requests in progress when it breaks. */
   readonly mayLose?: number;
-  /** Why it can't be tried here. */
+  /** Returns the reason that it cannot run here. */
   readonly obstacle?: () => Promise<string | undefined>;
   begin(stage: Stage): Promise<void>;
   end(stage: Stage): Promise<void>;

@@ -7,14 +7,17 @@ import { createLogger } from '../src/telemetry/logger.ts';
 import { configOf } from '../test/support/config.ts';
 import { TestClock } from '../test/support/test-clock.ts';
 
-/** What a service process tells of itself. */
+/** A service process's report about itself. */
 export interface Vitals {
   readonly residentBytes: number;
   readonly heapUsedBytes: number;
   readonly externalBytes: number;
-  /** What keeps the event loop busy: sockets, timers, requests of the file system, …; by kind. */
+  /**
+   * The resources that keep the event loop busy: sockets, timers, requests of the file system, …;
+   * by kind.
+   */
   readonly resources: Readonly<Record<string, number>>;
-  /** Since it was last asked. */
+  /** Since the last query. */
   readonly loopDelayP99Ms: number;
   readonly cpuMicroseconds: number;
 }
@@ -22,9 +25,12 @@ export interface Vitals {
 /** `setWall` moves the wall clock by so many seconds, as a wrong time server does. */
 export type Question = { readonly ask: 'vitals' } | { readonly ask: 'setWall'; readonly seconds: number };
 
-// As for a disk that is full, a write over RLIMIT_FSIZE is to fail, not to end the process.
+// As on a full disk, a write over RLIMIT_FSIZE must fail, and not end the process.
 process.on('SIGXFSZ', () => undefined);
-/** The product as it runs in production, but for where its Azure is and for a clock that can be set. */
+/**
+ * The product as it runs in production, except for the place of its Azure and a clock that can be
+ * set.
+ */
 const config = configOf(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
 prepareForEmulator(config, {
   env: process.env,
@@ -38,7 +44,7 @@ const service = await startService({ config, logger, clock });
 process.on('SIGTERM', () => {
   void service.stop().then(() => process.exit());
 });
-process.on('disconnect', () => process.exit()); // whoever has started it is gone
+process.on('disconnect', () => process.exit()); // the parent process has ended
 const loopDelay = monitorEventLoopDelay();
 loopDelay.enable();
 process.on('message', (question: Question) => {

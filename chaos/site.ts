@@ -6,11 +6,11 @@ import { answerOf, endChild, startChild } from './child.ts';
 import type { EmulatedAzure } from './emulator-process.ts';
 import type { Question, Vitals } from './service-process.ts';
 
-/** A tenant of the service, and the customer whose directory and vault are its own. */
+/** A tenant of the service, and the customer that owns its directory and vault. */
 export interface TenantPlan {
   readonly id: string;
   readonly customer: string;
-  /** Of the customer's vault; each belongs to one tenant. */
+  /** Key of the customer's vault; each belongs to one tenant. */
   readonly key: 'data' | 'cold';
   readonly dataKeys?: { readonly mode: 'perMessage' };
 }
@@ -30,14 +30,14 @@ type Order = <Name extends keyof Actions>(
   ...order: Parameters<Actions[Name]>
 ) => Promise<Awaited<ReturnType<Actions[Name]>>>;
 
-/** An emulated Azure with customers, and a folder for services that run against it. */
+/** An emulated Azure with customers, and a folder for services that use it. */
 export interface ChaosSite {
   readonly folder: string;
   readonly token: string;
   readonly records: readonly object[];
-  /** Gives an order to the emulated Azure, over its control listener. */
+  /** Sends an order to the emulated Azure, over its control listener. */
   readonly order: Order;
-  /** `config` is laid over the usual one. */
+  /** `config` overrides the default. */
   startService(config: Readonly<Record<string, unknown>>): Promise<ServiceProcess>;
   close(): Promise<void>;
 }
@@ -59,7 +59,7 @@ export async function openChaosSite(tenants: readonly TenantPlan[]): Promise<Cha
       const body = JSON.stringify(order);
       const response = await fetch(`${azure.controlUrl}/${kebab(name)}`, { method: 'POST', body });
       if (!response.ok) throw new Error(`${name}: ${await response.text()}`);
-      return (await response.json()) as never; // what the action gives, as its catalogue says
+      return (await response.json()) as never; // the action's result, according to its catalogue
     },
     startService: async (config) => {
       started += 1;

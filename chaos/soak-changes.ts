@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosSite } from './site.ts';
 
-/** What goes on in the world while the service runs, at regular intervals; counted by what it was. */
+/** Changes of the environment while the service runs, at regular intervals; counted by kind. */
 export class Changes {
   readonly counts: Record<string, number> = {};
   readonly #site: ChaosSite;
@@ -27,13 +27,13 @@ export class Changes {
     this.#running.push(run());
   }
 
-  /** Each is over when this resolves. */
+  /** Every change has ended when this resolves. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     await Promise.all(this.#running);
   }
 
-  /** A new secret; of the older ones the newest stays until the next time. */
+  /** Adds a new secret; of the older ones the newest stays until the next rotation. */
   async rotateSecret(): Promise<void> {
     const { order } = this.#site;
     const old = await order('listAppSecrets');
@@ -41,7 +41,7 @@ export class Changes {
     for (const { keyId } of old.slice(0, -1)) await order('removeAppSecret', { keyId });
   }
 
-  /** Another name for a tenant: its record has a new revision, so its data keys are made anew. */
+  /** Renames a tenant: its record has a new revision, so its data keys are made again. */
   async rename(tenant: string): Promise<void> {
     const authorization = `Bearer ${this.#site.token}`;
     const address = `${this.#url}/tenants/${tenant}`;

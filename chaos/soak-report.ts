@@ -13,10 +13,10 @@ interface SoakRun {
   readonly problems: readonly string[];
 }
 
-/** Rows of the table over time; more would tell no more. */
+/** Rows of the table over time; more would add nothing. */
 const ROWS = 15;
 
-/** Writes docs/reports/soak.md, and all windows as JSON beside the figures of the benchmarks. */
+/** Writes docs/reports/soak.md, and all windows as JSON next to the figures of the benchmarks. */
 export async function writeSoakReport(run: SoakRun): Promise<void> {
   const { minutes, answers, changes, windows, trends, problems } = run;
   await writeResults('soak', [{ changes, trends, problems }, ...windows]);

@@ -5,9 +5,9 @@ import type { Vitals } from './service-process.ts';
 
 const MIB = 1024 * 1024;
 
-/** What was measured in some seconds of the run, and at their end. */
+/** The measurements of some seconds of the run, and at their end. */
 export interface Window {
-  /** Minutes since the start, at its end. */
+  /** Minutes since the start, at the window's end. */
   readonly minute: number;
   readonly requests: number;
   readonly p50: number;
@@ -20,7 +20,10 @@ export interface Window {
   readonly loopDelayMs: number;
 }
 
-/** `answers` and `cpuMicroseconds` are of this window alone; latency is that of messages, since streams and batches take as long as they are. */
+/**
+ * Returns a window. `answers` and `cpuMicroseconds` cover only this window; latency is that of
+ * messages, since the duration of streams and batches depends on their size.
+ */
 export function windowOf(answers: readonly Answer[], vitals: Vitals, minute: number, cpuMicroseconds: number): Window {
   const messages = answers.filter(({ operation }) => operation === 'encrypt' || operation === 'decrypt');
   return {
@@ -37,7 +40,10 @@ export function windowOf(answers: readonly Answer[], vitals: Vitals, minute: num
   };
 }
 
-/** Is it flat? Thirds of the windows after warming up: the median of the first and of the last, and the slope of all. */
+/**
+ * Shows whether a value is flat: the medians of the first and the last third of the windows after
+ * warming up, and the slope of all.
+ */
 export interface Trend {
   readonly name: string;
   readonly first: number;
@@ -47,13 +53,13 @@ export interface Trend {
   readonly holds: boolean;
 }
 
-/** Caches fill and code is compiled in the first fifth, or in two minutes where that is more. */
+/** Caches fill and code is compiled in the first fifth, or in two minutes if that is longer. */
 const WARM_PART = 0.2;
 const WARM_MINUTES = 2;
 const MOST_GROWTH = 1.1;
 const MOST_SLOPE = 1;
 const MORE_HANDLES = 4;
-/** Other work on the machine makes some windows slow; what creeps makes all of them slow. */
+/** Other work on the machine makes some windows slow; a leak makes all of them slow. */
 const MOST_LATENCY = 1.05;
 
 export function trendsOf(all: readonly Window[]): Trend[] {
@@ -112,7 +118,7 @@ export function trendsOf(all: readonly Window[]): Trend[] {
 const at = (values: readonly number[], part: number): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN;
 
-/** By least squares. */
+/** Returns the slope by least squares. */
 function slopeOf(points: readonly (readonly [number, number])[]): number {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const meanX = mean(points.map(([x]) => x));

@@ -13,8 +13,9 @@ import { writeSoakReport } from './soak-report.ts';
 import { trendsOf, type Window, windowOf } from './soak-windows.ts';
 
 /**
- * npm run soak [-- MINUTES]: ten minutes by default of steady mixed load, while keys and secrets rotate, records change, and one
- * customer takes its access away and gives it back. Exits with 1 when a request failed that should not, or something grew.
+ * npm run soak [-- MINUTES]: steady mixed load, ten minutes by default, while keys and secrets
+ * rotate, records change, and one customer revokes and restores its access. Exits with 1 when a
+ * request failed that should not, or a resource grew.
  */
 const MINUTES = Number(process.argv[2] ?? 10);
 if (!(MINUTES >= 5 && MINUTES <= 1_440)) throw new RangeError('npm run soak [-- MINUTES], 5 to 1440');
@@ -23,7 +24,7 @@ const BOUND_SECONDS = 20;
 const KEY_ROTATION_SECONDS = 30;
 const SECRET_ROTATION_SECONDS = 60;
 const RECORD_CHANGE_SECONDS = 45;
-/** The leaver is without its role for so long, and has it for as long. */
+/** The leaver is without its role for this time, and then has it for this time. */
 const LEAVE_SECONDS = 40;
 const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
 
@@ -92,7 +93,7 @@ for (let from = startedAt; from < startedAt + MINUTES * 60_000; ) {
   );
 }
 await changes.stop();
-await sleep(BOUND_SECONDS * 1_000); // the leaver comes back
+await sleep(BOUND_SECONDS * 1_000); // the leaver returns
 await load.stop();
 await service.stop();
 
@@ -115,7 +116,10 @@ for (const problem of problems) process.stdout.write(`BROKEN ${problem}\n`);
 process.stdout.write(`${load.answers.length} answers, ${problems.length === 0 ? 'all held' : 'broken'}\n`);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
-/** Nobody fails but the leaver, and it only for having left. */
+/**
+ * Returns whether a failure is unexpected: only the leaver may fail, and only because of its
+ * revocation.
+ */
 function isStrange({ group, code }: Answer): boolean {
   return code !== 'ok' && !(group === LEAVER && code === 'access-revoked');
 }

@@ -2,8 +2,9 @@ import type { Group } from './groups.ts';
 import type { TenantPlan } from './site.ts';
 
 /**
- * Two customers with two tenants each: one seals and opens with data keys in memory; of the other each message has a data key of its own,
- * so that each decrypt is a call of the vault. A third customer is new to every process.
+ * Two customers with two tenants each. One tenant seals and opens with data keys in memory. The
+ * other has a data key for each message, so that each decrypt is a vault call. A third customer is
+ * new to every process.
  */
 export const TENANTS: readonly TenantPlan[] = [
   { id: 'neighbour', customer: 'neighbour', key: 'data' },

@@ -12,12 +12,12 @@ import type { ChaosSite, ServiceProcess } from './site.ts';
 import { GROUPS } from './tenants.ts';
 import { type Phases, verdictOf } from './verdict.ts';
 
-/** What came of one scenario. */
+/** The result of one scenario. */
 export interface Trial {
   readonly scenario: Scenario;
   readonly answers: readonly Answer[];
   readonly phases: Phases;
-  /** From the end of the trouble to the answer to the last failed request. */
+  /** From the end of the fault to the answer to the last failed request. */
   readonly recoverySeconds: number;
   readonly violations: readonly string[];
 }
@@ -26,16 +26,16 @@ const WARM_MS = 1_000;
 const BEFORE_MS = 4_000;
 const TROUBLE_SECONDS = 4.5;
 const AFTER_MS = 3_000;
-/** Without a failure for so long all is well again. */
+/** The service has recovered after this time without a failure. */
 const WELL_MS = 1_000;
 const RECOVERY_LIMIT_MS = 20_000;
 const POLL_MS = 100;
 
-/** Short, so that proofs of access are renewed while the trouble lasts, and long enough to ride it out. */
+/** Short, so that proofs of access are renewed during the fault, and long enough to survive it. */
 const BOUND_SECONDS = 16;
 const DEADLINE_SECONDS = 2;
 
-/** Runs services under load, has the trouble begin and end, and judges what callers saw. */
+/** Runs services under load, starts and ends the fault, and judges its effects on callers. */
 export async function tryOut(scenario: Scenario, site: ChaosSite, number: number): Promise<Trial> {
   const directory = join(site.folder, `audit-${number}`);
   await mkdir(directory);
@@ -89,7 +89,10 @@ export async function tryOut(scenario: Scenario, site: ChaosSite, number: number
   };
 }
 
-/** When nobody has failed for a while, though all groups have sent something and been answered. */
+/**
+ * Resolves when no request has failed for a while, although all groups have sent some and received
+ * answers.
+ */
 async function recovery(load: Load, since: number): Promise<number> {
   const limit = since + RECOVERY_LIMIT_MS;
   for (;;) {

@@ -8,20 +8,23 @@ export interface Phases {
   readonly begun: number;
   readonly ended: number;
   readonly recovered: number;
-  /** When the last caller was done. */
+  /** The end of the last caller. */
   readonly after: number;
 }
 
-/** The longest that a failing answer may take: a deadline of 2 s for a sign-in and a call, and a machine that is busy. */
+/**
+ * Longest duration of a failing answer: a deadline of 2 s each for a sign-in and a call, on a busy
+ * machine.
+ */
 const SLOWEST_FAILURE_MS = 8_000;
 const LOST = new Set(['ECONNRESET', 'EPIPE', 'ECONNREFUSED']);
 const isTransient = (code: string): boolean => !LOST.has(code);
 
-/** What callers should not have seen; empty when all is as it has to be. */
+/** Returns the forbidden effects on callers; empty for a success. */
 export function verdictOf(scenario: Scenario, load: Load, { begun, recovered, after }: Phases): string[] {
   const wrong = load.answers.filter(({ code }) => code === WRONG_PLAINTEXT || code === NO_PROBLEM);
   const outside = failuresOf([...load.between(0, begun), ...load.between(recovered, after)]).filter(
-    // Sent before it began, and on its way when it did.
+    // Sent before it began, and in progress when it did.
     ({ at, ms }) => at + ms < begun || at >= recovered,
   );
   const during = load.answers.filter(({ at, ms }) => at + ms >= begun && at < recovered);

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { type Package, productionPackages } from './production-packages.ts';
 
-/** Permissive licences, fit for a service that is given to others as an image. Another one is a decision, not an edit. */
+/**
+ * Permissive licences, suitable for a service that is distributed as an image. Adding one is a
+ * decision, not an edit.
+ */
 const ALLOWED: ReadonlySet<string> = new Set([
   '0BSD',
   'Apache-2.0',
@@ -16,7 +19,7 @@ const ALLOWED: ReadonlySet<string> = new Set([
 
 export const LICENCES_FILE = join(import.meta.dirname, '..', 'docs', 'licences.md');
 
-/** Packages whose licence is not allowed; an expression counts as a licence of its own. */
+/** Returns packages with a disallowed licence; an expression counts as a licence of its own. */
 export const forbidden = (packages: readonly Package[]): readonly Package[] =>
   packages.filter(({ licence }) => !ALLOWED.has(licence));
 

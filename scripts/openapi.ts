@@ -35,7 +35,7 @@ const TAGS: Readonly<Record<string, string>> = {
 
 /** Returns a schema that client generators understand; zod's own is made for validators. */
 const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
-  if (jsonSchema.format === 'byte') delete jsonSchema.maxLength; // some count the bytes, not the text
+  if (jsonSchema.format === 'byte') delete jsonSchema.maxLength; // some limits count the bytes, not the text
   if (zodSchema instanceof z.ZodUnknown)
     Object.assign(jsonSchema, { type: 'object', additionalProperties: { type: 'string' } });
   if (jsonSchema.type === 'integer' && zodSchema instanceof z.ZodNumber && zodSchema.format === 'int32') {

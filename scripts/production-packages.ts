@@ -9,7 +9,7 @@ export interface Package {
   readonly version: string;
   /** SPDX expression of its own package.json. */
   readonly licence: string;
-  /** The package asks for it by name; the others come with these. */
+  /** Whether package.json names it; the others are dependencies of these. */
   readonly isDirect: boolean;
 }
 
@@ -26,7 +26,10 @@ const Lock = z.object({
 });
 const Manifest = z.object({ name: z.string(), version: z.string(), license: z.string().default('none') });
 
-/** What `npm ci --omit=dev --omit=optional` installs, by the lock, with the licences that the installed packages state. */
+/**
+ * Returns the packages that `npm ci --omit=dev --omit=optional` installs, according to the lock,
+ * with the licences that the installed packages state.
+ */
 export function productionPackages(): readonly Package[] {
   const { packages } = Lock.parse(read('package-lock.json'));
   const direct = packages['']?.dependencies ?? {};

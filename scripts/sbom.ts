@@ -3,7 +3,9 @@ import process from 'node:process';
 import * as z from 'zod';
 import { productionPackages } from './production-packages.ts';
 
-/** The runtime, which npm does not know: the official Node.js that runs this script, or the image's. */
+/**
+ * The runtime, which npm does not know: the official Node.js that runs this script, or the image's.
+ */
 const runtime = {
   type: 'platform',
   'bom-ref': `pkg:generic/node@${process.versions.node}`,
@@ -14,8 +16,9 @@ const runtime = {
 };
 
 /**
- * Prints the SBOM of what runs in production, CycloneDX as npm makes it. npm lists everything and the lock decides here:
- * `npm sbom --omit dev` (npm 11.19) also leaves out what runs in production as soon as a development package needs it too, such as zod.
+ * Prints the SBOM of the production packages, CycloneDX in npm's form. npm lists everything and the
+ * lock decides here: `npm sbom --omit dev` (npm 11.19) also leaves out production packages as soon
+ * as a development package needs them too, such as zod.
  */
 const Sbom = z.looseObject({
   components: z.array(z.looseObject({ 'bom-ref': z.string(), name: z.string(), version: z.string() })),

@@ -9,7 +9,10 @@ const UNITS = [
   ['KiB', 2 ** 10],
 ] as const;
 
-/** Returns the table of all settings in Markdown, with default, bounds and description out of the schema. */
+/**
+ * Returns the table of all settings in Markdown, with default, bounds and description from the
+ * schema.
+ */
 export function settingsTable(): string {
   const rows = settingsOf(ConfigSchema)
     .filter(({ path }) => path[0] !== 'emulator')
@@ -33,7 +36,7 @@ function rowOf({ path, type, whole }: Setting): string {
   return `| \`${name}\` | ${defaultOf(name, whole)} | ${valuesOf(name, type)} | ${description.replaceAll('|', '\\|')} |`;
 }
 
-/** The description stands on the outermost schema that has one. */
+/** Returns the description, which belongs to the outermost schema that has one. */
 function descriptionOf(schema: z.ZodType): string | undefined {
   if (schema.description !== undefined) return schema.description;
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
@@ -55,7 +58,7 @@ function valuesOf(name: string, type: z.ZodType): string {
   return `${shown(name, type.minValue)} to ${shown(name, type.maxValue)}`;
 }
 
-/** A number of bytes is easier to read with its unit, a power of two as one. */
+/** Returns a value as text. A number of bytes is shown with its unit, a power of two as one. */
 function shown(name: string, value: unknown): string {
   if (typeof value !== 'number') return `\`${String(value)}\``;
   const [unit, size = 1] = /Bytes$/.test(name)

@@ -16,9 +16,9 @@ import {
 } from './support/source-tree.ts';
 
 /**
- * What each folder may import, itself aside:
- * `main → cli → compose → app → http → operations → {callers, tenants, keyring, audit} → format → {lib, errors}`, never back.
- * Only compose, the commands and database know of SQL; only compose and the commands know of Azure.
+ * The folders that each folder may import besides itself: `main → cli → compose → app → http →
+ * operations → {callers, tenants, keyring, audit} → format → {lib, errors}`, never back. Only
+ * compose, the commands and database know SQL; only compose and the commands know Azure.
  */
 const MAY_IMPORT: Allowances = {
   app: ['callers', 'http/admission', 'http/answers', 'http/routes', 'http/server', 'operations'],
@@ -158,7 +158,9 @@ const RANDOM = /\brandom(?:Bytes|Fill|FillSync|Int)\b|getRandomValues|generateKe
 const EXPRESS = /from '(?:express|helmet)'/;
 const PROCESS = /\bprocess\.(?:env|argv|exit|on|std)/;
 
-/** Their interfaces of the database stand beside them; `database/tables` implements these. */
+/**
+ * Their interfaces of the database are in their own folders; `database/tables` implements these.
+ */
 const SEES_NO_DATABASE = ['audit/', 'operations/', 'rounds/'];
 
 const importersOf = (files: SourceTree, folder: string, of: readonly string[]): readonly string[] =>

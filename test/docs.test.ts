@@ -10,7 +10,10 @@ interface Link {
   readonly target: string;
 }
 
-/** GitHub's anchor of a heading: lower case, punctuation dropped, spaces as hyphens, repeats numbered. */
+/**
+ * Returns GitHub's anchors of headings: lower case, punctuation dropped, spaces as hyphens, repeats
+ * numbered.
+ */
 function anchorsOf(markdown: string): ReadonlySet<string> {
   const anchors = new Set<string>();
   for (const [, heading = ''] of withoutCode(markdown).matchAll(/^#{1,6} +(.+?) *$/gm)) {
@@ -28,7 +31,7 @@ function anchorsOf(markdown: string): ReadonlySet<string> {
 
 const withoutCode = (markdown: string): string => markdown.replace(/^(```|~~~)[\s\S]*?^\1/gm, '');
 
-/** Relative links of a page, images included. */
+/** Returns the relative links of a page, images included. */
 function linksOf(page: string, markdown: string): readonly Link[] {
   const text = withoutCode(markdown).replace(/`[^`\n]*`/g, '');
   return [...text.matchAll(/\]\(<?([^)>\s]+)>?(?: "[^"]*")?\)/g)]
@@ -36,7 +39,7 @@ function linksOf(page: string, markdown: string): readonly Link[] {
     .filter(({ target }) => !/^[a-z][a-z0-9+.-]*:/i.test(target));
 }
 
-/** Links whose file or anchor does not exist. */
+/** Returns the links whose file or anchor does not exist. */
 function brokenLinks(pages: ReadonlyMap<string, string>, exists: (path: string) => boolean): readonly Link[] {
   const anchors = new Map([...pages].map(([page, markdown]) => [page, anchorsOf(markdown)]));
   return [...pages].flatMap(([page, markdown]) =>

@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, '..');
 const packages = productionPackages();
 
 test('docs/licences.md lists every production package and none has a disallowed licence', () => {
-  expect(readFileSync(LICENCES_FILE, 'utf8')).toBe(licencesPage(packages)); // else: npm run licences
+  expect(readFileSync(LICENCES_FILE, 'utf8')).toBe(licencesPage(packages)); // if it fails: npm run licences
   expect(forbidden(packages)).toEqual([]);
 });
 

@@ -6,7 +6,7 @@ import { mutated, readMutations } from '../scripts/read-mutations.ts';
 const ROOT = join(import.meta.dirname, '..');
 const page = readFileSync(join(ROOT, 'docs/threat-model.md'), 'utf8');
 
-/** Rows of threats: an id such as L1 stands in the first column. */
+/** Rows of threats: the first column has an id such as L1. */
 const threats = [...page.matchAll(/^\| ([A-Z]\d+) \|(.*)\|$/gm)].map(([, id = '', row = '']) => {
   const cells = row.split(' | ').map((cell) => cell.trim());
   return { id, cells, tests: [...(cells[2] ?? '').matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path) };

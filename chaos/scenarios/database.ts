@@ -7,17 +7,20 @@ import { Client } from 'pg';
 import type { Scenario } from '../scenario.ts';
 import { NEWCOMER } from '../tenants.ts';
 
-/** The server that scripts/postgres.sh has started: its folder is the host of its address. */
+/**
+ * Returns the URL of the server that scripts/postgres.sh has started: its folder is the host of the
+ * URL.
+ */
 const serverUrl = (): string => process.env['TEST_DATABASE_URL'] ?? '';
 const dataFolder = (): string => `${new Client(serverUrl()).host}/data`;
 
 async function crash(): Promise<void> {
   const pid = Number((await readFile(`${dataFolder()}/postmaster.pid`, 'utf8')).split('\n')[0]);
-  process.kill(pid, 'SIGQUIT'); // PostgreSQL's immediate shutdown: as if it had crashed
+  process.kill(pid, 'SIGQUIT'); // PostgreSQL's immediate shutdown: like a crash
   while (await readlink(`/proc/${pid}/exe`).catch(() => undefined)) await sleep(20);
 }
 
-/** As it was started first; the file has the command, quoted for a shell. */
+/** Starts the server as it was first started; the file has the command, quoted for a shell. */
 async function start(): Promise<void> {
   const command = await readFile(`${dataFolder()}/postmaster.opts`, 'utf8');
   const shell = ['sh', '-c', `cd "$0" && exec ${command.trim()} >>../log 2>&1`, dataFolder()];

@@ -13,7 +13,10 @@ function entraScenario(name: string, trouble: string, fault: Omit<Fault, 'at'>):
   };
 }
 
-/** Entra, and the vendor's own vault: known tenants go on by the tokens held, a new one has to wait. */
+/**
+ * Entra, and the vendor's own vault: known tenants continue with cached tokens, a new one has to
+ * wait.
+ */
 export const IDENTITY: readonly Scenario[] = [
   entraScenario('Entra hangs', 'takes requests and never answers', { kind: 'hang' }),
   entraScenario('Entra resets', 'ends each connection without an answer', { kind: 'reset' }),
@@ -22,7 +25,7 @@ export const IDENTITY: readonly Scenario[] = [
     name: 'home vault down in a rotation',
     trouble: "the app's secret is replaced and the old one removed, while the home vault resets connections",
     newcomers: [NEWCOMER],
-    // The home vault's own trouble, and Entra's refusal of the secret that was removed.
+    // The home vault's own outage, and Entra's refusal of the secret that was removed.
     seen: { [NEWCOMER.name]: ['vault-unavailable', 'home-credential-rejected', 'identity-unavailable'] },
     begin: async ({ site }) => {
       await site.order('injectFault', { at: 'home', kind: 'reset' });

@@ -33,7 +33,7 @@ export const MACHINE: readonly Scenario[] = [
     name: 'process frozen',
     trouble: `the process is stopped for ${FROZEN_MS / 1_000} s and goes on (SIGSTOP, SIGCONT)`,
     seconds: 1,
-    // Or calls that the vault has answered meanwhile would be given up.
+    // Otherwise calls that the vault has answered meanwhile would time out.
     config: { vault: { deadlineSeconds: 10 } },
     seen: {},
     begin: async ({ services }) => {

@@ -22,7 +22,7 @@ const CUT = SHORT.slice(0, 40);
 
 const outage: Omit<Fault, 'at'> = { kind: 'hang' };
 
-/** One customer's vault is in trouble; its neighbours must not notice. */
+/** One customer's vault fails; its neighbours must not notice. */
 export const VAULTS: readonly Scenario[] = [
   vaultScenario('vault hangs', 'takes requests and never answers', outage, unavailable),
   vaultScenario('vault resets', 'ends each connection without an answer', { kind: 'reset' }, unavailable),

@@ -1,4 +1,4 @@
-// Prints the first of N neighbouring ports that nobody listens on: node free-ports.ts N
+// Prints the first of N adjacent free ports: node free-ports.ts N
 import process from 'node:process';
 import { freePorts } from '../../test/support/free-ports.ts';
 

@@ -1,4 +1,5 @@
-// Streams by Node's own fetch, as they come: node try-streams.ts URL, with a caller's token in TOKEN.
+// Sends streams with Node's own fetch, as they come: node try-streams.ts URL, with a caller's token
+// in TOKEN.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import process from 'node:process';
@@ -21,7 +22,7 @@ const source = ReadableStream.from(
   })(),
 );
 const encrypted = await post('encrypt', source);
-// What one call answers is the other's body, while both go on: neither is ever whole in memory.
+// One call's answer is the other's body, while both continue: neither is ever whole in memory.
 const decrypted = await post('decrypt', encrypted.body ?? assert.fail('No body'));
 const received = createHash('sha256');
 for await (const piece of decrypted.body ?? assert.fail('No body')) received.update(piece);

@@ -18,7 +18,7 @@ const data = new DataApi(configuration);
 const keys = new KeysApi(configuration);
 const streams = new StreamsApi(configuration);
 const tenantId = 'contoso';
-// Every byte that there is: this client takes and gives base64 text as it is on the wire.
+// Every byte value: this client takes and returns base64 text as it is on the wire.
 const plaintext = Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte)).toString('base64');
 const encryptionContext = { purpose: 'invoice', id: '4711' };
 
@@ -58,7 +58,8 @@ step(`streams: ${body.size} bytes encrypted, the header moved to fabrikam, decry
 const value = randomBytes(32).toString('base64');
 const { wrappedKey, keyId, algorithm } = await keys.wrapKey({ tenantId, wrapRequest: { value, key: 'wrap' } });
 assert.notEqual(wrappedKey, value);
-// The contract has an answer's algorithm as text, since others may come, and a request's as one of those that are known.
+// The contract has an answer's algorithm as text, since others may be added, and a request's as one
+// of the known ones.
 assert.equal(algorithm, 'RSA-OAEP-256');
 const unwrapped = await keys.unwrapKey({ tenantId, unwrapRequest: { wrappedKey, keyId, algorithm } });
 assert.deepEqual(unwrapped, { value, keyId });

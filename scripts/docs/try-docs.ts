@@ -1,4 +1,5 @@
-// The page at /docs in a browser: node try-docs.ts URL, with a caller's token in TOKEN and the path of Chromium in CHROMIUM.
+// Tests the page at /docs in a browser: node try-docs.ts URL, with a caller's token in TOKEN and
+// the path of Chromium in CHROMIUM.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

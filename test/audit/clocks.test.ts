@@ -66,7 +66,7 @@ test('when the clocks of database and process are 40 days ahead, the newest days
   expect((await retain({ ...spool, table }, aheadBy(41))).removed).toEqual([]);
 });
 
-/** Files of the last days, each as old as its day. */
+/** Writes files of the last days, each as old as its day. */
 async function fileDays(days: number) {
   const directory = await temporaryDirectory();
   let at = Date.now() - (days - 1) * DAY_MS;

@@ -10,7 +10,10 @@ import { type Directory, eventOf, START, temporaryDirectory } from '../support/c
 
 const EVENTS = 3_000;
 
-/** Two processes at once, of which one turns its files small and one keeps a single large one, and one after them. */
+/**
+ * Two concurrent processes, one with small files and one with a single large file, and a third one
+ * after them.
+ */
 let log: Directory;
 let all: ParsedRecord[];
 beforeAll(async () => {
@@ -19,7 +22,7 @@ beforeAll(async () => {
   const open = (maxFileBytes: number) => openFileSink({ directory: log.path, maxFileBytes, now: () => at });
   const [small, large] = await Promise.all([open(20_000), open(100_000_000)]);
   for (let n = 0; n < EVENTS; n += 1) {
-    if (n % 3 > 0) at += 1; // now and then at the same time
+    if (n % 3 > 0) at += 1; // sometimes at the same time
     await (n % 2 === 0 ? small : large).record({ ...eventOf(n), reason: n % 500 === 0 ? 'x'.repeat(100_000) : 'why' });
   }
   await Promise.all([small.close(), large.close()]);
@@ -50,7 +53,7 @@ afterAll(async () => {
 
 const of = (tenantId: string) => all.filter((record) => record.tenantId === tenantId);
 
-/** Every page, at most 2,000 of them. */
+/** Returns every page, at most 2,000 of them. */
 async function pages(query: AuditPageQuery, pageBytes?: number): Promise<RecordPage[]> {
   const records = fileRecords(log.path, pageBytes);
   const read: RecordPage[] = [];

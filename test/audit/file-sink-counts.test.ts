@@ -3,7 +3,7 @@ import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import { eventOf, temporaryDirectory } from '../support/chains.ts';
 import { PlannedFile, recordEvents, recordsOf } from '../support/planned-file.ts';
 
-/** A file whose writes wait until they are let go. */
+/** A file whose writes wait until the test releases them. */
 class SlowFile extends PlannedFile {
   readonly gates: (() => void)[] = [];
   isSlow: boolean = false;

@@ -16,7 +16,7 @@ const SCRIPT = join(import.meta.dirname, '..', 'support', 'service-process.ts');
 const CLIENTS = 16;
 const ENOUGH = 600;
 
-/** An emulated Azure, and the service in a process of its own whose audit files are small. */
+/** Starts an emulated Azure, and the service in a process of its own with small audit files. */
 async function startProcess() {
   const folder = await mkdtemp(join(tmpdir(), 'killed-'));
   const emulator = await startEmulator({ firstPort: 0 });
@@ -52,7 +52,7 @@ test('after kill -9 under load each answered operation is in the log, and the ne
   const headers = { Authorization: `Bearer ${service.token}`, 'Content-Type': 'application/json' };
   const client = async () => {
     for (;;) {
-      // Every answer is an operation that was recorded, a refusal too.
+      // Every answer is a recorded operation, even a refusal.
       const path = `${service.url}/tenants/${answered.length % 9 === 0 ? 'nobody' : 'contoso'}/encrypt`;
       const response = await fetch(path, { method: 'POST', headers, body: '{"plaintext":"aGk="}' });
       answered.push(response.headers.get('x-request-id') ?? '');

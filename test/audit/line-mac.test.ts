@@ -26,7 +26,10 @@ function chainText(writer = new ChainWriter(CHAIN, key), event: (n: number) => A
 
 const check = (text: string, macs: MacRules | undefined = rules) => verifyChain(linesOf(text), { macs });
 
-/** What somebody with the disk alone can do: change records, and make all hashes fit again. */
+/**
+ * Returns a chain that an attacker with only the disk could write: changed records with consistent
+ * hashes.
+ */
 function rewritten(text: string, change: (record: Record<string, unknown>, at: number) => void): string {
   let previous: string | undefined;
   const lines = text

@@ -9,7 +9,7 @@ import { badOnes, newSpool, type Spool } from '../support/spool.ts';
 
 const { signal } = new AbortController();
 
-/** What a failover to a standby that lagged behind does: committed rows are gone. */
+/** Deletes committed rows, as a failover to a lagging standby does. */
 const loseFrom = ({ database }: Spool, chain: string, sequence: number) =>
   database.write((trx) =>
     trx.deleteFrom('audit_records').where('chain', '=', chain).where('sequence', '>=', sequence).execute(),

@@ -10,7 +10,7 @@ import { recordsOf } from '../support/planned-file.ts';
 const DAY_MS = 86_400_000;
 const NOW = START + 10 * DAY_MS;
 
-/** Every file as old as its day: the test's clock is not the disk's. */
+/** Gives every file the age of its day: the test's clock is not the disk's. */
 async function age(directory: Directory): Promise<void> {
   for (const name of await directory.files()) {
     const at = Date.parse(`${name.slice(0, 4)}-${name.slice(4, 6)}-${name.slice(6, 8)}T23:00:00Z`) / 1000;
@@ -18,7 +18,10 @@ async function age(directory: Directory): Promise<void> {
   }
 }
 
-/** A process that ended on the first day, and one that ran on each of ten days and still runs. */
+/**
+ * Writes a process that ended on the first day, and one that ran on each of ten days and still
+ * runs.
+ */
 async function tenDays() {
   const directory = await temporaryDirectory();
   let at = START;
@@ -49,7 +52,7 @@ test('files older than the retention are removed, and the chain records it', asy
   expect(removed).toHaveLength(8);
   expect([...removed, ...left].sort()).toEqual(before);
   const [running, ...others] = await log.verify();
-  expect(others).toEqual([]); // the first process's chain is gone as a whole
+  expect(others).toEqual([]); // all of the first process's chain is removed
   expect(running).toMatchObject({ removed: 'retention', begins: { sequence: expect.any(Number) }, files: left.length });
   expect(running).not.toHaveProperty('firstBad');
   expect(running).not.toHaveProperty('badLink');
@@ -85,7 +88,7 @@ test('a cut end before the remaining files is reported, whatever retention remov
 
 test('a removal record that is removed itself is repeated while it explains what remains', async () => {
   await using log = await tenDays();
-  // An idle process, whose one file stays: its chain continues that of the other.
+  // An idle process, whose one file stays: its chain continues the other's.
   const idle = await openFileSink({ directory: log.directory.path, now: () => NOW });
   await log.remove(3);
   let at = NOW + 17 * DAY_MS;

@@ -135,7 +135,7 @@ test('a spool over its limit accepts no records until the database has some of i
   for (let n = 0; shipper.limit() === undefined; n += 1) await sink.record(eventOf(n));
   await expect(sink.record(eventOf(99))).rejects.toMatchObject({ code: 'audit-unavailable', reason: 'backlog' });
   expect(sink.trouble()).toContain('spool');
-  // Another process beside it is refused as well once it knows what the first one left.
+  // Another process is refused too once it knows the waiting records of the first one.
   const other = await spool.start({
     maxSpoolBytes: 5_000,
     table: { ...spool.table, add: () => Promise.reject(new Error('away')) },
@@ -167,7 +167,7 @@ test('shipped files are removed after a while, and both the directory and the ta
     [first.sink.chain, true],
     [sink.chain, true],
   ]);
-  // That the files were shipped is no excuse for rows that are missing.
+  // The removal of shipped files does not excuse missing rows.
   await spool.database.write((trx) => trx.deleteFrom('audit_records').where('sequence', '<', 2).execute());
   expect(badOnes(await verifyTable(spool.table, signal))).toHaveLength(2);
 });

@@ -28,7 +28,7 @@ test('days past their retention are dropped, recorded in the chain, and distingu
   expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
   expect(await dropOldDays({ table: spool.table, sink, days: 3 }, at)).toEqual([]);
 
-  // What was dropped doesn't come back from a file that another process finds.
+  // Dropped records are not shipped again from a file that another process finds.
   const later = await spool.start({ table, retentionMs: 3 * DAY_MS, now: () => at });
   await later.shipper.ship();
   expect(Math.min(...(await spool.table.days()))).toBeGreaterThanOrEqual(Math.floor(at / DAY_MS) - 3);
@@ -69,7 +69,8 @@ test('a removal record is repeated when its day is dropped before the records it
     for (; times.busy < start + day * DAY_MS; times.busy += DAY_MS) await busy.sink.record(eventOf(0));
     await shipAll();
   };
-  // The idle process's next record comes after the record of its first one's removal is past its retention itself.
+  // The idle process's next record comes when the removal record of its first one is past its own
+  // retention.
   await workUntil(6);
   await dropOldDays({ table: spool.table, sink: busy.sink, days: 3 }, times.busy);
   times.idle = start + 8 * DAY_MS;

@@ -27,7 +27,10 @@ afterAll(async () => {
 
 const linesOf = (file: number): string[] => (texts[file] ?? '').split(/(?<=\n)/);
 
-/** What the verifier finds with these lines in the place of a file's own; the file is as it was afterwards. */
+/**
+ * Returns the verifier's findings with these lines in place of a file's own; the file is then
+ * restored.
+ */
 async function findings(file: number, lines: readonly string[]) {
   const path = join(log.path, files[file] ?? '');
   await writeFile(path, lines.join(''));
@@ -58,7 +61,9 @@ describe('in each place of each file', () => {
     }
     return missed;
   };
-  /** A chain's last record has no witness but a later chain or a copy elsewhere: see docs/audit.md. */
+  /**
+   * Only a later chain or a copy elsewhere can confirm a chain's last record: see docs/audit.md.
+   */
   const lastLine = () => `${files.at(-1)} line ${linesOf(files.length - 1).length}`;
 
   test('a changed record is detected', async () => {

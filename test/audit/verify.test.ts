@@ -15,11 +15,11 @@ const verify = (lines: readonly string[]) => verifyChain(linesOf(lines.join(''))
 const lineAt = (line: number): string => whole[line - 1] ?? '';
 const withLine = (line: number, text: string): string[] => whole.with(line - 1, text);
 
-/** Rewrites members of one record and keeps everything else as it was. */
+/** Returns a line with changed members of one record; all else stays unchanged. */
 const edited = (line: number, members: Record<string, unknown>): string =>
   `${JSON.stringify({ ...JSON.parse(lineAt(line)), ...members })}\n`;
 
-/** A chain forged from a line on: each later record holds the right hash again. */
+/** Returns a chain forged from one line on: each later record has the right hash again. */
 function rehashed(lines: readonly string[]): string[] {
   const forged: string[] = [];
   for (const line of lines) {
@@ -133,7 +133,8 @@ describe('property: tampering', () => {
         fc.pre(text[at] !== replacement);
         const tampered = long.with(line - 1, text.slice(0, at) + replacement + text.slice(at + 1));
         const bad = await firstBadOf(tampered);
-        // A changed chain id of the first line shows in the second; the record before close has no second witness.
+        // A changed chain id of the first line shows in the second; nothing else confirms the
+        // record before close.
         const mayBeNext = line === 1 || line === long.length - 1;
         expect(mayBeNext ? [line, line + 1] : [line]).toContain(bad?.line);
       }),
@@ -146,7 +147,7 @@ describe('property: tampering', () => {
       fc.asyncProperty(lineNumber(2, long.length - 1), lineNumber(2, long.length - 1), async (from, to) => {
         const line = long[from - 1] ?? '';
         expect((await firstBadOf(long.toSpliced(from - 1, 1)))?.line).toBe(from);
-        // Put right before itself, the line is right and its second copy is not.
+        // If it is moved directly before itself, the line is valid and its second copy is not.
         const repeated = to === from - 1 ? to + 2 : to + 1;
         expect((await firstBadOf(long.toSpliced(to, 0, line)))?.line).toBe(repeated);
         if (from !== to) {

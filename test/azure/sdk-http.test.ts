@@ -16,7 +16,7 @@ const DIRECTORY = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
 const SCOPE = 'https://vault.azure.net/.default';
 const DEADLINE_MS = 1_000;
 
-/** Takes connections and never says a word, so that even the TLS handshake waits. */
+/** Accepts connections and never answers, so that even the TLS handshake waits. */
 let server: Server;
 let host: string;
 const open = new Set<Socket>();
@@ -25,7 +25,7 @@ beforeAll(async () => {
   server = createServer((socket) => {
     accepted += 1;
     open.add(socket);
-    socket.resume(); // else its end would not be seen
+    socket.resume(); // otherwise its end would not be noticed
     socket.on('error', () => undefined);
     socket.on('close', () => open.delete(socket));
   });

@@ -6,7 +6,7 @@ import { TestClock } from '../support/test-clock.ts';
 const clock = new TestClock();
 const open = (burst = 3) => new CallerRates({ requestsPerSecond: 0.5, burst, clock });
 
-/** How many of so many requests get in. */
+/** Returns how many of these requests are admitted. */
 function admitted(rates: CallerRates, caller: string, requests: number): number {
   let count = 0;
   for (let request = 0; request < requests; request += 1) {

@@ -18,7 +18,7 @@ interface Listener extends AsyncDisposable {
   readonly requests: readonly string[];
 }
 
-/** Answers everything with the same JSON, and notes what was asked. */
+/** Answers every request with the same JSON, and records it. */
 async function listener(answer: object): Promise<Listener> {
   const requests: string[] = [];
   const server = createServer((req, res) => {
@@ -41,7 +41,7 @@ const encode = (value: object | string): string =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 const decode = (part = ''): Record<string, unknown> => JSON.parse(Buffer.from(part, 'base64url').toString());
 
-/** A JWT as it is asked for, whatever libraries would refuse to make. */
+/** Returns the requested JWT, even one that libraries refuse to make. */
 function jwt(header: object, claims: object | string, key?: KeyObject): string {
   const text = `${encode(header)}.${encode(claims)}`;
   return `${text}.${key ? sign('sha256', Buffer.from(text), key).toString('base64url') : ''}`;
@@ -56,7 +56,7 @@ describe('over the wire, a token', () => {
   let attacker: Listener;
   const evil = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const evilJwk = { ...evil.publicKey.export({ format: 'jwk' }), kid: 'evil', alg: 'RS256', use: 'sig' };
-  /** Of a token that is taken. */
+  /** The header of a valid token. */
   let header: Record<string, unknown>;
   let claims: Record<string, unknown>;
   let issuersKey: { readonly pem: string; readonly der: Buffer; readonly jwk: webcrypto.JsonWebKey };
@@ -202,7 +202,7 @@ describe('signed by a trusted issuer, a token', () => {
   const clock = new TestClock('running');
   const ours = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const others = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  /** Both issuers give their keys the same id. */
+  /** Both issuers use the same id for their keys. */
   const set = ({ publicKey }: KeyPair) => ({
     keys: [{ ...publicKey.export({ format: 'jwk' }), kid: '1' }],
   });

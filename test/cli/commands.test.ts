@@ -31,7 +31,7 @@ const COMMANDS = [
   'rewrap-file',
 ];
 
-/** Of the service, the control listener, Entra and five vaults. */
+/** Ports of the service, the control listener, Entra and five vaults. */
 const PORTS = 8;
 
 async function ready(run: ReturnType<typeof runCli>): Promise<void> {
@@ -90,13 +90,14 @@ describe('the command line', () => {
 });
 
 describe('dev', () => {
-  // One emulator's addresses for all: the SDK keeps a managed identity's tokens for the whole process.
+  // All tests use one emulator's addresses: the SDK keeps a managed identity's tokens for the whole
+  // process.
   let args: string[];
   let url: string;
   let controlPort: number;
   beforeAll(async () => {
     const first = await freePorts(PORTS);
-    const [port, emulatorPort] = [String(first), String(first + 2)]; // the control listener stands before the emulator's others
+    const [port, emulatorPort] = [String(first), String(first + 2)]; // the control listener's port precedes the emulator's others
     args = ['dev', '--port', port, '--emulator-port', emulatorPort, '--log-level', 'silent'];
     url = `http://127.0.0.1:${port}`;
     controlPort = Number(emulatorPort) - 1;

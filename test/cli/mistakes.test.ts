@@ -27,7 +27,7 @@ async function run(args: readonly string[], settings: object, env: Record<string
   return { code: await cli.exitCode, out: cli.out(), err: cli.err() };
 }
 
-/** Answers any start-up message of PostgreSQL with one error of the server. */
+/** Answers every start-up message of PostgreSQL with one error. */
 async function refusingServer(code: string): Promise<{ readonly port: number } & AsyncDisposable> {
   const server: Server = createServer((socket) => {
     socket
@@ -209,7 +209,7 @@ describe('the command line', () => {
     const cli = runCli(args, { cwd: folder });
     expect([await cli.exitCode, cli.out()]).toEqual([2, '']);
     expect(cli.err()).toContain(told);
-    await expect(rm(join(folder, '.vaultspan', 'emulator.json'))).resolves.toBeUndefined(); // --reset was not begun
+    await expect(rm(join(folder, '.vaultspan', 'emulator.json'))).resolves.toBeUndefined(); // --reset has not begun
   });
 
   test('prints its version, and the help of a command by either name', async () => {

@@ -13,7 +13,7 @@ import { packageVersion } from '../../src/lib/package-version.ts';
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
 const WAIT_MS = 3_000;
 
-/** A pipe that a test reads when it wants to. */
+/** Returns a pipe that a test reads when it wants. */
 function openPipe() {
   const folder = mkdtempSync(join(tmpdir(), 'pipe-'));
   const path = join(folder, 'out');
@@ -21,7 +21,7 @@ function openPipe() {
   const end = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   return {
     path,
-    /** Writes until no byte has room. */
+    /** Writes until there is no room for another byte. */
     fill: () => {
       for (const size of [4_096, 1]) {
         expect(() => {
@@ -29,7 +29,7 @@ function openPipe() {
         }).toThrow(expect.objectContaining({ code: 'EAGAIN' }));
       }
     },
-    /** Returns what stands in the pipe, up to so many bytes. */
+    /** Returns the bytes in the pipe, up to this number. */
     read: (bytes: number) => {
       const buffer = Buffer.alloc(bytes);
       try {

@@ -19,7 +19,7 @@ let emulator: Emulator;
 let folder: string;
 let proxy: Server;
 let proxyUrl: string;
-/** Hosts that connections were asked for. */
+/** The hosts of the requested connections. */
 let connected: string[];
 beforeAll(async () => {
   emulator = await startTrusted();
@@ -52,7 +52,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** One command in a process of its own; NO_PROXY of the environment stands for itself. */
+/** Runs one command in a process of its own; NO_PROXY in `env` replaces the environment's. */
 function run(args: readonly string[], env: Record<string, string>): Promise<number> {
   const options = { cwd: folder, env: { PATH: process.env['PATH'], ...env }, timeout: LIMIT_MS };
   return new Promise((resolve) => {

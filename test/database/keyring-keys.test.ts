@@ -67,7 +67,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
       isCopied: false,
       copiedKid: KID,
     });
-    await store.markCopied([branch()]); // of the JWE before: too late
+    await store.markCopied([branch()]); // of the previous JWE: too late
     expect((await store.find('contoso', [branch().id])).keys[0]).toMatchObject({ isCopied: false });
   });
 

@@ -25,7 +25,7 @@ function open(maxEntries = 100) {
     stored,
     reads,
     cache,
-    /** Reads wait, with what they saw, until the returned function is called. */
+    /** Holds reads, with their results, until the returned function is called. */
     hold: () => {
       const { promise, resolve } = Promise.withResolvers<undefined>();
       gate = promise;

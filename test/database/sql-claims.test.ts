@@ -10,7 +10,7 @@ const LEASE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const check = (state: string, more: object = {}): Check => ({ state, checkedAt: '2026-11-23T00:00:00.000Z', ...more });
 
-/** Claims on a connection of their own, as another process has them. */
+/** Returns claims on a connection of their own, as in another process. */
 const claimsOn = async (database: TestDatabase): Promise<Claims> => openClaims(await database.open());
 
 describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
@@ -163,7 +163,7 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     await registry.put(input({ id: 'b', displayName: 'B' }), '3', 'ann');
     await claims.finish('b', 'owner', check('passed'), clock.wallMs() + HOUR_MS);
     await registry.put(input({ id: 'b', displayName: 'C' }), '4', 'ann');
-    expect(await claim()).toEqual(['b']); // a changed record is looked at soon
+    expect(await claim()).toEqual(['b']); // a changed record is visited soon
   });
 
   test('tenants in a file are visited while the file lists them', async () => {

@@ -77,7 +77,10 @@ describe('a PostgreSQL URL', () => {
   });
 });
 
-/** A server that asks for the password in clear text, as Azure's asks for a token over TLS, and then hangs up. */
+/**
+ * Starts a server that requests the password in clear text, as Azure's requests a token over TLS,
+ * and then disconnects.
+ */
 async function openAskingServer() {
   const passwords: string[] = [];
   const server = createServer((socket) => {
@@ -109,7 +112,7 @@ describe('connecting to a PostgreSQL', () => {
     const { read, close } = await openDatabase({ url: server.url, password });
     await expect(read(tenantChanges.lastSequence)).rejects.toMatchObject({ code: 'registry-unavailable' });
     await close();
-    expect(server.passwords).toEqual(['token-1', 'token-2']); // a lost connection is tried once more
+    expect(server.passwords).toEqual(['token-1', 'token-2']); // a lost connection is retried once
   });
 
   test('without a token is an outage like any other', async () => {
@@ -122,7 +125,10 @@ describe('connecting to a PostgreSQL', () => {
   });
 });
 
-/** A server that speaks TLS when it is asked to, as PostgreSQL does, and hangs up at the first message inside. */
+/**
+ * Starts a server that starts TLS on request, as PostgreSQL does, and disconnects at the first
+ * message inside.
+ */
 async function openTlsServer({ certPem: cert, keyPem: key }: { readonly certPem: string; readonly keyPem: string }) {
   let isReached = false;
   const server = createServer((socket) => {
@@ -141,7 +147,9 @@ async function openTlsServer({ certPem: cert, keyPem: key }: { readonly certPem:
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    /** Whether a connection with these options trusts the server enough to say who it is. */
+    /**
+     * Returns whether a connection with these options trusts the server enough to send its user.
+     */
     isTrusted: async (host: string, tls: PostgresTls) => {
       isReached = false;
       const { read, close } = await openDatabase({ url: `postgres://ann@${host}:${port}/tenants`, tls });
@@ -159,7 +167,7 @@ test('verify-full trusts the configured CA, for the host it names, and require t
   const ca = await createCa();
   await writeFile(caFile, ca.certPem);
   await using server = await openTlsServer(await createLeaf(ca, ['localhost']));
-  await using elsewhere = await openTlsServer(await createLeaf(ca, ['db.example'])); // and 127.0.0.1, as all that it makes
+  await using elsewhere = await openTlsServer(await createLeaf(ca, ['db.example'])); // and 127.0.0.1, like all that it makes
   expect(await server.isTrusted('localhost', { mode: 'verify-full', caFile })).toBe(true);
   expect(await server.isTrusted('localhost', { mode: 'verify-full' })).toBe(false);
   expect(await elsewhere.isTrusted('localhost', { mode: 'verify-full', caFile })).toBe(false);

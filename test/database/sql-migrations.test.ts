@@ -35,7 +35,7 @@ describe.each(DATABASES)('migrating %s', (_name, create) => {
       ),
     );
     const taken = outcomes.flatMap(({ stdout }) => JSON.parse(stdout) as string[]);
-    // Each step once, whichever process takes it: the lock is held for a step.
+    // Each step once, whichever process takes it: the lock is held for one step.
     expect(taken.toSorted()).toEqual(MIGRATIONS.map(({ name }) => name).toSorted());
     const registry = await database.openRegistry();
     expect((await registry.put(input(), undefined, 'ann')).revision).toBe('1');

@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 
 const AWAY = { code: 'registry-unavailable', retryAfter: 5 };
 
-/** Postgres with a registry behind a proxy, and one beside it. */
+/** Opens a PostgreSQL registry behind a proxy, and one without a proxy. */
 async function openBehindProxy() {
   const database = await newPostgres();
   const proxy = await openProxy(database.options);
@@ -27,7 +27,7 @@ async function openBehindProxy() {
   const told = new Set<string | undefined>();
   registry.onChange((tenantId) => told.add(tenantId));
   for (const id of ['known', 'other', 'last']) await beside.put(input({ id }), undefined, 'ann');
-  await until(() => told.has('last')); // it hears
+  await until(() => told.has('last')); // it receives changes
   await registry.get('known');
   return {
     database,

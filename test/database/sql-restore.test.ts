@@ -31,11 +31,11 @@ test('a registry that was dumped and restored is unchanged, and running processe
   const restored = await database.openRegistry();
   expect(await restored.get('kept')).toMatchObject({ revision: '1' });
   await expect(restored.get('late')).rejects.toMatchObject({ code: 'tenant-not-found' });
-  // An id and a key that were given out before the dump stay so.
+  // An id and a key that were used before the dump stay so.
   await expect(restored.put(input({ id: 'gone' }), undefined, 'ann')).rejects.toMatchObject({ code: 'tenant-exists' });
   const thief = input({ id: 'thief', keys: { data: { ...shared, name: 'former' } } });
   await expect(restored.put(thief, undefined, 'ann')).rejects.toMatchObject({ code: 'key-taken' });
-  // The process that ran through the restore drops what it had cached.
+  // The process that ran during the restore drops its cache.
   await restored.put(input({ id: 'news' }), undefined, 'ann');
   await until(async () => (await registry.get('kept')).revision === '1');
   await rm(folder, { recursive: true });

@@ -11,7 +11,7 @@ import { DatabaseTrouble } from '../../src/errors.ts';
 import { newPostgres } from '../support/sql-databases.ts';
 import { openProxy } from '../support/sql-proxy.ts';
 
-/** What the operator reads when a database can't be used. */
+/** Returns the operator's message about an unusable database. */
 async function troubleOf(options: DatabaseOptions): Promise<DatabaseTrouble> {
   const database = await openDatabase(options);
   const failure: unknown = await database.read(tenantChanges.lastSequence).catch((error: unknown) => error);

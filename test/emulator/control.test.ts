@@ -147,7 +147,8 @@ describe('faults', () => {
     expect(await failureOf(credential.getToken(VAULT_SCOPE))).toMatchObject({ aadsts: 90033 });
     expect(await failureOf(credential.getToken(VAULT_SCOPE))).toMatchObject({ aadsts: 90033 });
     await emulator.control.clearFaults();
-    // MSAL remembers a 5xx for a minute and answers by itself: only a new credential object asks Entra again.
+    // MSAL caches a 5xx for a minute and answers by itself: only a new credential object calls
+    // Entra again.
     const fresh = await appCredential(emulator, 'contoso');
     expect(await fresh.getToken(VAULT_SCOPE)).toHaveProperty('token');
   });

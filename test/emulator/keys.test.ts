@@ -29,7 +29,8 @@ beforeAll(async () => {
   client = await keyClientOf(emulator, 'contoso');
 });
 
-// Each test has a key to itself, but no wait for prime numbers: they share one RSA key, imported.
+// Each test has a key of its own without waiting for prime numbers: they share one imported RSA
+// key.
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const jwk = privateKey.export({ format: 'jwk' });
 const bytes = (text = ''): Uint8Array => Buffer.from(text, 'base64url');
@@ -54,7 +55,7 @@ beforeEach(async () => {
 
 afterAll(() => emulator.close());
 
-/** A client by key id: it reads the key once, if it may. */
+/** Returns a client of a key id: it reads the key once, if it may. */
 async function remote(name = key, version?: string): Promise<CryptographyClient> {
   const { vaultUrl } = customerNamed(emulator, 'contoso');
   const id = `${vaultUrl}/keys/${name}/${version ?? ''}`.replace(/\/$/, '');
@@ -202,7 +203,7 @@ describe('attributes', () => {
 
   test('an operation that the key does not permit is KeyOperationForbidden', async () => {
     const cryptography = await remote();
-    // The SDK reads the key at its first call and would refuse by itself.
+    // The SDK reads the key at its first call and would itself refuse.
     await cryptography.wrapKey('RSA-OAEP-256', dek);
     await emulator.control.setKeyAttributes({ vault: 'contoso', key, keyOps: ['unwrapKey'] });
     expect(await failureOf(cryptography.wrapKey('RSA-OAEP-256', dek))).toMatchObject({

@@ -130,7 +130,7 @@ describe('on fixed ports', () => {
   });
 });
 
-/** Holds a port below those that systems hand out, so that its neighbours stay free. */
+/** Takes a port below those that systems assign, so that its neighbours stay free. */
 async function occupy(): Promise<{ server: Server; port: number }> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(randomInt(21_000, 31_000), '127.0.0.1', resolve));

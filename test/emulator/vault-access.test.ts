@@ -194,7 +194,7 @@ describe('the vault as a whole', () => {
     ['without Retry-After', null, null],
     ['with Retry-After', 7, '7'],
   ])('too many operations in a second are 429 %s', async (_what, retryAfterSeconds, header) => {
-    // Another second than the case before, which has used its operations up.
+    // Another second than the previous case, which has used up its operations.
     clockMs = 10_000 * (retryAfterSeconds ?? 0);
     await emulator.control.setVaultOptions({ vault: 'contoso', operationsPerSecond: 2, retryAfterSeconds });
     const authorization = `Bearer ${await tokenOf('contoso')}`;

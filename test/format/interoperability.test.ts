@@ -123,14 +123,14 @@ describe('deterministic values', () => {
   }, 300_000);
 });
 
-/** What a script makes of its input, of which it gives a list of bytes in base64. */
+/** Returns a script's output for an input: a list of bytes in base64. */
 function python(script: string, input: unknown): Buffer[] {
   const interpreter = run('scripts/python-venv.sh', []).trim();
   const answer = JSON.parse(run(interpreter, [script], JSON.stringify(input))) as string[];
   return answer.map((text) => Buffer.from(text, 'base64'));
 }
 
-/** What a program writes. It fails with what the program complained of, such as what must be installed. */
+/** Returns a program's output. It fails with the program's error, such as a missing package. */
 function run(command: string, args: readonly string[], input = ''): string {
   const cwd = fileURLToPath(new URL('../..', import.meta.url));
   const { status, stdout, stderr, error } = spawnSync(command, args, {

@@ -310,7 +310,7 @@ describe('the form of a message', () => {
   });
 });
 
-/** A data key of no vault, for messages that are only parsed. */
+/** Returns a data key of no vault, for messages that are only parsed. */
 function sealingKey(kek: KekRef, tenantId = 'contoso'): SealingKey {
   const encryptedKey = Buffer.alloc(256).toString('base64url');
   const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid: kidOf(kek), tenantId, encryptedKey } as const;

@@ -33,7 +33,7 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-/** As `az account get-access-token` gives one: of a principal that may unwrap. */
+/** Returns a token as `az account get-access-token` does, of a principal that may unwrap. */
 async function vaultToken(tenantId: string): Promise<string> {
   const { control, appId, authorityHost } = service.emulator;
   const { value } = await control.addAppSecret();
@@ -49,7 +49,7 @@ interface Opened {
   readonly told: string;
 }
 
-/** Runs the script as a customer would: nothing of ours in its environment. */
+/** Runs the script as a customer would: its environment has nothing of ours. */
 async function open(sealed: string | Buffer, context?: object, at = vault, bearer = azureToken): Promise<Opened> {
   const file = join(service.folder, 'sealed');
   const contextFile = join(service.folder, 'context.json');
@@ -148,7 +148,10 @@ interface StreamVector {
   readonly plaintextSha256: string;
 }
 
-/** A vector that Tink made, its header sealed anew for the emulated customer's key as a rewrap does it: the body is Tink's, untouched. */
+/**
+ * Returns one of Tink's vectors with its header sealed again for the emulated customer's key, as a
+ * rewrap does: the body is Tink's, unchanged.
+ */
 async function stream({ file, streamKey }: StreamVector): Promise<Buffer> {
   const bytes = await readFile(join(ROOT, 'test/vectors', file));
   const body = bytes.subarray(10 + bytes.readUInt32BE(6));
@@ -202,7 +205,7 @@ describe('a stream', () => {
     expect(sealed).toMatchObject({ status: 200, isComplete: true });
     const opened = await open(sealed.body, CONTEXT);
     expect([opened.code, opened.told, opened.plaintext.equals(long)]).toEqual([0, '', true]);
-    const body = sealed.body.length - 40 - long.length - 3 * 16; // where Tink's begins
+    const body = sealed.body.length - 40 - long.length - 3 * 16; // the start of Tink's part
     const third = body + 2 * 2 ** 20;
     for (const [changed, verified] of [
       [sealed.body.subarray(0, third), 1_048_520], // without its last segment: the second is not the last one
@@ -251,7 +254,10 @@ describe('a stream', () => {
   });
 });
 
-/** The last character of a segment may have spare bits: the one before it has none. */
+/**
+ * Returns a text with one bit flipped, in the character before the last: the last one of a segment
+ * may have spare bits.
+ */
 function flipped(sealed: string): string {
   const parts = sealed.split('.');
   const bytes = Buffer.from(parts[3] ?? '', 'base64url');

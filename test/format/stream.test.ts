@@ -110,7 +110,7 @@ describe('the memory of a stream of 300 MiB', () => {
       }
     }
     expect(given).toBeGreaterThan(290 * 1_048_576);
-    // What was pushed and not given is the held segment, and overhead of 16 bytes for each segment given.
+    // The difference is the held segment, and an overhead of 16 bytes for each segment returned.
     expect(most).toBeLessThanOrEqual(SEGMENT + piece.length + 300 * 16 + 56);
   });
 });
@@ -129,7 +129,7 @@ describe('a stream that was tampered with', () => {
     return copy;
   };
 
-  /** The code, and how much came out before it. */
+  /** Returns the code, and the number of bytes returned before it. */
   function outcomeOf(tampered: Buffer): readonly [string, number] {
     const opener = new StreamOpener(newStreamKey());
     try {

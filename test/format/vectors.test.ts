@@ -46,7 +46,7 @@ describe.each(messages.cases.map((vector, index) => [index + 1, vector] as const
   });
 });
 
-/** What only the vault's answer can show. */
+/** Cases that only the vault's answer can decide. */
 const NEEDS_VAULT = new Set([
   'control: opens',
   'other kc',

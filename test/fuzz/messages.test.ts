@@ -10,7 +10,10 @@ const context = { purpose: 'invoice', id: '4711' };
 const byName = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : 1);
 const REFUSED = ['malformed-ciphertext', 'wrong-tenant', 'unknown-key', 'undecryptable', 'context-mismatch'];
 
-/** Two tenants that even share their keys, and messages of two processes: whatever can be mixed up, can be mixed up here. */
+/**
+ * Two tenants that even share their keys, and messages of two processes: every possible confusion
+ * can occur here.
+ */
 const deployment = new Deployment();
 deployment.register(tenantRecord({ id: 'fabrikam' }));
 const process = deployment.start();

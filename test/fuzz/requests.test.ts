@@ -62,7 +62,7 @@ interface ProblemLike {
   readonly status: number;
 }
 
-/** A refusal of the caller's fault, by a code of the table. */
+/** Expects a refusal for the caller's fault, with a published code. */
 function expectRefusal(problem: ProblemLike): void {
   expect(problemTable[problem.code].status).toBe(problem.status);
   expect(problem.status).toBeGreaterThanOrEqual(400);
@@ -151,7 +151,7 @@ const value: fc.Arbitrary<string> = fc.oneof(
     .dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), { maxKeys: 80 })
     .map((context) => JSON.stringify(context)),
 );
-/** Objects whose members may come twice, and texts that are no JSON any more. */
+/** Objects whose members may occur twice, and texts that are no JSON any more. */
 const bodies: fc.Arbitrary<string> = fc
   .tuple(
     fc.array(fc.tuple(fc.constantFrom(...MEMBERS), value), { maxLength: 4 }),

@@ -46,7 +46,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   }),
 );
 
-/** Whether something came out, and the code it ended with. */
+/** Returns whether bytes were returned, and the final code. */
 function codeOf(open: () => Buffer): string {
   try {
     open();
@@ -66,7 +66,7 @@ test(
     const lengths = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 5 });
     await fuzz('streams', 0.15, fc.tuple(changed, lengths), async ([stream, pieces]) => {
       if (short.some((original) => original.equals(stream))) return;
-      // The JWE is not looked at here: what is only changed there is the message's to refuse.
+      // The JWE is not checked here: a change of only the JWE is refused with the message.
       const sameBody = short.some((original) => original.subarray(PREFIX).equals(stream.subarray(PREFIX)));
       const prefix = prefixOf(stream);
       if (prefix === 'none') return;

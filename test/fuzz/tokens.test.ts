@@ -38,7 +38,7 @@ test(
       rolesClaim: 'roles',
       jwksUrl: `http://127.0.0.1:${port}/keys`,
     };
-    // A clock that stands still: a run of hours asks no more than a short one.
+    // A clock that stands still: a run of hours makes no more requests than a short one.
     const wallMs = clock.wallMs();
     const verify = createTokenVerifier([issuer], { monotonicMs: () => 0, wallMs: () => wallMs });
     const texts = await Promise.all(

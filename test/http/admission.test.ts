@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 
 const MAX_CONCURRENT = 8;
 const MIB = 1024 * 1024;
-/** A body over a quarter of what may be held. */
+/** A body above a quarter of the limit. */
 const LARGE = 1_250_000;
 const SET_UP_MS = 30_000;
 
@@ -42,7 +42,10 @@ const counted = async (series: string, url: string = service.metricsUrl) =>
   (await scrape(url)).get(`vaultspan_${series}`);
 const shed = (reason: string) => ({ status: 503, code: 'overloaded', reason, retryAfter: 1 });
 
-/** Sends requests with their head and a part of the body, and never the rest: they are under way until the test ends. */
+/**
+ * Sends requests with their head and a part of the body, and never the rest: they stay unfinished
+ * until the test ends.
+ */
 async function hold(
   tenant: string,
   count: number,

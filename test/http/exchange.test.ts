@@ -19,7 +19,7 @@ afterEach(() => {
   server?.close();
 });
 
-/** A server's side of a request of which the client has sent `start`. */
+/** Returns a server's side of a request whose client has sent `start`. */
 async function exchangeOf(start: string, idleMs: number) {
   server = createServer();
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
@@ -29,7 +29,7 @@ async function exchangeOf(start: string, idleMs: number) {
   return { exchange: new Exchange(req, res, idleMs), req, res, client };
 }
 
-/** What leads it through the sealer, as an operation does. */
+/** Returns the work that passes it through the sealer, as an operation does. */
 function workOf() {
   const phases: string[] = [];
   const work = {
@@ -83,7 +83,8 @@ describe('a client', () => {
       ),
     ).rejects.toMatchObject(isIdle);
     expect(phases).toEqual(['started']);
-    // What is neither in the kernel's buffers nor gone: one segment that is being sent, one that waits for it, and a piece.
+    // The bytes that are neither in the kernel's buffers nor sent: one segment being sent, one that
+    // waits for it, and a piece.
     expect(res.writableLength).toBeLessThanOrEqual(SEGMENT + 2_000);
     expect(req.readableLength).toBeLessThanOrEqual(2 * 65_536);
     expect(taken - (res.socket?.bytesWritten ?? 0)).toBeLessThanOrEqual(3 * SEGMENT);
@@ -95,7 +96,7 @@ describe('a client', () => {
     const next = exchange.next();
     socket.destroy();
     await expect(next).rejects.toMatchObject({ name: 'ClientGone' });
-    await expect(exchange.send([Buffer.alloc(1)])).resolves.toBeUndefined(); // nobody is there, nothing is kept
+    await expect(exchange.send([Buffer.alloc(1)])).resolves.toBeUndefined(); // the client is gone, nothing is kept
     await expect(exchange.end([])).rejects.toMatchObject({ name: 'ClientGone' });
   });
 

@@ -29,7 +29,7 @@ const tokenOf = (roles: readonly string[], azp?: string) =>
   service.emulator.issueCallerToken({ roles, ...(azp !== undefined && { claims: { azp } }) });
 const vaultCalls = () => [...service.vaultCalls('contoso'), ...service.vaultCalls('fabrikam')];
 
-/** What two callers could compare. */
+/** Returns the members that two callers could compare. */
 const comparable = ({ status, body }: { readonly status: number; readonly body: Record<string, unknown> }) => {
   const { requestId, ...rest } = body;
   return { status, hasRequestId: typeof requestId === 'string', ...rest };
@@ -121,7 +121,10 @@ describe('a refusal reads no body', () => {
     (errors as readonly string[]).includes('tenant-suspended'),
   );
 
-  /** Sends the head of each call, and nothing of the body that it announces: an answer shows that none was waited for. */
+  /**
+   * Sends the head of each call, and no part of the declared body: an answer shows that the server
+   * did not wait for it.
+   */
   async function codesWithoutBodies(
     some: readonly Pick<Operation, 'method' | 'path'>[],
     tenant: string,
@@ -170,7 +173,7 @@ test('refusals for a missing role are one audit record per caller and role in 10
   const countOf = (role: string) =>
     records.filter(({ reason }) => reason === role).reduce((sum, { count = 1 }) => sum + Number(count), 0);
   expect([countOf('Data.Encrypt'), countOf('Data.Decrypt')]).toEqual([20, 5]);
-  expect(records.length).toBeLessThanOrEqual(4); // two, or four where 10 s end between
+  expect(records.length).toBeLessThanOrEqual(4); // two, or four if an interval of 10 s ends in between
   expect(records).toEqual(records.map(() => expect.objectContaining({ code: 'grant-missing', outcome: 'refused' })));
 });
 

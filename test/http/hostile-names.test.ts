@@ -17,7 +17,8 @@ afterAll(async () => {
 
 describe('on every route', () => {
   const routes = [...Map.groupBy(Object.values<Operation>(operations), ({ path }) => path)];
-  // Changes are refused by a file registry whatever they name, and a tenant's records outlive it.
+  // A file registry refuses every change whatever its names are, and a tenant's records remain
+  // after its removal.
   const isOfATenant = ({ path, role }: Operation) =>
     path.includes('{tenantId}') && role !== 'Tenants.Manage' && role !== 'Audit.Read';
   const GUARDED = routes.filter(([, some]) => some.every(({ role }) => role !== undefined));

@@ -22,7 +22,7 @@ const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\
 const CHUNKS = `${chunk(BODY)}0\r\n\r\n`;
 
 const bearer = (): string => `Authorization: Bearer ${service.token()}\r\n`;
-/** A good request to encrypt, but for its further headers and its body. */
+/** Returns a valid encrypt request, except for its further headers and its body. */
 const post = (headers: string, body: string, target = ENCRYPT): string =>
   `POST ${target} HTTP/1.1\r\nHost: x\r\n${bearer()}Content-Type: application/json\r\n${headers}\r\n${body}`;
 const get = (target: string, headers = 'Host: x\r\n', version = 'HTTP/1.1'): string =>
@@ -38,7 +38,7 @@ async function answersTo(raw: string) {
   return answers;
 }
 
-/** One refusal, a problem, and the end of the connection. */
+/** Expects one refusal, a problem, and the end of the connection. */
 async function expectRefused(raw: string, status: number): Promise<void> {
   const answers = await answersTo(raw);
   expect(answers.map((answer) => answer.status)).toEqual([status]);
@@ -47,7 +47,7 @@ async function expectRefused(raw: string, status: number): Promise<void> {
   expect(JSON.parse(answers[0]?.body ?? '')).toMatchObject({ code: 'malformed-request', status });
 }
 
-/** One answer, and the connection goes on with the next request. */
+/** Expects one answer, and that the connection continues with the next request. */
 async function expectAnswered(raw: string, status: number): Promise<string> {
   const answers = await answersTo(raw);
   expect(answers.map((answer) => answer.status)).toEqual([status, STILL_GOOD]);

@@ -15,7 +15,7 @@ import { until } from '../support/until.ts';
 const MAX = 4;
 const DEADLINES = { headersMs: 500, checkEveryMs: 50, bodyMs: 500 };
 
-/** A listener that says hello and keeps requests for /kept. */
+/** Starts a listener that answers hello and holds requests for /kept. */
 async function open(options: Partial<ListenOptions>) {
   const kept: (() => void)[] = [];
   const server = await listen(

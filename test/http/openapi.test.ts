@@ -44,7 +44,7 @@ interface Layer {
   };
 }
 
-/** What Express would answer, read from its own table. */
+/** Returns the routes in Express' own table. */
 function mountedRoutes(app: Express): string[] {
   const layers = (app.router as unknown as { readonly stack: readonly Layer[] }).stack;
   return layers.flatMap(({ route }) => {

@@ -13,7 +13,7 @@ afterAll(async () => {
 const ENCRYPT = '/tenants/contoso/encrypt';
 const PLAIN = Buffer.from('{"plaintext":"aGk="}');
 
-/** As it stands: a client library would correct the headers. */
+/** Sends the headers unchanged: a client library would correct them. */
 const send = (type: string, body: Buffer<ArrayBuffer>, headers: Readonly<Record<string, string>> = {}) =>
   fetch(`${service.url}${ENCRYPT}`, {
     method: 'POST',
@@ -174,7 +174,7 @@ describe('a body', () => {
   });
 
   test('over the limit is refused with 413 before it is read, with or without a declared length', async () => {
-    const size = 9_000_000; // the largest plaintext, each letter escaped, has less
+    const size = 9_000_000; // the largest plaintext has less, with each letter escaped
     const head = `POST ${ENCRYPT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${service.token()}\r\nContent-Type: application/json\r\n`;
     const announced = await exchange(`${head}Content-Length: ${size}\r\n\r\n`);
     const chunked = await exchange(
@@ -272,7 +272,7 @@ describe('documentation', () => {
   });
 });
 
-/** Sends bytes as they are and gives back what comes until the other side closes. */
+/** Sends bytes unchanged and returns the answer until the other side closes. */
 function exchange(raw: string): Promise<string> {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(service.url);

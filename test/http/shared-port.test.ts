@@ -14,7 +14,7 @@ import { freePorts } from '../support/free-ports.ts';
 import { ALL_ROLES } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
-/** So many that the kernel, which draws a process for each connection, doesn't give all to one. */
+/** So many that the kernel, which draws a process for each connection, does not give all to one. */
 const CLIENTS = 32;
 
 let emulator: Emulator;
@@ -45,7 +45,7 @@ afterAll(async () => {
 
 interface SharingProcess extends AsyncDisposable {
   readonly child: ChildProcess;
-  /** How many operations it has recorded. */
+  /** Returns the number of recorded operations. */
   served(): Promise<number>;
 }
 
@@ -76,7 +76,7 @@ async function start(http: object): Promise<SharingProcess> {
   };
 }
 
-/** Clients that send one request after the other over connections that they keep. */
+/** Clients that send one request after the other over kept connections. */
 class Load {
   readonly #port: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });

@@ -120,7 +120,7 @@ test('the service serves everything over mutual TLS, and reports problems to rea
   );
 });
 
-/** Every kind of answer tells browsers to use TLS alone, for a year at least. */
+/** Expects that every kind of answer tells browsers to use only TLS, for at least a year. */
 async function expectHsts(url: string, token: string, shown: object): Promise<void> {
   const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
   const octets = { ...headers, 'Content-Type': 'application/octet-stream' };

@@ -46,7 +46,7 @@ const filesOf = async (pair: Pair, clientCa?: string): Promise<CertificateFiles>
   ...(clientCa !== undefined && { clientCaFile: await write(clientCa) }),
 });
 
-/** As a renewal does it: a new file takes the place of the old. */
+/** Replaces a file as a renewal does: with a new file under the same name. */
 async function replace(file: string, content: string): Promise<void> {
   await rename(await write(content), file);
 }
@@ -60,7 +60,7 @@ function selfSigned(endMs: number, type: 'ec' | 'rsa' = 'ec'): Pair {
   return { certPem: createSelfSigned(createPrivateKey(keyPem), 'localhost', endMs), keyPem };
 }
 
-/** A listener that says hello, with what its certificate told. */
+/** Starts a listener that answers hello, with its certificate's reports. */
 async function open(files: CertificateFiles, wallMs: () => number = Date.now) {
   const told: string[] = [];
   const options: ServedCertificateOptions = {
@@ -130,7 +130,7 @@ describe('a listener with a certificate', () => {
     const plain = connectPlain(server.port, '127.0.0.1');
     plain.end('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
     expect(await text(plain)).not.toContain('hello');
-    expect((await get(server.url)).body).toBe('hello'); // and goes on
+    expect((await get(server.url)).body).toBe('hello'); // and continues
   });
 
   test.each([
@@ -162,7 +162,7 @@ describe('a listener with a certificate', () => {
     const server = await open(await filesOf(leaf));
     const silent = connectPlain(server.port, '127.0.0.1');
     await once(silent, 'connect');
-    expect((await get(server.url)).body).toBe('hello'); // so that the server has seen the one before
+    expect((await get(server.url)).body).toBe('hello'); // so that the server has seen the previous one
     const closed = once(silent.resume(), 'close');
     await server[Symbol.asyncDispose]();
     await closed;
@@ -252,7 +252,7 @@ describe('mutual TLS', () => {
   );
 });
 
-/** What the server says over one connection; '' when it was ended without an answer. */
+/** Returns the server's answer over one connection; '' if it was closed without an answer. */
 async function speak(options: ConnectionOptions): Promise<string> {
   const socket = connect(options);
   socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');

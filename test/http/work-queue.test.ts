@@ -4,7 +4,7 @@ import { WorkQueue } from '../../src/http/admission/work-queue.ts';
 const SLOTS = 8;
 const TARGET_MS = 500;
 
-/** A queue under a clock that the test moves, with every slot taken. */
+/** Returns a queue under a clock that the test moves, with every slot taken. */
 async function busyQueue() {
   let now = 0;
   const refusal = new Error('too late');

@@ -14,7 +14,7 @@ const compactTenant = (fallback?: 'refuse') =>
     },
   });
 
-/** A deployment whose branches seal at once, unless a test wants them to settle. */
+/** Returns a deployment whose branches seal at once, unless a test wants them to settle. */
 function ready(change: { readonly settleMs?: number; readonly fallback?: 'refuse' } = {}) {
   const deployment = new Deployment();
   deployment.register(compactTenant(change.fallback));
@@ -125,7 +125,7 @@ describe('a branch', () => {
     const { deployment, keyring } = ready();
     deployment.register({ ...compactTenant(), origin: 'optional' });
     const [mine] = deployment.originKeys.keys;
-    deployment.originKeys.keys = [createSecretKey(Buffer.alloc(32, 9))]; // whoever planted it has another one
+    deployment.originKeys.keys = [createSecretKey(Buffer.alloc(32, 9))]; // the attacker who planted it has another one
     const planter = deployment.start();
     const planted = await planter.encrypt('planted');
     expect(isCompact(planted)).toBe(true);
@@ -204,7 +204,7 @@ describe('a branch', () => {
   });
 });
 
-/** The message under a leaf of another branch. */
+/** Returns the message under a leaf of another branch. */
 function renamed(message: string, branchId: Buffer): string {
   const [header = '', ...rest] = message.split('.');
   const { kid, ...members } = JSON.parse(Buffer.from(header, 'base64url').toString());

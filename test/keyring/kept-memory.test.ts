@@ -11,7 +11,7 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 async function heapInUse(): Promise<number> {
-  // Twice: what the first finds of memory outside the heap is given back meanwhile.
+  // Twice: memory outside the heap that the first run finds is released meanwhile.
   for (let time = 0; time < 2; time += 1) {
     collect();
     await settle();
@@ -26,7 +26,7 @@ test('the cached part of an opened message holds no other part of it', async () 
   for (let count = 0; count < MESSAGES; count += 1) {
     const context = { count: `${count}` };
     const message = await sealing.encrypt(Buffer.alloc(2 * MIB), { context });
-    // As JSON.parse gives it: one flat string.
+    // As JSON.parse returns it: one flat string.
     await opening.decrypt(JSON.parse(JSON.stringify(message)) as string, { context });
   }
   expect(((await heapInUse()) - before) / MIB).toBeLessThan(MESSAGES / 2);

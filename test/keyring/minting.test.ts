@@ -15,10 +15,10 @@ import {
 import { outage, refusal } from '../support/jwk-key-wrapper.ts';
 
 const MIB = 2 ** 20;
-/** Longer than any test takes, where proofs of access are not the matter. */
+/** Longer than any test takes, for tests that do not concern proofs of access. */
 const ALWAYS = 10_000_000;
 
-/** How many messages each data key sealed, in order. */
+/** Returns how many messages each data key sealed, in order. */
 function usesOf(messages: readonly string[]): number[] {
   return [...Map.groupBy(messages, encryptedKeyOf).values()].map(({ length }) => length);
 }
@@ -404,7 +404,7 @@ describe('a version that may not protect new data', () => {
     deployment.vault.makeNewest(CMK_V2);
     deployment.vault.change(CMK_V2, { enabled: false });
     deployment.clock.advance(900);
-    await codeOf(process.encrypt()); // this one finds it out with nobody waiting
+    await codeOf(process.encrypt()); // this one finds it out in the background
     await settle();
     expect(await codeOf(process.encrypt())).toBe('access-revoked');
     expect((await process.decrypt(old)).toString()).toBe('old');

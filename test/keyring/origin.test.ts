@@ -8,7 +8,10 @@ import { messages } from '../support/vectors.ts';
 const NEW_KEY = createSecretKey(Buffer.alloc(32, 1));
 const FOREIGN_KEY = createSecretKey(Buffer.alloc(32, 2));
 
-/** A message that a customer made with public tools and the public half of its key, so without the origin key. */
+/**
+ * Returns a message that a customer made with public tools and the public half of its key, so
+ * without the origin key.
+ */
 function customerMade(plaintext: string, context?: { readonly canonical: string }): Promise<string> {
   const cek = randomBytes(32);
   const okm = Buffer.from(hkdfSync('sha256', cek, '', 'vaultspan 1', 64));

@@ -112,7 +112,7 @@ describe('a data key for each message', () => {
     await process.encrypt();
     clock.advance(1);
     const unwrap = vault.hold('unwrapKey');
-    expect(headerOf(await process.encrypt())['kid']).toBe(CMK_V1); // has the key read again
+    expect(headerOf(await process.encrypt())['kid']).toBe(CMK_V1); // causes the key to be read again
     await settle();
     expect(unwrap.waiting).toBe(1);
     expect(headerOf(await process.encrypt())['kid']).toBe(CMK_V1);

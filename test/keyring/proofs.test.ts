@@ -14,7 +14,7 @@ import {
 } from '../support/deployment.ts';
 import { outage, refusal } from '../support/jwk-key-wrapper.ts';
 
-/** Messages under one key version, each with a data key of its own. */
+/** Returns messages under one key version, each with a data key of its own. */
 const sealEach = (deployment: Deployment, count: number, key = 'cmk'): Promise<string[]> =>
   allAtOnce(count, () => deployment.start().encrypt('a', { key }));
 

@@ -5,7 +5,7 @@ import { createDataKey } from '../../src/operations/create-data-key.ts';
 import { encryptStream } from '../../src/operations/encrypt-stream.ts';
 import { call, Deployment, encryptedKeyOf } from '../support/deployment.ts';
 
-/** A generator whose state was copied: two of one seed give the same bytes. */
+/** Returns a generator with a copied state: two with one seed return the same bytes. */
 function copyOf(seed: string): DrawRandom {
   let state = createHash('sha256').update(seed).digest();
   return (bytes) => {
@@ -20,7 +20,10 @@ function copyOf(seed: string): DrawRandom {
 
 const ivOf = (ciphertext: string): string | undefined => ciphertext.split('.')[2];
 
-/** Returns all that one process draws. AES key wrap is deterministic: the wrapped keys are equal where the keys are. */
+/**
+ * Returns the values that one process draws. AES key wrap is deterministic: the wrapped keys are
+ * equal if the keys are.
+ */
 async function drawnBy(library: string, kernel: string): Promise<Readonly<Record<string, string | undefined>>> {
   const draw = mixed(copyOf(library), copyOf(kernel));
   const each = new Deployment({ defaultKey: 'hsm', dataKeys: { mode: 'perMessage' } });

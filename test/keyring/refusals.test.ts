@@ -17,7 +17,7 @@ const permitAll = (vault: Vault): void => {
 };
 const roleMissing = () => refusal('role-missing');
 
-/** A process with messages of its own under both keys, all proven now. */
+/** Returns a process with messages of its own under both keys, all with a recent proof. */
 async function warmProcess(change?: ConstructorParameters<typeof Deployment>[0]) {
   const deployment = new Deployment(change);
   const { vault, clock } = deployment;
@@ -33,7 +33,7 @@ describe('a refusal of the key', () => {
     const { vault, clock, process, message } = await warmProcess();
     refuseAll(vault, roleMissing);
     clock.advance(BOUND / 2);
-    await process.decrypt(message); // its renewal meets the refusal
+    await process.decrypt(message); // its renewal receives the refusal
     await settle();
     vault.takeOperations();
     await expect(process.decrypt(message)).rejects.toMatchObject({ code: 'access-revoked', reason: 'role-missing' });
@@ -195,7 +195,7 @@ describe('a refusal of the key', () => {
     await codeOf(process.decrypt(message));
     refuseAll(vault, outage);
     clock.advance(10);
-    expect(await codeOf(process.decrypt(message))).toBe('vault-unavailable'); // the one that asks
+    expect(await codeOf(process.decrypt(message))).toBe('vault-unavailable'); // the one that checks
     expect(await codeOf(process.decrypt(message))).toBe('access-revoked');
   });
 
@@ -364,19 +364,22 @@ describe('a success that began before a refusal and arrives after it', () => {
     const process = deployment.start();
     for (let count = 0; count < 8; count += 1) await process.encrypt();
     const wrap = vault.hold('wrapKey');
-    await process.encrypt(); // begins to mint ahead
+    await process.encrypt(); // begins to mint early
     await settle();
     expect(wrap.waiting).toBe(1);
     vault.change(CMK_V1, { enabled: false });
     clock.advance(900);
-    await process.encrypt(); // has the key read again
+    await process.encrypt(); // causes the key to be read again
     await settle();
     wrap.open();
     await settle();
     expect(await codeOf(process.encrypt())).toBe('access-revoked');
   });
 
-  /** `arrive` ends with the code of a request whose vault call was granted before another request was refused, and answered after. */
+  /**
+   * `arrive` returns the code of a request whose vault call was granted before another request was
+   * refused, and answered after it.
+   */
   async function overtaken(
     operation: 'wrapKey' | 'unwrapKey',
     state: 'cold' | 'proven',
@@ -489,7 +492,7 @@ describe('a cryptographic refusal', () => {
   });
 });
 
-/** A message whose encrypted key the vault unwraps to these bytes. */
+/** Returns a message whose encrypted key the vault unwraps to these bytes. */
 async function wrappedMessage(deployment: Deployment, committed: Buffer): Promise<string> {
   const kek = parseKid(CMK_V1);
   if (!kek) throw new Error('no key id');

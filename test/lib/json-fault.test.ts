@@ -4,13 +4,13 @@ import { type JsonBounds, type JsonFault, jsonFault } from '../../src/lib/json-f
 
 const BOUNDS: JsonBounds = { maxDepth: 4, maxValues: 40 };
 
-/** A value as its text will be, duplicate names included. */
+/** A value as it will be written, duplicate names included. */
 type Written =
   | { readonly members: readonly (readonly [name: string, value: Written])[] }
   | { readonly items: readonly Written[] }
   | { readonly text: string };
 
-/** Names of few letters occur twice often, and an escape spells one of them another way. */
+/** Names of few letters often occur twice, and an escape gives one of them another spelling. */
 const name = fc.oneof(
   fc.constantFrom('"a"', '"b"', '"\\u0061"', '"a\\\\"', '"\\""', '""', '"b\\\\\\""'),
   fc.string().map((text) => JSON.stringify(text)),
@@ -37,7 +37,9 @@ function textOf(value: Written, space: string): string {
 type Path = JsonFault['path'];
 type Step = readonly [what: 'open' | 'comma' | 'name', path: Path];
 
-/** What a reader of the text meets, in order: containers, the commas in them, and names. */
+/**
+ * Yields the steps of a reader of the text, in order: containers, the commas in them, and names.
+ */
 function* stepsOf(value: Written, path: Path = []): Generator<Step> {
   if ('text' in value) return;
   yield ['open', path];

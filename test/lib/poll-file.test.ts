@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { pollFile } from '../../src/lib/poll-file.ts';
 import { until } from '../support/until.ts';
 
-/** Two files that must say the same to be usable. */
+/** Polls two files that must have the same content to be usable. */
 async function pollTwo(waitsForSettled: boolean) {
   const folder = await mkdtemp(join(tmpdir(), 'poll-'));
   const [one, other] = [join(folder, 'one'), join(folder, 'other')];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { backOff, retry } from '../../src/lib/retry.ts';
 
-/** Fails as often as told, then returns how often it was called. */
+/** Returns a function that fails so many times, then returns the number of its calls. */
 function failing(times: number) {
   const attempt = async () => {
     attempt.calls += 1;

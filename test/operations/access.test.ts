@@ -5,14 +5,16 @@ import { type SecondProcess, startSecondProcess } from '../support/second-proces
 import { startService, type TestService } from '../support/start-service.ts';
 import { type Refusal, ways } from '../support/ways-to-refuse.ts';
 
-/** After a refusal one request in 10 s asks again; of a version that was never there, one in 60 s. */
+/**
+ * After a refusal one request in 10 s checks again; for a version that never existed, one in 60 s.
+ */
 const PAST_THE_PROBE_SECONDS = 61;
 
-/** Keys are generated, which takes its time on a busy machine. */
+/** Keys are generated, which takes long on a busy machine. */
 const SET_UP_MS = 30_000;
 
 let service: TestService;
-/** Has signed in nowhere yet. */
+/** A process that has not signed in yet. */
 let cold: SecondProcess;
 beforeAll(async () => {
   service = await startService();

@@ -19,7 +19,7 @@ afterAll(async () => {
 
 const plaintext = Buffer.from('an invoice').toString('base64');
 
-/** Posts and gives the answer together with the one record that it left. */
+/** Posts and returns the answer together with its one record. */
 async function audited(operation: string, body: object, tenant = 'contoso') {
   const response = await service.post(`/tenants/${tenant}/${operation}`, body).set('X-Request-Id', 'their-own.id_1');
   const requestId = response.headers['x-request-id'];
@@ -28,7 +28,7 @@ async function audited(operation: string, body: object, tenant = 'contoso') {
   return { response, record: records[0] ?? {} };
 }
 
-/** Ids under which the customer's own log has calls of this operation. */
+/** Returns the ids of this operation's calls in the customer's own log. */
 const idsInVaultLog = (vault: string, operation: string) =>
   service.emulator.control
     .auditEvents()
@@ -115,7 +115,7 @@ describe('a refusal leaves one record', () => {
     const throttled = await audited('encrypt', { plaintext }, 'fabrikam');
     expect(throttled.record).toMatchObject({ outcome: 'failed', code: 'vault-throttled', tenantId: 'fabrikam' });
     await service.emulator.control.clearFaults();
-    service.clock.advance(60); // until the vault is asked again
+    service.clock.advance(60); // until the vault is called again
     await service.emulator.control.injectFault({ at: 'fabrikam', kind: 'status', status: 503 });
     const unavailable = await audited('encrypt', { plaintext }, 'fabrikam');
     expect(unavailable.record).toMatchObject({ outcome: 'failed', code: 'vault-unavailable', tenantId: 'fabrikam' });

@@ -25,7 +25,7 @@ const decrypt = (tenant: string, ciphertext: string, by: By = service) =>
 const together = <T>(count: number, start: (index: number) => PromiseLike<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => start(index)));
 
-/** Sign-ins to a customer's directory, refused ones included. */
+/** Returns the number of sign-ins to a customer's directory, refused ones included. */
 function signIns(tenant: string): number {
   const { tenantId } = service.emulator.customers.find(({ name }) => name === tenant) ?? {};
   const requests = service.emulator.control.requests();
@@ -97,7 +97,10 @@ describe("a rotation of the app's secret under load", () => {
   const TENANTS = ['load-a', 'load-b', 'load-c'];
   beforeAll(() => addCustomers(service, TENANTS), 30_000);
 
-  /** Enough requests at a time for every tenant, all of which need a proof of access and a fresh sign-in. */
+  /**
+   * Sends enough concurrent requests for every tenant, all of which need a proof of access and a
+   * new sign-in.
+   */
   const load = () => {
     service.clock.advance(BOUND_SECONDS + 1);
     return together(10 * TENANTS.length, (index) => encrypt(TENANTS[index % TENANTS.length] ?? ''));

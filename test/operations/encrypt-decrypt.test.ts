@@ -4,7 +4,7 @@ import { headerOf } from '../support/jwe-parts.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 
 const MAX_PLAINTEXT = 1_048_576;
-/** Six letters for each of base64, as one escape has, and 16 KiB. */
+/** Six letters for each base64 letter, the length of an escape, and 16 KiB. */
 const MAX_BODY = 6 * 4 * Math.ceil(MAX_PLAINTEXT / 3) + 16_384;
 const MAX_SMALL_BODY = 262_144;
 
@@ -150,7 +150,7 @@ describe('a plaintext', () => {
     },
   );
 
-  // All "/", which PHP escapes; all "+", which .NET does; and letters.
+  // Only "/", which PHP escapes; only "+", which .NET escapes; and letters.
   test.each([
     ['\\/', 0xff, /\//g],
     ['\\u002b', 0xfb, /\+/g],

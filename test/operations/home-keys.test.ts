@@ -20,7 +20,10 @@ const decrypt = (ciphertext: string) => service.post('/tenants/contoso/decrypt',
 const degraded = async () => (await service.request().get('/readyz')).body.degraded ?? [];
 const homeVersions = () => service.vaultCalls('home').filter((operation) => operation === 'getSecretVersions').length;
 
-/** The same message under another `mac`, as one of an origin key that this process has not read. */
+/**
+ * Returns the same message with another `mac`, as if made with an origin key that this process has
+ * not read.
+ */
 function underAnotherMac(ciphertext: string): string {
   const [header = '', ...rest] = ciphertext.split('.');
   const { mac, ...members } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly mac: string };

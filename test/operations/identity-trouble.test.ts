@@ -6,7 +6,7 @@ import { startService, type TestService } from '../support/start-service.ts';
 
 type Kind = Omit<Fault, 'at'>;
 
-/** Ways for Entra to be out of order. */
+/** The ways in which Entra can fail. */
 const troubles: Record<string, Kind> = {
   throttling: { kind: 'status', status: 429, headers: { 'retry-after': '7' } },
   'mute-throttling': { kind: 'status', status: 429, code: 'AADSTS90055' },
@@ -19,11 +19,11 @@ const troubles: Record<string, Kind> = {
 };
 const PROOF_SECONDS = 300;
 
-/** Keys are generated, which takes its time on a busy machine. */
+/** Keys are generated, which takes long on a busy machine. */
 const SET_UP_MS = 30_000;
 
 let service: TestService;
-/** It outlives all that the clock is moved by. */
+/** It stays valid however far the clock is moved. */
 let token: string;
 beforeAll(async () => {
   service = await startService({ config: { vault: { deadlineSeconds: 1 } } });
@@ -76,7 +76,7 @@ test('one transient failure of Entra is retried', async () => {
   expect((await encrypt('once')).status).toBe(200);
 });
 
-/** Ten callers of one cold tenant, each of whom asks again at once. */
+/** Ten callers of one cold tenant, each of which retries at once. */
 async function storm(tenant: string): Promise<readonly { readonly code: string; readonly retryAfter?: number }[]> {
   const caller = async () => [(await encrypt(tenant)).body, (await encrypt(tenant)).body, (await encrypt(tenant)).body];
   return (await Promise.all(Array.from({ length: 10 }, caller))).flat();

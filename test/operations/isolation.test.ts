@@ -9,7 +9,7 @@ const SET_UP_MS = 30_000;
 const ONE_OF_EACH = ['challenge', 'getKey', 'wrapKey', 'unwrapKey'];
 
 let service: TestService;
-/** It outlives all that the clock is moved by. */
+/** It stays valid however far the clock is moved. */
 let token: string;
 beforeAll(async () => {
   service = await startService({
@@ -21,7 +21,7 @@ beforeAll(async () => {
   token = await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 });
   await addCustomers(service, ['hanging', 'spending', 'throttling', 'neighbour']);
   for (const id of ['hanging', 'spending']) {
-    // A data key for each message: each ciphertext forces an unwrap of its own.
+    // A data key for each message: each ciphertext causes an unwrap of its own.
     await changeTenant(service, id, (tenant) => ({ ...tenant, dataKeys: { mode: 'perMessage' } }));
   }
 }, SET_UP_MS);
@@ -37,7 +37,7 @@ const together = <T>(count: number, start: (index: number) => PromiseLike<T>): P
 const sealed = async (tenant: string, count: number): Promise<string[]> =>
   (await together(count, () => encrypt(tenant))).map(({ body }) => body.ciphertext);
 const shown = async (series: string) => (await scrape(service.metricsUrl)).get(`vaultspan_${series}`);
-/** How often each outcome was met: a status, or code and reason. */
+/** Returns how often each outcome occurred: a status, or code and reason. */
 function tally(answers: readonly { readonly status: number; readonly body: Record<string, unknown> }[]) {
   const outcomeOf = ({ status, body }: (typeof answers)[number]) =>
     status === 200 ? '200' : [body['code'], body['reason']].filter((part) => part !== undefined).join(' ');
@@ -51,7 +51,7 @@ describe('a hanging vault whose callers retry', () => {
   test('gets no more calls after ten, harms no neighbour, and is used again when it answers', async () => {
     const ciphertexts = await sealed('hanging', CALLERS);
     await service.emulator.control.injectFault({ at: 'hanging', kind: 'hang' });
-    service.clock.advance(200); // the budget is whole again
+    service.clock.advance(200); // the budget is full again
     service.emulator.control.clearRequests();
     expect([await shown('vault_breakers_open'), await shown(rationed('breaker'))]).toEqual([0, 0]);
     const attempt = () => together(CALLERS, (index) => decrypt('hanging', ciphertexts[index] ?? ''));
@@ -63,12 +63,12 @@ describe('a hanging vault whose callers retry', () => {
     expect(hung).toEqual({ 'vault-unavailable': 10, 'vault-throttled budget': CALLERS - 10 });
     expect(tally(await attempt())).toEqual({ 'vault-unavailable breaker': CALLERS });
     expect(tally(await attempt())).toEqual({ 'vault-unavailable breaker': CALLERS });
-    expect((await encrypt('hanging')).status).toBe(200); // proven access goes on
+    expect((await encrypt('hanging')).status).toBe(200); // proven access continues
     expect(service.vaultCalls('hanging')).toEqual(Array.from({ length: 10 }, () => 'unwrapKey'));
     expect(service.logLines.filter((line) => line.includes('"msg":"vault circuit breaker opened"'))).toHaveLength(1);
 
     expect(await shown('vault_breakers_open')).toBe(1);
-    expect(await shown(rationed('breaker'))).toBeGreaterThanOrEqual(2 * CALLERS); // and renewals ahead of time
+    expect(await shown(rationed('breaker'))).toBeGreaterThanOrEqual(2 * CALLERS); // and so do early renewals
     expect(await shown(rationed('budget'))).toBeGreaterThanOrEqual(CALLERS - 10);
 
     const logged = service.logLines.filter(
@@ -79,7 +79,7 @@ describe('a hanging vault whose callers retry', () => {
     const retry = await decrypt('hanging', ciphertexts[0] ?? '');
     expect([retry.status, retry.headers['retry-after'], retry.body.retryAfter]).toEqual([503, '5', 5]);
     await service.emulator.control.clearFaults();
-    service.clock.advance(30); // the breaker lets one try, and the budget has calls again
+    service.clock.advance(30); // the breaker allows a trial call, and the budget has calls again
     service.emulator.control.clearRequests();
     const back = await decrypt('hanging', ciphertexts[0] ?? '');
     expect([back.status, back.body.plaintext]).toEqual([200, plaintext]);
@@ -91,7 +91,7 @@ describe('a hanging vault whose callers retry', () => {
 describe('the budget of a vault', () => {
   test('gives at most half to cold unwraps; proofs and new data keys have the rest', async () => {
     const ciphertexts = await sealed('spending', BUDGET_BURST);
-    service.clock.advance(299); // the budget is whole again, and the proof of access still holds
+    service.clock.advance(299); // the budget is full again, and the proof of access is still valid
     service.emulator.control.clearRequests();
     const answers = await together(BUDGET_BURST, (index) => decrypt('spending', ciphertexts[index] ?? ''));
     expect(tally(answers)).toEqual({ 200: BUDGET_BURST / 2, 'vault-throttled budget': BUDGET_BURST / 2 });
@@ -99,7 +99,7 @@ describe('the budget of a vault', () => {
     expect(refused?.headers['retry-after']).toBe(String(refused?.body.retryAfter));
     expect(refused?.body.detail).toContain('budget');
     const unwraps = service.vaultCalls('spending').filter((call) => call === 'unwrapKey');
-    expect(unwraps.length - BUDGET_BURST / 2).toBeLessThanOrEqual(1); // and the proof, renewed ahead
+    expect(unwraps.length - BUDGET_BURST / 2).toBeLessThanOrEqual(1); // and the proof, renewed early
     service.clock.advance(1);
     expect((await encrypt('spending')).status).toBe(200);
   });

@@ -4,7 +4,7 @@ import { startService, type TestService } from '../support/start-service.ts';
 
 const REREAD_SECONDS = 901;
 
-/** Keys are generated, which takes its time on a busy machine. */
+/** Keys are generated, which takes long on a busy machine. */
 const SET_UP_MS = 30_000;
 
 let service: TestService;

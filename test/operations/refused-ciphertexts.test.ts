@@ -7,7 +7,7 @@ const encryptionContext = { purpose: 'invoice' };
 const plaintext = Buffer.from('an invoice of some length').toString('base64');
 
 let service: TestService;
-/** It has opened nothing yet. */
+/** A process that has opened nothing yet. */
 let cold: SecondProcess;
 let ciphertext: string;
 beforeAll(async () => {
@@ -31,7 +31,9 @@ type Change = (text: string) => string;
 
 const byteShort: Change = (text) => Buffer.from(text, 'base64url').subarray(0, -1).toString('base64url');
 const last: Change = (text) => text.slice(0, -1);
-/** A canonical last letter of 16 bytes is A, Q, g or w; the letter after it says the same bytes. */
+/**
+ * A canonical last letter of 16 bytes is A, Q, g or w; the next letter decodes to the same bytes.
+ */
 const spareBits: Change = (text) =>
   text.slice(0, -1) + String.fromCharCode((text.codePointAt(text.length - 1) ?? 0) + 1);
 

@@ -9,7 +9,10 @@ import { newPostgres, type TestDatabase } from '../support/sql-databases.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
-/** docs/audit.md, Backup and restore, step by step: what the database loses by a restore stands in the files, and is brought back from there. */
+/**
+ * The steps of docs/audit.md, Backup and restore: records that the database loses in a restore are
+ * in the files, and are restored from there.
+ */
 let database: TestDatabase;
 let service: TestService;
 let config: string;
@@ -56,7 +59,7 @@ test('dump, more records, restore: the files show the missing records, and ship 
   expect(await audit('verify', '--online')).toMatchObject({ code: 0, out: expect.stringContaining('all hold\n') });
 
   await restore(url(), backup);
-  // By itself the table looks whole: only the files know better.
+  // The table alone looks complete: only the files show the difference.
   expect(await audit('verify', '--online', '--database')).toMatchObject({ code: 0 });
   const found = await audit('verify', '--online');
   expect(found).toMatchObject({

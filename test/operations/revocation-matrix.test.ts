@@ -7,23 +7,28 @@ import { type SecondProcess, startSecondProcess } from '../support/second-proces
 import { startService, type TestService } from '../support/start-service.ts';
 import { ways } from '../support/ways-to-refuse.ts';
 
-/** Every way to take access away, and every trouble that must not be taken for it, × every call × warm and cold. */
+/**
+ * Every way to revoke access, and every outage that must not count as one, × every call × warm and
+ * cold.
+ */
 
 const BOUND_SECONDS = 300;
-/** What forbids only new uses, such as an expiry, is seen when the key is read again. */
+/** Causes that forbid only new uses, such as an expiry, are noticed when the key is read again. */
 const REREAD_SECONDS = 900;
-/** After a refusal one request in 10 s asks again; of a version that was never there, one in 60 s. */
+/**
+ * After a refusal one request in 10 s checks again; for a version that never existed, one in 60 s.
+ */
 const PAST_THE_PROBE_SECONDS = 61;
-/** Keys are generated, which takes its time on a busy machine. */
+/** Keys are generated, which takes long on a busy machine. */
 const SET_UP_MS = 60_000;
 
 interface Row {
   readonly refuse: (control: Control, name: string) => Promise<void>;
   readonly restore: (control: Control, name: string) => Promise<void>;
-  /** What is told of sealing and of opening, once the bound is over. */
+  /** The answers to sealing and opening, once the bound is over. */
   readonly seal: string;
   readonly open: string;
-  /** The same of a process that has never called this customer's Azure. */
+  /** The same for a process that has never called this customer's Azure. */
   readonly cold?: string;
 }
 
@@ -55,7 +60,7 @@ const troubles: readonly [string, Row][] = [
   ],
   ['vault-503', { ...fault(atVault, { kind: 'status', status: 503 }), ...away('vault-unavailable') }],
   ['vault-429', { ...fault(atVault, { kind: 'status', status: 429 }), ...away('vault-throttled') }],
-  // The token at hand serves while it is valid, for the vault itself still lets us in.
+  // The cached token works while it is valid, because the vault itself still allows us.
   [
     'entra-503',
     { ...fault(atEntra, { kind: 'status', status: 503 }), ...away('ok'), cold: 'identity-unavailable transient' },
@@ -65,11 +70,11 @@ const rows: readonly [string, Row][] = [...revoked, ...troubles];
 
 let service: TestService;
 let warm: Callee;
-/** Has signed in nowhere yet. */
+/** A process that has not signed in yet. */
 let cold: Callee;
 let other: SecondProcess;
 let token: string;
-/** The clock moves by days, and no token may last for more than one. */
+/** Renews the token: the clock moves by days, and no token may be valid for more than one. */
 async function renewToken(): Promise<void> {
   token = await service.emulator.issueCallerToken({
     roles: ['Data.Encrypt', 'Data.Decrypt'],
@@ -82,7 +87,8 @@ beforeAll(async () => {
   await addCustomers(service, [...rows.map(([name]) => name), 'suspended', 'version']);
   other = await startSecondProcess(service);
   await renewToken();
-  // The SDK reckons expiry by the machine's clock, which the test's leaves days behind: here only age replaces a token.
+  // The SDK checks expiry by the machine's clock, and the test's clock is days ahead: here only age
+  // replaces a token.
   await service.emulator.control.setTokenLifetime({ seconds: 864_000 });
   warm = { url: service.url, post: service.post, token: () => token };
   cold = { url: other.url, post: other.post, token: () => token };
@@ -102,7 +108,7 @@ const toldOfAll = ({ seal: sealed, open }: Pick<Row, 'seal' | 'open'>): Told => 
 });
 const allOk = each(calls, 'ok');
 
-/** Each call by itself: what comes between makes it find out anew. */
+/** Makes each call separately: `between` makes it find the change anew. */
 async function askEach(
   callee: Callee,
   tenant: string,
@@ -164,7 +170,7 @@ describe.each(rows)('%s', (name, row) => {
   });
 });
 
-/** The key version that a message names. */
+/** Returns the key version that a message names. */
 const versionOf = ({ ciphertext }: Sealed): string => {
   const [header = ''] = ciphertext.split('.');
   const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly kid: string };

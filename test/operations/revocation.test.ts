@@ -6,11 +6,11 @@ import { until } from '../support/until.ts';
 
 const BOUND_SECONDS = 300;
 const PROBE_SECONDS = 10;
-/** One second before a renewal is begun, and one second into it. */
+/** One second before a renewal begins, and one second after. */
 const BEFORE_RENEWAL_SECONDS = BOUND_SECONDS / 2 - 1;
 const INTO_RENEWAL_SECONDS = BOUND_SECONDS / 2 + 1;
 
-/** Keys are generated, which takes its time on a busy machine. */
+/** Keys are generated, which takes long on a busy machine. */
 const SET_UP_MS = 30_000;
 
 let service: TestService;

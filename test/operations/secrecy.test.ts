@@ -17,7 +17,7 @@ const message = planted('message');
 const wrapped = planted('key');
 const encryptionContext = { [name]: value };
 const plaintext = Buffer.from(message).toString('base64');
-/** Keys of the home vault, as the vault has them. */
+/** Keys of the home vault, in the vault's form. */
 const homeSecrets = {
   'vaultspan-origin-key': newSecretKey(),
   'vaultspan-audit-key': newSecretKey(),
@@ -25,18 +25,18 @@ const homeSecrets = {
 };
 const keyValue = Buffer.from(wrapped).toString('base64');
 
-/** It runs into many a failure, each with its retry. */
+/** The set-up causes many failures, each with its retry. */
 const SET_UP_MS = 30_000;
 
 let service: TestService;
 let token: string;
 let appSecret: string;
-/** All bodies of refusals. */
+/** The bodies of all refusals. */
 const refusals: string[] = [];
 let audit: string;
 let metrics: string;
 let receiver: OtlpReceiver;
-/** Of a client that encrypts by itself. */
+/** A data key of a client that encrypts by itself. */
 let dataKey: Buffer;
 
 beforeAll(async () => {
@@ -87,7 +87,7 @@ async function succeed(): Promise<void> {
   await refused('contoso/unwrap', { ...body, wrappedKey: randomBytes(256).toString('base64') }, 422);
 }
 
-/** Faults of the request, wherever what must stay secret can stand. */
+/** Causes request errors in every place that can contain a secret. */
 async function refuse(): Promise<void> {
   const bad: [string, unknown][] = [
     ['contoso/encrypt', { plaintext: `${message}!`, encryptionContext }],
@@ -110,7 +110,7 @@ async function refuse(): Promise<void> {
   await refused('nobody/encrypt', { plaintext, encryptionContext }, 404);
 }
 
-/** Trouble that the SDK reports with errors which hold whole requests. */
+/** Causes failures that the SDK reports with errors which contain whole requests. */
 async function fail(): Promise<void> {
   const { control } = service.emulator;
   for (const kind of ['garbage', 'reset', 'status'] as const) {

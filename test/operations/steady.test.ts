@@ -5,7 +5,7 @@ import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
 const HOUR_SECONDS = 3_600;
-/** Keys are generated, which takes its time on a busy machine. */
+/** Keys are generated, which takes long on a busy machine. */
 const SET_UP_MS = 60_000;
 const HOUR_MS = 60_000;
 
@@ -18,7 +18,7 @@ interface Load {
   readonly times: number;
 }
 
-/** What the vault is asked must not depend on them. */
+/** The vault calls must not depend on the load. */
 const loads: readonly Load[] = [
   { tenant: 'quiet', stepSeconds: 10, times: 1 },
   { tenant: 'busy', stepSeconds: 30, times: 3 },
@@ -33,7 +33,8 @@ beforeAll(async () => {
     expiresInSeconds: 86_400,
   });
   await addCustomers(service, [...loads.map(({ tenant }) => tenant), 'idle']);
-  // The SDK reckons expiry by the machine's clock, which the test's leaves hours behind: here only age replaces a token.
+  // The SDK checks expiry by the machine's clock, and the test's clock is hours ahead: here only
+  // age replaces a token.
   await service.emulator.control.setTokenLifetime({ seconds: 86_400 });
   service.clock.stop();
 }, SET_UP_MS);
@@ -43,7 +44,10 @@ afterAll(async () => {
 
 const plaintext = Buffer.from('an invoice').toString('base64');
 
-/** By fetch, which keeps its connections: there are thousands. Anything but 200 fails the test. */
+/**
+ * Posts with fetch, which keeps its connections: there are thousands of requests. Any status but
+ * 200 fails the test.
+ */
 async function post(path: string, body: object): Promise<{ readonly ciphertext: string; readonly plaintext: string }> {
   const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
   const response = await fetch(`${service.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
@@ -55,7 +59,7 @@ const encrypt = (tenant: string) => post(`/tenants/${tenant}/encrypt`, { plainte
 const decrypt = async (tenant: string, ciphertext: string) =>
   expect((await post(`/tenants/${tenant}/decrypt`, { ciphertext })).plaintext).toBe(plaintext);
 
-/** Three messages under the key version of now, each of a data key of its own. */
+/** Returns three messages under the current key version, each with a data key of its own. */
 async function threeDataKeys(tenant: string): Promise<string[]> {
   await using other = await startSecondProcess(service, { dataKeys: { mode: 'perMessage' } });
   const seal = () => other.post(`/tenants/${tenant}/encrypt`, { plaintext }, token);
@@ -63,7 +67,7 @@ async function threeDataKeys(tenant: string): Promise<string[]> {
   return answers.map(({ body }) => body.ciphertext);
 }
 
-/** What reached the tenant's vault, and Entra for its directory, by operation. */
+/** Returns the requests to the tenant's vault, and to Entra for its directory, by operation. */
 function asked(tenant: string): Asked {
   const { tenantId } = service.emulator.customers.find(({ name }) => name === tenant) ?? {};
   const counts: Record<string, number> = {};
@@ -76,13 +80,16 @@ function asked(tenant: string): Asked {
 const MINTED_ANEW = 3_240;
 
 /**
- * What it takes to serve a tenant for so long under two key versions, three opened data keys of each and one minted. All begins with
- * one call at 0 s, and every share below falls on a step of both loads.
+ * Returns the calls that a tenant needs in this time with two key versions, three opened data keys
+ * of each and one minted. All begins with one call at 0 s, and every part below falls on a step of
+ * both loads.
  */
 function needed(seconds: number): Asked {
-  // A proof of access to a key version holds for the bound of 300 s and is renewed from half of it on, for all its data keys together.
+  // A proof of access to a key version is valid for the bound of 300 s. It is renewed from half of
+  // it on, for all data keys of that version together.
   const renewals = Math.floor(seconds / 150);
-  // A data key serves for 3,600 s, and the next is minted at nine tenths: its own unwrap is a proof from which renewals count anew.
+  // A data key is used for 3,600 s, and the next is minted at nine tenths: its own unwrap is a
+  // proof from which renewals count again.
   const isMintedAnew = seconds >= MINTED_ANEW;
   const renewalsOfNewest = isMintedAnew
     ? Math.floor(MINTED_ANEW / 150) + Math.floor((seconds - MINTED_ANEW) / 150)
@@ -90,7 +97,8 @@ function needed(seconds: number): Asked {
   const minted = isMintedAnew ? 2 : 1;
   return {
     challenge: 1,
-    // A token is replaced at half of the bound, so by the renewals; MSAL reads the directory's metadata before each sign-in.
+    // A token is replaced at half of the bound, so by the renewals; MSAL reads the directory's
+    // metadata before each sign-in.
     discovery: 1 + renewals,
     token: 1 + renewals,
     // At 0 s six opened data keys; each minted one before its first use; then two versions.
@@ -103,7 +111,10 @@ function needed(seconds: number): Asked {
 
 const totalOf = (counts: Asked): number => Object.values(counts).reduce((sum, count) => sum + count, 0);
 
-/** Renewals have nobody who waits for them: the clock must not move on while one is under way. */
+/**
+ * Expects these calls. Renewals run in the background: the clock must not move while one is in
+ * progress.
+ */
 async function expectAsked(tenant: string, expected: Asked): Promise<void> {
   await until(() => totalOf(asked(tenant)) >= totalOf(expected), `${totalOf(expected)} calls`);
   expect(asked(tenant)).toEqual(expected);

@@ -15,7 +15,7 @@ afterAll(async () => {
 const PIECE = Buffer.alloc(1_100_000, 'p');
 const PATH = '/tenants/contoso/streams/encrypt';
 
-/** A stream of which the first segment is answered already; the body goes on. */
+/** Begins a stream whose first segment is answered already; the body continues. */
 const begin = () => beginStream(service, PATH, { body: PIECE, context: { file: 'a' } });
 
 const recordsOf = async (requestId: string) =>

@@ -188,7 +188,7 @@ describe('a request that is refused before the first byte', () => {
   });
 });
 
-/** Everything that comes back. */
+/** Returns the whole answer. */
 function rawRequest(text: string): Promise<string> {
   return new Promise((resolve) => {
     let answer = '';

@@ -28,7 +28,7 @@ describe('by default', () => {
   ])('%s', (_key, tags) => {
     beforeAll(async () => {
       for (const key of ['data', 'wrap']) await tag(service, key, tags);
-      service.clock.advance(901); // proofs, data keys and tags seen are out of date
+      service.clock.advance(901); // proofs, data keys and cached tags have expired
     });
     afterAll(async () => {
       for (const key of ['data', 'wrap']) await tag(service, key, { 'vaultspan-tenant': 'contoso' });

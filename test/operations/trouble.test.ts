@@ -11,17 +11,17 @@ interface Trouble {
   readonly code: string;
   readonly status: number;
   readonly retryAfter: number;
-  /** Calls that the vault gets for one cold encrypt or decrypt after the challenge. */
+  /** The vault's calls for one cold encrypt or decrypt after the challenge. */
   readonly calls: number;
 }
 
 const unavailable = { status: 503, code: 'vault-unavailable', retryAfter: 5 };
 const throttled = { status: 429, code: 'vault-throttled' };
 
-/** A vault that was throttling is left alone for as long as it said, a minute at most. */
+/** A throttling vault is not called during its Retry-After, a minute at most. */
 const BACK_OFF_SECONDS = 60;
 
-/** All of it happens at the vault, on whatever is asked of it with a token. */
+/** All of them happen at the vault, on any request with a token. */
 const troubles: Record<string, Trouble> = {
   throttling: {
     fault: { kind: 'status', status: 429, headers: { 'retry-after': '7' } },
@@ -54,11 +54,11 @@ const transients: Record<string, Kind> = {
   'once-reset': { kind: 'reset', times: 1 },
 };
 
-/** Keys are generated, which takes its time on a busy machine. */
+/** Keys are generated, which takes long on a busy machine. */
 const SET_UP_MS = 30_000;
 
 let service: TestService;
-/** It outlives all that the clock is moved by. */
+/** It stays valid however far the clock is moved. */
 let token: string;
 beforeAll(async () => {
   service = await startService({ config: { vault: { deadlineSeconds: 1 } } });

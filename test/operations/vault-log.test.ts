@@ -2,7 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import type { AuditEventRow } from '../../src/emulator/vault/audit-log.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 
-/** The join of docs/compare-with-key-vault.md: the service's records beside the log of the customer's own vault. */
+/**
+ * The join of docs/compare-with-key-vault.md: the service's records with the log of the customer's
+ * own vault.
+ */
 let service: TestService;
 beforeAll(async () => {
   service = await startService();
@@ -22,7 +25,7 @@ interface Call {
   readonly keyId?: string;
 }
 
-/** The vault calls that records name, by the vault's id; a batch names several. */
+/** Returns the vault calls that records name, by the vault's id; a batch names several. */
 function callsIn(records: readonly Record<string, unknown>[]): ReadonlyMap<string, Call> {
   const calls = records.flatMap((record): Call[] => [record, ...((record['keys'] as Call[] | undefined) ?? [])]);
   return new Map(calls.flatMap((call) => (call.vaultRequestId === undefined ? [] : [[call.vaultRequestId, call]])));
@@ -44,7 +47,7 @@ test("every record of a use names its row in the vault's log, and every use in t
   await post('unwrap', wrapped.body);
   await service.emulator.control.disableKey({ vault: 'contoso', key: 'wrap' });
   expect((await post('unwrap', wrapped.body)).body.reason).toBe('key-disabled');
-  service.clock.advance(301); // past the bound: access is proven anew
+  service.clock.advance(301); // past the bound: access is proven again
   await post('batch/decrypt', { items: [{ ciphertext: sealed.body.ciphertext }, { ciphertext: 'x' }] });
 
   const rows = new Map(rowsOf('contoso').map((row) => [row.CorrelationId, row]));

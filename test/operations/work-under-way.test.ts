@@ -26,7 +26,7 @@ async function deploy() {
   deployment.vault.takeCalls();
   const suspend = (id: string) =>
     deployment.register(tenantRecord({ ...PER_MESSAGE, id, state: 'suspended', revision: '2' }));
-  /** Does this with the 20th call of an operation, a second after all others. */
+  /** Runs `act` during the 20th call of an operation, a second after all others. */
   const during = (operation: string, act: () => void, seconds = 1) => {
     let calls = 0;
     deployment.vault.answer = (made) => {
@@ -125,7 +125,7 @@ describe.each(batches)('a batch of %s', (name, operation, run) => {
     const setting = await deploy();
     setting.during(operation, () => setting.suspend(SOURCE), 0.9);
     const counts = codes(await run(setting));
-    // Each item of a rewrap asks for its target, which is the same tenant here.
+    // Each item of a rewrap checks its target, which is the same tenant here.
     const isAsked = name === 'rewraps';
     expect(counts.has('tenant-suspended')).toBe(isAsked);
   });
@@ -139,7 +139,7 @@ test('a batch of rewraps whose target is suspended meanwhile refuses the rest', 
   expect([...counts.keys()].sort()).toEqual(['ok', 'tenant-suspended']);
 });
 
-/** One call each, with the vault operation that it waits for last. */
+/** One call each, with the vault operation for which it last waits. */
 const singles: readonly [string, string, (setting: Setting) => Promise<unknown>][] = [
   ['encrypt', 'wrapKey', ({ process }) => encryptData(process.deps(), call, { tenantId: SOURCE, plaintext })],
   [

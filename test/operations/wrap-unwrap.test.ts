@@ -22,7 +22,7 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-/** Fabrikam's wrap key is registered for RSA-OAEP alone. */
+/** Registers Fabrikam's wrap key for RSA-OAEP only. */
 function withArchiveForWrapping(record: Record<string, unknown>): Record<string, unknown> {
   const keys = record['keys'] as Record<string, object>;
   return { ...record, keys: { ...keys, archive: { ...keys['archive'], use: 'wrap', algorithm: 'RSA-OAEP' } } };

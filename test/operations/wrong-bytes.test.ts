@@ -2,7 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { addCustomers, changeTenant } from '../support/customers.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 
-/** A vault, or something on the way to it, that answers an unwrap with well-formed JSON and other bytes than were wrapped. */
+/**
+ * A vault, or a proxy before it, that answers an unwrap with well-formed JSON and other bytes than
+ * were wrapped.
+ */
 let service: TestService;
 beforeAll(async () => {
   service = await startService({ config: { vault: { deadlineSeconds: 1 } } });

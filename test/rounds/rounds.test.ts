@@ -9,7 +9,7 @@ import type { Tenant } from '../../src/tenants/record.ts';
 import { DATABASES, input, type TestDatabase } from '../support/sql-databases.ts';
 import { until } from '../support/until.ts';
 
-/** A time that is moved by hand, for intervals and leases. */
+/** A manual clock, for intervals and leases. */
 class Time {
   now = Date.now();
   readonly wallMs = () => this.now;
@@ -122,7 +122,7 @@ describe.each(DATABASES)('rounds on %s', (_name, create) => {
     time.now += 5 * 60_000 + 1;
     await until(() => visited.length === 1);
     await living.stop();
-    gate.resolve(passed('a')); // too late: its lease is gone, and what it found is not kept
+    gate.resolve(passed('a')); // too late: its lease has ended, and its result is dropped
     await dead.stop();
   });
 

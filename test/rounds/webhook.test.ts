@@ -20,7 +20,7 @@ interface Received {
   readonly body: string;
 }
 
-/** Answers with these statuses in turn, the last one for ever. */
+/** Answers with these statuses in turn, then always with the last one. */
 async function receiver(...statuses: number[]) {
   const received: Received[] = [];
   const answer = async (req: IncomingMessage, res: ServerResponse) => {

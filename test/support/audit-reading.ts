@@ -9,7 +9,7 @@ export interface Page {
 
 const plaintext = Buffer.from('an invoice').toString('base64');
 
-/** Some work for two tenants, until its records can be read. */
+/** Makes requests for two tenants, and waits until their records can be read. */
 export async function leaveRecords(service: TestService): Promise<void> {
   for (let n = 0; n < 7; n += 1) await service.post('/tenants/contoso/encrypt', { plaintext });
   await service.post('/tenants/fabrikam/encrypt', { plaintext });
@@ -23,7 +23,10 @@ export async function leaveRecords(service: TestService): Promise<void> {
   }, 'the records can be read');
 }
 
-/** What reading the audit log gives, wherever the records are. The service is in a database and has left records. */
+/**
+ * Tests reading the audit log, wherever the records are. The service uses a database and has left
+ * records.
+ */
 export function testReading(serviceOf: () => TestService): void {
   const get = (path: string, token = serviceOf().token()) =>
     serviceOf().request().get(path).set('Authorization', `Bearer ${token}`);

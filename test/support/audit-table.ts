@@ -8,14 +8,14 @@ export interface TestTable extends AsyncDisposable {
   readonly database: SqlDatabase;
 }
 
-/** The table in a PostgreSQL database of the test's own. */
+/** Returns the table in a PostgreSQL database of the test's own. */
 export async function newAuditTable(): Promise<TestTable> {
   const postgres = await newPostgres();
   const database = await postgres.open();
   return { table: auditTable(database), database, [Symbol.asyncDispose]: () => postgres[Symbol.asyncDispose]() };
 }
 
-/** Everything in it, chain by chain in the order of ids. */
+/** Returns all of its lines, chain by chain in the order of ids. */
 export async function linesIn(table: AuditTable): Promise<string[]> {
   const lines: string[] = [];
   for (let first = await table.nextChain(''); first; first = await table.nextChain(first.chain)) {

@@ -5,17 +5,20 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { createCa, createLeaf } from '../../src/emulator/x509/certificates.ts';
 
-/** Azure's own host names, on loopback: the SDK reaches them through a proxy, as it would behind a company's. */
+/**
+ * Azure's own host names, on loopback: the SDK reaches them through a proxy, as in a company's
+ * network.
+ */
 export interface AzureNames extends AsyncDisposable {
-  /** `HOST:PORT` of every connection that the SDK asked for, in order. */
+  /** `HOST:PORT` of every connection that the SDK requested, in order. */
   readonly asked: string[];
   /** Certificate and key of all the hosts. */
   readonly leaf: { readonly certPem: string; readonly keyPem: string };
-  /** From now on this host is what listens on a port of localhost; until then nothing is there. */
+  /** Maps a host to a port of localhost from now on; before that it does not answer. */
   route(host: string, port: number): void;
 }
 
-/** To be called before anything of the SDK is made: it reads the proxy's address once. */
+/** Must be called before any object of the SDK is made: it reads the proxy's address once. */
 export async function startAzureNames(hosts: readonly string[]): Promise<AzureNames> {
   const ca = await createCa();
   const leaf = await createLeaf(ca, ['localhost', ...hosts]);
@@ -26,7 +29,7 @@ export async function startAzureNames(hosts: readonly string[]): Promise<AzureNa
   const proxy = createServer().on('connect', ({ url = '' }, socket) => {
     asked.push(url);
     open.add(socket);
-    socket.on('error', () => undefined); // whoever gave up
+    socket.on('error', () => undefined); // the client may have disconnected
     const port = routes.get(url.replace(/:443$/, ''));
     if (port === undefined) return socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
     socket.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -43,7 +46,7 @@ export async function startAzureNames(hosts: readonly string[]): Promise<AzureNa
   };
 }
 
-/** Ends TLS under the host's name and begins it anew under localhost's. */
+/** Terminates TLS under the host's name and starts it again under localhost's. */
 function tunnel(socket: Socket, { certPem, keyPem }: AzureNames['leaf'], port: number): void {
   const near = new tls.TLSSocket(socket, { isServer: true, cert: certPem, key: keyPem });
   const far = tls.connect({ host: 'localhost', port });

@@ -14,7 +14,10 @@ export function printTable(title: string, header: readonly string[], rows: reado
   );
 }
 
-/** Writes a benchmark's figures to bench/results/NAME.json, with the machine that they are of. */
+/**
+ * Writes a benchmark's figures to bench/results/NAME.json, with the machine on which they were
+ * measured.
+ */
 export async function writeResults(name: string, results: readonly object[]): Promise<void> {
   const folder = join(import.meta.dirname, '..', '..', 'bench', 'results');
   await mkdir(folder, { recursive: true });

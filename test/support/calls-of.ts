@@ -1,6 +1,9 @@
 import type { TestService } from './start-service.ts';
 
-/** Returns calls for tests whose service and token are made before they run: `current` is asked at each call. */
+/**
+ * Returns calls for tests whose service and token are made before they run: `current` is called for
+ * each.
+ */
 export function callsOf(current: () => { readonly service: TestService; readonly token: string }) {
   const plaintext = Buffer.from('an invoice').toString('base64');
   const post = (path: string, body: object) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ChainWriter } from '../../src/audit/chain/chain-writer.ts';
 import type { AuditEvent } from '../../src/audit/event.ts';
 
-/** The n-th request of a service with three tenants; every fifth is of none. */
+/** Returns the n-th request of a service with three tenants; every fifth has no tenant. */
 export const eventOf = (n: number): AuditEvent => ({
   operation: 'encrypt',
   outcome: 'succeeded',
@@ -16,7 +16,7 @@ export const eventOf = (n: number): AuditEvent => ({
 
 export const START = Date.UTC(2026, 10, 22, 8, 30, 0, 125);
 
-/** A whole chain in memory: open, `events` events, close. */
+/** Returns a whole chain in memory: open, `events` events, close. */
 export function chainLines(chain: string, events: number): string[] {
   const writer = new ChainWriter(chain);
   const lines = [writer.open(START, undefined)];
@@ -25,14 +25,14 @@ export function chainLines(chain: string, events: number): string[] {
   return lines;
 }
 
-/** The lines of a text as the verifier takes them. */
+/** Returns the lines of a text in the verifier's form. */
 export async function* linesOf(text: string): AsyncGenerator<string> {
   yield* text.split(/(?<=\n)/).filter((line) => line !== '');
 }
 
 export interface Directory extends AsyncDisposable {
   readonly path: string;
-  /** Chain files, oldest first. */
+  /** Returns the chain files, oldest first. */
   files(): Promise<string[]>;
   read(file: string): Promise<string>;
 }

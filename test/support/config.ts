@@ -3,10 +3,12 @@ import { type Config, resolveConfig } from '../../src/config/resolved.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 
-/** Returns the configuration that such settings give. Paths in them are absolute. */
+/** Returns the configuration of these settings. Their paths are absolute. */
 export const configOf = (settings: unknown): Config => resolveConfig(ConfigSchema.parse(settings));
 
-/** Returns the settings of a service against the emulator, as its configuration file would have them. */
+/**
+ * Returns the settings of a service against the emulator, in the form of its configuration file.
+ */
 export function settingsFor(
   emulator: Emulator,
   folder: string,

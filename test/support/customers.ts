@@ -6,7 +6,7 @@ import { until } from './until.ts';
 
 const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
 
-/** A tenant's record as it stands in the file. */
+/** A tenant's record in the form of the file. */
 export interface TenantRecord {
   readonly [member: string]: unknown;
   readonly id: string;
@@ -15,7 +15,10 @@ export interface TenantRecord {
 
 type Change = (tenant: TenantRecord) => TenantRecord;
 
-/** Writes the tenants file anew and waits until the service has reread it: all its data keys are cold then. */
+/**
+ * Rewrites the tenants file and waits until the service has read it: all its data keys are cold
+ * then.
+ */
 async function rewriteTenants(
   service: TestService,
   change: (tenants: readonly TenantRecord[]) => readonly TenantRecord[],
@@ -34,7 +37,10 @@ async function rewriteTenants(
 export const changeTenant = (service: TestService, id: string, change: Change): Promise<void> =>
   rewriteTenants(service, (tenants) => tenants.map((tenant) => (tenant.id === id ? change(tenant) : tenant)));
 
-/** Customers of one key each, every one with a directory and a vault of its own, where the app may wrap and unwrap. */
+/**
+ * Adds customers with one key each, every one with a directory and a vault of its own, where the
+ * app may wrap and unwrap.
+ */
 export async function addCustomers(service: TestService, names: readonly string[]): Promise<void> {
   const { emulator } = service;
   const records = await Promise.all(names.map((name) => addCustomer(emulator, name)));

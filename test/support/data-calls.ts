@@ -1,24 +1,24 @@
 import type { SecondProcess } from './second-process.ts';
 import { beginStream, postStream } from './stream-client.ts';
 
-/** A segment and more, so that a stream's answer begins while its body goes on. */
+/** More than a segment, so that a stream's answer begins while its body continues. */
 const PIECE = Buffer.alloc(1_100_000, 'p');
 const plaintext = Buffer.from('an invoice').toString('base64');
 
-/** What a tenant has stored. */
+/** A tenant's stored messages. */
 export interface Sealed {
   readonly ciphertext: string;
   readonly stream: Buffer;
-  /** Of more than two segments. */
+  /** A stream of more than two segments. */
   readonly long: Buffer;
 }
 
-/** Who is called, with a token that outlives all that a test moves the clock by. */
+/** The service to call, with a token that stays valid however far a test moves the clock. */
 export interface Callee extends Pick<SecondProcess, 'url' | 'post'> {
   token(): string;
 }
 
-/** `ok`, or the code and the reason of the refusal; of a stream that had begun, `cut`. */
+/** `ok`, or the code and the reason of the refusal; `cut` for a stream that had begun. */
 type Told = string;
 type Call = (callee: Callee, tenant: string, sealed: Sealed) => Promise<Told>;
 
@@ -60,7 +60,7 @@ export const sealing: Readonly<Record<string, Call>> = {
   'streams/encrypt': stream('encrypt', () => Buffer.from('an invoice')),
 };
 
-/** Every call that opens what was sealed. */
+/** Every call that opens sealed data. */
 export const opening: Readonly<Record<string, Call>> = {
   decrypt: json('decrypt', ({ ciphertext }) => ({ ciphertext })),
   'batch/decrypt': batch('decrypt', ({ ciphertext }) => ({ ciphertext })),
@@ -74,7 +74,7 @@ export const resealing: Readonly<Record<string, Call>> = {
   'streams/rewrap-header': json('streams/rewrap-header', ({ stream: sealed }) => ({ ciphertext: jweOf(sealed) })),
 };
 
-/** Streams that begin, and go on after `between`. */
+/** Begins streams, and continues them after `between`. */
 export async function streamsAcross(
   callee: Callee,
   tenant: string,
@@ -91,7 +91,10 @@ export async function streamsAcross(
   return { encrypt: await endOf(encrypting.closed), decrypt: await endOf(decrypting.closed) };
 }
 
-/** @throws Error where it isn't sealed */
+/**
+ * Returns sealed messages.
+ * @throws Error if one is not sealed
+ */
 export async function seal(callee: Callee, tenant: string): Promise<Sealed> {
   const { body } = await callee.post(`/tenants/${tenant}/encrypt`, { plaintext }, callee.token());
   const { ciphertext } = body as { readonly ciphertext?: string };

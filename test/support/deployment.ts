@@ -52,7 +52,7 @@ export function tenantRecord(change: Partial<Tenant> = {}): Tenant {
 
 class KnownOriginKeys implements OriginKeys {
   keys: readonly KeyObject[] = [ORIGIN_KEY];
-  /** What the home vault holds by now. */
+  /** The keys in the home vault now. */
   stored: readonly KeyObject[] | undefined;
   rereads = 0;
 
@@ -67,12 +67,15 @@ class KnownOriginKeys implements OriginKeys {
   }
 }
 
-/** One clock, the customer's vaults with the keys of the vectors, the origin keys and the registry: what processes share. */
+/**
+ * The shared parts of several processes: one clock, the customer's vaults with the keys of the
+ * vectors, the origin keys and the registry.
+ */
 export class Deployment {
   readonly clock = new TestClock();
   readonly vault = new JwkKeyWrapper();
   readonly originKeys = new KnownOriginKeys();
-  /** Source of the keys and IVs of processes started from now on. */
+  /** Source of the keys and IVs of processes that start later. */
   draw: DrawRandom = systemRandom;
   /** Renewals begin at half of the bound unless a test spreads them. */
   jitter = (): number => 0;
@@ -102,7 +105,10 @@ export class Deployment {
 
   async close(): Promise<void> {}
 
-  /** The database of branch keys, once a test has compact messages; its changes are told to every process at once. */
+  /**
+   * The database of branch keys, once a test has compact messages; every process receives its
+   * changes at once.
+   */
   keyring: MemoryKeyring | undefined;
   branchSettings = { epochMs: 86_400_000, settleMs: 600_000, recheckMs: 60_000 };
   copies: BranchCopies = { isRequired: false, write: async () => undefined };
@@ -189,7 +195,7 @@ class Process {
     return (await decryptData(this.deps(), call, { tenantId, ciphertext, encryptionContext: context })).plaintext;
   }
 
-  /** Dependencies of every operation on data. */
+  /** Returns the dependencies of every operation on data. */
   deps() {
     const audit = {
       record: async (event: AuditEvent) => void this.audited.push(event),
@@ -212,10 +218,10 @@ class Process {
   }
 }
 
-/** Lets whatever runs with nobody waiting for it go as far as it can. */
+/** Lets background work continue as far as it can. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Calls in which each of `count` requests is under way before the first is answered. */
+/** Makes `count` concurrent requests: each has begun before the first is answered. */
 export const allAtOnce = <T>(count: number, request: (index: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => request(index)));
 
@@ -226,7 +232,10 @@ export const headerOf = (ciphertext: string): Record<string, string> =>
 
 const segment = (ciphertext: string, index: number): string => ciphertext.split('.')[index] ?? '';
 
-/** The code of what a request ends with, `ok` where it succeeds. Whatever is no ServiceError is a bug and is thrown. */
+/**
+ * Returns the code of a request's failure, `ok` for a success. Any error but ServiceError is a bug
+ * and is thrown.
+ */
 export async function codeOf(request: Promise<unknown>): Promise<string> {
   try {
     await request;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import process from 'node:process';
 import { Client } from 'pg';
 
-/** A fresh database on the server that scripts/postgres.sh has started. */
+/** Returns an empty database on the server that scripts/postgres.sh has started. */
 export async function emptyDatabase(): Promise<string> {
   const server = process.env['TEST_DATABASE_URL'];
   if (!server) throw new Error('Run this through scripts/postgres.sh');

@@ -9,14 +9,17 @@ export const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
 
 type Credential = ConstructorParameters<typeof KeyClient>[1];
 
-/** An emulator that this process's TLS trusts. */
+/** Starts an emulator that this process's TLS trusts. */
 export async function startTrusted(options: Partial<EmulatorOptions> = {}): Promise<Emulator> {
   const emulator = await startEmulator({ firstPort: 0, ...options });
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), emulator.caPem]);
   return emulator;
 }
 
-/** The SDK as the service uses it against an emulator; failures show at once, without retries. */
+/**
+ * Returns the SDK's options as the service uses it against an emulator; failures show at once,
+ * without retries.
+ */
 export const authorityOptions = (emulator: Emulator) => ({
   authorityHost: emulator.authorityHost,
   disableInstanceDiscovery: true,
@@ -31,7 +34,7 @@ export function customerNamed(emulator: Emulator, name: string): Emulator['custo
   return customer;
 }
 
-/** The vendor's app, signing in to a customer's tenant with a fresh secret of its own. */
+/** Returns the vendor's app, which signs in to a customer's tenant with a new secret of its own. */
 export async function appCredential(emulator: Emulator, customer: string): Promise<ClientSecretCredential> {
   const { value } = await emulator.control.addAppSecret();
   const { tenantId } = customerNamed(emulator, customer);
@@ -48,7 +51,7 @@ export const keyClientOf = async (emulator: Emulator, customer: string, credenti
 export const secretClientOf = async (emulator: Emulator, customer: string): Promise<SecretClient> =>
   new SecretClient(customerNamed(emulator, customer).vaultUrl, await appCredential(emulator, customer), vaultOptions);
 
-/** The error a promise ends with, as plain members that a test can match. */
+/** Returns the error of a promise, as plain members that a test can match. */
 export async function failureOf(promise: Promise<unknown>): Promise<Failure> {
   try {
     await promise;
@@ -62,7 +65,7 @@ export interface Failure {
   readonly message: string;
   readonly statusCode?: number;
   readonly code?: string;
-  /** Key Vault's `innererror`, as the SDK hands it on. */
+  /** Key Vault's `innererror`, as the SDK reports it. */
   readonly inner?: string;
   /** Entra's number. */
   readonly aadsts?: number;
@@ -92,7 +95,7 @@ export interface JsonReply {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** A request without the SDK, for what the SDK would never send. */
+/** Sends a request without the SDK, in forms that the SDK never sends. */
 export async function fetchJson(url: string, init?: RequestInit): Promise<JsonReply> {
   const response = await fetch(url, init);
   const text = await response.text();

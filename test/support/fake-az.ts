@@ -5,17 +5,20 @@ import { delimiter, join } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 
-/** What the CLI finds; every change is made by the commands that the script runs. */
+/** The answers of the CLI; the commands of the script make every change. */
 interface World {
-  /** Commands that fail, by how they begin. */
+  /** The prefix of commands that fail. */
   readonly failing?: string;
-  /** Tags of a key that exists before. */
+  /** Tags of a key that already exists. */
   readonly tags?: Readonly<Record<string, string>>;
   readonly usesRoles?: boolean;
   readonly keyType?: string;
 }
 
-/** An Azure CLI that keeps its state in files of its folder and writes down each command that changes something. */
+/**
+ * An Azure CLI that keeps its state in files of its folder and logs each command that changes
+ * something.
+ */
 const AZ = String.raw`#!/usr/bin/env bash
 cd "$(dirname "$0")"
 all="$*"
@@ -55,7 +58,7 @@ esac
 `;
 
 export interface FakeAz extends AsyncDisposable {
-  /** Runs the script; gives its exit code, and what it changed since the last run. */
+  /** Runs the script; returns its exit code, and its changes since the last run. */
   run(script: string): Promise<{ readonly code: number; readonly stderr: string; readonly changes: readonly string[] }>;
 }
 

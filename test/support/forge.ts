@@ -7,13 +7,16 @@ import { CMK_V1, ORIGIN_KEY } from './deployment.ts';
 
 interface Forgery {
   readonly kid?: string;
-  /** What `kc` commits to; it is wiped. */
+  /** The bytes to which `kc` commits; they are overwritten. */
   readonly committed?: Uint8Array;
   readonly encryptedKey?: string;
   readonly originKey?: KeyObject;
 }
 
-/** A message of contoso that never opens: its mac right unless another origin key makes it, its encrypted key one that no vault made. */
+/**
+ * Returns a message of contoso that never opens. Its mac is valid unless another origin key makes
+ * it, and no vault made its encrypted key.
+ */
 export function forge({
   kid = CMK_V1,
   committed = randomBytes(32),

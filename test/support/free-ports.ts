@@ -2,12 +2,13 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-// Below the ports that systems give to outgoing connections, which could take one of ours between this look and its use.
+// Below the ports that systems give to outgoing connections, which could take one of ours between
+// this check and its use.
 const LOWEST = 12_000;
 const HIGHEST = 32_000;
 const TRIES = 100;
 
-/** The first of so many neighbouring ports that nobody listens on. */
+/** Returns the first of so many adjacent free ports. */
 export async function freePorts(count: number): Promise<number> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const first = randomInt(LOWEST, HIGHEST - count);

@@ -4,15 +4,17 @@ import { runInNewContext } from 'node:vm';
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 
-/** Of all files together: 10,000 in CI, a million by `npm run fuzz`. */
+/** Runs of all files together: 10,000 in CI, a million in `npm run fuzz`. */
 const TOTAL = Number(process.env['FUZZ_RUNS'] ?? 10_000);
-/** Of one run again: fast-check prints it with each failure. */
+/** Repeats one run: fast-check prints the seed with each failure. */
 const SEED = process.env['FUZZ_SEED'];
 const MAX_GROWTH_BYTES = 48 * 1_024 * 1_024;
-/** Jest's own time limit does not count: a long run is no failure. */
+/** Disables Jest's own time limit: a long run is no failure. */
 export const NO_LIMIT = 24 * 3_600_000;
 
-/** Runs a property for its part of all runs, and looks that it leaves neither handles nor memory behind. */
+/**
+ * Runs a property for its share of all runs, and checks that it leaves neither handles nor memory.
+ */
 export async function fuzz<T>(
   name: string,
   share: number,
@@ -20,7 +22,7 @@ export async function fuzz<T>(
   property: (value: T) => Promise<void>,
 ): Promise<void> {
   const numRuns = Math.ceil(TOTAL * share);
-  await property(fc.sample(input, { numRuns: 1, seed: 1 })[0] as T); // what is opened once is open before
+  await property(fc.sample(input, { numRuns: 1, seed: 1 })[0] as T); // resources that are opened once exist before the count
   const before = resources();
   let done = 0;
   const counted = async (value: T) => {
@@ -33,7 +35,7 @@ export async function fuzz<T>(
     ...(SEED !== undefined && { seed: Number(SEED) }),
   });
   const after = resources();
-  // An idle connection of before may be closed by now; none is there beside them.
+  // An older idle connection may be closed by now; no new one remains.
   const left = [...after.handles].filter(([kind, count]) => count > (before.handles.get(kind) ?? 0));
   expect(left).toEqual([]);
   expect(after.heapBytes - before.heapBytes).toBeLessThan(MAX_GROWTH_BYTES);
@@ -42,7 +44,8 @@ export async function fuzz<T>(
 function resources() {
   setFlagsFromString('--expose-gc');
   runInNewContext('gc')();
-  // Timers come and go with requests that are over; what holds a connection, a file or a process is counted.
+  // Timers of finished requests are ignored; resources that hold a connection, a file or a process
+  // are counted.
   const kinds = process.getActiveResourcesInfo().filter((kind) => !['Timeout', 'Immediate'].includes(kind));
   const handles = new Map([...Map.groupBy(kinds, (kind) => kind)].map(([kind, all]) => [kind, all.length]));
   return { handles, heapBytes: process.memoryUsage().heapUsed };

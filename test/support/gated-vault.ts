@@ -4,19 +4,19 @@ import { ServiceError } from '../../src/errors.ts';
 import type { VaultUse } from '../../src/keyring/key-wrapper.ts';
 import { TestClock } from './test-clock.ts';
 
-/** One call that a test has put to the gate, and ends. */
+/** One call that a test sends to the gate, and ends. */
 export interface GatedCall {
   isMade(): boolean;
   answer(): void;
   fail(error: Error): void;
-  /** The deadline is over. */
+  /** Simulates the end of the deadline. */
   giveUp(): void;
-  /** What became of it: `answered`, or code and reason of its failure. */
+  /** The result of the call: `answered`, or code and reason of its failure. */
   readonly outcome: Promise<string>;
   readonly failure: Promise<unknown>;
 }
 
-/** A gate before a vault that answers when the test has it answer. */
+/** A gate before a vault that answers on the test's request. */
 export class GatedVault {
   readonly clock = new TestClock();
   readonly breaker: boolean[] = [];
@@ -38,7 +38,7 @@ export class GatedVault {
   call(use: VaultUse = 'upkeep', tenantId: string = 'contoso', cost: number = 1): GatedCall {
     const deadline = new AbortController();
     const vault = Promise.withResolvers<void>();
-    vault.promise.catch(() => undefined); // where the call is never made
+    vault.promise.catch(() => undefined); // if the call is never made
     let isMade = false;
     const run = this.gate.run({ tenantId, use, cost }, deadline.signal, () => {
       isMade = true;
@@ -62,7 +62,7 @@ export class GatedVault {
     return Array.from({ length: count }, () => this.call(use, tenantId));
   }
 
-  /** Calls that fail one after another, as the vault's answer or lack of one. */
+  /** Makes calls that fail one after another, with the vault's answer or the lack of one. */
   async failing(count: number, error: () => Error): Promise<readonly string[]> {
     const outcomes: string[] = [];
     for (let time = 0; time < count; time += 1) {
@@ -80,7 +80,7 @@ function describeOutcome(failure: unknown): string {
   return failure.reason === undefined ? failure.code : `${failure.code} ${failure.reason}`;
 }
 
-/** Lets everything happen that waits for nothing but its turn. */
+/** Lets everything happen that waits only for its turn. */
 export const settled = async (): Promise<void> => {
   await turn();
 };
@@ -89,7 +89,7 @@ export const made = (calls: readonly GatedCall[]): number => calls.filter((call)
 
 export const outage = (): ServiceError => new ServiceError('vault-unavailable', 'down');
 export const refusal = (): ServiceError => new ServiceError('access-revoked', 'no role', { scope: 'key' });
-/** Of the vault, with its Retry-After in seconds where it has one. */
+/** Returns the vault's 429, with its Retry-After in seconds, if any. */
 export const throttled = (retryAfter?: number) => (): ServiceError =>
   new ServiceError('vault-throttled', 'over its quota', {
     retryAfter: retryAfter ?? 2,

@@ -1,4 +1,7 @@
-/** Throwaway certificates made with `openssl pkcs12 -export -passout pass:`, valid until 2126, of one RSA-2048 key. */
+/**
+ * Certificates made with `openssl pkcs12 -export -passout pass:`, valid until 2126, with one
+ * RSA-2048 key.
+ */
 
 export const certificatePem = `
 -----BEGIN CERTIFICATE-----

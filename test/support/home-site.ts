@@ -13,16 +13,16 @@ export const CERTIFICATE = 'vaultspan-app';
 /** The vendor's side alone: an emulated Azure, and home credentials as compose makes them. */
 export interface HomeSite extends AsyncDisposable {
   readonly emulator: Emulator;
-  /** The service's; the emulator's own is `azureClock`. */
+  /** The service's clock; the emulator's own is `azureClock`. */
   readonly clock: TestClock;
   readonly azureClock: TestClock;
   readonly tenantId: string;
   readonly rotations: string[];
-  /** Reasons for which versions were left out. */
+  /** The reasons for which versions were left out. */
   readonly problems: (string | undefined)[];
   credential(kind: HomeCredentialKind, change?: Partial<HomeCredentialOptions>): ConfiguredHomeCredential;
   signIn(credential: ConfiguredHomeCredential, tenantId?: string): Promise<AccessToken>;
-  /** Moves both clocks, as versions that are made in one second have no order. */
+  /** Moves both clocks: versions that are made in one second have no order. */
   pass(seconds: number): void;
   operations(at: string): readonly string[];
 }
@@ -82,7 +82,7 @@ export async function startHomeSite(): Promise<HomeSite> {
   };
 }
 
-/** What a sign-in failed with, as the service would tell it. */
+/** Returns the failure of a sign-in, as the service would report it. */
 export async function codeOf(promise: Promise<unknown>): Promise<object> {
   try {
     await promise;
@@ -93,7 +93,8 @@ export async function codeOf(promise: Promise<unknown>): Promise<object> {
 }
 
 /**
- * Signs in `total` times and on until `meanwhile` is over, `atOnce` at a time; `meanwhile` begins once a third of it is done.
+ * Signs in `total` times, and continues until `meanwhile` has ended, `atOnce` at a time;
+ * `meanwhile` begins after a third of them.
  */
 export async function underLoad(
   signIn: () => Promise<unknown>,

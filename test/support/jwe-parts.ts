@@ -6,7 +6,7 @@ export function headerOf(ciphertext: string): Header {
   return JSON.parse(Buffer.from(encoded, 'base64url').toString()) as Header;
 }
 
-/** The ciphertext with its header's JSON replaced, so that nothing else gives the change away. */
+/** Returns the ciphertext with its header's JSON replaced, and no other sign of the change. */
 export function withHeader(ciphertext: string, change: Header | ((json: string) => string)): string {
   const [, ...rest] = ciphertext.split('.');
   const header = headerOf(ciphertext);
@@ -14,7 +14,7 @@ export function withHeader(ciphertext: string, change: Header | ((json: string) 
   return [Buffer.from(json).toString('base64url'), ...rest].join('.');
 }
 
-/** The ciphertext with one bit of one segment's bytes flipped. */
+/** Returns the ciphertext with one bit of one segment's bytes flipped. */
 export function withBitFlipped(ciphertext: string, segment: number, byte: number): string {
   return withSegment(ciphertext, segment, (text) => {
     const bytes = Buffer.from(text, 'base64url');

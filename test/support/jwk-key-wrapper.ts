@@ -23,15 +23,15 @@ type Operation = 'readKey' | 'wrapKey' | 'unwrapKey';
 interface VaultCall {
   readonly operation: Operation;
   readonly tenantId: string;
-  /** As it was asked for; no version at the end where the newest was. */
+  /** As requested; without a version for the newest. */
   readonly kid: string;
 }
 
-/** Answers that wait until the test lets them through. */
+/** Answers that wait until the test releases them. */
 interface Gate {
-  /** How many wait. */
+  /** The number of waiting answers. */
   readonly waiting: number;
-  /** Later calls pass; those that wait go on waiting. */
+  /** Lets later calls pass; waiting ones continue to wait. */
   letLaterPass(): void;
   open(): void;
 }
@@ -45,16 +45,21 @@ interface Key {
 const RFC_3394_IV = Buffer.from('a6a6a6a6a6a6a6a6', 'hex');
 const WRAP_CIPHER = 'id-aes256-wrap';
 
-/** A vault in memory, of JWKs by key id. It refuses nothing by itself but what isn't there and what its keys never wrapped. */
+/**
+ * A vault in memory, of JWKs by key id. By itself it refuses only missing keys and bytes that its
+ * keys never wrapped.
+ */
 export class JwkKeyWrapper implements KeyWrapper {
   readonly #keys = new Map<string, Key>();
   readonly #newest = new Map<string, string>();
   readonly #gates = new Map<Operation, { answer: PromiseWithResolvers<void>; waiting: number }>();
   readonly #calls: VaultCall[] = [];
   #requests = 0;
-  /** Every buffer in which a data key came in or went out. */
+  /** Every buffer that has held a data key. */
   readonly keyBuffers: Uint8Array[] = [];
-  /** What the vault says to a call when it arrives, by throwing; an answer that is held later was given then. */
+  /**
+   * Throws the vault's failure when a call arrives; an answer that is held later was decided then.
+   */
   answer: (call: VaultCall) => void = () => {};
 
   /** Adds a version of a key, which becomes its newest. */
@@ -75,12 +80,12 @@ export class JwkKeyWrapper implements KeyWrapper {
     this.#newest.set(withoutVersion(idOf(kid)), idOf(kid));
   }
 
-  /** Calls since this was last asked, in order. */
+  /** Returns the calls since the last query, in order. */
   takeCalls(): readonly VaultCall[] {
     return this.#calls.splice(0);
   }
 
-  /** Operations since this was last asked, in order. */
+  /** Returns the operations since the last query, in order. */
   takeOperations(): readonly Operation[] {
     return this.takeCalls().map(({ operation }) => operation);
   }
@@ -129,7 +134,7 @@ export class JwkKeyWrapper implements KeyWrapper {
     }
   }
 
-  /** The ids of the call, once its answer is let through. */
+  /** Returns the ids of the call, once its answer is released. */
   async #call(operation: Operation, { id: tenantId }: Tenant, kid: string): Promise<VaultCallIds> {
     const call: VaultCall = { operation, tenantId, kid };
     this.#calls.push(call);
@@ -156,18 +161,18 @@ export class JwkKeyWrapper implements KeyWrapper {
   }
 }
 
-/** A vault's definite refusal of one key version. */
+/** Returns a vault's definite refusal of one key version. */
 export const refusal = (reason: string): ServiceError =>
   new ServiceError('access-revoked', `The vault refuses: ${reason}`, { reason, scope: 'key' });
 
-/** Entra's refusal of our sign-in to the tenant. */
+/** Returns Entra's refusal of our sign-in to the tenant. */
 export const signInRefusal = (): ServiceError =>
   new ServiceError('access-revoked', 'The app is disabled', { reason: 'app-disabled', scope: 'tenant' });
 
-/** Says nothing of access. */
+/** Returns an outage, which says nothing about access. */
 export const outage = (): ServiceError => new ServiceError('vault-unavailable', 'The vault is down', { retryAfter: 5 });
 
-/** Key Vault's names ignore case. */
+/** Returns the key's id; Key Vault's names ignore case. */
 const idOf = (kid: string): string => kid.toLowerCase();
 const withoutVersion = (id: string): string => id.slice(0, id.lastIndexOf('/'));
 

@@ -2,7 +2,10 @@ import type { TestService } from './start-service.ts';
 
 export const PLAINTEXT = Buffer.from('stored for years').toString('base64');
 
-/** Encrypts as an application does, and returns what an attacker needs: the encrypted data key of the stored message. */
+/**
+ * Encrypts as an application does, and returns the data that an attacker needs: the encrypted data
+ * key of the stored message.
+ */
 export async function storedMessage(service: TestService) {
   const { body } = await service.post('/tenants/contoso/encrypt', { plaintext: PLAINTEXT });
   const [header = '', wrappedKey = ''] = String(body.ciphertext).split('.');
@@ -10,7 +13,7 @@ export async function storedMessage(service: TestService) {
   return { ciphertext: String(body.ciphertext), unwrap: { wrappedKey, keyId: kid, algorithm: alg } };
 }
 
-/** A caller who may register keys and unwrap, and may not decrypt. */
+/** Returns a caller that may register keys and unwrap, and may not decrypt. */
 export async function openKeyThief(service: TestService) {
   const token = await service.emulator.issueCallerToken({ roles: ['Tenants.Manage', 'Tenants.Read', 'Keys.Unwrap'] });
   const send = (method: 'get' | 'put' | 'patch' | 'post' | 'delete', path: string, body?: object, etag?: string) => {

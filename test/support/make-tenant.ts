@@ -1,4 +1,4 @@
-/** A tenant's record as an operator writes it; every id gets a vault of its own. */
+/** Returns a tenant's record as an operator writes it; every id gets a vault of its own. */
 export function record(
   change: Readonly<Record<string, unknown>> & { readonly id?: string } = {},
 ): Record<string, unknown> {

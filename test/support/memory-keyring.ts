@@ -24,7 +24,7 @@ const shown = ({ madeUnder: _madeUnder, copiedJwe, ...row }: Row): StoredKey => 
 /** A keyring in memory, under a clock that a test moves: epochs of days pass at once. */
 export class MemoryKeyring implements KeyringStore {
   rows: Row[] = [];
-  /** While set, every call fails as with a database that is out of reach. */
+  /** While set, every call fails as with an unreachable database. */
   isAway: boolean = false;
   /** Reads and writes since the start. */
   calls = 0;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** Changes a text; what it makes may by chance be the same again. */
+/** Returns a changed text, which by chance may equal the original. */
 export type Mutation = (text: string) => string;
 
 const LOOK_ALIKES: Readonly<Record<string, string>> = {
@@ -70,7 +70,10 @@ export const textMutation: fc.Arbitrary<Mutation> = fc.oneof(
 
 const parts = (text: string): string[] => text.split('.');
 
-/** Parts in another place, gone, doubled, longer or shorter, or out of another text. */
+/**
+ * Returns mutations of parts: moved, removed, duplicated, longer, shorter, or taken from another
+ * text.
+ */
 export const partMutation = (others: readonly string[]): fc.Arbitrary<Mutation> => {
   const index = fc.nat(4);
   const other = fc.constantFrom(...others);
@@ -149,7 +152,10 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
   fc.uint8Array({ minLength: 16, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
 );
 
-/** The first part, which is base64url of JSON: members changed, added, removed, in another order, or spelt otherwise. */
+/**
+ * The first part, which is base64url of JSON: members changed, added, removed, reordered, or
+ * spelled differently.
+ */
 export const headerMutation: fc.Arbitrary<Mutation> = fc
   .oneof(
     fc.tuple(member, value).map(
@@ -179,14 +185,14 @@ export const headerMutation: fc.Arbitrary<Mutation> = fc
         '.',
       );
     } catch {
-      return text.slice(1); // an earlier change has left no JSON
+      return text.slice(1); // an earlier change has left invalid JSON
     }
   });
 
 const withMember = (object: object, name: string, to: unknown): object =>
   Object.fromEntries([...Object.entries(object).filter(([other]) => other !== name), [name, to]]);
 
-/** One to three changes, one after the other, to one of these texts. */
+/** Returns one of these texts after one to three changes. */
 export const mutated = (texts: readonly string[], kinds: readonly fc.Arbitrary<Mutation>[]): fc.Arbitrary<string> =>
   fc
     .tuple(fc.constantFrom(...texts), fc.array(fc.oneof(...kinds), { minLength: 1, maxLength: 3 }))

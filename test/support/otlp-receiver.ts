@@ -20,7 +20,7 @@ export interface ReceivedSpan {
 export interface OtlpReceiver extends AsyncDisposable {
   readonly url: string;
   readonly spans: readonly ReceivedSpan[];
-  /** All that was sent. */
+  /** Returns everything that was sent. */
   text(): string;
 }
 
@@ -57,6 +57,6 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   };
 }
 
-/** By name; values as they came, whatever their type. */
+/** Returns the attributes by name; values as received, whatever their type. */
 export const attributesOf = ({ attributes }: ReceivedSpan): Readonly<Record<string, unknown>> =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));

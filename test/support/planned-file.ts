@@ -3,13 +3,16 @@ import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import type { AuditSink } from '../../src/audit/sink.ts';
 import { eventOf, temporaryDirectory } from './chains.ts';
 
-/** What a write call does: takes all, takes `takes` bytes, or leaves `takes` bytes behind and fails. */
+/**
+ * The plan of a write call: it takes all bytes, takes `takes` bytes, or leaves `takes` bytes and
+ * fails.
+ */
 export interface Write {
   readonly takes?: number;
   readonly error?: string;
 }
 
-/** A file in memory whose next calls go as planned, and then well. */
+/** A file in memory whose next calls follow the plan, and later ones succeed. */
 export class PlannedFile implements AppendFile {
   content = Buffer.alloc(0);
   writes = 0;

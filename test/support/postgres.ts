@@ -6,12 +6,15 @@ import { text } from 'node:stream/consumers';
 
 const SCRIPT = join(import.meta.dirname, '..', '..', 'scripts', 'postgres.sh');
 
-/** Prints the address, then lives until our end of the pipe is closed, which happens even when we are killed. */
+/**
+ * Prints the address, then runs until our end of the pipe is closed, which happens even when we are
+ * killed.
+ */
 const COMMAND = ['sh', '-c', 'echo "$TEST_DATABASE_URL"; cat >/dev/null'];
 
 /**
- * Jest's globalSetup: a throw-away PostgreSQL for this run, unless there is one already. Where none can be started, the tests that need
- * it fail and say so; the others run.
+ * Jest's globalSetup: starts a PostgreSQL for this run, unless there is one already. If none can be
+ * started, the tests that need it fail and report it; the others run.
  */
 export default async function startPostgres(): Promise<void> {
   if (process.env['TEST_DATABASE_URL']) return;
@@ -32,7 +35,7 @@ async function firstLine({ stdout }: ChildProcess): Promise<string | undefined> 
   return chunk?.toString().trim();
 }
 
-/** It doesn't keep this process alive. */
+/** Lets this process end before the server. */
 function letGo(server: ChildProcess): void {
   server.unref();
   for (const pipe of server.stdio) (pipe as { unref?: () => void } | null)?.unref?.();

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** What came back on a connection, each answer by itself. */
+/** The bytes received on a connection, split into answers. */
 export interface RawAnswer {
   readonly status: number;
   readonly head: string;
@@ -8,12 +8,16 @@ export interface RawAnswer {
 }
 
 const PROBE = 'GET /healthz HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n';
-/** What a connection that was still good answers last: exactly one, however the request before was cut up. */
+/**
+ * The last answer of a connection that is still usable: exactly one, however the previous request
+ * was split.
+ */
 export const STILL_GOOD = 200;
 
 /**
- * Sends bytes as they are and gives back all answers until the other side closes. Where it doesn't close after the first one, a request
- * of ours follows and asks it to: so an answer to something smuggled in stands between the two, and nothing waits for a time.
+ * Sends bytes unchanged and returns all answers until the other side closes. If it does not close
+ * after the first one, a request of ours follows and asks it to. So an answer to a smuggled request
+ * is between the two, and the test needs no timed wait.
  */
 export function exchange(url: string, raw: string, { isHead = false } = {}): Promise<readonly RawAnswer[]> {
   return new Promise((resolve) => {
@@ -34,7 +38,7 @@ export function exchange(url: string, raw: string, { isHead = false } = {}): Pro
   });
 }
 
-/** Complete answers; `100 Continue` is none. */
+/** Returns the complete answers; `100 Continue` is none. */
 function answersIn(text: string, isHead: boolean): RawAnswer[] {
   const answers: RawAnswer[] = [];
   let rest = text;

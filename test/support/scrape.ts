@@ -1,4 +1,4 @@
-/** One scrape: the value of each series, by its name and labels as they stand. */
+/** Returns one scrape: the value of each series, by its name and labels as received. */
 export async function scrape(url: string): Promise<ReadonlyMap<string, number>> {
   const response = await fetch(url);
   if (response.status !== 200) throw new Error(`the metrics answered ${response.status}`);

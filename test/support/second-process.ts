@@ -6,7 +6,7 @@ import { configOf, settingsFor } from './config.ts';
 import type { TestService } from './start-service.ts';
 
 export interface SecondProcess extends AsyncDisposable {
-  /** Of the metrics; '' where they are off. */
+  /** Address of the metrics; '' if they are disabled. */
   readonly metricsUrl: string;
   post(path: string, body: unknown, token?: string): supertest.Test;
   readonly url: string;
@@ -14,8 +14,9 @@ export interface SecondProcess extends AsyncDisposable {
 }
 
 /**
- * Another process of the same deployment, on the same emulated Azure, tenants file and clock: its caches are cold. The SDK keeps one
- * cache of managed identity tokens for the whole module, so a test file has one emulator and as many of these as it needs.
+ * Starts another process of the same deployment, on the same emulated Azure, tenants file and
+ * clock: its caches are cold. The SDK keeps one cache of managed identity tokens for the whole
+ * module. So a test file has one emulator and as many of these as it needs.
  */
 export async function startSecondProcess(
   { emulator, folder, clock, token }: TestService,

@@ -10,7 +10,10 @@ export interface Import {
   readonly isTypeOnly: boolean;
 }
 
-/** Which folders each folder may import from. A file at the root of the tree counts as a folder of its own name. */
+/**
+ * The folders from which each folder may import. A file at the root of the tree counts as a folder
+ * of its own name.
+ */
 export type Allowances = Readonly<Record<string, readonly string[]>>;
 
 const IMPORT = /(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/g;
@@ -22,7 +25,7 @@ export function readTree(root: string): SourceTree {
 
 export const folderOf = (file: string): string => (dirname(file) === '.' ? file.replace(/\.ts$/, '') : dirname(file));
 
-/** Every import of the tree's own files, lazy ones included. */
+/** Returns every import of the tree's own files, lazy ones included. */
 export function importsOf(tree: SourceTree): readonly Import[] {
   return [...tree].flatMap(([from, text]) =>
     [...text.matchAll(IMPORT)].flatMap(([, type, path, lazy]) => {
@@ -33,14 +36,17 @@ export function importsOf(tree: SourceTree): readonly Import[] {
   );
 }
 
-/** Packages and modules from outside the tree that a file imports at its start, types aside. */
+/**
+ * Returns the packages and modules from outside the tree that a file imports at its start, except
+ * types.
+ */
 export function packagesOf(text: string): readonly string[] {
   return [...text.matchAll(IMPORT)].flatMap(([, type, path]) =>
     type === undefined && path !== undefined && !path.startsWith('.') ? [path] : [],
   );
 }
 
-/** Imports from one folder into another that the allowances do not name. */
+/** Returns imports from one folder into another that the allowances do not name. */
 export function forbiddenImports(tree: SourceTree, allowances: Allowances): readonly Import[] {
   return importsOf(tree).filter(({ from, to }) => {
     const [source, target] = [folderOf(from), folderOf(to)];
@@ -48,7 +54,7 @@ export function forbiddenImports(tree: SourceTree, allowances: Allowances): read
   });
 }
 
-/** Allowances that no import needs, as `folder → folder`. */
+/** Returns allowances that no import needs, as `folder → folder`. */
 export function unusedAllowances(tree: SourceTree, allowances: Allowances): readonly string[] {
   const used = new Set(importsOf(tree).map(({ from, to }) => `${folderOf(from)} → ${folderOf(to)}`));
   return Object.entries(allowances)
@@ -56,13 +62,13 @@ export function unusedAllowances(tree: SourceTree, allowances: Allowances): read
     .filter((arrow) => !used.has(arrow));
 }
 
-/** Cycles of imports between files, those of types alone included. */
+/** Returns cycles of imports between files, those of types alone included. */
 export function cyclesOf(tree: SourceTree): readonly string[] {
   const graph = Map.groupBy(importsOf(tree), ({ from }) => from);
   return cycles([...tree.keys()], (file) => (graph.get(file) ?? []).map(({ to }) => to));
 }
 
-/** Cycles between the top folders of the tree. */
+/** Returns cycles between the top folders of the tree. */
 export function folderCyclesOf(tree: SourceTree): readonly string[] {
   const top = (file: string): string => folderOf(file).split('/')[0] ?? '';
   const graph = new Map<string, Set<string>>();
@@ -85,7 +91,7 @@ function cycles(nodes: readonly string[], next: (node: string) => readonly strin
   return found;
 }
 
-/** Folders with more files of their own than `most`. */
+/** Returns folders with more files of their own than `most`. */
 export function crowdedFolders(tree: SourceTree, most: number): readonly string[] {
   const counts = Map.groupBy(
     [...tree.keys()].filter((file) => file.includes('/')),
@@ -94,7 +100,7 @@ export function crowdedFolders(tree: SourceTree, most: number): readonly string[
   return [...counts].filter(([, files]) => files.length > most).map(([folder]) => folder);
 }
 
-/** Files whose text matches, outside the given folders and files. */
+/** Returns files whose text matches, outside the given folders and files. */
 export function filesMatching(
   tree: SourceTree,
   pattern: RegExp,

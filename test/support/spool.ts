@@ -7,12 +7,12 @@ import { type Directory, temporaryDirectory } from './chains.ts';
 
 const NEVER = 3_600_000;
 
-/** A spool directory and the table that it is shipped into. */
+/** A spool directory and the table to which it is shipped. */
 export interface Spool extends AsyncDisposable, TestTable {
   readonly directory: Directory;
-  /** Starts a process: its sink and its shipper, which ships when it is told to. */
+  /** Starts a process: its sink and its shipper, which ships on request. */
   start(change?: ProcessChange, sink?: Partial<FileSinkOptions>): Promise<SpoolProcess>;
-  /** Returns all records of all files, as the table has them when everything is shipped. */
+  /** Returns all records of all files, as in the table once everything is shipped. */
   lines(): Promise<string[]>;
 }
 

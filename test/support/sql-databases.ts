@@ -18,15 +18,17 @@ export const hosts = vaultHosts({
   homeVaultUrl: 'https://vendor.vault.azure.net',
 });
 
-/** A database of the test's own, which goes with it, after everything that was opened on it. */
+/**
+ * A database of the test's own, which is deleted with it, after everything that was opened on it.
+ */
 export interface TestDatabase extends AsyncDisposable {
   readonly options: DatabaseOptions;
   open(change?: Partial<DatabaseOptions>): Promise<SqlDatabase>;
-  /** A registry on a connection of its own, as another process has it. */
+  /** Opens a registry on a connection of its own, as in another process. */
   openRegistry(options?: Partial<SqlRegistryOptions> & { connect?: Partial<DatabaseOptions> }): Promise<TenantRegistry>;
 }
 
-/** `steps`: how far it is migrated. */
+/** `steps`: the migrations to take. */
 type NewDatabase = (steps?: readonly Migration[]) => Promise<TestDatabase>;
 
 /** For `describe.each`. */
@@ -50,7 +52,7 @@ export async function newPostgres(steps = MIGRATIONS): Promise<TestDatabase> {
   return testDatabase(options, () => administer(`drop database ${name} with (force)`));
 }
 
-/** One statement on the server's own database. */
+/** Runs one statement on the server's own database. */
 export async function administer(statement: string, values: readonly unknown[] = []): Promise<void> {
   const client = new Client({ connectionString: serverUrl() });
   await client.connect();
@@ -100,10 +102,13 @@ function testDatabase(options: DatabaseOptions, discard: () => Promise<void>): T
 
 const schema = tenantSchema(hosts);
 
-/** A record as the API hands it to a registry. */
+/** Returns a record as the API passes it to a registry. */
 export const input = (change: Parameters<typeof record>[0] = {}): TenantInput => schema.parse(record(change));
 
-/** Stores exactly these tenants: the others are removed, and those with another name than before replaced. */
+/**
+ * Makes these the only stored tenants: the others are removed, and those with a changed name
+ * replaced.
+ */
 export async function replaceAll(registry: TenantRegistry, wanted: readonly object[]): Promise<void> {
   const records = wanted.map((change) => input({ ...change }));
   const { tenants } = await registry.list(200);

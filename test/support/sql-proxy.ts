@@ -5,14 +5,14 @@ import type { DatabaseOptions } from '../../src/database/open-database.ts';
 
 type Mode = 'open' | 'refusing' | 'silent';
 
-/** The way to a PostgreSQL, to be broken by a test. */
+/** A proxy of PostgreSQL that a test can break. */
 export interface Proxy extends AsyncDisposable {
   readonly url: string;
-  /** `refusing` ends what is connected and takes nothing new; `silent` lets nothing through, either way. */
+  /** `refusing` ends connections and accepts none; `silent` passes nothing, in either direction. */
   turn(mode: Mode): void;
 }
 
-/** `refuses`: parameters of a connection that it refuses, as PgBouncer does with those that it does not know. */
+/** Opens a proxy. `refuses`: connection parameters to refuse, as PgBouncer refuses unknown ones. */
 export async function openProxy(options: DatabaseOptions, refuses: readonly string[] = []): Promise<Proxy> {
   const client = new Client('url' in options ? options.url : '');
   const { host, port, database } = client;
@@ -57,7 +57,7 @@ export async function openProxy(options: DatabaseOptions, refuses: readonly stri
   };
 }
 
-/** ErrorResponse of PostgreSQL's protocol, with the text that PgBouncer sends. */
+/** Returns an ErrorResponse of PostgreSQL's protocol, with PgBouncer's text. */
 function refusalOf(parameter: string): Buffer {
   const fields = ['SFATAL', 'VFATAL', 'C08P01', `Munsupported startup parameter: ${parameter}`];
   const body = Buffer.from(`${fields.join('\0')}\0\0`);

@@ -16,33 +16,36 @@ import { tenantSchema } from '../../src/tenants/record-schema.ts';
 import { configOf, settingsFor } from './config.ts';
 import { TestClock } from './test-clock.ts';
 
-/** A clock that tests move; it starts at the real time, since the emulator's tokens do. */
+/**
+ * A service under test. Its clock is moved by tests; it starts at the real time, because the
+ * emulator's tokens do.
+ */
 export interface TestService extends AsyncDisposable {
   readonly url: string;
-  /** Of the metrics; '' where they are off. */
+  /** Address of the metrics; '' if they are disabled. */
   readonly metricsUrl: string;
   readonly emulator: Emulator;
   readonly clock: TestClock;
   readonly logLines: readonly string[];
   readonly folder: string;
-  /** POST with a token of all roles, unless another is given; '' for none. */
+  /** Posts with a token of all roles, unless another is given; '' for none. */
   post(path: string, body: unknown, token?: string): supertest.Test;
   request(): ReturnType<typeof supertest>;
   token(): string;
-  /** Operations that reached one of the emulator's listeners, in order. */
+  /** Returns the operations that reached one of the emulator's listeners, in order. */
   vaultCalls(at: string): readonly string[];
   auditRecords(): Promise<readonly Record<string, unknown>[]>;
   stop(): Promise<void>;
 }
 
 export interface TestServiceOptions {
-  /** Laid over the configuration. */
+  /** Overrides the configuration. */
   readonly config?: Record<string, unknown>;
   /** Tenants by subject. The emulator's own callers may name all. */
   readonly limits?: Readonly<Record<string, readonly string[]>>;
-  /** Tenants are in SQLite instead of in a file. */
+  /** Tenants are in SQLite instead of a file. */
   readonly inDatabase?: boolean;
-  /** Secrets of the home vault, beside those that each service needs or instead of them. */
+  /** Secrets of the home vault that are added to the default ones or replace them. */
   readonly homeSecrets?: Readonly<Record<string, string>>;
   readonly deadlines?: Deadlines;
   /** Changes each tenant's record. */
@@ -59,7 +62,10 @@ export const ALL_ROLES = [
   'Audit.Read',
 ];
 
-/** The whole service, composed as in production, listening on a free port against an emulated Azure of its own. */
+/**
+ * Starts the whole service, composed as in production, on a free port against an emulated Azure of
+ * its own.
+ */
 export async function startService(options: TestServiceOptions = {}): Promise<TestService> {
   const clock = new TestClock('running');
   const emulator = await startEmulator({ firstPort: 0, now: () => clock.wallMs() });
@@ -81,7 +87,7 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   }
 }
 
-/** What a service runs on. */
+/** The environment of a service. */
 interface Site {
   readonly emulator: Emulator;
   readonly clock: TestClock;
@@ -110,7 +116,7 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
     config,
     logger,
     clock,
-    jitter: () => 0, // renewals at half of the bound, so that they can be counted
+    jitter: () => 0, // renewals at half of the bound, for exact counts
     ...(options.deadlines && { deadlines: options.deadlines }),
   });
   const agent = supertest(service.url);
@@ -147,7 +153,7 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
   };
 }
 
-/** Trusts the emulator's CA and points the SDK's managed identity at it, in this process. */
+/** Trusts the emulator's CA and gives the SDK its managed identity's address, in this process. */
 function trust(emulator: Emulator): void {
   setDefaultCACertificates([...getCACertificates('default'), emulator.caPem]);
   process.env['IDENTITY_ENDPOINT'] = emulator.managedIdentity.endpoint;

@@ -7,9 +7,9 @@ export interface StreamAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** Whether the answer came to its end. */
+  /** Whether the answer is complete. */
   readonly isComplete: boolean;
-  /** Of an answer that is a problem. */
+  /** The problem in the answer, if it is one. */
   readonly problem: { readonly code?: string; readonly errors?: readonly { readonly pointer: string }[] };
 }
 
@@ -23,7 +23,7 @@ export interface StreamRequest {
 
 const contextHeader = (context: unknown): string => Buffer.from(JSON.stringify(context)).toString('base64url');
 
-/** Sends a stream and reads its answer at the same time. Rejects where there is no answer at all. */
+/** Sends a stream and reads its answer at the same time. Rejects if there is no answer at all. */
 export function postStream(
   service: Pick<TestService, 'url' | 'token'>,
   path: string,
@@ -70,7 +70,10 @@ export interface StreamUnderWay {
   readonly closed: Promise<boolean>;
 }
 
-/** Sends the first piece of a stream, which must be a segment at least, and waits for the answer to begin; the body goes on. */
+/**
+ * Sends the first piece of a stream, which must be at least a segment, and waits for the answer to
+ * begin; the body continues.
+ */
 export async function beginStream(
   service: Pick<TestService, 'url' | 'token'>,
   path: string,

@@ -5,17 +5,17 @@ import { StreamSealer } from '../../src/format/stream-sealer.ts';
 import type { StreamTransform } from '../../src/format/stream-transform.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 
-/** Any header of a length that is taken; what is in it is another test's. */
+/** A header of an accepted length; other tests cover its content. */
 export const JWE = 'eyJ.'.repeat(200);
 export const FIRST = 1_048_520;
 export const LATER = 1_048_560;
 export const SEGMENT = 1_048_576;
-/** Of what stands before Tink's part. */
+/** Length of the bytes before Tink's part. */
 export const PREFIX = 10 + JWE.length;
 
 export const newStreamKey = () => Buffer.alloc(32, 'k');
 
-/** All that comes out, given pieces of these lengths, the last one again and again. */
+/** Returns the whole output for pieces of these lengths, with the last one repeated. */
 export function run(transform: StreamTransform, input: Buffer, lengths: readonly number[] = [65_536]): Buffer {
   const out: Buffer[] = [];
   let at = 0;

@@ -7,7 +7,9 @@ interface Reading {
 
 const STANDING: Reading = { monotonicMs: 5_000_000, wallMs: Date.UTC(2026, 10, 23) };
 
-/** A clock that a test moves: one that stands still, or one that follows the machine's until `stop`. */
+/**
+ * A clock that a test moves: one that stands still, or one that follows the machine's until `stop`.
+ */
 export class TestClock implements Clock {
   #monotonicOffsetMs = 0;
   #wallOffsetMs = 0;
@@ -25,18 +27,21 @@ export class TestClock implements Clock {
     return (this.#stoppedAt?.wallMs ?? systemClock.wallMs()) + this.#wallOffsetMs;
   }
 
-  /** From now on only `advance` moves it, in whole milliseconds, so that a slow machine changes no count. */
+  /**
+   * Only `advance` moves it from now on, in whole milliseconds, so that a slow machine changes no
+   * count.
+   */
   stop(): void {
     this.#stoppedAt = { monotonicMs: Math.ceil(systemClock.monotonicMs()), wallMs: systemClock.wallMs() };
   }
 
-  /** Time passes on both clocks. */
+  /** Moves both clocks. */
   advance(seconds: number): void {
     this.#monotonicOffsetMs += seconds * 1_000;
     this.#wallOffsetMs += seconds * 1_000;
   }
 
-  /** The wall clock alone is set, or the machine was resumed from a snapshot. */
+  /** Moves only the wall clock, as if it were set or the machine resumed from a snapshot. */
   jumpWall(seconds: number): void {
     this.#wallOffsetMs += seconds * 1_000;
   }

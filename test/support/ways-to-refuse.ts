@@ -6,7 +6,7 @@ const ENABLE = /^az keyvault key set-attributes .* --version [0-9a-f]{32} --enab
 export interface Refusal {
   readonly reason: string;
   readonly owner: string;
-  /** Absent: the fix is told in words alone. */
+  /** Absent: the fix is only described in words. */
   readonly command?: string | RegExp;
 }
 
@@ -14,11 +14,11 @@ interface Way {
   readonly refuse: (control: Control, name: string) => Promise<void>;
   readonly restore: (control: Control, name: string) => Promise<void>;
   readonly encrypt: Refusal;
-  /** Absent: what was sealed before still opens. */
+  /** Absent: earlier messages still open. */
   readonly decrypt?: Refusal;
 }
 
-/** The key is put right by the same order, with nothing in it. */
+/** Returns orders for attributes; the same order without a value restores the key. */
 const attributes = (change: object, none: object): Pick<Way, 'refuse' | 'restore'> => ({
   refuse: (control, vault) => control.setKeyAttributes({ vault, key: 'data', ...change }),
   restore: (control, vault) => control.setKeyAttributes({ vault, key: 'data', ...none }),
@@ -26,11 +26,14 @@ const attributes = (change: object, none: object): Pick<Way, 'refuse' | 'restore
 const both = (refusal: Refusal): Pick<Way, 'encrypt' | 'decrypt'> => ({ encrypt: refusal, decrypt: refusal });
 const policy = ['get', 'wrapKey', 'unwrapKey'];
 const forbiddenOperation = { reason: 'key-operation-forbidden', owner: 'resource-owner' };
-/** The vault's refusal says nothing of the present operations. */
+/** The vault's refusal does not contain the present operations. */
 const LOOKED_UP = /--ops \$\( \{ az keyvault key show /;
 const disabled = { reason: 'key-disabled', owner: 'resource-owner' };
 
-/** Every way for a customer to refuse, by the name of the customer that does. `{APP}` in a command stands for the app's id. */
+/**
+ * Every way for a customer to refuse, by the customer's name. `{APP}` in a command is replaced by
+ * the app's id.
+ */
 export const ways: Readonly<Record<string, Way>> = {
   'disabled-key': {
     refuse: (control, vault) => control.disableKey({ vault, key: 'data' }),

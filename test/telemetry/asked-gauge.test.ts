@@ -4,7 +4,7 @@ import { askedGauge } from '../../src/telemetry/read-metrics.ts';
 
 const DESCRIBED = { name: 'asked', help: 'A value that takes a query' };
 
-/** What a scrape shows of it; undefined where there is no value. */
+/** Returns the value in a scrape; undefined without a value. */
 async function shown(registry: Registry): Promise<number | undefined> {
   const value = /^asked (\S+)$/m.exec(await registry.metrics())?.[1];
   return value === undefined ? undefined : Number(value);

@@ -32,7 +32,9 @@ const expressions = [
 
 let service: TestService;
 let metrics: string;
-/** Names and labels of what is really shown, by the TYPE lines, which are there before the first value. */
+/**
+ * Names and labels of exported metrics, from the TYPE lines, which exist before the first value.
+ */
 let types: ReadonlyMap<string, string>;
 
 beforeAll(async () => {
@@ -46,7 +48,7 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-/** A histogram is asked for by the names of its parts. */
+/** Returns whether a name is exported; a histogram is queried by the names of its parts. */
 function isShown(name: string): boolean {
   const [, base = name] = /^(\w+)_(?:bucket|sum|count)$/.exec(name) ?? [];
   return types.has(name) || types.get(base) === 'histogram';

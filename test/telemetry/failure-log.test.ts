@@ -77,7 +77,7 @@ test('requests refused while a circuit breaker is open, or while the audit log a
   const REQUESTS = 15;
   await using service = await startService({
     config: { vault: { deadlineSeconds: 1 } },
-    tenant: (record) => ({ ...record, dataKeys: { mode: 'perMessage' } }), // each ciphertext forces an unwrap of its own
+    tenant: (record) => ({ ...record, dataKeys: { mode: 'perMessage' } }), // each ciphertext causes an unwrap of its own
   });
   const all = (send: (at: number) => PromiseLike<Answer>) =>
     Promise.all(Array.from({ length: REQUESTS }, (_, at) => send(at)));
@@ -99,7 +99,7 @@ test('requests refused while a circuit breaker is open, or while the audit log a
   await rm(directory, { recursive: true });
   await writeFile(directory, 'not a directory');
   expect(await decryptAll()).toEqual([NO_RECORD]);
-  const causes = failuresOf(service, NO_RECORD).lines; // the first group of records fails in another way than those after it
+  const causes = failuresOf(service, NO_RECORD).lines; // the first group of records fails in another way than later ones
   expect([1, 2]).toContain(causes);
 
   await service.stop();

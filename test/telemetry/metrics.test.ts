@@ -15,7 +15,7 @@ afterAll(async () => {
 const plaintext = Buffer.from('a message').toString('base64');
 const post = (path: string, body: unknown, token?: string) => service.post(`/tenants/${path}`, body, token);
 
-/** How much each series grew while `work` ran, without those that did not. */
+/** Returns the increase of each series during `work`, without unchanged ones. */
 async function growth(work: () => Promise<unknown>): Promise<ReadonlyMap<string, number>> {
   const before = await scrape(service.metricsUrl);
   await work();
@@ -112,7 +112,7 @@ describe('metrics', () => {
     expect(values.get('vaultspan_audit_lag_seconds')).toBe(0);
     expect([...values.keys()].some((name) => name.startsWith('vaultspan_build_info{version="'))).toBe(true);
     expect(values.get('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
-    // Here audit records stay in files, and TLS is another's.
+    // Here audit records stay in files, and the service does not terminate TLS.
     const absent = [...values.keys()].filter((name) => /^vaultspan_(audit_spool|certificate)/.test(name));
     expect(absent).toEqual([]);
     const expiry = values.get('vaultspan_home_credential_expiry_timestamp_seconds') ?? 0;

@@ -11,7 +11,7 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-/** Sum of the series of a name whose labels hold this text. */
+/** Returns the sum of the series of a name whose labels contain this text. */
 async function sumOf(name: string, labels = ''): Promise<number> {
   const series = [...(await scrape(service.metricsUrl))].filter(
     ([key]) => key.startsWith(name) && key.includes(labels),

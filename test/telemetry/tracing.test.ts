@@ -25,7 +25,7 @@ beforeAll(async () => {
   await encrypt('fabrikam', UNSAMPLED).expect(200);
   await encrypt('nobody', SAMPLED).expect(404);
   await encrypt('contoso', 'not a context').expect(200);
-  await service.stop(); // sends what is left
+  await service.stop(); // sends the remaining spans
   traced = receiver.spans.filter(({ traceId }) => traceId === TRACE_ID);
 });
 afterAll(async () => {
@@ -39,7 +39,7 @@ const named = (name: string): ReceivedSpan => {
   return span;
 };
 
-/** Whether `span` is somewhere below `above`. */
+/** Returns whether `span` is somewhere below `above`. */
 function isUnder(span: ReceivedSpan, above: ReceivedSpan): boolean {
   const parent = traced.find(({ spanId }) => spanId === span.parentSpanId);
   return parent !== undefined && (parent === above || isUnder(parent, above));

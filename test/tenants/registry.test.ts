@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
 
 interface Opened extends AsyncDisposable {
   readonly registry: TenantRegistry;
-  /** Replaces what is stored. */
+  /** Replaces the stored tenants. */
   readonly store: (tenants: readonly object[]) => Promise<void>;
 }
 
@@ -22,7 +22,7 @@ interface OpenedFile extends Opened {
   readonly broken: string[];
 }
 
-/** Remembers nothing: what a key was before is tested on databases. */
+/** Stores nothing: the history of keys is tested on databases. */
 const noMemory = { take: async () => [] };
 
 async function openFile(tenants: readonly object[], keys: FileRegistryOptions['keys'] = noMemory): Promise<OpenedFile> {
@@ -56,7 +56,7 @@ async function openFile(tenants: readonly object[], keys: FileRegistryOptions['k
   };
 }
 
-/** Tenants of a database, changed through another registry than the one that is looked at. */
+/** Opens tenants of a database that another registry changes. */
 async function openSql(create: (typeof DATABASES)[number][1], tenants: readonly object[]): Promise<Opened> {
   const database = await create();
   const writer = await database.openRegistry();
@@ -71,7 +71,7 @@ async function openSql(create: (typeof DATABASES)[number][1], tenants: readonly 
 const KEY = { vaultUrl: 'https://contoso-kv.vault.azure.net', use: 'data' };
 const named = (...ids: readonly string[]) => ids.map((id) => record({ id }));
 
-/** What every registry promises. */
+/** Behaviour of every registry. */
 describe.each([
   ['file', openFile as (tenants: readonly object[]) => Promise<Opened>],
   ...DATABASES.map(([name, create]) => [name, (tenants: readonly object[]) => openSql(create, tenants)] as const),

@@ -6,10 +6,10 @@ const APP_ID = 'c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02';
 const DIRECTORY = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
 const parties = { appId: APP_ID, entraTenantId: DIRECTORY };
 
-/** Stands in every text of the foreign errors, and nowhere else. */
+/** A text in every foreign error, and nowhere else. */
 const FOREIGN = 'foreign text with a secret in it';
 
-/** As @azure/identity throws it: what MSAL threw lies below. */
+/** Returns an error of @azure/identity, with MSAL's error as its cause. */
 function signInError(
   aadsts: number,
   { status = 400, error = 'some_error', inMessage = false, headers = {} } = {},
@@ -36,7 +36,7 @@ interface SignInRow {
   readonly reason: string;
 }
 
-/** The table of azure-facts.md, all of its numbers. */
+/** The table of azure-facts.md with all of its numbers. */
 const signIns: readonly SignInRow[] = [
   { codes: [7000215], code: 'home-credential-rejected', owner: 'vendor', reason: 'secret-wrong' },
   { codes: [7000222], code: 'home-credential-rejected', owner: 'vendor', reason: 'secret-expired' },

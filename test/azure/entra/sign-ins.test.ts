@@ -13,7 +13,7 @@ const HANGING = new DeadlineError('no answer');
 const WRONG_SECRET = Object.assign(new Error('401'), { status: 401, errorCode: 'invalid_client', errorNo: 7000215 });
 const REFUSED = Object.assign(new Error('400'), { status: 400, errorCode: 'unauthorized_client', errorNo: 700016 });
 
-/** Fails as told and counts the requests of each directory. */
+/** Fails on request and counts the requests of each directory. */
 class CountingHome implements HomeCredential {
   readonly requests: string[] = [];
   readonly failures = new Map<string, Error>();
@@ -43,7 +43,7 @@ beforeEach(() => {
   signIns = signInsOf(home, 'app', clock);
 });
 
-/** The codes of ten sign-ins at once, and again of ten in a row. */
+/** Returns the codes of ten concurrent sign-ins, and of ten in a row. */
 async function twenty(directory: string): Promise<Set<string>> {
   const codes: string[] = [];
   const ask = async () => {

@@ -15,10 +15,10 @@ const MARGIN_SECONDS = 30;
 
 const refusal = Object.assign(new Error('AADSTS7000112: disabled'), { status: 400, errorNo: '7000112' });
 const outage = new DeadlineError('no answer');
-/** Longer than a refusal is remembered. */
+/** Longer than a refusal is cached. */
 const STEP_SECONDS = 5;
 
-/** Entra as a script: each sign-in gives the next token, or fails as told. */
+/** A scripted Entra: each sign-in returns the next token, or fails on request. */
 class ScriptedHome implements HomeCredential {
   readonly signIns: string[] = [];
   failure: Error | undefined;

@@ -99,7 +99,7 @@ const graph = (change: Partial<GraphDirectoryOptions> = {}): GraphDirectory =>
 const read = (tenant: Tenant, change?: Partial<GraphDirectoryOptions>): Promise<DirectoryFacts> =>
   graph(change).readDirectory(tenant, REQUEST_ID);
 
-/** What Graph was asked since the test began. */
+/** Returns Graph's requests since the test began. */
 const asked = (): string[] =>
   emulator.control
     .requests()
@@ -249,7 +249,7 @@ describe('trouble', () => {
   });
 });
 
-/** A Graph of our own, for what the emulated one would never answer. */
+/** Starts our own Graph, for answers that the emulated one never gives. */
 async function serve(answer: RequestListener): Promise<AsyncDisposable & { url: string; paths: readonly string[] }> {
   const paths: string[] = [];
   const server = createServer((request, response) => {

@@ -22,7 +22,7 @@ afterAll(async () => {
   await site[Symbol.asyncDispose]();
 });
 
-/** A name of its own for each test, with these values as its versions, oldest first. */
+/** Returns a new name for each test, with these values as its versions, oldest first. */
 async function stored(...values: readonly string[]): Promise<string> {
   const name = `cert-${randomUUID()}`;
   for (const value of values) {

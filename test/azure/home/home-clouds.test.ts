@@ -26,7 +26,7 @@ const hostsOf = (name: CloudName) => {
 
 let names: AzureNames;
 let vault: Server;
-/** What the vault's challenge names. */
+/** The resource in the vault's challenge. */
 let resource: string;
 beforeAll(async () => {
   names = await startAzureNames(SUFFIXES.map(({ suffix }) => `contoso${suffix}`));
@@ -46,7 +46,10 @@ afterAll(async () => {
   await names[Symbol.asyncDispose]();
 });
 
-/** China has two names for one authority: the SDK publishes the old one, and MSAL asks the new one whichever it is given. */
+/**
+ * China has two names for one authority: the SDK publishes the old one, and MSAL always calls the
+ * new one.
+ */
 const CHINA = 'login.partner.microsoftonline.cn';
 
 test('the authorities are those that the SDK publishes', () => {

@@ -8,7 +8,7 @@ import { TestClock } from '../../support/test-clock.ts';
 const COOL_DOWN_SECONDS = 10;
 
 let emulator: Emulator;
-/** Secrets that Entra takes. */
+/** The secrets that Entra accepts. */
 let good: { readonly value: string; readonly keyId: string };
 let better: { readonly value: string; readonly keyId: string };
 beforeAll(async () => {
@@ -59,7 +59,7 @@ beforeEach(() => {
 
 const signIn = (customer = 'contoso') =>
   home.signIn(customerNamed(emulator, customer).tenantId, VAULT_SCOPE, AbortSignal.timeout(10_000));
-/** How Entra answered the token requests so far. */
+/** Returns Entra's answers to the token requests so far. */
 const answers = () =>
   emulator.control
     .requests()

@@ -25,7 +25,7 @@ test('a client secret rotated twice during 200 concurrent sign-ins fails none of
     meanwhile: async () => {
       await rotate();
       await site.signIn(credential);
-      await rotate(); // within the cool-down of a reread that brought nothing, which the first one's wasn't
+      await rotate(); // within the cool-down of a reread without a change, which the first reread was not
     },
   });
   expect(failures).toEqual([]);

@@ -35,7 +35,7 @@ const vaultWith = (opener: TokenCredential): HomeVault =>
     clock,
   });
 
-/** A version a second after the one before it: Key Vault tells times in seconds. */
+/** Stores a version a second after the previous one: Key Vault's times are in seconds. */
 async function store(name: string, value: string, exp?: number): Promise<string> {
   clock.advance(1);
   const { version } = await emulator.control.setSecret({

@@ -9,9 +9,9 @@ import { until } from '../../support/until.ts';
 
 const DEADLINE_MS = 10_000;
 
-/** First calls that end when the test says. */
+/** Returns first calls that end on the test's request. */
 function coldStarts(limits: ColdStartLimits) {
-  // At a rate that no test reaches time may pass; at a low one it stands still.
+  // At a rate that no test reaches time may pass; at a low one the clock stands still.
   const clock = new TestClock(limits.perSecond > 1 ? 'running' : 'standing');
   const starts = new ColdStarts(clock, limits);
   const begun: string[] = [];
@@ -102,7 +102,7 @@ describe('in a service', () => {
     const hanging = names.map(async (name) => (await encrypt(name)).body.code);
     await until(() => names.every((name) => service.vaultCalls(name).length > 0));
     const waiting = encrypt('fabrikam').then(({ status }) => status);
-    service.clock.advance(301); // the warm one has to prove its access again
+    service.clock.advance(301); // the warm one must prove its access again
     expect((await encrypt('contoso')).status).toBe(200);
     expect(service.vaultCalls('fabrikam')).toEqual([]);
     await service.emulator.control.clearFaults();

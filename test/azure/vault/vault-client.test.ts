@@ -6,7 +6,10 @@ import type { Emulator } from '../../../src/emulator/emulator.ts';
 import type { KekRef } from '../../../src/format/kek-ref.ts';
 import { appCredential, customerNamed, failureOf, startTrusted } from '../../support/emulator-clients.ts';
 
-/** What the SDK does without promising it, and VaultClient is built on. A new version of the SDK that changes it fails here. */
+/**
+ * SDK behaviour that is undocumented, and that VaultClient relies on. A new SDK version that
+ * changes it fails here.
+ */
 const access = { unsafeAllowEmulator: true, deadlineMs: 10_000 };
 let emulator: Emulator;
 let credential: ClientSecretCredential;
@@ -82,7 +85,10 @@ describe('cryptography clients', () => {
 });
 
 describe("the vault's id of a call", () => {
-  /** Ids that the client reports for one call, and the ids of all answers of the vault in its order. */
+  /**
+   * Returns the ids that the client reports for one call, and the ids of all answers of the vault
+   * in order.
+   */
   async function idsOf(call: (options: CallOptions) => Promise<unknown>) {
     const reported: (string | undefined)[] = [];
     await call(options(undefined, (id) => reported.push(id))).catch(() => undefined);

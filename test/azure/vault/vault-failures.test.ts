@@ -6,10 +6,10 @@ import type { WrapAlgorithm } from '../../../src/format/wrap-algorithms.ts';
 const APP_ID = 'c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02';
 const kek = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'orders', keyVersion: 'ab'.repeat(16) };
 
-/** Stands in every text of the foreign errors, and nowhere else. */
+/** A text in every foreign error, and nowhere else. */
 const FOREIGN = 'foreign text with a secret in it';
 
-/** As the SDK's clients throw it. */
+/** Returns an error of the SDK's clients. */
 function vaultError(status: number | undefined, code: string, inner?: string, headers = {}): Error {
   return Object.assign(new Error(FOREIGN), {
     name: 'RestError',

@@ -28,7 +28,7 @@ describe('a gate', () => {
     Array.from({ length: count }, () => vault.call('upkeep', 'contoso', cost));
 
   test.each([
-    [0.5, 19], // the last one would need a whole call's worth
+    [0.5, 19], // the last one would need the cost of a whole call
     [1, 10],
     [4, 3],
   ])('allows calls of cost %s until the budget of 10 is spent', async (cost, expected) => {
