@@ -47,7 +47,7 @@ const refused =
 const misconfigured =
   (reason: string, action: string): ToError =>
   (_parties, shown, _foreign, cause) =>
-    new ServiceError('tenant-misconfigured', `The directory in the tenant's record is not right (${shown})`, {
+    new ServiceError('tenant-misconfigured', `The directory in the tenant's record is wrong (${shown})`, {
       reason,
       scope: 'tenant',
       fix: vendor(action),
@@ -59,7 +59,7 @@ const RETRY_SECONDS = 5;
 const unavailable =
   (reason: string): ToError =>
   (_parties, shown, { retryAfter = RETRY_SECONDS }, cause) =>
-    new ServiceError('identity-unavailable', `Entra can't issue a token at the moment (${shown})`, {
+    new ServiceError('identity-unavailable', `Entra cannot issue a token at the moment (${shown})`, {
       reason,
       retryAfter,
       cause,
@@ -96,7 +96,7 @@ const REFUSALS: readonly Row[] = [
     codes: [700231],
     toError: rejected(
       'federation',
-      'Set home.credential: workload-identity. The assertion came from a federated credential itself, as on AKS, and Entra accepts no chain of them',
+      'Set home.credential: workload-identity. The assertion itself came from a federated credential, as on AKS, and Entra does not accept a chain of them',
     ),
   },
   { codes: [7000216, 7000218], toError: rejected('credential-missing', 'Configure the credential of the app') },
@@ -132,7 +132,7 @@ const REFUSALS: readonly Row[] = [
   },
   {
     codes: [90038, 900382, 900432],
-    toError: misconfigured('wrong-cloud', 'Register the tenant with the deployment of its own cloud'),
+    toError: misconfigured('wrong-cloud', 'Register the tenant in a deployment of its own cloud'),
   },
 ];
 
@@ -145,7 +145,7 @@ const conditionalAccess = refused('conditional-access', () =>
   customerAdmin('Exclude the app from the Conditional Access policy for workload identities, or allow its addresses'),
 );
 const refusedByDirectory = refused('sign-in-refused', () =>
-  customerAdmin('Look the code up in the sign-in log of the directory'),
+  customerAdmin('Look up the code in the sign-in log of the directory'),
 );
 
 /**
@@ -156,7 +156,7 @@ const refusedByDirectory = refused('sign-in-refused', () =>
 const REFUSAL_BY_ERROR: ReadonlyMap<string, ToError> = new Map([
   [
     'invalid_client',
-    rejected('credential-rejected', "Look the code up, and correct the app's credential or its registration"),
+    rejected('credential-rejected', "Look up the code, and correct the app's credential or its registration"),
   ],
   ['invalid_tenant', misconfigured('directory-unknown', "Correct entraTenantId in the tenant's record")],
   ...[
@@ -214,7 +214,7 @@ function meaningOf(foreign: ForeignError): ToError {
 const outage: ToError = (_parties, _shown, { retryAfter = RETRY_SECONDS }, cause) =>
   new ServiceError(
     'identity-unavailable',
-    'Entra could not be reached or is in trouble',
+    'Entra is unreachable or failing',
     defined({ reason: cause instanceof DeadlineError ? 'timeout' : undefined, retryAfter, cause }),
   );
 

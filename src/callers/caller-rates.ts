@@ -33,7 +33,7 @@ export class CallerRates {
     const bucket = this.#bucketOf(callerId);
     const now = this.#options.clock.monotonicMs();
     if (bucket.take(now)) return;
-    throw new ServiceError('caller-throttled', 'The caller makes more requests than it may', {
+    throw new ServiceError('caller-throttled', 'The caller exceeds its request rate', {
       retryAfter: Math.max(1, Math.ceil(bucket.msUntil(now) / 1_000)),
     });
   }

@@ -55,10 +55,10 @@ export function issuerProblem(issuer: string): string | undefined {
   if (!cloud) return undefined;
   const id = directory.toLowerCase();
   if (!GUID.test(id)) {
-    return `"${directory}" is not the id of a directory: a token's iss has the id, as in ${v2Form(cloud, '<directory id>')}`;
+    return `"${directory}" is not the id of a directory: a token's iss contains the id, as in ${v2Form(cloud, '<directory id>')}`;
   }
   const right = name === cloud.v1 && !rest.startsWith('v2.0') ? v1Form(cloud, id) : v2Form(cloud, id);
-  return issuer === right ? undefined : `no token has this iss: write ${right}`;
+  return issuer === right ? undefined : `tokens never have this iss: use ${right}`;
 }
 
 /**

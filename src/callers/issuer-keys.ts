@@ -129,7 +129,7 @@ async function discover(issuer: string): Promise<Discovered> {
       throw new TypeError('no jwks_uri of https');
     return { jwksUrl, issuer: typeof named === 'string' ? named : undefined };
   } catch (cause) {
-    throw new DiscoveryError(`no discovery document of ${issuer}`, { cause });
+    throw new DiscoveryError(`no valid discovery document of ${issuer}`, { cause });
   }
 }
 
@@ -140,12 +140,11 @@ export async function issuerTrouble({ issuer, jwksUrl }: CallerIssuer): Promise<
   try {
     const { issuer: named, jwksUrl: found } = jwksUrl === undefined ? await discover(issuer) : { issuer, jwksUrl };
     // OpenID Connect Discovery 1.0 §4.3: the two must be the same, letter by letter.
-    if (named !== issuer) return `its discovery document names the issuer ${named ?? '(none)'}, which tokens will have`;
+    if (named !== issuer)
+      return `its discovery document names the issuer ${named ?? '(none)'}, which its tokens will contain`;
     await createRemoteJWKSet(new URL(found), { timeoutDuration: TIMEOUT_MS }).reload();
     return undefined;
   } catch (error) {
-    return error instanceof DiscoveryError
-      ? 'its discovery document cannot be read'
-      : 'its keys cannot be read at the address of its key set';
+    return error instanceof DiscoveryError ? 'its discovery document cannot be read' : 'its key set cannot be read';
   }
 }

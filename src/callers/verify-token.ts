@@ -147,7 +147,7 @@ function toFailure(error: unknown): ServiceError {
   const isTokensFault =
     error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC';
   if (isTokensFault) return unauthenticated('signature', error);
-  return new ServiceError('identity-unavailable', "The keys of the token's issuer can't be read", {
+  return new ServiceError('identity-unavailable', "The keys of the token's issuer cannot be read", {
     cause: error,
     retryAfter: 5,
   });
@@ -195,5 +195,5 @@ export type UnauthenticatedReason =
  * says the same in words.
  */
 export function unauthenticated(reason: UnauthenticatedReason, cause?: unknown): ServiceError {
-  return new ServiceError('unauthenticated', 'A valid bearer token is needed', { reason, cause });
+  return new ServiceError('unauthenticated', 'A valid bearer token is required', { reason, cause });
 }

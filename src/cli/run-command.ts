@@ -87,7 +87,7 @@ function report(error: unknown, name: string, io: CommandIo): number {
     return USAGE;
   }
   if (error instanceof CertificateError) {
-    io.stderr(`The certificate is not usable: ${error.message}\n`);
+    io.stderr(`Invalid certificate: ${error.message}\n`);
     return USAGE;
   }
   if (error instanceof ServiceError) {

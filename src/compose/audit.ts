@@ -66,7 +66,7 @@ export async function openAudit(
       durability,
       maxFileBytes,
       limit: () => shipper?.limit(),
-      onInterference: (file, interference) => logger.error({ file, interference }, 'somebody changed an audit file'),
+      onInterference: (file, interference) => logger.error({ file, interference }, 'an audit file was changed'),
     };
     const sink = await namingSettings(() => openFileSink(options), fileMistake('audit.directory', directory));
     const keepMs = key ? config.audit.keepShippedMs : Number.POSITIVE_INFINITY;
@@ -128,8 +128,8 @@ const openShipper = (
     ...parts,
     directory: audit.directory,
     maxSpoolBytes: audit.maxSpoolBytes,
-    onTrouble: (error) => logger.error({ error }, 'the database takes no audit records; they wait in the spool'),
-    onRecovery: () => logger.info('the database takes audit records again'),
-    onBadFile: (file, problem) => logger.error({ file, problem }, 'a file of the audit spool is not whole'),
+    onTrouble: (error) => logger.error({ error }, 'the database accepts no audit records; they wait in the spool'),
+    onRecovery: () => logger.info('the database accepts audit records again'),
+    onBadFile: (file, problem) => logger.error({ file, problem }, 'a file of the audit spool is damaged'),
     onLost: (chain, from) => logger.error({ chain, from }, 'the database lost audit records; they are shipped again'),
   });

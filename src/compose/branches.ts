@@ -45,7 +45,7 @@ export function openBranches({ logger, clock, store: { keyring } }: BranchesPart
       onEvent: (event, { tenantId, id, label }) =>
         logger.warn({ event, tenantId, branchId: id, epoch: label }, 'a branch key was changed'),
       onDisagreement: ({ tenantId, id }) =>
-        logger.error({ tenantId, branchId: id }, 'a row of branch keys disagrees with its JWE: it was altered'),
+        logger.error({ tenantId, branchId: id }, 'a row of branch keys does not match its JWE: it was altered'),
     },
     follow: async (dataKeys) => {
       follower = new ChangeFollower({
@@ -59,8 +59,8 @@ export function openBranches({ logger, clock, store: { keyring } }: BranchesPart
           if (wasDeaf) dataKeys.branchesChanged(undefined);
           confirmedAt = atMs;
         },
-        onTrouble: (trouble, error) => logger.warn({ trouble, error }, 'changes of branch keys are not heard'),
-        onRecovery: (trouble) => logger.info({ trouble }, 'changes of branch keys are heard again'),
+        onTrouble: (trouble, error) => logger.warn({ trouble, error }, 'changes of branch keys do not arrive'),
+        onRecovery: (trouble) => logger.info({ trouble }, 'changes of branch keys arrive again'),
       });
       await follower.start();
       timer = setInterval(() => {

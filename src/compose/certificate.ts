@@ -18,10 +18,10 @@ export async function openCertificate(
   return openServedCertificate({
     files: http.certificate,
     wallMs: () => clock.wallMs(),
-    onReload: (certificate) => logger.info({ certificate: about(certificate) }, 'certificate reread'),
+    onReload: (certificate) => logger.info({ certificate: about(certificate) }, 'certificate reloaded'),
     onBrokenEdit: (error) =>
-      logger.error({ problem: error.message }, 'certificate not reread: the last good one goes on'),
+      logger.error({ problem: error.message }, 'certificate not reloaded: the last good one stays in use'),
     onDates: (certificate) =>
-      logger.error({ certificate: about(certificate) }, 'the certificate is not valid now, or ends within 14 days'),
+      logger.error({ certificate: about(certificate) }, 'the certificate is not valid now, or expires within 14 days'),
   });
 }

@@ -23,8 +23,8 @@ export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }
       vault,
       clock,
       onTrouble: (error) =>
-        logger.error({ secret: name, error }, 'the home vault gives no usable key; the last ones stay'),
-      onRecovery: () => logger.info({ secret: name }, 'the home vault gives keys again'),
+        logger.error({ secret: name, error }, 'the home vault has no usable key; the versions in memory stay in use'),
+      onRecovery: () => logger.info({ secret: name }, 'the home vault has usable keys again'),
     });
   const originKeys = keysOf(ORIGIN_KEY_SECRET);
   const auditKeys = keysOf(AUDIT_KEY_SECRET);

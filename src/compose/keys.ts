@@ -32,7 +32,7 @@ export interface KeysParts {
 
 export function openKeys({ config, logger, clock, jitter, azure, store, branches }: KeysParts): Keys {
   const renewals = new FailureLog({
-    write: (fields) => logger.warn(fields, 'a data key was not renewed ahead of time'),
+    write: (fields) => logger.warn(fields, 'a data key was not renewed in advance'),
   });
   const dataKeys = new CachedDataKeys({
     wrapper: azure.keys,
@@ -49,7 +49,7 @@ export function openKeys({ config, logger, clock, jitter, azure, store, branches
   const usage = new KeyUsage({
     store: store.keyUsage,
     wallMs: () => clock.wallMs(),
-    onFailure: (error) => logger.warn({ error }, 'uses of keys were not counted yet'),
+    onFailure: (error) => logger.warn({ error }, 'uses of keys were not stored yet'),
   });
   const keyUses = { sealed: 0, opened: 0 };
   return {

@@ -46,7 +46,7 @@ export function startRounds({ config, logger, clock, store, azure, keys, metrics
     },
     onTrouble: (error) => {
       metrics?.visitFailed();
-      logger.warn({ error }, 'a visit failed; it is made again when its lease ends');
+      logger.warn({ error }, 'a check failed; it is retried when its lease ends');
     },
   });
   rounds.start();
@@ -60,7 +60,7 @@ export function startRounds({ config, logger, clock, store, azure, keys, metrics
 
 function report(visited: Visited, logger: Logger, webhook: Webhook | undefined): void {
   const { tenant, check, isChanged, previous } = visited;
-  logger.debug({ tenantId: tenant.id, state: check.state }, 'tenant visited');
+  logger.debug({ tenantId: tenant.id, state: check.state }, 'tenant checked');
   if (!isChanged) return;
   logger.info(
     { tenantId: tenant.id, state: check.state, previousState: previous?.state },

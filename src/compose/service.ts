@@ -48,7 +48,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
    */
   const keep = <P extends Closable | undefined>(part: P): P => {
     opened.defer(async () => {
-      await part?.close().catch((error: unknown) => logger.error({ error }, 'a part was not closed well'));
+      await part?.close().catch((error: unknown) => logger.error({ error }, 'a part of the service failed to close'));
     });
     return part;
   };
@@ -100,7 +100,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
 }
 
 const openRefusals = ({ sink }: Audit, logger: Logger): RefusalCounter =>
-  new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals not recorded') });
+  new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals were not recorded') });
 
 function watch(parts: ListenerParts, { server, admission }: Listener): void {
   const { config, clock, telemetry, certificate, azure, store, audit, keys } = parts;

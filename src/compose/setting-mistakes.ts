@@ -27,7 +27,8 @@ export async function namingSettings<T>(
     if (error instanceof ConfigError) throw error;
     for (const cause of chainOf(error)) {
       const mistake = mistakeOf(cause);
-      if (mistake !== undefined) throw new ConfigError('The configuration does not work here', [mistake], { cause });
+      if (mistake !== undefined)
+        throw new ConfigError('A setting of the configuration cannot be used', [mistake], { cause });
     }
     throw error;
   }
@@ -63,30 +64,30 @@ function postgresMistake({ code, message }: ForeignError, url: string): string |
   const at = `${host}:${port}`;
   if (code === '28P01') return `database.url: ${at} rejects the password of user ${user}: correct the password`;
   if (code === '28000') return `database.url: ${at} refuses user ${user}: check the role and pg_hba.conf`;
-  if (code === '3D000') return `database.url: ${at} has no database ${database}: create it, or name another`;
+  if (code === '3D000') return `database.url: ${at} has no database ${database}: create it, or use another`;
   if (code === '08P01') {
-    return `database.url: ${at} refuses a parameter of the connection, as a pooler does: take options out of the URL, and name the server itself in database.directUrl`;
+    return `database.url: ${at} rejects a connection parameter, as a pooler does: remove options from the URL, and set the server itself in database.directUrl`;
   }
   if (code === '42501')
     return `database.url: user ${user} lacks a privilege in ${database}: grant it, or migrate as the owner`;
   if (UNTRUSTED.has(code)) {
-    return `database.caFile: the certificate of ${at} is not trusted (${String(code)}): name its authority's PEM file`;
+    return `database.caFile: the certificate of ${at} is not trusted (${String(code)}): set this to its authority's PEM file`;
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return `database.url: the certificate of ${at} is for another name: use the host name that it has`;
+    return `database.url: the certificate of ${at} is for another name: use the host name in the certificate`;
   }
   if (code === 'CERT_HAS_EXPIRED') return `database.url: the certificate of ${at} has expired: renew it on the server`;
   if (message === 'The server does not support SSL connections') {
-    return `database.tls: ${at} speaks no TLS: enable it there, or set "off" on a network that you trust`;
+    return `database.tls: ${at} does not support TLS: enable it there, or set "off" on a network that you trust`;
   }
-  if (code === 'ENOTFOUND') return `database.url: there is no host ${host}: correct the name`;
+  if (code === 'ENOTFOUND') return `database.url: host ${host} does not exist: correct the name`;
   return undefined;
 }
 
 const SQLITE: Readonly<Record<number, string>> = {
   8: 'is read-only: make the file and its folder writable',
   14: 'cannot be opened: check that its folder exists and is writable, and that it is a file',
-  26: 'is not an SQLite database: name another file',
+  26: 'is not an SQLite database: use another file',
 };
 
 /** Codes: https://www.sqlite.org/rescode.html */
@@ -97,12 +98,12 @@ function sqliteMistake(error: ForeignError, file: string): string | undefined {
 
 const FILES: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist: correct the path',
-  ENOTDIR: 'lies below a file: correct the path',
-  EEXIST: 'lies below a file: correct the path',
-  EISDIR: 'is a folder: name a file',
+  ENOTDIR: 'is below a file: correct the path',
+  EEXIST: 'is below a file: correct the path',
+  EISDIR: 'is a folder: use a file',
   EACCES: 'is not accessible to this user: change its owner or its mode',
   EPERM: 'is not accessible to this user: change its owner or its mode',
-  EROFS: 'is on a read-only file system: name a folder that can be written to',
+  EROFS: 'is on a read-only file system: use a writable folder',
   ENAMETOOLONG: 'has a name that is too long: shorten it',
 };
 
@@ -126,7 +127,7 @@ export const addressMistake =
       return `${section}.port: ${host}:${port} is in use: stop the other process, or choose another port`;
     }
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-      return `${section}.host: this machine has no address ${host}: use one that it has, or 0.0.0.0 for all`;
+      return `${section}.host: this machine has no address ${host}: use one of its addresses, or 0.0.0.0 for all`;
     }
     if (code === 'EACCES') return `${section}.port: this user may not listen on ${port}: choose a port above 1023`;
     return undefined;

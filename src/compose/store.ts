@@ -119,9 +119,9 @@ function openList(
     file,
     hosts: vaultHosts,
     keys,
-    onReload: (count) => logger.info({ count }, 'tenants reread'),
+    onReload: (count) => logger.info({ count }, 'tenants reloaded'),
     onBrokenEdit: (error) =>
-      logger.error({ problems: error.message }, 'tenants not reread: the last good list stays in use'),
+      logger.error({ problems: error.message }, 'tenants not reloaded: the last good list stays in use'),
   };
   return namingSettings(() => openFileRegistry(options), fileMistake('registry.file', file));
 }
@@ -131,9 +131,9 @@ async function openTable({ vaultHosts }: StoreConfig, logger: Logger, database: 
     database,
     hosts: vaultHosts,
     onInvalidRecord: (tenantId, error) =>
-      logger.error({ tenantId, error }, 'a stored tenant breaks the rules of this version'),
+      logger.error({ tenantId, error }, 'a stored tenant is invalid in this version'),
     onTrouble: (trouble, error) =>
-      logger.error({ trouble, problem: error.message, error }, 'trouble with the tenant database'),
+      logger.error({ trouble, problem: error.message, error }, 'the tenant database is failing'),
     onRecovery: (trouble, lastedMs) =>
       logger.info({ trouble, lastedMs: Math.round(lastedMs) }, 'the tenant database has recovered'),
   });

@@ -65,7 +65,7 @@ async function openTracing(
     sampleRatio,
     showsTenants: tenantIds,
     version,
-    onTrouble: (error) => logger.warn({ error }, 'the collector of traces takes no spans'),
+    onTrouble: (error) => logger.warn({ error }, 'the trace collector accepts no spans'),
   });
   instrumentAzure({ ...tracing, showsTenants: tenantIds });
   return tracing;

@@ -6,7 +6,7 @@ const KINDS: Readonly<Record<string, string>> = {
   int: 'a whole number',
   boolean: 'true or false',
   array: 'a list',
-  object: 'a section with settings of its own',
+  object: 'a section with settings',
   record: 'a section',
 };
 const FORMATS: Readonly<Record<string, string>> = { guid: 'a GUID', url: 'a URL', safeint: 'a whole number' };

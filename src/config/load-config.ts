@@ -56,7 +56,7 @@ export function loadConfig(source: ConfigSource): Config {
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, variables)));
   if (!parsed.success || problems.length > 0) {
     const where = document === undefined ? `no configuration file (looked for ${file})` : file;
-    throw new ConfigError(`The configuration is not usable: ${where}`, problems);
+    throw new ConfigError(`Invalid configuration: ${where}`, problems);
   }
   const absolute = withAbsolutePaths(parsed.data, document === undefined ? source.cwd : dirname(file));
   return resolveConfig(absolute, source.memoryBytes);
@@ -68,7 +68,7 @@ function readDocument(file: string, isNamed: boolean): Bag | undefined {
   } catch (error) {
     if (!Error.isError(error)) throw error;
     if ('code' in error && error.code === 'ENOENT' && !isNamed) return undefined;
-    throw new ConfigError(`The configuration file is not usable: ${file}`, [error.message]);
+    throw new ConfigError(`Invalid configuration file: ${file}`, [error.message]);
   }
 }
 
@@ -115,5 +115,5 @@ function unknownSetting(path: readonly string[]): string {
   const name = path.join('.');
   const known = settingsOf(ConfigSchema).map((setting) => setting.path.join('.'));
   const sections = known.map((setting) => setting.split('.').slice(0, path.length).join('.'));
-  return `${name}: there is no such setting${didYouMean(name, new Set([...known, ...sections]))}`;
+  return `${name}: unknown setting${didYouMean(name, new Set([...known, ...sections]))}`;
 }

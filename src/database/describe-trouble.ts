@@ -17,11 +17,11 @@ export function sqliteTrouble(file: string, cause: unknown, resultCode: number):
 }
 
 function postgresProblem(code: string, message: string): string {
-  if (code === '08P01') return 'refuses a parameter of the connection (08P01), as a pooler does';
+  if (code === '08P01') return 'rejects a connection parameter (08P01), as a pooler does';
   if (code.startsWith('53')) return `has no connection or resource left (${code})`;
   if (/^[0-9A-Z]{5}$/.test(code)) return `refuses to serve (${code})`;
   if (code === 'ECONNREFUSED') return 'is not listening (ECONNREFUSED)';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `can't be found (${code})`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `cannot be found (${code})`;
   if (/timeout/i.test(message)) return 'does not answer in time';
   return `is unreachable (${code === '' ? 'the connection ended' : code})`;
 }

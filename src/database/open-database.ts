@@ -78,7 +78,7 @@ const serverLimitMs = ({ directUrl, statementTimeoutMs = DEFAULT_STATEMENT_TIMEO
   directUrl === undefined ? statementTimeoutMs : 0;
 
 const unavailable = (cause: DatabaseTrouble): ServiceError =>
-  new ServiceError('registry-unavailable', 'The database of tenants is out of reach', {
+  new ServiceError('registry-unavailable', 'The tenant database is unreachable', {
     retryAfter: RETRY_AFTER_SECONDS,
     cause,
   });

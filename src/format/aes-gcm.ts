@@ -51,5 +51,5 @@ export function openGcm(key: KeyObject | Uint8Array, { protectedHeader, iv, ciph
 
 /** Returns the one failure of every step from `mac` on. It has no reason, so that it is no oracle. */
 export function undecryptable(cause?: unknown): ServiceError {
-  return new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
+  return new ServiceError('undecryptable', 'The ciphertext cannot be decrypted', { cause });
 }

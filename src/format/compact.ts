@@ -81,10 +81,11 @@ export const compactHeader = (kid: string): string =>
 export function parseCompact(text: string): CompactMessage {
   const leaf = parseHeader(text.slice(0, HEADER_CHARACTERS));
   const ivEnd = HEADER_CHARACTERS + 2 + IV_CHARACTERS;
-  if (!text.startsWith('..', HEADER_CHARACTERS)) throw malformed('the encrypted key of a compact message is empty');
-  if (text[ivEnd] !== '.') throw malformed('the IV has 12 bytes');
+  if (!text.startsWith('..', HEADER_CHARACTERS))
+    throw malformed('the encrypted key of a compact message must be empty');
+  if (text[ivEnd] !== '.') throw malformed('the IV must have 12 bytes');
   const tagDot = text.length - TAG_CHARACTERS - 1;
-  if (tagDot <= ivEnd || text[tagDot] !== '.') throw malformed('the tag has 16 bytes');
+  if (tagDot <= ivEnd || text[tagDot] !== '.') throw malformed('the tag must have 16 bytes');
   const iv = decodeBase64Url(text.slice(HEADER_CHARACTERS + 2, ivEnd));
   const ciphertext = decodeBase64Url(text.slice(ivEnd + 1, tagDot));
   const tag = decodeBase64Url(text.slice(tagDot + 1));

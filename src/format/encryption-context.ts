@@ -46,10 +46,10 @@ export function fieldContexts(context: unknown): (field: string) => Buffer {
 function membersOf(context: unknown): readonly Member[] {
   if (context === undefined) return [];
   if (typeof context !== 'object' || context === null || Array.isArray(context)) {
-    throw malformed('an encryption context is an object of strings');
+    throw malformed('must be an object of strings');
   }
   const names = Object.keys(context);
-  if (names.length > MAX_MEMBERS) throw malformed(`at most ${MAX_MEMBERS} members, here are ${names.length}`);
+  if (names.length > MAX_MEMBERS) throw malformed(`at most ${MAX_MEMBERS} members, got ${names.length}`);
   const values = context as Readonly<Record<string, unknown>>;
   names.forEach((name, index) => {
     const problem = problemOf(name, values[name]);
@@ -64,19 +64,19 @@ function membersOf(context: unknown): readonly Member[] {
 function bounded(members: readonly Member[]): Buffer {
   const canonical = Buffer.from(`{${members.map(({ json }) => json).join(',')}}`, 'utf8');
   if (canonical.length > MAX_CANONICAL_BYTES) {
-    throw malformed(`at most ${MAX_CANONICAL_BYTES} bytes in canonical form (RFC 8785), here are ${canonical.length}`);
+    throw malformed(`at most ${MAX_CANONICAL_BYTES} bytes in canonical form (RFC 8785), got ${canonical.length}`);
   }
   return canonical;
 }
 
 function problemOf(name: string, value: unknown): string | undefined {
-  if (name === '') return 'a name is 1 to 128 characters long';
-  if (name.length > MAX_NAME) return 'a name is 1 to 128 characters long';
-  if (!name.isWellFormed()) return 'a name is well-formed Unicode';
+  if (name === '') return 'a name must have 1 to 128 characters';
+  if (name.length > MAX_NAME) return 'a name must have 1 to 128 characters';
+  if (!name.isWellFormed()) return 'a name must be well-formed Unicode';
   if (name === '__proto__' || name.startsWith('vaultspan')) return 'this name is reserved';
-  if (typeof value !== 'string') return 'a value is a string';
-  if (value.length > MAX_VALUE) return `a value is at most ${MAX_VALUE} characters long`;
-  if (!value.isWellFormed()) return 'a value is well-formed Unicode';
+  if (typeof value !== 'string') return 'a value must be a string';
+  if (value.length > MAX_VALUE) return `a value may have at most ${MAX_VALUE} characters`;
+  if (!value.isWellFormed()) return 'a value must be well-formed Unicode';
   return undefined;
 }
 

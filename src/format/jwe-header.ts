@@ -84,12 +84,12 @@ export function encodeHeader(template: HeaderTemplate, ctx: string | undefined):
 export function parseHeader(encoded: string): ParsedHeader {
   if (encoded.length > MAX_HEADER_CHARACTERS) throw malformed('the header is longer than 2,048 characters');
   const members = parseObject(Buffer.from(encoded, 'base64url').toString('latin1'));
-  if (!members || !isHeader(members)) throw malformed('the header is not one of this format');
+  if (!members || !isHeader(members)) throw malformed('the header does not match this format');
   const { alg, enc, kid, typ, tid, kc, mac, ctx } = members;
   const header: JweHeader = { alg, enc, kid, typ, tid, kc, mac, ...(ctx !== undefined && { ctx }) };
   if (base64Url(JSON.stringify(header)) !== encoded) throw malformed('the header is not in canonical form');
   const kek = parseKid(kid);
-  if (!kek) throw malformed('the header names no version of a Key Vault key');
+  if (!kek) throw malformed('the header does not name a version of a Key Vault key');
   return { header, kek };
 }
 

@@ -53,7 +53,7 @@ export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, cont
  */
 export function parseJwe(text: string, typ: JweType): Jwe {
   const segments = fiveSegments(text);
-  if (!segments) throw malformed('a JWE has five segments');
+  if (!segments) throw malformed('a JWE must have five segments');
   const [protectedHeader, encryptedKey, ivText, ciphertextText, tagText] = segments;
   const { header, kek } = parseHeader(protectedHeader);
   if (header.typ !== typ) throw malformed(`typ is ${header.typ}, expected ${typ}`);
@@ -62,9 +62,9 @@ export function parseJwe(text: string, typ: JweType): Jwe {
   const ciphertext = decodeBase64Url(ciphertextText);
   const tag = decodeBase64Url(tagText);
   if (!encryptedKeyBytes || !iv || !ciphertext || !tag) throw malformed('a segment is not canonical base64url');
-  if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw malformed('the IV has 12 bytes and the tag 16');
+  if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw malformed('the IV must have 12 bytes and the tag 16');
   if (!isEncryptedKeyLength(header.alg, encryptedKeyBytes.length)) {
-    throw malformed('the encrypted key has another length than its algorithm gives');
+    throw malformed('the length of the encrypted key does not match its algorithm');
   }
   return { header, kek, protectedHeader, encryptedKey, iv, ciphertext, tag };
 }
@@ -77,8 +77,8 @@ export function parseJwe(text: string, typ: JweType): Jwe {
 export function openJwe(dataKey: DataKey, jwe: Jwe, context: Buffer | undefined): Buffer {
   if (dataKey.commitment !== jwe.header.kc) throw undecryptable();
   if (!isSameContext(dataKey, jwe.header.ctx, context)) {
-    throw new ServiceError('context-mismatch', 'The message was sealed with another encryption context', {
-      errors: [{ pointer: '/encryptionContext', detail: 'differs from the one that the message was sealed with' }],
+    throw new ServiceError('context-mismatch', 'The message was encrypted with another encryption context', {
+      errors: [{ pointer: '/encryptionContext', detail: 'differs from the one used to encrypt the message' }],
     });
   }
   return openGcm(dataKey.cek, jwe);

@@ -43,10 +43,10 @@ export interface StreamPrefix {
  */
 export function decodePrefix(start: Buffer): StreamPrefix | undefined {
   const known = Math.min(start.length, MAGIC.length);
-  if (!start.subarray(0, known).equals(MAGIC.subarray(0, known))) throw malformed('a stream begins with VSPN1');
+  if (!start.subarray(0, known).equals(MAGIC.subarray(0, known))) throw malformed('a stream must begin with VSPN1');
   if (start.length < PREFIX_BYTES) return undefined;
   const length = start.readUInt32BE(MAGIC.length);
-  if (length < MIN_JWE_BYTES || length > MAX_JWE_BYTES) throw malformed('the header has 64 to 4,096 bytes');
+  if (length < MIN_JWE_BYTES || length > MAX_JWE_BYTES) throw malformed('the header must have 64 to 4,096 bytes');
   const bytes = PREFIX_BYTES + length;
   return start.length < bytes ? undefined : { jwe: start.toString('latin1', PREFIX_BYTES, bytes), bytes };
 }
@@ -79,7 +79,7 @@ export function openedLength(prefix: StreamPrefix, streamBytes: number): number 
  */
 export function assertSegmentLength(index: number, bytes: number): void {
   const least = index === 0 ? HEADER_BYTES + TAG_BYTES : TAG_BYTES + 1;
-  if (bytes < least) throw malformed('no stream has this length');
+  if (bytes < least) throw malformed('the stream is too short');
 }
 
 /**

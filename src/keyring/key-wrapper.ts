@@ -68,4 +68,4 @@ export interface KeyWrapper {
 
 /** Returns the failure of a vault that returned other bytes than it wrapped: a fault, not a revocation. */
 export const wrongBytes = (): ServiceError =>
-  new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped', { retryAfter: 5 });
+  new ServiceError('vault-unavailable', 'The vault returned other bytes than it wrapped', { retryAfter: 5 });

@@ -286,7 +286,7 @@ export class SealingSlot {
  * as an oct-HSM key of another size.
  */
 const unfitKey = (facts: KekFacts, algorithm: WrapAlgorithm, cause: ServiceError): ServiceError =>
-  new ServiceError('tenant-misconfigured', `Key ${kidOf(facts.kek)} does not wrap a 256-bit data key by ${algorithm}`, {
+  new ServiceError('tenant-misconfigured', `Key ${kidOf(facts.kek)} cannot wrap a 256-bit data key with ${algorithm}`, {
     reason: 'key-type',
     scope: 'key',
     fix: { owner: 'vendor', action: "Correct the key or its algorithm in the tenant's record" },

@@ -28,7 +28,8 @@ export function parsePostgresUrl(text: string): PostgresUrl {
   }
   const parameters = url.searchParams;
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
-  if (unknown !== undefined) throw new Error(`has the parameter ${unknown}; known are ${PARAMETERS.join(', ')}`);
+  if (unknown !== undefined)
+    throw new Error(`has the unknown parameter ${unknown}; supported are ${PARAMETERS.join(', ')}`);
   return {
     host: parameters.get('host') ?? url.hostname.replace(/^\[|\]$/g, ''),
     port: Number(url.port || 5432),
@@ -55,7 +56,7 @@ function decoded(part: string, text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new Error(`has a % in its ${part} that begins no escape: write it as %25`);
+    throw new Error(`has a % in its ${part} that is not an escape: write it as %25`);
   }
 }
 

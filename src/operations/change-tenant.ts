@@ -174,14 +174,14 @@ function revisionOf(ifMatch: string): string {
 
 function requiredRevision(ifMatch: string | undefined): string {
   if (ifMatch !== undefined) return revisionOf(ifMatch);
-  throw new ServiceError('precondition-required', 'Send If-Match with the ETag that you have read');
+  throw new ServiceError('precondition-required', 'If-Match is required: send the current ETag');
 }
 
 const notSuspended = (): ServiceError =>
   new ServiceError('precondition-required', 'Only a suspended tenant can be removed', {
     reason: 'not-suspended',
-    fix: { owner: 'vendor', action: 'Suspend the tenant, see that nothing needs it, then remove it' },
+    fix: { owner: 'vendor', action: 'Suspend the tenant, make sure that nothing needs it, then remove it' },
   });
 
 const mismatch = (): ServiceError =>
-  new ServiceError('revision-mismatch', 'The tenant has changed since: read it again and send its ETag');
+  new ServiceError('revision-mismatch', 'The tenant has changed since it was read: read it again and send its ETag');

@@ -79,9 +79,9 @@ function assertFits(bytes: number, max: number): void {
   if (bytes <= max) return;
   throw new ServiceError(
     'body-too-large',
-    `A plaintext may have at most ${max} bytes; POST /tenants/{tenantId}/streams/encrypt takes any size`,
+    `A plaintext may have at most ${max} bytes; POST /tenants/{tenantId}/streams/encrypt accepts any size`,
     {
-      errors: [{ pointer: '/plaintext', detail: `has ${bytes} bytes, at most ${max} are taken` }],
+      errors: [{ pointer: '/plaintext', detail: `has ${bytes} bytes, more than ${max}` }],
     },
   );
 }

@@ -42,12 +42,12 @@ const refusals: Readonly<Record<Exclude<ForgetOutcome, 'forgotten'>, () => Servi
       fix: { owner: 'vendor', action: 'Replace the key in the record first' },
     }),
   'was-used': () =>
-    new ServiceError('key-use', 'The key has sealed or opened messages, so its tenant and use stay for ever', {
+    new ServiceError('key-use', 'The key has been used, so its tenant and use are permanent', {
       reason: 'was-used',
       fix: { owner: 'vendor', action: 'Create a new key' },
     }),
   'not-remembered': () =>
-    new ServiceError('unknown-key', 'No such key was ever registered for the tenant', {
+    new ServiceError('unknown-key', 'The key was never registered for the tenant', {
       fix: { owner: 'vendor', action: 'Name the key as https://VAULT/keys/NAME, without a version' },
     }),
 };

@@ -9,8 +9,8 @@ import { isSameKey, type RegisteredKey, type Tenant } from '../tenants/record.ts
 export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['use']): RegisteredKey {
   const key = Object.hasOwn(tenant.keys, alias) ? tenant.keys[alias] : undefined;
   if (!key) {
-    throw new ServiceError('unknown-key-alias', 'The tenant has no key of this alias', {
-      errors: [{ pointer: '/key', detail: 'is no alias of one of its keys' }],
+    throw new ServiceError('unknown-key-alias', 'The tenant has no key with this alias', {
+      errors: [{ pointer: '/key', detail: 'is not an alias of its keys' }],
     });
   }
   if (key.use !== use) throw wrongUse('/key', use);
@@ -52,15 +52,15 @@ export function wrapKeyKek(tenant: Tenant, named: KekRef): { readonly kek: KekRe
 }
 
 function unknownKey(pointer: string): ServiceError {
-  return new ServiceError('unknown-key', 'None of the tenant’s keys, current or retired, is the one named', {
-    errors: [{ pointer, detail: 'names no key that is registered for the tenant' }],
+  return new ServiceError('unknown-key', "The key is not one of the tenant's keys, current or retired", {
+    errors: [{ pointer, detail: 'is not a registered key of the tenant' }],
   });
 }
 
 /** Returns the refusal. Without it, unwrap would return the data key of any stored message. */
 function wrongUse(pointer: string, use: RegisteredKey['use']): ServiceError {
-  const detail = use === 'wrap' ? 'is not a key of use wrap' : 'is not a key of use data';
-  return new ServiceError('key-use', 'A key serves either encrypt and decrypt, or wrap and unwrap', {
+  const detail = use === 'wrap' ? 'is not a key with use: wrap' : 'is not a key with use: data';
+  return new ServiceError('key-use', 'A key is for encrypt and decrypt, or for wrap and unwrap', {
     errors: [{ pointer, detail }],
   });
 }

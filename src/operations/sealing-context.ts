@@ -25,7 +25,7 @@ function assertComplete({ requiredContext }: Tenant, encryptionContext: unknown)
     encryptionContext === undefined || !Object.hasOwn(encryptionContext as object, name);
   const missing = requiredContext.filter(isMissing);
   if (missing.length === 0) return;
-  throw new ServiceError('malformed-request', "The encryption context lacks what the tenant's record requires", {
+  throw new ServiceError('malformed-request', "The encryption context lacks names that the tenant's record requires", {
     errors: missing.map((name) => ({ pointer: '/encryptionContext', detail: `${name} is required` })),
   });
 }

@@ -33,7 +33,7 @@ export class Webhook {
 
   send({ tenant, check, previous }: Visited): void {
     if (this.#waiting.size >= MAX_WAITING) {
-      this.#options.onLost(new Error('too many changes wait for the webhook'));
+      this.#options.onLost(new Error('too many changes are waiting for the webhook'));
       return;
     }
     const body = JSON.stringify({

@@ -21,26 +21,26 @@ export class AzureMetrics {
     const registers = [registry];
     this.#vaultCalls = new Counter({
       name: 'vaultspan_vault_calls_total',
-      help: 'Calls to vaults, by operation and outcome; no-token: not made for want of a sign-in',
+      help: 'Calls to vaults, by operation and outcome; no-token: not made because the sign-in failed',
       labelNames: ['operation', 'outcome'],
       registers,
     });
     this.#vaultDurations = new Histogram({
       name: 'vaultspan_vault_call_duration_seconds',
-      help: 'Time of calls to vaults, their sign-in and one retry included',
+      help: 'Duration of calls to vaults, including their sign-in and one retry',
       labelNames: ['operation'],
       buckets: BUCKETS,
       registers,
     });
     this.#tokenRequests = new Counter({
       name: 'vaultspan_token_requests_total',
-      help: "Sign-ins at Entra, by outcome; home-rejected: the vendor's own credential is refused",
+      help: "Sign-ins to Entra, by outcome; home-rejected: the app's own credential was rejected",
       labelNames: ['outcome'],
       registers,
     });
     this.#tokenDurations = new Histogram({
       name: 'vaultspan_token_request_duration_seconds',
-      help: 'Time of sign-ins at Entra',
+      help: 'Duration of sign-ins to Entra',
       buckets: BUCKETS,
       registers,
     });

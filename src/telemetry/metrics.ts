@@ -19,7 +19,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry });
     new Gauge({
       name: 'vaultspan_build_info',
-      help: 'Always 1; the labels tell what runs',
+      help: 'Always 1; the labels show the versions',
       labelNames: ['version', 'node'],
       registers: [this.#registry],
     }).set({ version, node: versions.node }, 1);

@@ -55,7 +55,7 @@ export class RequestMetrics {
     });
     registerFedHistogram(registry, {
       name: 'vaultspan_request_duration_seconds',
-      help: 'Time from the head of a request to its answer',
+      help: 'Time from the head of a request to its response',
       label: 'operation',
       bounds: BOUNDS,
       series: this.#durations,

@@ -11,19 +11,19 @@ export class RoundsMetrics {
     const registers = [registry];
     this.#visits = new Counter({
       name: 'vaultspan_visits_total',
-      help: 'Visits of tenants, by result (error: a fault of ours) and code of the first step that failed',
+      help: 'Checks of tenants, by result (error: a fault of the service) and code of the first failed step',
       labelNames: ['result', 'code'],
       registers,
     });
     this.#changes = new Counter({
       name: 'vaultspan_tenant_state_changes_total',
-      help: 'Visits that found a tenant in another state than the visit before, by result',
+      help: 'Checks that found a changed state of a tenant, by result',
       labelNames: ['result'],
       registers,
     });
     this.#lastVisit = new Gauge({
       name: 'vaultspan_last_visit_timestamp_seconds',
-      help: 'When this process last ended a visit',
+      help: 'Time of the last check completed by this process',
       registers,
     });
     this.#webhooksLost = new Counter({

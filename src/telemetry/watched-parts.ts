@@ -50,16 +50,16 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchLimits(registry, parts);
   watchAudit(registry, parts);
   watchTenants(registry, parts);
-  const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests under way' };
+  const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests in progress' };
   readGauge(registry, inFlight, parts.requestsInFlight);
   const expiry = {
     name: 'vaultspan_home_credential_expiry_timestamp_seconds',
-    help: "When the app's credential expires; absent where it never does",
+    help: "Expiry of the app's credential; absent if it never expires",
   };
   askedGauge(registry, expiry, EXPIRY_MAX_AGE_MS, parts.homeCredentialExpiry);
   const certificate = {
     name: 'vaultspan_certificate_expiry_timestamp_seconds',
-    help: "When the listener's certificate expires; absent where it serves no TLS",
+    help: "Expiry of the listener's certificate; absent without TLS",
   };
   readGauge(registry, certificate, () => parts.certificate && parts.certificate.current.validTo.getTime() / 1_000);
 }
@@ -71,7 +71,7 @@ function watchLimits(registry: Registry, { requestsShed, vaultGates }: WatchedPa
   readCounters(registry, rationed, 'reason', () => Object.entries(vaultGates.rationed));
   const open = {
     name: 'vaultspan_vault_breakers_open',
-    help: 'Vaults given up for not answering, until a call finds that they do',
+    help: 'Vaults with an open circuit breaker, each until a trial call succeeds',
   };
   readGauge(registry, open, () => vaultGates.countOpen());
 }
@@ -80,7 +80,7 @@ function watchDataKeys(registry: Registry, { dataKeys, keyUses }: WatchedParts):
   const { counts } = dataKeys;
   const asked = {
     name: 'vaultspan_data_key_requests_total',
-    help: 'Data keys asked for, by whether one was in memory',
+    help: 'Requests for data keys, by whether one was in memory',
   };
   readCounters(registry, asked, 'result', () => [
     ['sealing-hit', counts.sealingHits],
@@ -88,13 +88,13 @@ function watchDataKeys(registry: Registry, { dataKeys, keyUses }: WatchedParts):
     ['opening-hit', counts.openingHits],
     ['opening-unwrap', counts.unwrapped],
   ]);
-  const minted = { name: 'vaultspan_data_keys_minted_total', help: 'Data keys made and wrapped' };
+  const minted = { name: 'vaultspan_data_keys_minted_total', help: 'Data keys minted' };
   readCounter(registry, minted, () => counts.minted);
   const proofs = { name: 'vaultspan_access_proofs_total', help: 'Proofs of access renewed by an unwrap' };
   readCounter(registry, proofs, () => counts.proofs);
   const refusals = { name: 'vaultspan_access_refusals_total', help: 'Definite refusals of access by Azure, by reason' };
   readCounters(registry, refusals, 'reason', () => counts.refusals);
-  const uses = { name: 'vaultspan_key_uses_total', help: 'Messages sealed and opened' };
+  const uses = { name: 'vaultspan_key_uses_total', help: 'Messages encrypted and decrypted' };
   readCounters(registry, uses, 'use', () => Object.entries(keyUses));
   new Gauge({
     name: 'vaultspan_data_keys_held',
@@ -114,13 +114,13 @@ function watchDataKeys(registry: Registry, { dataKeys, keyUses }: WatchedParts):
 function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {
   const records = { name: 'vaultspan_audit_records_total', help: 'Audit records written' };
   readCounter(registry, records, () => audit.counts().records);
-  const groups = { name: 'vaultspan_audit_groups_total', help: 'Writes of audit records, many in one' };
+  const groups = { name: 'vaultspan_audit_groups_total', help: 'Writes of audit records; one write has many records' };
   readCounter(registry, groups, () => audit.counts().groups);
   const failures = { name: 'vaultspan_audit_failures_total', help: 'Audit records that could not be written' };
   readCounter(registry, failures, () => audit.counts().refused);
-  const waiting = { name: 'vaultspan_audit_records_waiting', help: 'Audit records that wait to be written' };
+  const waiting = { name: 'vaultspan_audit_records_waiting', help: 'Audit records waiting to be written' };
   readGauge(registry, waiting, () => audit.counts().waiting);
-  const lag = { name: 'vaultspan_audit_lag_seconds', help: 'Age of the oldest audit record that is not written yet' };
+  const lag = { name: 'vaultspan_audit_lag_seconds', help: 'Age of the oldest audit record not yet written' };
   readGauge(registry, lag, () => audit.counts().lagMs / 1_000);
   const bytes = {
     name: 'vaultspan_audit_spool_bytes',
@@ -129,7 +129,7 @@ function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {
   readGauge(registry, bytes, () => spool?.backlog().bytes);
   const age = {
     name: 'vaultspan_audit_spool_age_seconds',
-    help: 'Age of the oldest audit record that the database did not take; absent without one',
+    help: 'Age of the oldest audit record not yet in the database; absent without one',
   };
   readGauge(registry, age, () => spool?.backlog().ageSeconds);
 }
@@ -141,11 +141,11 @@ function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedPart
     changes += 1;
     lastChangeAt = Date.now() / 1_000;
   });
-  const told = { name: 'vaultspan_tenant_changes_total', help: 'Changes of tenants that this process was told of' };
+  const told = { name: 'vaultspan_tenant_changes_total', help: 'Changes of tenants received by this process' };
   readCounter(registry, told, () => changes);
   const last = {
     name: 'vaultspan_last_tenant_change_timestamp_seconds',
-    help: 'When this process was told of a change; 0 before the first',
+    help: 'Time of the last change received by this process; 0 before the first',
   };
   readGauge(registry, last, () => lastChangeAt);
   const staleness = {

@@ -106,7 +106,7 @@ export function permitKeyOperations(key: KekRef, contents?: KeyContents): Fix {
     : `$( { ${present}; printf '%s\\n' ${NEEDED.join(' ')}; } | sort -u)`;
   return {
     owner: 'resource-owner',
-    action: 'Permit the operations wrapKey and unwrapKey on the key',
+    action: 'Allow the operations wrapKey and unwrapKey on the key',
     command: `${versionCommand('set-attributes', key)} --ops ${operations}`,
   };
 }
@@ -114,13 +114,13 @@ export function permitKeyOperations(key: KekRef, contents?: KeyContents): Fix {
 /** Returns the fix for an EC key, which can't wrap, whatever its operations are. */
 export const replaceKey = (tenantId: string, key: KeyName): Fix => ({
   owner: 'resource-owner',
-  action: "Create an RSA key, under a name of its own or as a new version, and register it in the tenant's record",
+  action: "Create an RSA key, under a new name or as a new version, and register it in the tenant's record",
   command: createKey(tenantId, key),
 });
 
 export const tagKey = (key: KekRef, tenantId: string, { tags }: Pick<KeyContents, 'tags'>): Fix => ({
   owner: 'resource-owner',
-  action: 'Add the tag that names the tenant which the key is for',
+  action: "Add the tag with the id of the key's tenant",
   command: `${versionCommand('set-attributes', key)} ${tagsArgument({ ...tags, [TENANT_TAG]: tenantId })}`,
 });
 
@@ -173,7 +173,7 @@ export function withdrawRole(key: KeyName, appId: string): string {
 /** Returns the fix for a missing access policy. An HSM has none, and `set-policy` takes none. */
 export const grantAccessPolicy = (key: KeyName, appId: string): Fix => ({
   owner: 'resource-owner',
-  action: "Permit the app to use the vault's keys",
+  action: "Allow the app to use the vault's keys",
   command: `az keyvault set-policy --name ${nameOf(key.vaultUrl)} --spn ${appId} --key-permissions get wrapKey unwrapKey`,
 });
 
@@ -190,7 +190,7 @@ export function openPublicAccess(key: KeyName): Fix {
   const update = isManagedHsm(key.vaultUrl) ? 'update-hsm' : 'update';
   return {
     owner: 'resource-owner',
-    action: 'Give the service a private endpoint, or enable public network access for its egress addresses alone',
+    action: 'Give the service a private endpoint, or enable public network access for its egress addresses only',
     command: `az keyvault ${update} ${resourceArgument(key.vaultUrl)} --public-network-access Enabled --default-action Deny && ${openFirewall(key).command}`,
   };
 }

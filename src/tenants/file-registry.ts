@@ -96,7 +96,7 @@ function firstAfter(ids: readonly string[], cursor: string): number {
 function readOnly(): ServiceError {
   return new ServiceError(
     'registry-read-only',
-    'The tenants are in a file: edit the file, and the service rereads it within a second',
+    'The tenants are in a file: edit it, and the service loads it within a second',
     {
       fix: { owner: 'vendor', action: 'Edit the list of tenants, or move to a database (docs/configuration.md)' },
     },

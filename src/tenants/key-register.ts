@@ -98,13 +98,13 @@ export function assertNoConflict(conflicts: readonly KeyConflict[]): void {
  * others.
  */
 const keyTaken = (errors: readonly FieldError[]): ServiceError =>
-  new ServiceError('key-taken', 'A vault key belongs to one tenant and one alias, for ever', {
-    fix: { owner: 'vendor', action: 'Create a new key and register that' },
+  new ServiceError('key-taken', 'A vault key belongs permanently to one tenant and one alias', {
+    fix: { owner: 'vendor', action: 'Create and register a new key' },
     errors,
   });
 
 const otherUse = (errors: readonly FieldError[]): ServiceError =>
-  new ServiceError('key-use', 'A vault key keeps the use that it was first registered for: data or wrap', {
-    fix: { owner: 'vendor', action: 'Create a new key for the other use and register that' },
+  new ServiceError('key-use', 'A vault key keeps the use of its first registration: data or wrap', {
+    fix: { owner: 'vendor', action: 'Create and register a new key for the other use' },
     errors,
   });

@@ -111,7 +111,7 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
   const aliases = Object.keys(keys);
   if (aliases.length === 0 || aliases.length > MAX_KEYS) yield [['keys'], `must be 1 to ${MAX_KEYS} keys`];
   const known = Object.hasOwn(keys, defaultKey) ? keys[defaultKey] : undefined;
-  if (!known) yield [['defaultKey'], 'must be the alias of one of the keys'];
+  if (!known) yield [['defaultKey'], 'must be an alias of the keys'];
   else if (known.use !== 'data') yield [['defaultKey'], 'must be a key with use: data'];
   for (const [alias, key] of Object.entries(keys)) {
     const problem = algorithmProblem(key as RegisteredKey);
@@ -122,6 +122,6 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
 function algorithmProblem({ use, algorithm }: RegisteredKey): string | undefined {
   if (algorithm === undefined) return undefined;
   if (use === 'data' && !isDataAlgorithm(algorithm))
-    return `a key of use data takes one of ${DATA_ALGORITHMS.join(', ')}`;
+    return `a key with use: data needs one of ${DATA_ALGORITHMS.join(', ')}`;
   return undefined;
 }

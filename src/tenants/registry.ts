@@ -68,7 +68,7 @@ export async function findTenant(tenants: Pick<TenantRegistry, 'get'>, tenantId:
  * Returns the same body for a tenant that does not exist and for one that the caller may not see.
  */
 export function tenantNotFound(): ServiceError {
-  return new ServiceError('tenant-not-found', 'No such tenant', {
-    errors: [{ pointer: '/path/tenantId', detail: 'names no tenant' }],
+  return new ServiceError('tenant-not-found', 'The tenant does not exist', {
+    errors: [{ pointer: '/path/tenantId', detail: 'is not a tenant' }],
   });
 }

@@ -68,7 +68,7 @@ function describe(issue: z.core.$ZodIssue): string[] {
 function* repeatedIds(tenants: readonly TenantInput[]): Generator<string> {
   const seen = new Set<string>();
   for (const [index, { id }] of tenants.entries()) {
-    if (seen.has(id)) yield `/tenants/${index}/id: ${id} stands here twice`;
+    if (seen.has(id)) yield `/tenants/${index}/id: ${id} occurs twice`;
     seen.add(id);
   }
 }
@@ -84,7 +84,7 @@ function* sharedKeys(tenants: readonly TenantInput[]): Generator<string> {
     for (const { pointer, vaultKey: key } of keyClaims(tenant)) {
       const place = pointer.slice(1);
       const owner = owners.get(key);
-      if (owner !== undefined) yield `/tenants/${index}/${place}: ${key} is registered already, as ${owner}`;
+      if (owner !== undefined) yield `/tenants/${index}/${place}: ${key} is already registered as ${owner}`;
       owners.set(key, `${tenant.id}/${place}`);
     }
   }

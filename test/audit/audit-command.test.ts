@@ -67,7 +67,7 @@ test('a directory of valid chains: a line for each, a summary, exit 0', async ()
     out:
       `${chains.closed}: ok, 5 records, closed\n` +
       `${chains.running}: ok, 1 record, no close record: process killed or still running\n` +
-      '2 chains, 6 records: all hold\n',
+      '2 chains, 6 records: all intact\n',
     err: '',
   });
 });
@@ -76,7 +76,7 @@ test('a path is relative to the working directory, and may be one file', async (
   await using chains = await twoChains();
   const cwd = dirname(chains.path);
   const { code, out } = await run(['verify', join(basename(chains.path), chains.closed)], { cwd });
-  expect([code, out]).toEqual([0, `${chains.closed}: ok, 5 records, closed\n1 chain, 5 records: all hold\n`]);
+  expect([code, out]).toEqual([0, `${chains.closed}: ok, 5 records, closed\n1 chain, 5 records: all intact\n`]);
 });
 
 test('a changed record is named by file, line and sequence, exit 1', async () => {
@@ -158,7 +158,7 @@ test('moved files are checked together with the rest of their chains', async () 
   expect(await run(['verify', chains.path])).toMatchObject({ code: 1, out: expect.stringContaining('BAD link') });
   expect(await run(['verify', archive.path, chains.path])).toMatchObject({
     code: 0,
-    out: expect.stringContaining('2 chains, 6 records: all hold'),
+    out: expect.stringContaining('2 chains, 6 records: all intact'),
   });
 });
 
@@ -170,7 +170,7 @@ test('--database checks the records in PostgreSQL, and reports when there are no
   const url = 'url' in postgres.options ? postgres.options.url : '';
   await writeFile(config, JSON.stringify({ ...settings(chains.path), database: { url } }));
   const verify = () => run(['verify', '--database', '--config', config]);
-  expect(await verify()).toMatchObject({ code: 1, out: 'the database: no audit chain here\n' });
+  expect(await verify()).toMatchObject({ code: 1, out: 'the database: no audit chain found\n' });
   const table = auditTable(await postgres.open());
   const lines = (await chains.read(chains.closed)).trimEnd().split('\n');
   const rows = lines.map((line) => {
@@ -181,7 +181,7 @@ test('--database checks the records in PostgreSQL, and reports when there are no
   const { chain } = rows[0] ?? {};
   expect(await verify()).toMatchObject({
     code: 0,
-    out: `${chain}: ok, 5 records, closed\n1 chain, 5 records: all hold\n`,
+    out: `${chain}: ok, 5 records, closed\n1 chain, 5 records: all intact\n`,
   });
   await (await postgres.open()).write((trx) => trx.deleteFrom('audit_records').where('sequence', '=', 2).execute());
   expect(await verify()).toMatchObject({

@@ -55,7 +55,7 @@ test('records that no file has any more are reported, and the rest is shipped', 
   await loseFrom(spool, sink.chain, 0);
   await shipper.ship();
   await shipper.ship();
-  expect(said).toContain(`${second}: records before it are neither in the database nor in a file`);
+  expect(said).toContain(`${second}: earlier records are neither in the database nor in a file`);
   expect(await linesIn(spool.table)).toEqual(await spool.lines());
   expect(badOnes(await verifyTable(spool.table, signal))).toMatchObject([{ firstBad: { problem: 'start-missing' } }]);
   await sink.close();

@@ -44,7 +44,7 @@ test('the next process ships the records of killed processes, each once, without
   await Promise.all([next.shipper.close(), other.shipper.close()]);
   const lines = await linesIn(spool.table);
   expect(lines.map((line) => placeOf(line).chain).filter((chain) => chain === killed.sink.chain)).toHaveLength(41);
-  expect(next.said).toContain(`${killed.sink.position().name}: the last line is torn`);
+  expect(next.said).toContain(`${killed.sink.position().name}: the last line is incomplete`);
   expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
 });
 
@@ -187,7 +187,7 @@ test('a line that is no record is skipped and reported, and does not block other
   expect((await linesIn(spool.table)).filter((line) => placeOf(line).chain === before.sink.chain)).toEqual(
     text.trimEnd().split('\n'),
   );
-  expect(said).toEqual([`${name}: a line is no record of this chain, or not in its order`]);
+  expect(said).toEqual([`${name}: a line is not a record of this chain, or is out of order`]);
   expect(shipper.trouble()).toBeUndefined();
   await sink.close();
 });

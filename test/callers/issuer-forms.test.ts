@@ -18,7 +18,7 @@ describe('an issuer that no token can have', () => {
     [`https://login.microsoftonline.us/${ID}/v2.0/`, `https://login.microsoftonline.us/${ID}/v2.0`],
     [`https://sts.chinacloudapi.cn/${ID}`, `https://sts.chinacloudapi.cn/${ID}/`],
   ])('%s is reported with the right form', (issuer, right) => {
-    expect(issuerProblem(issuer)).toBe(`no token has this iss: write ${right}`);
+    expect(issuerProblem(issuer)).toBe(`tokens never have this iss: use ${right}`);
     expect(issuerProblem(right)).toBeUndefined();
   });
 

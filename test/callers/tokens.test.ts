@@ -25,11 +25,11 @@ const part = (value: object): string => Buffer.from(JSON.stringify(value)).toStr
 const DETAILS: Readonly<Record<string, RegExp>> = {
   expired: /has expired/,
   'not-yet-valid': /not valid yet/,
-  lifetime: /too long/,
+  lifetime: /no expiry or is valid for more than 24 hours/,
   subject: /names the caller/,
   audience: /another audience/,
-  issuer: /not configured for/,
-  signature: /keys verify/,
+  issuer: /is not configured/,
+  signature: /signed with its issuer's keys/,
 };
 
 describe('a token', () => {
@@ -111,7 +111,7 @@ test('an issuer with another name in its discovery document causes a warning at 
   expect(warnings().map((line) => JSON.parse(line))).toEqual([
     expect.objectContaining({
       issuer: `${callerIssuer}/`,
-      trouble: `its discovery document names the issuer ${callerIssuer}, which tokens will have`,
+      trouble: `its discovery document names the issuer ${callerIssuer}, which its tokens will contain`,
     }),
   ]);
 });

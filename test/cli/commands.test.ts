@@ -147,21 +147,21 @@ describe('dev', () => {
     const other = runCli(['check-config', '--online'], { cwd: folder, env: { VAULTSPAN_CALLERS } });
     expect(await other.exitCode).toBe(1);
     expect(other.out()).toContain(
-      `${issuer}/: its discovery document names the issuer ${issuer}, which tokens will have`,
+      `${issuer}/: its discovery document names the issuer ${issuer}, which its tokens will contain`,
     );
     const unknown = runCli(['token', '--as', 'nobody'], { cwd: folder });
     expect(await unknown.exitCode).toBe(2);
     expect(unknown.err()).toContain('demo, reader');
     const serve = runCli(['serve'], { cwd: folder });
     expect(await serve.exitCode).toBe(2);
-    expect(serve.err()).toContain('serve is for real Azure');
+    expect(serve.err()).toContain('serve runs against real Azure');
     const init = runCli(['init'], { cwd: folder });
     expect(await init.exitCode).toBe(0);
-    expect(init.out()).toContain('vaultspan-origin-key: is there already');
+    expect(init.out()).toContain('vaultspan-origin-key: already exists');
 
     const taken = runCli(args, { cwd: folder });
     expect(await taken.exitCode).toBe(2);
-    expect(taken.err()).toMatch(/vaultspan dev runs in \S+ already, on port \d+: stop it first/);
+    expect(taken.err()).toMatch(/vaultspan dev is already running in \S+, on port \d+: stop it first/);
     const reset = runCli([...args, '--reset'], { cwd: folder });
     expect(await reset.exitCode).toBe(2);
     const elsewhere = await mkdtemp(join(tmpdir(), 'vaultspan-cli-'));
@@ -173,7 +173,9 @@ describe('dev', () => {
     expect(await first.exitCode).toBe(0);
     const moved = runCli(['dev', '--emulator-port', '39443'], { cwd: folder });
     expect(await moved.exitCode).toBe(2);
-    expect(moved.err()).toMatch(/was made with --emulator-port \d+: use it again, or forget that state with --reset/);
+    expect(moved.err()).toMatch(
+      /was created with --emulator-port \d+: use the same port, or delete the state with --reset/,
+    );
     const second = runCli(args, { cwd: folder });
     await ready(second);
     const opened = await post('contoso/decrypt', { ciphertext: sealed.body['ciphertext'] }, await tokenAs());

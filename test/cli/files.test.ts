@@ -100,9 +100,9 @@ describe('a file', () => {
 
 describe('no partial file is left', () => {
   test.each<[string, (sealed: Buffer) => Buffer, string]>([
-    ['truncated in its last segment', (sealed) => sealed.subarray(0, -100), 'was cut'],
+    ['truncated in its last segment', (sealed) => sealed.subarray(0, -100), 'was truncated'],
     ['truncated in its first segment', (sealed) => sealed.subarray(0, 100_000), 'undecryptable'],
-    ['with more at its end', (sealed) => Buffer.concat([sealed, Buffer.of(1)]), 'was cut'],
+    ['with more at its end', (sealed) => Buffer.concat([sealed, Buffer.of(1)]), 'was truncated'],
     ['that is none of ours', () => Buffer.from('something else'), 'malformed-ciphertext'],
   ])('%s', async (_case, change, told) => {
     await put('changed.vspn', change(await sealFile()));

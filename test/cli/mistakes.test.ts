@@ -50,8 +50,8 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
   test.each([
     ['28P01', /^database\.url: 127\.0\.0\.1:\d+ rejects the password of user ann: correct the password$/],
     ['28000', /^database\.url: 127\.0\.0\.1:\d+ refuses user ann: check the role and pg_hba\.conf$/],
-    ['08P01', /^database\.url: 127\.0\.0\.1:\d+ refuses a parameter .*options.*database\.directUrl$/],
-    ['3D000', /^database\.url: 127\.0\.0\.1:\d+ has no database tenants: create it, or name another$/],
+    ['08P01', /^database\.url: 127\.0\.0\.1:\d+ rejects a connection parameter, .*options.*database\.directUrl$/],
+    ['3D000', /^database\.url: 127\.0\.0\.1:\d+ has no database tenants: create it, or use another$/],
     ['42501', /^database\.url: user ann lacks a privilege in tenants: grant it, or migrate as the owner$/],
   ])('PostgreSQL that answers %s', async (code, told) => {
     await using server = await refusingServer(code);
@@ -60,7 +60,7 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
       const { code: exitCode, err } = await run(command, { database });
       const lines = err.trim().split('\n');
       expect([exitCode, lines.length]).toEqual([2, 1]);
-      expect(lines[0]?.replace('The configuration does not work here: ', '')).toMatch(told);
+      expect(lines[0]?.replace('A setting of the configuration cannot be used: ', '')).toMatch(told);
       expect(err).not.toContain('s3cret');
     }
   });
@@ -74,7 +74,10 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
       database: { url: `postgres://ann@127.0.0.1:${port}/tenants`, tls: 'require' },
     });
     server.close();
-    expect([code, err]).toEqual([2, expect.stringMatching(/: database\.tls: 127\.0\.0\.1:\d+ speaks no TLS: .*\n$/)]);
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/: database\.tls: 127\.0\.0\.1:\d+ does not support TLS: .*\n$/),
+    ]);
   });
 
   test('a database whose path is below a file, or that is no SQLite file', async () => {
@@ -82,17 +85,17 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     const below = await run(['tenants', 'list'], { database: { file: 'file/vaultspan.db' } });
     expect([below.code, below.err]).toEqual([
       2,
-      `The configuration does not work here: database.file: ${folder}/file/vaultspan.db lies below a file: correct the path\n`,
+      `A setting of the configuration cannot be used: database.file: ${folder}/file/vaultspan.db is below a file: correct the path\n`,
     ]);
     const other = await run(['tenants', 'list'], { database: { file: 'file' } });
     expect([other.code, other.err]).toEqual([
       2,
-      `The configuration does not work here: database.file: ${folder}/file is not an SQLite database: name another file\n`,
+      `A setting of the configuration cannot be used: database.file: ${folder}/file is not an SQLite database: use another file\n`,
     ]);
     const isFolder = await run(['migrate'], { database: { file: '.' } });
     expect([isFolder.code, isFolder.err]).toEqual([
       2,
-      expect.stringMatching(/: database\.file: .* is a folder: name a file/),
+      expect.stringMatching(/: database\.file: .* is a folder: use a file/),
     ]);
   });
 
@@ -121,12 +124,12 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     const audit = await run(['tenants', 'list'], {});
     expect([audit.code, audit.err]).toEqual([
       2,
-      expect.stringMatching(/: audit\.directory: \S+ lies below a file: correct the path\n$/),
+      expect.stringMatching(/: audit\.directory: \S+ is below a file: correct the path\n$/),
     ]);
     const list = await run(['tenants', 'list'], { registry: { file: 'none.yaml' }, audit: { directory: 'a' } });
     expect([list.code, list.err]).toEqual([
       2,
-      `The configuration does not work here: registry.file: ${folder}/none.yaml does not exist: correct the path\n`,
+      `A setting of the configuration cannot be used: registry.file: ${folder}/none.yaml does not exist: correct the path\n`,
     ]);
   });
 
@@ -186,7 +189,7 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     const list = await run(['tenants', 'list'], {}, env);
     expect([list.code, list.err]).toEqual([0, `warning: ${told}`]);
     const check = await run(['check-config'], {}, env);
-    expect([check.code, check.err]).toEqual([2, `The configuration is not usable: ${folder}/config.json: ${told}`]);
+    expect([check.code, check.err]).toEqual([2, `Invalid configuration: ${folder}/config.json: ${told}`]);
     expect((await run(['check-config'], {})).code).toBe(0);
   });
 });
@@ -195,14 +198,14 @@ describe('the command line', () => {
   test.each([
     [['serv'], 'there is no command serv; did you mean serve? Try vaultspan --help'],
     [['help', 'tenant'], 'there is no command tenant; did you mean tenants? Try vaultspan --help'],
-    [['serve', '--conifg', 'x'], 'There is no option --conifg; did you mean --config?'],
-    [['tenants', 'lsit'], 'There is no action lsit; did you mean list?'],
-    [['init', 'now'], 'There is no argument now'],
+    [['serve', '--conifg', 'x'], 'Unknown option --conifg; did you mean --config?'],
+    [['tenants', 'lsit'], 'Unknown action lsit; did you mean list?'],
+    [['init', 'now'], 'Unexpected argument now'],
     [
       ['dev', '--log-level', 'wran'],
-      '--log-level is one of trace, debug, info, warn, error, fatal, silent, not wran; did you mean warn?',
+      '--log-level must be one of trace, debug, info, warn, error, fatal, silent, not wran; did you mean warn?',
     ],
-    [['dev', '--port', '0', '--reset'], '--port is a port between 1 and 65000, not 0'],
+    [['dev', '--port', '0', '--reset'], '--port must be a port between 1 and 65000, not 0'],
   ])('%j: suggests the intended word, and starts nothing', async (args, told) => {
     await mkdir(join(folder, '.vaultspan'));
     await writeFile(join(folder, '.vaultspan', 'emulator.json'), '{}');

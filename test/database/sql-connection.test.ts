@@ -35,7 +35,7 @@ describe('a PostgreSQL URL', () => {
   test.each([
     ['mysql://ann@db.example/tenants', /must be of the form/],
     ['tenants.sqlite', /must be of the form/],
-    ['postgres://ann:secret@db.example/tenants?sslmod=require', /parameter sslmod; known are/],
+    ['postgres://ann:secret@db.example/tenants?sslmod=require', /parameter sslmod; supported are/],
     ['postgres://ann:secret@db.example/tenants?sslmode=prefer', /sslmode=prefer, which is not supported/],
   ])('%s is refused without showing its password', async (url, message) => {
     const refused = connect(url);

@@ -62,7 +62,7 @@ describe("the operator's message", () => {
 
   test.each([
     [{ code: '28P01' }, 'refuses to serve (28P01)'],
-    [{ code: 'ENOTFOUND' }, "can't be found (ENOTFOUND)"],
+    [{ code: 'ENOTFOUND' }, 'cannot be found (ENOTFOUND)'],
     [{ code: '53300' }, 'has no connection or resource left (53300)'],
     [{ message: 'timeout expired' }, 'does not answer in time'],
     [{ message: 'quoted: secret' }, 'is unreachable (the connection ended)'],

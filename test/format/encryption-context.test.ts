@@ -123,7 +123,7 @@ describe('an invalid context', () => {
 
   test('reports the position of the wrong member, and neither its name nor its value', () => {
     const context = { fine: 'a', 'secret-name': 'secret-value\ud800' };
-    const detail = 'member 2: a value is well-formed Unicode';
+    const detail = 'member 2: a value must be well-formed Unicode';
     expect(() => canonicalContext(context)).toThrow(
       expect.objectContaining({
         errors: [{ pointer: '/encryptionContext', detail }],

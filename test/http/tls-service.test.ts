@@ -107,9 +107,9 @@ test('the service serves everything over mutual TLS, and reports problems to rea
       ) ?? false,
     'readiness tells',
   );
-  expect(service.logLines.some((line) => line.includes('the last good one goes on') && line.includes('keyFile'))).toBe(
-    true,
-  );
+  expect(
+    service.logLines.some((line) => line.includes('the last good one stays in use') && line.includes('keyFile')),
+  ).toBe(true);
   await writeFile(join(folder, 'key.pem'), leaf.keyPem);
   await until(async () => !('degraded' in (await send(`${service.url}/readyz`, shown)).body), 'it is mended');
   expect(service.logLines.join('\n')).not.toContain('PRIVATE KEY');
@@ -157,7 +157,7 @@ test('check-config shows the certificate; check-config and serve report a wrong 
   };
   const more = runCli(['check-config', '--config', file], { cwd: tmpdir(), env });
   expect([await more.exitCode, more.err()]).toEqual([0, '']);
-  expect(more.out()).toMatch(/^audit .*, and from there into PostgreSQL; durability write, kept for 90 days$/m);
+  expect(more.out()).toMatch(/^audit .*, and from there to PostgreSQL; durability write, kept for 90 days$/m);
   expect(more.out()).toMatch(/^metrics {5}http:\/\/\[::1\]:9464\/metrics$/m);
   await writeFile(join(folder, 'other.pem'), ca.keyPem);
   await writeFile(file, config('other.pem'));
@@ -185,6 +185,6 @@ test('health is 0 only while the service answers, over HTTP, TLS and on any addr
     await writeFile(file, configText({ ...listener, port: Number(new URL(server.url).port) }));
     expect(await health()).toEqual([0, '']);
     await server.drain(0);
-    expect(await health()).toEqual([1, 'no sign of life']);
+    expect(await health()).toEqual([1, 'no answer']);
   }
 });

@@ -287,19 +287,19 @@ describe('unusable files', () => {
       .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
       .toString();
     const cases: readonly (readonly [Partial<CertificateFiles>, string])[] = [
-      [{ certificateFile: join(folder, 'none.pem') }, "http.certificateFile: .* can't be read \\(ENOENT\\)"],
-      [{ certificateFile: await write('nothing') }, 'http.certificateFile: .* holds no certificate in PEM'],
-      [{ keyFile: await write(leaf.certPem) }, 'http.keyFile: .* holds no private key in PEM'],
+      [{ certificateFile: join(folder, 'none.pem') }, 'http.certificateFile: .* cannot be read \\(ENOENT\\)'],
+      [{ certificateFile: await write('nothing') }, 'http.certificateFile: .* contains no PEM certificate'],
+      [{ keyFile: await write(leaf.certPem) }, 'http.keyFile: .* contains no PEM private key'],
       [{ keyFile: await write(encrypted) }, 'http.keyFile: .* is encrypted: store it decrypted'],
       [{ keyFile: await write(client.keyPem) }, 'http.keyFile: .* is not the key of the first certificate'],
       [{ certificateFile: await write(ca.certPem + leaf.certPem) }, "Put the server's own certificate first"],
-      [{ clientCaFile: await write('') }, 'http.clientCaFile: .* holds no certificate in PEM'],
+      [{ clientCaFile: await write('') }, 'http.clientCaFile: .* contains no PEM certificate'],
       [
         {
           certificateFile: await write(small),
           keyFile: await write(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
         },
-        "can't serve TLS \\(ERR_SSL_EE_KEY_TOO_SMALL\\)",
+        'cannot be used for TLS \\(ERR_SSL_EE_KEY_TOO_SMALL\\)',
       ],
     ];
     for (const [files, problem] of cases) {

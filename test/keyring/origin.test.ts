@@ -152,6 +152,6 @@ test('a refused message has the same answer whether its mac, its data key, its c
     ),
   );
   expect(new Set(failures)).toEqual(
-    new Set([JSON.stringify({ code: 'undecryptable', detail: 'The ciphertext does not open' })]),
+    new Set([JSON.stringify({ code: 'undecryptable', detail: 'The ciphertext cannot be decrypted' })]),
   );
 });

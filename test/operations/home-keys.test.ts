@@ -62,7 +62,7 @@ describe('the origin key, disabled while the service runs,', () => {
 
   test('degrades the process, which stays ready, and is logged once', async () => {
     expect(await degraded()).toEqual(['origin-key']);
-    expect(service.logLines.filter((line) => line.includes('gives no usable key'))).toHaveLength(1);
+    expect(service.logLines.filter((line) => line.includes('has no usable key'))).toHaveLength(1);
   });
 });
 

@@ -16,12 +16,12 @@ test('an editor of the file of tenants cannot get the data key of a stored messa
     await writeFile(join(service.folder, 'tenants.json'), JSON.stringify(tenants));
   };
   await edited(({ data, ...others }) => ({ ...others, data: { ...data, name: 'other' } }));
-  await until(() => service.logLines.some((line) => line.includes('tenants reread')));
+  await until(() => service.logLines.some((line) => line.includes('tenants reloaded')));
   await edited(({ data }) => ({ data: { ...data, name: 'other' }, stolen: { ...data, use: 'wrap' } }));
   await until(() => service.logLines.some((line) => line.includes('key-use')));
   expect((await send('post', '/tenants/contoso/unwrap', message.unwrap)).status).toBe(422);
   await edited((keys) => keys);
-  await until(() => service.logLines.filter((line) => line.includes('tenants reread')).length === 2);
+  await until(() => service.logLines.filter((line) => line.includes('tenants reloaded')).length === 2);
   const opened = await service.post('/tenants/contoso/decrypt', { ciphertext: message.ciphertext });
   expect(opened.body.plaintext).toBe(PLAINTEXT);
 });

@@ -30,8 +30,8 @@ const post = (operation: string, body: object) => service.post(`/tenants/contoso
 
 describe('an EC key', () => {
   test.each([
-    ['encrypt', { plaintext, key: 'ec' }, /is an EC key, which can't wrap$/],
-    ['wrap', { value: plaintext, key: 'ec-wrap' }, /is an EC-HSM key, which can't wrap$/],
+    ['encrypt', { plaintext, key: 'ec' }, /is an EC key, which cannot wrap$/],
+    ['wrap', { value: plaintext, key: 'ec-wrap' }, /is an EC-HSM key, which cannot wrap$/],
   ])('is refused for %s by its type, before its operations and its state', async (operation, body, detail) => {
     const answer = await post(operation, body);
     expect([answer.status, answer.body.code, answer.body.reason]).toEqual([409, 'tenant-misconfigured', 'key-type']);

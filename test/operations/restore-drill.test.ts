@@ -56,7 +56,7 @@ test('dump, more records, restore: the files show the missing records, and ship 
   await dump(url(), backup);
   await encryptSome(7);
   await service.stop();
-  expect(await audit('verify', '--online')).toMatchObject({ code: 0, out: expect.stringContaining('all hold\n') });
+  expect(await audit('verify', '--online')).toMatchObject({ code: 0, out: expect.stringContaining('all intact\n') });
 
   await restore(url(), backup);
   // The table alone looks complete: only the files show the difference.
@@ -66,7 +66,7 @@ test('dump, more records, restore: the files show the missing records, and ship 
     code: 1,
     out: expect.stringMatching(/BAD end at sequence 13, in the database at 5: /),
   });
-  expect(found.out).toContain('all hold by themselves, 1 end differ from the database');
+  expect(found.out).toContain('all intact in themselves, 1 end differ from the database');
   expect(JSON.parse((await audit('verify', '--online', '--json')).out)).toMatchObject({
     ok: false,
     ends: [{ inFiles: 13, inDatabase: 5, problem: 'not-in-database' }],
@@ -78,10 +78,10 @@ test('dump, more records, restore: the files show the missing records, and ship 
     out: expect.stringContaining('14 records, 8 of them new to the database\n'),
   });
   expect((await audit('ship', '--all')).out).toContain('0 of them new');
-  expect(await audit('verify', '--online')).toMatchObject({ code: 0, out: expect.stringContaining('all hold\n') });
+  expect(await audit('verify', '--online')).toMatchObject({ code: 0, out: expect.stringContaining('all intact\n') });
   expect(await audit('verify', '--online', '--database')).toMatchObject({
     code: 0,
-    out: expect.stringContaining('14 records: all hold\n'),
+    out: expect.stringContaining('14 records: all intact\n'),
   });
 });
 

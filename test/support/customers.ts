@@ -29,7 +29,7 @@ async function rewriteTenants(
   await writeFile(`${file}.new`, JSON.stringify({ tenants: change(tenants) }));
   await rename(`${file}.new`, file);
   await until(
-    () => service.logLines.slice(seen).some((line) => line.includes('"msg":"tenants reread"')),
+    () => service.logLines.slice(seen).some((line) => line.includes('"msg":"tenants reloaded"')),
     'the tenants file is reread',
   );
 }

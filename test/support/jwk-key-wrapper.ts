@@ -130,7 +130,7 @@ export class JwkKeyWrapper implements KeyWrapper {
       this.keyBuffers.push(bytes);
       return { bytes, vaultCall };
     } catch (cause) {
-      throw new ServiceError('undecryptable', 'The ciphertext does not open', { cause });
+      throw new ServiceError('undecryptable', 'The ciphertext cannot be decrypted', { cause });
     }
   }
 

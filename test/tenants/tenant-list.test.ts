@@ -152,7 +152,7 @@ describe('a tenant record', () => {
 describe('a list of tenants', () => {
   test('refuses a duplicate id', () => {
     const twice = [record({ id: 'a' }), record({ id: 'a', keys: { data: key() } })];
-    expect(problemsOf(...twice)).toEqual([expect.stringMatching(/^\/tenants\/1\/id: a stands here twice/)]);
+    expect(problemsOf(...twice)).toEqual([expect.stringMatching(/^\/tenants\/1\/id: a occurs twice/)]);
   });
 
   test.each([
@@ -167,7 +167,7 @@ describe('a list of tenants', () => {
     ["another tenant's key as retired", record({ id: 'b', retiredKeys: [{ vaultUrl: VAULT, name: 'data' }] })],
   ])('refuses %s', (_case, other) => {
     const first = record({ id: 'a', keys: { data: key() } });
-    expect(problemsOf(first, other)).toEqual([expect.stringContaining('is registered already, as a/keys/data')]);
+    expect(problemsOf(first, other)).toEqual([expect.stringContaining('is already registered as a/keys/data')]);
   });
 
   test('refuses one key for two uses, since unwrap would return data keys', () => {

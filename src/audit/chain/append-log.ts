@@ -129,7 +129,7 @@ export class AppendLog {
       const { bytesWritten } = await this.#file.write(
         progress.written === 0 ? bytes : bytes.subarray(progress.written),
       );
-      if (bytesWritten === 0) throw new Error('The file took no byte.');
+      if (bytesWritten === 0) throw new Error('No byte could be written to the file');
       progress.written += bytesWritten;
     }
   }

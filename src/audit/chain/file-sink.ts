@@ -167,7 +167,7 @@ class ChainSink implements FileSink {
 
   record(event: AuditEvent): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(unavailable('closed'));
-    const limit = this.#waiting.length >= MAX_WAITING ? 'more records wait than may' : this.#limit();
+    const limit = this.#waiting.length >= MAX_WAITING ? 'too many records wait' : this.#limit();
     if (limit !== undefined) {
       this.#refuse(event.count, limit);
       return Promise.reject(unavailable('backlog'));
@@ -237,7 +237,7 @@ class ChainSink implements FileSink {
       for (const { resolve } of group) resolve();
       return;
     }
-    const trouble = `the audit file can't be written: ${causeOf(error)}`;
+    const trouble = `the audit file cannot be written: ${causeOf(error)}`;
     for (const { event, isNote } of group) {
       if (isNote) this.#putOff(event?.count, trouble);
       else if (event !== undefined) this.#refuse(event.count, trouble);
@@ -298,7 +298,7 @@ class ChainSink implements FileSink {
 }
 
 function unavailable(reason: 'closed' | 'backlog' | 'write-failed', cause?: unknown): ServiceError {
-  const detail = 'The operation could not be recorded, so it is not answered.';
+  const detail = 'The operation could not be recorded in the audit log, so it is not answered';
   return new ServiceError('audit-unavailable', detail, { reason, retryAfter: RETRY_AFTER_SECONDS, cause });
 }
 

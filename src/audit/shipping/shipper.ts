@@ -164,7 +164,7 @@ export class Shipper {
     } catch (error) {
       this.#oldestAt ??= this.#options.clocks.now(); // the age counts from now if no record was read yet
       if (this.#trouble === undefined) this.#options.onTrouble(error);
-      this.#trouble = 'the database takes no audit records';
+      this.#trouble = 'the database accepts no audit records';
     }
   }
 
@@ -215,7 +215,7 @@ export class Shipper {
       }
       if (isCurrent) return;
       // The file of a killed process ends like this.
-      if (spooled.offset < end) this.#spool.report(name, 'the last line is torn');
+      if (spooled.offset < end) this.#spool.report(name, 'the last line is incomplete');
       await this.#recordSkipped(spooled);
       if (!spooled.isOwn && this.#spool.isLastPart(spooled) && spooled.lastRead < (chain.last?.sequence ?? -1))
         this.#spool.report(name, 'the database has later records of this chain: the end of the file was cut off');
@@ -233,7 +233,7 @@ export class Shipper {
     for (const line of text.toString('utf8', 0, text.length - 1).split('\n')) {
       const row = rowOf(line, chain.id);
       if (!row || row.sequence <= lastRead) {
-        this.#spool.report(spooled.file.name, 'a line is no record of this chain, or not in its order');
+        this.#spool.report(spooled.file.name, 'a line is not a record of this chain, or is out of order');
         continue;
       }
       lastRead = row.sequence;
@@ -259,7 +259,7 @@ export class Shipper {
     const after = chain.last && chain.last.at >= this.#age.oldest ? chain.last : undefined;
     if ((await this.#options.table.add(rows, after)) === undefined) return false;
     if (first.sequence > (chain.next ?? 0) && spooled.isOwn)
-      this.#spool.report(spooled.file.name, 'records before it are neither in the database nor in a file');
+      this.#spool.report(spooled.file.name, 'earlier records are neither in the database nor in a file');
     chain.last = { at: last.at, chain: last.chain, sequence: last.sequence };
     chain.next = last.sequence + 1;
     return true;

@@ -162,7 +162,8 @@ export class Spool {
     for (const [name, { isOwn, doneSince, offset, size }] of this.#files) {
       if (names.has(name)) continue;
       this.#files.delete(name);
-      if (isOwn && doneSince === undefined && offset < size) this.report(name, 'it was removed before it was shipped');
+      if (isOwn && doneSince === undefined && offset < size)
+        this.report(name, 'the file was removed before it was shipped');
     }
     const chains = new Set([...this.#files.values()].map(({ file }) => file.chain));
     for (const id of this.#chains.keys()) if (!chains.has(id)) this.#chains.delete(id);

@@ -6,7 +6,7 @@ import { type BadLine, type VerifiedChain, type VerifyChainOptions, verifyChain 
 
 /** The possible problems between a chain and the one it continues. */
 export const linkProblems = {
-  'chain-missing': 'the chain it continues is not here, and no record says that the service removed it',
+  'chain-missing': 'the chain that it continues is missing, and no record shows that the service removed it',
   'record-missing': 'the record it continues is not in that chain: the chain was cut or changed',
 } as const;
 

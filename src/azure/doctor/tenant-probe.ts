@@ -141,12 +141,12 @@ export class AzureTenantProbe {
 
 /** Returns the failure of a secret: the commands for keys do not fit one. */
 function secretFailure(cause: unknown, { code, reason, retryAfter }: ServiceError, name: string): ServiceError {
-  return new ServiceError(code, `The secret ${name} can't be read`, {
+  return new ServiceError(code, `The secret ${name} cannot be read`, {
     cause,
     ...defined({ reason, retryAfter }),
     fix: {
       owner: 'resource-owner',
-      action: `Grant the app the role "Key Vault Secrets User" on the secret ${name}, or take canarySecret out of the record`,
+      action: `Grant the app the role "Key Vault Secrets User" on the secret ${name}, or remove canarySecret from the record`,
     },
   });
 }

@@ -75,7 +75,7 @@ const systemAssigned = (): ServiceError =>
   });
 
 const noProjectedToken = (file: string, cause?: unknown): ServiceError =>
-  new ServiceError('home-credential-rejected', `There is no token of a service account in ${file}`, {
+  new ServiceError('home-credential-rejected', `${file} contains no service account token`, {
     reason: 'no-platform-identity',
     retryAfter: 10,
     fix: {

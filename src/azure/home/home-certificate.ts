@@ -88,8 +88,8 @@ const rsaBits = ({ publicKey }: X509Certificate): number => publicKey.asymmetric
 
 // OpenSSL's own text stays in the cause.
 const malformed = (name: string, cause?: unknown): ServiceError =>
-  unusable('certificate-malformed', `A version of ${name} is no certificate that can be opened`, {
-    action: `Store ${name} as PEM (content type application/x-pem-file), or as a PFX without password that is encrypted with AES: the RC2 of old exports is no longer opened`,
+  unusable('certificate-malformed', `A version of ${name} is not a readable certificate`, {
+    action: `Store ${name} as PEM (content type application/x-pem-file), or as a PFX without password that is encrypted with AES: RC2, as in old exports, is not supported`,
     cause,
   });
 

@@ -104,14 +104,14 @@ function signerOf(
   { signer, certificateName }: CertificateOptions,
 ): AssertionSigner['sign'] {
   if (signer && key) {
-    throw unusable('key-exportable', `The private key of ${certificateName} can be taken out of the home vault`, {
+    throw unusable('key-exportable', `The private key of ${certificateName} is exportable`, {
       action: `Create a new version of ${certificateName} whose key is not exportable, or set home.credential: certificate`,
       command: `az keyvault certificate create --vault-name <HOME-VAULT> --name ${certificateName} --policy "$(az keyvault certificate get-default-policy | jq '.keyProperties.exportable = false')"`,
     });
   }
   if (signer) return (input) => signer.sign(version, input);
   if (!key) {
-    throw unusable('certificate-without-key', `The home vault gives ${certificateName} out without its private key`, {
+    throw unusable('certificate-without-key', `The home vault returns ${certificateName} without its private key`, {
       action: `Set home.credential: vault-signed, or create a new version of ${certificateName} whose key is exportable`,
     });
   }
@@ -142,7 +142,7 @@ const expired = ({ certificateName }: CertificateOptions): ServiceError =>
   });
 
 const noCertificate = ({ certificateName, appId }: CertificateOptions): ServiceError =>
-  unusable('certificate-missing', 'The home vault has no usable certificate of the app', {
+  unusable('certificate-missing', 'The home vault has no usable certificate for the app', {
     action: `Create the certificate ${certificateName} in the home vault and register it with the app`,
     command: `az ad app credential reset --id ${appId} --append --cert ${certificateName} --keyvault <HOME-VAULT>`,
   });

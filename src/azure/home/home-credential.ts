@@ -119,7 +119,7 @@ export function expiryOf([newest]: readonly HomeCredentialVersion[]): Pick<HomeC
 }
 
 const noSecret = (secretName: string): ServiceError =>
-  new ServiceError('home-credential-rejected', 'The home vault has no usable client secret of the app', {
+  new ServiceError('home-credential-rejected', 'The home vault has no usable client secret for the app', {
     reason: 'secret-missing',
     retryAfter: 10,
     fix: { owner: 'vendor', action: `Store a valid client secret of the app as ${secretName} in the home vault` },

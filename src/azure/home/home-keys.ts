@@ -120,7 +120,7 @@ const disabled = (name: string): ServiceError =>
     retryAfter: 10,
     fix: {
       owner: 'vendor',
-      action: `Enable the versions of ${name} and remove their expiry: without them no ciphertext of theirs opens`,
+      action: `Enable the versions of ${name} and remove their expiry: without them their ciphertexts cannot be decrypted`,
     },
   });
 

@@ -91,19 +91,19 @@ function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSigne
   if (cause instanceof NoSigningKeyError || isKeyUnusable(foreign)) {
     return rejected(
       'signing-key-unusable',
-      'The key of the certificate is absent, disabled or not for signing',
+      'The key of the certificate is missing, disabled or not allowed to sign',
       `Enable the certificate ${certificateName} in the home vault, or create a new version whose key may sign`,
     );
   }
   if (isRefusal(foreign)) {
     return rejected(
       'home-vault-refused',
-      "The home vault refuses the platform's identity to sign",
+      "The home vault does not allow the platform's identity to sign",
       `Grant the service's identity the role "Key Vault Crypto User" on the key ${certificateName} of ${vaultUrl}`,
       grantCommand(vaultUrl, certificateName),
     );
   }
-  return new ServiceError('vault-unavailable', 'The home vault could not be reached or is in trouble', {
+  return new ServiceError('vault-unavailable', 'The home vault is unreachable or failing', {
     reason: 'home-vault',
     retryAfter: 5,
     cause,

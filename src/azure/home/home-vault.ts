@@ -141,7 +141,7 @@ function homeVaultFailure(cause: unknown, vaultUrl: string, name: string): Servi
       cause,
     });
   }
-  return new ServiceError('vault-unavailable', 'The home vault could not be reached or is in trouble', {
+  return new ServiceError('vault-unavailable', 'The home vault is unreachable or failing', {
     reason: 'home-vault',
     retryAfter: 5,
     cause,

@@ -70,7 +70,7 @@ const identityOutage = (cause: unknown): ServiceError =>
   });
 
 const noIdentity = (cause?: unknown): ServiceError =>
-  new ServiceError('home-credential-rejected', 'This machine has no identity that gives tokens', {
+  new ServiceError('home-credential-rejected', 'This machine has no identity that can get tokens', {
     reason: 'no-platform-identity',
     retryAfter: 10,
     fix: {

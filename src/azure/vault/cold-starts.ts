@@ -101,7 +101,7 @@ export class ColdStarts {
     const now = this.#clock.monotonicMs();
     this.#lastPromise = Math.max(this.#lastPromise + 1_000 / this.#limits.perSecond, now + waitMs);
     const retryMs = Math.min(LONGEST_RETRY_MS, this.#lastPromise - now);
-    return new ServiceError('overloaded', "Too many tenants' vaults are being opened for the first time", {
+    return new ServiceError('overloaded', 'Too many tenants need their vault for the first time', {
       reason: 'cold-start',
       retryAfter: Math.max(1, Math.ceil(retryMs / 1_000)),
     });

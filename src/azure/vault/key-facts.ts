@@ -42,7 +42,7 @@ function typeOf(keyType: string): KekType | undefined {
 }
 
 const cannotWrap = (kek: KekRef, keyType: string, tenantId: string): ServiceError =>
-  new ServiceError('tenant-misconfigured', `Key ${kidOf(kek)} is ${article(keyType)} key, which can't wrap`, {
+  new ServiceError('tenant-misconfigured', `Key ${kidOf(kek)} is ${article(keyType)} key, which cannot wrap`, {
     reason: 'key-type',
     scope: 'key',
     fix: replaceKey(tenantId, kek),

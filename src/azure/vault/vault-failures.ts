@@ -43,17 +43,17 @@ const roleMissing: Refusal = {
 };
 const policyMissing: Refusal = {
   reason: 'policy-missing',
-  detail: "The vault's access policies don't permit the app to use its keys",
+  detail: "The vault's access policies do not allow the app to use its keys",
   fix: ({ kek, appId }) => grantAccessPolicy(kek, appId),
 };
 const firewall: Refusal = {
   reason: 'firewall',
-  detail: "The vault's network rules keep the service out",
+  detail: "The vault's network rules block the service",
   fix: ({ kek }) => openFirewall(kek),
 };
 const publicAccessOff: Refusal = {
   reason: 'public-access-disabled',
-  detail: 'The vault takes no calls from public networks, and the service has no private endpoint to it',
+  detail: 'The vault accepts no calls from public networks, and the service has no private endpoint to it',
   fix: ({ kek }) => openPublicAccess(kek),
 };
 const disabled: Refusal = { reason: 'key-disabled', detail: 'The key is disabled', fix: ({ kek }) => enableKey(kek) };
@@ -88,7 +88,7 @@ const FORBIDDEN: ReadonlyMap<string, Refusal> = new Map([
 ]);
 const forbidden: Refusal = {
   reason: 'forbidden',
-  detail: 'The vault refuses the app without a reason that we know; most often its role is missing',
+  detail: 'The vault refuses the app for an unknown reason; most often its role is missing',
   fix: ({ kek, appId }) => grantRole(kek, appId),
 };
 
@@ -181,7 +181,7 @@ const tokenRefused: Meaning = {
 
 const absent: Refusal = {
   reason: 'key-absent',
-  detail: 'The vault has no such key or version',
+  detail: 'The vault does not have the key or the version',
   fix: ({ kek }) => recoverKey(kek),
 };
 
@@ -198,18 +198,21 @@ const refusal = ({ reason, detail, fix }: Refusal, call: VaultCall): Meaning => 
  * wrap, that the value does not fit the key. A read has no reason for one.
  */
 function badRequest({ operation }: VaultCall): Meaning {
-  if (operation === 'unwrapKey') return { code: 'undecryptable', detail: 'The ciphertext does not open' };
+  if (operation === 'unwrapKey') return { code: 'undecryptable', detail: 'The ciphertext cannot be decrypted' };
   if (operation === 'getKey') return outage('');
-  const errors = [{ pointer: '/value', detail: 'does not fit the key and its algorithm' }];
+  const errors = [{ pointer: '/value', detail: 'does not match the key and its algorithm' }];
   return { code: 'malformed-request', detail: 'The vault refused the value', errors };
 }
 
 const outage = (code: string): Meaning => ({
   code: 'vault-unavailable',
-  detail: "The customer's vault could not be reached or is in trouble",
+  detail: "The customer's vault is unreachable or failing",
   ...(code === 'ENOTFOUND' && {
     reason: 'vault-not-found',
-    fix: { owner: 'resource-owner', action: "Check the vault's name, its deletion and its private DNS" } as const,
+    fix: {
+      owner: 'resource-owner',
+      action: "Check the vault's name, whether it was deleted, and its private DNS",
+    } as const,
   }),
   retryAfter: RETRY_SECONDS,
 });

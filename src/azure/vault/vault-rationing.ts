@@ -7,10 +7,10 @@ import { ServiceError } from '../../errors.ts';
 export type Rationing = 'budget' | 'back-off' | 'breaker' | 'busy';
 
 const REFUSALS = {
-  budget: ['vault-throttled', "The service's budget for calls to the customer's vault is used up for the moment"],
-  'back-off': ['vault-throttled', "The customer's vault was over its quota a moment ago and is left alone"],
-  breaker: ['vault-unavailable', "The customer's vault has not answered lately, and is asked again in a while"],
-  busy: ['vault-unavailable', "Too many calls to the customer's vault are under way, as it is slow to answer"],
+  budget: ['vault-throttled', "The service's budget for calls to the customer's vault is used up at the moment"],
+  'back-off': ['vault-throttled', "The customer's vault was over its quota a moment ago, and calls to it are paused"],
+  breaker: ['vault-unavailable', "The customer's vault has not answered recently, and calls to it are paused"],
+  busy: ['vault-unavailable', "Too many calls to the customer's vault are under way"],
 } as const;
 
 /**

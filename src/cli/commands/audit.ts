@@ -119,16 +119,16 @@ interface Flags {
 function problemOf(verb: string | undefined, paths: readonly string[], flags: Flags): string | undefined {
   const { all, database, online, json, key, 'unkeyed-before': before } = flags;
   const hasKey = online || key !== undefined;
-  if (verb === undefined) return 'audit: verify or ship?';
+  if (verb === undefined) return 'audit: give verify or ship';
   if (verb === 'ship')
     return all && !database && !hasKey && !json && before === undefined
       ? undefined
-      : 'audit ship: takes --all, --config and directories';
-  if (verb !== 'verify') return `audit: no "${verb}"`;
-  if (all) return 'audit verify: --all is for ship';
+      : 'audit ship: accepts --all, --config and directories';
+  if (verb !== 'verify') return `audit: unknown action "${verb}"`;
+  if (all) return 'audit verify: --all is only for ship';
   if (database && paths.length > 0) return 'audit verify: either --database or PATH';
   if (online && key !== undefined) return 'audit verify: either --online or --key';
-  return before === undefined || hasKey ? undefined : 'audit verify: --unkeyed-before goes with --online or --key';
+  return before === undefined || hasKey ? undefined : 'audit verify: --unkeyed-before needs --online or --key';
 }
 
 /** Returns a function that reads the configuration at its first use, and only once. */
@@ -181,7 +181,7 @@ async function macRulesOf({ unkeyedBefore, key, online, io, settings }: Job): Pr
 async function withTable<T>({ io, settings }: Job, use: (table: AuditTable) => Promise<T>): Promise<T> {
   const config = settings();
   prepareForEmulator(config, io);
-  if (!config.audit.database) throw new ConfigError('The audit records are not in a database: audit.database');
+  if (!config.audit.database) throw new ConfigError('The audit records are not in a database: see audit.database');
   const database = await openDatabase(databaseOptions(config, openHome(config)));
   try {
     return await namingSettings(() => use(auditTable(database)), databaseMistake(config));
@@ -206,7 +206,7 @@ async function ship(job: Job, directories: readonly string[]): Promise<number> {
   return withTable(job, async (table) => {
     for (const directory of directories) {
       const { files, records, added, passedOver } = await shipFiles(table, directory, io.signal);
-      const bad = passedOver === 0 ? '' : `, ${amount(passedOver, 'line')} skipped that are no records`;
+      const bad = passedOver === 0 ? '' : `, ${amount(passedOver, 'line')} skipped that are not records`;
       const found = `${amount(files, 'file')}, ${amount(records, 'record')}`;
       io.stdout(`${directory}: ${found}, ${added} of them new to the database${bad}\n`);
     }
@@ -222,7 +222,7 @@ function failureText(error: unknown, verb: string, path: string, signal: AbortSi
   if (signal.aborted)
     return verb === 'ship'
       ? 'audit ship: stopped before the end'
-      : 'audit verify: stopped before the end, nothing is proved';
+      : 'audit verify: stopped before the end, so nothing is proven';
   if (Error.isError(error) && 'syscall' in error && 'code' in error) return `${path}: ${String(error.code)}`;
   throw error;
 }

@@ -42,10 +42,10 @@ Exit codes: 0 usable, 1 a part that --online tried is not, 2 the configuration i
       [
         `listens     ${config.http.host}:${config.http.port}, TLS ${config.http.tls}`,
         ...(await describeCertificate(config)),
-        `app         ${config.home.appId}, signing in at ${config.cloud.authorityHost} by ${config.home.credential}`,
+        `app         ${config.home.appId}, signs in at ${config.cloud.authorityHost} with ${config.home.credential}`,
         `home vault  ${config.home.vaultUrl}, opened by ${config.platform.identity} identity`,
         `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
-        `revocation  within ${config.revocation.boundMs / 1_000} s of Azure's own refusal`,
+        `revocation  within ${config.revocation.boundMs / 1_000} s of Azure's refusal`,
         `audit       ${describeAudit(config)}`,
         `metrics     ${describeMetrics(config)}`,
         `memory      bodies may take ${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
@@ -64,13 +64,15 @@ async function describeCertificate({ http }: Config): Promise<string[]> {
   const isValid = validFrom.getTime() <= Date.now() && Date.now() <= validTo.getTime();
   return [
     `certificate ${subject.replaceAll('\n', ', ')}, ${isValid ? 'valid' : 'NOT VALID NOW:'} from ${validFrom.toISOString()} to ${validTo.toISOString()}`,
-    ...(clientCaFile === undefined ? [] : [`clients     must show a certificate of an authority in ${clientCaFile}`]),
+    ...(clientCaFile === undefined
+      ? []
+      : [`clients     must present a certificate of an authority in ${clientCaFile}`]),
   ];
 }
 
 function describeAudit(config: Config): string {
   const { directory, durability, retentionDays } = config.audit;
-  const place = config.audit.database ? `${directory}, and from there into PostgreSQL` : directory;
+  const place = config.audit.database ? `${directory}, and from there to PostgreSQL` : directory;
   const kept = retentionDays === undefined ? 'for ever' : `for ${retentionDays} days`;
   return `${place}; durability ${durability}, kept ${kept}`;
 }
@@ -78,7 +80,7 @@ function describeAudit(config: Config): string {
 function describeMetrics({ metrics: { enabled, host, port, tenantLabels } }: Config): string {
   if (!enabled) return 'off';
   const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}/metrics`;
-  return tenantLabels ? `${address}, by tenant too` : address;
+  return tenantLabels ? `${address}, also by tenant` : address;
 }
 
 function tenantsOf(config: Config): string {
@@ -93,7 +95,7 @@ function readBytes(file: string): Uint8Array {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new ConfigError(`The list of tenants can't be read: ${file}`, [Error.isError(error) ? error.message : '']);
+    throw new ConfigError(`Cannot read the list of tenants: ${file}`, [Error.isError(error) ? error.message : '']);
   }
 }
 
@@ -120,7 +122,7 @@ async function checkOnline(config: Config, io: CommandIo): Promise<number> {
 }
 
 function failureText(error: unknown): string {
-  if (!(error instanceof ServiceError)) return Error.isError(error) ? error.message : 'for no reason that it gives';
+  if (!(error instanceof ServiceError)) return Error.isError(error) ? error.message : 'for an unknown reason';
   const { code, reason, message, fix } = error;
   return `${message} (${reason ?? code})${fix ? `\n            ${fix.action}` : ''}`;
 }
@@ -143,10 +145,10 @@ async function describeDatabase(config: Config, home: Home): Promise<string> {
     const database = await openDatabase(databaseOptions(config, home));
     try {
       await assertMigrated(database);
-      return 'reached, with the schema of this version';
+      return 'reachable, with the schema of this version';
     } catch (error) {
       if (!(error instanceof SchemaError) || error.isNewer || migrate !== 'at-start') throw error;
-      return 'reached; serve migrates its schema at the start';
+      return 'reachable; serve migrates its schema when it starts';
     } finally {
       await database.close();
     }

@@ -11,7 +11,7 @@ const RETRY_MS = 5_000;
 
 export const check: Command = {
   name: 'check',
-  summary: 'Find out why a tenant does not work, and who mends it',
+  summary: 'Find out why a tenant does not work, and who must fix it',
   help: `
 Usage: vaultspan check TENANT | --all [--wait 10m] [--json] [--config FILE]
 
@@ -31,7 +31,7 @@ Exit codes: 0 all passed, 1 not, 2 called wrongly.`,
       config: { type: 'string' },
     });
     const [tenantId, ...more] = positionals;
-    if (values.all === (tenantId !== undefined) || more.length > 0) throw new ConfigError('Name one tenant, or --all');
+    if (values.all === (tenantId !== undefined) || more.length > 0) throw new ConfigError('Give one tenant, or --all');
     const waitMs = values.wait === undefined ? 0 : durationOf(values.wait);
     await using tools = await openTools(values.config, io);
     const deps = await openDoctor(tools);
@@ -61,7 +61,7 @@ async function checkUntil(
     const isOver = found.state === 'passed' || deps.clock.monotonicMs() + RETRY_MS > until || io.signal.aborted;
     if (isOver) return found;
     const first = found.steps.find(({ state }) => state === 'failed');
-    io.stderr(`${id}: ${first?.name ?? ''} does not pass yet (${first?.reason ?? first?.code ?? ''}), trying again\n`);
+    io.stderr(`${id}: ${first?.name ?? ''} does not pass yet (${first?.reason ?? first?.code ?? ''}), retrying\n`);
     await sleep(RETRY_MS, undefined, { signal: io.signal }).catch(() => undefined); // asked to stop: one last round, then exit
   }
 }
@@ -76,7 +76,7 @@ function durationOf(text: string): number {
   const [, count, unit = ''] = /^([0-9]{1,4})([smh])$/.exec(text) ?? [];
   const unitMs = UNITS[unit];
   if (unitMs !== undefined) return Number(count) * unitMs;
-  throw new ConfigError(`--wait is a time such as 30s, 10m or 1h, not ${text}`);
+  throw new ConfigError(`--wait must be a duration such as 30s, 10m or 1h, not ${text}`);
 }
 
 const MARKS = { passed: '✓', failed: '✗', skipped: '–' } as const;

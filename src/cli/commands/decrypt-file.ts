@@ -6,7 +6,7 @@ import { SEALED_SUFFIX } from './encrypt-file.ts';
 
 export const decryptFile: Command = {
   name: 'decrypt-file',
-  summary: 'Decrypt a file that encrypt-file made',
+  summary: 'Decrypt a file encrypted with encrypt-file',
   help: `
 Usage: vaultspan decrypt-file FILE | - --tenant ID [-o FILE] [--context NAME=VALUE]… [--force] [--url URL] [--token TOKEN]
 
@@ -19,11 +19,11 @@ Exit codes: 0 done, 1 failed, 2 called wrongly.`,
 };
 
 function path({ key }: { readonly key?: string | undefined }): string {
-  if (key !== undefined) throw new ConfigError('The file names its key itself: there is no --key to choose');
+  if (key !== undefined) throw new ConfigError('decrypt-file has no --key: the file names its key');
   return '/streams/decrypt';
 }
 
 function outputOf(file: string): string {
   if (file.endsWith(SEALED_SUFFIX) && file.length > SEALED_SUFFIX.length) return file.slice(0, -SEALED_SUFFIX.length);
-  throw new ConfigError(`${file} does not end in ${SEALED_SUFFIX}: name the output by -o`);
+  throw new ConfigError(`${file} does not end in ${SEALED_SUFFIX}: set the output with -o`);
 }

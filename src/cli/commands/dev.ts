@@ -26,7 +26,7 @@ const FIRST_EMULATOR_PORT = 8443;
 
 export const dev: Command = {
   name: 'dev',
-  summary: 'Run the service against an emulated Azure on this machine: nothing to set up',
+  summary: 'Run the service against an emulated Azure on this machine, without any setup',
   help: `
 Usage: vaultspan dev [--port N] [--emulator-port N] [--log-level LEVEL] [--reset]
 
@@ -80,14 +80,16 @@ in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find th
 function portOf(text: string, name: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port <= 65_000) return port;
-  throw new ConfigError(`--${name} is a port between 1 and 65000, not ${text}`);
+  throw new ConfigError(`--${name} must be a port between 1 and 65000, not ${text}`);
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 function levelOf(text: string): string {
   if (LOG_LEVELS.includes(text)) return text;
-  throw new ConfigError(`--log-level is one of ${LOG_LEVELS.join(', ')}, not ${text}${didYouMean(text, LOG_LEVELS)}`);
+  throw new ConfigError(
+    `--log-level must be one of ${LOG_LEVELS.join(', ')}, not ${text}${didYouMean(text, LOG_LEVELS)}`,
+  );
 }
 
 /** Registers the emulated customers as tenants at the first start; later changes to them stay. */

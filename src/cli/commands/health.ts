@@ -11,7 +11,7 @@ const DEADLINE_MS = 4_000;
 
 export const health: Command = {
   name: 'health',
-  summary: 'Ask the service on this machine for a sign of life',
+  summary: 'Check that the service on this machine answers',
   help: `
 Usage: vaultspan health [--config FILE]
 
@@ -28,7 +28,7 @@ Exit codes: 0 alive, 1 not within ${DEADLINE_MS / 1_000} s, 2 not configured.`,
       await (http.certificate?.clientCaFile === undefined ? askHealth(http, signal) : shakeHands(http, signal));
       return 0;
     } catch (error) {
-      io.stderr(`no sign of life: ${Error.isError(error) ? error.message : ''}\n`);
+      io.stderr(`no answer: ${Error.isError(error) ? error.message : ''}\n`);
       return 1;
     }
   },
@@ -47,7 +47,7 @@ async function askHealth({ host, port, tls }: Listener, signal: AbortSignal): Pr
   const asked = tls === 'certificate' ? requestTls({ ...options, ...whoeverAnswers }) : request(options);
   const [{ statusCode }] = (await once(asked.end(), 'response')) as [IncomingMessage];
   asked.destroy();
-  if (statusCode !== 200) throw new Error(`/healthz answers ${statusCode ?? 'nothing'}`);
+  if (statusCode !== 200) throw new Error(`/healthz returned ${statusCode ?? 'nothing'}`);
 }
 
 async function shakeHands({ host, port }: Listener, signal: AbortSignal): Promise<void> {

@@ -16,8 +16,8 @@ Creates three secrets in the home vault, each 32 random bytes, unless they are t
   ${AUDIT_KEY_SECRET}   hides encryption contexts in the audit log
   ${WEBHOOK_KEY_SECRET} signs what the webhook is told, as Standard Webhooks has it
 
-Run it once for a deployment. Who runs it needs the role "Key Vault Secrets Officer" on the home vault; the service itself needs
-"Key Vault Secrets User" only.`,
+Run it once per deployment. It needs the role "Key Vault Secrets Officer" on the home vault; the service itself needs only
+"Key Vault Secrets User".`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, { config: { type: 'string' } });
     noArguments(positionals);
@@ -36,6 +36,6 @@ export async function createHomeKeys({ vault }: Pick<Home, 'vault'>, tell: Comma
   for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET]) {
     const exists = Object.values(await vault.versions(name, 1)).some(({ length }) => length > 0);
     if (!exists) await vault.add(name, newSecretKey(), 'application/vnd.vaultspan.key');
-    tell(`${name}: ${exists ? 'is there already' : 'created'}\n`);
+    tell(`${name}: ${exists ? 'already exists' : 'created'}\n`);
   }
 }

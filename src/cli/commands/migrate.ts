@@ -9,7 +9,7 @@ import { readConfig } from '../support/read-config.ts';
 
 export const migrate: Command = {
   name: 'migrate',
-  summary: "Bring the database to this version's schema",
+  summary: "Migrate the database to this version's schema",
   help: `
 Usage: vaultspan migrate [--config FILE]
 

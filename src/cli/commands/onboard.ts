@@ -6,7 +6,7 @@ import { openTools } from '../support/open-tools.ts';
 
 export const onboard: Command = {
   name: 'onboard',
-  summary: "Print what a customer's administrator has to do, ready to paste",
+  summary: "Print the onboarding commands for a customer's administrator",
   help: `
 Usage: vaultspan onboard TENANT [--json | --script] [--config FILE]
 
@@ -22,7 +22,7 @@ back. After each step, vaultspan check TENANT shows what passes now.
       config: { type: 'string' },
     });
     const [tenantId, ...more] = positionals;
-    if (tenantId === undefined || more.length > 0) throw new ConfigError('Name one tenant');
+    if (tenantId === undefined || more.length > 0) throw new ConfigError('Give one tenant');
     await using tools = await openTools(values.config, io);
     const onboarding = await getOnboarding(tools, tools.call(), tenantId);
     if (values.json) io.stdout(`${JSON.stringify(onboarding, undefined, 2)}\n`);
@@ -39,5 +39,5 @@ function describe({ tenantId, steps, takeBack }: Onboarding): string {
     '',
   ]);
   const back = takeBack.flatMap(({ title, command }) => [`   ${title}`, `   ${command}`]);
-  return [`Onboarding of ${tenantId}`, '', ...lines, 'To take it all back:', ...back, ''].join('\n');
+  return [`Onboarding of ${tenantId}`, '', ...lines, 'To revoke access:', ...back, ''].join('\n');
 }

@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 failed, 2 called wrongly.`,
       'to-tenant': { type: 'string' },
     });
     const file = onlyFile(positionals);
-    if (file === '-' || values.output === '-') throw new ConfigError('rewrap-file takes files only');
+    if (file === '-' || values.output === '-') throw new ConfigError('rewrap-file works on files only');
     const target = streamTargetOf(values, io);
     const input = resolve(io.cwd, file);
     const output = values.output === undefined ? input : resolve(io.cwd, values.output);
@@ -66,7 +66,7 @@ async function readPrefix(path: string): Promise<StreamPrefix> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_PREFIX_BYTES), 0, MAX_PREFIX_BYTES, 0);
     const prefix = decodePrefix(buffer.subarray(0, bytesRead));
     if (prefix) return prefix;
-    throw new ServiceError('malformed-ciphertext', `${path} ends in its header`);
+    throw new ServiceError('malformed-ciphertext', `${path} ends within its header`);
   } finally {
     await file.close();
   }

@@ -25,7 +25,7 @@ Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
     noArguments(positionals);
     const config = readConfig(values.config, io);
     if (config.emulator) {
-      throw new ConfigError('serve is for real Azure: this configuration allows the emulator', [
+      throw new ConfigError('serve runs against real Azure, but this configuration allows the emulator', [
         'emulator: remove the section, or start with vaultspan dev',
       ]);
     }

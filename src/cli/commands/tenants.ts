@@ -65,11 +65,11 @@ recorded in the audit log as made by cli: and your user name.`,
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
     if (!action) {
       const known = Object.keys(ACTIONS);
-      if (name !== '') throw new ConfigError(`There is no action ${name}${didYouMean(name, known)}`);
-      throw new ConfigError(`Name one of the actions ${known.join(', ')}`);
+      if (name !== '') throw new ConfigError(`Unknown action ${name}${didYouMean(name, known)}`);
+      throw new ConfigError(`Give one of the actions ${known.join(', ')}`);
     }
     if (given.length !== action.takes.length) {
-      throw new ConfigError(`Write: vaultspan tenants ${[name, ...action.takes].join(' ')}`);
+      throw new ConfigError(`Usage: vaultspan tenants ${[name, ...action.takes].join(' ')}`);
     }
     await using tools = await openTools(values.config, io);
     return await action.run(tools, given, values, io);
@@ -121,17 +121,17 @@ async function resume(tools: Tools, [id = '']: readonly string[], _flags: Flags,
 
 async function remove(tools: Tools, [id = '']: readonly string[], { yes }: Flags, io: CommandIo): Promise<number> {
   if (yes !== id) {
-    throw new ConfigError(`To remove ${id}, of which no ciphertext opens any more, add: --yes ${id}`);
+    throw new ConfigError(`After its removal no ciphertext of ${id} can be decrypted. To remove it, add: --yes ${id}`);
   }
   const { revision } = await tools.tenants.get(id);
   await deleteTenant(tools, tools.call(), { tenantId: id, ifMatch: `"${revision}"` });
-  io.stdout(`${id}: removed; vaultspan tenants restore ${id} undoes it\n`);
+  io.stdout(`${id}: removed; to undo: vaultspan tenants restore ${id}\n`);
   return 0;
 }
 
 async function restore(tools: Tools, [id = '']: readonly string[], _flags: Flags, io: CommandIo): Promise<number> {
   await restoreTenant(tools, tools.call(), id);
-  io.stdout(`${id}: restored and suspended; vaultspan tenants resume ${id} lets it be used\n`);
+  io.stdout(`${id}: restored and suspended; to activate it: vaultspan tenants resume ${id}\n`);
   return 0;
 }
 

@@ -22,7 +22,7 @@ const CallersFile = z.strictObject({
 
 export const token: Command = {
   name: 'token',
-  summary: 'Print a token to call the service with',
+  summary: 'Print a token for calls to the service',
   help: `
 Usage: vaultspan token [--as NAME] [--callers FILE]
 
@@ -42,7 +42,7 @@ access token. In dev: demo (default) has all roles, reader may only decrypt.
     const { tokenEndpoint, caFile, callers } = readCallers(file);
     const caller = Object.hasOwn(callers, values.as) ? callers[values.as] : undefined;
     if (!caller)
-      throw new ConfigError(`There is no caller ${values.as} in ${file}`, [
+      throw new ConfigError(`Unknown caller ${values.as} in ${file}`, [
         `known: ${Object.keys(callers).join(', ')}`,
       ]);
     if (caFile !== undefined) trustCa(readFileSync(resolve(file, '..', caFile), 'utf8'));
@@ -58,7 +58,7 @@ access token. In dev: demo (default) has all roles, reader may only decrypt.
       .object({ access_token: z.string().optional(), error: z.string().optional() })
       .parse(await response.json());
     if (answer.access_token === undefined) {
-      io.stderr(`${tokenEndpoint} refuses caller ${values.as}: ${answer.error ?? response.status}\n`);
+      io.stderr(`${tokenEndpoint} rejects caller ${values.as}: ${answer.error ?? response.status}\n`);
       return 1;
     }
     io.stdout(`${answer.access_token}\n`);
@@ -70,7 +70,7 @@ function readCallers(file: string): z.output<typeof CallersFile> {
   const parsed = CallersFile.safeParse(documentOf(file), { error: messageOf });
   if (parsed.success) return parsed.data;
   throw new ConfigError(
-    `${file} is not usable`,
+    `Invalid callers file: ${file}`,
     parsed.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`),
   );
 }
@@ -80,7 +80,7 @@ function documentOf(file: string): Bag {
   try {
     bytes = readFileSync(file);
   } catch {
-    throw new ConfigError(`There is no ${file}: start vaultspan dev first, or name a file by --callers`);
+    throw new ConfigError(`${file} does not exist: start vaultspan dev first, or give a file with --callers`);
   }
   try {
     return parseDocument(bytes, 'tokenEndpoint: https://…');

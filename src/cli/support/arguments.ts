@@ -17,7 +17,7 @@ export function readArguments<const O extends NonNullable<ParseArgsConfig['optio
     const [, unknown] = /Unknown option '(-{1,2}[^']*)'/.exec(error.message) ?? [];
     if (unknown !== undefined) {
       const known = Object.keys(options).map((name) => `--${name}`);
-      throw new ConfigError(`There is no option ${unknown}${didYouMean(unknown, known)}`);
+      throw new ConfigError(`Unknown option ${unknown}${didYouMean(unknown, known)}`);
     }
     throw String(error.code).startsWith('ERR_PARSE_ARGS') ? new ConfigError(error.message) : error;
   }
@@ -28,5 +28,5 @@ export function readArguments<const O extends NonNullable<ParseArgsConfig['optio
  * @throws ConfigError for an argument that the command does not take
  */
 export function noArguments([first]: readonly string[]): void {
-  if (first !== undefined) throw new ConfigError(`There is no argument ${first}`);
+  if (first !== undefined) throw new ConfigError(`Unexpected argument ${first}`);
 }

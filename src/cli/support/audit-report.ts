@@ -29,8 +29,8 @@ export function reportFindings(
   for (const end of ends) stdout(`${describeEnd(end)}\n`);
   const count = `${amount(chains.length, 'chain')}, ${amount(records, 'record')}`;
   const differing = ends.length === 0 ? '' : `, ${amount(ends.length, 'end')} differ from the database`;
-  const result = bad === 0 ? (ends.length === 0 ? 'all hold' : 'all hold by themselves') : `${bad} bad`;
-  stdout(chains.length === 0 ? `${path}: no audit chain here\n` : `${count}: ${result}${differing}\n`);
+  const result = bad === 0 ? (ends.length === 0 ? 'all intact' : 'all intact in themselves') : `${bad} bad`;
+  stdout(chains.length === 0 ? `${path}: no audit chain found\n` : `${count}: ${result}${differing}\n`);
   return ok;
 }
 
@@ -66,4 +66,4 @@ const beginning = (removed: VerifiedSource['removed']): string =>
     ? ''
     : removed === 'shipped'
       ? ' (the earlier ones are in the database)'
-      : ' (the earlier ones were past their retention)';
+      : ' (the retention has removed the earlier ones)';

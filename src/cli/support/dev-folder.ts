@@ -20,11 +20,11 @@ export async function assertUsable(folder: string, firstPort: number, isReset: b
   if (!earlier.success) return;
   const { hostname, port } = new URL(earlier.data.cloud.authorityHost);
   if (await isRunning(folder, hostname, Number(port))) {
-    throw new ConfigError(`vaultspan dev runs in ${folder} already, on port ${port}: stop it first`);
+    throw new ConfigError(`vaultspan dev is already running in ${folder}, on port ${port}: stop it first`);
   }
   if (isReset || Number(port) === firstPort) return;
   throw new ConfigError(
-    `${folder} was made with --emulator-port ${port}: use it again, or forget that state with --reset`,
+    `${folder} was created with --emulator-port ${port}: use the same port, or delete the state with --reset`,
   );
 }
 

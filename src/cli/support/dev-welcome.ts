@@ -1,9 +1,9 @@
 import type { Emulator } from '../../emulator/emulator.ts';
 
 const STATES: Readonly<Record<string, string>> = {
-  contoso: 'granted; a data key and a wrap key',
-  fabrikam: 'granted; two data keys',
-  northwind: 'added the app, granted it no role on the vault',
+  contoso: 'has granted access; a data key and a wrap key',
+  fabrikam: 'has granted access; two data keys',
+  northwind: 'has added the app, but granted it no role on the vault',
   adatum: 'has not added the app',
 };
 
@@ -20,7 +20,7 @@ Vaultspan runs against an emulated Azure. Nothing here is real; state is kept in
   service    ${url}        documentation ${url}/docs
   Entra      ${emulator.authorityHost}
   home vault ${emulator.homeVaultUrl}
-  control    ${emulator.controlUrl}        what a customer can do to us, by curl
+  control    ${emulator.controlUrl}        change the customers' access with curl
 
 Tenants:
 ${tenants.join('\n')}
@@ -37,7 +37,7 @@ Try it in another terminal, in this folder:
   ${post('northwind/encrypt', `'{"plaintext":"aGVsbG8="}'`)}
   ${post('adatum/encrypt', `'{"plaintext":"aGVsbG8="}'`)}
 
-  # contoso takes its key back: refused within 5 s; and gives it again: back within 10 s
+  # contoso disables its key: requests are refused within 5 s; it enables the key: they succeed within 10 s
   curl -s ${emulator.controlUrl}/disable-key -d '{"vault":"contoso","key":"data"}'
   curl -s ${emulator.controlUrl}/enable-key -d '{"vault":"contoso","key":"data"}'
 

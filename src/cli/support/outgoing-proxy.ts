@@ -16,7 +16,7 @@ export function useProxyOf(env: Environment): void {
   const proxy = name && settingOf(env, name);
   if (name === undefined || proxy === undefined) return;
   if (!/^https?:$/.test(URL.parse(proxy)?.protocol ?? '')) {
-    throw new ConfigError('The proxy of the environment is not usable', [`${name}: is no http:// or https:// address`]);
+    throw new ConfigError('Invalid proxy in the environment', [`${name}: must be an http:// or https:// URL`]);
   }
   setGlobalProxyFromEnv({ http_proxy: proxy, https_proxy: proxy, no_proxy: noProxyOf(env).join(',') });
 }

@@ -120,7 +120,7 @@ const Refusal = z.object({
 /** Returns the problem in the service's answer, or an error if another server answered. */
 async function refusalOf(res: IncomingMessage): Promise<Error> {
   const problem = Refusal.safeParse(jsonOf(await textOf(res)));
-  if (!problem.success) return new CutError(`This is no answer of the service: HTTP ${res.statusCode}`);
+  if (!problem.success) return new CutError(`The response is not from this service: HTTP ${res.statusCode}`);
   const { code, detail, reason, fix } = problem.data;
   if (!isErrorCode(code)) return new CutError(`${detail} (${code})`);
   return new ServiceError(code, detail, defined({ reason, fix }));
@@ -132,7 +132,7 @@ async function textOf(res: IncomingMessage): Promise<string> {
   let text = '';
   for await (const piece of res.setEncoding('utf8')) {
     text += piece as string;
-    if (text.length > MAX_ANSWER_BYTES) throw new CutError('The answer is larger than any of the service');
+    if (text.length > MAX_ANSWER_BYTES) throw new CutError('The response is larger than any response of the service');
   }
   return text;
 }
@@ -163,7 +163,7 @@ const UNREACHABLE = new Set([' (ECONNREFUSED)', ' (ENOTFOUND)', ' (EAI_AGAIN)', 
 function cutError({ url }: StreamTarget, cause: unknown): CutError {
   const code = codeOf(cause);
   if (UNREACHABLE.has(code)) return new CutError(`No service listens at ${url}${code}: check --url`, { cause });
-  return new CutError(`The answer of ${url} was cut${code}`, { cause });
+  return new CutError(`The response of ${url} was truncated${code}`, { cause });
 }
 
 const codeOf = (error: unknown): string =>

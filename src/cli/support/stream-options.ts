@@ -45,17 +45,15 @@ export function streamTargetOf(
 ): StreamTarget {
   const url = values.url ?? (env['VAULTSPAN_URL'] || undefined);
   const token = values.token ?? env['VAULTSPAN_TOKEN'];
-  if (values.tenant === undefined) throw new ConfigError('Name the tenant by --tenant');
+  if (values.tenant === undefined) throw new ConfigError('Give the tenant with --tenant');
   if (url === undefined || !/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
-    throw new ConfigError("Name the service's URL by --url or VAULTSPAN_URL, as http://127.0.0.1:8080");
+    throw new ConfigError("Give the service's URL with --url or VAULTSPAN_URL, such as http://127.0.0.1:8080");
   }
   if (isPlain(url)) {
-    throw new ConfigError(
-      `${url} is plain HTTP to another machine, where the token could be read on the way: use https://`,
-    );
+    throw new ConfigError(`${url} is plain HTTP to another machine, which would expose the token: use https://`);
   }
   if (token === undefined || token.trim() === '') {
-    throw new ConfigError('Give a token by VAULTSPAN_TOKEN or --token, such as that of vaultspan token');
+    throw new ConfigError('Give a token with VAULTSPAN_TOKEN or --token, for example from vaultspan token');
   }
   return {
     url: url.replace(/\/+$/, ''),
@@ -69,11 +67,11 @@ function contextOf(pairs: readonly string[]): Readonly<Record<string, string>> |
   if (pairs.length === 0) return undefined;
   const entries = pairs.map((pair) => {
     const at = pair.indexOf('=');
-    if (at < 1) throw new ConfigError('--context takes NAME=VALUE');
+    if (at < 1) throw new ConfigError('--context must be NAME=VALUE');
     return [pair.slice(0, at), pair.slice(at + 1)] as const;
   });
   if (new Set(entries.map(([name]) => name)).size < entries.length) {
-    throw new ConfigError('--context has a name twice');
+    throw new ConfigError('--context has the same name twice');
   }
   return Object.fromEntries(entries);
 }
@@ -84,7 +82,7 @@ function contextOf(pairs: readonly string[]): Readonly<Record<string, string>> |
  */
 export function onlyFile(positionals: readonly string[]): string {
   const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw new ConfigError('Name one file, or - for standard input');
+  if (file === undefined || more.length > 0) throw new ConfigError('Give one file, or - for standard input');
   return file;
 }
 

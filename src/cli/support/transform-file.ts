@@ -26,7 +26,7 @@ export async function transformFile(transform: FileTransform, args: readonly str
   const output = values.output ?? (file === '-' ? '-' : transform.outputOf(file));
   const input = file === '-' ? file : resolve(io.cwd, file);
   const path = output === '-' ? output : resolve(io.cwd, output);
-  if (path !== '-' && path === input) throw new ConfigError('The file to write is the one to read');
+  if (path !== '-' && path === input) throw new ConfigError('The output file is the input file');
   if (path !== '-') destinationOf(path, values.force);
   const body = await fileSource(input, io);
   return reportCuts(io, async () => {

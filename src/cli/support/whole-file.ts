@@ -24,9 +24,9 @@ export function destinationOf(path: string, isForced: boolean): Destination {
   if (!found) return { path, isStream: false };
   const target = found.isSymbolicLink() ? statIf(path, statSync) : found;
   if (!target)
-    throw new ConfigError(`${path} is a link to a file that does not exist: remove the link, or name another file`);
+    throw new ConfigError(`${path} is a link to a file that does not exist: remove the link, or use another file`);
   if (target.isFIFO() || target.isCharacterDevice()) return { path, isStream: true };
-  if (!target.isFile()) throw new ConfigError(`${path} is not a file: name another`);
+  if (!target.isFile()) throw new ConfigError(`${path} is not a file: use another`);
   if (!isForced) throw new ConfigError(`${path} exists; --force replaces it`);
   return { path: realpathSync(path), isStream: false };
 }

@@ -207,6 +207,6 @@ class SqlRegistry implements TenantRegistry {
 }
 
 const foreignCursor = (): ServiceError =>
-  new ServiceError('malformed-request', 'The cursor is none that this list gave out', {
+  new ServiceError('malformed-request', 'The cursor does not belong to this list', {
     errors: [{ pointer: '/query/cursor', detail: 'is not a cursor of this list' }],
   });

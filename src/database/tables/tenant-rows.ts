@@ -76,9 +76,9 @@ function parseJson(text: string): unknown {
 }
 
 const invalidRecord = ({ revision }: TenantRow, errors: readonly FieldError[]): ServiceError =>
-  new ServiceError('tenant-misconfigured', `The stored record (revision ${revision}) breaks a rule of this version`, {
+  new ServiceError('tenant-misconfigured', `The stored record (revision ${revision}) is invalid in this version`, {
     reason: 'record-invalid',
-    fix: { owner: 'vendor', action: `Replace the record, naming revision ${revision}` },
+    fix: { owner: 'vendor', action: `Replace the record; send revision ${revision} as If-Match` },
     errors,
   });
 

@@ -140,18 +140,14 @@ function assertNeverUsed(stored: Stored | undefined): void {
   if (!stored) return;
   if (stored.removed_at === null) {
     throw new ServiceError('tenant-exists', 'The tenant exists: send If-Match with its ETag to replace its record', {
-      errors: [{ pointer: '/path/tenantId', detail: 'is registered already' }],
+      errors: [{ pointer: '/path/tenantId', detail: 'is already registered' }],
     });
   }
-  throw new ServiceError(
-    'tenant-exists',
-    'The id belonged to a tenant that was removed; ids are never given out again',
-    {
-      reason: 'id-used-before',
-      fix: { owner: 'vendor', action: 'Restore the tenant that had the id, or take another id' },
-      errors: [{ pointer: '/path/tenantId', detail: 'was given out before' }],
-    },
-  );
+  throw new ServiceError('tenant-exists', 'The id belonged to a removed tenant; ids are never reused', {
+    reason: 'id-used-before',
+    fix: { owner: 'vendor', action: 'Restore the tenant that had the id, or choose another id' },
+    errors: [{ pointer: '/path/tenantId', detail: 'was used before' }],
+  });
 }
 
 const notRemoved = (): ServiceError =>

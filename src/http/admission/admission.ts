@@ -46,7 +46,7 @@ export interface Applicant {
 
 const RETRY_AFTER_SECONDS = 1;
 const overloaded = (reason: string): ServiceError =>
-  new ServiceError('overloaded', 'The service has more to do than it can do in time', {
+  new ServiceError('overloaded', 'The service is overloaded', {
     reason,
     retryAfter: RETRY_AFTER_SECONDS,
   });

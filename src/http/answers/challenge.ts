@@ -7,12 +7,12 @@ import type { UnauthenticatedReason } from '../../callers/verify-token.ts';
 const DETAILS: Readonly<Record<UnauthenticatedReason, string>> = {
   missing: 'The request has no bearer token: send `Authorization: Bearer TOKEN`',
   expired: 'The token has expired: get a new one',
-  'not-yet-valid': 'The token is not valid yet: compare the clock of the issuer with that of this service',
-  lifetime: 'The token is valid for too long, or does not say until when: one day at most',
+  'not-yet-valid': "The token is not valid yet: compare the issuer's clock with the clock of this service",
+  lifetime: 'The token has no expiry or is valid for more than 24 hours',
   audience: 'The token was issued for another audience',
-  issuer: 'The token was issued by an issuer that this service is not configured for',
+  issuer: 'The issuer of the token is not configured in this service',
   subject: 'The token lacks the claim that names the caller',
-  signature: "The token is not an access token that its issuer's keys verify",
+  signature: "The token is not an access token signed with its issuer's keys",
 };
 const details: Readonly<Record<string, string | undefined>> = DETAILS;
 

@@ -5,7 +5,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'malformed-request': { status: 400, title: 'The request is malformed' },
   'malformed-ciphertext': { status: 400, title: 'The text is not a ciphertext of this format' },
   unauthenticated: { status: 401, title: 'The request has no valid token' },
-  'grant-missing': { status: 403, title: 'The caller lacks the role that this call needs' },
+  'grant-missing': { status: 403, title: 'The caller lacks the required role' },
   'tenant-suspended': { status: 403, title: 'The vendor has suspended the tenant' },
   'access-revoked': { status: 403, title: 'The customer does not allow the service to use the key' },
   'tenant-not-found': { status: 404, title: 'The tenant does not exist' },

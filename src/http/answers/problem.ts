@@ -83,7 +83,7 @@ export async function answerProblem(
 }
 
 export const routeNotFound: RequestHandler = () => {
-  throw new ServiceError('route-not-found', 'There is no such route');
+  throw new ServiceError('route-not-found', 'The route does not exist');
 };
 
 export function problemOf(failure: ServiceError, requestId: string): Problem {
@@ -119,7 +119,7 @@ function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end
 export function toFailure(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof URIError) {
-    const detail = 'is not well percent-encoded';
+    const detail = 'is not valid percent-encoding';
     return new ServiceError('malformed-request', `The path ${detail}`, { errors: [{ pointer: '/path', detail }] });
   }
   return new ServiceError('internal', 'The service failed; its log has the cause', {

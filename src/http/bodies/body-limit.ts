@@ -34,7 +34,7 @@ const ITEM_BYTES = 8 * 1_024;
  * A letter may be written as `\u0061` (RFC 8259 §7), and .NET's serializer writes "+" like that.
  */
 const LONGEST_ESCAPE = 6;
-const STREAMS_HINT = '; POST /tenants/{tenantId}/streams/encrypt and /streams/decrypt take data of any size';
+const STREAMS_HINT = '; POST /tenants/{tenantId}/streams/encrypt and /streams/decrypt accept data of any size';
 const SMALL_VALUES = 10_000;
 /** An item with a full context has 64 values in it, and a few more. */
 const ITEM_VALUES = 100;
@@ -63,6 +63,6 @@ export function bodyLimitOf(
 }
 
 export const bodyTooLarge = ({ bytes, hint }: BodyLimit): ServiceError =>
-  new ServiceError('body-too-large', `This body may have at most ${bytes} bytes${hint}`, {
+  new ServiceError('body-too-large', `The body may have at most ${bytes} bytes${hint}`, {
     errors: [{ pointer: '', detail: `is larger than ${bytes} bytes` }],
   });

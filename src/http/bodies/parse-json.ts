@@ -54,7 +54,7 @@ function faulty({ kind, path }: JsonFault, { maxValues, pointer = '' }: JsonText
   const isInContext = context !== -1 && context < path.length - 1;
   if (pointer !== '' || isInContext) {
     const place = pointer === '' ? pointerOf(path.slice(0, context + 1)) : pointer;
-    return malformedField(place, 'has two members of the same name');
+    return malformedField(place, 'has two members with the same name');
   }
   return malformedField(pointerOf(path), 'occurs more than once');
 }

@@ -92,7 +92,7 @@ function readBody(req: IncomingMessage, { limit, timeoutMs, held }: Omit<JsonBod
     // A truncated body emits no 'error' without a listener for it; removing listeners costs more
     // than one check at the end.
     const onClose = () => {
-      if (!req.readableEnded) settle(reject, malformedField('', 'was cut off'));
+      if (!req.readableEnded) settle(reject, malformedField('', 'was truncated'));
     };
     function settle<T>(finish: (outcome: T) => void, outcome: T): void {
       clearInterval(timer);

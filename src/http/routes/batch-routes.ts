@@ -63,9 +63,9 @@ export function assertTogether(plaintexts: readonly unknown[], max: number): voi
   if (bytes <= max) return;
   throw new ServiceError(
     'body-too-large',
-    `The plaintexts of a batch may have ${max} bytes together; send several batches`,
+    `The plaintexts of a batch may have at most ${max} bytes in total; send several batches`,
     {
-      errors: [{ pointer: '/items', detail: `have ${bytes} bytes of plaintext, at most ${max} are taken` }],
+      errors: [{ pointer: '/items', detail: `have ${bytes} bytes of plaintext, more than ${max}` }],
     },
   );
 }

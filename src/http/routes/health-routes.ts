@@ -25,7 +25,7 @@ export const readinessRoute =
     if (deps.isDraining()) throw new ServiceError('draining', 'This process is shutting down');
     const audit = deps.audit.trouble();
     if (audit !== undefined)
-      throw new ServiceError('audit-unavailable', 'The audit log takes no records', { retryAfter: 5 });
+      throw new ServiceError('audit-unavailable', 'The audit log cannot be written', { retryAfter: 5 });
     const degraded = [
       ...(deps.tenants.trouble() === undefined ? [] : ['registry']),
       ...(deps.certificate?.trouble() === undefined ? [] : ['certificate']),

@@ -87,7 +87,10 @@ function route(
 
 function assertStreamable(req: Request): void {
   if (req.httpVersion === '1.0') {
-    throw new ServiceError('http-version', 'Streams need HTTP/1.1: a cut answer would look complete in HTTP/1.0');
+    throw new ServiceError(
+      'http-version',
+      'Streams need HTTP/1.1: a truncated response would look complete in HTTP/1.0',
+    );
   }
   assertMediaType(req.headers, OCTETS);
 }
@@ -106,7 +109,7 @@ async function readPrefix(exchange: Exchange): Promise<StreamPrefix> {
   let start = Buffer.alloc(0);
   for (;;) {
     const piece = await exchange.next();
-    if (!piece) throw new ServiceError('malformed-ciphertext', 'The stream ends in its header');
+    if (!piece) throw new ServiceError('malformed-ciphertext', 'The stream ends within its header');
     start = Buffer.concat([start, piece]);
     const prefix = decodePrefix(start);
     if (!prefix) continue;

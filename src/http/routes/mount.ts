@@ -140,5 +140,5 @@ const methodNotAllowed: RequestHandler = (req, res, next) => {
     return;
   }
   res.setHeader('Allow', route.allowed);
-  throw new ServiceError('method-not-allowed', `This route takes ${route.allowed}`);
+  throw new ServiceError('method-not-allowed', `This route supports ${route.allowed}`);
 };

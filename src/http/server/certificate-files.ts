@@ -79,8 +79,8 @@ async function readText(setting: string, path: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     const code = Error.isError(cause) && 'code' in cause ? String(cause.code) : 'unknown';
-    const hint = code === 'EACCES' ? '; let the user that runs the service read it' : '';
-    throw new CertificateError(`${setting}: ${path} can't be read (${code})${hint}`, { cause });
+    const hint = code === 'EACCES' ? '; make it readable for the user that runs the service' : '';
+    throw new CertificateError(`${setting}: ${path} cannot be read (${code})${hint}`, { cause });
   }
 }
 
@@ -89,9 +89,9 @@ function certificatesIn(setting: string, path: string, text: string): [X509Certi
     const [first, ...others] = (text.match(PEM_CERTIFICATE) ?? []).map((pem) => new X509Certificate(pem));
     if (first) return [first, ...others];
   } catch (cause) {
-    throw new CertificateError(`${setting}: ${path} holds a certificate that can't be read`, { cause });
+    throw new CertificateError(`${setting}: ${path} contains a certificate that cannot be read`, { cause });
   }
-  throw new CertificateError(`${setting}: ${path} holds no certificate in PEM`);
+  throw new CertificateError(`${setting}: ${path} contains no PEM certificate`);
 }
 
 function privateKeyIn(path: string, text: string): KeyObject {
@@ -99,7 +99,7 @@ function privateKeyIn(path: string, text: string): KeyObject {
     return createPrivateKey(text);
   } catch (cause) {
     const isEncrypted = /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED/m.test(text);
-    const trouble = isEncrypted ? 'is encrypted: store it decrypted (openssl pkey)' : 'holds no private key in PEM';
+    const trouble = isEncrypted ? 'is encrypted: store it decrypted (openssl pkey)' : 'contains no PEM private key';
     throw new CertificateError(`http.keyFile: ${path} ${trouble}`, { cause });
   }
 }
@@ -113,6 +113,6 @@ function assertUsable(context: SecureContextOptions, path: string): void {
     createSecureContext(context);
   } catch (cause) {
     const code = Error.isError(cause) && 'code' in cause ? String(cause.code) : 'unknown';
-    throw new CertificateError(`http.certificateFile: ${path} can't serve TLS (${code})`, { cause });
+    throw new CertificateError(`http.certificateFile: ${path} cannot be used for TLS (${code})`, { cause });
   }
 }

@@ -174,7 +174,7 @@ async function close(server: Server, open: () => number, limitMs: number, hurry:
  * are parsed: if they were malformed, the parser's error would be a second answer to one request.
  */
 export async function answerUnroutable(req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const failure = new ServiceError('malformed-request', 'This is not a request that can be routed');
+  const failure = new ServiceError('malformed-request', 'The request cannot be routed');
   res.setHeader('Connection', 'close');
   await answerProblem(req, res, problemOf(failure, randomUUID()));
 }
@@ -189,7 +189,7 @@ function answerClientError(error: Error & { readonly code?: string }, socket: So
     socket.destroy();
     return;
   }
-  const failure = new ServiceError('malformed-request', 'This is not a well-formed HTTP request');
+  const failure = new ServiceError('malformed-request', 'The request is not well-formed HTTP');
   const problem = problemOf(failure, randomUUID());
   const status = statusOf(error.code);
   const body = JSON.stringify({ ...problem, status: Number(status.slice(0, 3)) });

@@ -131,7 +131,7 @@ export class Exchange {
 }
 
 function idle(idleMs: number): ServiceError {
-  const detail = `no byte of the body arrived and none of the answer was read for ${idleMs / 1_000} s`;
+  const detail = `no byte of the body arrived and no byte of the response was read for ${idleMs / 1_000} s`;
   return new ServiceError('malformed-request', `The request is malformed: ${detail}`, {
     errors: [{ pointer: '', detail }],
   });

@@ -129,7 +129,7 @@ export class SealingBranches {
     const { draw } = this.#branches.deps;
     const leaf = new Leaf(branch, use, draw(Leaf.saltBytes), bounds, now);
     if (!leaf.take(now, bytes))
-      throw new ServiceError('body-too-large', 'The message is larger than one leaf key may seal');
+      throw new ServiceError('body-too-large', 'The message is larger than one leaf key may encrypt');
     this.#leaves.set(use, leaf);
     return leaf;
   }
@@ -293,7 +293,7 @@ export class SealingBranches {
     if (this.#key.fallback !== 'refuse') return undefined;
     const isFirst = reading !== undefined && !this.#isFirstReady && !(await this.#wasEverReady());
     if (isFirst) return undefined;
-    throw new ServiceError('registry-unavailable', 'No branch key is ready to seal compact messages', {
+    throw new ServiceError('registry-unavailable', 'No branch key is ready to encrypt compact messages', {
       reason: 'branch-not-ready',
       retryAfter: 5,
       ...(cause && { cause }),

@@ -215,7 +215,7 @@ const isUnavailable = (error: unknown): boolean =>
   error instanceof ServiceError && error.code === 'registry-unavailable';
 
 const unknownBranch = (reason: 'branch-unknown' | 'branch-destroyed'): ServiceError =>
-  new ServiceError('unknown-key', 'The key that this message is sealed under is not in the database', {
+  new ServiceError('unknown-key', 'The branch key of this message is not in the database', {
     reason,
     errors: [{ pointer: '/ciphertext', detail: 'names a branch key that this tenant does not have' }],
     ...(reason === 'branch-unknown' && {

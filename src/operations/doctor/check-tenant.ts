@@ -95,7 +95,7 @@ async function examineKey(
     if (!facts || !wrapped) throw new Error('what was not wrapped is not unwrapped');
     const { bytes } = await probe.unwrapKey(tenant, facts.kek, algorithmOf(facts, key.algorithm), wrapped, 'upkeep');
     const isSame = bytes.length === sample.length && timingSafeEqual(bytes, sample);
-    if (!isSame) throw new ServiceError('vault-unavailable', 'The vault did not unwrap what it had wrapped');
+    if (!isSame) throw new ServiceError('vault-unavailable', 'The vault returned other bytes than it wrapped');
     return { value: true };
   });
 }
@@ -129,7 +129,7 @@ function assertSameDirectory(tenant: Tenant, directory: string): true {
   if (directory === tenant.entraTenantId) return true;
   throw new ServiceError(
     'tenant-misconfigured',
-    `The vault answers for directory ${directory}, the record says ${tenant.entraTenantId}`,
+    `The vault belongs to directory ${directory}, but the record names ${tenant.entraTenantId}`,
     {
       reason: 'vault-elsewhere',
       fix: { owner: 'vendor', action: "Correct entraTenantId or vaultUrl in the tenant's record" },
@@ -140,7 +140,7 @@ function assertSameDirectory(tenant: Tenant, directory: string): true {
 function warningsOf(key: KekFacts, tenant: Tenant, now: number): string[] {
   const warnings: string[] = [];
   if (key.recoveryLevel?.includes('Purgeable') === true) {
-    warnings.push('the vault has no purge protection: a purged key is gone, and the data with it');
+    warnings.push('the vault has no purge protection: if the key is purged, the data is lost');
   }
   if (key.expires !== undefined && key.expires - now < EXPIRES_SOON_MS) {
     warnings.push(`the key expires on ${new Date(key.expires).toISOString()}`);
@@ -163,7 +163,7 @@ function describeAfter(lastCheck: Check | undefined): (error: unknown) => Servic
     const detail =
       lastCheck?.state === 'passed'
         ? `The app had the role at ${lastCheck.checkedAt}: it has been withdrawn since`
-        : 'The app has no role on the key. If it was granted in the last 10 minutes it may still be spreading: check again, or wait with --wait 10m';
+        : 'The app has no role on the key. A role granted in the last 10 minutes may still be spreading: check again, or wait with --wait 10m';
     return new ServiceError(code, detail, { reason, fix, cause: error });
   };
 }

@@ -140,7 +140,7 @@ describe('a vault’s refusal', () => {
     const unwrap = vaultFailure(error, call('unwrapKey'));
     expect([unwrap.code, unwrap.message, unwrap.errors]).toEqual([
       'undecryptable',
-      'The ciphertext does not open',
+      'The ciphertext cannot be decrypted',
       undefined,
     ]);
     expect(vaultFailure(error, call('wrapKey'))).toMatchObject({
