@@ -243,7 +243,11 @@ describe("the database's URL", () => {
     ['another system', 'mysql://u:p4ss@h/db', 'must be of the form postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE'],
     ['a bare %', 'postgres://u:p4%ss@h/db', 'has a % in its password that is not an escape: write it as %25'],
     ['prefer', 'postgres://u:p4ss@h/db?sslmode=prefer', 'has sslmode=prefer, which is not supported'],
-    ['an unknown parameter', 'postgres://u:p4ss@h/db?pool=3', 'has the unknown parameter pool; supported are host, sslmode'],
+    [
+      'an unknown parameter',
+      'postgres://u:p4ss@h/db?pool=3',
+      'has the unknown parameter pool; supported are host, sslmode',
+    ],
   ])('is refused for %s, in one line without the password', (_case, url, problem) => {
     for (const [name, setting] of [
       ['DATABASE_URL', 'database.url'],

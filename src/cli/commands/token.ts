@@ -42,9 +42,7 @@ access token. In dev: demo (default) has all roles, reader may only decrypt.
     const { tokenEndpoint, caFile, callers } = readCallers(file);
     const caller = Object.hasOwn(callers, values.as) ? callers[values.as] : undefined;
     if (!caller)
-      throw new ConfigError(`Unknown caller ${values.as} in ${file}`, [
-        `known: ${Object.keys(callers).join(', ')}`,
-      ]);
+      throw new ConfigError(`Unknown caller ${values.as} in ${file}`, [`known: ${Object.keys(callers).join(', ')}`]);
     if (caFile !== undefined) trustCa(readFileSync(resolve(file, '..', caFile), 'utf8'));
     const body = new URLSearchParams({
       grant_type: 'client_credentials',
