@@ -15,7 +15,7 @@ export function parseDocument(bytes: Uint8Array, example: string): Bag {
   const document = parseYaml(decodeText(bytes)) ?? {};
   if (isBag(document)) return document;
   throw new Error(
-    `must be YAML or JSON such as "${example}", and is ${Array.isArray(document) ? 'a list' : 'plain text'}`,
+    `must be YAML or JSON such as "${example}", but is ${Array.isArray(document) ? 'a list' : 'plain text'}`,
   );
 }
 

@@ -179,7 +179,7 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     const cli = runCli(['token', '--callers', 'callers.yaml'], { cwd: folder });
     expect([await cli.exitCode, cli.err()]).toEqual([
       2,
-      `${folder}/callers.yaml is not usable: line 1, column 5: is neither YAML nor JSON (BAD_INDENT)\n`,
+      `Invalid callers file: ${folder}/callers.yaml: line 1, column 5: is neither YAML nor JSON (BAD_INDENT)\n`,
     ]);
   });
 

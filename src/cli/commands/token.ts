@@ -83,6 +83,6 @@ function documentOf(file: string): Bag {
   try {
     return parseDocument(bytes, 'tokenEndpoint: https://…');
   } catch (error) {
-    throw new ConfigError(`${file} is not usable`, [Error.isError(error) ? error.message : '']);
+    throw new ConfigError(`Invalid callers file: ${file}`, [Error.isError(error) ? error.message : '']);
   }
 }
