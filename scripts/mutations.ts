@@ -7,8 +7,9 @@ import { parseArgs } from 'node:util';
 import { type Mutation, mutated, readMutations } from './read-mutations.ts';
 
 /**
- * Takes each defence of the threat model out of a scratch copy of the sources, and runs the test that shows it. The test must fail.
- * `npm run mutations [ROW…]`: rows such as L6; all without one. `npm run mutations -- --list` prints them and runs none.
+ * Takes each defence of the threat model out of a scratch copy of the sources, and runs the test
+ * that shows it. The test must fail. `npm run mutations [ROW…]`: rows such as L6; all without one.
+ * `npm run mutations -- --list` prints them and runs none.
  */
 const TOP = join(import.meta.dirname, '..');
 

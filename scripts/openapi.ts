@@ -49,7 +49,10 @@ const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
   }
 };
 
-/** Returns openapi.yaml as a document. It is OpenAPI 3.0.3, because 3.1's idioms lose types in generated clients. */
+/**
+ * Returns openapi.yaml as a document. It is OpenAPI 3.0.3, because 3.1's idioms lose types in
+ * generated clients.
+ */
 export function buildOpenApi() {
   const paths: Record<string, Record<string, object>> = {};
   for (const [operationId, operation] of Object.entries<Operation>(operations)) {

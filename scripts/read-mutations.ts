@@ -28,7 +28,8 @@ export function readMutations(): Mutation[] {
 }
 
 /**
- * Returns the text without the defence. White space may differ, so that a mutation survives reformatting.
+ * Returns the text without the defence. White space may differ, so that a mutation survives
+ * reformatting.
  * @throws if the search does not occur once
  */
 export function mutated(text: string, { row, file, search, replacement }: Mutation): string {

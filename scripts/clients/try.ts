@@ -1,4 +1,5 @@
-// Calls a running service through the generated TypeScript client: node try.js URL, with a caller's token in TOKEN.
+// Calls a running service through the generated TypeScript client: node try.js URL, with a caller's
+// token in TOKEN.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import {

@@ -1,6 +1,7 @@
-// Prints openapi.yaml with the addresses of its examples replaced by those of an emulated customer, who gets a new vault: a vault
-// belongs to the tenant that had it first. A tenant that the examples register then has a vault that answers, and no host beyond this
-// machine is ever asked. Usage: node prepare.ts URL CONTROL-URL, with TOKEN in the environment.
+// Prints openapi.yaml with the addresses of its examples replaced by those of an emulated customer,
+// who gets a new vault: a vault belongs to the tenant that had it first. A tenant that the examples
+// register then has a vault that answers, and no host beyond this machine is ever asked. Usage:
+// node prepare.ts URL CONTROL-URL, with TOKEN in the environment.
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 

@@ -41,7 +41,9 @@ export interface AuditTable {
   last(chain: string): Promise<AuditPlace | undefined>;
   /** Returns records of one tenant, newest first. */
   page(query: AuditPageQuery): Promise<readonly PlacedLine[]>;
-  /** Returns the first record of the next chain in the order of ids; '' asks for the first chain. */
+  /**
+   * Returns the first record of the next chain in the order of ids; '' asks for the first chain.
+   */
   nextChain(after: string): Promise<PlacedLine | undefined>;
   /** Returns the records of a chain after this sequence number. */
   following(chain: string, sequence: number, limit: number): Promise<readonly PlacedLine[]>;

@@ -17,8 +17,9 @@ interface ComparedTime {
 }
 
 /**
- * Compares this process's clock with another one before anything depends on the time. A wrong clock must not make records look old:
- * nothing is removed while two clocks disagree, since neither knows which one is right.
+ * Compares this process's clock with another one before anything depends on the time. A wrong clock
+ * must not make records look old: nothing is removed while two clocks disagree, since neither knows
+ * which one is right.
  */
 export class ClockWatch {
   readonly now: () => number;

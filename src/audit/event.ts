@@ -14,7 +14,10 @@ export interface AuditKeyUse {
 export interface AuditEvent {
   readonly operation: string;
   readonly outcome: 'succeeded' | 'refused' | 'failed';
-  /** Of a stream, which has a record before its first byte and one before its last; a stream without the second was aborted. */
+  /**
+   * Of a stream, which has a record before its first byte and one before its last; a stream without
+   * the second was aborted.
+   */
   readonly phase?: 'started' | 'finished';
   /** The published error code; absent when the operation succeeded. */
   readonly code?: string | undefined;
@@ -30,15 +33,26 @@ export interface AuditEvent {
   readonly keyId?: string | undefined;
   /** Size of the plaintext or value. */
   readonly bytes?: number | undefined;
-  /** HMAC of the canonical encryption context under a key of the tenant's: equal contexts can be matched, none can be read. */
+  /**
+   * HMAC of the canonical encryption context under a key of the tenant's: equal contexts can be
+   * matched, none can be read.
+   */
   readonly context?: string | undefined;
-  /** `x-ms-request-id` of the vault call that proved or refused access: CorrelationId in the customer's log. Of a batch: of an item's refusal. */
+  /**
+   * `x-ms-request-id` of the vault call that proved or refused access: CorrelationId in the
+   * customer's log. Of a batch: of an item's refusal.
+   */
   readonly vaultRequestId?: string | undefined;
-  /** `x-ms-client-request-id` of the same call, which is ours. It is present without an answer too. */
+  /**
+   * `x-ms-client-request-id` of the same call, which is ours. It is present without an answer too.
+   */
   readonly vaultClientRequestId?: string | undefined;
   /** Of a batch: the number of items by result, which is a code or `succeeded`. */
   readonly items?: Readonly<Record<string, number>> | undefined;
-  /** Of a batch: each key version used, with the vault call that proved access to it and the number of items. */
+  /**
+   * Of a batch: each key version used, with the vault call that proved access to it and the number
+   * of items.
+   */
   readonly keys?: readonly AuditKeyUse[] | undefined;
   /** The number of requests that this record stands for; absent for one. */
   readonly count?: number | undefined;

@@ -16,7 +16,10 @@ export interface Cloud {
 
 export type CloudName = 'public' | 'usgov' | 'china';
 
-/** https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud and /azure/key-vault/general/about-keys-secrets-certificates */
+/**
+ * https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud and
+ * /azure/key-vault/general/about-keys-secrets-certificates
+ */
 export const clouds: Readonly<Record<CloudName, Cloud>> = {
   public: {
     authorityHost: 'https://login.microsoftonline.com',

@@ -73,7 +73,10 @@ const TROUBLES: readonly Row[] = [
   { codes: [50033, 90006, 90024, 90033, 90090], toError: unavailable('transient') },
 ];
 
-/** AADSTS codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes. One row per cause and fix. */
+/**
+ * AADSTS codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes. One row
+ * per cause and fix.
+ */
 const REFUSALS: readonly Row[] = [
   {
     codes: [7000215],

@@ -35,7 +35,10 @@ interface HeaderReader {
 }
 
 const OAUTH_ERROR = /^[a-z][a-z0-9_]{0,63}$/;
-/** Suberrors of Conditional Access: https://learn.microsoft.com/entra/identity-platform/reference-error-codes#suberrors */
+/**
+ * Suberrors of Conditional Access:
+ * https://learn.microsoft.com/entra/identity-platform/reference-error-codes#suberrors
+ */
 const CLAIMS_SUBERRORS: ReadonlySet<string> = new Set(['message_only', 'basic_action', 'additional_action']);
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';

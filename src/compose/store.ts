@@ -43,7 +43,10 @@ interface Keyring {
 
 type StoreConfig = Pick<Config, 'database' | 'registry' | 'rounds' | 'vaultHosts'>;
 
-/** Scope of Entra tokens for Azure Database for PostgreSQL: https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-azure-ad-authentication */
+/**
+ * Scope of Entra tokens for Azure Database for PostgreSQL:
+ * https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-azure-ad-authentication
+ */
 const POSTGRES_SCOPE = 'https://ossrdbms-aad.database.windows.net/.default';
 const PAGE = 200;
 

@@ -63,7 +63,9 @@ const LINK_NAME =
 const isServiceLink = (name: string, text: string): boolean =>
   LINK_NAME.test(name) || (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(text));
 
-/** Returns the variable of a setting: VAULTSPAN_HTTP_MAX_PLAINTEXT_BYTES for http.maxPlaintextBytes. */
+/**
+ * Returns the variable of a setting: VAULTSPAN_HTTP_MAX_PLAINTEXT_BYTES for http.maxPlaintextBytes.
+ */
 const variableOf = (path: readonly string[]): string =>
   PREFIX + path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_');
 

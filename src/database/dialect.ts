@@ -8,7 +8,10 @@ type DueTenants = SelectQueryBuilder<Schema, 'tenant_checks', { tenant_id: strin
 /** The differences between SQLite and PostgreSQL; all other SQL is common to both. */
 export interface SqlDialect {
   readonly name: 'SQLite' | 'PostgreSQL';
-  /** Type of a column of ids: compared byte by byte, as JavaScript does, whatever the server's language. */
+  /**
+   * Type of a column of ids: compared byte by byte, as JavaScript does, whatever the server's
+   * language.
+   */
   readonly idType: Expression<unknown>;
   tableExists(table: keyof Schema): RawBuilder<{ found: number }>;
   /** Prevents other processes from changing the tables until the transaction ends. */

@@ -142,7 +142,9 @@ interface AccessPolicy extends TimeBound {
   readonly secrets: readonly string[];
 }
 
-/** A key or a secret with its versions in the order of their creation: the last one is the newest. */
+/**
+ * A key or a secret with its versions in the order of their creation: the last one is the newest.
+ */
 export interface VaultItem<Version extends ItemVersion> {
   readonly name: string;
   versions: Version[];

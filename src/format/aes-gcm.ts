@@ -49,7 +49,9 @@ export function openGcm(key: KeyObject | Uint8Array, { protectedHeader, iv, ciph
   return plaintext;
 }
 
-/** Returns the one failure of every step from `mac` on. It has no reason, so that it is no oracle. */
+/**
+ * Returns the one failure of every step from `mac` on. It has no reason, so that it is no oracle.
+ */
 export function undecryptable(cause?: unknown): ServiceError {
   return new ServiceError('undecryptable', 'The ciphertext cannot be decrypted', { cause });
 }

@@ -6,9 +6,11 @@ import { IV_BYTES } from './iv-pool.ts';
 import { type JweType, malformed } from './jwe-header.ts';
 
 /**
- * The compact message: JWE Compact Serialization with `alg: dir` (RFC 7518 §4.5) and an empty encrypted key (RFC 7516 §5.1,
- * step 5). Its header is exactly `{"alg":"dir","enc":"A256GCM","kid":"K"}`, where K is base64url of a branch id (8 bytes) and a
- * leaf salt (8 bytes). The branch key, K, the use, the tenant and the context determine the one key that opens it.
+ * The compact message: JWE Compact Serialization with `alg: dir` (RFC 7518 §4.5) and an empty
+ * encrypted key (RFC 7516 §5.1, step 5). Its header is exactly
+ * `{"alg":"dir","enc":"A256GCM","kid":"K"}`, where K is base64url of a branch id (8 bytes) and a
+ * leaf salt (8 bytes). The branch key, K, the use, the tenant and the context determine the one key
+ * that opens it.
  */
 const HEADER_START = '{"alg":"dir","enc":"A256GCM","kid":"';
 const HEADER_END = '"}';
@@ -74,8 +76,8 @@ export const compactHeader = (kid: string): string =>
   Buffer.from(`${HEADER_START}${kid}${HEADER_END}`, 'latin1').toString('base64url');
 
 /**
- * Parses and checks the form of a text for which `isCompact` holds: the canonical header, an empty second segment, every length.
- *
+ * Parses and checks the form of a text for which `isCompact` holds: the canonical header, an empty
+ * second segment, every length.
  * @throws ServiceError `malformed-ciphertext`
  */
 export function parseCompact(text: string): CompactMessage {

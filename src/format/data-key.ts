@@ -20,7 +20,10 @@ export interface WrappedDataKey {
   readonly encryptedKey: string;
 }
 
-/** A data key ready for use. Its bytes are in KeyObjects only, which OpenSSL clears when they are collected. */
+/**
+ * A data key ready for use. Its bytes are in KeyObjects only, which OpenSSL clears when they are
+ * collected.
+ */
 export interface DataKey extends WrappedDataKey {
   readonly cek: KeyObject;
   /** Kc: the key of the HMAC of encryption contexts. */

@@ -15,10 +15,11 @@ interface Member {
 const FIELD = 'vaultspan:field';
 
 /**
- * Returns the canonical form (RFC 8785) of an encryption context as UTF-8 bytes. An empty one equals none: undefined.
- * Takes the value as `JSON.parse` made it, since a schema library's copy silently drops a member named `__proto__`.
- *
- * @throws ServiceError `malformed-request`, with the position of the member, never its name or value
+ * Returns the canonical form (RFC 8785) of an encryption context as UTF-8 bytes. An empty one
+ * equals none: undefined. Takes the value as `JSON.parse` made it, since a schema library's copy
+ * silently drops a member named `__proto__`.
+ * @throws ServiceError `malformed-request`, with the position of the member, never its name or
+ * value
  */
 export function canonicalContext(context: unknown): Buffer | undefined {
   const members = membersOf(context);
@@ -26,9 +27,8 @@ export function canonicalContext(context: unknown): Buffer | undefined {
 }
 
 /**
- * Returns a function that returns the canonical context of a document's field: the caller's context and the reserved member
- * `vaultspan:field`. The limits hold for the caller's part.
- *
+ * Returns a function that returns the canonical context of a document's field: the caller's context
+ * and the reserved member `vaultspan:field`. The limits hold for the caller's part.
  * @throws ServiceError as canonicalContext
  */
 export function fieldContexts(context: unknown): (field: string) => Buffer {
@@ -55,7 +55,8 @@ function membersOf(context: unknown): readonly Member[] {
     const problem = problemOf(name, values[name]);
     if (problem) throw malformed(`member ${index + 1}: ${problem}`);
   });
-  // RFC 8785 §3.2.3 sorts by UTF-16 code units, as `<` compares; §3.2.2.2 writes strings as JSON.stringify does.
+  // RFC 8785 §3.2.3 sorts by UTF-16 code units, as `<` compares; §3.2.2.2 writes strings as
+  // JSON.stringify does.
   return names
     .sort((a, b) => (a < b ? -1 : 1))
     .map((name) => ({ name, json: `${JSON.stringify(name)}:${JSON.stringify(values[name])}` }));

@@ -11,7 +11,9 @@ const DETERMINISTIC_INFO = 'vaultspan deterministic 1\n';
 const SIV_CIPHER = 'aes-256-siv';
 const SIV_KEY_BYTES = 64;
 const SIV_BYTES = 16;
-/** Tink's prefix of a keyset entry: 0x01 and the key's id, 4 bytes big-endian; ours is the version. */
+/**
+ * Tink's prefix of a keyset entry: 0x01 and the key's id, 4 bytes big-endian; ours is the version.
+ */
 const TINK_MARK = 0x01;
 const PREFIX_BYTES = 5;
 const MAX_VERSION = 0xffff_ffff;

@@ -38,7 +38,10 @@ export interface SealingKey {
   readonly header: HeaderTemplate;
 }
 
-/** Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this data key. */
+/**
+ * Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this data
+ * key.
+ */
 export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): JsonSafe {
   const { dataKey } = key;
   const ctx = context && contextMac(dataKey, context);
@@ -47,8 +50,8 @@ export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, cont
 }
 
 /**
- * Returns the parsed message. Checks the form: five segments of canonical base64url, our header, every length.
- *
+ * Returns the parsed message. Checks the form: five segments of canonical base64url, our header,
+ * every length.
  * @throws ServiceError `malformed-ciphertext`
  */
 export function parseJwe(text: string, typ: JweType): Jwe {

@@ -3,8 +3,10 @@ import { ServiceError } from '../errors.ts';
 import { malformed } from './jwe-header.ts';
 
 /**
- * A stream is `VSPN1\n` ‖ 4-byte big-endian n ‖ n bytes of JWE, whose payload is the stream key ‖ Tink's AES256_GCM_HKDF_1MB wire
- * format (https://developers.google.com/tink/wire-format#streaming_aead) with those first six bytes as associated data.
+ * A stream is `VSPN1\n` ‖ 4-byte big-endian n ‖ n bytes of JWE, whose payload is the stream key ‖
+ * Tink's AES256_GCM_HKDF_1MB wire format
+ * (https://developers.google.com/tink/wire-format#streaming_aead) with those first six bytes as
+ * associated data.
  */
 const MAGIC = Buffer.from('VSPN1\n', 'latin1');
 const PREFIX_BYTES = MAGIC.length + 4;

@@ -9,7 +9,10 @@ interface AlgorithmFacts {
   readonly oaepHash?: 'sha1' | 'sha256';
 }
 
-/** Every algorithm by which a vault's key wraps another. Key Vault's names are the JWA names (RFC 7518 §4.1). */
+/**
+ * Every algorithm by which a vault's key wraps another. Key Vault's names are the JWA names (RFC
+ * 7518 §4.1).
+ */
 const ALGORITHMS = {
   'RSA-OAEP-256': { kekType: 'RSA', isForData: true, oaepHash: 'sha256' },
   'RSA-OAEP': { kekType: 'RSA', isForData: true, oaepHash: 'sha1' },
@@ -64,8 +67,8 @@ export const isWrappedLength = (algorithm: WrapAlgorithm, bytes: number): boolea
   kekTypeOf(algorithm) === 'RSA' ? MODULUS_BYTES.has(bytes) : bytes >= 3 * KW_BLOCK && bytes % KW_BLOCK === 0;
 
 /**
- * Returns the length that the wrapped data key must have: the modulus' (RFC 8017 §7.1.1), or RFC 3394's.
- *
+ * Returns the length that the wrapped data key must have: the modulus' (RFC 8017 §7.1.1), or RFC
+ * 3394's.
  * @param bits of the RSA modulus; undefined for oct keys
  */
 export const encryptedKeyLength = (bits: number | undefined): number =>

@@ -66,6 +66,9 @@ export interface KeyWrapper {
   ): Promise<VaultResult>;
 }
 
-/** Returns the failure of a vault that returned other bytes than it wrapped: a fault, not a revocation. */
+/**
+ * Returns the failure of a vault that returned other bytes than it wrapped: a fault, not a
+ * revocation.
+ */
 export const wrongBytes = (): ServiceError =>
   new ServiceError('vault-unavailable', 'The vault returned other bytes than it wrapped', { retryAfter: 5 });

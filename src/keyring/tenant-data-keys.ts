@@ -21,7 +21,10 @@ export interface TenantDataKeysDeps extends SealingSlotDeps {
   readonly onEvict: Evict;
 }
 
-/** All keys of one tenant in one revision of its record: proofs of access, data keys that seal, data keys opened. */
+/**
+ * All keys of one tenant in one revision of its record: proofs of access, data keys that seal, data
+ * keys opened.
+ */
 export class TenantDataKeys {
   readonly tenant: Tenant;
   readonly proofs: Proofs;

@@ -83,7 +83,10 @@ export interface DocumentUse {
   readonly uses: readonly ItemUse[];
 }
 
-/** Writes one record for the batch: the items by outcome, each key version with its proof of access, a vault's refusal. */
+/**
+ * Writes one record for the batch: the items by outcome, each key version with its proof of access,
+ * a vault's refusal.
+ */
 export async function recordBatch(
   { audit }: Pick<AuditDeps, 'audit'>,
   { requestId, clientRequestId, principal }: AuthenticatedRequest,

@@ -41,7 +41,10 @@ export async function recordSuccess(
   });
 }
 
-/** Returns how the audit shows a canonical context: equal ones of a tenant can be matched, none can be read. */
+/**
+ * Returns how the audit shows a canonical context: equal ones of a tenant can be matched, none can
+ * be read.
+ */
 export const digestOf = (
   { contextDigest }: Pick<AuditDeps, 'contextDigest'>,
   tenantId: string,

@@ -134,17 +134,20 @@ async function moveItem(
   return { ...moved, target: grant.tenant.id, context };
 }
 
-/** One message on its way: where it goes is in the grant and the key. */
+/** One message during its move: the grant and the key are those of the target. */
 interface MessageMove {
   readonly ciphertext: string;
   readonly key: RegisteredKey;
   readonly context: Buffer | undefined;
   readonly use: LeafUse;
-  /** When the move began, monotonic milliseconds. */
+  /** Start of the move, monotonic milliseconds. */
   readonly startedAt: number;
 }
 
-/** Opens a message of the source and seals it anew under the grant's tenant. @throws ServiceError */
+/**
+ * Opens a message of the source and seals it again under the grant's tenant.
+ * @throws ServiceError
+ */
 export async function moveMessage(
   deps: RewrapDeps,
   source: Tenant,
@@ -155,7 +158,7 @@ export async function moveMessage(
   const bytes = plaintext.length;
   const { ciphertext, ...sealed } = await sealAnew(deps, grant, key, plaintext, context, use);
   const hasLasted = deps.clock.monotonicMs() - startedAt >= GRANT_HOLDS_MS;
-  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have ended while the target's vault was slow
+  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have expired while the target's vault was slow
   return { ciphertext, opened: { ...opened, bytes }, sealed: { ...sealed, bytes } };
 }
 

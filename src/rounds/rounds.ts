@@ -39,7 +39,10 @@ const LEASE_MS = 5 * 60_000;
  */
 const JITTER_PART = 0.2;
 
-/** Visits tenants at regular intervals; any number of processes share the work, and no tenant is visited twice at once. */
+/**
+ * Visits tenants at regular intervals; any number of processes share the work, and no tenant is
+ * visited twice at once.
+ */
 export class Rounds {
   readonly #options: RoundsOptions;
   readonly #visits = new Set<Promise<void>>();

@@ -1,7 +1,7 @@
 import { causeOf } from './logger.ts';
 
 const INTERVAL_MS = 10_000;
-/** Causes that are told apart at one time; the failures of further ones share one line. */
+/** Causes that are distinguished at one time; the failures of all others share one line. */
 const MAX_CAUSES = 100;
 
 export interface FailureLogOptions {
@@ -21,8 +21,9 @@ interface Gathered {
 }
 
 /**
- * Logs failures that each request may bring, so that a full disk or a vault that is down does not flood the log. The first failure of
- * a cause is logged at once. Those of the next 10 s get one line with their number and the fields of the latest.
+ * Logs failures that each request may cause, so that a full disk or an unreachable vault does not
+ * flood the log. The first failure of a cause is logged at once. Those of the next 10 s get one
+ * line with their number and the fields of the latest.
  */
 export class FailureLog {
   readonly #write: (fields: object) => void;
@@ -50,7 +51,7 @@ export class FailureLog {
     this.#gathered.set(cause, { count: 0, latest: {}, timer });
   }
 
-  /** Writes what was counted so far. */
+  /** Writes the counts so far. */
   async close(): Promise<void> {
     for (const [cause, gathered] of this.#gathered) {
       this.#report(gathered);

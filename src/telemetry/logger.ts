@@ -58,8 +58,8 @@ function describeError(error: unknown, depth = 0): DescribedError {
 }
 
 /**
- * Returns a text that is equal for errors of one cause: the names and codes of the error and of all that caused it. A fault of our own
- * has no code, so the place where it was thrown belongs to its cause.
+ * Returns a text that is equal for errors of one cause: the names and codes of the error and of all
+ * its causes. A fault of our own has no code, so its cause includes the place where it was thrown.
  */
 export function causeOf(error: unknown): string {
   const causes: string[] = [];

@@ -23,7 +23,10 @@ export const isManagedHsm = (vaultUrl: string): boolean => vaultUrl.includes('.m
 
 const nameOf = (vaultUrl: string): string => new URL(vaultUrl).hostname.split('.')[0] ?? '';
 
-/** Returns the argument of `az keyvault key`: `--vault-name NAME` or `--hsm-name NAME`, the first label of the host. */
+/**
+ * Returns the argument of `az keyvault key`: `--vault-name NAME` or `--hsm-name NAME`, the first
+ * label of the host.
+ */
 export const vaultArgument = (vaultUrl: string): string =>
   `${isManagedHsm(vaultUrl) ? '--hsm-name' : '--vault-name'} ${nameOf(vaultUrl)}`;
 

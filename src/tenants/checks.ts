@@ -21,9 +21,15 @@ export interface FinishedCheck {
  * rejects with ServiceError `registry-unavailable` while the database is unreachable.
  */
 export interface Claims {
-  /** Claims up to `limit` due tenants for `owner` and returns their ids. A claim ends with `finish` or after `leaseMs`. */
+  /**
+   * Claims up to `limit` due tenants for `owner` and returns their ids. A claim ends with `finish`
+   * or after `leaseMs`.
+   */
   claimDue(now: number, owner: string, leaseMs: number, limit: number): Promise<readonly string[]>;
-  /** Stores a check. Returns undefined, and stores nothing, when the claim has passed to another owner or the tenant was removed. */
+  /**
+   * Stores a check. Returns undefined, and stores nothing, when the claim has passed to another
+   * owner or the tenant was removed.
+   */
   finish(tenantId: string, owner: string, check: Check, nextDueAt: number): Promise<FinishedCheck | undefined>;
   /**
    * For tenants in a file: limits the checks to these tenants from now on. A database knows its own

@@ -9,7 +9,10 @@ export type UnreadFact =
   | { readonly state: 'not-consented'; readonly permission: string }
   /** The token has the permission, but the directory refused. */
   | { readonly state: 'denied'; readonly permission: string; readonly code: string }
-  /** `code` is Graph's own, or `timeout`, `unreachable`, `unexpected-answer`, `answer-too-large`; `retryAfter` in seconds. */
+  /**
+   * `code` is Graph's own, or `timeout`, `unreachable`, `unexpected-answer`, `answer-too-large`;
+   * `retryAfter` in seconds.
+   */
   | { readonly state: 'unavailable'; readonly code: string; readonly retryAfter?: number };
 
 export type OrganizationFact =
@@ -44,7 +47,10 @@ export interface DirectoryReader {
 export const wantsDirectory = ({ graph }: Pick<Tenant, 'graph'>): boolean =>
   graph !== undefined && Object.values(graph).includes(true);
 
-/** The least application permission of Graph for each fact: https://learn.microsoft.com/graph/permissions-reference */
+/**
+ * The least application permission of Graph for each fact:
+ * https://learn.microsoft.com/graph/permissions-reference
+ */
 const PERMISSIONS = {
   organization: 'Organization.Read.All',
   users: 'User.Read.All',

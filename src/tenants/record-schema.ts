@@ -33,10 +33,16 @@ const DataKeyBoundsSchema = z.strictObject({
 });
 const RevocationBoundSeconds = z.int().min(0).max(3_600);
 
-/** No control characters, and none that turn the direction of text: a name must not rewrite a terminal. */
+/**
+ * Returns the schema of an object with members of any name. A record of zod alone drops `__proto__`
+ * silently.
+ */
 const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u;
 
-/** Returns the schema of an object with members of any name. A record of zod alone drops `__proto__` in silence. */
+/**
+ * Returns the schema of an object with members of any name. A record of zod alone drops `__proto__`
+ * in silence.
+ */
 const membersOf = <T extends z.ZodType>(names: z.ZodString, members: T) =>
   z
     .custom((value) => !Object.hasOwn(Object(value), '__proto__'), 'must not have a member named __proto__')

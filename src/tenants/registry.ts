@@ -14,7 +14,10 @@ export interface TenantPage {
  * store is unreachable.
  */
 export interface TenantRegistry {
-  /** @throws ServiceError `tenant-not-found` */
+  /**
+   * Returns the tenant.
+   * @throws ServiceError `tenant-not-found`
+   */
   get(tenantId: string): Promise<Tenant>;
   /** Returns at most `limit` tenants whose id follows `cursor`. */
   list(limit: number, cursor?: string): Promise<TenantPage>;

@@ -101,7 +101,8 @@ describe('a compact message', () => {
           const changed = text.slice(0, index) + character + text.slice(index + 1);
           fc.pre(changed !== text && isCompact(changed));
           const open = () => openCompact(deriveContentKey(leafKey, undefined), parseCompact(changed));
-          // Another K is another leaf, which has another key; here only the header's authentication can refuse it.
+          // Another K is another leaf, which has another key; here only the header's authentication
+          // can refuse it.
           expect(open).toThrow(
             expect.objectContaining({ code: expect.stringMatching(/^(?:undecryptable|malformed-ciphertext)$/) }),
           );

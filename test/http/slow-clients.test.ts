@@ -17,7 +17,10 @@ afterAll(async () => {
 const head = (headers: string, path = ENCRYPT): string =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${service.token()}\r\nContent-Type: application/json\r\n${headers}`;
 
-/** Sends a start and then a little more forever. Returns what arrived before the server closed the connection. */
+/**
+ * Sends a start and then a little more forever. Returns what arrived before the server closed the
+ * connection.
+ */
 function trickle(start: string, more: string): Promise<string> {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(service.url);

@@ -61,7 +61,8 @@ test("every record of a use names its row in the vault's log, and every use in t
   expect(records.filter((record) => callsIn([record]).size !== 1)).toEqual([]);
 
   const unexplained = rowsOf('contoso').filter(({ CorrelationId }) => !calls.has(CorrelationId));
-  // A new data key is wrapped, and the records name the unwrap that proved it; reads of the key prove nothing.
+  // A new data key is wrapped, and the records name the unwrap that proved it; reads of the key
+  // prove nothing.
   expect(unexplained.map(({ OperationName }) => OperationName).toSorted()).toEqual(['KeyGet', 'KeyGet', 'KeyWrap']);
 });
 

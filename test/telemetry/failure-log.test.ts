@@ -65,7 +65,10 @@ interface Line {
   readonly error: { readonly code: string; readonly reason?: string };
 }
 
-/** Returns the lines of failed requests with that code and reason, and the number of failures that they stand for. */
+/**
+ * Returns the lines of failed requests with that code and reason, and the number of failures that
+ * they stand for.
+ */
 function failuresOf(service: TestService, wanted: string) {
   const lines = service.logLines
     .map((line) => JSON.parse(line) as Line)

@@ -30,7 +30,9 @@ export interface Appended {
 
 const NEWLINE = 0x0a;
 
-/** `write`: a line is safe from a crash of the process. `fsync`: from a crash of the machine too. */
+/**
+ * `write`: a line is safe from a crash of the process. `fsync`: from a crash of the machine too.
+ */
 export type Durability = 'write' | 'fsync';
 
 /**

@@ -17,7 +17,10 @@ export interface ChainFile {
   readonly startsAt: number;
 }
 
-/** `20261122T004600123Z-<chain>-<part>.ndjson`: names sort by the time of the file's first record, which is `at`. */
+/**
+ * `20261122T004600123Z-<chain>-<part>.ndjson`: names sort by the time of the file's first record,
+ * which is `at`.
+ */
 export const chainFileName = (at: string, chain: string, part: number): string =>
   `${at.replaceAll(/[-:.]/g, '')}-${chain}-${String(part).padStart(6, '0')}.ndjson`;
 
@@ -39,7 +42,10 @@ export async function listChainFiles(directory: string): Promise<ChainFile[]> {
   return names.map(parseChainFileName).filter((file) => file !== undefined);
 }
 
-/** Returns where the newest chain of a directory ends; undefined when there is none. A torn last line is skipped. */
+/**
+ * Returns where the newest chain of a directory ends; undefined when there is none. A torn last
+ * line is skipped.
+ */
 export async function findChainEnd(directory: string): Promise<ChainEnd | undefined> {
   for (const { name, chain } of (await listChainFiles(directory)).reverse()) {
     const end = await findEndOfFile(join(directory, name));

@@ -40,8 +40,9 @@ export interface Removal {
 type Member = keyof RecordHead | keyof AuditEvent | 'tenantSequence';
 
 /**
- * Returns the line of a record without newline and MAC. Members have one fixed order and absent ones are left out, so equal records are
- * equal bytes. New members of the event belong before `tenantSequence`. One that is added to the event and not here does not compile.
+ * Returns the line of a record without newline and MAC. Members have one fixed order and absent
+ * ones are left out, so equal records are equal bytes. New members of the event belong before
+ * `tenantSequence`. One that is added to the event and not here does not compile.
  */
 export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenantSequence?: number): string {
   return JSON.stringify({
@@ -82,7 +83,10 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
   } satisfies Record<Member, unknown>);
 }
 
-/** Returns the SHA-256 of a line without its newline, in base64url. Text is hashed as UTF-8, which JSON.stringify always can be. */
+/**
+ * Returns the SHA-256 of a line without its newline, in base64url. Text is hashed as UTF-8, which
+ * JSON.stringify always can be.
+ */
 export const hashLine = (line: string | Uint8Array): string => hash('sha256', line, 'base64url');
 
 const SALT_BYTES = 16;
@@ -105,7 +109,10 @@ export function createSalts(): () => string {
   };
 }
 
-/** Returns a formatter of times that remembers the last one: most records share their millisecond with the one before. */
+/**
+ * Returns a formatter of times that remembers the last one: most records share their millisecond
+ * with the one before.
+ */
 export function createClock(): (at: number) => string {
   let last = Number.NaN;
   let text = '';

@@ -26,7 +26,9 @@ export interface FileSinkOptions {
   readonly limit?: () => string | undefined;
   /** Milliseconds since 1970; default `Date.now`. */
   readonly now?: () => number;
-  /** Creates a file for appending and fails when it exists; default: on disk, for its owner only. */
+  /**
+   * Creates a file for appending and fails when it exists; default: on disk, for its owner only.
+   */
   readonly createFile?: (path: string, durability: Durability) => Promise<AppendFile>;
   /**
    * Called when another program removed or changed the current file, and its records may be lost.

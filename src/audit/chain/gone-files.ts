@@ -5,8 +5,8 @@ import { stat } from 'node:fs/promises';
 const isGone = (error: unknown): boolean => Error.isError(error) && 'code' in error && error.code === 'ENOENT';
 
 /**
- * Handles the failure of a file that another process may have removed since it was listed. Any other failure is thrown: records must not
- * go missing in silence.
+ * Handles the failure of a file that another process may have removed since it was listed. Any
+ * other failure is thrown: records must not go missing in silence.
  */
 export function ignoreGone(error: unknown): undefined {
   if (!isGone(error)) throw error;

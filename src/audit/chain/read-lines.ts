@@ -78,7 +78,8 @@ export async function* readLines(path: string, signal?: AbortSignal): AsyncGener
 
 const NOT_TEXT = '\n';
 
-// Lenient decoding, or dropping a byte order mark, would let bytes change without the text changing.
+// Lenient decoding, or dropping a byte order mark, would let bytes change without the text
+// changing.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function decodeLine(bytes: Uint8Array): string {

@@ -24,7 +24,10 @@ export class TenantSequences {
     this.#generation = generation;
   }
 
-  /** Returns the number of the tenant's next record; undefined for a record of no tenant. Call it for each record. */
+  /**
+   * Returns the number of the tenant's next record; undefined for a record of no tenant. Call it
+   * for each record.
+   */
   next(tenantId: string | undefined): number | undefined {
     if (tenantId === undefined) {
       this.#steps.push(undefined);

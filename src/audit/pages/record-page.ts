@@ -11,11 +11,17 @@ export interface RecordPage {
 
 /** A reader of stored records. */
 export interface AuditRecords {
-  /** @throws ServiceError `registry-unavailable` */
+  /**
+   * Returns a page.
+   * @throws ServiceError `registry-unavailable`
+   */
   page(query: AuditPageQuery): Promise<RecordPage>;
 }
 
-/** Returns the record of a line with its members in their stored order; undefined for another tenant's. */
+/**
+ * Returns the record of a line with its members in their stored order; undefined for another
+ * tenant's.
+ */
 export function recordOf(line: string, tenantId: string): ParsedRecord | undefined {
   const record = parseRecord(line);
   if (typeof record === 'string' || record.tenantId !== tenantId) return;

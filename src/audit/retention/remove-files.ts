@@ -12,7 +12,10 @@ export interface RemoveFilesOptions {
   /** Receives a record of each removal. Its own current file stays. */
   readonly sink: Pick<FileSink, 'position' | 'recordRemoval'>;
   readonly cause: Removal['cause'];
-  /** Milliseconds since 1970. A file that was written or touched since then stays, and so do those after it in its chain. */
+  /**
+   * Milliseconds since 1970. A file that was written or touched since then stays, and so do those
+   * after it in its chain.
+   */
   readonly olderThan: number;
   /**
    * Returns whether the file may be removed; `lastAt` is the time of its last record, undefined if

@@ -27,7 +27,10 @@ export function rowOf(line: string, chain: string): AuditRow | undefined {
   };
 }
 
-/** Returns text that PostgreSQL can store: without U+0000 and halves of surrogate pairs, which no id has. */
+/**
+ * Returns text that PostgreSQL can store: without U+0000 and halves of surrogate pairs, which no id
+ * has.
+ */
 const storable = (text: unknown): string | undefined =>
   typeof text === 'string' && !text.includes('\0') && text.isWellFormed() ? text : undefined;
 

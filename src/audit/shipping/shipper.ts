@@ -225,7 +225,10 @@ export class Shipper {
     }
   }
 
-  /** Returns false when the table no longer has the record before these, and stores none of them then. */
+  /**
+   * Returns false when the table no longer has the record before these, and stores none of them
+   * then.
+   */
   async #shipText(spooled: SpoolFile, chain: SpoolChain, text: Buffer): Promise<boolean> {
     const rows: AuditRow[] = [];
     let lastRead = spooled.lastRead;

@@ -39,7 +39,7 @@ export interface SpoolFile {
 /** The records of one chain in the table, as far as this process knows. */
 export interface SpoolChain {
   readonly id: string;
-  /** The first record to be shipped; undefined until the table was asked. */
+  /** The first record to be shipped; undefined until the table was queried. */
   next: number | undefined;
   /** The last record in the table. */
   last: AuditPlace | undefined;

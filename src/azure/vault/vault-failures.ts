@@ -68,7 +68,10 @@ const expired: Refusal = {
   fix: ({ kek, tenantId, algorithm }) => renewKey(tenantId, { ...kek, ...defined({ algorithm }) }),
 };
 
-/** Inner codes of Key Vault's 403: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes */
+/**
+ * Inner codes of Key Vault's 403:
+ * https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+ */
 const FORBIDDEN: ReadonlyMap<string, Refusal> = new Map([
   ['ForbiddenByRbac', roleMissing],
   ['ForbiddenByPolicy', policyMissing],

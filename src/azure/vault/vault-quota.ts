@@ -1,6 +1,9 @@
 import type { KekFacts } from '../../keyring/key-wrapper.ts';
 
-/** Operations per vault and 10 s by size of an RSA key: https://learn.microsoft.com/azure/key-vault/general/service-limits */
+/**
+ * Operations per vault and 10 s by size of an RSA key:
+ * https://learn.microsoft.com/azure/key-vault/general/service-limits
+ */
 const SOFTWARE = new Map([
   [2_048, 4_000],
   [3_072, 1_000],

@@ -23,7 +23,9 @@ interface OfKeyVersion extends OfKey {
 }
 
 interface OfPrincipal extends OfVault {
-  /** `app` (the vendor's app in the vault's tenant; default), `managed-identity`, or an object id. */
+  /**
+   * `app` (the vendor's app in the vault's tenant; default), `managed-identity`, or an object id.
+   */
   readonly principal?: string;
 }
 
@@ -87,7 +89,10 @@ export interface Actions {
   }): Promise<{ readonly thumbprint: string; readonly certPem: string; readonly keyPem?: string }>;
   /** Without `thumbprint`: all of them. */
   removeAppCertificate(order?: { readonly thumbprint?: string }): Promise<void>;
-  /** `{authority}` in the issuer stands for the authority host; the default trusts the managed identity. */
+  /**
+   * `{authority}` in the issuer stands for the authority host; the default trusts the managed
+   * identity.
+   */
   addFederatedCredential(order?: {
     readonly issuer?: string;
     readonly subject?: string;

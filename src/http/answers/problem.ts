@@ -13,9 +13,12 @@ import { problemTable } from './problem-table.ts';
 
 export interface ProblemDeps {
   readonly audit: AuditSink;
-  /** Counts refusals of strangers, of callers without the role, and of shed requests: a flood of them must not flood the audit. */
+  /**
+   * Counts refusals of strangers, of callers without the role, and of shed requests: a flood of
+   * them must not flood the audit.
+   */
   readonly countRefusal: (event: AuditEvent) => void;
-  /** Called for each fault of ours and each trouble of what we depend on, however many there are. */
+  /** Called for each fault of ours and each failure of a dependency, however many there are. */
   readonly onFailure: (scope: Pick<RequestScope, 'requestId' | 'operation'>, error: unknown) => void;
   readonly onAnswered: OnAnswered | undefined;
 }
@@ -42,7 +45,7 @@ const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled'])
  */
 const GATHERED: ReadonlySet<ErrorCode> = new Set([...SHED, 'grant-missing']);
 
-/** Returns whether this is a fault of ours or trouble of what we depend on. */
+/** Returns whether this is a fault of ours or a failure of a dependency. */
 export const isWorthLogging = ({ code }: ServiceError): boolean => problemTable[code].status >= 500 && !SHED.has(code);
 
 /**

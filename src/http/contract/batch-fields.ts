@@ -12,7 +12,9 @@ import { ProblemResult } from './problem-schema.ts';
 
 export const MAX_ITEMS = 1_000;
 
-/** The batch as a whole. Each item is checked later, so that one bad item does not fail the others. */
+/**
+ * The batch as a whole. Each item is checked later, so that one bad item does not fail the others.
+ */
 export const BatchRequest = z.strictObject({
   // The count is checked first: a million wrong items would make a million errors.
   items: z.array(z.unknown()).max(MAX_ITEMS).pipe(z.array(Document)),

@@ -15,7 +15,10 @@ import { ProblemResult } from './problem-schema.ts';
 const MAX_FIELDS = 256;
 const MAX_NAME = 128; // UTF-16 code units
 
-/** Fields by name, as `JSON.parse` made them: a schema library's copy silently drops a member named `__proto__`. */
+/**
+ * Fields by name, as `JSON.parse` made them: a schema library's copy silently drops a member named
+ * `__proto__`.
+ */
 const fields = <T>(value: z.ZodType<T>) =>
   Document.transform((given, context): ReadonlyMap<string, T> => {
     const refuse = (message: string, path: string[] = []) => context.addIssue({ code: 'custom', message, path });

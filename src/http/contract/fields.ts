@@ -4,12 +4,15 @@ import { TENANT_ID } from '../../format/jwe-header.ts';
 import { WRAP_ALGORITHMS } from '../../format/wrap-algorithms.ts';
 
 export const MAX_PLAINTEXT = 32 * 1024 * 1024; // base64 of the 24 MiB that no configuration exceeds
-const MAX_WRAPPED = 2_048; // base64 of what the largest RSA key of Key Vault takes or gives, and to spare
+const MAX_WRAPPED = 2_048; // base64 of the largest input or output of Key Vault's RSA keys, with room to spare
 export const MAX_CIPHERTEXT = 34 * 1024 * 1024;
 
 export const named = <T extends z.ZodType>(id: string, schema: T): T => schema.meta({ id }) as T;
 
-/** Base64 text, parsed to bytes. Only the canonical spelling is accepted, so no character is silently skipped. */
+/**
+ * Base64 text, parsed to bytes. Only the canonical spelling is accepted, so no character is
+ * silently skipped.
+ */
 export const base64 = (max: number, description: string) =>
   z
     .string()
@@ -32,7 +35,10 @@ const TenantParams = z.object({
     .meta({ description: 'The id of the tenant in the registry.', example: 'contoso' }),
 });
 
-/** The value as `JSON.parse` made it; `canonicalContext` checks it. A copy would lose a member named `__proto__`. */
+/**
+ * The value as `JSON.parse` made it; `canonicalContext` checks it. A copy would lose a member named
+ * `__proto__`.
+ */
 export const EncryptionContext = z.unknown().meta({
   id: 'EncryptionContext',
   description:

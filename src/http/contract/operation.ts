@@ -4,14 +4,14 @@ import type { ErrorCode } from '../../errors.ts';
 
 /** One operation of the API, without its handler. */
 export interface Operation {
-  /** `operation` in its audit records, refusals included. Absent where only refusals are recorded. */
+  /** `operation` in its audit records, refusals included. Absent if only refusals are recorded. */
   readonly auditedAs?: string;
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   readonly path: `/${string}`;
   readonly tag: string;
   readonly summary: string;
   readonly description: string;
-  /** The role that the caller's token must have. Absent where no token is needed. */
+  /** The role that the caller's token must have. Absent if no token is needed. */
   readonly role?: Role;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;

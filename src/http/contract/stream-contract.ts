@@ -4,7 +4,10 @@ import type { ErrorCode } from '../../errors.ts';
 import { Alias, EncryptResult, RewrapRequest, TenantParams } from './fields.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 
-/** An operation with an `application/octet-stream` body and answer. It reads `Encryption-Context` and returns `Key-Id`. */
+/**
+ * An operation with an `application/octet-stream` body and answer. It reads `Encryption-Context`
+ * and returns `Key-Id`.
+ */
 export interface StreamOperation {
   /** `operation` of its audit records. */
   readonly auditedAs: string;

@@ -54,7 +54,11 @@ export const rewrapBatchRoute =
     return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
 
-/** @throws ServiceError `body-too-large` where the plaintexts have together more bytes than one may have */
+/**
+ * Checks the total size of a batch.
+ * @throws ServiceError `body-too-large` if the plaintexts together have more bytes than one may
+ * have
+ */
 export function assertTogether(plaintexts: readonly unknown[], max: number): void {
   const bytes = plaintexts.reduce<number>(
     (sum, plaintext) => sum + (typeof plaintext === 'string' ? decodedBytes(plaintext) : 0),
@@ -70,7 +74,9 @@ export function assertTogether(plaintexts: readonly unknown[], max: number): voi
   );
 }
 
-/** Returns the items, each parsed when its turn comes. They count as so many calls of the caller. */
+/**
+ * Returns the items, each parsed when its turn comes. They count as so many calls of the caller.
+ */
 export function itemsOf<T extends z.ZodType>(
   deps: BatchDeps,
   request: AuthenticatedRequest,

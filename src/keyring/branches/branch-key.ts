@@ -29,7 +29,10 @@ export interface BranchKey {
 const contextOf = ({ id, label }: Pick<StoredKey, 'id' | 'label'>): Buffer =>
   Buffer.from(`{"vaultspan:branch":${JSON.stringify(id)},"vaultspan:epoch":${JSON.stringify(label)}}`);
 
-/** Seals a branch key under a data key of the service and overwrites its bytes. Returns the row's JWE. */
+/**
+ * Seals a branch key under a data key of the service and overwrites its bytes. Returns the row's
+ * JWE.
+ */
 export function sealBranchKey(use: SealingUse, bytes: Buffer, name: Pick<StoredKey, 'id' | 'label'>): string {
   const { dataKey, mac } = use.key;
   try {

@@ -20,7 +20,10 @@ export interface DecryptedDocument {
   readonly fields: Fields<Buffer>;
 }
 
-/** Opens fields under the names that they were sealed under. All or nothing. @throws ServiceError */
+/**
+ * Opens fields under the names with which they were sealed. All or nothing.
+ * @throws ServiceError
+ */
 export async function decryptDocument(
   deps: DecryptDeps,
   request: AuthenticatedRequest,
@@ -34,7 +37,10 @@ export async function decryptDocument(
   return { fields };
 }
 
-/** Opens many documents, each for itself. @throws ServiceError for trouble of the whole */
+/**
+ * Opens many documents independently.
+ * @throws ServiceError for a failure of the whole batch
+ */
 export async function decryptDocumentBatch(
   deps: DecryptDeps,
   request: AuthenticatedRequest,

@@ -6,19 +6,22 @@ import type { ItemUse } from '../batch.ts';
 /** Fields of a document by name. */
 export type Fields<T> = ReadonlyMap<string, T>;
 
-/** What became of one field, and what it used. */
+/** The result of one field, and the data for its audit record. */
 export interface FieldOutcome<T> {
   readonly value: T;
   readonly use: ItemUse;
 }
 
-/** What became of a document: all of its fields, since one that fails fails the whole. */
+/** The result of a document: all of its fields, because one failure fails the whole. */
 export interface DocumentOutcome<T> {
   readonly fields: Fields<T>;
   readonly uses: readonly ItemUse[];
 }
 
-/** Runs every field in turn. @throws ServiceError of the first field that fails, with a pointer to it */
+/**
+ * Returns the results of all fields, run in turn.
+ * @throws ServiceError of the first field that fails, with a pointer to it
+ */
 export async function eachField<I, T>(
   fields: Fields<I>,
   run: (field: I, name: string) => Soon<FieldOutcome<T>>,
@@ -38,7 +41,10 @@ export async function eachField<I, T>(
   return { fields: values, uses };
 }
 
-/** Returns the failure with its pointers at the field; one of the whole, such as a refused vault, keeps none. */
+/**
+ * Returns the failure with its pointers at the field; a failure of the whole, such as a refused
+ * vault, has none.
+ */
 function atField(error: ServiceError, name: string): ServiceError {
   if (error.errors === undefined && error.code !== 'undecryptable') return error;
   const detail = error.errors?.[0]?.detail ?? 'does not open';
@@ -48,5 +54,8 @@ function atField(error: ServiceError, name: string): ServiceError {
 /** Returns the key version of a sealed document, which has one. */
 export const keyIdOf = (uses: readonly ItemUse[]): string => uses[0]?.keyId ?? '';
 
-/** Returns whether all fields were sealed under one key version: a rotation may come between two of them. */
+/**
+ * Returns whether all fields were sealed under one key version: a rotation may come between two of
+ * them.
+ */
 export const haveOneKey = (uses: readonly ItemUse[]): boolean => new Set(uses.map(({ keyId }) => keyId)).size <= 1;

@@ -18,7 +18,7 @@ export interface EncryptDocumentItem {
   readonly fields: Fields<Buffer>;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
-  /** Alias; the tenant's default key without it. */
+  /** Alias; default: the tenant's default key. */
   readonly key?: string | undefined;
 }
 
@@ -27,7 +27,10 @@ export interface EncryptedDocument {
   readonly keyId: string;
 }
 
-/** Seals each field of a document as a message that only opens under its own name. All or nothing. @throws ServiceError */
+/**
+ * Seals each field of a document as a message that opens only under its own name. All or nothing.
+ * @throws ServiceError
+ */
 export async function encryptDocument(
   deps: EncryptDeps,
   request: AuthenticatedRequest,
@@ -41,7 +44,10 @@ export async function encryptDocument(
   return { fields: sealed.fields, keyId: keyIdOf(sealed.uses) };
 }
 
-/** Seals many documents, each for itself. @throws ServiceError for trouble of the whole */
+/**
+ * Seals many documents independently.
+ * @throws ServiceError for a failure of the whole batch
+ */
 export async function encryptDocumentBatch(
   deps: EncryptDeps,
   request: AuthenticatedRequest,

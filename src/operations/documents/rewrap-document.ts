@@ -18,11 +18,15 @@ export interface RewrapDocumentItem extends Pick<RewrapItem, 'encryptionContext'
 
 interface MovedDocument extends DocumentOutcome<JsonSafe> {
   readonly target: string;
-  /** What opening the fields used, at the source. */
+  /** The uses of opening the fields, at the source. */
   readonly opened: readonly ItemUse[];
 }
 
-/** Seals a document's fields anew, as rewrapData does a message; their names and their context stay. @throws ServiceError */
+/**
+ * Seals a document's fields again, as rewrapData does with a message; their names and their context
+ * stay the same.
+ * @throws ServiceError
+ */
 export async function rewrapDocument(
   deps: RewrapDeps,
   request: AuthenticatedRequest,
@@ -44,7 +48,10 @@ export async function rewrapDocument(
   return { fields: moved.fields, keyId: keyIdOf(moved.uses) };
 }
 
-/** Moves many documents, each for itself. @throws ServiceError for trouble of the whole */
+/**
+ * Rewraps many documents independently.
+ * @throws ServiceError for a failure of the whole batch
+ */
 export async function rewrapDocumentBatch(
   deps: RewrapDeps,
   request: AuthenticatedRequest,
