@@ -138,9 +138,9 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     [
       'CSV',
       Buffer.from('id,vault\na,b\n'),
-      'must be YAML or JSON such as "tenants: [{id: contoso, …}]", and is plain text',
+      'must be YAML or JSON such as "tenants: [{id: contoso, …}]", but is plain text',
     ],
-    ['a list', Buffer.from('- id: a\n'), 'must be YAML or JSON such as "tenants: [{id: contoso, …}]", and is a list'],
+    ['a list', Buffer.from('- id: a\n'), 'must be YAML or JSON such as "tenants: [{id: contoso, …}]", but is a list'],
     ['empty', Buffer.from(''), '/tenants: is required'],
     [
       'with a name twice',
