@@ -30,25 +30,25 @@ export const auditCommand: Command = {
   help: `
 ${usage}
 
-verify checks audit chains: each record's place, the hashes that tie the records together, and the links between
-chains. With the audit key it also checks each record's MAC, which nobody can make who only has the disk or the database.
-PATH is a file of a chain, or directories, which are checked together: old files may have been moved. Without PATH it
-checks the audit directory of the configuration.
-A chain without a close record is no error: its process was killed or is still running. Records cut off the end of such
-a chain show if a later chain continues it, or with --online if the database has them.
+verify checks audit chains: the position of each record, the hashes that link the records, and the links between
+chains. With the audit key it also checks each record's MAC, which cannot be forged with access to the disk or database alone.
+PATH is a file of a chain, or directories, which are checked together: old files may have been moved. The default is the
+audit directory of the configuration.
+A chain without a close record is not an error: its process was killed or is still running. Records cut off the end of such
+a chain are detected if a later chain continues it, or with --online if the database has them.
 
-  --online       read the audit key from the home vault; with a database, also compare where each chain ends there
-  --key FILE     the audit key instead: the values of the secret's versions, one on each line
-  --unkeyed-before TIME   accept chains without MACs up to this time (RFC 3339): an older release wrote them
+  --online       read the audit key from the home vault; with a database, also compare the end of each chain there
+  --key FILE     use this audit key: the values of the secret's versions, one per line
+  --unkeyed-before TIME   accept chains without MACs up to this time (RFC 3339), from older releases
   --database     check the records in PostgreSQL instead of files
   --json         print the findings as JSON
-  --config FILE  the configuration; not needed where PATH is given and the vault is not asked
+  --config FILE  the configuration; not needed with PATH and without --online
 
-ship --all stores every record of the files that the database does not have, as after the restore of an older backup.
-A service may be running. DIRECTORY holds copies of files that are in the audit directory no more.
+ship --all stores every record of the files that the database does not have, for example after the restore of an older
+backup. The service may be running. DIRECTORY has copies of files that are no longer in the audit directory.
 
-Exit codes: 0 all chains hold, or all is shipped; 1 one does not hold, there is none, or a failure; 2 called wrongly or
-not configured.`,
+Exit codes: 0 all chains are intact, or all records are shipped; 1 a chain is not intact, there is none, or a failure;
+2 wrong usage or configuration.`,
   async run(args, io) {
     const call = parseCall(args);
     if (typeof call === 'string') {

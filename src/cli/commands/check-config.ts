@@ -23,14 +23,14 @@ export const checkConfig: Command = {
   help: `
 Usage: vaultspan check-config [--online] [--config FILE]
 
-Reads the configuration and the tenants as serve would, prints every problem with its place, and the settings in force. A variable
-VAULTSPAN_… that is no setting is a problem here, where other commands only warn.
+Reads the configuration and the tenants as serve does, and prints every problem with its location, and the effective settings. An unknown
+variable VAULTSPAN_… is an error here; other commands only warn.
 
-  --online       also try what serve needs: the app's credential and when it expires, the keys of the home vault, the database
+  --online       also test what serve needs: the app's credential and its expiry, the keys of the home vault, the database
                  and its schema, and each issuer's discovery document and keys
   --config FILE  the configuration
 
-Exit codes: 0 usable, 1 a part that --online tried is not, 2 the configuration is not.`,
+Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invalid.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, {
       config: { type: 'string' },

@@ -15,14 +15,14 @@ export const check: Command = {
   help: `
 Usage: vaultspan check TENANT | --all [--wait 10m] [--json] [--config FILE]
 
-Looks at a tenant as the service does, with a fresh sign-in: discovery, sign-in, and for each key its vault, read, wrap and unwrap.
-Each step passed, failed with who mends it and the command to paste, or was skipped because of another.
+Tests a tenant as the service uses it, with a new sign-in: discovery, sign-in, and for each key its vault, read, wrap and unwrap.
+Each step passes, fails, or is skipped because of another. A failed step shows who must fix it, and the command.
 
   --all        every tenant
-  --wait TIME  try again every 5 s until it passes, at most so long (30s, 10m, 1h): a new role takes up to 10 minutes to spread
+  --wait TIME  retry every 5 s until all steps pass, for at most TIME (30s, 10m, 1h): a new role takes up to 10 minutes to spread
   --json       one JSON object for each check
 
-Exit codes: 0 all passed, 1 not, 2 called wrongly.`,
+Exit codes: 0 all passed, 1 a step failed, 2 wrong usage.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, {
       all: { type: 'boolean', default: false },

@@ -10,11 +10,11 @@ export const decryptFile: Command = {
   help: `
 Usage: vaultspan decrypt-file FILE | - --tenant ID [-o FILE] [--context NAME=VALUE]… [--force] [--url URL] [--token TOKEN]
 
-Sends FILE, or standard input, through a running service. Writes FILE without its ${SEALED_SUFFIX}, or to standard output what comes from standard
-input. The output is there whole, readable by its owner alone, or not at all; what goes to standard output counts only with exit code 0.
+Sends FILE, or standard input, through a running service. Writes FILE without its ${SEALED_SUFFIX}; standard input goes to
+standard output. An output file is complete and readable by its owner only, or it is not created. Standard output is only valid with exit code 0.
 ${STREAM_OPTIONS_HELP}
 
-Exit codes: 0 done, 1 failed, 2 called wrongly.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   run: (args, io) => transformFile({ path, outputOf }, args, io),
 };
 

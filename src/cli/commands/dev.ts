@@ -30,13 +30,13 @@ export const dev: Command = {
   help: `
 Usage: vaultspan dev [--port N] [--emulator-port N] [--log-level LEVEL] [--reset]
 
-Starts an emulated Azure (Entra, a home vault, four customers with vaults of their own) and the service against it. All state is
-in .vaultspan/, so what you encrypt today opens tomorrow. Other commands find the running service by .vaultspan/config.yaml.
+Starts an emulated Azure (Entra, a home vault, four customers with their own vaults) and the service. All state is
+kept in .vaultspan/, so ciphertexts stay usable after a restart. Other commands find the running service through .vaultspan/config.yaml.
 
   --port N            port of the service; default 8080
   --emulator-port N   first of the emulator's ports: N Entra, N+1 home vault, N+2… customers, N-1 control; default ${FIRST_EMULATOR_PORT}
   --log-level LEVEL   trace, debug, info, warn (default), error, fatal or silent
-  --reset             forget .vaultspan/ first: keys, ciphertexts and audit log of earlier runs are lost`,
+  --reset             delete .vaultspan/ first: keys, ciphertexts and the audit log of earlier runs are lost`,
   async run(args, io) {
     const options = {
       port: { type: 'string' },

@@ -10,12 +10,12 @@ export const encryptFile: Command = {
   help: `
 Usage: vaultspan encrypt-file FILE | - --tenant ID [-o FILE] [--key ALIAS] [--context NAME=VALUE]… [--force] [--url URL] [--token TOKEN]
 
-Sends FILE, or standard input, through a running service. Writes FILE${SEALED_SUFFIX}, or to standard output what comes from standard input.
-The output is there whole, readable by its owner alone, or not at all.
+Sends FILE, or standard input, through a running service. Writes FILE${SEALED_SUFFIX}; standard input goes to standard output.
+An output file is complete and readable by its owner only, or it is not created.
 ${STREAM_OPTIONS_HELP}
-  --key ALIAS           one of the tenant's data keys; its default key without it
+  --key ALIAS           one of the tenant's data keys; default: its default key
 
-Exit codes: 0 done, 1 failed, 2 called wrongly.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   run: (args, io) =>
     transformFile(
       {

@@ -15,10 +15,10 @@ export const health: Command = {
   help: `
 Usage: vaultspan health [--config FILE]
 
-Asks /healthz where the configuration says that the service listens, over loopback where that is every address; for containers'
-health checks and the like, which then need no shell and no curl. Where every client must show a certificate, a TLS handshake is
-the sign of life. On a shared port (http.reusePort) any of the processes may answer.
-Exit codes: 0 alive, 1 not within ${DEADLINE_MS / 1_000} s, 2 not configured.`,
+Requests /healthz at the address of the configuration, over loopback if the service listens on all addresses. It is for health checks,
+for example of containers, without a shell or curl. If every client must present a certificate, a TLS handshake is enough.
+On a shared port (http.reusePort) any of the processes may answer.
+Exit codes: 0 healthy, 1 no answer within ${DEADLINE_MS / 1_000} s, 2 wrong configuration.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, { config: { type: 'string' } });
     noArguments(positionals);

@@ -11,10 +11,10 @@ export const init: Command = {
   help: `
 Usage: vaultspan init [--config FILE]
 
-Creates three secrets in the home vault, each 32 random bytes, unless they are there already:
-  ${ORIGIN_KEY_SECRET}  marks the data keys that this deployment made; without it no ciphertext opens, so back the vault up
+Creates three secrets in the home vault, each 32 random bytes, unless they already exist:
+  ${ORIGIN_KEY_SECRET}  marks the data keys of this deployment; without it no ciphertext can be decrypted, so back up the vault
   ${AUDIT_KEY_SECRET}   hides encryption contexts in the audit log
-  ${WEBHOOK_KEY_SECRET} signs what the webhook is told, as Standard Webhooks has it
+  ${WEBHOOK_KEY_SECRET} signs the webhook's messages (Standard Webhooks)
 
 Run it once per deployment. It needs the role "Key Vault Secrets Officer" on the home vault; the service itself needs only
 "Key Vault Secrets User".`,

@@ -13,8 +13,8 @@ export const migrate: Command = {
   help: `
 Usage: vaultspan migrate [--config FILE]
 
-Takes the steps forward that the database lacks, under a lock, so that it may run beside others. serve does so by itself at its start,
-unless database.migrate is by-command. A schema that is newer than this version is refused.`,
+Runs the pending migrations under a lock, so that several processes may run it at once. serve migrates when it starts,
+unless database.migrate is by-command. A schema newer than this version is an error.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, { config: { type: 'string' } });
     noArguments(positionals);

@@ -10,8 +10,8 @@ export const onboard: Command = {
   help: `
 Usage: vaultspan onboard TENANT [--json | --script] [--config FILE]
 
-Prints each step with the tenant's real ids in it: adding the app, the key and its tag, the least role on the key, and how to take it all
-back. After each step, vaultspan check TENANT shows what passes now.
+Prints each step with the tenant's real ids: adding the app, the key and its tag, the least role on the key, and the commands that revoke
+access. After each step, vaultspan check TENANT shows which steps pass.
 
   --json     as JSON
   --script   as a shell script that can be run twice`,

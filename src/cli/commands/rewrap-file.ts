@@ -23,13 +23,13 @@ export const rewrapFile: Command = {
   help: `
 Usage: vaultspan rewrap-file FILE --tenant ID [--to-tenant ID] [--key ALIAS] [-o FILE] [--context NAME=VALUE]… [--url URL] [--token TOKEN]
 
-Sends the header of FILE alone to a running service, and writes FILE anew with the header that comes back; the rest is copied as it is. Prints the
-id of the key version. The output is there whole or not at all.
-${STREAM_OPTIONS_HELP.replace('where to; - for standard output', 'where to; FILE itself without it')}
-  --to-tenant ID        whose key it goes to; the same tenant's without it
-  --key ALIAS           of the target's data keys; its default key without it
+Sends only the header of FILE to a running service, and replaces it with the header that the service returns; the rest is copied unchanged. Prints the
+id of the key version. The output is complete, or it is not created.
+${STREAM_OPTIONS_HELP.replace('output; - for standard output', 'output; default: FILE itself')}
+  --to-tenant ID        tenant of the new key; default: the same tenant
+  --key ALIAS           one of the target's data keys; default: its default key
 
-Exit codes: 0 done, 1 failed, 2 called wrongly.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, {
       ...STREAM_OPTIONS,

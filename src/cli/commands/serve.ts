@@ -13,13 +13,13 @@ export const serve: Command = {
   help: `
 Usage: vaultspan serve [--config FILE]
 
-Runs the service until SIGTERM or SIGINT, then drains: /readyz answers 503, requests in progress end, the audit chain is closed. A second signal cuts
-the drain short.
+Runs the service until SIGTERM or SIGINT, then drains: /readyz returns 503, requests in progress finish, and the audit chain is closed. A second signal ends
+the drain at once.
 It needs a configuration with at least home (tenantId, appId, vaultUrl) and callers; docs/configuration.md has every setting. Tenants
-are in the database (SQLite unless database.url names PostgreSQL), or in the file that registry.file names.
-The home vault must hold the app's client secret, and the keys that \`vaultspan init\` makes.
+are in the database (SQLite unless database.url names PostgreSQL), or in the file of registry.file.
+The home vault must hold the app's client secret, and the keys that \`vaultspan init\` creates.
 
-Exit codes: 0 stopped as asked, 1 failed, 2 not configured.`,
+Exit codes: 0 stopped by a signal, 1 failed, 2 wrong configuration.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, { config: { type: 'string' } });
     noArguments(positionals);

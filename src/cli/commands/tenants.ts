@@ -43,17 +43,17 @@ Usage: vaultspan tenants ACTION [--config FILE]
   list [--json]            a line for each tenant: its state, its last check, its directory and its name
   show TENANT              its record as YAML
   history TENANT [--json]  who changed its record and when its checks changed; --json with each record and check
-  import FILE [--dry-run]  register or replace every tenant of a YAML or JSON list; again and again gives the same
+  import FILE [--dry-run]  register or replace every tenant of a YAML or JSON list; it can be repeated
   export                   all tenants as such a list, on standard output
-  suspend TENANT           refuse everything for it, everywhere, within a second
-  resume TENANT            undo that
+  suspend TENANT           refuse every request for it, on every process, within a second
+  resume TENANT            end a suspension
   remove TENANT --yes TENANT
-                           remove a suspended tenant; its id is never given out again
+                           remove a suspended tenant; its id is never reused
   restore TENANT           undo a removal; the tenant is then suspended
-  forget-key TENANT KEY    let a key (https://VAULT/keys/NAME) that was registered by mistake and never used be registered anew
+  forget-key TENANT KEY    release a key (https://VAULT/keys/NAME) that was registered by mistake and never used
 
-A wrong file changes nothing: every problem is told with its place. Works beside a running service and without one; each change is
-recorded in the audit log as made by cli: and your user name.`,
+An invalid file changes nothing: every problem is shown with its location. The service may be running or not. The audit log records each
+change with the principal cli: and your user name.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, {
       config: { type: 'string' },

@@ -26,10 +26,10 @@ export const token: Command = {
   help: `
 Usage: vaultspan token [--as NAME] [--callers FILE]
 
-Signs in as one of the callers in FILE (default ${CALLERS_FILE}, which vaultspan dev writes) by client credentials and prints the
-access token. In dev: demo (default) has all roles, reader may only decrypt.
+Signs in as one of the callers in FILE (default ${CALLERS_FILE}, which vaultspan dev writes) with client credentials and prints the
+access token. In dev, demo (default) has all roles, and reader may only decrypt.
 
-  --as NAME        caller to be; default demo
+  --as NAME        caller to sign in as; default demo
   --callers FILE   YAML: tokenEndpoint, caFile?, callers: {NAME: {clientId, clientSecret, scope}}`,
   async run(args, io) {
     const options = {

@@ -21,12 +21,12 @@ export const STREAM_OPTIONS = {
 } as const;
 
 export const STREAM_OPTIONS_HELP = `
-  --tenant ID           whose key
-  --context NAME=VALUE  one pair of the encryption context; again for each further one. decrypt-file must be given the same
-  -o, --output FILE     where to; - for standard output
-  --force               replace a file that is there
+  --tenant ID           tenant of the key
+  --context NAME=VALUE  one pair of the encryption context; may be repeated. decrypt-file needs the same pairs
+  -o, --output FILE     output; - for standard output
+  --force               replace an existing file
   --url URL             of the service; else VAULTSPAN_URL
-  --token TOKEN         of the caller; else VAULTSPAN_TOKEN, which other users of the machine can't see`;
+  --token TOKEN         of the caller; else VAULTSPAN_TOKEN, which other users of the machine cannot see`;
 
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
 

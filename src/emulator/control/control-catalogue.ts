@@ -17,27 +17,27 @@ interface Entry<Name extends keyof Actions> {
  */
 export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
   grantRole: {
-    does: 'Assigns a role on a vault or on one key; the vault then goes by roles. principal: app (default), managed-identity, or an object id.',
+    does: 'Assigns a role on a vault or on one key; the vault then uses roles. principal: app (default), managed-identity, or an object id.',
     parameters: { vault: 'string', role: 'string', key: 'string?', principal: 'string?' },
     example: { vault: 'northwind', role: 'Key Vault Crypto Service Encryption User', key: 'data' },
   },
   removeRole: {
-    does: 'Takes role assignments away; without role or key, all that the principal has on the vault.',
+    does: 'Removes role assignments; without role or key, all that the principal has on the vault.',
     parameters: { vault: 'string', role: 'string?', key: 'string?', principal: 'string?' },
     example: { vault: 'contoso' },
   },
   setAccessPolicy: {
-    does: 'Sets the permissions of a principal; the vault then goes by access policies instead of roles.',
+    does: 'Sets the permissions of a principal; the vault then uses access policies instead of roles.',
     parameters: { vault: 'string', keys: 'string[]?', secrets: 'string[]?', principal: 'string?' },
     example: { vault: 'contoso', keys: ['get', 'wrapKey', 'unwrapKey'] },
   },
   removeAccessPolicy: {
-    does: 'Takes the access policy of a principal away.',
+    does: 'Removes the access policy of a principal.',
     parameters: { vault: 'string', principal: 'string?' },
     example: { vault: 'contoso' },
   },
   setPropagationDelay: {
-    does: 'From now on changes of roles and policies take this long to work; without vault, in all vaults.',
+    does: 'Delays the effect of later changes of roles and policies; without vault, in all vaults.',
     parameters: { vault: 'string?', delayMs: 'number' },
     example: { vault: 'contoso', delayMs: 30_000 },
   },
@@ -47,7 +47,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { tenant: 'adatum' },
   },
   removeApp: {
-    does: "Deletes the vendor's app from a tenant; added again it has a new object id, and no roles.",
+    does: "Deletes the vendor's app from a tenant. If it is added again, it has a new object id and no roles.",
     parameters: { tenant: 'string' },
     example: { tenant: 'contoso' },
   },
@@ -62,7 +62,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { tenant: 'contoso' },
   },
   blockByConditionalAccess: {
-    does: "Lets Conditional Access refuse the vendor's app new tokens in a tenant.",
+    does: "Makes Conditional Access refuse new tokens for the vendor's app in a tenant.",
     parameters: { tenant: 'string' },
     example: { tenant: 'contoso' },
   },
@@ -77,12 +77,12 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { tenant: 'contoso', permissions: ['GroupMember.Read.All'] },
   },
   revokeGraphConsent: {
-    does: 'Takes permissions of Graph away; without permissions, all of them. Tokens already issued keep theirs.',
+    does: 'Removes permissions of Graph; without permissions, all of them. Tokens already issued keep theirs.',
     parameters: { tenant: 'string', permissions: 'string[]?' },
     example: { tenant: 'contoso', permissions: ['User.Read.All'] },
   },
   addAppSecret: {
-    does: "Adds a client secret to the vendor's app and answers its value; by default for one year, and not in the home vault.",
+    does: "Adds a client secret to the vendor's app and returns its value; by default valid for one year, and not stored in the home vault.",
     parameters: { expiresInSeconds: 'number?', storeInHomeVault: 'boolean?' },
     example: { storeInHomeVault: true },
   },
@@ -97,12 +97,12 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: {},
   },
   expireAppSecret: {
-    does: 'Lets a client secret expire now; without keyId, all of them. Later sign-ins with it get AADSTS7000222.',
+    does: 'Makes a client secret expire now; without keyId, all of them. Later sign-ins with it get AADSTS7000222.',
     parameters: { keyId: 'string?' },
     example: {},
   },
   addAppCertificate: {
-    does: 'Registers a certificate for the app; makes one if none is given, and keeps it in the home vault under storeAs.',
+    does: 'Registers a certificate for the app. Without certPem it creates one and stores it in the home vault under storeAs.',
     parameters: { certPem: 'string?', storeAs: 'string?', exportable: 'boolean?', expiresInSeconds: 'number?' },
     example: { storeAs: 'vaultspan-app', exportable: true },
   },
@@ -112,7 +112,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: {},
   },
   addFederatedCredential: {
-    does: 'Trusts an issuer and subject as the app; by default the managed identity. {authority} stands for the authority host.',
+    does: 'Adds a federated credential for an issuer and subject to the app; by default for the managed identity. {authority} is the authority host.',
     parameters: { issuer: 'string?', subject: 'string?', audience: 'string?' },
     example: {},
   },
@@ -141,7 +141,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { vault: 'contoso', key: 'payroll', size: 3072 },
   },
   rotateKey: {
-    does: 'Makes a new version of a key.',
+    does: 'Creates a new version of a key.',
     parameters: { vault: 'string', key: 'string' },
     example: { vault: 'contoso', key: 'data' },
   },
@@ -156,7 +156,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { vault: 'contoso', key: 'data' },
   },
   setKeyAttributes: {
-    does: 'Changes a version of a key; without version, the newest. Times in epoch seconds, null takes one away.',
+    does: 'Changes a version of a key; without version, the newest. Times are in epoch seconds; null removes one.',
     parameters: {
       vault: 'string',
       key: 'string',
@@ -189,12 +189,12 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { vault: 'home', name: 'vaultspan-client-secret' },
   },
   setFirewall: {
-    does: "Closes or opens a vault's network rules.",
+    does: "Makes a vault's network rules deny or allow access.",
     parameters: { vault: 'string', deny: 'boolean' },
     example: { vault: 'contoso', deny: true },
   },
   deleteVault: {
-    does: 'Deletes a vault: connections to it break.',
+    does: 'Deletes a vault: connections to it fail.',
     parameters: { vault: 'string' },
     example: { vault: 'contoso' },
   },
@@ -204,7 +204,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { vault: 'contoso' },
   },
   setVaultOptions: {
-    does: 'Sets purge protection, how a read of a disabled key is answered, the page size, and a limit of operations (0: none).',
+    does: 'Sets purge protection, the response to a read of a disabled key, the page size, and a limit of operations (0: none).',
     parameters: {
       vault: 'string',
       purgeProtection: 'boolean?',
@@ -226,7 +226,7 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     example: { tenant: 'contoso', name: 'contoso-hsm', kind: 'hsm' },
   },
   injectFault: {
-    does: 'Breaks requests. at: entra, graph, a vault, or *. kind: status, hang, reset, delay or garbage. operation: token, challenge, getKey, unwrapKey and the like, as GET /requests shows it. Without times: until cleared.',
+    does: 'Breaks requests. at: entra, graph, a vault, or *. kind: status, hang, reset, delay or garbage. operation: token, challenge, getKey, unwrapKey and others, as shown by GET /requests. Without times: until cleared.',
     parameters: {
       at: 'string',
       operation: 'string?',

@@ -48,7 +48,7 @@ function nameProblem(name: string): string | undefined {
 
 const context = { encryptionContext: EncryptionContext.optional() };
 const key = {
-  key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; its default key without it." }),
+  key: Alias.optional().meta({ description: "Alias of one of the tenant's data keys; default: its default key." }),
 };
 const to = { to: RewrapTarget.optional() };
 

@@ -212,7 +212,7 @@ export const tenantOperations = {
         {
           title: "Add the vendor's app to the directory",
           owner: 'customer-admin',
-          explanation: 'Creates a service principal for the app. It may do nothing yet.',
+          explanation: 'Creates a service principal for the app. It has no rights yet.',
           commands: ['az ad sp create --id c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02'],
           check: 'sign-in',
         },

@@ -13,8 +13,8 @@ export function onboardingScript(tenant: Tenant, appId: string): string {
   const keys = Object.values(tenant.keys);
   return [
     HEAD,
-    `# Lets the vendor's app use keys of yours, for its tenant ${tenant.id}. Needs the Azure CLI. It can be run twice.`,
-    '# The subscription is found by the vault; set AZURE_SUBSCRIPTION where you want another one searched alone.',
+    `# Allows the vendor's app to use your keys for its tenant ${tenant.id}. Needs the Azure CLI. It can be run again.`,
+    '# It searches your subscriptions for the vault; set AZURE_SUBSCRIPTION to search only that one.',
     'set -euo pipefail',
     `directory=${tenant.entraTenantId}`,
     `app=${appId}`,
@@ -66,7 +66,7 @@ const FIND_SUBSCRIPTION = `use_subscription_of() { # --name VAULT | --hsm-name H
       return
     fi
   done
-  echo "None of your subscriptions has the vault $2, or you may not see it" >&2
+  echo "None of your subscriptions has the vault $2, or you have no access to it" >&2
   exit 1
 }`;
 

@@ -77,7 +77,7 @@ function onboardingOf(tenant: Tenant, { appId }: Pick<OnboardingDeps, 'appId'>):
 const appStep = (tenant: Tenant, appId: string): OnboardingStep => ({
   title: "Add the vendor's app to the directory",
   owner: 'customer-admin',
-  explanation: 'Creates a service principal for the app. It may do nothing yet.',
+  explanation: 'Creates a service principal for the app. It has no rights yet.',
   commands: [addApp(tenant.entraTenantId, appId).command ?? ''],
   check: 'sign-in',
 });
@@ -86,7 +86,7 @@ const consentStep = (tenant: Tenant, appId: string): OnboardingStep => ({
   title: 'Consent to the directory facts that the app may read',
   owner: 'customer-admin',
   explanation:
-    'Optional. Each command grants one permission of Microsoft Graph; a second run says that it exists already.',
+    'Optional. Each command grants one permission of Microsoft Graph; a second run reports that it already exists.',
   commands: graphPermissions(tenant).map((permission) => consentToGraph(appId, permission)),
   check: 'directory facts',
 });
@@ -100,7 +100,7 @@ const keyStep = (tenant: Tenant, alias: string, key: RegisteredKey): OnboardingS
 });
 
 const roleStep = (alias: string, key: RegisteredKey, appId: string): OnboardingStep => ({
-  title: `Let the app wrap and unwrap with ${key.name}`,
+  title: `Allow the app to wrap and unwrap with ${key.name}`,
   owner: 'resource-owner',
   explanation: isManagedHsm(key.vaultUrl)
     ? 'The least role, on this one key.'
