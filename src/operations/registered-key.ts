@@ -3,17 +3,17 @@ import type { KekRef } from '../format/kek-ref.ts';
 import { isSameKey, type RegisteredKey, type Tenant } from '../tenants/record.ts';
 
 /**
- * Returns the tenant's key with this alias.
+ * Returns the tenant's key with this alias. `pointer` is the alias's place in the request.
  * @throws ServiceError `unknown-key-alias`, `key-use`
  */
-export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['use']): RegisteredKey {
+export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['use'], pointer = '/key'): RegisteredKey {
   const key = Object.hasOwn(tenant.keys, alias) ? tenant.keys[alias] : undefined;
   if (!key) {
     throw new ServiceError('unknown-key-alias', 'The tenant has no key with this alias', {
-      errors: [{ pointer: '/key', detail: 'is not an alias of its keys' }],
+      errors: [{ pointer, detail: 'is not an alias of its keys' }],
     });
   }
-  if (key.use !== use) throw wrongUse('/key', use);
+  if (key.use !== use) throw wrongUse(pointer, use);
   return key;
 }
 
@@ -21,8 +21,8 @@ export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['us
  * Returns the data key with this alias, or the default one.
  * @throws ServiceError `unknown-key-alias`, `key-use`
  */
-export const dataKeyByAlias = (tenant: Tenant, alias: string | undefined): RegisteredKey =>
-  keyByAlias(tenant, alias ?? tenant.defaultKey, 'data');
+export const dataKeyByAlias = (tenant: Tenant, alias: string | undefined, pointer = '/key'): RegisteredKey =>
+  keyByAlias(tenant, alias ?? tenant.defaultKey, 'data', pointer);
 
 /**
  * Returns the current or retired data key that a message's header names, whatever its version.

@@ -129,7 +129,7 @@ async function moveItem(
   const grant = await openGrant(deps, request.principal, 'Data.Encrypt', to.tenantId ?? source.id);
   const isNewThere = grant.tenant.id !== source.id;
   const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
-  const key = dataKeyByAlias(grant.tenant, to.key);
+  const key = dataKeyByAlias(grant.tenant, to.key, '/to/key');
   const moved = await moveMessage(deps, source, grant, { ciphertext: before, key, context, use, startedAt });
   return { ...moved, target: grant.tenant.id, context };
 }

@@ -100,7 +100,7 @@ describe('a file', () => {
 
 describe('no partial file is left', () => {
   test.each<[string, (sealed: Buffer) => Buffer, string]>([
-    ['truncated in its last segment', (sealed) => sealed.subarray(0, -100), 'was truncated'],
+    ['truncated in its last segment', (sealed) => sealed.subarray(0, -100), 'altered or is incomplete'],
     ['truncated in its first segment', (sealed) => sealed.subarray(0, 100_000), 'undecryptable'],
     ['with more at its end', (sealed) => Buffer.concat([sealed, Buffer.of(1)]), 'was truncated'],
     ['that is none of ours', () => Buffer.from('something else'), 'malformed-ciphertext'],
@@ -258,6 +258,8 @@ describe('called incorrectly', () => {
     const absent = await run(['encrypt-file', 'absent', '--tenant', 'contoso']);
     expect([absent.code, absent.err.trim().split('\n').length]).toEqual([1, 1]);
     await put('a', Buffer.from('a'));
+    const lost = await run(['encrypt-file', 'a', '--tenant', 'contoso', '-o', 'none/b']);
+    expect([lost.code, lost.err.split('\n')[0]]).toEqual([2, expect.stringMatching(/^There is no folder \S*none: /)]);
     const unanswered = await run(['encrypt-file', 'a', '--tenant', 'contoso', '--url', 'http://127.0.0.1:9']);
     expect([unanswered.code, unanswered.err.trim().split('\n').length]).toEqual([1, 1]);
     expect(await names()).toEqual(['a']);

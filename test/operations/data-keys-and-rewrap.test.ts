@@ -99,9 +99,13 @@ describe('rewrap', () => {
     );
     expect((await post('fabrikam/rewrap', { ciphertext, encryptionContext })).body.code).toBe('wrong-tenant');
     expect((await post('contoso/rewrap', { ciphertext: 'x' })).body.code).toBe('malformed-ciphertext');
-    expect((await post('contoso/rewrap', { ciphertext, encryptionContext, to: { key: 'nope' } })).body.code).toBe(
-      'unknown-key-alias',
-    );
+    for (const [key, code] of [
+      ['nope', 'unknown-key-alias'],
+      ['wrap', 'key-use'],
+    ]) {
+      const refused = await post('contoso/rewrap', { ciphertext, encryptionContext, to: { key } });
+      expect(refused.body).toMatchObject({ code, errors: [{ pointer: '/to/key' }] });
+    }
     expect((await post('contoso/rewrap', { ciphertext, to: { tenantId: 'NOPE' } })).body).toMatchObject({
       errors: [{ pointer: '/to/tenantId' }],
     });

@@ -64,7 +64,7 @@ export async function callStream(
   } catch (error) {
     if (error instanceof ServiceError) throw error;
     if (error instanceof CutError) throw error;
-    throw localFailure ? localError(localFailure) : cutError(target, error);
+    throw localFailure ? localError(localFailure) : cutError(target, error, path === '/streams/decrypt');
   } finally {
     req.destroy();
   }
@@ -160,10 +160,12 @@ const isOfFile = (error: Error): boolean =>
 
 const UNREACHABLE = new Set([' (ECONNREFUSED)', ' (ENOTFOUND)', ' (EAI_AGAIN)', ' (EHOSTUNREACH)', ' (ENETUNREACH)']);
 
-function cutError({ url }: StreamTarget, cause: unknown): CutError {
+/** The service can only cut the answer to a message that turns out wrong after its first segment. */
+function cutError({ url }: StreamTarget, cause: unknown, isOpening = false): CutError {
   const code = codeOf(cause);
   if (UNREACHABLE.has(code)) return new CutError(`No service listens at ${url}${code}: check --url`, { cause });
-  return new CutError(`The response of ${url} was truncated${code}`, { cause });
+  const others = isOpening ? ': the message was altered or is incomplete, or the connection failed' : '';
+  return new CutError(`The response of ${url} was truncated${code}${others}`, { cause });
 }
 
 const codeOf = (error: unknown): string =>

@@ -21,7 +21,11 @@ interface Destination {
  */
 export function destinationOf(path: string, isForced: boolean): Destination {
   const found = statIf(path, lstatSync);
-  if (!found) return { path, isStream: false };
+  if (!found) {
+    if (!statIf(dirname(path), statSync))
+      throw new ConfigError(`There is no folder ${dirname(path)}: name another file`);
+    return { path, isStream: false };
+  }
   const target = found.isSymbolicLink() ? statIf(path, statSync) : found;
   if (!target)
     throw new ConfigError(`${path} is a link to a file that does not exist: remove the link, or use another file`);
