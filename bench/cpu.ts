@@ -12,6 +12,7 @@ interface Usage {
 /** A server in a process of its own, which reports its usage on request. */
 export interface MeasuredServer {
   readonly url: string;
+  readonly pid: number;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
@@ -34,6 +35,7 @@ export async function startMeasured(file: string, args: readonly string[]): Prom
   const { url } = await messageOf<{ readonly url: string }>(child);
   return {
     url,
+    pid: child.pid ?? 0,
     usage: () => {
       const usage = messageOf<Usage>(child);
       child.send('usage');

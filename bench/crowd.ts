@@ -35,7 +35,11 @@ function addCopy({ tenants, vaults }: State, name: string): void {
     roleAssignments: vault.roleAssignments.map((role) => ({ ...role, objectId })),
     keys: vault.keys.map((key) => ({
       ...key,
-      versions: key.versions.map((version) => ({ ...version, version: randomBytes(16).toString('hex') })),
+      versions: key.versions.map((version) => ({
+        ...version,
+        version: randomBytes(16).toString('hex'),
+        tags: { 'vaultspan-tenant': name },
+      })),
     })),
     secrets: [],
   });

@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# Runs the benchmarks: npm run bench [-- NAME...]; without a name, all. They take a throw-away PostgreSQL where they need one, and
-# wrk and curl as clients: without them, root has Debian's packages installed. Figures are printed and left in bench/results/.
-# BENCH_RUNS, BENCH_SECONDS, BENCH_TENANTS and BENCH_MIB make a run shorter or longer.
+# Runs the benchmarks: npm run bench [-- NAME... [--tenants N]]; without a name, all. They take a throw-away PostgreSQL where they
+# need one, and wrk and curl as clients: without them, root has Debian's packages installed. Figures are printed and left in
+# bench/results/. BENCH_RUNS, BENCH_SECONDS, BENCH_TENANTS (as --tenants) and BENCH_MIB make a run shorter or longer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(data-path streams cold many-tenants active-tenants processes start-up neighbours registry claims audit)
+all=(data-path streams cold cold-crowd many-tenants active-tenants processes start-up neighbours registry claims audit)
 
 main() {
-  local names=("$@") name
+  local names=() name
+  while [ $# != 0 ]; do
+    case $1 in
+      --tenants) export BENCH_TENANTS=${2:?--tenants needs a number}; shift ;;
+      *) names+=("$1") ;;
+    esac
+    shift
+  done
   [ ${#names[@]} != 0 ] || names=("${all[@]}")
   for name in "${names[@]}"; do
     if [[ " ${all[*]} " != *" $name "* ]]; then

@@ -10,8 +10,10 @@ export interface ColdStartLimits {
   readonly perSecond: number;
 }
 
-export const COLD_START_LIMITS: ColdStartLimits = { maxConcurrent: 16, perSecond: 50 };
+export const COLD_START_LIMITS: ColdStartLimits = { maxConcurrent: 16, perSecond: 25 };
 
+/** First calls start one by one: a burst of them would block the main thread until all have done their TLS handshakes. */
+const BURST = 1;
 /** A turn after this part of the deadline would leave too little time for the call. */
 const WAITING_PART = 0.6;
 const LONGEST_RETRY_MS = 120_000;
@@ -38,7 +40,7 @@ export class ColdStarts {
   constructor(clock: Clock, limits: ColdStartLimits = COLD_START_LIMITS) {
     this.#clock = clock;
     this.#limits = limits;
-    this.#starts = new TokenBucket(limits.perSecond, limits.maxConcurrent);
+    this.#starts = new TokenBucket(limits.perSecond, BURST);
   }
 
   /**
@@ -100,7 +102,9 @@ export class ColdStarts {
   #refusal(waitMs: number): ServiceError {
     const now = this.#clock.monotonicMs();
     this.#lastPromise = Math.max(this.#lastPromise + 1_000 / this.#limits.perSecond, now + waitMs);
-    const retryMs = Math.min(LONGEST_RETRY_MS, this.#lastPromise - now);
+    const servedInMs = this.#lastPromise - now;
+    // Beyond the longest time nobody can be told the right one, and the same one would bring all of them at once.
+    const retryMs = servedInMs < LONGEST_RETRY_MS ? servedInMs : LONGEST_RETRY_MS * (0.5 + Math.random() / 2);
     return new ServiceError('overloaded', 'Too many tenants need their vault for the first time', {
       reason: 'cold-start',
       retryAfter: Math.max(1, Math.ceil(retryMs / 1_000)),

@@ -157,7 +157,7 @@ export class KeyVault implements KeyWrapper {
     const inTurn = (signal: AbortSignal) =>
       gate ? gate.run({ tenantId: tenant.id, use, cost }, signal, () => ask(signal)) : ask(signal);
     const attempt = (signal: AbortSignal) =>
-      coldStarts && !this.#client(tenant, kek.vaultUrl).isOpened
+      coldStarts && !this.#isOpened(tenant, kek.vaultUrl)
         ? coldStarts.run(tenant.id, deadlineMs, signal, () => inTurn(signal))
         : inTurn(signal);
     const isWorthRetry = (error: unknown) => isOutage(error) && gate?.isBreakerOpen !== true;
@@ -184,6 +184,11 @@ export class KeyVault implements KeyWrapper {
       if (!client.isOpened) this.#clients.delete(this.#clientKey(tenant, kek.vaultUrl));
       throw error;
     }
+  }
+
+  /** Makes no client: a first call that is refused its turn must cost little. */
+  #isOpened(tenant: Tenant, vaultUrl: string): boolean {
+    return this.#clients.get(this.#clientKey(tenant, vaultUrl))?.isOpened === true;
   }
 
   #client(tenant: Tenant, vaultUrl: string): VaultClient {

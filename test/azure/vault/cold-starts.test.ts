@@ -30,7 +30,7 @@ function coldStarts(limits: ColdStartLimits) {
     for (const resolve of ends.splice(0, count)) resolve();
     await turn();
   };
-  return { begun, call, end };
+  return { begun, call, end, pass: (seconds: number) => clock.advance(seconds) };
 }
 
 describe('first calls to vaults', () => {
@@ -58,6 +58,31 @@ describe('first calls to vaults', () => {
     expect(failures).toMatchObject(
       [7, 8, 9, 10, 11].map((retryAfter) => ({ code: 'overloaded', reason: 'cold-start', retryAfter })),
     );
+  });
+
+  test('begin one after the other at the rate, however many places are free', async () => {
+    const { begun, call, pass } = coldStarts({ maxConcurrent: 16, perSecond: 1 });
+    const stop = new AbortController();
+    for (const tenant of ['a', 'b', 'c']) void call(tenant, stop.signal);
+    await turn();
+    expect(begun).toEqual(['a']);
+    pass(1);
+    await until(() => begun.length > 1);
+    expect(begun).toEqual(['a', 'b']);
+    stop.abort(new Error('over'));
+  });
+
+  test('beyond the longest Retry-After are told times that differ', async () => {
+    const { call } = coldStarts({ maxConcurrent: 1, perSecond: 1 });
+    const stop = new AbortController();
+    const outcomes = Array.from({ length: 400 }, (_, index) => call(`tenant-${index}`, stop.signal));
+    await turn();
+    stop.abort(new Error('over'));
+    const failures = (await Promise.all(outcomes.slice(1))).filter((error) => error instanceof ServiceError);
+    const times = failures.slice(-250).map(({ retryAfter = 0 }) => retryAfter);
+    expect(Math.min(...times)).toBeGreaterThanOrEqual(60);
+    expect(Math.max(...times)).toBeLessThanOrEqual(120);
+    expect(new Set(times).size).toBeGreaterThan(30);
   });
 
   test('release their place at their deadline, whether they end or not', async () => {
