@@ -18,6 +18,8 @@ const WARM_TENANTS = 20;
 const WARM_EVERY_MS = 10;
 const QUIET_MS = 10_000;
 const SAMPLE_EVERY_MS = 250;
+/** What the callers take to arrive and to be refused. */
+const ARRIVAL_MS = 2_000;
 const LONGEST_MS = 150_000;
 const plaintext = Buffer.alloc(1_024, 7).toString('base64');
 
@@ -42,6 +44,7 @@ interface Answer {
   readonly status: number;
   readonly retryAfter: number;
   readonly reason: string;
+  readonly sentAt: number;
   readonly milliseconds: number;
 }
 
@@ -60,6 +63,7 @@ function send(url: string, headers: Readonly<Record<string, string>>, body?: str
           status: response.statusCode ?? 0,
           retryAfter: Number(response.headers['retry-after'] ?? 0),
           reason: reason ?? '',
+          sentAt,
           milliseconds: performance.now() - sentAt,
         });
       });
@@ -135,7 +139,8 @@ async function callAll(site: Site): Promise<CrowdOutcome> {
       }
       if (answer.status !== 503) throw new Error(`${tenant} was answered ${answer.status} ${answer.reason}`);
       refusals.push(answer);
-      await sleep(Math.max(1, answer.retryAfter) * 1_000);
+      // Retry-After has whole seconds; callers that were told the same one don't return in the same millisecond.
+      await sleep((Math.max(1, answer.retryAfter) + Math.random()) * 1_000);
     }
   };
   await Promise.all(site.tenants.slice(WARM_TENANTS).map(untilServed));
@@ -203,7 +208,10 @@ async function measure(): Promise<void> {
     sockets,
     warmRefused: countOf(during.warm.filter(({ status }) => status !== 200).map(outcomeOf)),
   };
-  const rows = Object.entries({ quiet, during }).flatMap(([phase, byCall]) =>
+  const afterArrival = ({ sentAt }: Answer) => sentAt > startedAt + ARRIVAL_MS;
+  const later = { warm: during.warm.filter(afterArrival), health: during.health.filter(afterArrival) };
+  const phases = { quiet, during, [`during, after ${ARRIVAL_MS / 1_000} s`]: later };
+  const rows = Object.entries(phases).flatMap(([phase, byCall]) =>
     Object.entries(byCall).map(([calls, answers]) => {
       const took = answers.map(({ milliseconds }) => milliseconds);
       const figures = [0.5, 0.9, 0.99, 0.999].map((part) => percentile(took, part));
