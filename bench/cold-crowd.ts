@@ -149,7 +149,7 @@ async function callAll(site: Site): Promise<CrowdOutcome> {
 
 async function beCrowd(): Promise<void> {
   const [site] = (await once(process, 'message')) as [Site];
-  process.send?.(await callAll(site), () => process.disconnect()); // at once, it would cut a long message off
+  process.send?.(await callAll(site), () => process.disconnect?.()); // at once would cut a long message off
 }
 
 function startPaced(site: Site) {

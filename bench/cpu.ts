@@ -12,7 +12,6 @@ interface Usage {
 /** A server in a process of its own, which reports its usage on request. */
 export interface MeasuredServer {
   readonly url: string;
-  readonly pid: number;
   usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
@@ -27,7 +26,12 @@ export function answerCpuQuestions(url: string): void {
   process.send?.({ url });
 }
 
-export async function startMeasured(file: string, args: readonly string[]): Promise<MeasuredServer> {
+/** A measured server that is one process. */
+export interface MeasuredProcess extends MeasuredServer {
+  readonly pid: number;
+}
+
+export async function startMeasured(file: string, args: readonly string[]): Promise<MeasuredProcess> {
   const child = fork(file, args, {
     execArgv: (process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter(Boolean),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -6,7 +6,7 @@ import { newSecretKey } from '../src/azure/home/home-keys.ts';
 import { type Emulator, startEmulator } from '../src/emulator/emulator.ts';
 import { settingsFor } from '../test/support/config.ts';
 import { ALL_ROLES } from '../test/support/start-service.ts';
-import { type MeasuredServer, startMeasured } from './cpu.ts';
+import { type MeasuredProcess, startMeasured } from './cpu.ts';
 import { CUSTOMER, startCrowded } from './crowd.ts';
 
 interface BenchTenant {
@@ -37,7 +37,7 @@ export interface BenchSite {
   /** Writes a file and returns its path; `config` overrides the default. */
   writeConfig(config?: Record<string, unknown>): Promise<string>;
   /** Starts a service in a process of its own; `config` overrides the default. */
-  startProduct(config?: Record<string, unknown>): Promise<MeasuredServer>;
+  startProduct(config?: Record<string, unknown>): Promise<MeasuredProcess>;
   close(): Promise<void>;
 }
 
