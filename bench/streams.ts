@@ -95,8 +95,8 @@ async function writePlain(): Promise<void> {
 }
 
 await writePlain();
-const express = await startMeasured(join(import.meta.dirname, 'bare-server.ts'), ['express']);
-const product = await site.startProduct();
+const express: MeasuredServer = await startMeasured(join(import.meta.dirname, 'bare-server.ts'), ['express']);
+const product: MeasuredServer = await site.startProduct();
 const encryptPath = '/tenants/contoso/streams/encrypt';
 const idle = async (server: MeasuredServer) => (await server.usage()).residentBytes;
 const idleBytes = new Map([
