@@ -14,12 +14,11 @@ test('a batch blocks the event loop for a few of its items at a time, not for a 
   const grant = { tenant: {}, recheck: () => undefined } as unknown as TenantGrant;
   let inThisTurn = 0;
   let most = 0;
-  let isOver = false;
   const onTurn = () => {
     inThisTurn = 0;
-    if (!isOver) setImmediate(onTurn);
+    immediate = setImmediate(onTurn);
   };
-  setImmediate(onTurn);
+  let immediate = setImmediate(onTurn);
   const items = Array.from({ length: 200 }, (_, index) => () => index);
   const outcomes = await eachItem(items, grant, (item) => {
     spend(ITEM_MS);
@@ -27,7 +26,7 @@ test('a batch blocks the event loop for a few of its items at a time, not for a 
     most = Math.max(most, inThisTurn);
     return item;
   });
-  isOver = true;
+  clearImmediate(immediate);
   expect(outcomes).toEqual(items.map((read) => ({ value: read() })));
   expect(most).toBeLessThanOrEqual(5);
 });
