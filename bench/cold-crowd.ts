@@ -75,17 +75,17 @@ function send(url: string, headers: Readonly<Record<string, string>>, body?: str
 /** Calls at a steady rate, whether the one before is answered or not, until `stop`; returns all answers. */
 function paced(everyMs: number, call: (turn: number) => Promise<Answer>): () => Promise<readonly Answer[]> {
   const answers: Promise<Answer>[] = [];
-  let isOver = false;
+  const stopped = new AbortController();
   const loop = (async () => {
     const startedAt = performance.now();
-    for (let turn = 0; !isOver; turn += 1) {
+    for (let turn = 0; !stopped.signal.aborted; turn += 1) {
       const waitMs = startedAt + turn * everyMs - performance.now();
       if (waitMs > 0) await sleep(waitMs);
       answers.push(call(turn));
     }
   })();
   return async () => {
-    isOver = true;
+    stopped.abort();
     await loop;
     return Promise.all(answers);
   };
