@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { patchTenant } from '../../src/operations/change-tenant.ts';
 import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
@@ -81,6 +82,23 @@ describe('a tenant', () => {
     });
     expect([removed.status, removed.text]).toEqual([204, '']);
     expect((await send('get', '/tenants/fresh')).status).toBe(404);
+  });
+
+  test('is patched in the revision that the patch names, never in an older one that this process has in memory', async () => {
+    const stored: unknown[] = [];
+    const tenant = { id: 'lagging', revision: '3', ...record('lagging') };
+    const deps = {
+      tenants: { get: async () => tenant, put: async (put: object) => ({ ...tenant, revision: String(stored.push(put)) }) },
+      parseTenant: (input: unknown) => input,
+      audit: { record: async () => undefined },
+    };
+    const request = { requestId: 'a', principal: { id: 'b', roles: new Set(['Tenants.Manage']) } };
+    const patch = (ifMatch: string) =>
+      patchTenant(deps as never, request as never, { tenantId: 'lagging', record: { displayName: 'x' }, ifMatch });
+    await expect(patch('"4"')).rejects.toMatchObject({ code: 'revision-mismatch' });
+    expect(stored).toEqual([]);
+    await patch('"3"');
+    expect(stored).toMatchObject([{ displayName: 'x' }]);
   });
 
   test('has a unique id, even after its removal', async () => {
