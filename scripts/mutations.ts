@@ -13,10 +13,17 @@ import { type Mutation, mutated, readMutations } from './read-mutations.ts';
  */
 const TOP = join(import.meta.dirname, '..');
 
-/** Returns whether the tests pass in the copy. */
-function passes(copy: string, { test, pattern }: Mutation): boolean {
-  const args = ['test', '--', '--forceExit', test, ...(pattern === '' ? [] : ['-t', pattern])];
-  return spawnSync('npm', args, { cwd: copy, stdio: 'ignore', timeout: 300_000 }).status === 0;
+type Result = 'found' | 'SURVIVED' | 'NO TEST';
+
+/** Returns the result of the tests in the copy. A pattern that matches no test, since its title was changed, shows nothing. */
+function resultOf(copy: string, { test, pattern }: Mutation): Result {
+  const output = join(copy, 'mutation.json');
+  const only = pattern === '' ? [] : ['-t', pattern];
+  const args = ['test', '--', '--forceExit', '--json', `--outputFile=${output}`, test, ...only];
+  const { status } = spawnSync('npm', args, { cwd: copy, stdio: 'ignore', timeout: 300_000 });
+  if (status !== 0) return 'found';
+  const { numPassedTests } = JSON.parse(readFileSync(output, 'utf8')) as { readonly numPassedTests: number };
+  return numPassedTests === 0 ? 'NO TEST' : 'SURVIVED';
 }
 
 function copyOfSources(): string {
@@ -27,7 +34,7 @@ function copyOfSources(): string {
   return copy;
 }
 
-/** Runs each mutation and prints whether it was found. Returns the number that survived. */
+/** Runs each mutation and prints its result. Returns the number of those that no test found. */
 function run(mutations: readonly Mutation[], copy: string): number {
   let survivors = 0;
   for (const mutation of mutations) {
@@ -35,14 +42,12 @@ function run(mutations: readonly Mutation[], copy: string): number {
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, mutated(text, mutation));
     const startedAt = performance.now();
-    const hasSurvived = passes(copy, mutation);
+    const result = resultOf(copy, mutation);
     writeFileSync(file, text);
-    if (hasSurvived) survivors += 1;
+    if (result !== 'found') survivors += 1;
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     const { row, defence, test, pattern } = mutation;
-    process.stdout.write(
-      `${hasSurvived ? 'SURVIVED' : 'found   '} ${row} ${defence} (${test} ${pattern}; ${seconds} s)\n`,
-    );
+    process.stdout.write(`${result.padEnd(8)} ${row} ${defence} (${test} ${pattern}; ${seconds} s)\n`);
   }
   return survivors;
 }
