@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Exchange, exchangeOf, MalformedRequest } from './exchange.ts';
 import { type Fault, type Faults, garbageOf } from './faults.ts';
@@ -61,6 +61,11 @@ export async function openSite(deps: ListenerDeps, site: Site, port: number, wha
 }
 
 export async function listen(server: Server, port: number, what: string): Promise<Listener> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, port, what)));
     server.listen(port, LOOPBACK, resolve);
@@ -72,6 +77,8 @@ export async function listen(server: Server, port: number, what: string): Promis
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        // Node does not count connections that are still in their handshake.
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }
