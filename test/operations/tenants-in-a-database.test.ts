@@ -88,7 +88,10 @@ describe('a tenant', () => {
     const stored: unknown[] = [];
     const tenant = { id: 'lagging', revision: '3', ...record('lagging') };
     const deps = {
-      tenants: { get: async () => tenant, put: async (put: object) => ({ ...tenant, revision: String(stored.push(put)) }) },
+      tenants: {
+        get: async () => tenant,
+        put: async (put: object) => ({ ...tenant, revision: String(stored.push(put)) }),
+      },
       parseTenant: (input: unknown) => input,
       audit: { record: async () => undefined },
     };
