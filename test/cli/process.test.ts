@@ -7,9 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { freePorts } from '../support/free-ports.ts';
 import { until } from '../support/until.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
+/** Longest start of a process on a busy machine. */
+const START_MS = 60_000;
 
 let folder: string;
 const started: ChildProcess[] = [];
@@ -17,12 +20,23 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'vaultspan-process-'));
 });
 afterEach(async () => {
-  for (const child of started.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+  for (const child of started.splice(0)) killGroup(child);
   await rm(folder, { recursive: true, force: true });
 });
 
+/** Kills a process and those that it started and left behind. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // None of them runs any more.
+  }
+}
+
 function start(command: string, args: readonly string[], cwd: string, env: Record<string, string> = {}) {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const options = { cwd, env: { ...process.env, ...env }, detached: true } as const;
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   started.push(child);
   let [out, err] = ['', ''];
   child.stdout.on('data', (text) => {
@@ -31,7 +45,8 @@ function start(command: string, args: readonly string[], cwd: string, env: Recor
   child.stderr.on('data', (text) => {
     err += text;
   });
-  return { child, out: () => out, err: () => err, exit: once(child, 'exit') };
+  // The pipes close after the last process that could write to them has ended.
+  return { child, out: () => out, err: () => err, exit: once(child, 'exit'), close: once(child, 'close') };
 }
 
 /** A service that answers half, and then nothing. */
@@ -71,6 +86,8 @@ describe('a command that receives a signal', () => {
 });
 
 describe('a checkout in a folder with an odd name', () => {
+  /** Of the service, the control listener, Entra and five vaults. */
+  const PORTS = 8;
   let checkout: string;
   beforeEach(async () => {
     checkout = join(folder, 'C# proj 100% ü');
@@ -86,4 +103,19 @@ describe('a checkout in a folder with an odd name', () => {
     const asked = start(process.execPath, ['bin/vaultspan.js', '--version'], checkout);
     expect([...(await asked.exit), asked.out(), asked.err()]).toEqual([0, null, `${version}\n`, '']);
   });
+
+  test.each<NodeJS.Signals>(['SIGTERM', 'SIGINT', 'SIGKILL'])(
+    'npm start leaves no process behind after a %s that only npm gets',
+    async (signal) => {
+      const port = await freePorts(PORTS);
+      // The emulator's control listener takes the port before the emulator's first.
+      const args = ['start', '--', '--port', `${port}`, '--emulator-port', `${port + 2}`];
+      const run = start('npm', args, checkout, { npm_config_update_notifier: 'false' });
+      await until(() => run.out().includes('Stop with Ctrl-C'), 'the welcome', START_MS);
+      run.child.kill(signal);
+      await run.close;
+      await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
+    },
+    2 * START_MS,
+  );
 });

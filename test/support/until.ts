@@ -5,10 +5,14 @@ const PAUSE_MS = 10;
 
 /**
  * Waits until the condition holds.
- * @throws Error after 10 s, with the name of the condition
+ * @throws Error after the limit, with the name of the condition
  */
-export async function until(isTrue: () => boolean | Promise<boolean>, what: string = String(isTrue)): Promise<void> {
-  const limit = performance.now() + LIMIT_MS;
+export async function until(
+  isTrue: () => boolean | Promise<boolean>,
+  what: string = String(isTrue),
+  limitMs = LIMIT_MS,
+): Promise<void> {
+  const limit = performance.now() + limitMs;
   while (!(await isTrue())) {
     if (performance.now() > limit) throw new Error(`Timed out waiting for: ${what}`);
     await sleep(PAUSE_MS);
