@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { KeyClient } from '@azure/keyvault-keys';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Emulator } from '../../src/emulator/emulator.ts';
@@ -45,6 +46,23 @@ describe('over HTTP', () => {
         example: { vault: 'contoso', key: 'data' },
       },
     });
+  });
+
+  test('the README’s commands work as they are', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, section = ''] = readme.split('### Play the customer');
+    const commands = [...section.matchAll(/^curl -s '?http:\/\/127\.0\.0\.1:8442([^\s']+)'?(?: -d '(.+?)')?/gm)];
+    expect(commands.map(([, path]) => path)).toEqual(expect.arrayContaining(['/', '/disable-key', '/grant-role']));
+    await emulator.control.addTenant({ name: 'northwind' });
+    await emulator.control.addApp({ tenant: 'northwind' });
+    await emulator.control.addVault({ tenant: 'northwind', name: 'northwind' });
+    for (const [line, path, body] of commands) {
+      const { status } = await fetchJson(
+        `${emulator.controlUrl}${path}`,
+        body === undefined ? {} : { method: 'POST', body },
+      );
+      expect([line, status]).toEqual([line, 200]);
+    }
   });
 
   test('an action has the same effect as in process', async () => {
