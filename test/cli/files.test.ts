@@ -5,7 +5,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { hangingService } from '../support/hanging-service.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
@@ -34,7 +36,7 @@ const FOR_CONTOSO = ['--tenant', 'contoso', '--context', 'file=scan'];
 
 async function run(
   args: readonly string[],
-  options: { readonly stdin?: Buffer; readonly isStderrTerminal?: boolean } = {},
+  options: { readonly stdin?: Buffer | AsyncIterable<Buffer>; readonly isStderrTerminal?: boolean } = {},
 ) {
   const cli = runCli(args, { cwd, env, ...options });
   return { code: await cli.exitCode, out: cli.out(), err: cli.err(), bytes: cli.outBytes() };
@@ -263,5 +265,48 @@ describe('called incorrectly', () => {
     const unanswered = await run(['encrypt-file', 'a', '--tenant', 'contoso', '--url', 'http://127.0.0.1:9']);
     expect([unanswered.code, unanswered.err.trim().split('\n').length]).toEqual([1, 1]);
     expect(await names()).toEqual(['a']);
+  });
+});
+
+describe('a service that hangs', () => {
+  test.each(['no answer', 'half an answer'] as const)('and sent %s is not waited for', async (sent) => {
+    await sealFile();
+    await using hanging = await hangingService(sent);
+    const before = await names();
+    for (const [command, file] of [
+      ['encrypt-file', 'scan'],
+      ['decrypt-file', 'scan.vspn'],
+      ['rewrap-file', 'scan.vspn'],
+    ] as const) {
+      const { code, err } = await run([
+        command,
+        file,
+        ...FOR_CONTOSO,
+        '--force',
+        '--url',
+        hanging.url,
+        '--timeout',
+        '1',
+      ]);
+      expect([code, err]).toEqual([1, `${hanging.url} sent and took nothing for 1 s. Nothing was written\n`]);
+    }
+    expect(await names()).toEqual(before);
+  });
+
+  test('is told from a source that is slow', async () => {
+    async function* slowly() {
+      yield Buffer.from('first ');
+      await sleep(2_500);
+      yield Buffer.from('second');
+    }
+    const sealed = await run(['encrypt-file', '-', ...FOR_CONTOSO, '--timeout', '1'], { stdin: slowly() });
+    expect([sealed.code, sealed.err]).toEqual([0, '']);
+    const opened = await run(['decrypt-file', '-', ...FOR_CONTOSO], { stdin: sealed.bytes });
+    expect(opened.bytes.toString()).toBe('first second');
+  });
+
+  test.each(['0', '-1', '1.5', 'soon', '10000'])('is not waited for --timeout %s: called wrongly', async (timeout) => {
+    const { code, err } = await run(['decrypt-file', 'x.vspn', ...FOR_CONTOSO, `--timeout=${timeout}`]);
+    expect([code, err]).toEqual([2, expect.stringContaining(`between 1 and 9999, not ${timeout}`)]);
   });
 });

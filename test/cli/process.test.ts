@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { freePorts } from '../support/free-ports.ts';
+import { answeringService, hangingService } from '../support/hanging-service.ts';
 import { until } from '../support/until.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -49,22 +49,6 @@ function start(command: string, args: readonly string[], cwd: string, env: Recor
   return { child, out: () => out, err: () => err, exit: once(child, 'exit'), close: once(child, 'close') };
 }
 
-/** A service that answers half, and then nothing. */
-async function stuckService(): Promise<{ readonly url: string } & AsyncDisposable> {
-  const server: Server = createServer((req, res) => {
-    req.resume();
-    res.writeHead(200, { 'Content-Length': 1_000 }).write('half a plaintext');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}
-
 describe('a command that receives a signal', () => {
   test.each<[string, readonly NodeJS.Signals[]]>([
     ['once', ['SIGTERM']],
@@ -72,7 +56,7 @@ describe('a command that receives a signal', () => {
     ['by a terminal that closes', ['SIGHUP']],
     ['by SIGQUIT', ['SIGQUIT']],
   ])('%s leaves no part of a plaintext', async (_case, signals) => {
-    await using service = await stuckService();
+    await using service = await hangingService('half an answer');
     await writeFile(join(folder, 'scan.vspn'), 'sealed');
     const env = { VAULTSPAN_URL: service.url, VAULTSPAN_TOKEN: 'token' };
     const args = [join(ROOT, 'src/main.ts'), 'decrypt-file', 'scan.vspn', '--tenant', 'contoso'];
@@ -83,6 +67,24 @@ describe('a command that receives a signal', () => {
     expect([code === 0, signal]).toEqual([false, null]);
     expect(await readdir(folder)).toEqual(['scan.vspn']);
   });
+});
+
+test('a slow reader of the plaintext is waited for, longer than the service is', async () => {
+  await using service = await answeringService(Buffer.alloc(5_000_000, 'plaintext'));
+  await writeFile(join(folder, 'scan.vspn'), 'sealed');
+  const env = { ...process.env, VAULTSPAN_URL: service.url, VAULTSPAN_TOKEN: 'token' };
+  const args = ['decrypt-file', 'scan.vspn', '--tenant', 'contoso', '-o', '-', '--timeout', '1'];
+
+  const child = spawn(process.execPath, [join(ROOT, 'src/main.ts'), ...args], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'readable');
+  await sleep(3_000);
+  let length = 0;
+  for await (const piece of child.stdout) length += (piece as Buffer).length;
+  expect([length, child.exitCode ?? (await once(child, 'exit'))[0]]).toEqual([5_000_000, 0]);
 });
 
 describe('a checkout in a folder with an odd name', () => {

@@ -17,7 +17,7 @@ export function runCli(
   options: {
     readonly cwd: string;
     readonly env?: Record<string, string>;
-    readonly stdin?: Buffer;
+    readonly stdin?: Buffer | AsyncIterable<Buffer>;
     readonly isStderrTerminal?: boolean;
   },
 ): CliRun {
@@ -33,7 +33,7 @@ export function runCli(
       err += text;
     },
     isStderrTerminal: options.isStderrTerminal ?? false,
-    stdin: () => Readable.from([options.stdin ?? Buffer.alloc(0)], { objectMode: false }),
+    stdin: () => Readable.from(piecesOf(options.stdin), { objectMode: false }),
     stdoutBytes: () =>
       new Writable({
         write: (piece: Buffer, _encoding, done) => {
@@ -60,3 +60,6 @@ export function runCli(
     stop: () => stopping.abort(),
   };
 }
+
+const piecesOf = (stdin: Buffer | AsyncIterable<Buffer> = Buffer.alloc(0)): Iterable<Buffer> | AsyncIterable<Buffer> =>
+  Buffer.isBuffer(stdin) ? [stdin] : stdin;

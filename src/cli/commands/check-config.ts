@@ -99,26 +99,39 @@ function readBytes(file: string): Uint8Array {
   }
 }
 
+interface Outcome {
+  readonly text: string;
+  readonly isFailed: boolean;
+}
+
 /** Tries each part that the service needs, all of them even if one fails. Returns the exit code. */
 async function checkOnline(config: Config, io: CommandIo): Promise<number> {
   prepareForEmulator(config, io);
   const home = openHome(config);
   const checks = [
-    ['credential', () => describeCredential(config, home, io)],
+    ['credential', () => describeCredential(config, home)],
     ['origin key', () => describeHomeKeys(config, home)],
     ['database', () => describeDatabase(config, home)],
     ...config.callers.map((caller) => ['issuer', () => describeIssuer(caller)] as const),
   ] as const;
+  // All at once: a server that never answers costs one deadline, not one for each part.
+  const outcomes = checks.map(([name, check]) => ({ name, outcome: outcomeOf(check) }));
   let exitCode = 0;
-  for (const [name, check] of checks) {
-    try {
-      io.stdout(`${name.padEnd(11)} ${await check()}\n`);
-    } catch (error) {
-      exitCode = 1;
-      io.stdout(`${name.padEnd(11)} FAILED: ${failureText(error)}\n`);
-    }
+  for (const { name, outcome } of outcomes) {
+    const { text, isFailed } = await outcome;
+    if (isFailed) exitCode = 1;
+    io.stdout(`${name.padEnd(11)} ${text}\n`);
   }
   return exitCode;
+}
+
+async function outcomeOf(check: () => Promise<string | Outcome>): Promise<Outcome> {
+  try {
+    const found = await check();
+    return typeof found === 'string' ? { text: found, isFailed: false } : found;
+  } catch (error) {
+    return { text: `FAILED: ${failureText(error)}`, isFailed: true };
+  }
 }
 
 function failureText(error: unknown): string {
@@ -156,10 +169,10 @@ async function describeDatabase(config: Config, home: Home): Promise<string> {
 }
 
 /**
- * Returns every version. Prints them even if none is usable.
- * @throws ServiceError
+ * Returns whether the credential can sign in, and each of its versions.
+ * @throws ServiceError if they cannot be read
  */
-async function describeCredential(config: Config, home: Home, io: CommandIo): Promise<string> {
+async function describeCredential(config: Config, home: Home): Promise<Outcome> {
   const credential = homeCredentialOf(config, home, silentLogger());
   const { kind, name, versions, unusable, federation } = await credential.describe();
   const lines = versions.map(({ version, expires, thumbprint }) => {
@@ -175,11 +188,9 @@ async function describeCredential(config: Config, home: Home, io: CommandIo): Pr
       `            federated: issuer ${federation.issuer}, subject ${federation.subject}, audience ${federation.audience}`,
     );
   }
-  try {
+  const loaded = await outcomeOf(async () => {
     await credential.load();
-  } catch (error) {
-    for (const line of lines) io.stdout(`${line}\n`);
-    throw error;
-  }
-  return [`${kind}${name === undefined ? '' : ` ${name}`}`, ...lines].join('\n');
+    return `${kind}${name === undefined ? '' : ` ${name}`}`;
+  });
+  return { ...loaded, text: [loaded.text, ...lines].join('\n') };
 }

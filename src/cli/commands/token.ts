@@ -50,19 +50,42 @@ access token. In dev, demo (default) has all roles, and reader may only decrypt.
       client_secret: caller.clientSecret,
       scope: caller.scope,
     });
-    const signal = AbortSignal.any([io.signal, AbortSignal.timeout(DEADLINE_MS)]);
-    const response = await fetch(tokenEndpoint, { method: 'POST', body, signal });
-    const answer = z
-      .object({ access_token: z.string().optional(), error: z.string().optional() })
-      .parse(await response.json());
+    const answer = await signIn(tokenEndpoint, body, io.signal);
+    if (typeof answer === 'string') {
+      io.stderr(`${tokenEndpoint} ${answer}\n`);
+      return 1;
+    }
     if (answer.access_token === undefined) {
-      io.stderr(`${tokenEndpoint} rejects caller ${values.as}: ${answer.error ?? response.status}\n`);
+      io.stderr(`${tokenEndpoint} rejects caller ${values.as}: ${answer.error ?? 'without a reason'}\n`);
       return 1;
     }
     io.stdout(`${answer.access_token}\n`);
     return 0;
   },
 };
+
+const Answer = z.object({ access_token: z.string().optional(), error: z.string().optional() });
+
+/** Returns the answer of RFC 6749 §5, or what came instead. */
+async function signIn(
+  endpoint: string,
+  body: URLSearchParams,
+  signal: AbortSignal,
+): Promise<z.output<typeof Answer> | string> {
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  let status: number | undefined;
+  try {
+    const response = await fetch(endpoint, { method: 'POST', body, signal: AbortSignal.any([signal, deadline]) });
+    status = response.status;
+    return Answer.parse(await response.json());
+  } catch (error) {
+    if (deadline.aborted) return `did not answer within ${DEADLINE_MS / 1_000} s`;
+    if (signal.aborted) return 'was not waited for: stopped';
+    if (status !== undefined) return `is no token endpoint: it answered HTTP ${status} without JSON of OAuth`;
+    const cause = Error.isError(error) && Error.isError(error.cause) ? error.cause : error;
+    return `is not reachable${Error.isError(cause) && 'code' in cause ? ` (${String(cause.code)})` : ''}`;
+  }
+}
 
 function readCallers(file: string): z.output<typeof CallersFile> {
   const parsed = CallersFile.safeParse(documentOf(file), { error: messageOf });

@@ -29,7 +29,7 @@ export async function callStream(
   path: string,
   body: AsyncIterable<Uint8Array>,
   sink: Writable,
-  signal: AbortSignal,
+  stop: AbortSignal,
 ): Promise<void> {
   const { context } = target;
   const headers = defined({
@@ -37,7 +37,10 @@ export async function callStream(
     Expect: '100-continue', // a refusal comes before the body is sent
     'Encryption-Context': context && Buffer.from(JSON.stringify(context)).toString('base64url'),
   });
-  const req = post(target, path, signal, headers);
+  let isReading = false;
+  // A slow source or a slow reader of the output is no fault of the service.
+  const isIdle = () => !isReading && !sink.writableNeedDrain;
+  const { req, signal } = post(target, path, stop, headers, isIdle);
   let localFailure: Error | undefined;
   sink.once('error', (error) => {
     if (isOfFile(error)) localFailure ??= error;
@@ -48,7 +51,13 @@ export async function callStream(
   };
   async function* keepingFailure(source: AsyncIterable<Uint8Array>) {
     try {
-      yield* source;
+      isReading = true;
+      for await (const piece of source) {
+        isReading = false;
+        yield piece;
+        isReading = true;
+      }
+      isReading = false;
     } catch (error) {
       localFailure = Error.isError(error) ? error : undefined;
       throw error;
@@ -62,9 +71,9 @@ export async function callStream(
     await pipeline(res, sink);
     await sending;
   } catch (error) {
-    if (error instanceof ServiceError) throw error;
-    if (error instanceof CutError) throw error;
-    throw localFailure ? localError(localFailure) : cutError(target, error, path === '/streams/decrypt');
+    if (error instanceof ServiceError || error instanceof CutError) throw error;
+    if (localFailure) throw localError(localFailure);
+    throw cutError(target, error, signal, path === '/streams/decrypt');
   } finally {
     req.destroy();
   }
@@ -74,34 +83,47 @@ export async function callStream(
  * Posts JSON and returns the answer's JSON.
  * @throws ServiceError, CutError
  */
-export async function callJson(
-  target: StreamTarget,
-  path: string,
-  body: object,
-  signal: AbortSignal,
-): Promise<unknown> {
-  const req = post(target, path, signal, { 'Content-Type': 'application/json' });
+export async function callJson(target: StreamTarget, path: string, body: object, stop: AbortSignal): Promise<unknown> {
+  const { req, signal } = post(target, path, stop, { 'Content-Type': 'application/json' });
   try {
     req.end(JSON.stringify(body));
     const [res] = (await once(req, 'response')) as [IncomingMessage];
     if (res.statusCode !== 200) throw await refusalOf(res);
     return JSON.parse(await textOf(res)) as unknown;
   } catch (error) {
-    if (error instanceof ServiceError) throw error;
-    if (error instanceof CutError) throw error;
-    throw cutError(target, error);
+    if (error instanceof ServiceError || error instanceof CutError) throw error;
+    throw cutError(target, error, signal);
   }
 }
 
-function post(target: StreamTarget, path: string, signal: AbortSignal, headers: OutgoingHttpHeaders): ClientRequest {
+/**
+ * Returns a request, and a signal that ends it: by `stop`, or with a CutError if the service moves
+ * no byte for too long.
+ */
+function post(
+  target: StreamTarget,
+  path: string,
+  stop: AbortSignal,
+  headers: OutgoingHttpHeaders,
+  isIdle: () => boolean = () => true,
+): { readonly req: ClientRequest; readonly signal: AbortSignal } {
+  const { idleMs } = target;
   const url = `${target.url}/tenants/${encodeURIComponent(target.tenant)}${path}`;
   const request = url.startsWith('https:') ? requestHttps : requestHttp;
+  const idle = new AbortController();
+  const signal = AbortSignal.any([stop, idle.signal]);
   const req = request(url, {
     method: 'POST',
     signal,
+    timeout: idleMs,
     headers: { Authorization: `Bearer ${target.token}`, ...headers },
   });
-  return req.on('error', () => undefined); // the code that awaits the answer gets it
+  req.on('timeout', () => {
+    if (isIdle()) idle.abort(new CutError(`${target.url} sent and took nothing for ${idleMs / 1_000} s`));
+    else req.socket?.setTimeout(idleMs); // once more: the event comes once after each byte that moved
+  });
+  req.on('error', () => undefined); // the caller awaits the answer and gets the error there
+  return { req, signal };
 }
 
 const Refusal = z.object({
@@ -161,7 +183,8 @@ const isOfFile = (error: Error): boolean =>
 const UNREACHABLE = new Set([' (ECONNREFUSED)', ' (ENOTFOUND)', ' (EAI_AGAIN)', ' (EHOSTUNREACH)', ' (ENETUNREACH)']);
 
 /** The service can only cut the answer to a message that turns out wrong after its first segment. */
-function cutError({ url }: StreamTarget, cause: unknown, isOpening = false): CutError {
+function cutError({ url }: StreamTarget, cause: unknown, { reason }: AbortSignal, isOpening = false): CutError {
+  if (reason instanceof CutError) return reason;
   const code = codeOf(cause);
   if (UNREACHABLE.has(code)) return new CutError(`No service listens at ${url}${code}: check --url`, { cause });
   const others = isOpening ? ': the message was altered or is incomplete, or the connection failed' : '';

@@ -9,6 +9,8 @@ export interface StreamTarget {
   readonly token: string;
   readonly tenant: string;
   readonly context: Readonly<Record<string, string>> | undefined;
+  /** Longest time without a byte in either direction while only the service could move one. */
+  readonly idleMs: number;
 }
 
 export const STREAM_OPTIONS = {
@@ -18,6 +20,7 @@ export const STREAM_OPTIONS = {
   token: { type: 'string' },
   output: { type: 'string', short: 'o' },
   force: { type: 'boolean', default: false },
+  timeout: { type: 'string', default: '60' }, // above each deadline of the service's own
 } as const;
 
 export const STREAM_OPTIONS_HELP = `
@@ -26,7 +29,8 @@ export const STREAM_OPTIONS_HELP = `
   -o, --output FILE     output; - for standard output
   --force               replace an existing file
   --url URL             of the service; else VAULTSPAN_URL
-  --token TOKEN         of the caller; else VAULTSPAN_TOKEN, which other users of the machine cannot see`;
+  --token TOKEN         of the caller; else VAULTSPAN_TOKEN, which other users of the machine cannot see
+  --timeout SECONDS     longest time without a byte sent or taken by the service; default 60`;
 
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
 
@@ -40,7 +44,10 @@ const isPlain = (url: string): boolean => {
  * @throws ConfigError
  */
 export function streamTargetOf(
-  values: { readonly [K in 'tenant' | 'url' | 'token']?: string | undefined } & { readonly context: readonly string[] },
+  values: { readonly [K in 'tenant' | 'url' | 'token']?: string | undefined } & {
+    readonly context: readonly string[];
+    readonly timeout: string;
+  },
   { env }: Pick<CommandIo, 'env'>,
 ): StreamTarget {
   const url = values.url ?? (env['VAULTSPAN_URL'] || undefined);
@@ -60,7 +67,14 @@ export function streamTargetOf(
     token: token.trim(),
     tenant: values.tenant,
     context: contextOf(values.context),
+    idleMs: idleMsOf(values.timeout),
   };
+}
+
+function idleMsOf(text: string): number {
+  const seconds = Number(text);
+  if (/^[0-9]{1,4}$/.test(text) && seconds > 0) return seconds * 1_000;
+  throw new ConfigError(`--timeout is a number of seconds between 1 and 9999, not ${text}`);
 }
 
 function contextOf(pairs: readonly string[]): Readonly<Record<string, string>> | undefined {
