@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -88,10 +88,16 @@ describe.each([
     const paths = (probes ?? [startupProbe, livenessProbe, readinessProbe]).map((probe) => probe?.httpGet.path);
     expect(paths).toEqual(['/healthz', '/healthz', '/readyz']);
   });
+});
 
-  test('runs the version of the package', () => {
-    expect(container.image).toMatch(new RegExp(`:${JSON.parse(read('package.json')).version}$`));
-  });
+test('every image in deploy/ is the one of the package’s version', () => {
+  const { version } = JSON.parse(read('package.json')) as { readonly version: string };
+  const files = readdirSync(join(ROOT, 'deploy'), { recursive: true, encoding: 'utf8' });
+  const images = files
+    .filter((name) => name.endsWith('.yaml'))
+    .flatMap((name) => [...read(`deploy/${name}`).matchAll(/image: \S*\bvaultspan:(\S+)/g)])
+    .map(([, tag]) => tag);
+  expect(images).toEqual([version, version, version, version]); // compose, Container Apps, and two containers of Kubernetes
 });
 
 test("the Kubernetes example uses the same names for its pods everywhere, and runs as the image's user", () => {

@@ -1,9 +1,13 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { createCa, createLeaf } from '../../src/emulator/x509/certificates.ts';
+import { freePorts } from '../support/free-ports.ts';
+import { refusingServer } from '../support/refusing-postgres.ts';
 import { runCli } from '../support/run-cli.ts';
 
 const GUID = '3e7a90d5-18c4-4b6f-a2d7-94f05c61b8e3';
@@ -27,25 +31,6 @@ async function run(args: readonly string[], settings: object, env: Record<string
   return { code: await cli.exitCode, out: cli.out(), err: cli.err() };
 }
 
-/** Answers every start-up message of PostgreSQL with one error. */
-async function refusingServer(code: string): Promise<{ readonly port: number } & AsyncDisposable> {
-  const server: Server = createServer((socket) => {
-    socket
-      .on('error', () => undefined)
-      .once('data', () => {
-        const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0Mrefused\0\0`);
-        const head = Buffer.alloc(5);
-        head.write('E');
-        head.writeInt32BE(fields.length + 4, 1);
-        socket.end(Buffer.concat([head, fields]));
-      });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  return { port, [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
-}
-
 describe("an operator's mistake is one line with the setting and the fix, and exit code 2", () => {
   test.each([
     ['28P01', /^database\.url: 127\.0\.0\.1:\d+ rejects the password of user ann: correct the password$/],
@@ -62,6 +47,39 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
       expect([exitCode, lines.length]).toEqual([2, 1]);
       expect(lines[0]?.replace('A setting of the configuration cannot be used: ', '')).toMatch(told);
       expect(err).not.toContain('s3cret');
+    }
+  });
+
+  test('PostgreSQL whose certificate nobody vouches for, a wrong password and an absent database are told apart', async () => {
+    const ca = await createCa();
+    await writeFile(join(folder, 'ca.pem'), ca.certPem);
+    await using wrongPassword = await refusingServer('28P01', await createLeaf(ca));
+    await using absentDatabase = await refusingServer('3D000', await createLeaf(ca));
+    const migrate = async (port: number, caFile?: string) => {
+      const url = `postgres://ann:s3cret@localhost:${port}/tenants?sslmode=verify-full`;
+      const { code, err } = await run(['migrate'], { database: { url, caFile } });
+      expect(err).not.toContain('s3cret');
+      return [code, err.replace('The configuration does not work here: ', '')];
+    };
+    const untrusted = /^database\.caFile: the certificate of localhost:\d+ is not trusted \([A-Z_]+\): name .*\n$/;
+    for (const { port } of [wrongPassword, absentDatabase]) {
+      expect(await migrate(port)).toEqual([2, expect.stringMatching(untrusted)]);
+    }
+    expect(await migrate(wrongPassword.port, 'ca.pem')).toEqual([
+      2,
+      `database.url: localhost:${wrongPassword.port} rejects the password of user ann: correct the password\n`,
+    ]);
+    expect(await migrate(absentDatabase.port, 'ca.pem')).toEqual([
+      2,
+      `database.url: localhost:${absentDatabase.port} has no database tenants: create it, or name another\n`,
+    ]);
+  });
+
+  test('a database that the real PostgreSQL does not have', async () => {
+    const url = (process.env['TEST_DATABASE_URL'] ?? '').replace(/^(\w+:\/\/[^/]*\/)[^?]*/, '$1absent');
+    for (const args of [['migrate'], ['tenants', 'list']]) {
+      const { code, err } = await run(args, { database: { url } });
+      expect([code, err]).toEqual([2, expect.stringMatching(/ has no database absent: create it, or name another\n$/)]);
     }
   });
 
@@ -191,6 +209,57 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     const check = await run(['check-config'], {}, env);
     expect([check.code, check.err]).toEqual([2, `Invalid configuration: ${folder}/config.json: ${told}`]);
     expect((await run(['check-config'], {})).code).toBe(0);
+  });
+});
+
+describe('an address that can’t be listened on is one line with the setting, and exit code 2', () => {
+  /** Of the service, the control listener, Entra and five vaults. */
+  const PORTS = 8;
+  const ELSEWHERE = '192.0.2.1'; // RFC 5737: no machine has it
+  let taken: Server;
+  let args: readonly string[];
+  let home: string;
+  beforeAll(async () => {
+    taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const first = await freePorts(PORTS);
+    args = ['dev', '--port', `${first}`, '--emulator-port', `${first + 2}`, '--log-level', 'silent'];
+    home = await mkdtemp(join(tmpdir(), 'vaultspan-mistakes-'));
+  });
+  afterAll(async () => {
+    taken.close();
+    await rm(home, { recursive: true, force: true });
+  });
+  const takenPort = () => (taken.address() as AddressInfo).port;
+
+  test('http.port that is in use', async () => {
+    const cli = runCli(args.with(2, `${takenPort()}`), { cwd: home });
+    expect([await cli.exitCode, cli.out()]).toEqual([2, '']);
+    expect(cli.err()).toBe(
+      `The configuration does not work here: http.port: 127.0.0.1:${takenPort()} is in use: stop the other process, or choose another port\n`,
+    );
+  });
+
+  test.each<[string, () => Record<string, string>, RegExp]>([
+    [
+      'http.host that is not this machine’s',
+      () => ({ VAULTSPAN_HTTP_HOST: ELSEWHERE, VAULTSPAN_HTTP_TLS: 'terminated-upstream' }),
+      /: http\.host: this machine has no address 192\.0\.2\.1: use one that it has, or 0\.0\.0\.0 for all\n$/,
+    ],
+    [
+      'metrics.port that is in use',
+      () => ({ VAULTSPAN_METRICS_ENABLED: 'true', VAULTSPAN_METRICS_PORT: `${takenPort()}` }),
+      /: metrics\.port: 127\.0\.0\.1:\d+ is in use: stop the other process, or choose another port\n$/,
+    ],
+    [
+      'metrics.host that is not this machine’s',
+      () => ({ VAULTSPAN_METRICS_ENABLED: 'true', VAULTSPAN_METRICS_HOST: ELSEWHERE }),
+      /: metrics\.host: this machine has no address 192\.0\.2\.1: use one that it has, or 0\.0\.0\.0 for all\n$/,
+    ],
+  ])('%s', async (_case, env, told) => {
+    const cli = runCli(args, { cwd: home, env: env() });
+    expect([await cli.exitCode, cli.out(), cli.err().split('\n').length]).toEqual([2, '', 2]);
+    expect(cli.err()).toMatch(told);
   });
 });
 
