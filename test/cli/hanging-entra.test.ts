@@ -32,8 +32,8 @@ beforeAll(async () => {
   );
   await writeFile(join(folder, 'callers.json'), JSON.stringify({ tokenEndpoint, caFile: 'ca.pem', callers }));
 });
-afterEach(() => {
-  emulator.control.clearFaults();
+afterEach(async () => {
+  await emulator.control.clearFaults();
   emulator.control.clearRequests();
 });
 afterAll(async () => {
@@ -66,7 +66,7 @@ describe('beside an Entra that hangs', () => {
     '%s ends, and names what did not answer',
     async (...args) => {
       expect(await run(args)).toMatchObject({ code: 0, err: '' });
-      emulator.control.injectFault({ at: 'entra', kind: 'hang' });
+      await emulator.control.injectFault({ at: 'entra', kind: 'hang' });
       const { code, out, err } = await run(args);
       expect(code).toBe(1);
       expect(out + err).toMatch(/The home vault could not be reached|\/token did not answer within 10 s\n/);
@@ -78,7 +78,7 @@ describe('beside an Entra that hangs', () => {
   test(
     'check ends where only the sign-in to the customer’s directory hangs',
     async () => {
-      emulator.control.injectFault({ at: 'entra', operation: 'token', kind: 'hang' });
+      await emulator.control.injectFault({ at: 'entra', operation: 'token', kind: 'hang' });
       const { code, out } = await run(COMMANDS[0]);
       expect(code).toBe(1);
       expect(out).toMatch(/^contoso: failed\n(.*\n)* {2}✗ sign-in .*\n {6}identity-unavailable, timeout: /);
@@ -90,7 +90,7 @@ describe('beside an Entra that hangs', () => {
     'check-config --online asks all at once, so that the deadline is one for all',
     async () => {
       await configure('patient.json', 60);
-      emulator.control.injectFault({ at: 'entra', kind: 'hang' });
+      await emulator.control.injectFault({ at: 'entra', kind: 'hang' });
       const stopping = new AbortController();
       const running = run(['check-config', '--online', '--config', 'patient.json'], stopping.signal);
       const ofEntra = () => emulator.control.requests().filter(({ at }) => at === 'entra');
@@ -110,7 +110,7 @@ describe('beside a token endpoint', () => {
   ] as const)(
     '%s token says so in one line',
     async (_case, fault, told) => {
-      emulator.control.injectFault(fault);
+      await emulator.control.injectFault(fault);
       const { code, out, err } = await run(COMMANDS[3]);
       expect([code, out, err.split('\n').length]).toEqual([1, '', 2]);
       expect(err).toMatch(told);
