@@ -1,4 +1,5 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import http, { type IncomingHttpHeaders } from 'node:http';
+import https from 'node:https';
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -52,7 +53,12 @@ export class Tracing {
   constructor(options: TracingOptions) {
     const { otlpEndpoint, sampleRatio, version, onTrouble } = options;
     this.#options = options;
-    const exporter = new OTLPTraceExporter({ url: `${otlpEndpoint}/v1/traces`, timeoutMillis: EXPORT_TIMEOUT_MS });
+    const exporter = new OTLPTraceExporter({
+      url: `${otlpEndpoint}/v1/traces`,
+      timeoutMillis: EXPORT_TIMEOUT_MS,
+      // An agent of the exporter's own would bypass the proxy of the environment.
+      httpAgentOptions: (protocol) => (protocol === 'https:' ? https : http).globalAgent,
+    });
     this.#provider = new TracerProvider({
       // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override our name.
       resource: defaultResource()

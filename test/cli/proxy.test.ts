@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
@@ -10,10 +10,15 @@ import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
 import { settingsFor } from '../support/config.ts';
 import { startTrusted } from '../support/emulator-clients.ts';
+import { freePorts } from '../support/free-ports.ts';
+import { runCli } from '../support/run-cli.ts';
 import { tenantsOf } from '../support/start-service.ts';
+import { until } from '../support/until.ts';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const LIMIT_MS = 60_000;
+/** Of the service, the control listener, Entra and five vaults. */
+const PORTS = 8;
 
 let emulator: Emulator;
 let folder: string;
@@ -32,11 +37,13 @@ beforeAll(async () => {
   await writeFile(join(folder, 'config.json'), JSON.stringify(settingsFor(emulator, folder)));
   proxy = createServer().on('connect', ({ url = '' }, socket) => {
     connected.push(url);
+    if (url.endsWith(':443')) return socket.destroy();
     const upstream = connect(Number(url.split(':')[1]), '127.0.0.1', () => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n');
       upstream.pipe(socket).pipe(upstream);
     });
     for (const end of [upstream, socket]) end.on('error', () => undefined);
+    return undefined;
   });
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
@@ -106,3 +113,40 @@ test(
   },
   2 * LIMIT_MS,
 );
+
+describe('a running service', () => {
+  test(
+    'sends its calls of Graph, of the webhook and of telemetry through the proxy',
+    async () => {
+      const port = await freePorts(PORTS);
+      const args = [MAIN, 'dev', '--port', `${port}`, '--emulator-port', `${port + 2}`];
+      const env = {
+        PATH: process.env['PATH'],
+        HTTPS_PROXY: proxyUrl,
+        NO_PROXY: 'elsewhere.example',
+        // The proxy ends these calls: no packet leaves the machine.
+        VAULTSPAN_CLOUD_GRAPH_ENDPOINT: 'https://graph.microsoft.com',
+        VAULTSPAN_ROUNDS_WEBHOOK_URL: 'https://webhook.example/hook',
+        VAULTSPAN_TELEMETRY_OTLP_ENDPOINT: 'https://otlp.example',
+      };
+      const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] });
+      try {
+        let out = '';
+        child.stdout.on('data', (text) => {
+          out += text;
+        });
+        await until(() => out.includes('Stop with Ctrl-C'), 'the welcome', LIMIT_MS);
+        const token = runCli(['token'], { cwd: folder });
+        expect([await token.exitCode, token.err()]).toEqual([0, '']);
+        const headers = { Authorization: `Bearer ${token.out().trim()}` };
+        await fetch(`http://127.0.0.1:${port}/tenants/contoso/directory`, { headers });
+        for (const host of ['graph.microsoft.com:443', 'webhook.example:443', 'otlp.example:443']) {
+          await until(() => connected.includes(host), host, LIMIT_MS);
+        }
+      } finally {
+        child.kill('SIGKILL');
+      }
+    },
+    2 * LIMIT_MS,
+  );
+});
