@@ -1,4 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
+import type { Principal } from '../callers/principal.ts';
+import { ServiceError } from '../errors.ts';
 import type { LeafUse } from '../format/compact.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
@@ -61,7 +63,7 @@ async function rewrapOne(
 ): Promise<Encrypted> {
   const { tenantId, to = {} } = input;
   const operation = use === 'message' ? 'rewrap' : 'rewrap-stream';
-  assertGranted(request.principal, 'Data.Encrypt', to.tenantId ?? tenantId);
+  assertTarget(request.principal, to.tenantId ?? tenantId);
   const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
   const moved = await underGrant(grant, (source) => moveItem(deps, request, source, input, use));
   const { ciphertext, target, opened, sealed, context } = moved;
@@ -117,6 +119,30 @@ const usedAt =
     return { value: target === tenantId ? sealed : opened };
   };
 
+/** Returns the grant on the target. @throws ServiceError as openGrant, with pointers into `to` */
+export async function openTarget(deps: GrantDeps, principal: Principal, tenantId: string): Promise<TenantGrant> {
+  try {
+    return await openGrant(deps, principal, 'Data.Encrypt', tenantId);
+  } catch (error) {
+    throw atTarget(error);
+  }
+}
+
+/** Asserts the caller's grant on the target before anything is looked up. @throws ServiceError as openTarget */
+export function assertTarget(principal: Principal, tenantId: string): void {
+  try {
+    assertGranted(principal, 'Data.Encrypt', tenantId);
+  } catch (error) {
+    throw atTarget(error);
+  }
+}
+
+/** A tenant that is absent and one that the caller may not see give the same refusal. */
+const atTarget = (error: unknown): unknown =>
+  error instanceof ServiceError && error.code === 'tenant-not-found'
+    ? error.with({ errors: [{ pointer: '/to/tenantId', detail: 'is not a tenant' }] })
+    : error;
+
 async function moveItem(
   deps: RewrapDeps,
   request: AuthenticatedRequest,
@@ -126,7 +152,7 @@ async function moveItem(
 ): Promise<Moved> {
   const { to = {}, ciphertext: before, encryptionContext } = item;
   const startedAt = deps.clock.monotonicMs();
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', to.tenantId ?? source.id);
+  const grant = await openTarget(deps, request.principal, to.tenantId ?? source.id);
   const isNewThere = grant.tenant.id !== source.id;
   const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
   const key = dataKeyByAlias(grant.tenant, to.key, '/to/key');

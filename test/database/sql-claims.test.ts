@@ -31,6 +31,29 @@ describe.each(DATABASES)('claims of visits in %s', (kind, create) => {
     expect(await claims.claimDue(clock.wallMs(), 'one', LEASE_MS, 10)).toEqual([]);
   });
 
+  test('a tenant that was removed and restored is visited again, and its history goes on', async () => {
+    await using database = await create();
+    const clock = new TestClock();
+    const registry = await database.openRegistry({ clock });
+    const claims = await claimsOn(database);
+    const visit = async (state: string) => {
+      clock.advance(1);
+      expect(await claims.claimDue(clock.wallMs(), 'one', LEASE_MS, 10)).toEqual(['a']);
+      return claims.finish('a', 'one', check(state), clock.wallMs() + HOUR_MS);
+    };
+    const put = (state: 'active' | 'suspended', revision?: string) =>
+      registry.put(input({ id: 'a', state }), revision, 'ann');
+    const { revision } = await put('active');
+    expect(await visit('passed')).toMatchObject({ isChanged: true });
+    const suspended = await put('suspended', revision);
+    await registry.remove('a', suspended.revision, 'ann');
+    const restored = await registry.restore('a', 'ann');
+    await put('active', restored.revision);
+    expect(await visit('failed')).toMatchObject({ isChanged: true });
+    const { checks } = await tenantHistory(await database.open(), 'a');
+    expect(checks.map(({ state }) => state).sort()).toEqual(['failed', 'passed']);
+  });
+
   test('four concurrent claimers get every tenant, none of them twice', async () => {
     await using database = await create();
     const ids = Array.from({ length: 300 }, (_, at) => `tenant-${at}`);

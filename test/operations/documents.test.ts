@@ -77,6 +77,8 @@ describe('a document', () => {
     expect(moved.status).toBe(200);
     const there = await call('documents/decrypt', { fields: moved.body.fields, ...context }, 'strict');
     expect(there.body.fields).toEqual(record);
+    const nowhere = await call('documents/rewrap', { fields, ...context, to: { tenantId: 'nobody' } });
+    expect(nowhere).toMatchObject({ status: 404, body: { errors: [{ pointer: '/to/tenantId' }] } });
     const lacking = await sealed(record, {});
     const refused = await call('documents/rewrap', { fields: lacking, to: { tenantId: 'strict' } });
     expect([refused.status, refused.body.code]).toEqual([400, 'malformed-request']);

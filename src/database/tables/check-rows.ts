@@ -1,11 +1,12 @@
-import type { Kysely, Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Schema } from '../schema.ts';
 
 /** The rows of rounds, as changes of tenants update them. */
 
 /**
  * Plans a visit for a tenant that was created, changed, suspended or resumed. An active tenant is
- * due at once, unless a visit is under way: no tenant is visited twice at a time.
+ * due at once, unless a visit is under way: no tenant is visited twice at a time. A restored tenant
+ * counts its changes from where its history ends.
  */
 export async function planVisit(
   trx: Transaction<Schema>,
@@ -14,9 +15,10 @@ export async function planVisit(
   at: number,
 ): Promise<void> {
   const is_watched = isWatched ? 1 : 0;
+  const changes = sql<number>`(select coalesce(max(change), 0) from check_history where tenant_id = ${tenantId})`;
   await trx
     .insertInto('tenant_checks')
-    .values({ tenant_id: tenantId, is_watched, due_at: at, changes: 0 })
+    .values({ tenant_id: tenantId, is_watched, due_at: at, changes })
     .onConflict((conflict) =>
       conflict.column('tenant_id').doUpdateSet((eb) => ({
         is_watched,

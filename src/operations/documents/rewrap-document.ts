@@ -3,10 +3,10 @@ import { canonicalContext, fieldContexts } from '../../format/encryption-context
 import type { JsonSafe } from '../../lib/json-safe.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
-import { assertGranted, openGrant, underGrant } from '../granted-tenant.ts';
+import { openGrant, underGrant } from '../granted-tenant.ts';
 import { digestOf } from '../record-success.ts';
 import { dataKeyByAlias } from '../registered-key.ts';
-import { moveMessage, type RewrapDeps, type RewrapItem } from '../rewrap-data.ts';
+import { assertTarget, moveMessage, openTarget, type RewrapDeps, type RewrapItem } from '../rewrap-data.ts';
 import { fieldContextsForSealing } from '../sealing-context.ts';
 import { type DocumentOutcome, eachField, type Fields, haveOneKey, keyIdOf } from './document.ts';
 import type { EncryptedDocument } from './encrypt-document.ts';
@@ -32,7 +32,7 @@ export async function rewrapDocument(
   request: AuthenticatedRequest,
   { tenantId, ...item }: RewrapDocumentItem & { readonly tenantId: string },
 ): Promise<EncryptedDocument> {
-  assertGranted(request.principal, 'Data.Encrypt', item.to?.tenantId ?? tenantId);
+  assertTarget(request.principal, item.to?.tenantId ?? tenantId);
   const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
   const moved = await underGrant(grant, (source) => moveDocument(deps, request, source, item));
   const canonical = canonicalContext(item.encryptionContext);
@@ -89,7 +89,7 @@ async function moveDocument(
   { fields, encryptionContext, to = {} }: RewrapDocumentItem,
 ): Promise<MovedDocument> {
   const startedAt = deps.clock.monotonicMs();
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', to.tenantId ?? source.id);
+  const grant = await openTarget(deps, request.principal, to.tenantId ?? source.id);
   const isNewThere = grant.tenant.id !== source.id;
   const contextOf = isNewThere
     ? fieldContextsForSealing(grant.tenant, encryptionContext)
