@@ -59,9 +59,9 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
       const url = `postgres://ann:s3cret@localhost:${port}/tenants?sslmode=verify-full`;
       const { code, err } = await run(['migrate'], { database: { url, caFile } });
       expect(err).not.toContain('s3cret');
-      return [code, err.replace('The configuration does not work here: ', '')];
+      return [code, err.replace('A setting of the configuration cannot be used: ', '')];
     };
-    const untrusted = /^database\.caFile: the certificate of localhost:\d+ is not trusted \([A-Z_]+\): name .*\n$/;
+    const untrusted = /^database\.caFile: the certificate of localhost:\d+ is not trusted \([A-Z_]+\): set this to .*\n$/;
     for (const { port } of [wrongPassword, absentDatabase]) {
       expect(await migrate(port)).toEqual([2, expect.stringMatching(untrusted)]);
     }
@@ -71,7 +71,7 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     ]);
     expect(await migrate(absentDatabase.port, 'ca.pem')).toEqual([
       2,
-      `database.url: localhost:${absentDatabase.port} has no database tenants: create it, or name another\n`,
+      `database.url: localhost:${absentDatabase.port} has no database tenants: create it, or use another\n`,
     ]);
   });
 
@@ -79,7 +79,7 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
     const url = (process.env['TEST_DATABASE_URL'] ?? '').replace(/^(\w+:\/\/[^/]*\/)[^?]*/, '$1absent');
     for (const args of [['migrate'], ['tenants', 'list']]) {
       const { code, err } = await run(args, { database: { url } });
-      expect([code, err]).toEqual([2, expect.stringMatching(/ has no database absent: create it, or name another\n$/)]);
+      expect([code, err]).toEqual([2, expect.stringMatching(/ has no database absent: create it, or use another\n$/)]);
     }
   });
 
@@ -236,7 +236,7 @@ describe('an address that can’t be listened on is one line with the setting, a
     const cli = runCli(args.with(2, `${takenPort()}`), { cwd: home });
     expect([await cli.exitCode, cli.out()]).toEqual([2, '']);
     expect(cli.err()).toBe(
-      `The configuration does not work here: http.port: 127.0.0.1:${takenPort()} is in use: stop the other process, or choose another port\n`,
+      `A setting of the configuration cannot be used: http.port: 127.0.0.1:${takenPort()} is in use: stop the other process, or choose another port\n`,
     );
   });
 
@@ -244,7 +244,7 @@ describe('an address that can’t be listened on is one line with the setting, a
     [
       'http.host that is not this machine’s',
       () => ({ VAULTSPAN_HTTP_HOST: ELSEWHERE, VAULTSPAN_HTTP_TLS: 'terminated-upstream' }),
-      /: http\.host: this machine has no address 192\.0\.2\.1: use one that it has, or 0\.0\.0\.0 for all\n$/,
+      /: http\.host: this machine has no address 192\.0\.2\.1: use one of its addresses, or 0\.0\.0\.0 for all\n$/,
     ],
     [
       'metrics.port that is in use',
@@ -254,7 +254,7 @@ describe('an address that can’t be listened on is one line with the setting, a
     [
       'metrics.host that is not this machine’s',
       () => ({ VAULTSPAN_METRICS_ENABLED: 'true', VAULTSPAN_METRICS_HOST: ELSEWHERE }),
-      /: metrics\.host: this machine has no address 192\.0\.2\.1: use one that it has, or 0\.0\.0\.0 for all\n$/,
+      /: metrics\.host: this machine has no address 192\.0\.2\.1: use one of its addresses, or 0\.0\.0\.0 for all\n$/,
     ],
   ])('%s', async (_case, env, told) => {
     const cli = runCli(args, { cwd: home, env: env() });
