@@ -38,7 +38,7 @@ describe('a pooler that refuses unknown parameters of a connection', () => {
     await using database = await newPostgres();
     await using pooler = await openProxy(database.options, REFUSED);
     const url = `${pooler.url}?options=-c%20search_path%3Dpublic`;
-    const told = /^127\.0\.0\.1:\d+ refuses a parameter of the connection \(08P01\), as a pooler does$/;
+    const told = /^127\.0\.0\.1:\d+ rejects a connection parameter \(08P01\), as a pooler does$/;
     expect((await troubleOf({ url })).message).toMatch(told);
     await expect(migrate({ url })).rejects.toMatchObject({ cause: { message: expect.stringMatching(told) } });
   });
