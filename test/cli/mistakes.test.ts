@@ -61,7 +61,8 @@ describe("an operator's mistake is one line with the setting and the fix, and ex
       expect(err).not.toContain('s3cret');
       return [code, err.replace('A setting of the configuration cannot be used: ', '')];
     };
-    const untrusted = /^database\.caFile: the certificate of localhost:\d+ is not trusted \([A-Z_]+\): set this to .*\n$/;
+    const untrusted =
+      /^database\.caFile: the certificate of localhost:\d+ is not trusted \([A-Z_]+\): set this to .*\n$/;
     for (const { port } of [wrongPassword, absentDatabase]) {
       expect(await migrate(port)).toEqual([2, expect.stringMatching(untrusted)]);
     }

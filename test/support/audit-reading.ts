@@ -124,6 +124,7 @@ export function testReading(serviceOf: () => TestService): void {
   });
 
   test('works for a removed tenant', async () => {
+    expect((await serviceOf().post('/tenants/contoso/suspend', {})).status).toBe(200);
     const { headers } = await get('/tenants/contoso');
     const removal = serviceOf()
       .request()
