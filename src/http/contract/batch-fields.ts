@@ -20,7 +20,8 @@ export const BatchRequest = z.strictObject({
   items: z.array(z.unknown()).max(MAX_ITEMS).pipe(z.array(Document)),
 });
 
-const request = (name: string, item: z.ZodType) =>
+/** Returns the printed request of a batch of such items. */
+export const batchRequest = (name: string, item: z.ZodType) =>
   named(
     name,
     z.strictObject({
@@ -32,7 +33,7 @@ const request = (name: string, item: z.ZodType) =>
   );
 
 /** One flat shape: generated clients handle a choice of two shapes badly. */
-const result = <T extends z.ZodRawShape>(name: string, item: z.ZodObject<T>) =>
+export const batchResult = <T extends z.ZodRawShape>(name: string, item: z.ZodObject<T>) =>
   named(
     name,
     z.object({
@@ -49,8 +50,8 @@ const result = <T extends z.ZodRawShape>(name: string, item: z.ZodObject<T>) =>
     }),
   );
 
-export const EncryptBatchRequest = request('EncryptBatchRequest', EncryptRequest);
-export const DecryptBatchRequest = request('DecryptBatchRequest', DecryptRequest);
-export const RewrapBatchRequest = request('RewrapBatchRequest', RewrapRequest);
-export const EncryptBatchResult = result('EncryptBatchResult', EncryptResult);
-export const DecryptBatchResult = result('DecryptBatchResult', DecryptResult);
+export const EncryptBatchRequest = batchRequest('EncryptBatchRequest', EncryptRequest);
+export const DecryptBatchRequest = batchRequest('DecryptBatchRequest', DecryptRequest);
+export const RewrapBatchRequest = batchRequest('RewrapBatchRequest', RewrapRequest);
+export const EncryptBatchResult = batchResult('EncryptBatchResult', EncryptResult);
+export const DecryptBatchResult = batchResult('DecryptBatchResult', DecryptResult);

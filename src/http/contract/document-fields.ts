@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { MAX_ITEMS } from './batch-fields.ts';
+import { batchRequest, batchResult } from './batch-fields.ts';
 import {
   Alias,
   base64,
@@ -10,7 +10,6 @@ import {
   named,
   RewrapTarget,
 } from './fields.ts';
-import { ProblemResult } from './problem-schema.ts';
 
 const MAX_FIELDS = 256;
 const MAX_NAME = 128; // UTF-16 code units
@@ -88,33 +87,8 @@ export const PrintedRewrapDocument = named(
 export const EncryptDocumentResult = named('EncryptDocumentResult', z.object({ fields: ciphertexts, keyId: KeyId }));
 export const DecryptDocumentResult = named('DecryptDocumentResult', z.object({ fields: plaintexts }));
 
-const batch = (name: string, item: z.ZodType) =>
-  named(
-    name,
-    z.strictObject({
-      items: z
-        .array(item)
-        .max(MAX_ITEMS)
-        .meta({ description: `At most ${MAX_ITEMS}.` }),
-    }),
-  );
-const results = <T extends z.ZodRawShape>(name: string, item: z.ZodObject<T>) =>
-  named(
-    name,
-    z.object({
-      items: z
-        .array(
-          named(
-            `${name}Item`,
-            item.partial().extend({ error: ProblemResult.optional().meta({ description: 'Why there is no result.' }) }),
-          ),
-        )
-        .meta({ description: 'As many as were asked, in their order.' }),
-    }),
-  );
-
-export const EncryptDocumentBatchRequest = batch('EncryptDocumentBatchRequest', PrintedEncryptDocument);
-export const DecryptDocumentBatchRequest = batch('DecryptDocumentBatchRequest', PrintedDecryptDocument);
-export const RewrapDocumentBatchRequest = batch('RewrapDocumentBatchRequest', PrintedRewrapDocument);
-export const EncryptDocumentBatchResult = results('EncryptDocumentBatchResult', EncryptDocumentResult);
-export const DecryptDocumentBatchResult = results('DecryptDocumentBatchResult', DecryptDocumentResult);
+export const EncryptDocumentBatchRequest = batchRequest('EncryptDocumentBatchRequest', PrintedEncryptDocument);
+export const DecryptDocumentBatchRequest = batchRequest('DecryptDocumentBatchRequest', PrintedDecryptDocument);
+export const RewrapDocumentBatchRequest = batchRequest('RewrapDocumentBatchRequest', PrintedRewrapDocument);
+export const EncryptDocumentBatchResult = batchResult('EncryptDocumentBatchResult', EncryptDocumentResult);
+export const DecryptDocumentBatchResult = batchResult('DecryptDocumentBatchResult', DecryptDocumentResult);
