@@ -1,7 +1,8 @@
 import { ServiceError } from '../errors.ts';
+import { decodeBase64Url } from './base64.ts';
 import type { DataKey } from './data-key.ts';
 import { type KekRef, parseKid } from './kek-ref.ts';
-import { isDataAlgorithm, type WrapAlgorithm } from './wrap-algorithms.ts';
+import { DATA_ALGORITHMS, type WrapAlgorithm } from './wrap-algorithms.ts';
 
 /**
  * `typ` of a message or data key, a stream's header, a branch key, an index key. Every reader
@@ -38,17 +39,31 @@ export interface HeaderTemplate {
 }
 
 const MAX_HEADER_CHARACTERS = 2_048;
-const TYPES: ReadonlySet<unknown> = new Set<JweType>([
+const TYPES: readonly JweType[] = [
   'vaultspan+jwe',
   'vaultspan-stream+jwe',
   'vaultspan-branch+jwe',
   'vaultspan-index-key+jwe',
-]);
+];
 /** A tenant's id, as `tid` carries it. */
 export const TENANT_ID = /^[a-z0-9-]{1,64}$/;
 // Canonical base64url of 32 and of 16 bytes: the last character's spare bits are zero.
-const BYTES_32 = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
-const BYTES_16 = /^[A-Za-z0-9_-]{21}[AQgw]$/;
+const BYTES_32 = '[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]';
+const BYTES_16 = '[A-Za-z0-9_-]{21}[AQgw]';
+const oneOf = (names: readonly string[]): string => names.map((name) => RegExp.escape(name)).join('|');
+
+/** The header's text as JSON.stringify writes it. No member has a character that JSON would escape. */
+const HEADER = new RegExp(
+  [
+    `^\\{"alg":"(${oneOf(DATA_ALGORITHMS)})"`,
+    '"enc":"A256GCM"',
+    '"kid":"([^"\\\\]+)"',
+    `"typ":"(${oneOf(TYPES)})"`,
+    '"tid":"([a-z0-9-]{1,64})"',
+    `"kc":"(${BYTES_32})"`,
+    `"mac":"(${BYTES_16})"(?:,"ctx":"(${BYTES_32})")?\\}$`,
+  ].join(','),
+);
 
 export function headerTemplate(dataKey: DataKey, mac: string, typ: JweType): HeaderTemplate {
   const header: JweHeader = {
@@ -76,51 +91,25 @@ export function encodeHeader(template: HeaderTemplate, ctx: string | undefined):
 }
 
 /**
- * Returns the parsed header. Its text must equal its own members serialized again in order. This
- * one comparison refuses duplicates, escapes, whitespace, `crit`, `zip`, further members, padding
- * and spare bits.
+ * Returns the parsed header. One pattern is its whole grammar, and its base64url is canonical. So
+ * each header has one text: no duplicates, escapes, whitespace, `crit`, `zip`, further members,
+ * padding or spare bits.
  * @throws ServiceError `malformed-ciphertext`
  */
 export function parseHeader(encoded: string): ParsedHeader {
   if (encoded.length > MAX_HEADER_CHARACTERS) throw malformed('the header is longer than 2,048 characters');
-  const members = parseObject(Buffer.from(encoded, 'base64url').toString('latin1'));
-  if (!members || !isHeader(members)) throw malformed('the header does not match this format');
-  const { alg, enc, kid, typ, tid, kc, mac, ctx } = members;
-  const header: JweHeader = { alg, enc, kid, typ, tid, kc, mac, ...(ctx !== undefined && { ctx }) };
-  if (base64Url(JSON.stringify(header)) !== encoded) throw malformed('the header is not in canonical form');
+  const bytes = decodeBase64Url(encoded);
+  if (!bytes) throw malformed('the header is not canonical base64url');
+  const match = HEADER.exec(bytes.toString('latin1'));
+  if (!match) throw malformed('the header does not match this format');
+  const [, alg, kid = '', typ, tid, kc, mac, ctx] = match;
   const kek = parseKid(kid);
   if (!kek) throw malformed('the header does not name a version of a Key Vault key');
-  return { header, kek };
+  const members = { alg, enc: 'A256GCM', kid, typ, tid, kc, mac };
+  return { header: (ctx === undefined ? members : { ...members, ctx }) as JweHeader, kek }; // as the pattern has them
 }
 
-function isHeader(
-  members: Readonly<Record<string, unknown>>,
-): members is Readonly<Record<string, unknown>> & JweHeader {
-  const { alg, enc, kid, typ, tid, kc, mac, ctx } = members;
-  return (
-    isDataAlgorithm(alg) &&
-    enc === 'A256GCM' &&
-    typeof kid === 'string' &&
-    TYPES.has(typ) &&
-    matches(TENANT_ID, tid) &&
-    matches(BYTES_32, kc) &&
-    matches(BYTES_16, mac) &&
-    (ctx === undefined || matches(BYTES_32, ctx))
-  );
-}
-
-const matches = (pattern: RegExp, value: unknown): boolean => typeof value === 'string' && pattern.test(value);
-
-function parseObject(json: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Returns base64url. Headers are ASCII: the patterns of the members refuse any other text. */
+/** Returns base64url. A header is ASCII, as its pattern requires. */
 const base64Url = (ascii: string): string => Buffer.from(ascii, 'latin1').toString('base64url');
 
 export function malformed(detail: string): ServiceError {

@@ -211,8 +211,10 @@ export class Admission {
 
 /** Calls back once: when the answer is written, or its connection has ended without one. */
 function onAnswered(res: ServerResponse, callback: () => void): void {
+  let isCalled = false; // removing the other listener costs more
   const once = () => {
-    res.off(ANSWERED, once).off('close', once);
+    if (isCalled) return;
+    isCalled = true;
     callback();
   };
   res.on(ANSWERED, once).on('close', once);
