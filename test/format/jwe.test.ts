@@ -304,6 +304,24 @@ describe('the form of a message', () => {
     expect(await open(withHeader(change))).toBe('malformed-ciphertext');
   });
 
+  test.each<[string, (encoded: string) => string]>([
+    ['padding', (encoded) => `${encoded}=`],
+    ['a space inside', (encoded) => `${encoded.slice(0, 8)} ${encoded.slice(8)}`],
+    ['a line feed at its end', (encoded) => `${encoded}\n`],
+    ['one letter more', (encoded) => `${encoded}A`],
+  ])('a header encoded with %s is malformed', async (_what, change) => {
+    expect(await open(withSegment(message, 0, change(segmentsOf(message)[0] ?? '')))).toBe('malformed-ciphertext');
+  });
+
+  test('a header encoded with spare bits is malformed', async () => {
+    const forged = ['c', 'cm', 'cmk']
+      .map((name) => withHeader((json) => json.replace('/cmk/', `/${name}/`)))
+      .map((jwe) => ({ jwe, encoded: segmentsOf(jwe)[0] ?? '' }))
+      .filter(({ encoded }) => encoded.length % 4 !== 0)
+      .map(({ jwe, encoded }) => withSegment(jwe, 0, `${encoded.slice(0, -1)}${nextLetter(encoded.slice(-1))}`));
+    expect(await Promise.all(forged.map(open))).toEqual(['malformed-ciphertext', 'malformed-ciphertext']);
+  });
+
   test('a header of another tenant is reported before one of an unknown key', async () => {
     const forged = withHeader((json) => json.replace('"contoso"', '"fabrikam"').replace('/cmk/', '/other/'));
     expect(await open(forged)).toBe('wrong-tenant');
@@ -316,4 +334,10 @@ function sealingKey(kek: KekRef, tenantId = 'contoso'): SealingKey {
   const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid: kidOf(kek), tenantId, encryptedKey } as const;
   const dataKey = dataKeyFrom(randomBytes(32), wrapped);
   return { dataKey, header: headerTemplate(dataKey, originMac(ORIGIN_KEY, wrapped), 'vaultspan+jwe') };
+}
+
+/** Returns the letter after one whose spare bits are zero: the same bytes, and spare bits. */
+function nextLetter(letter: string): string {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  return letters.charAt(letters.indexOf(letter) + 1);
 }
