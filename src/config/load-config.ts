@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type * as z from 'zod';
+import { isGone } from '../lib/gone-files.ts';
 import { didYouMean } from '../lib/nearest.ts';
 import { type Bag, isBag, parseDocument } from '../lib/parse-document.ts';
 import { environmentOverrides } from './environment.ts';
@@ -67,7 +68,7 @@ function readDocument(file: string, isNamed: boolean): Bag | undefined {
     return parseDocument(readFileSync(file), 'http: {port: 8080}');
   } catch (error) {
     if (!Error.isError(error)) throw error;
-    if ('code' in error && error.code === 'ENOENT' && !isNamed) return undefined;
+    if (isGone(error) && !isNamed) return undefined;
     throw new ConfigError(`Invalid configuration file: ${file}`, [error.message]);
   }
 }

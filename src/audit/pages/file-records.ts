@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { ignoreGone, statIfThere } from '../../lib/gone-files.ts';
 import type { AuditPageQuery, AuditPlace } from '../audit-table.ts';
 import { type ChainFile, listChainFiles } from '../chain/chain-files.ts';
-import { ignoreGone, statIfThere } from '../chain/gone-files.ts';
 import type { ParsedRecord } from '../chain/parse-record.ts';
 import { BackwardReader, type PlacedLine } from './read-backwards.ts';
 import { type AuditRecords, comparePlaces, type RecordPage, recordOf } from './record-page.ts';

@@ -1,9 +1,9 @@
 import { stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ignoreGone } from '../../lib/gone-files.ts';
 import type { Removal } from '../chain/chain.ts';
 import { type ChainFile, findEndOfFile, listChainFiles } from '../chain/chain-files.ts';
 import type { FileSink } from '../chain/file-sink.ts';
-import { ignoreGone } from '../chain/gone-files.ts';
 import { parseRecord } from '../chain/parse-record.ts';
 import { readLines } from '../chain/read-lines.ts';
 

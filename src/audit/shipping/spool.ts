@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { statIfThere } from '../../lib/gone-files.ts';
 import type { AuditPlace } from '../audit-table.ts';
 import type { Removal } from '../chain/chain.ts';
 import { type ChainFile, listChainFiles } from '../chain/chain-files.ts';
 import type { FileSink } from '../chain/file-sink.ts';
-import { statIfThere } from '../chain/gone-files.ts';
 import { removeFiles } from '../retention/remove-files.ts';
 
 export interface SpoolOptions {

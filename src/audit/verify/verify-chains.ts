@@ -10,7 +10,7 @@ export const linkProblems = {
   'record-missing': 'the record it continues is not in that chain: the chain was cut or changed',
 } as const;
 
-/** A chain to check, wherever its lines are stored. */
+/** A chain to check; its lines come from a file or from the database. */
 export interface ChainSource {
   /** In order; at least one. */
   readonly parts: readonly ChainPart[];

@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../lib/clock.ts';
 import { singleFlight } from '../../lib/single-flight.ts';
 
-/** The private key of a certificate that is registered with the app, wherever the key is stored. */
+/** The private key of a certificate that is registered with the app. It signs here or in the home vault. */
 export interface AssertionSigner {
   /** SHA-256 of the certificate's DER, base64url. */
   readonly thumbprint: string;

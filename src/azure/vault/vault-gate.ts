@@ -85,7 +85,7 @@ export class VaultGate {
     this.#budget = new VaultBudget(limits.budgetPerSecond, limits.budgetBurst);
   }
 
-  /** Returns whether the vault recently failed to answer, so that no calls are made for now. */
+  /** Returns whether calls are refused because the vault recently failed to answer. */
   get isBreakerOpen(): boolean {
     return this.#breaker.isOpen;
   }

@@ -5,6 +5,7 @@ import { connect } from 'node:tls';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { ConfigError } from '../../config/load-config.ts';
+import { ignoreGone } from '../../lib/gone-files.ts';
 
 const CONNECT_MS = 1_000;
 const Earlier = z.object({ cloud: z.object({ authorityHost: z.url() }) });
@@ -15,7 +16,7 @@ const Earlier = z.object({ cloud: z.object({ authorityHost: z.url() }) });
  * @throws ConfigError
  */
 export async function assertUsable(folder: string, firstPort: number, isReset: boolean): Promise<void> {
-  const text = await readFile(join(folder, 'config.yaml'), 'utf8').catch(() => undefined);
+  const text = await readFile(join(folder, 'config.yaml'), 'utf8').catch(ignoreGone);
   const earlier = Earlier.safeParse(text === undefined ? undefined : parse(text));
   if (!earlier.success) return;
   const { hostname, port } = new URL(earlier.data.cloud.authorityHost);
@@ -30,7 +31,7 @@ export async function assertUsable(folder: string, firstPort: number, isReset: b
 
 /** Returns whether an emulator answers with a certificate of this folder's own CA. */
 async function isRunning(folder: string, host: string, port: number): Promise<boolean> {
-  const ca = await readFile(join(folder, 'ca.pem'), 'utf8').catch(() => undefined);
+  const ca = await readFile(join(folder, 'ca.pem'), 'utf8').catch(ignoreGone);
   if (ca === undefined) return false;
   const socket = connect({ host, port, ca, timeout: CONNECT_MS });
   try {

@@ -5,7 +5,11 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { ConfigError } from '../../config/load-config.ts';
+import { ignoreGone } from '../../lib/gone-files.ts';
 import type { CommandIo } from './command.ts';
+
+/** The system's codes for a folder that cannot be synced at all. */
+const CANNOT_SYNC: ReadonlySet<unknown> = new Set(['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP']);
 
 /** The target of the output. */
 interface Destination {
@@ -39,8 +43,7 @@ function statIf(path: string, stat: (path: string) => Stats): Stats | undefined 
   try {
     return stat(path);
   } catch (error) {
-    if (Error.isError(error) && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    return ignoreGone(error);
   }
 }
 
@@ -90,9 +93,15 @@ async function closed(sink: WriteStream): Promise<void> {
   if (!sink.closed) await once(sink, 'close');
 }
 
-/** Makes the new name survive a power cut. Windows has no such call. */
+/**
+ * Makes the new name survive a power cut. Windows, and some file systems, cannot sync a folder.
+ * @throws the system's error if the disk failed
+ */
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r').catch(() => undefined);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
+  try {
+    await using folder = await open(path, 'r');
+    await folder.sync();
+  } catch (error) {
+    if (!Error.isError(error) || !('code' in error) || !CANNOT_SYNC.has(error.code)) throw error;
+  }
 }

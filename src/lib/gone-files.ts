@@ -2,11 +2,11 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
 /** Returns whether the system reports that the file does not exist. */
-const isGone = (error: unknown): boolean => Error.isError(error) && 'code' in error && error.code === 'ENOENT';
+export const isGone = (error: unknown): boolean => Error.isError(error) && 'code' in error && error.code === 'ENOENT';
 
 /**
- * Handles the failure of a file that another process may have removed since it was listed. Any
- * other failure is thrown: records must not go missing in silence.
+ * Handles the failure to find a file that need not exist, or that another process may have removed.
+ * Any other failure is thrown: an unreadable file must not count as absent.
  */
 export function ignoreGone(error: unknown): undefined {
   if (!isGone(error)) throw error;
