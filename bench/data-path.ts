@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { median } from '../test/support/statistics.ts';
-import { type MeasuredServer, startMeasured } from './cpu.ts';
+import { startMeasured } from './cpu.ts';
+import { callOf, rowsNamed } from './data-rows.ts';
 import { openBenchSite } from './product.ts';
 import { type Load, type Measured, wrk } from './wrk.ts';
 
@@ -13,89 +13,20 @@ import { type Load, type Measured, wrk } from './wrk.ts';
  */
 const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
-const KIB = 1_024;
-const ITEMS = 100;
-const PREFIX = '/tenants/contoso';
-const bound = { encryptionContext: { table: 'invoices', row: '4711' } };
-
-type Call = (path: string, body: unknown) => Promise<Record<string, unknown>>;
-
-interface Row {
-  readonly name: string;
-  readonly path: string;
-  /** Highest allowed cost of the product, relative to the Express server's. */
-  readonly ratio: number;
-  readonly body: (call: Call) => Promise<unknown>;
-}
-
-const encryptBody = (bytes: number, context: object = {}) => ({
-  plaintext: randomBytes(bytes).toString('base64'),
-  ...context,
-});
-const sealed = async (call: Call, bytes: number, context: object = {}) => {
-  const { ciphertext } = await call(`${PREFIX}/encrypt`, encryptBody(bytes, context));
-  return { ciphertext, ...context };
-};
-const batchOf = async (make: () => unknown) => ({
-  items: await Promise.all(Array.from({ length: ITEMS }, make)),
-});
-
-const rows: readonly Row[] = [
-  { name: 'encrypt 1 KiB', path: '/encrypt', ratio: 1.15, body: async () => encryptBody(KIB) },
-  { name: 'decrypt 1 KiB', path: '/decrypt', ratio: 1.15, body: (call) => sealed(call, KIB) },
-  { name: 'data key', path: '/data-keys', ratio: 1.15, body: async () => ({}) },
-  { name: 'encrypt 1 KiB with a context', path: '/encrypt', ratio: 1.15, body: async () => encryptBody(KIB, bound) },
-  {
-    name: 'decrypt 1 KiB with a context',
-    path: '/decrypt',
-    ratio: 1.15,
-    body: (call) => sealed(call, KIB, bound),
-  },
-  {
-    name: 'encrypt batch of 100 × 1 KiB',
-    path: '/batch/encrypt',
-    ratio: 1,
-    body: () => batchOf(() => encryptBody(KIB)),
-  },
-  {
-    name: 'decrypt batch of 100 × 1 KiB',
-    path: '/batch/decrypt',
-    ratio: 1,
-    body: (call) => batchOf(() => sealed(call, KIB)),
-  },
-  {
-    name: 'rewrap batch of 100 × 1 KiB',
-    path: '/batch/rewrap',
-    ratio: 1,
-    body: (call) => batchOf(() => sealed(call, KIB)),
-  },
-  { name: 'encrypt 64 KiB', path: '/encrypt', ratio: 1, body: async () => encryptBody(64 * KIB) },
-  { name: 'encrypt 1 MiB', path: '/encrypt', ratio: 1, body: async () => encryptBody(KIB * KIB) },
-];
 
 const site = await openBenchSite();
 const bare = (kind: string) => startMeasured(join(import.meta.dirname, 'bare-server.ts'), [kind]);
 const servers = { product: await site.startProduct(), express: await bare('express'), http: await bare('http') };
 const names = ['product', 'express', 'http'] as const;
 
-const callOf =
-  (server: MeasuredServer): Call =>
-  async (path, body) => {
-    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${site.token}` };
-    const response = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
-    if (!response.ok) throw new Error(`${path} answers ${response.status}: ${await response.text()}`);
-    return (await response.json()) as Record<string, unknown>;
-  };
-
-const asked = process.argv.slice(2);
-const chosen = rows.filter(({ name }) => asked.length === 0 || asked.some((part) => name.includes(part)));
+const chosen = rowsNamed(process.argv.slice(2));
 const table: string[][] = [];
 const results: object[] = [];
 for (const row of chosen) {
   const loads = new Map<string, Load>();
   for (const name of names) {
-    const body = await row.body(callOf(servers[name]));
-    loads.set(name, { paths: [PREFIX + row.path], body, token: site.token });
+    const body = await row.body(callOf(servers[name], site.token));
+    loads.set(name, { paths: [row.path], body, token: site.token });
     await measureOne(name, loads, 1); // warm
   }
   const runs: Record<(typeof names)[number], Measured[]> = { product: [], express: [], http: [] };

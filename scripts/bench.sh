@@ -9,6 +9,10 @@ all=(data-path streams cold cold-crowd many-tenants active-tenants processes sta
 
 main() {
   local names=() name
+  if [ "${1:-}" = compare ]; then
+    need wrk
+    exec node bench/compare.ts "${@:2}"
+  fi
   while [ $# != 0 ]; do
     case $1 in
       --tenants) export BENCH_TENANTS=${2:?--tenants needs a number}; shift ;;

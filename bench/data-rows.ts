@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import type { MeasuredServer } from './cpu.ts';
+
+const KIB = 1_024;
+const ITEMS = 100;
+const PREFIX = '/tenants/contoso';
+const bound = { encryptionContext: { table: 'invoices', row: '4711' } };
+
+/** Posts a body to a server and returns its answer. */
+type Call = (path: string, body: unknown) => Promise<Record<string, unknown>>;
+
+/** One kind of request. */
+interface Row {
+  readonly name: string;
+  readonly path: string;
+  /** Highest allowed cost of the product, relative to the Express server's. */
+  readonly ratio: number;
+  readonly body: (call: Call) => Promise<unknown>;
+}
+
+const encryptBody = (bytes: number, context: object = {}) => ({
+  plaintext: randomBytes(bytes).toString('base64'),
+  ...context,
+});
+const sealed = async (call: Call, bytes: number, context: object = {}) => {
+  const { ciphertext } = await call(`${PREFIX}/encrypt`, encryptBody(bytes, context));
+  return { ciphertext, ...context };
+};
+const batchOf = async (make: () => unknown, length = ITEMS) => ({
+  items: await Promise.all(Array.from({ length }, make)),
+});
+
+const rows: readonly Row[] = [
+  { name: 'encrypt 1 KiB', path: `${PREFIX}/encrypt`, ratio: 1.15, body: async () => encryptBody(KIB) },
+  { name: 'decrypt 1 KiB', path: `${PREFIX}/decrypt`, ratio: 1.15, body: (call) => sealed(call, KIB) },
+  { name: 'data key', path: `${PREFIX}/data-keys`, ratio: 1.15, body: async () => ({}) },
+  {
+    name: 'encrypt 1 KiB with a context',
+    path: `${PREFIX}/encrypt`,
+    ratio: 1.15,
+    body: async () => encryptBody(KIB, bound),
+  },
+  {
+    name: 'decrypt 1 KiB with a context',
+    path: `${PREFIX}/decrypt`,
+    ratio: 1.15,
+    body: (call) => sealed(call, KIB, bound),
+  },
+  {
+    name: 'encrypt batch of 100 × 1 KiB',
+    path: `${PREFIX}/batch/encrypt`,
+    ratio: 1,
+    body: () => batchOf(() => encryptBody(KIB)),
+  },
+  {
+    name: 'decrypt batch of 100 × 1 KiB',
+    path: `${PREFIX}/batch/decrypt`,
+    ratio: 1,
+    body: (call) => batchOf(() => sealed(call, KIB)),
+  },
+  {
+    name: 'rewrap batch of 100 × 1 KiB',
+    path: `${PREFIX}/batch/rewrap`,
+    ratio: 1,
+    body: (call) => batchOf(() => sealed(call, KIB)),
+  },
+  {
+    name: 'encrypt batch of 100 × 16 B',
+    path: `${PREFIX}/batch/encrypt`,
+    ratio: 1,
+    body: () => batchOf(() => encryptBody(16)),
+  },
+  {
+    name: 'decrypt batch of 100 × 16 B',
+    path: `${PREFIX}/batch/decrypt`,
+    ratio: 1,
+    body: (call) => batchOf(() => sealed(call, 16)),
+  },
+  {
+    name: 'encrypt batch of 400 × 256 B',
+    path: `${PREFIX}/batch/encrypt`,
+    ratio: 1,
+    body: () => batchOf(() => encryptBody(256), 400),
+  },
+  { name: 'encrypt 64 KiB', path: `${PREFIX}/encrypt`, ratio: 1, body: async () => encryptBody(64 * KIB) },
+  { name: 'encrypt 1 MiB', path: `${PREFIX}/encrypt`, ratio: 1, body: async () => encryptBody(KIB * KIB) },
+];
+
+/** Returns the rows whose names contain one of the parts; without parts, all. */
+export const rowsNamed = (parts: readonly string[]): readonly Row[] =>
+  rows.filter(({ name }) => parts.length === 0 || parts.some((part) => name.includes(part)));
+
+export const callOf =
+  (server: MeasuredServer, token: string): Call =>
+  async (path, body) => {
+    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
+    const response = await fetch(server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path} answers ${response.status}: ${await response.text()}`);
+    return (await response.json()) as Record<string, unknown>;
+  };
