@@ -15,7 +15,7 @@ export interface NewStoredKey extends KeyName {
   readonly kind: KeyKind;
   /** The registered key under which it was made, `https://HOST/keys/NAME` in lower case. */
   readonly vaultKey: string;
-  /** Of a branch: the start of its epoch, RFC 3339 UTC. Of an index: name, a space, version. */
+  /** Of a branch: the start of its epoch, RFC 3339 UTC. Of an index: its version, `email 1 128 nfc`. */
   readonly label: string;
   /** A self-contained message whose plaintext is the key. */
   readonly jwe: string;

@@ -1,13 +1,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { undecryptable } from '../../format/aes-gcm.ts';
-import { type DataKey, isOriginMac } from '../../format/data-key.ts';
-import { type Jwe, openJwe, parseJwe, sealJwe } from '../../format/jwe.ts';
-import { headerTemplate } from '../../format/jwe-header.ts';
-import type { SealingUse } from '../data-keys.ts';
+import type { DataKey } from '../../format/data-key.ts';
+import type { Jwe } from '../../format/jwe.ts';
 import type { StoredKey } from '../keyring-store.ts';
-
-const BRANCH_KEY_BYTES = 32;
-const BRANCH_TYPE = 'vaultspan-branch+jwe';
+import { openStoredKey } from '../stored-key-jwe.ts';
 
 /** A branch key in memory, with its row. */
 export interface BranchKey {
@@ -23,49 +18,13 @@ export interface BranchKey {
 }
 
 /**
- * Returns the context that authenticates a row: its id and its epoch, as the canonical context of
- * its JWE (RFC 8785).
- */
-const contextOf = ({ id, label }: Pick<StoredKey, 'id' | 'label'>): Buffer =>
-  Buffer.from(`{"vaultspan:branch":${JSON.stringify(id)},"vaultspan:epoch":${JSON.stringify(label)}}`);
-
-/**
- * Seals a branch key under a data key of the service and overwrites its bytes. Returns the row's
- * JWE.
- */
-export function sealBranchKey(use: SealingUse, bytes: Buffer, name: Pick<StoredKey, 'id' | 'label'>): string {
-  const { dataKey, mac } = use.key;
-  try {
-    return sealJwe({ dataKey, header: headerTemplate(dataKey, mac, BRANCH_TYPE) }, use.iv, bytes, contextOf(name));
-  } finally {
-    bytes.fill(0);
-  }
-}
-
-/**
- * Returns the parsed JWE of a row, which must agree with the row's columns: the columns find a row,
- * and its JWE defines its content.
- * @throws ServiceError `undecryptable` for a tombstone, an unknown form, another tenant or another
- * key
- */
-export function parseBranchJwe(row: StoredKey): Jwe {
-  if (row.jwe === undefined) throw undecryptable();
-  const jwe = parseJwe(row.jwe, BRANCH_TYPE);
-  const { vaultUrl, name } = jwe.kek;
-  const isOfKey = `${vaultUrl}/keys/${name}`.toLowerCase() === row.vaultKey;
-  if (jwe.header.tid !== row.tenantId || jwe.header.kid !== row.kid || !isOfKey) throw undecryptable();
-  return jwe;
-}
-
-/**
  * Opens a row's JWE with its data key.
- * @throws ServiceError `context-mismatch` or `undecryptable` for a row that contradicts it
+ * @throws ServiceError as openStoredKey
  */
 export function openBranchKey(row: StoredKey, jwe: Jwe, dataKey: DataKey, originKeys: readonly KeyObject[]): BranchKey {
-  const bytes = openJwe(dataKey, jwe, contextOf(row));
+  const { bytes, isOurs } = openStoredKey(row, jwe, dataKey, originKeys);
   try {
-    if (bytes.length !== BRANCH_KEY_BYTES) throw undecryptable();
-    return { row, key: createSecretKey(bytes), dataKey, isOurs: isOriginMac(originKeys, dataKey, jwe.header.mac) };
+    return { row, key: createSecretKey(bytes), dataKey, isOurs };
   } finally {
     bytes.fill(0);
   }

@@ -3,13 +3,14 @@ import { deriveContentKey, type LeafUse } from '../../format/compact.ts';
 import type { RegisteredKey } from '../../tenants/record.ts';
 import type { LeafSealing } from '../data-keys.ts';
 import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
+import { sealStoredKey, storedKeyBytes } from '../stored-key-jwe.ts';
 import { type BranchSource, vaultKeyOf } from './branch-deps.ts';
-import { type BranchKey, sealBranchKey } from './branch-key.ts';
+import type { BranchKey } from './branch-key.ts';
 import { type EpochTimes, epochAfter, epochAt, epochLabel, partOfEpoch } from './epoch.ts';
 import { Leaf } from './leaf.ts';
 
 const BRANCH_ID_BYTES = 8;
-const BRANCH_KEY_BYTES = 32;
+const BRANCH_KEY_BYTES = storedKeyBytes('branch');
 /**
  * The next epoch's branch is made in the first quarter of the epoch before, and opened in the last.
  */
@@ -268,13 +269,12 @@ export class SealingBranches {
     const { tenant, dataKeys } = this.#branches;
     const use = await dataKeys.forSealing(this.#key, BRANCH_KEY_BYTES);
     const { kid, kek } = use.key.dataKey;
-    const name = { id: draw(BRANCH_ID_BYTES).toString('base64url'), label: epochLabel(epoch) };
+    const name = { kind: 'branch', id: draw(BRANCH_ID_BYTES).toString('base64url'), label: epochLabel(epoch) } as const;
     const row: NewStoredKey = {
       ...name,
       tenantId: tenant.id,
-      kind: 'branch',
       vaultKey: vaultKeyOf(kek),
-      jwe: sealBranchKey(use, draw(BRANCH_KEY_BYTES), name),
+      jwe: sealStoredKey(use, draw(BRANCH_KEY_BYTES), name),
       kid,
     };
     const isMade = await store.create(row);

@@ -6,8 +6,9 @@ import type { Soon } from '../../lib/when-ready.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { CompactOpening } from '../data-keys.ts';
 import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
+import { parseStoredJwe } from '../stored-key-jwe.ts';
 import { type BranchDataKeys, type BranchDeps, type BranchSource, vaultKeyOf } from './branch-deps.ts';
-import { type BranchKey, openBranchKey, parseBranchJwe } from './branch-key.ts';
+import { type BranchKey, openBranchKey } from './branch-key.ts';
 import { BranchRows } from './branch-rows.ts';
 import { type OpenedBranch, OpenedBranches } from './opened-branches.ts';
 import { SealingBranches } from './sealing-branches.ts';
@@ -138,7 +139,7 @@ export class TenantBranches implements BranchSource {
 
   #parse(row: StoredKey): Jwe {
     try {
-      return parseBranchJwe(row);
+      return parseStoredJwe(row);
     } catch (error) {
       this.deps.onDisagreement(row);
       throw error;
