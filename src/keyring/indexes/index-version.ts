@@ -12,11 +12,7 @@ const LABEL = /^([A-Za-z0-9_-]{1,64}) ([1-9][0-9]{0,9}) ([1-9][0-9]{1,2}) (none|
 const MIN_BITS = 32;
 const MAX_BITS = 256;
 
-/** Returns the label of its stored key: `email 1 128 nfc`. */
-export const indexLabel = ({ name, version, bits, normalize }: IndexVersion): string =>
-  `${name} ${version} ${bits} ${normalize}`;
-
-/** Returns the version that a label names, or undefined for a text of another form. */
+/** Returns the version that a stored key's label (`email 1 128 nfc`) names, or undefined for a text of another form. */
 export function parseIndexLabel(label: string): IndexVersion | undefined {
   const [, name, version, bits, normalize] = LABEL.exec(label) ?? [];
   if (name === undefined) return undefined;
