@@ -8,6 +8,16 @@ export interface AuditKeyUse {
   readonly count: number;
 }
 
+/** A stored branch or index key that an operation made, moved, restored or destroyed. */
+export interface AuditStoredKey {
+  /** Its branch id, 11 characters of base64url. */
+  readonly id: string;
+  /** Of a branch key, the start of its epoch; of an index key, the index and the version. */
+  readonly label: string;
+  /** SHA-256 of its JWE, base64url: the record identifies the key and does not contain it. */
+  readonly jweDigest: string;
+}
+
 /**
  * The content of an audit record of one request: the caller, the operation, the key and the result.
  */
@@ -54,6 +64,8 @@ export interface AuditEvent {
    * of items.
    */
   readonly keys?: readonly AuditKeyUse[] | undefined;
+  /** The stored key that the operation changed; `keyId` is the version that its JWE names. */
+  readonly storedKey?: AuditStoredKey | undefined;
   /** The number of requests that this record stands for; absent for one. */
   readonly count?: number | undefined;
 }

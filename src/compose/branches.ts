@@ -2,8 +2,10 @@ import { ChangeFollower } from '../database/tables/change-follower.ts';
 import { keyringChanges } from '../database/tables/keyring-keys.ts';
 import type { BranchParts, CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
+import { branchEventOf } from '../operations/branches/branch-event.ts';
 import { kekOf } from '../operations/open-message.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Audit } from './audit.ts';
 import type { Store } from './store.ts';
 
 /** Branch keys: the dependencies of keys in memory, and the feed that reports their changes. */
@@ -21,6 +23,7 @@ export interface BranchesParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly store: Pick<Store, 'keyring'>;
+  readonly audit: Pick<Audit, 'sink'>;
 }
 
 const DAY_MS = 86_400_000;
@@ -30,7 +33,7 @@ const SETTINGS = { epochMs: DAY_MS, settleMs: 600_000, recheckMs: 60_000 };
  * Returns the parts of branch keys. This version opens compact messages and restores lost branch
  * keys; it makes none, since readers ship one release before writers.
  */
-export function openBranches({ logger, clock, store: { keyring } }: BranchesParts): Branches {
+export function openBranches({ logger, clock, store: { keyring }, audit }: BranchesParts): Branches {
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let follower: ChangeFollower | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -38,12 +41,16 @@ export function openBranches({ logger, clock, store: { keyring } }: BranchesPart
     parts: {
       store: keyring.keys,
       settings: SETTINGS,
-      copies: { isRequired: true, write: async () => undefined },
+      copies: { isRequired: true, write: async () => false },
       kekOf,
       isBound: () => false,
       confirmedAt: () => confirmedAt,
-      onEvent: (event, { tenantId, id, label }) =>
-        logger.warn({ event, tenantId, branchId: id, epoch: label }, 'a branch key was changed'),
+      onEvent: (event, row) => {
+        const { tenantId, id, label } = row;
+        const isExpected = event === 'branch-created' || event === 'branch-rewrapped';
+        logger[isExpected ? 'info' : 'warn']({ event, tenantId, branchId: id, epoch: label }, 'a branch key was changed');
+        return audit.sink.record(branchEventOf(event, row));
+      },
       onDisagreement: ({ tenantId, id }) =>
         logger.error({ tenantId, branchId: id }, 'a row of branch keys does not match its JWE: it was altered'),
     },

@@ -52,6 +52,15 @@ export interface VersionNeed {
   readonly copies: number;
 }
 
+/** The members of a key that change when it is wrapped by another key version. */
+export interface MovedKey extends Pick<NewStoredKey, 'vaultKey' | 'jwe' | 'kid'> {
+  /** Whether this JWE is copied outside the database already. */
+  readonly isCopied: boolean;
+}
+
+/** A change of a stored key, for the audit and the log. */
+export type BranchEvent = 'branch-created' | 'branch-rewrapped' | 'branch-put-back' | 'branch-destroyed';
+
 /** The result of restoring a key. */
 export type Restored = 'added' | 'present' | 'destroyed';
 
@@ -89,8 +98,8 @@ export interface KeyringStore {
   create(key: NewStoredKey): Promise<boolean>;
   /** Restores a key that a process or a copy holds. It never overwrites a tombstone. */
   restore(key: NewStoredKey): Promise<Restored>;
-  /** Replaces the JWE if it is still `before`. */
-  replace(name: KeyName, before: string, after: Pick<NewStoredKey, 'jwe' | 'kid'>): Promise<boolean>;
+  /** Replaces the JWE if it is still `before`; returns whether it did. */
+  replace(name: KeyName, before: string, after: MovedKey): Promise<boolean>;
   /**
    * Notes that these JWEs were copied outside the database; a row with another JWE stays unchanged.
    */

@@ -13,6 +13,7 @@ test('a record with every member is one line in the published order', () => {
     { type: 'event', previous: 'p', salt: 's', at: '2026-11-22T08:30:00.125Z', sequence: 7, chain: CHAIN },
     {
       count: 2,
+      storedKey: { jweDigest: 'd', label: 'l', id: 'i' },
       vaultRequestId: 'v',
       vaultClientRequestId: 'vc',
       context: 'c',
@@ -33,7 +34,7 @@ test('a record with every member is one line in the published order', () => {
     `{"chain":"${CHAIN}","sequence":7,"at":"2026-11-22T08:30:00.125Z","salt":"s","previous":"p","type":"event",` +
       '"operation":"decrypt\\n","outcome":"refused","code":"undecryptable","reason":"why","requestId":"r",' +
       '"clientRequestId":"cr","principal":"p","tenantId":"t","keyId":"k","bytes":3,"context":"c",' +
-      '"vaultRequestId":"v","vaultClientRequestId":"vc","count":2,"tenantSequence":4}',
+      '"vaultRequestId":"v","vaultClientRequestId":"vc","storedKey":{"id":"i","label":"l","jweDigest":"d"},"count":2,"tenantSequence":4}',
   );
 });
 

@@ -19,6 +19,7 @@ const branch = (change: Partial<NewStoredKey> = {}): NewStoredKey => ({
   kid: KID,
   ...change,
 });
+const moved = (jwe: string, isCopied = false) => ({ vaultKey: branch().vaultKey, jwe, kid: NEWER, isCopied });
 const named = ({ tenantId, id }: NewStoredKey) => ({ tenantId, id });
 
 describe.each(DATABASES)('the keyring in %s', (_name, create) => {
@@ -59,8 +60,8 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     await store.create(branch());
     await store.markCopied([branch()]);
     expect((await store.find('contoso', [branch().id])).keys[0]).toMatchObject({ isCopied: true, copiedKid: KID });
-    expect(await store.replace(named(branch()), 'another', { jwe: 'two', kid: NEWER })).toBe(false);
-    expect(await store.replace(named(branch()), 'one', { jwe: 'two', kid: NEWER })).toBe(true);
+    expect(await store.replace(named(branch()), 'another', moved('two'))).toBe(false);
+    expect(await store.replace(named(branch()), 'one', moved('two'))).toBe(true);
     expect((await store.find('contoso', [branch().id])).keys[0]).toMatchObject({
       jwe: 'two',
       kid: NEWER,
@@ -69,6 +70,19 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     });
     await store.markCopied([branch()]); // of the previous JWE: too late
     expect((await store.find('contoso', [branch().id])).keys[0]).toMatchObject({ isCopied: false });
+    await store.replace(named(branch()), 'two', moved('three', true));
+    expect((await store.find('contoso', [branch().id])).keys[0]).toMatchObject({ isCopied: true, copiedKid: NEWER });
+  });
+
+  test('moves a key to another registered key', async () => {
+    await using database = await create();
+    const store = keyringKeys({ database: await database.open() });
+    await store.create(branch());
+    const other = 'https://kv.vault.azure.net/keys/archive';
+    await store.replace(named(branch()), 'one', { ...moved('two'), vaultKey: other });
+    expect((await store.labelled('contoso', 'branch', other, [branch().label])).keys).toHaveLength(1);
+    expect((await store.labelled('contoso', 'branch', branch().vaultKey, [branch().label])).keys).toEqual([]);
+    expect(await store.create(branch({ id: 'AAAAAAAAAAA', jwe: 'three' }))).toBe(true); // the place is free again
   });
 
   test('counts keys and newest copies by key version', async () => {
@@ -77,7 +91,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     await store.create(branch());
     await store.create(branch({ id: 'AAAAAAAAAAA', label: '2026-11-27T00:00:00Z', jwe: 'two' }));
     await store.markCopied([branch()]);
-    await store.replace(named(branch()), 'one', { jwe: 'three', kid: NEWER });
+    await store.replace(named(branch()), 'one', moved('three'));
     expect((await store.needs('contoso')).toSorted((a, b) => (a.kid < b.kid ? -1 : 1))).toEqual([
       { kid: KID, keys: 1, copies: 1 },
       { kid: NEWER, keys: 1, copies: 0 },
@@ -94,7 +108,7 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect(await store.destroy('contoso', [branch().id])).toEqual([]);
     expect((await store.find('contoso', [branch().id])).keys[0]).toMatchObject({ jwe: undefined });
     expect(await store.restore(branch())).toBe('destroyed');
-    expect(await store.replace(named(branch()), 'one', { jwe: 'two', kid: NEWER })).toBe(false);
+    expect(await store.replace(named(branch()), 'one', moved('two'))).toBe(false);
     expect(await store.needs('contoso')).toEqual([]);
   });
 

@@ -111,7 +111,7 @@ export class Deployment {
    */
   keyring: MemoryKeyring | undefined;
   branchSettings = { epochMs: 86_400_000, settleMs: 600_000, recheckMs: 60_000 };
-  copies: BranchCopies = { isRequired: false, write: async () => undefined };
+  copies: BranchCopies = { isRequired: false, write: async () => false };
   isBound = true;
   readonly branchEvents: string[] = [];
   readonly disagreements: string[] = [];
@@ -141,7 +141,7 @@ export class Deployment {
       kekOf,
       isBound: () => this.isBound,
       confirmedAt: () => (keyring.isAway ? Number.NEGATIVE_INFINITY : this.clock.monotonicMs()),
-      onEvent: (event) => void this.branchEvents.push(event),
+      onEvent: async (event) => void this.branchEvents.push(event),
       onDisagreement: ({ id }) => void this.disagreements.push(id),
     };
   }

@@ -4,6 +4,7 @@ import type {
   KeyName,
   KeyringReading,
   KeyringStore,
+  MovedKey,
   NewStoredKey,
   Restored,
   StoredKey,
@@ -94,8 +95,9 @@ export class MemoryKeyring implements KeyringStore {
     return 'added';
   }
 
-  async replace(name: KeyName, before: string, after: Pick<NewStoredKey, 'jwe' | 'kid'>): Promise<boolean> {
-    return this.#change(name, (row) => row.jwe === before, after);
+  async replace(name: KeyName, before: string, { isCopied, ...after }: MovedKey): Promise<boolean> {
+    const copied = isCopied ? { copiedJwe: after.jwe, copiedKid: after.kid } : {};
+    return this.#change(name, (row) => row.jwe === before, { ...after, ...copied });
   }
 
   async markCopied(keys: readonly (KeyName & Pick<NewStoredKey, 'jwe' | 'kid'>)[]): Promise<void> {

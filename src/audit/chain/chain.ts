@@ -78,6 +78,11 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     vaultClientRequestId: event.vaultClientRequestId,
     items: event.items,
     keys: event.keys,
+    storedKey: event.storedKey && {
+      id: event.storedKey.id,
+      label: event.storedKey.label,
+      jweDigest: event.storedKey.jweDigest,
+    },
     count: event.count,
     tenantSequence,
   } satisfies Record<Member, unknown>);

@@ -47,6 +47,8 @@ const KeyUse = z.strictObject({
   count: Count,
 });
 
+const StoredKey = z.strictObject({ id: z.string(), label: z.string(), jweDigest: Hash });
+
 const EventRecord = z.strictObject({
   ...head,
   previous: Hash,
@@ -68,6 +70,7 @@ const EventRecord = z.strictObject({
     vaultClientRequestId: text,
     items: z.record(z.string(), Count).exactOptional(),
     keys: z.array(KeyUse).exactOptional(),
+    storedKey: StoredKey.exactOptional(),
     count: z.number().exactOptional(),
   } satisfies Record<keyof AuditEvent, z.ZodType>),
   tenantSequence: Count.exactOptional(),

@@ -118,12 +118,13 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
       const { keys } = await reading((db) => keysOf(db, key.tenantId).where('id', '=', key.id).execute());
       return keys[0]?.jwe === undefined ? 'destroyed' : 'present';
     },
-    replace: ({ tenantId, id }, before, { jwe, kid }) =>
+    replace: ({ tenantId, id }, before, { vaultKey, jwe, kid, isCopied }) =>
       change(tenantId, async (trx, sequence) => {
         const { now: rewrapped_at } = await now(trx);
         const { numUpdatedRows } = await trx
           .updateTable('keyring_keys')
-          .set({ jwe, kid, rewrapped_at, change_sequence: sequence })
+          .set({ vault_key: vaultKey, jwe, kid, rewrapped_at, change_sequence: sequence })
+          .$if(isCopied, (query) => query.set({ copied_digest: digestOf(jwe), copied_kid: kid }))
           .where('tenant_id', '=', tenantId)
           .where('id', '=', id)
           .where('jwe', '=', before)

@@ -53,6 +53,20 @@ const event = {
     )
     .optional()
     .meta({ description: 'Of a batch: each key version used, the vault call that proved access to it, the items.' }),
+  storedKey: named(
+    'AuditStoredKey',
+    z.object({
+      id: z.string().meta({ description: 'The branch id, base64url.' }),
+      label: z.string().meta({
+        description: 'Of a branch key, the start of its epoch. Of an index key, the index and the version.',
+      }),
+      jweDigest: Hash.meta({ description: 'SHA-256 of its JWE, base64url. The JWE itself is in no record.' }),
+    }),
+  )
+    .optional()
+    .meta({
+      description: 'The branch or index key that was made, moved, restored or destroyed. `keyId` wraps it.',
+    }),
   count: z.int().optional().meta({ description: 'The number of requests that the record stands for. Absent for one.' }),
 } satisfies Record<keyof AuditEvent, z.ZodType>;
 

@@ -6,7 +6,7 @@ import type { Soon } from '../../lib/when-ready.ts';
 import type { DataKeyBounds } from '../../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { OpeningUse, OriginKeys, SealingUse } from '../data-keys.ts';
-import type { KeyringStore, NewStoredKey, StoredKey } from '../keyring-store.ts';
+import type { BranchEvent, KeyringStore, NewStoredKey, StoredKey } from '../keyring-store.ts';
 import type { Proofs } from '../proofs.ts';
 import type { SealingSlot } from '../sealing-slot.ts';
 import type { OpenedBranch } from './opened-branches.ts';
@@ -24,12 +24,12 @@ interface BranchSettings {
 export interface BranchCopies {
   /** Whether a branch must be copied before it seals. */
   readonly isRequired: boolean;
-  /** Copies a row and notes this in the database; an export makes the other kind of copy. */
-  write(row: NewStoredKey): Promise<void>;
+  /**
+   * Copies a row. Returns whether it is copied now; with exports, it is copied once an export has
+   * it.
+   */
+  write(row: NewStoredKey): Promise<boolean>;
 }
-
-/** Events of a branch, for the audit and the metrics. */
-type BranchEvent = 'branch-created' | 'branch-rewrapped' | 'branch-put-back' | 'branch-destroyed';
 
 export interface BranchDeps {
   readonly store: KeyringStore;
@@ -51,7 +51,11 @@ export interface BranchDeps {
   readonly isBound: () => boolean;
   /** Returns the monotonic time up to which the change feed has reported every change. */
   readonly confirmedAt: () => number;
-  readonly onEvent: (event: BranchEvent, row: NewStoredKey) => void;
+  /**
+   * Called once the event has happened in the database; resolves once it is recorded.
+   * @throws ServiceError `audit-unavailable`
+   */
+  readonly onEvent: (event: BranchEvent, row: NewStoredKey) => Promise<void>;
   /** Called with a row whose JWE contradicts its columns. */
   readonly onDisagreement: (row: StoredKey) => void;
   /** Called with failures that no request waits for. */

@@ -280,8 +280,8 @@ export class SealingBranches {
     const isMade = await store.create(row);
     this.#reading = undefined;
     if (!isMade) return; // another process was quicker: its branch is read next
-    onEvent('branch-created', row);
-    await copies.write(row);
+    if (await copies.write(row)) await store.markCopied([row]);
+    await onEvent('branch-created', row);
     this.#reading = undefined; // a concurrent reading does not include the copy
   }
 

@@ -160,7 +160,7 @@ export class TenantBranches implements BranchSource {
     if (row.jwe === undefined) return false;
     const lost: NewStoredKey = { ...row, jwe: row.jwe };
     const restored = await this.deps.store.restore(lost);
-    if (restored === 'added') this.deps.onEvent('branch-put-back', lost);
+    if (restored === 'added') await this.deps.onEvent('branch-put-back', lost);
     return restored !== 'destroyed';
   }
 
