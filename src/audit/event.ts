@@ -9,7 +9,7 @@ export interface AuditKeyUse {
 }
 
 /** A stored branch or index key that an operation made, moved, restored or destroyed. */
-export interface AuditStoredKey {
+interface AuditStoredKey {
   /** Its branch id, 11 characters of base64url. */
   readonly id: string;
   /** Of a branch key, the start of its epoch; of an index key, the index and the version. */
