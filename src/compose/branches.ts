@@ -48,7 +48,10 @@ export function openBranches({ logger, clock, store: { keyring }, audit }: Branc
       onEvent: (event, row) => {
         const { tenantId, id, label } = row;
         const isExpected = event === 'branch-created' || event === 'branch-rewrapped';
-        logger[isExpected ? 'info' : 'warn']({ event, tenantId, branchId: id, epoch: label }, 'a branch key was changed');
+        logger[isExpected ? 'info' : 'warn'](
+          { event, tenantId, branchId: id, epoch: label },
+          'a branch key was changed',
+        );
         return audit.sink.record(branchEventOf(event, row));
       },
       onDisagreement: ({ tenantId, id }) =>
