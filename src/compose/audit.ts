@@ -19,7 +19,7 @@ import { databaseOptions } from './store.ts';
 /** The audit log of this process. */
 export interface Audit {
   readonly sink: FileSink;
-  /** Ships the records to PostgreSQL; absent when records stay in files. */
+  /** Ships the records to the database; absent when records stay in files. */
   readonly shipper: Shipper | undefined;
   readonly records: AuditRecords;
   /** Returns the names of problems although records are accepted, for readiness. */

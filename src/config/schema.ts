@@ -220,7 +220,7 @@ const Audit = section({
     .boolean()
     .optional()
     .describe(
-      'Ship records from the files to PostgreSQL, which collects those of all processes. By default true if `database.url` is set.',
+      'Ship records from the files to the database, which collects those of all processes. By default true with PostgreSQL (`database.url`) and false with SQLite.',
     ),
   maxSpoolBytes: z
     .int()
@@ -234,79 +234,69 @@ const Audit = section({
 });
 
 /** All settings, with their defaults and bounds. Durations are in seconds. */
-export const ConfigSchema = z
-  .strictObject({
-    http: Http,
-    callers: z
-      .array(Caller)
+export const ConfigSchema = z.strictObject({
+  http: Http,
+  callers: z
+    .array(Caller)
+    .min(1)
+    .superRefine((callers, ctx) => {
+      for (const { index, earlier } of overlaps(callers)) {
+        const message = `accepts the same tokens as callers.${earlier}: merge the two entries`;
+        ctx.addIssue({ code: 'custom', path: [index, 'issuer'], message });
+      }
+    })
+    .describe("Issuers of the callers' tokens."),
+  home: Home,
+  cloud: Cloud,
+  registry: section({
+    file: z
+      .string()
       .min(1)
-      .superRefine((callers, ctx) => {
-        for (const { index, earlier } of overlaps(callers)) {
-          const message = `accepts the same tokens as callers.${earlier}: merge the two entries`;
-          ctx.addIssue({ code: 'custom', path: [index, 'issuer'], message });
-        }
-      })
-      .describe("Issuers of the callers' tokens."),
-    home: Home,
-    cloud: Cloud,
-    registry: section({
-      file: z
-        .string()
-        .min(1)
-        .optional()
-        .describe('A static list of tenants, YAML or JSON, as below. By default tenants are in the database.'),
-    }),
-    database: Database,
-    rounds: section({
-      enabled: z.boolean().default(true).describe('Check every tenant at regular intervals; processes share the work.'),
-      intervalSeconds: seconds(60, 30 * 24 * HOUR)
-        .default(HOUR)
-        .describe('Interval between two checks of a tenant; the record of a tenant can override it.'),
-      maxConcurrent: z
-        .int()
-        .min(1)
-        .max(256)
-        .default(16)
-        .describe('Maximum number of concurrent checks in one process.'),
-      webhookUrl: httpsUrl
-        .optional()
-        .describe(
-          "URL that receives every change of a tenant's state, signed with `vaultspan-webhook-key` (Standard Webhooks).",
-        ),
-    }),
-    dataKeys: DataKeys,
-    revocation: section({
-      boundSeconds: seconds(0, HOUR)
-        .default(300)
-        .describe(
-          'Maximum age of a proof of access under which data keys are used; with 0 each request calls the vault.',
-        ),
-      tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
-        .optional()
-        .describe(
-          'Maximum age of an Entra token: a disabled app is refused within this time and the bound. By default half of the bound, at least 60.',
-        ),
-    }),
-    vault: Vault,
-    audit: Audit,
-    metrics: Metrics,
-    telemetry: Telemetry,
-    emulator: z
-      .strictObject({
-        unsafeAllowEmulator: z
-          .literal(true)
-          .describe('Allows vaults on loopback and relaxes checks of the SDK. `serve` rejects it.'),
-        caFile: z.string().min(1),
-        identityEndpoint: z.url(),
-        identityHeader: z.string().min(1),
-      })
       .optional()
-      .describe('Written by `vaultspan dev`.'),
-  })
-  .refine(({ audit, database }) => audit.database !== true || database.url !== undefined, {
-    path: ['audit', 'database'],
-    message: 'needs PostgreSQL: set database.url',
-  });
+      .describe('A static list of tenants, YAML or JSON, as below. By default tenants are in the database.'),
+  }),
+  database: Database,
+  rounds: section({
+    enabled: z.boolean().default(true).describe('Check every tenant at regular intervals; processes share the work.'),
+    intervalSeconds: seconds(60, 30 * 24 * HOUR)
+      .default(HOUR)
+      .describe('Interval between two checks of a tenant; the record of a tenant can override it.'),
+    maxConcurrent: z.int().min(1).max(256).default(16).describe('Maximum number of concurrent checks in one process.'),
+    webhookUrl: httpsUrl
+      .optional()
+      .describe(
+        "URL that receives every change of a tenant's state, signed with `vaultspan-webhook-key` (Standard Webhooks).",
+      ),
+  }),
+  dataKeys: DataKeys,
+  revocation: section({
+    boundSeconds: seconds(0, HOUR)
+      .default(300)
+      .describe(
+        'Maximum age of a proof of access under which data keys are used; with 0 each request calls the vault.',
+      ),
+    tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
+      .optional()
+      .describe(
+        'Maximum age of an Entra token: a disabled app is refused within this time and the bound. By default half of the bound, at least 60.',
+      ),
+  }),
+  vault: Vault,
+  audit: Audit,
+  metrics: Metrics,
+  telemetry: Telemetry,
+  emulator: z
+    .strictObject({
+      unsafeAllowEmulator: z
+        .literal(true)
+        .describe('Allows vaults on loopback and relaxes checks of the SDK. `serve` rejects it.'),
+      caFile: z.string().min(1),
+      identityEndpoint: z.url(),
+      identityHeader: z.string().min(1),
+    })
+    .optional()
+    .describe('Written by `vaultspan dev`.'),
+});
 
 /** The validated settings of the file and the environment. */
 export type Settings = Readonly<z.output<typeof ConfigSchema>>;

@@ -3,6 +3,9 @@ import type { DatabaseTrouble } from '../errors.ts';
 import type { ChangeChannel, ChangeEvents, ChangeFeed, TenantChange } from './change-feed.ts';
 import type { Schema } from './schema.ts';
 
+/** Columns of rows that are passed as one parameter, with their types. */
+export type RowColumns = Readonly<Record<string, 'text' | 'bigint'>>;
+
 type DueTenants = SelectQueryBuilder<Schema, 'tenant_checks', { tenant_id: string }>;
 
 /** The differences between SQLite and PostgreSQL; all other SQL is common to both. */
@@ -20,6 +23,16 @@ export interface SqlDialect {
    * Makes the query skip rows that another claim locks at this moment, instead of waiting for them.
    */
   skipLocked(due: DueTenants): DueTenants;
+  /**
+   * Returns rows as a table expression with one parameter, however many they are: a parameter for
+   * each value would cost more than the statement.
+   */
+  rows(columns: RowColumns, rows: readonly object[]): RawBuilder<unknown>;
+  /**
+   * Takes a lock of this number until the transaction ends. Returns false, without waiting, while
+   * another process holds it.
+   */
+  tryLock(trx: Transaction<Schema>, lock: number): Promise<boolean>;
   /** Notifies the other processes once the transaction is committed. */
   notify(trx: Transaction<Schema>, channel: ChangeChannel, change: TenantChange): Promise<void>;
   openFeed(db: Kysely<Schema>, channel: ChangeChannel, events: ChangeEvents): ChangeFeed;

@@ -67,6 +67,14 @@ export const postgresDialect = (pooled: ClientConfig, listening: ClientConfig): 
     await sql`select pg_advisory_xact_lock(${SCHEMA_LOCK})`.execute(trx);
   },
   skipLocked: (due) => due.forUpdate().skipLocked(),
+  rows: (columns, rows) => {
+    const list = Object.entries(columns).map(([name, type]) => sql`${sql.id(name)} ${sql.raw(type)}`);
+    return sql`json_to_recordset(${JSON.stringify(rows)}::json) as rows(${sql.join(list)})`;
+  },
+  tryLock: async (trx, lock) => {
+    const { rows } = await sql<{ held: boolean }>`select pg_try_advisory_xact_lock(${lock}) as held`.execute(trx);
+    return rows[0]?.held === true;
+  },
   nowMs: sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
   durably: async (trx) => {
     await sql`set local synchronous_commit = on`.execute(trx);

@@ -53,7 +53,7 @@ export interface Schema {
   };
   /** How often each key version of a tenant was used, by all processes together. */
   readonly key_usage: { tenant_id: string; key_id: string; sealed: number; opened: number; last_used_at: number };
-  /** PostgreSQL only. Each line as in the audit file; the columns are extracted from it. */
+  /** Each line as in the audit file; the columns are extracted from it. */
   readonly audit_records: {
     at: number;
     chain: string;
@@ -93,5 +93,59 @@ export interface Schema {
     destroyed_at: number | null;
     used_day: string | null;
     change_sequence: number;
+  };
+  /** The chains of `audit_records`, and how far their records are in the transparency logs. */
+  readonly audit_chains: {
+    chain: string;
+    /** Sequence number of the last record in the table … */
+    stored: number;
+    /** … and of the last one that is in its tenant's log, or is of no tenant; -1 for none. */
+    sequenced: number;
+    /** Time since which the next record is missing although later ones are stored. */
+    waiting_since: number | null;
+  };
+  /** Records that a chain lacked for so long that its later ones were sequenced before them. */
+  readonly log_gaps: { chain: string; first: number; last: number; filled: number; noted_at: number };
+  /**
+   * The entries of each tenant's transparency log. `sequence` counts from 0 without gaps; `leaf` is
+   * the leaf's hash. The line is in `audit_records`, except that of an entry which the sequencer
+   * wrote itself: such an entry has no `chain_sequence`.
+   */
+  readonly log_entries: {
+    tenant_id: string;
+    sequence: number;
+    leaf: string;
+    chain: string;
+    chain_sequence: number | null;
+    at: number;
+    line: string | null;
+  };
+  /** Root of each full tile: at level l it covers 256^(l+1) entries, from place * 256^(l+1) on. */
+  readonly log_subtrees: { tenant_id: string; level: number; place: number; root: string };
+  readonly log_heads: {
+    tenant_id: string;
+    size: number;
+    /** Roots of the perfect subtrees that make up the tree, the largest first. */
+    edge: string;
+    /** Time of the next checkpoint; NULL while the last one is current. */
+    due_at: number | null;
+    signed_size: number;
+    /** The last signed checkpoint. */
+    checkpoint: string | null;
+  };
+  /**
+   * One row: the state that the home vault must know before a checkpoint is signed. By it a
+   * restored database is recognised.
+   */
+  readonly log_anchor: {
+    id: number;
+    /** Number of the logs' origin; a restart begins the next one. */
+    generation: number;
+    /** The token that the home vault has; NULL before the first checkpoint. */
+    token: string | null;
+    /** The token that it gets next; it has either of the two. */
+    pending: string | null;
+    lease_owner: string | null;
+    lease_until: number;
   };
 }

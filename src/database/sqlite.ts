@@ -44,6 +44,11 @@ export const sqliteDialect = (file: string): SqlDialect => ({
   tableExists: (table) => sql`select count(*) as found from sqlite_master where type = 'table' and name = ${table}`,
   lockSchema: async () => undefined, // a transaction that writes already excludes others
   skipLocked: (due) => due,
+  rows: (columns, rows) => {
+    const list = Object.keys(columns).map((name) => sql`value ->> ${sql.lit(`$.${name}`)} as ${sql.id(name)}`);
+    return sql`(select ${sql.join(list)} from json_each(${JSON.stringify(rows)})) as rows`;
+  },
+  tryLock: async () => true, // a transaction that writes already excludes others
   nowMs: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
   durably: async () => undefined, // every commit is: synchronous=FULL
   notify: async () => undefined, // other processes watch the file

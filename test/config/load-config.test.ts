@@ -119,7 +119,6 @@ describe('the configuration', () => {
     ],
     ['more messages than AES-GCM bears', `dataKeys: {maxMessages: ${2 ** 32 + 1}}`, 'dataKeys.maxMessages'],
     ['a collector that is no HTTP', 'telemetry: {otlpEndpoint: "grpc://collector:4317"}', 'telemetry.otlpEndpoint'],
-    ['audit records in a database without one', 'audit: {database: true}', 'audit.database'],
     ['a retention of no day', 'audit: {retentionDays: 0}', 'audit.retentionDays'],
     ['the emulator without saying that it is unsafe', 'emulator: {caFile: ca.pem}', 'emulator.unsafeAllowEmulator'],
   ])('refuses %s', (_case, text, place) => {

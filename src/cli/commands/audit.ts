@@ -40,7 +40,7 @@ a chain are detected if a later chain continues it, or with --online if the data
   --online       read the audit key from the home vault; with a database, also compare the end of each chain there
   --key FILE     use this audit key: the values of the secret's versions, one per line
   --unkeyed-before TIME   accept chains without MACs up to this time (RFC 3339), from older releases
-  --database     check the records in PostgreSQL instead of files
+  --database     check the records in the database instead of files
   --json         print the findings as JSON
   --config FILE  the configuration; not needed with PATH and without --online
 

@@ -72,7 +72,8 @@ async function describeCertificate({ http }: Config): Promise<string[]> {
 
 function describeAudit(config: Config): string {
   const { directory, durability, retentionDays } = config.audit;
-  const place = config.audit.database ? `${directory}, and from there to PostgreSQL` : directory;
+  const database = config.database.postgres ? 'PostgreSQL' : 'SQLite';
+  const place = config.audit.database ? `${directory}, and from there to ${database}` : directory;
   const kept = retentionDays === undefined ? 'for ever' : `for ${retentionDays} days`;
   return `${place}; durability ${durability}, kept ${kept}`;
 }

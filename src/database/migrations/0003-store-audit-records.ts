@@ -3,8 +3,8 @@ import type { SqlDialect } from '../dialect.ts';
 import type { Schema } from '../schema.ts';
 
 /**
- * For PostgreSQL only, in partitions by day of `at`. SQLite runs on one machine, where the files
- * are enough.
+ * For PostgreSQL only, in partitions by day of `at`. SQLite gets the table with the transparency
+ * log.
  */
 export async function storeAuditRecords(trx: Transaction<Schema>, { name, idType }: SqlDialect): Promise<void> {
   if (name === 'SQLite') return;

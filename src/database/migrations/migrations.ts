@@ -8,6 +8,7 @@ import { countKeyUsage } from './0002-count-key-usage.ts';
 import { storeAuditRecords } from './0003-store-audit-records.ts';
 import { rememberKeyUses } from './0004-remember-key-uses.ts';
 import { storeKeyring } from './0005-store-keyring.ts';
+import { storeTransparencyLog } from './0006-store-transparency-log.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -26,6 +27,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 3, name: 'store-audit-records', up: storeAuditRecords },
   { version: 4, name: 'remember-key-uses', up: rememberKeyUses },
   { version: 5, name: 'store-keyring', up: storeKeyring },
+  { version: 6, name: 'store-transparency-log', up: storeTransparencyLog },
 ];
 
 /**

@@ -1,47 +1,38 @@
 import { type Expression, type SqlBool, sql, type Transaction } from 'kysely';
 import type { AuditPlace, AuditRow, AuditTable } from '../../audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../audit/days.ts';
+import type { RowColumns, SqlDialect } from '../dialect.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
+import { noteChains } from './audit-chains.ts';
+import { auditDays } from './audit-days.ts';
 
-/** Any number other than that of the schema lock. */
-const PARTITION_LOCK = 7_355_609;
 const PLACED = ['at', 'chain', 'sequence', 'line'] as const;
 
-export function auditTable({ read, write }: SqlDatabase): AuditTable {
-  const known = new Set<number>();
-  const createDay = async (day: number) => {
-    if (known.has(day)) return;
-    await write(async (trx) => {
-      // Two processes at once would both find none: "if not exists" does not wait for the other.
-      await sql`select pg_advisory_xact_lock(${PARTITION_LOCK})`.execute(trx);
-      const bounds = sql`from (${sql.lit(day * DAY_MS)}) to (${sql.lit((day + 1) * DAY_MS)})`;
-      await sql`create table if not exists ${sql.table(nameOf(day))} partition of audit_records for values ${bounds}`.execute(
-        trx,
-      );
-    });
-    known.add(day);
-  };
+export function auditTable(database: SqlDatabase): AuditTable {
+  const { read, write, dialect } = database;
+  const days = auditDays(database);
   return {
-    createDay,
+    createDay: days.create,
+    days: days.list,
+    dropDay: days.drop,
 
     now: async () => {
-      const { rows } = await read((db) =>
-        sql<{ now: number }>`select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(db),
-      );
+      const { rows } = await read((db) => sql<{ now: number }>`select ${dialect.nowMs} as now`.execute(db));
       return Number(rows[0]?.now);
     },
 
     async add(rows, after) {
-      for (const day of new Set(rows.map(({ at }) => dayOf(at)))) await createDay(day);
+      for (const day of new Set(rows.map(({ at }) => dayOf(at)))) await days.create(day);
       try {
-        // Both in one transaction: a failover between them would hide the records that it lost.
+        // All in one transaction: a failover between them would hide the records that it lost.
         return await write(async (trx) => {
           if (after && !(await has(trx, after))) return undefined;
-          return Number((await insert(rows).execute(trx)).numAffectedRows ?? 0);
+          await noteChains(trx, lastOfChains(rows));
+          return Number((await insert(dialect, rows).execute(trx)).numAffectedRows ?? 0);
         });
       } catch (error) {
-        known.clear(); // another process may have dropped a partition
+        days.forget(); // another process may have dropped a partition
         throw error;
       }
     },
@@ -131,33 +122,41 @@ export function auditTable({ read, write }: SqlDatabase): AuditTable {
       );
       return rows.map(({ line }) => line);
     },
-
-    days: async () => {
-      const { rows } = await read((db) =>
-        sql<{ name: string }>`select relname as name from pg_inherits join pg_class on oid = inhrelid
-          where inhparent = 'audit_records'::regclass order by 1`.execute(db),
-      );
-      return rows.map(({ name }) => dayNamed(name));
-    },
-
-    dropDay: async (day) => {
-      await write((trx) => trx.schema.dropTable(nameOf(day)).ifExists().execute());
-      known.delete(day);
-    },
   };
 }
 
 /**
  * Returns one statement with a parameter for each column, however many rows. Lines have no line
- * break, so they are joined without escaping their many quotes.
+ * break, so PostgreSQL gets them joined, without escapes for their many quotes.
  */
-const insert = (rows: readonly AuditRow[]) => sql`
-  insert into audit_records (at, chain, sequence, tenant_id, removes, line)
-  select * from unnest(
+function insert({ name, rows: tableOf }: SqlDialect, rows: readonly AuditRow[]) {
+  const into = sql`insert into audit_records (at, chain, sequence, tenant_id, removes, line)`;
+  if (name === 'SQLite') {
+    const members = rows.map(({ tenantId: tenant_id, ...row }) => ({ ...row, tenant_id }));
+    return sql`${into} select at, chain, sequence, tenant_id, removes, line from ${tableOf(COLUMNS, members)}
+      where true on conflict do nothing`;
+  }
+  return sql`${into} select * from unnest(
     ${rows.map(({ at }) => at)}::bigint[], ${rows.map(({ chain }) => chain)}::text[],
     ${rows.map(({ sequence }) => sequence)}::bigint[], ${rows.map(({ tenantId }) => tenantId ?? null)}::text[],
     ${rows.map(({ removes }) => removes ?? null)}::text[], string_to_array(${rows.map(({ line }) => line).join('\n')}::text, E'\\n'))
   on conflict do nothing`;
+}
+
+const COLUMNS = {
+  at: 'bigint',
+  chain: 'text',
+  sequence: 'bigint',
+  tenant_id: 'text',
+  removes: 'text',
+  line: 'text',
+} as const satisfies RowColumns;
+
+function lastOfChains(rows: readonly AuditRow[]): ReadonlyMap<string, number> {
+  const last = new Map<string, number>();
+  for (const { chain, sequence } of rows) last.set(chain, Math.max(sequence, last.get(chain) ?? -1));
+  return last;
+}
 
 async function has(trx: Transaction<Schema>, { at, chain, sequence }: AuditPlace): Promise<boolean> {
   const found = await trx
@@ -171,12 +170,4 @@ async function has(trx: Transaction<Schema>, { at, chain, sequence }: AuditPlace
 }
 
 const olderThan = ({ at, chain, sequence }: AuditPlace): Expression<SqlBool> =>
-  sql<SqlBool>`(at, chain, sequence) < (${at}::bigint, ${chain}::text, ${sequence}::bigint)`;
-
-const nameOf = (day: number): string =>
-  `audit_records_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;
-
-function dayNamed(name: string): number {
-  const [, year, month, day] = /_(\d{4})(\d\d)(\d\d)$/.exec(name) ?? [];
-  return dayOf(Date.UTC(Number(year), Number(month) - 1, Number(day)));
-}
+  sql<SqlBool>`(at, chain, sequence) < (cast(${at} as bigint), cast(${chain} as text), cast(${sequence} as bigint))`;

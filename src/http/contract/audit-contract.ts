@@ -11,7 +11,7 @@ export const auditOperations = {
     tag: 'Audit',
     summary: "Read a tenant's audit records",
     description:
-      'Returns pages of records, newest first, also of suspended and removed tenants. With PostgreSQL the records of every process are there, about a second after the answer that they record; without it, those in the files of this machine. With `Accept: application/x-ndjson` each record is a line, byte for byte as it is stored, and `Next-Cursor` has the cursor. Reading the log is recorded too.',
+      'Returns pages of records, newest first, also of suspended and removed tenants. If records are shipped to the database, those of every process are there, about a second after the answer that they record; if not, those in the files of this machine. With `Accept: application/x-ndjson` each record is a line, byte for byte as it is stored, and `Next-Cursor` has the cursor. Reading the log is recorded too.',
     role: 'Audit.Read',
     params: TenantParams,
     query: AuditQuery,

@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import type { AuditRow } from '../../src/audit/audit-table.ts';
+import { DAY_MS, dayOf } from '../../src/audit/days.ts';
+import { auditTable } from '../../src/database/tables/audit-table.ts';
+import { DATABASES } from '../support/sql-databases.ts';
+
+const START = Date.UTC(2026, 10, 23);
+const [A, B] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
+
+const row = (chain: string, sequence: number, change: Partial<AuditRow> = {}): AuditRow => ({
+  at: START + sequence,
+  chain,
+  sequence,
+  tenantId: 'contoso',
+  removes: undefined,
+  line: `{"chain":"${chain}","sequence":${sequence},"text":"it's \\"quoted\\" \\u0000 ü"}`,
+  ...change,
+});
+
+const linesOf = (rows: readonly { readonly line: string }[]) => rows.map(({ line }) => line);
+
+describe.each(DATABASES)('the audit table in %s', (_name, create) => {
+  test('rows are stored once, byte for byte, and only after their predecessor', async () => {
+    await using database = await create();
+    const table = auditTable(await database.open());
+    expect(await table.add([row(A, 0), row(A, 1)])).toBe(2);
+    expect(await table.add([row(A, 1), row(A, 2)], row(A, 0))).toBe(1);
+    expect(await table.add([row(A, 9)], row(A, 8))).toBeUndefined();
+    const stored = await table.following(A, -1, 10);
+    expect(linesOf(stored)).toEqual(linesOf([row(A, 0), row(A, 1), row(A, 2)]));
+    expect(await table.last(A)).toEqual({ at: START + 2, chain: A, sequence: 2 });
+    expect(await table.last(B)).toBeUndefined();
+    expect(Math.abs((await table.now()) - Date.now())).toBeLessThan(60_000);
+  });
+
+  test('a page has the records of one tenant, newest first, from a place on', async () => {
+    await using database = await create();
+    const table = auditTable(await database.open());
+    await table.add([row(A, 0), row(A, 1, { tenantId: 'fabrikam' }), row(A, 2), row(B, 2), row(A, 3)]);
+    const page = { tenantId: 'contoso', limit: 2 };
+    expect(linesOf(await table.page(page))).toEqual(linesOf([row(A, 3), row(B, 2)]));
+    expect(linesOf(await table.page({ ...page, before: row(B, 2) }))).toEqual(linesOf([row(A, 2), row(A, 0)]));
+    expect(linesOf(await table.page({ ...page, from: START + 1, to: START + 3 }))).toEqual(
+      linesOf([row(B, 2), row(A, 2)]),
+    );
+    expect(await table.page({ ...page, tenantId: 'nobody' })).toEqual([]);
+  });
+
+  test('chains are listed in the order of their ids', async () => {
+    await using database = await create();
+    const table = auditTable(await database.open());
+    await table.add([row(B, 0), row(A, 4), row(A, 5)]);
+    expect(await table.nextChain('')).toMatchObject({ chain: A, sequence: 4 });
+    expect(await table.nextChain(A)).toMatchObject({ chain: B, sequence: 0 });
+    expect(await table.nextChain(B)).toBeUndefined();
+  });
+
+  test('a day is listed, read by its end, and dropped with its records alone', async () => {
+    await using database = await create();
+    const table = auditTable(await database.open());
+    const [first, second] = [dayOf(START), dayOf(START) + 1];
+    const later = row(A, 7, { at: START + DAY_MS + 7 });
+    const removal = row(B, 3, { removes: A, line: `{"removal":"${A}"}` });
+    await table.add([row(A, 0), row(A, 6), removal, later]);
+    expect(await table.days()).toEqual([first, second]);
+    expect(await table.endOnDay(first, undefined)).toMatchObject({ chain: B, sequence: 3 });
+    expect(await table.endOnDay(first, B)).toMatchObject({ chain: A, sequence: 6 });
+    expect(await table.removalsOnDay(first)).toEqual([removal.line]);
+    await table.dropDay(first);
+    expect(await table.days()).toEqual([second]);
+    expect(linesOf(await table.following(A, -1, 10))).toEqual([later.line]);
+    expect(await table.removalsOnDay(first)).toEqual([]);
+  });
+});
