@@ -45,10 +45,13 @@ export interface KeyringKeysOptions {
 export function keyringKeys({ database, origin = randomUUID(), onWritten }: KeyringKeysOptions): KeyringStore {
   const { dialect } = database;
   const now = (db: Kysely<Schema>) => db.selectNoFrom(dialect.nowMs.as('now')).executeTakeFirstOrThrow();
+  const timeAndIdentity = (db: Kysely<Schema>) =>
+    db.selectFrom('database_identity').select(['id', dialect.nowMs.as('now')]).executeTakeFirstOrThrow();
   const reading = async (query: (db: Kysely<Schema>) => Promise<readonly Row[]>): Promise<KeyringReading> =>
     database.read(async (db) => {
-      const nowMs = (await now(db)).now; // read before the rows, so that ages are never overestimated
-      return { nowMs, keys: (await query(db)).map(storedKey) };
+      // Read before the rows, so that ages are never overestimated.
+      const { now: nowMs, id: databaseId } = await timeAndIdentity(db);
+      return { nowMs, databaseId, keys: (await query(db)).map(storedKey) };
     });
   /** Runs a change with a number of its own; the callback returns whether it changed anything. */
   const change = async (
@@ -90,6 +93,11 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
               .where('id', 'in', [...ids])
               .execute(),
           ),
+    missing: async (names) => {
+      const found = await database.read((db) => namedBy(db, names).execute());
+      const known = new Set(found.map(({ tenant_id, id }) => `${tenant_id} ${id}`));
+      return names.filter(({ tenantId, id }) => !known.has(`${tenantId} ${id}`));
+    },
     labelled: (tenantId, kind, vaultKey, labels) =>
       reading((db) =>
         keysOf(db, tenantId)
@@ -241,6 +249,12 @@ function pageOf(db: Kysely<Schema>, limit: number, after: KeyName | undefined, t
   if (after) query = query.where(sql<boolean>`(tenant_id, id) > (${after.tenantId}, ${after.id})`);
   return query;
 }
+
+const namedBy = (db: Kysely<Schema>, names: readonly KeyName[]) =>
+  db
+    .selectFrom('keyring_keys')
+    .select(['tenant_id', 'id'])
+    .where((eb) => eb.or(names.map(({ tenantId, id }) => eb.and([eb('tenant_id', '=', tenantId), eb('id', '=', id)]))));
 
 const rowOf = ({ tenantId, id, kind, vaultKey, label, jwe, kid }: NewStoredKey) => ({
   tenant_id: tenantId,

@@ -22,6 +22,14 @@ const TenantKey = named(
     algorithm: z.string().optional().meta({
       description: 'Only if it is not the default of the key type: RSA-OAEP-256, or A256KW for oct-HSM keys.',
     }),
+    form: z.string().optional().meta({
+      description:
+        'The form of messages, only with `use: data`: `self-contained` (default), or `compact`, whose messages are short and need the branch keys in the database to be decrypted. `compact` needs `branchKeys.copies` in the configuration.',
+    }),
+    fallback: z.string().optional().meta({
+      description:
+        'The form of a message while no branch key may encrypt, only with `form: compact`: `self-contained` (default), or `refuse`: 503 `registry-unavailable` with reason `branch-not-ready`.',
+    }),
   }),
 );
 const RetiredKey = named('RetiredKey', z.object({ vaultUrl: VaultUrl, name: KeyName }));
