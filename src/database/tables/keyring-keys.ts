@@ -46,7 +46,10 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
   const { dialect } = database;
   const now = (db: Kysely<Schema>) => db.selectNoFrom(dialect.nowMs.as('now')).executeTakeFirstOrThrow();
   const timeAndIdentity = (db: Kysely<Schema>) =>
-    db.selectFrom('database_identity').select(['id', dialect.nowMs.as('now')]).executeTakeFirstOrThrow();
+    db
+      .selectFrom('database_identity')
+      .select(['id', dialect.nowMs.as('now')])
+      .executeTakeFirstOrThrow();
   const reading = async (query: (db: Kysely<Schema>) => Promise<readonly Row[]>): Promise<KeyringReading> =>
     database.read(async (db) => {
       // Read before the rows, so that ages are never overestimated.
