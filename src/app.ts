@@ -4,6 +4,7 @@ import type { Admission } from './http/admission/admission.ts';
 import { type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
 import { listAuditRecordsRoute } from './http/routes/audit-routes.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
+import { type BranchKeyRoutesDeps, branchKeyRoutes } from './http/routes/branch-key-routes.ts';
 import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
 import { documentRoutes } from './http/routes/document-routes.ts';
@@ -29,6 +30,7 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
+  BranchKeyRoutesDeps &
   ListAuditRecordsDeps &
   ProblemDeps &
   ReadinessDeps & {
@@ -60,6 +62,7 @@ export function createApp(deps: AppDeps): Express {
       unwrapKey: unwrapKeyRoute(deps),
       rewrapStreamHeader: rewrapStreamHeaderRoute(deps),
       ...tenantRoutes(deps),
+      ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),

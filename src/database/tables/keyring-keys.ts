@@ -188,16 +188,11 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
       return destroyed;
     },
     needs: async (tenantId) => {
-      const rows = await database.read((db) =>
-        keysOf(db, tenantId).where('jwe', 'is not', null).orderBy('kid').execute(),
+      const [keys, copies] = await database.read((db) =>
+        Promise.all([countsBy(db, tenantId, 'kid'), countsBy(db, tenantId, 'copied_kid')]),
       );
-      const needs = new Map<string, { kid: string; keys: number; copies: number }>();
-      const of = (kid: string) => needs.getOrInsertComputed(kid, () => ({ kid, keys: 0, copies: 0 }));
-      for (const { kid, copied_kid } of rows) {
-        of(kid).keys += 1;
-        if (copied_kid !== null) of(copied_kid).copies += 1;
-      }
-      return [...needs.values()];
+      const kids = [...new Set([...keys.keys(), ...copies.keys()])].sort();
+      return kids.map((kid) => ({ kid, keys: keys.get(kid) ?? 0, copies: copies.get(kid) ?? 0 }));
     },
   };
 }
@@ -245,6 +240,18 @@ const identity = (db: Kysely<Schema>) => db.selectFrom('database_identity').sele
 
 const keysOf = (db: Kysely<Schema>, tenantId: string) =>
   db.selectFrom('keyring_keys').select(COLUMNS).where('tenant_id', '=', tenantId);
+
+/** Returns the number of a tenant's keys, tombstones excluded, by a key version that they need. */
+async function countsBy(db: Kysely<Schema>, tenantId: string, column: 'kid' | 'copied_kid') {
+  const rows = await db
+    .selectFrom('keyring_keys')
+    .select([column, (eb) => eb.fn.countAll<number>().as('count')])
+    .where('tenant_id', '=', tenantId)
+    .where('jwe', 'is not', null)
+    .groupBy(column)
+    .execute();
+  return new Map(rows.flatMap((row) => (row[column] === null ? [] : [[row[column], Number(row.count)] as const])));
+}
 
 function pageOf(db: Kysely<Schema>, limit: number, after: KeyName | undefined, tenantId: string | undefined) {
   let query = db.selectFrom('keyring_keys').select(COLUMNS).orderBy('tenant_id').orderBy('id').limit(limit);

@@ -112,6 +112,15 @@ const KeyUseAnswer = named(
   }),
 );
 
+const BranchKeyNeed = named(
+  'BranchKeyNeed',
+  z.object({
+    keyId: z.string(),
+    keys: z.int().meta({ description: 'Branch and index keys in the database that this version wraps.' }),
+    copies: z.int().meta({ description: 'Keys whose newest copy outside of the database this version wraps.' }),
+  }),
+);
+
 export const TenantAnswer = named(
   'Tenant',
   z.object({
@@ -124,6 +133,10 @@ export const TenantAnswer = named(
     keyUsage: z.array(KeyUseAnswer).optional().meta({
       description:
         'Key versions that encrypted or decrypted data, the last one used first. Only when one tenant is read, not in lists. A version that is not listed has not been used, as far as the service has seen.',
+    }),
+    branchKeys: z.array(BranchKeyNeed).optional().meta({
+      description:
+        'Key versions that wrap branch or index keys. Only when one tenant is read, and absent without such keys. Compact messages do not need a version that is not listed.',
     }),
   }),
 );
