@@ -1,20 +1,21 @@
-import express, { type Express } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import express, { type Express, type Request, type Response } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
 import type { Admission } from './http/admission/admission.ts';
-import { type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
+import { answerFailure, type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
 import { listAuditRecordsRoute } from './http/routes/audit-routes.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
-import { type BranchKeyRoutesDeps, branchKeyRoutes } from './http/routes/branch-key-routes.ts';
 import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
+import { directRoutes } from './http/routes/direct-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
 import { documentRoutes } from './http/routes/document-routes.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/health-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
-import { mount } from './http/routes/mount.ts';
+import { mount, routesOf } from './http/routes/mount.ts';
 import { mountStreams } from './http/routes/mount-streams.ts';
 import { rewrapStreamHeaderRoute, type StreamRoutesDeps, streamRoutes } from './http/routes/stream-routes.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/routes/tenant-routes.ts';
-import { type OpenSpan, traceRequests } from './http/server/trace-requests.ts';
+import { type OpenSpan, traced } from './http/server/trace-requests.ts';
 import type { CreateDataKeyDeps } from './operations/create-data-key.ts';
 import type { DecryptDeps } from './operations/decrypt-data.ts';
 import type { EncryptDeps } from './operations/encrypt-data.ts';
@@ -30,7 +31,6 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
-  BranchKeyRoutesDeps &
   ListAuditRecordsDeps &
   ProblemDeps &
   ReadinessDeps & {
@@ -41,14 +41,46 @@ export type AppDeps = EncryptDeps &
     readonly admission: Pick<Admission, 'admit' | 'countCall' | 'chargeItems'>;
   };
 
+export interface App {
+  /** The routes in Express. */
+  readonly express: Express;
+  /** Handles a request. `onUnanswered` is called if no handler could answer it. */
+  readonly handle: (req: IncomingMessage, res: ServerResponse, onUnanswered: () => void) => void;
+}
+
 /** Returns the application: the order of the handlers of a request. */
-export function createApp(deps: AppDeps): Express {
+export function createApp(deps: AppDeps): App {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
-  if (deps.openSpan) app.use(traceRequests(deps.openSpan));
+  const routes = jsonRoutes(deps);
   mountStreams(app, streamRoutes(deps), deps);
-  mount(
-    app,
+  mount(app, routes);
+  app.use(docsRouter());
+  app.use(routeNotFound);
+  app.use(problemHandler(deps));
+
+  const directRoute = directRoutes(routes);
+  const route: App['handle'] = (req, res, onUnanswered) => {
+    const direct = directRoute(req);
+    // Express adds its own methods to both objects.
+    if (!direct) app(req as Request, res as Response, onUnanswered);
+    else {
+      direct
+        .handle(req, res, direct)
+        .catch((error: unknown) => answerFailure(deps, req, res, error))
+        .catch(onUnanswered);
+    }
+  };
+  const { openSpan } = deps;
+  const handle: App['handle'] =
+    openSpan === undefined
+      ? route
+      : (req, res, onUnanswered) => traced(openSpan, req, res, () => route(req, res, onUnanswered));
+  return { express: app, handle };
+}
+
+const jsonRoutes = (deps: AppDeps) =>
+  routesOf(
     {
       encryptData: encryptDataRoute(deps),
       decryptData: decryptDataRoute(deps),
@@ -62,7 +94,6 @@ export function createApp(deps: AppDeps): Express {
       unwrapKey: unwrapKeyRoute(deps),
       rewrapStreamHeader: rewrapStreamHeaderRoute(deps),
       ...tenantRoutes(deps),
-      ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),
@@ -77,9 +108,3 @@ export function createApp(deps: AppDeps): Express {
       onAnswered: deps.onAnswered,
     },
   );
-  app.use(docsRouter());
-  app.use(routeNotFound);
-  app.use(problemHandler(deps));
-
-  return app;
-}

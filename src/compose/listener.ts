@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Request, Response } from 'express';
 import { createApp } from '../app.ts';
 import type { RefusalCounter } from '../audit/refusals.ts';
 import { CallerRates } from '../callers/caller-rates.ts';
@@ -16,7 +15,6 @@ import type { FailureLog } from '../telemetry/failure-log.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
-import type { Branches } from './branches.ts';
 import type { Keys } from './keys.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Store } from './store.ts';
@@ -34,7 +32,6 @@ export interface ListenerParts {
   readonly store: Store;
   readonly audit: Audit;
   readonly refusals: RefusalCounter;
-  readonly branches: Pick<Branches, 'degraded'>;
   readonly keys: Keys;
   readonly telemetry: Telemetry;
 }
@@ -50,7 +47,7 @@ export async function openListener(parts: ListenerParts): Promise<Listener> {
   const create = (isDraining: () => boolean) => {
     const app = openApp(parts, admission, isDraining);
     // Express itself would answer an unparsable path with a page of its own.
-    return admission.guard((req, res) => app(req as Request, res as Response, () => void answerUnroutable(req, res)));
+    return admission.guard((req, res) => app.handle(req, res, () => void answerUnroutable(req, res)));
   };
   const { http } = parts.config;
   const server = await namingSettings(() => listen(create, listenOptions(parts)), addressMistake('http', http));
@@ -67,8 +64,7 @@ function openAdmission({ config: { http }, clock, refusals, telemetry }: Listene
 }
 
 function openApp(parts: ListenerParts, admission: Admission, isDraining: () => boolean) {
-  const { config, failures, clock, deadlines, certificate, azure, store, audit, refusals, branches, keys, telemetry } =
-    parts;
+  const { config, failures, clock, deadlines, certificate, azure, store, audit, refusals, keys, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
@@ -82,7 +78,6 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     auditRecords: audit.records,
     auditDegraded: audit.degraded,
     degradedHome: azure.degradedHome,
-    branchesDegraded: branches.degraded,
     certificate,
     admission,
     clock,
@@ -94,7 +89,6 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     bodyTimeoutMs: deadlines.bodyMs,
     verifyToken: createTokenVerifier(config.callers, clock),
     parseTenant: (record) => parseInput(tenantRecord, record, ''),
-    compactObstacle: config.branchKeys.compactObstacle,
     countRefusal: (event) => refusals.count(event),
     onFailure: ({ requestId, operation }, error) => failures.add({ requestId, operation }, error),
   });

@@ -80,8 +80,7 @@ function settingValue(type: Setting['type'], text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    // Text is a choice of a union, such as `export`; the schema rejects any text that is no number.
-    return type instanceof z.ZodNumber || type instanceof z.ZodUnion ? text : undefined;
+    return type instanceof z.ZodNumber ? text : undefined; // the schema rejects any text that is no number
   }
 }
 

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import type { Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../callers/principal.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -18,15 +17,15 @@ export interface RequestScope {
 /** Called with each request once its answer is sent; `code` is that of a problem. */
 export type OnAnswered = (scope: RequestScope, status: number, code?: ErrorCode) => void;
 
+const SCOPE = Symbol('scope');
 const CLIENT_REQUEST_ID = /^[\w.-]{1,64}$/;
 
 /**
  * Returns the scope of a request, created at its first use: no middleware has to run before every
  * route.
  */
-export function scopeOf(res: Response): RequestScope {
-  const locals = res.locals as { scope?: RequestScope };
-  locals.scope ??= {
+export function scopeOf(res: ServerResponse & { [SCOPE]?: RequestScope }): RequestScope {
+  res[SCOPE] ??= {
     requestId: randomUUID(),
     clientRequestId: clientRequestIdOf(res.req),
     startedAt: performance.now(),
@@ -34,7 +33,7 @@ export function scopeOf(res: Response): RequestScope {
     principal: undefined,
     tenantId: undefined,
   };
-  return locals.scope;
+  return res[SCOPE];
 }
 
 function clientRequestIdOf(req: IncomingMessage): string | undefined {

@@ -23,12 +23,9 @@ const Line = z.strictObject({
  * Returns the line of a key in an export or a copy, without its newline. The line of a destroyed
  * key has `destroyed` instead of a JWE, so that an import never brings the key back.
  */
-export const keyLine = (key: LinedKey | StoredKey): string => JSON.stringify(shownKey(key));
-
-/** Returns a key as exports and the API show it. */
-export function shownKey({ tenantId, kind, id, label, vaultKey, kid, jwe }: LinedKey | StoredKey) {
+export function keyLine({ tenantId, kind, id, label, vaultKey, kid, jwe }: LinedKey | StoredKey): string {
   const key = { tenantId, kind, id, label, vaultKey, kid };
-  return jwe === undefined ? { ...key, destroyed: true as const } : { ...key, jwe };
+  return JSON.stringify(jwe === undefined ? { ...key, destroyed: true } : { ...key, jwe });
 }
 
 /** Returns the key of a line; undefined for a line that `keyLine` did not write. */

@@ -21,7 +21,6 @@ const COMMANDS = [
   'check-config',
   'migrate',
   'tenants',
-  'branch-keys',
   'check',
   'onboard',
   'audit',

@@ -112,8 +112,7 @@ export class Deployment {
   keyring: MemoryKeyring | undefined;
   branchSettings = { epochMs: 86_400_000, settleMs: 600_000, recheckMs: 60_000 };
   copies: BranchCopies = { isRequired: false, write: async () => false };
-  /** The database that the home vault names. */
-  boundTo: string | undefined = 'memory';
+  isBound = true;
   readonly branchEvents: string[] = [];
   readonly disagreements: string[] = [];
   readonly #processes: Process[] = [];
@@ -140,7 +139,7 @@ export class Deployment {
       settings: this.branchSettings,
       copies: this.copies,
       kekOf,
-      boundTo: () => this.boundTo,
+      isBound: () => this.isBound,
       confirmedAt: () => (keyring.isAway ? Number.NEGATIVE_INFINITY : this.clock.monotonicMs()),
       onEvent: async (event) => void this.branchEvents.push(event),
       onDisagreement: ({ id }) => void this.disagreements.push(id),

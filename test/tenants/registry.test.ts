@@ -39,7 +39,6 @@ async function openFile(tenants: readonly object[], keys: FileRegistryOptions['k
     file,
     hosts,
     keys,
-    compactObstacle: 'no copies',
     pollMs: 10,
     onReload: (count) => reloads.push(count),
     onBrokenEdit: (error) => broken.push(error.message),
@@ -245,8 +244,7 @@ describe('the file registry', () => {
   });
 
   test('does not open with a missing or invalid file', async () => {
-    const handlers = { onReload: () => undefined, onBrokenEdit: () => undefined };
-    const options = { hosts, keys: noMemory, compactObstacle: undefined, ...handlers };
+    const options = { hosts, keys: noMemory, onReload: () => undefined, onBrokenEdit: () => undefined };
     await expect(openFileRegistry({ ...options, file: join(tmpdir(), 'no-such-file.yaml') })).rejects.toMatchObject({
       code: 'ENOENT',
     });

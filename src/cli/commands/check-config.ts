@@ -88,8 +88,7 @@ function tenantsOf(config: Config): string {
   const { file } = config.registry;
   if (file === undefined)
     return config.database.postgres ? 'in PostgreSQL' : `in ${config.database.sqlite.file} (SQLite)`;
-  const { compactObstacle } = config.branchKeys;
-  const list = readTenantList(file, readBytes(file), config.vaultHosts, new Date().toISOString(), compactObstacle);
+  const list = readTenantList(file, readBytes(file), config.vaultHosts, new Date().toISOString());
   return `${list.size} in ${file}`;
 }
 

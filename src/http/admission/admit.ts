@@ -1,4 +1,4 @@
-import type { Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import { scopeOf } from '../scope.ts';
 import type { Admission } from './admission.ts';
 
@@ -8,7 +8,7 @@ import type { Admission } from './admission.ts';
  * needed.
  * @throws ServiceError `overloaded`
  */
-export function admit(admission: Pick<Admission, 'admit'>, res: Response, bytes: number) {
+export function admit(admission: Pick<Admission, 'admit'>, res: ServerResponse, bytes: number) {
   const { principal, tenantId } = scopeOf(res);
   return principal && admission.admit(res, { tenantId, bytes });
 }

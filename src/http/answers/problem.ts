@@ -49,21 +49,29 @@ const GATHERED: ReadonlySet<ErrorCode> = new Set([...SHED, 'grant-missing']);
 export const isWorthLogging = ({ code }: ServiceError): boolean => problemTable[code].status >= 500 && !SHED.has(code);
 
 /**
- * Returns the one handler of all failures: it records the failure, then answers. Without a record
- * the only answer is `audit-unavailable`.
+ * Handles every failure: records it, then answers. Without a record the only answer is
+ * `audit-unavailable`.
  */
-export function problemHandler(deps: ProblemDeps): ErrorRequestHandler {
-  // Express recognises an error handler by its four parameters.
-  return async (error: unknown, req, res, _next) => {
-    const scope = scopeOf(res);
-    const failure = await recorded(deps, scope, toFailure(error));
-    if (isWorthLogging(failure)) deps.onFailure(scope, failure);
-    if (res.headersSent) {
-      res.socket?.resetAndDestroy(); // no clean end, which could pass for an answer without a length
-    } else await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason);
-    deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
-  };
+export async function answerFailure(
+  deps: ProblemDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  error: unknown,
+): Promise<void> {
+  const scope = scopeOf(res);
+  const failure = await recorded(deps, scope, toFailure(error));
+  if (isWorthLogging(failure)) deps.onFailure(scope, failure);
+  if (res.headersSent) {
+    res.socket?.resetAndDestroy(); // no clean end, which could pass for an answer without a length
+  } else await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason);
+  deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
 }
+
+/** Returns the same for Express, which recognises an error handler by its four parameters. */
+export const problemHandler =
+  (deps: ProblemDeps): ErrorRequestHandler =>
+  (error: unknown, req, res, _next) =>
+    answerFailure(deps, req, res, error);
 
 /**
  * Sends a problem. Small bodies arrive with their head, and are parsed before the next turn of the

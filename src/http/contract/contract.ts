@@ -1,7 +1,6 @@
 import { encodeOpened, encodeSealed } from '../answers/encode-answer.ts';
 import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
-import { branchKeyOperations } from './branch-key-contract.ts';
 import { documentOperations } from './document-contract.ts';
 import {
   DataKeyRequest,
@@ -142,7 +141,6 @@ export const operations = {
   },
   ...streamHeaderOperations,
   ...tenantOperations,
-  ...branchKeyOperations,
   ...auditOperations,
   getHealth: {
     method: 'get',

@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { VerifyToken } from '../../callers/verify-token.ts';
 import { parseInput } from '../../lib/parse-input.ts';
@@ -25,7 +25,8 @@ interface Authorized {
   readonly params?: unknown;
 }
 
-type Authorize = (req: Request, res: Response) => Promise<Authorized>;
+/** `params` are the unparsed parameters of the path. */
+type Authorize = (req: IncomingMessage, res: ServerResponse, params: unknown) => Promise<Authorized>;
 
 /**
  * Returns a function that returns the caller's request once the caller may make it. Every check
@@ -40,13 +41,13 @@ export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, o
   // The other operations look the tenant up by themselves: some create it, some read the rest of a
   // removed one.
   const needsActiveTenant = errors.includes('tenant-suspended');
-  return async (req, res) => {
+  return async (req, res, given) => {
     const scope = scopeOf(res);
     const principal = await authenticate(req, verifyToken);
     scope.principal = principal;
     admission.countCall(principal.id);
     assertRole(principal, role);
-    const params = schema && parseInput(schema, req.params, '/path');
+    const params = schema && parseInput(schema, given, '/path');
     const { tenantId } = (params ?? {}) as { readonly tenantId?: string };
     if (tenantId !== undefined) {
       scope.tenantId = tenantId;

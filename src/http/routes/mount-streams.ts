@@ -56,13 +56,13 @@ function route(
   return async (req, res) => {
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs;
-    const { request, params } = await authorize(req, res);
+    const { request, params } = await authorize(req, res, req.params);
     if (!request) throw new Error('a stream operation without a role');
     const { tenantId } = params as { readonly tenantId: string };
     const held = admit(deps.admission, res, HELD_BYTES);
     held?.add(HELD_BYTES);
     held?.complete();
-    const query = parseQuery(operation, req) as { readonly key?: string } | undefined;
+    const query = parseQuery(operation, req.url, () => req.query) as { readonly key?: string } | undefined;
     assertStreamable(req);
     const exchange = new Exchange(req, res);
     const input = {

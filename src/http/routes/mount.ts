@@ -1,4 +1,5 @@
-import type { Express, Request, RequestHandler, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Express, Request, RequestHandler } from 'express';
 import * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
@@ -45,27 +46,51 @@ export interface MountDeps extends AuthorizeDeps, BodyLimitOptions {
   readonly onAnswered: OnAnswered | undefined;
 }
 
-/**
- * Mounts one handler for each operation of the contract; a missing one does not compile. Other
- * methods on its path are refused.
- */
-export function mount(app: Express, handlers: Handlers, deps: MountDeps): void {
-  for (const [id, operation] of Object.entries<Operation>(operations)) {
+/** The parts of a request that its route found. */
+interface Routed {
+  /** The parameters of the path, not parsed yet. */
+  readonly params: unknown;
+  /** Returns the query; absent on a route whose path cannot have one. */
+  readonly query?: () => unknown;
+  /** Returns whether the caller prefers lines; absent on a route whose answer is no list. */
+  readonly prefersLines?: () => boolean;
+}
+
+/** Handles a request of one operation. Rejects with the failure, which is not answered yet. */
+export type Handle = (req: IncomingMessage, res: ServerResponse, routed: Routed) => Promise<void>;
+
+export interface Route {
+  readonly operation: Operation;
+  readonly handle: Handle;
+}
+
+/** Returns one route for each operation of the contract; a missing handler does not compile. */
+export const routesOf = (handlers: Handlers, deps: MountDeps): readonly Route[] =>
+  Object.entries<Operation>(operations).map(([id, operation]) => ({
+    operation,
+    handle: handleOf(id, operation, handlers[id as OperationId] as Handler<never>, deps),
+  }));
+
+/** Mounts the routes in Express. Other methods on their paths are refused. */
+export function mount(app: Express, routes: readonly Route[]): void {
+  for (const { operation, handle } of routes) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
-    app[operation.method](path, route(id, operation, handlers[id as OperationId] as Handler<never>, deps));
+    app[operation.method](path, (req, res) =>
+      handle(req, res, { params: req.params, query: () => req.query, prefersLines: () => prefersLines(req) }),
+    );
   }
   app.use(methodNotAllowed);
 }
 
-function route(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): RequestHandler {
+function handleOf(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): Handle {
   const authorize = authorizer(deps, operation);
   const limit = bodyLimitOf(deps, operation);
-  return async (req, res) => {
+  return async (req, res, routed) => {
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs ?? id;
-    const { request, params } = await authorize(req, res);
+    const { request, params } = await authorize(req, res, routed.params);
     const held = admit(deps.admission, res, operation.body ? declaredBytes(req, limit) : 0);
-    const query = parseQuery(operation, req);
+    const query = parseQuery(operation, req.url ?? '', routed.query);
     const body =
       operation.body &&
       parseInput(
@@ -77,7 +102,7 @@ function route(id: string, operation: Operation, handler: Handler<never>, deps: 
     const answer: unknown = await handler({ params, query, body, ifMatch } as never, request as never);
     const headers = ['X-Request-Id', scope.requestId];
     if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
-    send(operation, answer, req, res, headers);
+    send(operation, answer, res, headers, routed.prefersLines);
     deps.onAnswered?.(scope, res.statusCode);
   };
 }
@@ -88,19 +113,23 @@ const NO_QUERY = z.strictObject({});
  * Returns the parsed query. An operation without parameters accepts none; a path without a question
  * mark is not parsed.
  */
-export function parseQuery({ query, role }: Pick<Operation, 'query' | 'role'>, req: Request): unknown {
-  if (query) return parseInput(query, req.query, '/query');
-  return role !== undefined && req.url.includes('?') ? parseInput(NO_QUERY, req.query, '/query') : undefined;
+export function parseQuery(
+  { query, role }: Pick<Operation, 'query' | 'role'>,
+  url: string,
+  read: () => unknown = () => ({}),
+): unknown {
+  if (query) return parseInput(query, read(), '/query');
+  return role !== undefined && url.includes('?') ? parseInput(NO_QUERY, read(), '/query') : undefined;
 }
 
 function send(
   { response, lines, encode = JSON.stringify }: Operation,
   answer: unknown,
-  req: Request,
-  res: Response,
+  res: ServerResponse,
   headers: string[],
+  prefersLines: () => boolean = () => false,
 ): void {
-  if (lines !== undefined) sendList(answer, lines, req, res, headers);
+  if (lines !== undefined) sendList(answer, lines, res, headers, prefersLines());
   // Not `res.json`: its ETag costs a hash of every answer, and our answers are never cached.
   else if (response) sendText(res, 200, 'application/json', encode(answer as never), headers);
   else sendNothing(res, headers);
@@ -110,9 +139,9 @@ function send(
  * Sends a list as JSON or, if the caller prefers it, each item as a line, with the cursor in a
  * header.
  */
-function sendList(answer: unknown, member: string, req: Request, res: Response, headers: string[]): void {
+function sendList(answer: unknown, member: string, res: ServerResponse, headers: string[], isByLine: boolean): void {
   headers.push('Vary', 'Accept');
-  if (req.accepts(['application/json', NDJSON]) !== NDJSON) {
+  if (!isByLine) {
     sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
     return;
   }
@@ -123,6 +152,8 @@ function sendList(answer: unknown, member: string, req: Request, res: Response, 
 }
 
 const NDJSON = 'application/x-ndjson';
+
+const prefersLines = (req: Request): boolean => req.accepts(['application/json', NDJSON]) === NDJSON;
 
 const MOUNTED: readonly Pick<Operation, 'method' | 'path'>[] = [
   ...Object.values(operations),

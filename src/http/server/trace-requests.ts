@@ -1,5 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
-import type { RequestHandler } from 'express';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 
 /** The span of one request, as the HTTP layer uses it. */
 interface OpenedSpan {
@@ -12,11 +11,9 @@ interface OpenedSpan {
 /** Opens a span; `headers` may carry the caller's context (W3C Trace Context). */
 export type OpenSpan = (method: string, headers: IncomingHttpHeaders) => OpenedSpan;
 
-/** Returns the middleware, which is mounted only if tracing is configured. */
-export function traceRequests(openSpan: OpenSpan): RequestHandler {
-  return (req, res, next) => {
-    const span = openSpan(req.method, req.headers);
-    res.once('close', () => span.abandon());
-    span.run(next);
-  };
+/** Runs the handling of a request within its span. */
+export function traced(openSpan: OpenSpan, req: IncomingMessage, res: ServerResponse, handle: () => void): void {
+  const span = openSpan(req.method ?? '', req.headers);
+  res.once('close', () => span.abandon());
+  span.run(handle);
 }
