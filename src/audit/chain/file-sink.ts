@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import { ServiceError } from '../../errors.ts';
 import type { AuditEvent } from '../event.ts';
 import type { AuditSink } from '../sink.ts';
@@ -126,7 +127,8 @@ interface ChainSinkParts {
 
 /**
  * Writes records in groups, one write at a time: records that arrive during a write go into the
- * next group. A record is encoded when its write begins, so a failed group leaves nothing that the
+ * next group. A write begins at the end of a turn of the event loop, so that the requests which
+ * arrived together share it. A record is encoded when its write begins, so a failed group leaves nothing that the
  * next one builds on. A refused record may still be in the chain, if its line was complete before
  * the disk filled up. An accepted record is never missing.
  */
@@ -218,7 +220,10 @@ class ChainSink implements FileSink {
   }
 
   async #writeWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#writeGroup(this.#waiting.splice(0, MAX_GROUP));
+    while (this.#waiting.length > 0) {
+      await endOfTurn();
+      await this.#writeGroup(this.#waiting.splice(0, MAX_GROUP));
+    }
     this.#writing = undefined;
   }
 
