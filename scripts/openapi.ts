@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import * as z from 'zod';
 import { createDocument, type ZodOpenApiOverride } from 'zod-openapi';
+import { isDataRole } from '../src/callers/principal.ts';
 import type { ErrorCode } from '../src/errors.ts';
 import { problemTable } from '../src/http/answers/problem-table.ts';
 import { operations } from '../src/http/contract/contract.ts';
@@ -88,6 +89,7 @@ function describe(operationId: string, operation: Operation): object {
         ...(params && { path: params }),
         ...(query && { query }),
         ...(ifMatch && { header: IF_MATCH[ifMatch] }),
+        ...(role !== undefined && isDataRole(role) && { header: ACCESS }),
       },
     }),
     ...requestBody(operation),
@@ -118,7 +120,7 @@ function describeStream(operationId: string, operation: StreamOperation): object
     tags: [tag],
     summary,
     description: `${description}\n\nNeeds the role \`${role}\`.`,
-    requestParams: { path: params, ...(query && { query }), header: CONTEXT_HEADER },
+    requestParams: { path: params, ...(query && { query }), header: CONTEXT_HEADER.extend(ACCESS.shape) },
     requestBody: { required: true, content: OCTETS },
     responses: {
       200: { description: 'The stream. It counts only when it is complete.', headers: KEY_ID, content: OCTETS },
@@ -149,6 +151,25 @@ const IF_MATCH = {
       .meta({ description: 'To replace a record: the `ETag` of the revision that you read. Absent to create one.' }),
   }),
 };
+const accessHeader = (id: string, description: string, example: string) =>
+  z.string().min(1).max(256).optional().meta({ description, example, param: { id } });
+const ACCESS = z.object({
+  'Access-Subject': accessHeader(
+    'AccessSubject',
+    "The person or the job that the caller acts for. It is the caller's claim, recorded in the audit record beside the authenticated principal. Visible ASCII; percent-encode other characters as UTF-8.",
+    'jane@example.com',
+  ),
+  'Access-Reason': accessHeader(
+    'AccessReason',
+    'The reason for the access, such as a ticket. Recorded and encoded as `Access-Subject`.',
+    'ticket-4711',
+  ),
+  'Access-Label': accessHeader(
+    'AccessLabel',
+    "A label of the caller's choice, such as the feature or the table. Recorded and encoded as `Access-Subject`.",
+    'payroll',
+  ),
+});
 const ETAG = { ETag: { description: 'The revision; send it in `If-Match`.', schema: { type: 'string' } } };
 
 const NEXT_CURSOR = {

@@ -18,6 +18,13 @@ interface AuditStoredKey {
   readonly jweDigest: string;
 }
 
+/** The caller's claims about one access to data. They are not verified. */
+export interface AuditAccess {
+  readonly subject?: string;
+  readonly reason?: string;
+  readonly label?: string;
+}
+
 /**
  * The content of an audit record of one request: the caller, the operation, the key and the result.
  */
@@ -66,6 +73,11 @@ export interface AuditEvent {
   readonly keys?: readonly AuditKeyUse[] | undefined;
   /** The stored key that the operation changed; `keyId` is the version that its JWE names. */
   readonly storedKey?: AuditStoredKey | undefined;
+  /**
+   * What the caller said about this access, in text or, by `audit.access: keyed`, as HMACs under a
+   * key of the tenant's.
+   */
+  readonly access?: AuditAccess | undefined;
   /** The number of requests that this record stands for; absent for one. */
   readonly count?: number | undefined;
 }

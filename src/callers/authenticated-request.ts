@@ -1,3 +1,4 @@
+import type { AccessClaims } from './access-claims.ts';
 import type { Principal } from './principal.ts';
 
 /** One authenticated request, as operations see it. */
@@ -7,4 +8,6 @@ export interface AuthenticatedRequest {
   readonly requestId: string;
   /** The caller's own id of the request. */
   readonly clientRequestId?: string | undefined;
+  /** Only of calls on data, if it has such headers. */
+  readonly access?: AccessClaims | undefined;
 }

@@ -8,6 +8,9 @@ export type Role =
   | 'Tenants.Manage'
   | 'Audit.Read';
 
+/** Returns whether the role is for calls on data, which say for whom and why they are made. */
+export const isDataRole = (role: Role): boolean => role.startsWith('Data.') || role.startsWith('Keys.');
+
 /** An authenticated caller. */
 export interface Principal {
   /** Issuer and subject, for the audit. */

@@ -1,5 +1,5 @@
 import { type LineKey, lineKeyOf } from '../audit/chain/line-key.ts';
-import { contextDigestOf } from '../audit/context-digest.ts';
+import { accessDigestOf, contextDigestOf } from '../audit/tenant-digests.ts';
 import {
   AUDIT_KEY_SECRET,
   HomeKeys,
@@ -37,7 +37,8 @@ export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }
   /** Returns the names of the keys that the home vault no longer provides. */
   const degradedKeys = () => watched.flatMap(([name, keys]) => (keys?.trouble() === undefined ? [] : [name]));
   const lineKey = lineKeyOf(auditKey);
-  return { originKeys, webhookKey, lineKey, contextDigest: contextDigestOf(auditKey), degradedKeys };
+  const digests = { contextDigest: contextDigestOf(auditKey), accessDigest: accessDigestOf(auditKey) };
+  return { originKeys, webhookKey, lineKey, ...digests, degradedKeys };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createApp } from '../app.ts';
+import { keyedAccess } from '../audit/keyed-access.ts';
 import type { RefusalCounter } from '../audit/refusals.ts';
 import { CallerRates } from '../callers/caller-rates.ts';
 import { createTokenVerifier } from '../callers/verify-token.ts';
@@ -74,7 +75,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     contextDigest: azure.contextDigest,
     openProbe: azure.openProbe,
     directory: azure.directory,
-    audit: audit.sink,
+    audit: config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,
     auditRecords: audit.records,
     auditDegraded: audit.degraded,
     degradedHome: azure.degradedHome,

@@ -204,6 +204,12 @@ const Audit = section({
     .describe(
       'Crash that a record survives once its response is sent: `write`, of the process; `fsync`, of the machine.',
     ),
+  access: z
+    .enum(['plain', 'keyed'])
+    .default('plain')
+    .describe(
+      "How records store what callers say about an access (`Access-Subject`, `Access-Reason`, `Access-Label`): as text, or as HMACs under the tenant's audit key, which can be looked for but not read.",
+    ),
   maxFileBytes: z
     .int()
     .min(64 * 1024)

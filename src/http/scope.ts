@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AccessClaims } from '../callers/access-claims.ts';
 import type { Principal } from '../callers/principal.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -12,6 +13,7 @@ export interface RequestScope {
   operation: string | undefined;
   principal: Principal | undefined;
   tenantId: string | undefined;
+  access: AccessClaims | undefined;
 }
 
 /** Called with each request once its answer is sent; `code` is that of a problem. */
@@ -32,6 +34,7 @@ export function scopeOf(res: ServerResponse & { [SCOPE]?: RequestScope }): Reque
     operation: undefined,
     principal: undefined,
     tenantId: undefined,
+    access: undefined,
   };
   return res[SCOPE];
 }

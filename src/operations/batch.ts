@@ -96,7 +96,7 @@ export interface DocumentUse {
  */
 export async function recordBatch(
   { audit }: Pick<AuditDeps, 'audit'>,
-  { requestId, clientRequestId, principal }: AuthenticatedRequest,
+  { requestId, clientRequestId, principal, access }: AuthenticatedRequest,
   { operation, tenantId, context }: Pick<AuditEvent, 'operation' | 'tenantId' | 'context'>,
   outcomes: readonly Outcome<ItemUse | DocumentUse>[],
 ): Promise<void> {
@@ -131,6 +131,7 @@ export async function recordBatch(
     vaultClientRequestId: refusedCall?.vaultClientRequestId,
     items,
     keys: [...keys.values()],
+    access,
   });
 }
 

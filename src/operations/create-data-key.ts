@@ -39,7 +39,7 @@ export async function createDataKey(
   input: CreateDataKeyInput,
 ): Promise<CreatedDataKey> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const key = dataKeyByAlias(grant.tenant, input.key);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
   const plaintext = deps.draw(DATA_KEY_BYTES);

@@ -34,7 +34,7 @@ export async function decryptData(
   input: DecryptInput,
 ): Promise<Decrypted> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
   const { plaintext, keyId, vaultCall } = await underGrant(grant, (tenant) =>
     openMessage(deps, tenant, input.ciphertext, context),
@@ -53,7 +53,7 @@ export async function decryptBatch(
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<DecryptItem>,
 ): Promise<readonly Outcome<Decrypted>[]> {
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const outcomes = await eachItem(items, grant, ({ ciphertext, encryptionContext }, tenant) =>
     whenReady(openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext)), (opened) => ({
       ...opened,

@@ -30,7 +30,7 @@ export async function decryptStream(
   input: DecryptStreamInput,
 ): Promise<StreamWork> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
   const prefix = await input.readPrefix();
   const prove = accessProver(deps, prefix.jwe, 'stream');

@@ -42,7 +42,7 @@ export async function encryptData(
   input: EncryptInput,
 ): Promise<Encrypted> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
   const { ciphertext, keyId, vaultCall, bytes } = await underGrant(grant, (tenant) =>
     sealItem(deps, tenant, input, context),
@@ -60,7 +60,7 @@ export async function encryptBatch(
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<EncryptItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const outcomes = await eachItem(items, grant, (item, tenant) =>
     sealItem(deps, tenant, item, contextForSealing(tenant, item.encryptionContext)),
   );

@@ -35,7 +35,7 @@ export async function encryptStream(
   input: EncryptStreamInput,
 ): Promise<StreamWork> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const key = dataKeyByAlias(grant.tenant, input.key);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
   const streamKey = deps.draw(STREAM_KEY_BYTES);

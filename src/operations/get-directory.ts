@@ -18,7 +18,7 @@ export async function getDirectory(
   request: AuthenticatedRequest,
   tenantId: string,
 ): Promise<DirectoryFacts> {
-  const grant = await openGrant(deps, request.principal, 'Tenants.Read', tenantId);
+  const grant = await openGrant(deps, request, 'Tenants.Read', tenantId);
   const facts = await underGrant(grant, (tenant) => deps.directory.readDirectory(tenant, request.requestId));
   await recordSuccess(deps, request, { operation: 'directory', tenantId });
   return facts;

@@ -1,4 +1,6 @@
-import type { Principal, Role } from '../callers/principal.ts';
+import { accessRequired } from '../callers/access-claims.ts';
+import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
+import { isDataRole, type Principal, type Role } from '../callers/principal.ts';
 import { ServiceError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Soon } from '../lib/when-ready.ts';
@@ -10,6 +12,9 @@ export interface GrantDeps {
   readonly clock: Clock;
 }
 
+/** The caller, and what it claims about its access. */
+export type Requester = Pick<AuthenticatedRequest, 'principal' | 'access'>;
+
 /**
  * Longer work is checked like a new request each time this has passed: suspension and revocation
  * stop it.
@@ -19,15 +24,15 @@ export const GRANT_HOLDS_MS = 1_000;
 /** A caller's grant on an active tenant, checked again each second of work. */
 export class TenantGrant {
   readonly #deps: GrantDeps;
-  readonly #principal: Principal;
+  readonly #requester: Requester;
   readonly #role: Role;
   #tenant: Tenant;
   #checkedAt: number;
   #check: Promise<void> | undefined;
 
-  constructor(deps: GrantDeps, principal: Principal, role: Role, tenant: Tenant) {
+  constructor(deps: GrantDeps, requester: Requester, role: Role, tenant: Tenant) {
     this.#deps = deps;
-    this.#principal = principal;
+    this.#requester = requester;
     this.#role = role;
     this.#tenant = tenant;
     this.#checkedAt = deps.clock.monotonicMs();
@@ -52,25 +57,25 @@ export class TenantGrant {
   }
 
   async #readAgain(): Promise<void> {
-    this.#tenant = await grantedTenant(this.#deps.tenants, this.#principal, this.#role, this.#tenant.id);
+    this.#tenant = await grantedTenant(this.#deps.tenants, this.#requester, this.#role, this.#tenant.id);
     this.#check = undefined;
   }
 }
 
 /**
  * Returns the grant. It is the first step of every operation on a tenant's data. The caller's grant
- * is checked before any look-up, then the tenant, which must be active.
+ * is checked before any look-up, then the tenant, which must be active, then the claims about the
+ * access that its record requires.
  * @throws ServiceError `grant-missing`, `tenant-not-found`, `tenant-suspended`,
- * `registry-unavailable`
+ * `registry-unavailable`, `malformed-request`
  */
 export async function openGrant(
   deps: GrantDeps,
-  principal: Principal,
+  requester: Requester,
   role: Role,
   tenantId: string,
 ): Promise<TenantGrant> {
-  assertGranted(principal, role, tenantId);
-  return new TenantGrant(deps, principal, role, assertActive(await deps.tenants.get(tenantId)));
+  return new TenantGrant(deps, requester, role, await grantedTenant(deps.tenants, requester, role, tenantId));
 }
 
 /**
@@ -94,12 +99,14 @@ function checkedAfter<T>(grant: TenantGrant, value: Soon<T>): Soon<T> {
  */
 export async function grantedTenant(
   tenants: Pick<TenantRegistry, 'get'>,
-  principal: Principal,
+  requester: Requester,
   role: Role,
   tenantId: string,
 ): Promise<Tenant> {
-  assertGranted(principal, role, tenantId);
-  return assertActive(await tenants.get(tenantId));
+  assertGranted(requester.principal, role, tenantId);
+  const tenant = assertActive(await tenants.get(tenantId));
+  if (tenant.requiredAccess !== undefined && isDataRole(role)) assertClaims(tenant.requiredAccess, requester);
+  return tenant;
 }
 
 /**
@@ -111,6 +118,15 @@ function assertActive(tenant: Tenant): Tenant {
   throw new ServiceError('tenant-suspended', 'The vendor has suspended this tenant', {
     fix: { owner: 'vendor', action: 'Resume the tenant' },
   });
+}
+
+/**
+ * Checks the claims that the tenant's record requires.
+ * @throws ServiceError `malformed-request`
+ */
+function assertClaims(required: NonNullable<Tenant['requiredAccess']>, { access }: Requester): void {
+  const missing = required.filter((claim) => access?.[claim] === undefined);
+  if (missing.length > 0) throw accessRequired(missing);
 }
 
 /**

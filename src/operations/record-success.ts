@@ -1,6 +1,6 @@
-import type { ContextDigest } from '../audit/context-digest.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { AuditSink } from '../audit/sink.ts';
+import type { ContextDigest } from '../audit/tenant-digests.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import type { VaultCallIds } from '../errors.ts';
 
@@ -38,6 +38,7 @@ export async function recordSuccess(
     context: facts.tenantId && digestOf(deps, facts.tenantId, context),
     vaultRequestId: facts.vaultCall?.vaultRequestId,
     vaultClientRequestId: facts.vaultCall?.vaultClientRequestId,
+    access: request.access,
   });
 }
 

@@ -12,6 +12,7 @@ import {
   GRANT_HOLDS_MS,
   type GrantDeps,
   openGrant,
+  type Requester,
   type TenantGrant,
   underGrant,
 } from './granted-tenant.ts';
@@ -64,7 +65,7 @@ async function rewrapOne(
   const { tenantId, to = {} } = input;
   const operation = use === 'message' ? 'rewrap' : 'rewrap-stream';
   assertTarget(request.principal, to.tenantId ?? tenantId);
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const moved = await underGrant(grant, (source) => moveItem(deps, request, source, input, use));
   const { ciphertext, target, opened, sealed, context } = moved;
   if (target !== tenantId) await recordSuccess(deps, request, { operation, tenantId, ...opened }, context);
@@ -81,7 +82,7 @@ export async function rewrapBatch(
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<RewrapItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const outcomes = await eachItem(items, grant, (item, source) => moveItem(deps, request, source, item, 'message'));
   const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
   const elsewhere = Map.groupBy(
@@ -120,9 +121,9 @@ const usedAt =
   };
 
 /** Returns the grant on the target. @throws ServiceError as openGrant, with pointers into `to` */
-export async function openTarget(deps: GrantDeps, principal: Principal, tenantId: string): Promise<TenantGrant> {
+export async function openTarget(deps: GrantDeps, request: Requester, tenantId: string): Promise<TenantGrant> {
   try {
-    return await openGrant(deps, principal, 'Data.Encrypt', tenantId);
+    return await openGrant(deps, request, 'Data.Encrypt', tenantId);
   } catch (error) {
     throw atTarget(error);
   }
@@ -152,7 +153,7 @@ async function moveItem(
 ): Promise<Moved> {
   const { to = {}, ciphertext: before, encryptionContext } = item;
   const startedAt = deps.clock.monotonicMs();
-  const grant = await openTarget(deps, request.principal, to.tenantId ?? source.id);
+  const grant = await openTarget(deps, request, to.tenantId ?? source.id);
   const isNewThere = grant.tenant.id !== source.id;
   const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
   const key = dataKeyByAlias(grant.tenant, to.key, '/to/key');

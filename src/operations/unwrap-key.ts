@@ -30,7 +30,7 @@ export async function unwrapKey(
   input: UnwrapKeyInput,
 ): Promise<{ readonly value: Buffer; readonly keyId: string }> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request.principal, 'Keys.Unwrap', tenantId);
+  const grant = await openGrant(deps, request, 'Keys.Unwrap', tenantId);
   const { key, kek } = wrapKeyKek(grant.tenant, parseKeyId(input.keyId));
   assertAlgorithm(key, input.algorithm);
   if (!isWrappedLength(input.algorithm, input.wrappedKey.length)) throw undecryptable();

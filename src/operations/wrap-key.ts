@@ -39,7 +39,7 @@ export async function wrapKey(
   input: WrapKeyInput,
 ): Promise<WrappedValue> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request.principal, 'Keys.Wrap', tenantId);
+  const grant = await openGrant(deps, request, 'Keys.Wrap', tenantId);
   const key = keyByAlias(grant.tenant, input.key, 'wrap');
   assertAlgorithm(key, input.algorithm);
   const facts = await deps.dataKeys.currentVersion(grant.tenant, key);

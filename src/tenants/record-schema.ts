@@ -85,6 +85,10 @@ export function tenantSchema(hosts: VaultHosts) {
       revocationBoundSeconds: RevocationBoundSeconds.optional(),
       origin: z.enum(['required', 'optional']).default('required'),
       requiredContext: z.array(z.string().min(1).max(128)).max(64).default([]),
+      requiredAccess: z
+        .array(z.enum(['subject', 'reason', 'label']))
+        .max(3)
+        .optional(),
       checkIntervalSeconds: z
         .int()
         .min(60)

@@ -46,6 +46,8 @@ export interface Tenant {
   readonly origin: 'required' | 'optional';
   /** Names that every new encryption context must contain. */
   readonly requiredContext: readonly string[];
+  /** Claims that every call on data must make about the access. */
+  readonly requiredAccess?: readonly ('subject' | 'reason' | 'label')[];
   readonly checkIntervalSeconds?: number;
   readonly canarySecret?: string;
   readonly graph?: { readonly organization?: boolean; readonly users?: boolean; readonly groups?: boolean };

@@ -310,3 +310,30 @@ describe('a service that hangs', () => {
     expect([code, err]).toEqual([2, expect.stringContaining(`between 1 and 9999, not ${timeout}`)]);
   });
 });
+
+describe('the options for whom and why', () => {
+  test('reach the audit record, whatever their characters', async () => {
+    await put('memo', Buffer.from('text'));
+    const options = ['--access-subject', 'Jörg Müller', '--access-reason', '100% audit', '--access-label', 'a/b'];
+    const sealed = await run(['encrypt-file', 'memo', '--tenant', 'contoso', ...options]);
+    expect(sealed).toMatchObject({ code: 0, err: '' });
+    expect(await run(['rewrap-file', 'memo.vspn', '--tenant', 'contoso', ...options])).toMatchObject({ code: 0 });
+    const access = { subject: 'Jörg Müller', reason: '100% audit', label: 'a/b' };
+    const records = (await service.auditRecords()).slice(-3);
+    expect(records.map((record) => [record['operation'], record['access']])).toEqual([
+      ['encrypt-stream', access],
+      ['encrypt-stream', access],
+      ['rewrap-stream', access],
+    ]);
+  });
+
+  test.each([
+    ['too long', 'ä'.repeat(43)],
+    ['empty', ''],
+    ['with a line feed', 'a\nb'],
+  ])('that are %s are a mistake of usage', async (_what, text) => {
+    await put('memo', Buffer.from('text'));
+    const { code, err } = await run(['encrypt-file', 'memo', '--tenant', 'contoso', '--access-reason', text]);
+    expect([code, err]).toEqual([2, expect.stringContaining('--access-reason must')]);
+  });
+});

@@ -107,6 +107,7 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
     ...settingsFor(emulator, folder, options.limits),
     ...(options.inDatabase && { registry: {} }),
     ...options.config,
+    audit: { directory: join(folder, 'audit'), ...(options.config?.['audit'] as object | undefined) },
   });
   if (options.inDatabase) await register(config, tenantsOf(emulator, options.tenant));
   const logLines: string[] = [];

@@ -83,6 +83,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
       label: event.storedKey.label,
       jweDigest: event.storedKey.jweDigest,
     },
+    access: event.access,
     count: event.count,
     tenantSequence,
   } satisfies Record<Member, unknown>);

@@ -71,6 +71,7 @@ const EventRecord = z.strictObject({
     items: z.record(z.string(), Count).exactOptional(),
     keys: z.array(KeyUse).exactOptional(),
     storedKey: StoredKey.exactOptional(),
+    access: z.strictObject({ subject: text, reason: text, label: text }).exactOptional(),
     count: z.number().exactOptional(),
   } satisfies Record<keyof AuditEvent, z.ZodType>),
   tenantSequence: Count.exactOptional(),

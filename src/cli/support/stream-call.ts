@@ -116,7 +116,7 @@ function post(
     method: 'POST',
     signal,
     timeout: idleMs,
-    headers: { Authorization: `Bearer ${target.token}`, ...headers },
+    headers: { Authorization: `Bearer ${target.token}`, ...target.access, ...headers },
   });
   req.on('timeout', () => {
     if (isIdle()) idle.abort(new CutError(`${target.url} sent and took nothing for ${idleMs / 1_000} s`));

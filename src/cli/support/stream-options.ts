@@ -1,4 +1,6 @@
+import { ACCESS_HEADERS, type AccessClaim, encodeAccessClaim } from '../../callers/access-claims.ts';
 import { ConfigError } from '../../config/load-config.ts';
+import { ServiceError } from '../../errors.ts';
 import { readArguments } from './arguments.ts';
 import type { CommandIo } from './command.ts';
 
@@ -9,6 +11,8 @@ export interface StreamTarget {
   readonly token: string;
   readonly tenant: string;
   readonly context: Readonly<Record<string, string>> | undefined;
+  /** For whom and why, as headers. */
+  readonly access: Readonly<Record<string, string>>;
   /** Longest time without a byte in either direction while only the service could move one. */
   readonly idleMs: number;
 }
@@ -16,6 +20,9 @@ export interface StreamTarget {
 export const STREAM_OPTIONS = {
   tenant: { type: 'string' },
   context: { type: 'string', multiple: true, default: [] as string[] },
+  'access-subject': { type: 'string' },
+  'access-reason': { type: 'string' },
+  'access-label': { type: 'string' },
   url: { type: 'string' },
   token: { type: 'string' },
   output: { type: 'string', short: 'o' },
@@ -26,6 +33,7 @@ export const STREAM_OPTIONS = {
 export const STREAM_OPTIONS_HELP = `
   --tenant ID           tenant of the key
   --context NAME=VALUE  one pair of the encryption context; may be repeated. decrypt-file needs the same pairs
+  --access-subject TEXT, --access-reason TEXT, --access-label TEXT   for whom and why; the audit record has them
   -o, --output FILE     output; - for standard output
   --force               replace an existing file
   --url URL             of the service; else VAULTSPAN_URL
@@ -44,7 +52,7 @@ const isPlain = (url: string): boolean => {
  * @throws ConfigError
  */
 export function streamTargetOf(
-  values: { readonly [K in 'tenant' | 'url' | 'token']?: string | undefined } & {
+  values: { readonly [K in 'tenant' | 'url' | 'token' | AccessOption]?: string | undefined } & {
     readonly context: readonly string[];
     readonly timeout: string;
   },
@@ -67,8 +75,29 @@ export function streamTargetOf(
     token: token.trim(),
     tenant: values.tenant,
     context: contextOf(values.context),
+    access: accessHeadersOf(values),
     idleMs: idleMsOf(values.timeout),
   };
+}
+
+type AccessOption = `access-${AccessClaim}`;
+
+function accessHeadersOf(values: { readonly [K in AccessOption]?: string | undefined }): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const claim of ['subject', 'reason', 'label'] as const) {
+    const text = values[`access-${claim}`];
+    if (text !== undefined) headers[ACCESS_HEADERS[claim]] = headerOf(claim, text);
+  }
+  return headers;
+}
+
+function headerOf(claim: AccessClaim, text: string): string {
+  try {
+    return encodeAccessClaim(claim, text);
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    throw new ConfigError(`--access-${claim} ${error.errors?.[0]?.detail}`);
+  }
 }
 
 function idleMsOf(text: string): number {

@@ -73,7 +73,13 @@ interface AdmittedBody extends HeldBody {
 }
 
 /** The known members of a request that is refused at the entry. */
-const UNKNOWN = { clientRequestId: undefined, operation: undefined, principal: undefined, tenantId: undefined };
+const UNKNOWN = {
+  clientRequestId: undefined,
+  operation: undefined,
+  principal: undefined,
+  tenantId: undefined,
+  access: undefined,
+};
 
 const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
 

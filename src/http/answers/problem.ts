@@ -163,5 +163,6 @@ function eventOf(scope: RequestScope, { code, reason, vaultCall }: ServiceError)
     vaultRequestId: vaultCall?.vaultRequestId,
     vaultClientRequestId: vaultCall?.vaultClientRequestId,
     tenantId: scope.principal && scope.tenantId,
+    access: scope.access,
   };
 }

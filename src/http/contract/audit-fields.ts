@@ -67,6 +67,15 @@ const event = {
     .meta({
       description: 'The branch or index key that was made, moved, restored or destroyed. `keyId` wraps it.',
     }),
+  access: named(
+    'AuditAccess',
+    z.object({ subject: z.string().optional(), reason: z.string().optional(), label: z.string().optional() }),
+  )
+    .optional()
+    .meta({
+      description:
+        "The caller's claims in `Access-Subject`, `Access-Reason` and `Access-Label`, decoded. With `audit.access: keyed` each is an HMAC that begins with `t.`.",
+    }),
   count: z.int().optional().meta({ description: 'The number of requests that the record stands for. Absent for one.' }),
 } satisfies Record<keyof AuditEvent, z.ZodType>;
 

@@ -62,6 +62,10 @@ const members = {
     description:
       'Names that every new encryption context must have, and that of a message moved here from another tenant.',
   }),
+  requiredAccess: z.array(z.string()).optional().meta({
+    description:
+      'Claims that every call on data must make: any of `subject`, `reason` and `label`, each by its header `Access-Subject`, `Access-Reason` or `Access-Label`. Calls without are refused (400).',
+  }),
   checkIntervalSeconds: z.int32().optional(),
   canarySecret: z.string().optional(),
   graph: TenantGraph.optional(),

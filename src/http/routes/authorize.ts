@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { accessClaimsOf } from '../../callers/access-claims.ts';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
+import { isDataRole } from '../../callers/principal.ts';
 import type { VerifyToken } from '../../callers/verify-token.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import { assertGranted, assertRole, grantedTenant } from '../../operations/granted-tenant.ts';
@@ -38,6 +40,7 @@ type Authorize = (req: IncomingMessage, res: ServerResponse, params: unknown) =>
 export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, operation: Guarded): Authorize {
   const { role, params: schema, errors } = operation;
   if (role === undefined) return async () => ({});
+  const isOnData = isDataRole(role);
   // The other operations look the tenant up by themselves: some create it, some read the rest of a
   // removed one.
   const needsActiveTenant = errors.includes('tenant-suspended');
@@ -47,14 +50,15 @@ export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, o
     scope.principal = principal;
     admission.countCall(principal.id);
     assertRole(principal, role);
+    if (isOnData) scope.access = accessClaimsOf(req.headers);
     const params = schema && parseInput(schema, given, '/path');
     const { tenantId } = (params ?? {}) as { readonly tenantId?: string };
     if (tenantId !== undefined) {
       scope.tenantId = tenantId;
-      if (needsActiveTenant) await grantedTenant(tenants, principal, role, tenantId);
+      if (needsActiveTenant) await grantedTenant(tenants, { principal, access: scope.access }, role, tenantId);
       else assertGranted(principal, role, tenantId);
     }
-    const { requestId, clientRequestId } = scope;
-    return { request: { principal, requestId, clientRequestId }, params };
+    const { requestId, clientRequestId, access } = scope;
+    return { request: { principal, requestId, clientRequestId, access }, params };
   };
 }

@@ -29,7 +29,7 @@ export async function decryptDocument(
   request: AuthenticatedRequest,
   { tenantId, ...item }: DecryptDocumentItem & { readonly tenantId: string },
 ): Promise<DecryptedDocument> {
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const { fields, uses } = await underGrant(grant, (tenant) => openDocument(deps, tenant, item));
   const context = digestOf(deps, tenantId, canonicalContext(item.encryptionContext));
   const used = uses.map((value) => ({ value }));
@@ -46,7 +46,7 @@ export async function decryptDocumentBatch(
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<DecryptDocumentItem>,
 ): Promise<readonly Outcome<DecryptedDocument>[]> {
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const outcomes = await eachItem(items, grant, (item, tenant) => openDocument(deps, tenant, item));
   await recordBatch(deps, request, { operation: 'batch-decrypt-document', tenantId }, outcomes);
   return outcomes;

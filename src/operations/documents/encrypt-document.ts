@@ -36,7 +36,7 @@ export async function encryptDocument(
   request: AuthenticatedRequest,
   { tenantId, ...item }: EncryptDocumentItem & { readonly tenantId: string },
 ): Promise<EncryptedDocument> {
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const sealed = await underGrant(grant, (tenant) => sealDocument(deps, tenant, item));
   const context = digestOf(deps, tenantId, canonicalContext(item.encryptionContext));
   const uses = sealed.uses.map((value) => ({ value }));
@@ -53,7 +53,7 @@ export async function encryptDocumentBatch(
   request: AuthenticatedRequest,
   { tenantId, items }: Batch<EncryptDocumentItem>,
 ): Promise<readonly Outcome<EncryptedDocument>[]> {
-  const grant = await openGrant(deps, request.principal, 'Data.Encrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const outcomes = await eachItem(items, grant, async (item, tenant) => {
     const sealed = await sealDocument(deps, tenant, item);
     return { ...sealed, keyId: keyIdOf(sealed.uses) };

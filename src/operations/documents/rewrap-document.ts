@@ -33,7 +33,7 @@ export async function rewrapDocument(
   { tenantId, ...item }: RewrapDocumentItem & { readonly tenantId: string },
 ): Promise<EncryptedDocument> {
   assertTarget(request.principal, item.to?.tenantId ?? tenantId);
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const moved = await underGrant(grant, (source) => moveDocument(deps, request, source, item));
   const canonical = canonicalContext(item.encryptionContext);
   const record = (at: string, uses: readonly ItemUse[]) =>
@@ -58,7 +58,7 @@ export async function rewrapDocumentBatch(
   { tenantId, items }: Batch<RewrapDocumentItem>,
 ): Promise<readonly Outcome<EncryptedDocument>[]> {
   const operation = 'batch-rewrap-document';
-  const grant = await openGrant(deps, request.principal, 'Data.Decrypt', tenantId);
+  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const outcomes = await eachItem(items, grant, (item, source) => moveDocument(deps, request, source, item));
   const usedHere = outcomes.map((outcome) =>
     'value' in outcome && outcome.value.target !== tenantId ? { value: { uses: outcome.value.opened } } : outcome,
@@ -89,7 +89,7 @@ async function moveDocument(
   { fields, encryptionContext, to = {} }: RewrapDocumentItem,
 ): Promise<MovedDocument> {
   const startedAt = deps.clock.monotonicMs();
-  const grant = await openTarget(deps, request.principal, to.tenantId ?? source.id);
+  const grant = await openTarget(deps, request, to.tenantId ?? source.id);
   const isNewThere = grant.tenant.id !== source.id;
   const contextOf = isNewThere
     ? fieldContextsForSealing(grant.tenant, encryptionContext)
