@@ -53,7 +53,8 @@ function valuesOf(name: string, type: z.ZodType): string {
   if (type instanceof z.ZodEnum) return type.options.map((option) => `\`${String(option)}\``).join(', ');
   if (type instanceof z.ZodBoolean) return '`true`, `false`';
   if (type instanceof z.ZodArray) return 'list';
-  if (type instanceof z.ZodRecord) return 'section';
+  if (type instanceof z.ZodRecord || type instanceof z.ZodObject) return 'section';
+  if (type instanceof z.ZodUnion) return type.options.map((option) => valuesOf(name, option as z.ZodType)).join(', ');
   if (!(type instanceof z.ZodNumber)) return 'text';
   return `${shown(name, type.minValue)} to ${shown(name, type.maxValue)}`;
 }

@@ -5,6 +5,7 @@ import type { Admission } from './http/admission/admission.ts';
 import { answerFailure, type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
 import { listAuditRecordsRoute } from './http/routes/audit-routes.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
+import { type BranchKeyRoutesDeps, branchKeyRoutes } from './http/routes/branch-key-routes.ts';
 import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
 import { directRoutes } from './http/routes/direct-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
@@ -31,6 +32,7 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
+  BranchKeyRoutesDeps &
   ListAuditRecordsDeps &
   ProblemDeps &
   ReadinessDeps & {
@@ -94,6 +96,7 @@ const jsonRoutes = (deps: AppDeps) =>
       unwrapKey: unwrapKeyRoute(deps),
       rewrapStreamHeader: rewrapStreamHeaderRoute(deps),
       ...tenantRoutes(deps),
+      ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),

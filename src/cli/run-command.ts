@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'check-config': async () => (await import('./commands/check-config.ts')).checkConfig,
   migrate: async () => (await import('./commands/migrate.ts')).migrate,
   tenants: async () => (await import('./commands/tenants.ts')).tenants,
+  'branch-keys': async () => (await import('./commands/branch-keys.ts')).branchKeys,
   check: async () => (await import('./commands/check.ts')).check,
   onboard: async () => (await import('./commands/onboard.ts')).onboard,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,

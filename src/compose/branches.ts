@@ -1,16 +1,24 @@
+import { randomUUID } from 'node:crypto';
+import { BranchDatabase } from '../azure/home/branch-database.ts';
+import type { Config } from '../config/resolved.ts';
 import { ChangeFollower } from '../database/tables/change-follower.ts';
 import { keyringChanges } from '../database/tables/keyring-keys.ts';
+import type { BranchCopies } from '../keyring/branches/branch-deps.ts';
 import type { BranchParts, CachedDataKeys } from '../keyring/cached-data-keys.ts';
+import { CopiesDirectory } from '../keyring/copies/copies-directory.ts';
 import type { Clock } from '../lib/clock.ts';
 import { branchEventOf } from '../operations/branches/branch-event.ts';
 import { kekOf } from '../operations/open-message.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Audit } from './audit.ts';
+import type { Home } from './home.ts';
 import type { Store } from './store.ts';
 
 /** Branch keys: the dependencies of keys in memory, and the feed that reports their changes. */
 export interface Branches {
   readonly parts: BranchParts;
+  /** Returns the names of problems although requests are answered, for readiness. */
+  degraded(): readonly string[];
   /**
    * Follows changes and rechecks rows from now on.
    * @throws ServiceError `registry-unavailable`
@@ -20,33 +28,34 @@ export interface Branches {
 }
 
 export interface BranchesParts {
+  readonly config: Pick<Config, 'branchKeys'>;
+  readonly home: Pick<Home, 'vault'>;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly store: Pick<Store, 'keyring'>;
   readonly audit: Pick<Audit, 'sink'>;
 }
 
-const DAY_MS = 86_400_000;
-const SETTINGS = { epochMs: DAY_MS, settleMs: 600_000, recheckMs: 60_000 };
-
-/**
- * Returns the parts of branch keys. This version opens compact messages and restores lost branch
- * keys; it makes none, since readers ship one release before writers.
- */
-export function openBranches({ logger, clock, store: { keyring }, audit }: BranchesParts): Branches {
+/** Returns the parts of branch keys. */
+export function openBranches({ config, home, logger, clock, store: { keyring }, audit }: BranchesParts): Branches {
+  const { copies: kept, compactObstacle: _obstacle, ...settings } = config.branchKeys;
+  const binding = openBinding({ config, home, logger, clock, store: { keyring } });
+  const copies = openCopies(kept, clock);
   let confirmedAt = Number.NEGATIVE_INFINITY;
+  let restored = 0;
   let follower: ChangeFollower | undefined;
   let timer: NodeJS.Timeout | undefined;
   return {
     parts: {
       store: keyring.keys,
-      settings: SETTINGS,
-      copies: { isRequired: true, write: async () => false },
+      settings,
+      copies,
       kekOf,
-      isBound: () => false,
+      boundTo: binding.boundTo,
       confirmedAt: () => confirmedAt,
       onEvent: (event, row) => {
         const { tenantId, id, label } = row;
+        if (event === 'branch-put-back') restored += 1;
         const isExpected = event === 'branch-created' || event === 'branch-rewrapped';
         logger[isExpected ? 'info' : 'warn'](
           { event, tenantId, branchId: id, epoch: label },
@@ -57,12 +66,18 @@ export function openBranches({ logger, clock, store: { keyring }, audit }: Branc
       onDisagreement: ({ tenantId, id }) =>
         logger.error({ tenantId, branchId: id }, 'a row of branch keys does not match its JWE: it was altered'),
     },
+    degraded: () => [
+      ...(binding.trouble() === undefined ? [] : ['branch-database']),
+      ...(kept === 'none' ? ['branch-copies'] : []),
+      ...(restored === 0 ? [] : ['branch-keys']),
+    ],
     follow: async (dataKeys) => {
+      await binding.check();
       follower = new ChangeFollower({
         source: keyringChanges,
         database: keyring.database,
         clock,
-        refreshMs: SETTINGS.recheckMs,
+        refreshMs: settings.recheckMs,
         origin: keyring.origin,
         onChange: (tenantId) => dataKeys.branchesChanged(tenantId),
         onConfirmed: (atMs, wasDeaf) => {
@@ -74,12 +89,69 @@ export function openBranches({ logger, clock, store: { keyring }, audit }: Branc
       });
       await follower.start();
       timer = setInterval(() => {
+        void binding.check();
         dataKeys.recheckBranches().catch((error: unknown) => logger.warn({ error }, 'branch keys were not rechecked'));
-      }, SETTINGS.recheckMs).unref();
+      }, settings.recheckMs).unref();
     },
     close: async () => {
       clearInterval(timer);
       await follower?.close();
+      await copies.close();
     },
+  };
+}
+
+/** The one database whose branch keys encrypt, as the home vault names it. */
+interface Binding {
+  /** Returns the database's id; undefined if no branch key may encrypt. */
+  boundTo(): string | undefined;
+  /** Compares the home vault with the database, and logs when the result changes. */
+  check(): Promise<void>;
+  /** Returns the reason that no branch key may encrypt; undefined if one may, or if none is wanted. */
+  trouble(): string | undefined;
+}
+
+function openBinding({ config, home, logger, clock, store: { keyring } }: Omit<BranchesParts, 'audit'>): Binding {
+  const isWanted = config.branchKeys.copies !== undefined;
+  const named = new BranchDatabase({
+    vault: home.vault,
+    clock,
+    onUnread: (error) => logger.warn({ error }, 'the home vault was not read: which database has the branch keys?'),
+  });
+  let trouble: string | undefined;
+  const troubleNow = async (): Promise<string | undefined> => {
+    await named.refresh();
+    const id = named.current();
+    if (id === undefined) return 'the home vault names no database of branch keys: run vaultspan branch-keys enable';
+    return id === (await keyring.keys.databaseId()) ? undefined : `the home vault names another database: ${id}`;
+  };
+  return {
+    boundTo: () => (isWanted ? named.current() : undefined),
+    check: async () => {
+      if (!isWanted) return;
+      const before = trouble;
+      trouble = await troubleNow().catch(() => trouble); // an unreachable database is reported elsewhere
+      if (trouble !== undefined && trouble !== before) logger.error({ trouble }, 'no compact messages are encrypted');
+      if (trouble === undefined && before !== undefined) logger.info('compact messages are encrypted again');
+    },
+    trouble: () => trouble,
+  };
+}
+
+type Kept = Config['branchKeys']['copies'];
+
+function openCopies(kept: Kept, clock: Clock): BranchCopies & { close(): Promise<void> } {
+  if (typeof kept !== 'object') {
+    return { isRequired: kept !== 'none', write: async () => false, close: async () => undefined };
+  }
+  const processId = randomUUID().slice(0, 8);
+  const directory = new CopiesDirectory({ ...kept, processId, wallMs: () => clock.wallMs() });
+  return {
+    isRequired: true,
+    write: async (row) => {
+      await directory.append([row]);
+      return true;
+    },
+    close: () => directory.close(),
   };
 }

@@ -16,6 +16,7 @@ import type { FailureLog } from '../telemetry/failure-log.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
+import type { Branches } from './branches.ts';
 import type { Keys } from './keys.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Store } from './store.ts';
@@ -33,6 +34,7 @@ export interface ListenerParts {
   readonly store: Store;
   readonly audit: Audit;
   readonly refusals: RefusalCounter;
+  readonly branches: Pick<Branches, 'degraded'>;
   readonly keys: Keys;
   readonly telemetry: Telemetry;
 }
@@ -65,7 +67,8 @@ function openAdmission({ config: { http }, clock, refusals, telemetry }: Listene
 }
 
 function openApp(parts: ListenerParts, admission: Admission, isDraining: () => boolean) {
-  const { config, failures, clock, deadlines, certificate, azure, store, audit, refusals, keys, telemetry } = parts;
+  const { config, failures, clock, deadlines, certificate, azure, store, audit, refusals, branches, keys, telemetry } =
+    parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
@@ -79,6 +82,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     auditRecords: audit.records,
     auditDegraded: audit.degraded,
     degradedHome: azure.degradedHome,
+    branchesDegraded: branches.degraded,
     certificate,
     admission,
     clock,
@@ -90,6 +94,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     bodyTimeoutMs: deadlines.bodyMs,
     verifyToken: createTokenVerifier(config.callers, clock),
     parseTenant: (record) => parseInput(tenantRecord, record, ''),
+    compactObstacle: config.branchKeys.compactObstacle,
     countRefusal: (event) => refusals.count(event),
     onFailure: ({ requestId, operation }, error) => failures.add({ requestId, operation }, error),
   });

@@ -41,7 +41,7 @@ interface Keyring {
   readonly origin: string;
 }
 
-type StoreConfig = Pick<Config, 'database' | 'registry' | 'rounds' | 'vaultHosts'>;
+type StoreConfig = Pick<Config, 'branchKeys' | 'database' | 'registry' | 'rounds' | 'vaultHosts'>;
 
 /**
  * Scope of Entra tokens for Azure Database for PostgreSQL:
@@ -113,7 +113,7 @@ async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, l
 }
 
 function openList(
-  { vaultHosts }: StoreConfig,
+  { vaultHosts, branchKeys: { compactObstacle } }: StoreConfig,
   file: string,
   keys: KeyRegister,
   logger: Logger,
@@ -122,6 +122,7 @@ function openList(
     file,
     hosts: vaultHosts,
     keys,
+    compactObstacle,
     onReload: (count) => logger.info({ count }, 'tenants reloaded'),
     onBrokenEdit: (error) =>
       logger.error({ problems: error.message }, 'tenants not reloaded: the last good list stays in use'),

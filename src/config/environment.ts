@@ -80,7 +80,8 @@ function settingValue(type: Setting['type'], text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    return type instanceof z.ZodNumber ? text : undefined; // the schema rejects any text that is no number
+    // Text is a choice of a union, such as `export`; the schema rejects any text that is no number.
+    return type instanceof z.ZodNumber || type instanceof z.ZodUnion ? text : undefined;
   }
 }
 

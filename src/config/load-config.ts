@@ -78,7 +78,8 @@ function readDocument(file: string, isNamed: boolean): Bag | undefined {
  * the folder of the command.
  */
 function withAbsolutePaths(config: Settings, base: string): Settings {
-  const { http, registry, database, audit, emulator } = config;
+  const { http, registry, database, branchKeys, audit, emulator } = config;
+  const { copies } = branchKeys;
   const at = (path: string) => resolve(base, path);
   const atIf = (path: string | undefined) => (path === undefined ? undefined : at(path));
   return {
@@ -91,6 +92,10 @@ function withAbsolutePaths(config: Settings, base: string): Settings {
     },
     registry: { file: atIf(registry.file) },
     database: { ...database, file: at(database.file), caFile: atIf(database.caFile) },
+    branchKeys: {
+      ...branchKeys,
+      copies: typeof copies === 'object' ? { directory: at(copies.directory) } : copies,
+    },
     audit: { ...audit, directory: at(audit.directory) },
     emulator: emulator && { ...emulator, caFile: at(emulator.caFile) },
   };

@@ -43,6 +43,7 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
     database: databaseOf(settings.database),
     rounds: { ...rounds, intervalMs: inMs(intervalSeconds) },
     dataKeys: { ...dataKeys, maxAgeMs: inMs(maxAgeSeconds) },
+    branchKeys: branchKeysOf(settings),
     revocation: {
       boundMs: inMs(settings.revocation.boundSeconds),
       tokenMaxAgeMs: inMsIf(settings.revocation.tokenMaxAgeSeconds),
@@ -123,6 +124,27 @@ function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
             burst: callerBurst ?? Math.max(1, 2 * callerRequestsPerSecond),
           },
   } as const;
+}
+
+/** Returns the settings of branch keys, and the reason that no key may be compact, if there is one. */
+function branchKeysOf({ branchKeys, registry, database }: Settings) {
+  const { epochSeconds, settleSeconds, recheckSeconds, copies } = branchKeys;
+  return {
+    epochMs: inMs(epochSeconds),
+    settleMs: inMs(settleSeconds),
+    recheckMs: inMs(recheckSeconds),
+    copies,
+    compactObstacle: compactObstacle(copies !== undefined, registry.file !== undefined && database.url === undefined),
+  } as const;
+}
+
+/**
+ * Returns the reason. With a file of tenants, each machine may have an SQLite database of its own,
+ * and messages of one would not open on another.
+ */
+function compactObstacle(hasCopies: boolean, isOwnDatabase: boolean): string | undefined {
+  if (isOwnDatabase) return 'compact needs tenants in the database, or PostgreSQL: set database.url';
+  return hasCopies ? undefined : 'compact needs copies of the branch keys: set branchKeys.copies';
 }
 
 /** Returns the settings of SQLite's file, or of PostgreSQL. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { overlaps } from '../callers/issuer-forms.ts';
 import { postgresUrlProblem } from '../lib/postgres-url.ts';
+import { BranchKeys } from './schema-branch-keys.ts';
 import { Caller, Http } from './schema-http.ts';
 import { guid, HOUR, httpsUrl, MIB, seconds, section } from './schema-kinds.ts';
 
@@ -275,6 +276,7 @@ export const ConfigSchema = z.strictObject({
       ),
   }),
   dataKeys: DataKeys,
+  branchKeys: BranchKeys,
   revocation: section({
     boundSeconds: seconds(0, HOUR)
       .default(300)

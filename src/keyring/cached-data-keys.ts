@@ -12,6 +12,8 @@ import { TenantBranches } from './branches/tenant-branches.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { CompactOpening, CompactSealing, DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
 import type { KekFacts } from './key-wrapper.ts';
+import type { StoredKey } from './keyring-store.ts';
+import { type MoveOutcome, moveKey } from './moving-keys.ts';
 import type { SealingSlotDeps } from './sealing-slot.ts';
 import { TenantDataKeys } from './tenant-data-keys.ts';
 
@@ -88,6 +90,17 @@ export class CachedDataKeys implements DataKeys {
     const { branches } = this.#keysOf(tenant);
     if (!branches) throw noDatabase();
     return branches.forOpening(message, use, context);
+  }
+
+  /**
+   * Wraps a stored key by the newest version of a registered key.
+   * @throws RowFailure, ServiceError
+   */
+  moveStoredKey(tenant: Tenant, row: StoredKey, key: RegisteredKey): Promise<MoveOutcome> {
+    const { branches, originKeys } = this.#options;
+    if (!branches) throw noDatabase();
+    this.#dropAfterClockJump();
+    return moveKey({ ...branches, originKeys }, this.#keysOf(tenant).dataKeys, row, key);
   }
 
   async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {

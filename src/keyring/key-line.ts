@@ -23,9 +23,12 @@ const Line = z.strictObject({
  * Returns the line of a key in an export or a copy, without its newline. The line of a destroyed
  * key has `destroyed` instead of a JWE, so that an import never brings the key back.
  */
-export function keyLine({ tenantId, kind, id, label, vaultKey, kid, jwe }: LinedKey | StoredKey): string {
+export const keyLine = (key: LinedKey | StoredKey): string => JSON.stringify(shownKey(key));
+
+/** Returns a key as exports and the API show it. */
+export function shownKey({ tenantId, kind, id, label, vaultKey, kid, jwe }: LinedKey | StoredKey) {
   const key = { tenantId, kind, id, label, vaultKey, kid };
-  return JSON.stringify(jwe === undefined ? { ...key, destroyed: true } : { ...key, jwe });
+  return jwe === undefined ? { ...key, destroyed: true as const } : { ...key, jwe };
 }
 
 /** Returns the key of a line; undefined for a line that `keyLine` did not write. */

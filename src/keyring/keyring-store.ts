@@ -41,6 +41,8 @@ export interface StoredKey extends Omit<NewStoredKey, 'jwe'> {
 export interface KeyringReading {
   readonly keys: readonly StoredKey[];
   readonly nowMs: number;
+  /** The database that was read: after a failover by name it may be another one. */
+  readonly databaseId: string;
 }
 
 /** The number of keys that need one key version. */
@@ -76,6 +78,8 @@ export interface KeyringStore {
   now(): Promise<number>;
   /** Returns these keys of a tenant, tombstones included; unknown ids are left out. */
   find(tenantId: string, ids: readonly string[]): Promise<KeyringReading>;
+  /** Returns those of the names that this database has no row of, not even a tombstone. */
+  missing(names: readonly KeyName[]): Promise<readonly KeyName[]>;
   /**
    * Returns the keys of a kind with one of these labels that were made under this registered key,
    * oldest first.

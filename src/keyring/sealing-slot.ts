@@ -21,6 +21,7 @@ const REREAD_AFTER_MS = 15 * 60_000;
 const FRESH_MS = 60_000;
 /** Delay before a background task is retried. After a refusal, a new version may be the fix. */
 const RETRY_AFTER_MS = 10_000;
+const MAX_OLDER = 256;
 
 export interface SealingSlotDeps extends ProofsDeps {
   readonly originKeys: OriginKeys;
@@ -45,6 +46,8 @@ export class SealingSlot {
   #rereadAt = 0;
   #mintAheadAt = 0;
   #reading: Promise<KekFacts> | undefined;
+  /** Versions that were not the newest at a later reading. */
+  readonly #older = new Set<string>();
 
   constructor(deps: SealingSlotDeps, tenant: Tenant, key: RegisteredKey, proofs: Proofs, opened: OpenedKeys) {
     this.#deps = deps;
@@ -109,6 +112,24 @@ export class SealingSlot {
     if (!this.#facts || this.#isExpired(clock.wallMs())) return undefined;
     if (clock.monotonicMs() >= this.#rereadAt) this.#readOnce().catch(onBackgroundFailure);
     return kidOf(this.#facts.kek);
+  }
+
+  /**
+   * Returns the newest version, read within a minute. If this process does not know `kid`, that
+   * version may be newer than the last reading, so the key is read once more. So nothing is moved
+   * from a newer version to an older one.
+   * @throws ServiceError as usableFacts
+   */
+  async newestAfter(kid: string): Promise<KekFacts> {
+    const { clock } = this.#deps;
+    const isRecent = this.#facts !== undefined && clock.monotonicMs() - this.#readAt < FRESH_MS;
+    const isKnown = this.#isNewest(kid) || this.#older.has(kid);
+    if (isRecent && isKnown) return this.usableFacts();
+    await this.#reading?.catch(() => undefined); // it may have begun before `kid` was seen
+    const facts = await this.#readOnce();
+    if (this.#older.size >= MAX_OLDER) this.#older.clear();
+    if (kidOf(facts.kek) !== kid) this.#older.add(kid);
+    return facts;
   }
 
   get isFilled(): boolean {

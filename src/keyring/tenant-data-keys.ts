@@ -68,6 +68,16 @@ export class TenantDataKeys {
     });
   }
 
+  /**
+   * Returns a data key of the newest known version that seals a stored key. In every mode, many of
+   * them share it: a process that opens them all asks the vault once.
+   */
+  async forStoredKey(key: RegisteredKey, bytes: number): Promise<SealingUse> {
+    const { key: sealingKey } = await this.slotFor(key).waitFor(bytes);
+    const { vaultCall, endsAt } = this.proofs.accessTo(sealingKey.dataKey.kid);
+    return { key: sealingKey, iv: this.#deps.ivs.take(), vaultCall, accessEndsAt: endsAt };
+  }
+
   /** Returns the data key of a parsed message; at once if it is cached and its proof is fresh. */
   forOpening(jwe: Jwe, kek: KekRef): Soon<OpeningUse> {
     const { alg, kid, tid, mac } = jwe.header;

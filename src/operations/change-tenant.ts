@@ -1,6 +1,7 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { retry } from '../lib/retry.ts';
+import { assertFormsKept } from '../tenants/compact-keys.ts';
 import { recordOf, type Tenant } from '../tenants/record.ts';
 import type { TenantInput } from '../tenants/record-schema.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
@@ -15,6 +16,8 @@ export interface ChangeTenantDeps extends AuditDeps {
    * @throws ServiceError `malformed-request` with every invalid field
    */
   readonly parseTenant: (record: unknown) => TenantInput;
+  /** The reason that no key may be compact, if there is one. */
+  readonly compactObstacle: string | undefined;
 }
 
 export interface ChangeTenantInput {
@@ -37,6 +40,7 @@ export async function putTenant(
 ): Promise<Tenant> {
   assertGranted(request.principal, 'Tenants.Manage', input.tenantId);
   const record = deps.parseTenant(withId(input.record, input.tenantId));
+  assertFormsKept(record, deps.compactObstacle);
   const revision = input.ifMatch === undefined ? undefined : revisionOf(input.ifMatch);
   const tenant = await deps.tenants.put(record, revision, request.principal.id);
   await recordSuccess(deps, request, { operation: 'tenant-put', tenantId: tenant.id });
@@ -57,6 +61,7 @@ export async function patchTenant(
   const before = await deps.tenants.get(input.tenantId);
   if (before.revision !== revision) throw mismatch();
   const record = deps.parseTenant(withId(mergePatch(recordOf(before), input.record), input.tenantId));
+  assertFormsKept(record, deps.compactObstacle);
   const tenant = await deps.tenants.put(record, revision, request.principal.id);
   await recordSuccess(deps, request, { operation: 'tenant-patch', tenantId: tenant.id });
   return tenant;

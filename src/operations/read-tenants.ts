@@ -1,6 +1,7 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { TENANT_ID } from '../format/jwe-header.ts';
+import type { KeyringStore } from '../keyring/keyring-store.ts';
 import type { Check } from '../tenants/checks.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Tenant } from '../tenants/record.ts';
@@ -12,11 +13,25 @@ export interface ReadTenantsDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get' | 'list'>;
   /** Returns the key versions that were used, the last used first. */
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
+  readonly keyring: { readonly keys: Pick<KeyringStore, 'needs'> };
   /** Returns the results of the last visits by id, without tenants that were never visited. */
   readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
 }
 
-export type CheckedTenant = Tenant & { readonly lastCheck?: Check };
+type CheckedTenant = Tenant & { readonly lastCheck?: Check };
+
+/** The number of branch and index keys, and of their newest copies, that a key version wraps. */
+interface KeyNeed {
+  readonly keyId: string;
+  readonly keys: number;
+  readonly copies: number;
+}
+
+type ShownTenant = CheckedTenant & {
+  readonly keyUsage: readonly ShownKeyUse[];
+  /** Absent for a tenant without branch keys. */
+  readonly branchKeys?: readonly KeyNeed[];
+};
 
 interface CheckedPage {
   readonly tenants: readonly CheckedTenant[];
@@ -32,20 +47,28 @@ async function withLastChecks(deps: ReadTenantsDeps, tenants: readonly Tenant[])
 }
 
 /**
- * Returns one tenant's record, suspended or not, with the recorded use of its keys.
+ * Returns one tenant's record, suspended or not, with the recorded use of its keys and the branch
+ * keys that need them.
  * @throws ServiceError
  */
 export async function getTenant(
   deps: ReadTenantsDeps,
   request: AuthenticatedRequest,
   tenantId: string,
-): Promise<CheckedTenant & { readonly keyUsage: readonly ShownKeyUse[] }> {
+): Promise<ShownTenant> {
   assertGranted(request.principal, 'Tenants.Read', tenantId);
   const [tenant] = await withLastChecks(deps, [await deps.tenants.get(tenantId)]);
   if (!tenant) throw new Error('a tenant came back as none');
   const keyUsage = await deps.keyUsageOf(tenantId);
+  const branchKeys = await deps.keyring.keys.needs(tenantId);
   await recordSuccess(deps, request, { operation: 'tenant-read', tenantId });
-  return { ...tenant, keyUsage };
+  return {
+    ...tenant,
+    keyUsage,
+    ...(branchKeys.length > 0 && {
+      branchKeys: branchKeys.map(({ kid, keys, copies }) => ({ keyId: kid, keys, copies })),
+    }),
+  };
 }
 
 /**

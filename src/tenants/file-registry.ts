@@ -13,6 +13,8 @@ export interface FileRegistryOptions {
   readonly hosts: VaultHosts;
   /** A key of the list that had another use or tenant before makes the list unusable. */
   readonly keys: Pick<KeyRegister, 'take'>;
+  /** The reason that no key may be compact, if there is one. */
+  readonly compactObstacle: string | undefined;
   /** Pause between polls of the file, in milliseconds. */
   readonly pollMs?: number;
   readonly onReload: (count: number) => void;
@@ -62,9 +64,9 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
   };
 }
 
-async function load({ file, hosts, keys }: FileRegistryOptions): Promise<TenantsOfFile> {
+async function load({ file, hosts, keys, compactObstacle }: FileRegistryOptions): Promise<TenantsOfFile> {
   const { mtime } = await stat(file);
-  const byId = readTenantList(file, await readFile(file), hosts, mtime.toISOString());
+  const byId = readTenantList(file, await readFile(file), hosts, mtime.toISOString(), compactObstacle);
   const conflicts = await keys.take([...byId.values()].flatMap(keyClaims));
   if (conflicts.length > 0) throw new TenantListError(conflicts.map(describeConflict), file);
   return { byId, ids: [...byId.keys()] };

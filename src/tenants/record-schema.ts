@@ -33,10 +33,6 @@ const DataKeyBoundsSchema = z.strictObject({
 });
 const RevocationBoundSeconds = z.int().min(0).max(3_600);
 
-/**
- * Returns the schema of an object with members of any name. A record of zod alone drops `__proto__`
- * silently.
- */
 const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u;
 
 /**
@@ -65,6 +61,8 @@ export function tenantSchema(hosts: VaultHosts) {
     keyVersion: z.string().regex(KEY_VERSION, 'must be 32 lower-case hex digits').optional(),
     use: z.enum(['data', 'wrap']),
     algorithm: Algorithm.optional(),
+    form: z.enum(['self-contained', 'compact']).optional(),
+    fallback: z.enum(['self-contained', 'refuse']).optional(),
   });
   return z
     .strictObject({
@@ -124,8 +122,13 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
   if (!known) yield [['defaultKey'], 'must be an alias of the keys'];
   else if (known.use !== 'data') yield [['defaultKey'], 'must be a key with use: data'];
   for (const [alias, key] of Object.entries(keys)) {
-    const problem = algorithmProblem(key as RegisteredKey);
+    const registered = key as RegisteredKey;
+    const problem = algorithmProblem(registered);
     if (problem) yield [['keys', alias, 'algorithm'], problem];
+    if (registered.form !== undefined && registered.use !== 'data')
+      yield [['keys', alias, 'form'], 'only a key with use: data has a form'];
+    if (registered.fallback !== undefined && registered.form !== 'compact')
+      yield [['keys', alias, 'fallback'], 'only a key with form: compact has a fallback'];
   }
 }
 

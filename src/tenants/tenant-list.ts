@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { parseDocument } from '../lib/parse-document.ts';
 import { messageOf } from '../lib/parse-input.ts';
+import { compactProblems } from './compact-keys.ts';
 import { keyClaims } from './key-register.ts';
 import type { Tenant } from './record.ts';
 import { type TenantInput, tenantOf, tenantSchema } from './record-schema.ts';
@@ -22,14 +23,19 @@ export class TenantListError extends Error {
 
 /**
  * Returns the tenants by id from `{tenants: [...]}`. `changedAt` replaces the times that a file
- * does not store.
+ * does not store. `compactObstacle` is the reason that no key may be compact, if there is one.
  * @throws TenantListError
  */
-export function parseTenantList(document: unknown, hosts: VaultHosts, changedAt: string): ReadonlyMap<string, Tenant> {
+export function parseTenantList(
+  document: unknown,
+  hosts: VaultHosts,
+  changedAt: string,
+  compactObstacle?: string,
+): ReadonlyMap<string, Tenant> {
   const parsed = z.strictObject({ tenants: z.array(tenantSchema(hosts)) }).safeParse(document, { error: messageOf });
   if (!parsed.success) throw new TenantListError(parsed.error.issues.flatMap(describe));
   const { tenants } = parsed.data;
-  const problems = [...repeatedIds(tenants), ...sharedKeys(tenants)];
+  const problems = [...repeatedIds(tenants), ...sharedKeys(tenants), ...refusedForms(tenants, compactObstacle)];
   if (problems.length > 0) throw new TenantListError(problems);
   const stamped = tenants.map((input) =>
     tenantOf(input, { revision: revisionOf(input), createdAt: changedAt, updatedAt: changedAt }),
@@ -46,9 +52,11 @@ export function readTenantList(
   bytes: Uint8Array,
   hosts: VaultHosts,
   changedAt: string,
+  compactObstacle: string | undefined,
 ): ReadonlyMap<string, Tenant> {
   try {
-    return parseTenantList(parseDocument(bytes, 'tenants: [{id: contoso, …}]'), hosts, changedAt);
+    const document = parseDocument(bytes, 'tenants: [{id: contoso, …}]');
+    return parseTenantList(document, hosts, changedAt, compactObstacle);
   } catch (error) {
     if (error instanceof TenantListError) throw new TenantListError(error.problems, file);
     throw Error.isError(error) ? new TenantListError([error.message], file) : error;
@@ -70,6 +78,12 @@ function* repeatedIds(tenants: readonly TenantInput[]): Generator<string> {
   for (const [index, { id }] of tenants.entries()) {
     if (seen.has(id)) yield `/tenants/${index}/id: ${id} occurs twice`;
     seen.add(id);
+  }
+}
+
+function* refusedForms(tenants: readonly TenantInput[], obstacle: string | undefined): Generator<string> {
+  for (const [index, tenant] of tenants.entries()) {
+    for (const { pointer, detail } of compactProblems(tenant, obstacle)) yield `/tenants/${index}${pointer}: ${detail}`;
   }
 }
 

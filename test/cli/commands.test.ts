@@ -21,6 +21,7 @@ const COMMANDS = [
   'check-config',
   'migrate',
   'tenants',
+  'branch-keys',
   'check',
   'onboard',
   'audit',

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { isCompact } from '../../src/format/compact.ts';
 import { BOUND, CMK_V2, codeOf, Deployment, settle, tenantRecord } from '../support/deployment.ts';
 import { refusal } from '../support/jwk-key-wrapper.ts';
+import type { MemoryKeyring } from '../support/memory-keyring.ts';
 
 const DAY = 86_400;
 const { keys } = tenantRecord();
@@ -21,6 +22,9 @@ function ready(change: { readonly settleMs?: number; readonly fallback?: 'refuse
   deployment.branchSettings = { ...deployment.branchSettings, settleMs: change.settleMs ?? 0 };
   return { deployment, keyring: deployment.withKeyring() };
 }
+
+/** Returns the rows of the clock's first day. */
+const today = ({ rows }: MemoryKeyring) => rows.filter(({ label }) => label === '2026-11-23T00:00:00Z');
 
 describe('a compact message', () => {
   test('opens in any process, only under its tenant and context', async () => {
@@ -81,7 +85,7 @@ describe('a branch', () => {
     expect(isCompact(await process.encrypt())).toBe(false);
     deployment.clock.advance(61);
     expect(isCompact(await process.encrypt())).toBe(true);
-    expect(keyring.rows).toHaveLength(1);
+    expect(today(keyring)).toHaveLength(1);
   });
 
   test('that is not ready is refused if the record requires it, except before the first one', async () => {
@@ -109,14 +113,14 @@ describe('a branch', () => {
 
   test('seals only in the database that the home vault names', async () => {
     const { deployment, keyring } = ready();
-    deployment.isBound = false;
+    deployment.boundTo = undefined;
     const process = deployment.start();
     expect(isCompact(await process.encrypt())).toBe(false);
     expect(keyring.rows).toEqual([]);
-    deployment.isBound = true;
+    deployment.boundTo = 'memory';
     const sealed = await process.encrypt();
     expect(isCompact(sealed)).toBe(true);
-    deployment.isBound = false;
+    deployment.boundTo = 'another';
     expect(isCompact(await process.encrypt())).toBe(false);
     expect((await process.decrypt(sealed)).toString()).toBe('a value');
   });
@@ -132,7 +136,7 @@ describe('a branch', () => {
     deployment.originKeys.keys = mine ? [mine] : [];
     const process = deployment.start();
     const sealed = await process.encrypt();
-    expect(keyring.rows).toHaveLength(1);
+    expect(today(keyring)).toHaveLength(1);
     expect(isCompact(sealed)).toBe(false);
     expect((await process.decrypt(planted)).toString()).toBe('planted');
   });

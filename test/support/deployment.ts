@@ -112,7 +112,8 @@ export class Deployment {
   keyring: MemoryKeyring | undefined;
   branchSettings = { epochMs: 86_400_000, settleMs: 600_000, recheckMs: 60_000 };
   copies: BranchCopies = { isRequired: false, write: async () => false };
-  isBound = true;
+  /** The database that the home vault names. */
+  boundTo: string | undefined = 'memory';
   readonly branchEvents: string[] = [];
   readonly disagreements: string[] = [];
   readonly #processes: Process[] = [];
@@ -139,7 +140,7 @@ export class Deployment {
       settings: this.branchSettings,
       copies: this.copies,
       kekOf,
-      isBound: () => this.isBound,
+      boundTo: () => this.boundTo,
       confirmedAt: () => (keyring.isAway ? Number.NEGATIVE_INFINITY : this.clock.monotonicMs()),
       onEvent: async (event) => void this.branchEvents.push(event),
       onDisagreement: ({ id }) => void this.disagreements.push(id),

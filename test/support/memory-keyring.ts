@@ -30,18 +30,19 @@ export class MemoryKeyring implements KeyringStore {
   /** Reads and writes since the start. */
   calls = 0;
   readonly #clock: Clock;
-  readonly #id: string;
+  /** Changes when a test puts another database in this one's place. */
+  id: string;
   readonly #changed: (tenantId: string) => void;
 
   constructor(clock: Clock, changed: (tenantId: string) => void = () => undefined, id = 'memory') {
     this.#clock = clock;
     this.#changed = changed;
-    this.#id = id;
+    this.id = id;
   }
 
   async databaseId(): Promise<string> {
     this.#enter();
-    return this.#id;
+    return this.id;
   }
 
   async now(): Promise<number> {
@@ -51,6 +52,11 @@ export class MemoryKeyring implements KeyringStore {
 
   async find(tenantId: string, ids: readonly string[]): Promise<KeyringReading> {
     return this.#reading((row) => row.tenantId === tenantId && ids.includes(row.id));
+  }
+
+  async missing(names: readonly KeyName[]): Promise<readonly KeyName[]> {
+    this.#enter();
+    return names.filter((name) => this.#named(name) === undefined);
   }
 
   async labelled(
@@ -63,17 +69,17 @@ export class MemoryKeyring implements KeyringStore {
   }
 
   async oldest(tenantId: string, kind: KeyKind, vaultKey: string): Promise<KeyringReading> {
-    const { keys, nowMs } = this.#reading((row) => isUnder(row, tenantId, kind, vaultKey));
-    return { keys: keys.slice(0, 1), nowMs };
+    const { keys, ...rest } = this.#reading((row) => isUnder(row, tenantId, kind, vaultKey));
+    return { keys: keys.slice(0, 1), ...rest };
   }
 
   async page(limit: number, after: KeyName | undefined, tenantId?: string): Promise<KeyringReading> {
     const place = ({ tenantId: tenant, id }: KeyName) => `${tenant} ${id}`;
-    const { keys, nowMs } = this.#reading((row) => tenantId === undefined || row.tenantId === tenantId);
+    const { keys, ...reading } = this.#reading((row) => tenantId === undefined || row.tenantId === tenantId);
     const rest = keys
       .toSorted((a, b) => (place(a) < place(b) ? -1 : 1))
       .filter((row) => after === undefined || place(row) > place(after));
-    return { keys: rest.slice(0, limit), nowMs };
+    return { keys: rest.slice(0, limit), ...reading };
   }
 
   async create(key: NewStoredKey): Promise<boolean> {
@@ -133,7 +139,7 @@ export class MemoryKeyring implements KeyringStore {
 
   #reading(isWanted: (row: Row) => boolean): KeyringReading {
     this.#enter();
-    return { keys: this.rows.filter(isWanted).map(shown), nowMs: this.#clock.wallMs() };
+    return { keys: this.rows.filter(isWanted).map(shown), nowMs: this.#clock.wallMs(), databaseId: this.id };
   }
 
   #add(key: NewStoredKey, madeUnder: string | undefined): void {

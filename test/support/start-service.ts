@@ -5,6 +5,7 @@ import process from 'node:process';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import { enableBranchKeys } from '../../src/cli/commands/branch-keys.ts';
 import { openHome } from '../../src/compose/home.ts';
 import { startService as composeService } from '../../src/compose/service.ts';
 import { openStore } from '../../src/compose/store.ts';
@@ -48,6 +49,11 @@ export interface TestServiceOptions {
   /** Secrets of the home vault that are added to the default ones or replace them. */
   readonly homeSecrets?: Readonly<Record<string, string>>;
   readonly deadlines?: Deadlines;
+  /**
+   * Tenants are in SQLite, their data keys are compact, and a branch key encrypts as soon as it is
+   * made, once the database is `enabled`.
+   */
+  readonly compact?: 'enabled' | 'not-enabled';
   /** Changes each tenant's record. */
   readonly tenant?: (record: Record<string, unknown>) => Record<string, unknown>;
 }
@@ -102,14 +108,17 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
   for (const [name, value] of Object.entries({ ...homeKeys, ...options.homeSecrets })) {
     await emulator.control.setSecret({ vault: 'home', name, value });
   }
-  await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator, options.tenant)));
+  const tenants = tenantsOf(emulator, options.compact ? withCompactKeys(options.tenant) : options.tenant);
+  const isInDatabase = options.inDatabase === true || options.compact !== undefined;
+  await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenants));
   const config = configOf({
     ...settingsFor(emulator, folder, options.limits),
-    ...(options.inDatabase && { registry: {} }),
+    ...(isInDatabase && { registry: {} }),
+    ...(options.compact && { branchKeys: branchKeysIn(folder) }),
     ...options.config,
     audit: { directory: join(folder, 'audit'), ...(options.config?.['audit'] as object | undefined) },
   });
-  if (options.inDatabase) await register(config, tenantsOf(emulator, options.tenant));
+  if (isInDatabase) await register(config, tenants, options.compact === 'enabled');
   const logLines: string[] = [];
   const logger = createLogger('debug', (line) => logLines.push(line));
   const token = await emulator.issueCallerToken({ roles: ALL_ROLES });
@@ -161,14 +170,34 @@ function trust(emulator: Emulator): void {
   process.env['IDENTITY_HEADER'] = emulator.managedIdentity.header;
 }
 
-async function register(config: Config, { tenants }: ReturnType<typeof tenantsOf>): Promise<void> {
-  const store = await openStore(config, openHome(config), silentLogger());
+async function register(config: Config, { tenants }: ReturnType<typeof tenantsOf>, isEnabled: boolean): Promise<void> {
+  const home = openHome(config);
+  const store = await openStore(config, home, silentLogger());
   const schema = tenantSchema(config.vaultHosts);
   try {
     for (const tenant of tenants) await store.tenants.put(schema.parse(tenant), undefined, 'test');
+    if (isEnabled) await enableBranchKeys(home, store.keyring.keys);
   } finally {
     await store.close();
   }
+}
+
+/** Returns the settings of branch keys that encrypt at once, with copies in the folder. */
+export const branchKeysIn = (folder: string): object => ({
+  settleSeconds: 0,
+  recheckSeconds: 1,
+  copies: { directory: join(folder, 'copies') },
+});
+
+type ChangeRecord = NonNullable<TestServiceOptions['tenant']>;
+
+/** Returns a change that also makes every data key of a record compact. */
+function withCompactKeys(change: ChangeRecord = (record) => record): ChangeRecord {
+  return (record) => {
+    const keys = Object.entries(record['keys'] as Record<string, { readonly use: string }>);
+    const compact = keys.map(([alias, key]) => [alias, key.use === 'data' ? { ...key, form: 'compact' } : key]);
+    return change({ ...record, keys: Object.fromEntries(compact) });
+  };
 }
 
 export function tenantsOf(

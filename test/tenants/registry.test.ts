@@ -39,6 +39,7 @@ async function openFile(tenants: readonly object[], keys: FileRegistryOptions['k
     file,
     hosts,
     keys,
+    compactObstacle: 'no copies',
     pollMs: 10,
     onReload: (count) => reloads.push(count),
     onBrokenEdit: (error) => broken.push(error.message),
@@ -244,7 +245,8 @@ describe('the file registry', () => {
   });
 
   test('does not open with a missing or invalid file', async () => {
-    const options = { hosts, keys: noMemory, onReload: () => undefined, onBrokenEdit: () => undefined };
+    const handlers = { onReload: () => undefined, onBrokenEdit: () => undefined };
+    const options = { hosts, keys: noMemory, compactObstacle: undefined, ...handlers };
     await expect(openFileRegistry({ ...options, file: join(tmpdir(), 'no-such-file.yaml') })).rejects.toMatchObject({
       code: 'ENOENT',
     });

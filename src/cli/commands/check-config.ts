@@ -88,7 +88,8 @@ function tenantsOf(config: Config): string {
   const { file } = config.registry;
   if (file === undefined)
     return config.database.postgres ? 'in PostgreSQL' : `in ${config.database.sqlite.file} (SQLite)`;
-  const list = readTenantList(file, readBytes(file), config.vaultHosts, new Date().toISOString());
+  const { compactObstacle } = config.branchKeys;
+  const list = readTenantList(file, readBytes(file), config.vaultHosts, new Date().toISOString(), compactObstacle);
   return `${list.size} in ${file}`;
 }
 

@@ -32,6 +32,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly history: Store['history'];
   readonly keys: Store['keys'];
   readonly lastChecks: Store['lastChecks'];
+  readonly keyring: Store['keyring'];
 }
 
 const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
@@ -56,8 +57,10 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     lastChecks: store.lastChecks,
     history: store.history,
     keys: store.keys,
+    keyring: store.keyring,
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
+    compactObstacle: config.branchKeys.compactObstacle,
     contextDigest: () => '', // no command here has an encryption context
     appId: config.home.appId,
     call: () => ({ principal, requestId: randomUUID() }),

@@ -45,10 +45,16 @@ export interface KeyringKeysOptions {
 export function keyringKeys({ database, origin = randomUUID(), onWritten }: KeyringKeysOptions): KeyringStore {
   const { dialect } = database;
   const now = (db: Kysely<Schema>) => db.selectNoFrom(dialect.nowMs.as('now')).executeTakeFirstOrThrow();
+  const timeAndIdentity = (db: Kysely<Schema>) =>
+    db
+      .selectFrom('database_identity')
+      .select(['id', dialect.nowMs.as('now')])
+      .executeTakeFirstOrThrow();
   const reading = async (query: (db: Kysely<Schema>) => Promise<readonly Row[]>): Promise<KeyringReading> =>
     database.read(async (db) => {
-      const nowMs = (await now(db)).now; // read before the rows, so that ages are never overestimated
-      return { nowMs, keys: (await query(db)).map(storedKey) };
+      // Read before the rows, so that ages are never overestimated.
+      const { now: nowMs, id: databaseId } = await timeAndIdentity(db);
+      return { nowMs, databaseId, keys: (await query(db)).map(storedKey) };
     });
   /** Runs a change with a number of its own; the callback returns whether it changed anything. */
   const change = async (
@@ -90,6 +96,11 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
               .where('id', 'in', [...ids])
               .execute(),
           ),
+    missing: async (names) => {
+      const found = await database.read((db) => namedBy(db, names).execute());
+      const known = new Set(found.map(({ tenant_id, id }) => `${tenant_id} ${id}`));
+      return names.filter(({ tenantId, id }) => !known.has(`${tenantId} ${id}`));
+    },
     labelled: (tenantId, kind, vaultKey, labels) =>
       reading((db) =>
         keysOf(db, tenantId)
@@ -177,16 +188,11 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
       return destroyed;
     },
     needs: async (tenantId) => {
-      const rows = await database.read((db) =>
-        keysOf(db, tenantId).where('jwe', 'is not', null).orderBy('kid').execute(),
+      const [keys, copies] = await database.read((db) =>
+        Promise.all([countsBy(db, tenantId, 'kid'), countsBy(db, tenantId, 'copied_kid')]),
       );
-      const needs = new Map<string, { kid: string; keys: number; copies: number }>();
-      const of = (kid: string) => needs.getOrInsertComputed(kid, () => ({ kid, keys: 0, copies: 0 }));
-      for (const { kid, copied_kid } of rows) {
-        of(kid).keys += 1;
-        if (copied_kid !== null) of(copied_kid).copies += 1;
-      }
-      return [...needs.values()];
+      const kids = [...new Set([...keys.keys(), ...copies.keys()])].sort();
+      return kids.map((kid) => ({ kid, keys: keys.get(kid) ?? 0, copies: copies.get(kid) ?? 0 }));
     },
   };
 }
@@ -235,12 +241,30 @@ const identity = (db: Kysely<Schema>) => db.selectFrom('database_identity').sele
 const keysOf = (db: Kysely<Schema>, tenantId: string) =>
   db.selectFrom('keyring_keys').select(COLUMNS).where('tenant_id', '=', tenantId);
 
+/** Returns the number of a tenant's keys, tombstones excluded, by a key version that they need. */
+async function countsBy(db: Kysely<Schema>, tenantId: string, column: 'kid' | 'copied_kid') {
+  const rows = await db
+    .selectFrom('keyring_keys')
+    .select([column, (eb) => eb.fn.countAll<number>().as('count')])
+    .where('tenant_id', '=', tenantId)
+    .where('jwe', 'is not', null)
+    .groupBy(column)
+    .execute();
+  return new Map(rows.flatMap((row) => (row[column] === null ? [] : [[row[column], Number(row.count)] as const])));
+}
+
 function pageOf(db: Kysely<Schema>, limit: number, after: KeyName | undefined, tenantId: string | undefined) {
   let query = db.selectFrom('keyring_keys').select(COLUMNS).orderBy('tenant_id').orderBy('id').limit(limit);
   if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
   if (after) query = query.where(sql<boolean>`(tenant_id, id) > (${after.tenantId}, ${after.id})`);
   return query;
 }
+
+const namedBy = (db: Kysely<Schema>, names: readonly KeyName[]) =>
+  db
+    .selectFrom('keyring_keys')
+    .select(['tenant_id', 'id'])
+    .where((eb) => eb.or(names.map(({ tenantId, id }) => eb.and([eb('tenant_id', '=', tenantId), eb('id', '=', id)]))));
 
 const rowOf = ({ tenantId, id, kind, vaultKey, label, jwe, kid }: NewStoredKey) => ({
   tenant_id: tenantId,

@@ -1,6 +1,7 @@
 import { encodeOpened, encodeSealed } from '../answers/encode-answer.ts';
 import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
+import { branchKeyOperations } from './branch-key-contract.ts';
 import { documentOperations } from './document-contract.ts';
 import {
   DataKeyRequest,
@@ -141,6 +142,7 @@ export const operations = {
   },
   ...streamHeaderOperations,
   ...tenantOperations,
+  ...branchKeyOperations,
   ...auditOperations,
   getHealth: {
     method: 'get',

@@ -175,7 +175,7 @@ export const Readiness = named(
     status: z.string().meta({ description: '`ready`' }),
     degraded: z.array(z.string()).optional().meta({
       description:
-        'Parts in trouble while requests are still answered, such as `registry`, `audit`, `audit-clock`, `audit-files`, `certificate`, `origin-key`, `audit-key`, `webhook-key` or `app-credential`.',
+        'Parts in trouble while requests are still answered, such as `registry`, `audit`, `audit-clock`, `audit-files`, `certificate`, `origin-key`, `audit-key`, `webhook-key`, `app-credential`, `branch-database`, `branch-copies` or `branch-keys`.',
     }),
   }),
 );

@@ -22,6 +22,14 @@ const TenantKey = named(
     algorithm: z.string().optional().meta({
       description: 'Only if it is not the default of the key type: RSA-OAEP-256, or A256KW for oct-HSM keys.',
     }),
+    form: z.string().optional().meta({
+      description:
+        'The form of messages, only with `use: data`: `self-contained` (default), or `compact`, whose messages are short and need the branch keys in the database to be decrypted. `compact` needs `branchKeys.copies` in the configuration.',
+    }),
+    fallback: z.string().optional().meta({
+      description:
+        'The form of a message while no branch key may encrypt, only with `form: compact`: `self-contained` (default), or `refuse`: 503 `registry-unavailable` with reason `branch-not-ready`.',
+    }),
   }),
 );
 const RetiredKey = named('RetiredKey', z.object({ vaultUrl: VaultUrl, name: KeyName }));
@@ -108,6 +116,15 @@ const KeyUseAnswer = named(
   }),
 );
 
+const BranchKeyNeed = named(
+  'BranchKeyNeed',
+  z.object({
+    keyId: z.string(),
+    keys: z.int().meta({ description: 'Branch and index keys in the database that this version wraps.' }),
+    copies: z.int().meta({ description: 'Keys whose newest copy outside of the database this version wraps.' }),
+  }),
+);
+
 export const TenantAnswer = named(
   'Tenant',
   z.object({
@@ -120,6 +137,10 @@ export const TenantAnswer = named(
     keyUsage: z.array(KeyUseAnswer).optional().meta({
       description:
         'Key versions that encrypted or decrypted data, the last one used first. Only when one tenant is read, not in lists. A version that is not listed has not been used, as far as the service has seen.',
+    }),
+    branchKeys: z.array(BranchKeyNeed).optional().meta({
+      description:
+        'Key versions that wrap branch or index keys. Only when one tenant is read, and absent without such keys. Compact messages do not need a version that is not listed.',
     }),
   }),
 );

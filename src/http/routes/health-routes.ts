@@ -7,6 +7,8 @@ export interface ReadinessDeps {
   readonly auditDegraded: () => readonly string[];
   /** Returns the names of the keys and credentials that the home vault no longer provides. */
   readonly degradedHome: () => readonly string[];
+  /** Returns the problems of branch keys although messages are answered. */
+  readonly branchesDegraded: () => readonly string[];
   readonly tenants: { trouble(): string | undefined };
   /** The listener's; absent for plain HTTP. */
   readonly certificate?: { trouble(): string | undefined } | undefined;
@@ -31,6 +33,7 @@ export const readinessRoute =
       ...(deps.certificate?.trouble() === undefined ? [] : ['certificate']),
       ...deps.auditDegraded(),
       ...deps.degradedHome(),
+      ...deps.branchesDegraded(),
     ];
     return degraded.length === 0 ? { status: 'ready' } : { status: 'ready', degraded };
   };

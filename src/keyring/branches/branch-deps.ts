@@ -47,8 +47,8 @@ export interface BranchDeps {
    * @throws ServiceError `unknown-key`
    */
   readonly kekOf: (tenant: Tenant, jwe: Jwe) => KekRef;
-  /** Returns whether this database is the one whose branches may seal. */
-  readonly isBound: () => boolean;
+  /** Returns the id of the one database whose branches may seal; undefined if none may. */
+  readonly boundTo: () => string | undefined;
   /** Returns the monotonic time up to which the change feed has reported every change. */
   readonly confirmedAt: () => number;
   /**

@@ -2,7 +2,7 @@ import { ServiceError } from '../../errors.ts';
 import { deriveContentKey, type LeafUse } from '../../format/compact.ts';
 import type { RegisteredKey } from '../../tenants/record.ts';
 import type { LeafSealing } from '../data-keys.ts';
-import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
+import type { KeyringReading, NewStoredKey, StoredKey } from '../keyring-store.ts';
 import { sealStoredKey, storedKeyBytes } from '../stored-key-jwe.ts';
 import { type BranchSource, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
@@ -18,11 +18,11 @@ const QUARTER = 1 / 4;
 /** Failures in the background are retried after this time. */
 const RETRY_AFTER_MS = 10_000;
 
-/** Rows of the relevant epochs, and the time of reading. */
-interface Reading {
-  readonly keys: readonly StoredKey[];
-  /** The database's time, not later than it was at `at`. */
-  readonly nowMs: number;
+/** A branch may be replaced this often between its opening and its use. */
+const MAX_TRIES = 3;
+
+/** Rows of the relevant epochs, and the time of reading: `nowMs` is not later than at `at`. */
+interface Reading extends KeyringReading {
   /** Monotonic time after the reading. */
   readonly at: number;
 }
@@ -38,9 +38,15 @@ export class SealingBranches {
   readonly #key: RegisteredKey;
   readonly #leaves = new Map<LeafUse, Leaf>();
   #reading: Reading | undefined;
+  /** Number of reported changes: a reading that began before the last one is not kept. */
+  #changes = 0;
+  /** Ids of the reading's rows that do not open, or are not ours. */
+  readonly #refused = new Set<string>();
   #refreshing: Promise<Reading> | undefined;
   #making: Promise<void> | undefined;
   #retryAt = Number.NEGATIVE_INFINITY;
+  /** Set once the copies turned out to be made by exports, or by nobody. */
+  #isCopiedElsewhere: boolean = false;
   #isFirstReady: boolean = false;
   /**
    * The time in its quarter at which this process makes and opens branches: processes are spread
@@ -59,11 +65,9 @@ export class SealingBranches {
 
   /** Returns the use at once if no call is needed; undefined otherwise. */
   take(use: LeafUse, bytes: number, context: Buffer | undefined): LeafSealing | undefined {
-    const { clock, settings } = this.#branches.deps;
-    const now = clock.monotonicMs();
-    const reading = this.#reading;
-    if (!reading || now - reading.at >= settings.recheckMs) return undefined;
-    const branch = this.#ready(reading, now);
+    const now = this.#branches.deps.clock.monotonicMs();
+    const reading = this.#freshReading(now);
+    const branch = reading && this.#ready(reading, now);
     if (!branch) return undefined;
     this.#lookAhead(reading, now);
     return this.#seal(branch, use, bytes, context, now);
@@ -85,10 +89,15 @@ export class SealingBranches {
         await this.#makeFirst(reading);
         reading = await this.#current();
       }
-      for (const row of this.#candidates(reading, clock.monotonicMs())) {
-        const { branch } = await this.#branches.open(row.id);
-        if (branch.isOurs) return this.#seal(branch, use, bytes, context, clock.monotonicMs());
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const branch = await this.#openFirst(reading);
+        if (!branch) break;
+        // The process may have been paused while it waited: only a look in this turn counts.
+        const now = clock.monotonicMs();
+        if (this.#maySeal(branch, now)) return this.#seal(branch, use, bytes, context, now);
+        reading = await this.#current();
       }
+      this.#lookAhead(reading, clock.monotonicMs());
       return await this.#fallBack(reading);
     } catch (error) {
       if (!(error instanceof ServiceError) || error.code !== 'registry-unavailable') throw error;
@@ -98,6 +107,7 @@ export class SealingBranches {
 
   /** Notes a reported change: rows are read again before the next seal. */
   changed(): void {
+    this.#changes += 1;
     this.#reading = undefined;
   }
 
@@ -135,12 +145,42 @@ export class SealingBranches {
     return leaf;
   }
 
+  /** Returns the reading if it is young enough to decide which branch seals. */
+  #freshReading(now: number): Reading | undefined {
+    const reading = this.#reading;
+    return reading && now - reading.at < this.#branches.deps.settings.recheckMs ? reading : undefined;
+  }
+
   /** Returns the branch that seals now, if it is in memory and needs no call. */
   #ready(reading: Reading, now: number): BranchKey | undefined {
-    for (const row of this.#candidates(reading, now)) {
-      const opened = this.#branches.held(row.id);
-      if (!opened || opened.branch.row.jwe !== row.jwe || !this.#branches.isUsable(opened, now)) return undefined;
-      if (opened.branch.isOurs) return opened.branch;
+    const [row] = this.#candidates(reading, now);
+    const opened = row && this.#branches.held(row.id);
+    if (!opened || opened.branch.row.jwe !== row.jwe || !this.#branches.isUsable(opened, now)) return undefined;
+    return opened.branch.isOurs ? opened.branch : undefined;
+  }
+
+  /** Returns whether an opened branch is one that may seal at this moment. */
+  #maySeal(branch: BranchKey, now: number): boolean {
+    const reading = this.#freshReading(now);
+    if (!reading) return false;
+    return this.#candidates(reading, now).some(({ id, jwe }) => id === branch.row.id && jwe === branch.row.jwe);
+  }
+
+  /**
+   * Returns the first branch of the candidates that opens and is ours. One row that was altered or
+   * planted must not keep the others from sealing.
+   */
+  async #openFirst(reading: Reading): Promise<BranchKey | undefined> {
+    const { clock, onDisagreement } = this.#branches.deps;
+    for (const row of this.#candidates(reading, clock.monotonicMs())) {
+      try {
+        const { branch } = await this.#branches.open(row.id);
+        if (branch.isOurs) return branch;
+        onDisagreement(row);
+      } catch (error) {
+        if (!isOfRow(error)) throw error;
+      }
+      this.#refused.add(row.id);
     }
     return undefined;
   }
@@ -150,11 +190,12 @@ export class SealingBranches {
    * epoch's.
    */
   #candidates(reading: Reading, now: number): readonly StoredKey[] {
-    const { settings, copies, isBound } = this.#branches.deps;
+    const { settings, copies, boundTo } = this.#branches.deps;
     const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
-    if (newest === undefined || !isBound()) return [];
+    if (newest === undefined || boundTo() !== reading.databaseId) return [];
     const maySeal = (row: StoredKey): boolean =>
       row.jwe !== undefined &&
+      !this.#refused.has(row.id) &&
       row.kid === newest &&
       (row.isCopied || !copies.isRequired) &&
       reading.nowMs - row.createdAt >= settings.settleMs;
@@ -173,10 +214,7 @@ export class SealingBranches {
   }
 
   async #current(): Promise<Reading> {
-    const { clock, settings } = this.#branches.deps;
-    const reading = this.#reading;
-    if (reading && clock.monotonicMs() - reading.at < settings.recheckMs) return reading;
-    return this.#refresh();
+    return this.#freshReading(this.#branches.deps.clock.monotonicMs()) ?? this.#refresh();
   }
 
   #refresh(): Promise<Reading> {
@@ -193,12 +231,15 @@ export class SealingBranches {
   async #read(): Promise<Reading> {
     const { store, clock, settings } = this.#branches.deps;
     const before = this.#reading;
+    const changes = this.#changes;
     const nowMs = before ? before.nowMs + (clock.monotonicMs() - before.at) : await store.now();
     const epoch = epochAt(nowMs, settings.epochMs);
     const labels = [-1, 0, 1].map((steps) => epochLabel(epochAfter(epoch, steps)));
     const read = await store.labelled(this.#branches.tenant.id, 'branch', vaultKeyOf(this.#key), labels);
     const reading = { ...read, at: clock.monotonicMs() };
-    this.#reading = reading;
+    // A change that was reported meanwhile may be missing in these rows.
+    this.#reading = changes === this.#changes ? reading : undefined;
+    this.#refused.clear();
     const lost = before?.keys.filter(
       ({ id, label, jwe }) => jwe !== undefined && labels.includes(label) && !read.keys.some((row) => row.id === id),
     );
@@ -210,14 +251,16 @@ export class SealingBranches {
   }
 
   #lookAhead(reading: Reading, now: number): void {
-    const { settings } = this.#branches.deps;
-    if (now < this.#retryAt) return;
+    const { settings, boundTo } = this.#branches.deps;
+    if (now < this.#retryAt || boundTo() !== reading.databaseId) return;
     const epoch = this.#epoch(reading, now);
     const part = partOfEpoch(epoch, reading.nowMs + (now - reading.at));
     const next = reading.keys.find(({ label, jwe }) => jwe !== undefined && label === epochLabel(epochAfter(epoch, 1)));
+    const uncopied = this.#uncopied(reading, epoch);
     if (now - reading.at >= settings.recheckMs / 2) this.#inBackground(now, () => this.#refresh());
     else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#makeOnce(epoch));
     else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#makeOnce(epochAfter(epoch, 1)));
+    else if (uncopied) this.#inBackground(now, () => this.#copy(uncopied));
     else if (next && part >= this.#openAt && !this.#branches.held(next.id)) {
       this.#inBackground(now, () => this.#branches.open(next.id));
     }
@@ -234,7 +277,8 @@ export class SealingBranches {
   #hasLive(reading: Reading, epoch: EpochTimes): boolean {
     const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
     return reading.keys.some(
-      ({ label, jwe, kid }) => label === epochLabel(epoch) && jwe !== undefined && kid === newest,
+      ({ id, label, jwe, kid }) =>
+        label === epochLabel(epoch) && jwe !== undefined && kid === newest && !this.#refused.has(id),
     );
   }
 
@@ -243,10 +287,10 @@ export class SealingBranches {
    * otherwise later.
    */
   async #makeFirst(reading: Reading): Promise<void> {
-    const { clock, settings, onBackgroundFailure, isBound } = this.#branches.deps;
+    const { clock, settings, onBackgroundFailure, boundTo } = this.#branches.deps;
     const now = clock.monotonicMs();
     const epoch = this.#epoch(reading, now);
-    if (!isBound() || this.#hasLive(reading, epoch) || now < this.#retryAt) return;
+    if (boundTo() !== reading.databaseId || this.#hasLive(reading, epoch) || now < this.#retryAt) return;
     this.#retryAt = now + RETRY_AFTER_MS;
     const making = this.#makeOnce(epoch);
     if (settings.settleMs > 0) making.catch(onBackgroundFailure);
@@ -265,7 +309,7 @@ export class SealingBranches {
    * copies it.
    */
   async #make(epoch: EpochTimes): Promise<void> {
-    const { store, copies, draw, onEvent } = this.#branches.deps;
+    const { store, draw, onEvent } = this.#branches.deps;
     const { tenant, dataKeys } = this.#branches;
     const use = await dataKeys.forSealing(this.#key, BRANCH_KEY_BYTES);
     const { kid, kek } = use.key.dataKey;
@@ -280,9 +324,28 @@ export class SealingBranches {
     const isMade = await store.create(row);
     this.#reading = undefined;
     if (!isMade) return; // another process was quicker: its branch is read next
-    if (await copies.write(row)) await store.markCopied([row]);
+    await this.#copy(row);
     await onEvent('branch-created', row);
+  }
+
+  async #copy(row: NewStoredKey): Promise<void> {
+    const { store, copies } = this.#branches.deps;
+    if (await copies.write(row)) await store.markCopied([row]);
+    else this.#isCopiedElsewhere = true;
     this.#reading = undefined; // a concurrent reading does not include the copy
+  }
+
+  /**
+   * Returns a row of this epoch or the next that has no copy yet, because writing it failed or the
+   * process that made it ended.
+   */
+  #uncopied(reading: Reading, epoch: EpochTimes): NewStoredKey | undefined {
+    if (this.#isCopiedElsewhere) return undefined;
+    const labels = [epochLabel(epoch), epochLabel(epochAfter(epoch, 1))];
+    for (const { jwe, ...row } of reading.keys) {
+      if (jwe !== undefined && !row.isCopied && labels.includes(row.label)) return { ...row, jwe };
+    }
+    return undefined;
   }
 
   /**
@@ -309,3 +372,8 @@ export class SealingBranches {
     return this.#isFirstReady;
   }
 }
+
+/** Returns whether one row is at fault, and not the database, the vault or the customer. */
+const isOfRow = (error: unknown): boolean =>
+  error instanceof ServiceError &&
+  ['undecryptable', 'context-mismatch', 'malformed-ciphertext', 'unknown-key', 'wrong-tenant'].includes(error.code);

@@ -28,6 +28,7 @@ export class TenantBranches implements BranchSource {
   readonly #opened = new OpenedBranches();
   readonly #opening = new Map<string, Promise<OpenedBranch>>();
   readonly #sealing = new Map<string, SealingBranches>();
+  #changes = 0;
 
   constructor(tenant: Tenant, dataKeys: BranchDataKeys, deps: BranchDeps) {
     this.tenant = tenant;
@@ -85,17 +86,25 @@ export class TenantBranches implements BranchSource {
 
   open(branchId: string): Promise<OpenedBranch> {
     return singleFlight(this.#opening, branchId, async () => {
-      const row = await this.#currentRow(branchId);
-      try {
-        return await this.#openRow(row);
-      } catch (error) {
-        // A branch may have been moved to another version than the refused one: read its row again
-        // before reporting the refusal.
-        const again = isRefusal(error) ? await this.#readRow(branchId) : row;
-        if (again.jwe === row.jwe) throw error;
-        return this.#openRow(again);
-      }
+      const changes = this.#changes;
+      const opened = await this.#openCurrent(branchId);
+      // A change that was reported meanwhile may be missing in the row that was read.
+      if (changes !== this.#changes) opened.isStale = true;
+      return opened;
     });
+  }
+
+  async #openCurrent(branchId: string): Promise<OpenedBranch> {
+    const row = await this.#currentRow(branchId);
+    try {
+      return await this.#openRow(row);
+    } catch (error) {
+      // A branch may have been moved to another version than the refused one: read its row again
+      // before reporting the refusal.
+      const again = isRefusal(error) ? await this.#readRow(branchId) : row;
+      if (again.jwe === row.jwe) throw error;
+      return this.#openRow(again);
+    }
   }
 
   async #currentRow(branchId: string): Promise<StoredKey> {
@@ -160,7 +169,10 @@ export class TenantBranches implements BranchSource {
     if (row.jwe === undefined) return false;
     const lost: NewStoredKey = { ...row, jwe: row.jwe };
     const restored = await this.deps.store.restore(lost);
-    if (restored === 'added') await this.deps.onEvent('branch-put-back', lost);
+    if (restored === 'added') {
+      if (await this.deps.copies.write(lost)) await this.deps.store.markCopied([lost]);
+      await this.deps.onEvent('branch-put-back', lost);
+    }
     return restored !== 'destroyed';
   }
 
@@ -184,6 +196,7 @@ export class TenantBranches implements BranchSource {
 
   /** Notes a reported change of this tenant's keys: rows are read again before their next use. */
   changed(): void {
+    this.#changes += 1;
     this.#opened.markStale();
     for (const sealing of this.#sealing.values()) sealing.changed();
   }
