@@ -25,7 +25,7 @@ export async function rewrapBranchKeys(
   request: AuthenticatedRequest,
   { tenantId, to }: RewrapBranchKeysInput,
 ): Promise<KeysMoved> {
-  const grant = await openGrant(deps, request.principal, 'Tenants.Manage', tenantId);
+  const grant = await openGrant(deps, request, 'Tenants.Manage', tenantId);
   const target = to && dataKeyByAlias(grant.tenant, to.key, '/to/key');
   const moved = await moveBranchKeys(deps, {
     tenant: grant.tenant,
