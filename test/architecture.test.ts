@@ -143,7 +143,7 @@ const MAY_IMPORT: Allowances = {
   'http/server': ['errors', 'http/answers', 'lib'],
   'http/streams': ['errors', 'format', 'http/bodies', 'operations'],
   keyring: ['errors', 'format', 'keyring/branches', 'keyring/indexes', 'lib', 'tenants'],
-  'keyring/copies': ['keyring'],
+  'keyring/copies': ['format', 'keyring', 'lib'],
   'keyring/branches': ['errors', 'format', 'keyring', 'lib', 'tenants'],
   'keyring/indexes': ['format'],
   lib: ['errors'],

@@ -6,11 +6,14 @@ import { keyringChanges } from '../database/tables/keyring-keys.ts';
 import type { BranchCopies } from '../keyring/branches/branch-deps.ts';
 import type { BranchParts, CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import { CopiesDirectory } from '../keyring/copies/copies-directory.ts';
+import { type RestoreCopiesDeps, restoreCopies } from '../keyring/copies/restore-copies.ts';
+import type { BranchEvent, NewStoredKey } from '../keyring/keyring-store.ts';
 import type { Clock } from '../lib/clock.ts';
 import { branchEventOf } from '../operations/branches/branch-event.ts';
 import { kekOf } from '../operations/open-message.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Audit } from './audit.ts';
+import type { Azure } from './azure.ts';
 import type { Home } from './home.ts';
 import type { Store } from './store.ts';
 
@@ -34,17 +37,40 @@ export interface BranchesParts {
   readonly clock: Clock;
   readonly store: Pick<Store, 'keyring'>;
   readonly audit: Pick<Audit, 'sink'>;
+  readonly azure: Pick<Azure, 'originKeys'>;
 }
 
 /** Returns the parts of branch keys. */
-export function openBranches({ config, home, logger, clock, store: { keyring }, audit }: BranchesParts): Branches {
+export function openBranches(parts: BranchesParts): Branches {
+  const { config, logger, clock, store, audit, azure } = parts;
+  const { keyring } = store;
   const { copies: kept, compactObstacle: _obstacle, ...settings } = config.branchKeys;
-  const binding = openBinding({ config, home, logger, clock, store: { keyring } });
+  const binding = openBinding(parts);
   const copies = openCopies(kept, clock);
   let confirmedAt = Number.NEGATIVE_INFINITY;
   let restored = 0;
   let follower: ChangeFollower | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let restoring: Promise<void> | undefined;
+  const onEvent = (event: BranchEvent, row: NewStoredKey) => {
+    const { tenantId, id, label } = row;
+    if (event === 'branch-put-back') restored += 1;
+    const isExpected = event === 'branch-created' || event === 'branch-rewrapped';
+    logger[isExpected ? 'info' : 'warn']({ event, tenantId, branchId: id, epoch: label }, 'a branch key was changed');
+    return audit.sink.record(branchEventOf(event, row));
+  };
+  const restore = async () => {
+    if (typeof kept !== 'object') return;
+    const deps: RestoreCopiesDeps = {
+      store: keyring.keys,
+      originKeys: azure.originKeys,
+      onRestored: (key) => onEvent('branch-put-back', key),
+      onDamage: (file, lines) => logger.error({ file, lines }, 'copies of branch keys are damaged'),
+    };
+    await restoreCopies(deps, kept.directory).catch((error: unknown) =>
+      logger.error({ error }, 'copies of branch keys were not compared with the database'),
+    );
+  };
   return {
     parts: {
       store: keyring.keys,
@@ -53,16 +79,7 @@ export function openBranches({ config, home, logger, clock, store: { keyring }, 
       kekOf,
       boundTo: binding.boundTo,
       confirmedAt: () => confirmedAt,
-      onEvent: (event, row) => {
-        const { tenantId, id, label } = row;
-        if (event === 'branch-put-back') restored += 1;
-        const isExpected = event === 'branch-created' || event === 'branch-rewrapped';
-        logger[isExpected ? 'info' : 'warn'](
-          { event, tenantId, branchId: id, epoch: label },
-          'a branch key was changed',
-        );
-        return audit.sink.record(branchEventOf(event, row));
-      },
+      onEvent,
       onDisagreement: ({ tenantId, id }) =>
         logger.error({ tenantId, branchId: id }, 'a row of branch keys does not match its JWE: it was altered'),
     },
@@ -88,6 +105,7 @@ export function openBranches({ config, home, logger, clock, store: { keyring }, 
         onRecovery: (trouble) => logger.info({ trouble }, 'changes of branch keys arrive again'),
       });
       await follower.start();
+      restoring = restore(); // in the background: a million copies must not delay the start
       timer = setInterval(() => {
         void binding.check();
         dataKeys.recheckBranches().catch((error: unknown) => logger.warn({ error }, 'branch keys were not rechecked'));
@@ -95,6 +113,7 @@ export function openBranches({ config, home, logger, clock, store: { keyring }, 
     },
     close: async () => {
       clearInterval(timer);
+      await restoring;
       await follower?.close();
       await copies.close();
     },
@@ -111,7 +130,7 @@ interface Binding {
   trouble(): string | undefined;
 }
 
-function openBinding({ config, home, logger, clock, store: { keyring } }: Omit<BranchesParts, 'audit'>): Binding {
+function openBinding({ config, home, logger, clock, store: { keyring } }: BranchesParts): Binding {
   const isWanted = config.branchKeys.copies !== undefined;
   const named = new BranchDatabase({
     vault: home.vault,

@@ -88,7 +88,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const store = keep(await openStore(config, home, logger));
   const audit = keep(await openAudit(config, home, azure.lineKey, logger));
   const refusals = keep(openRefusals(audit, logger));
-  const branches = keep(openBranches({ config, home, logger, clock, store, audit }));
+  const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
   const opened = { telemetry, certificate, azure, store, audit, refusals, branches, keys };

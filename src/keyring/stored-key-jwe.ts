@@ -58,7 +58,7 @@ export function sealStoredKey(use: SealingUse, bytes: Buffer, row: Pick<StoredKe
  * @throws ServiceError `undecryptable` for a tombstone, an unknown form, another tenant or another
  * key
  */
-export function parseStoredJwe(row: StoredKey): Jwe {
+export function parseStoredJwe(row: Pick<StoredKey, 'tenantId' | 'kind' | 'vaultKey' | 'kid' | 'jwe'>): Jwe {
   const form = Object.hasOwn(FORMS, row.kind) ? FORMS[row.kind] : undefined;
   if (row.jwe === undefined || !form) throw undecryptable();
   const jwe = parseJwe(row.jwe, form.typ);

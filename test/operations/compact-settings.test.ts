@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
-import { type SecondProcess, startSecondProcess } from '../support/second-process.ts';
+import { isCompact } from '../../src/format/compact.ts';
+import { BranchTable } from '../support/branch-rows.ts';
+import { type Callee, compactCalls } from '../support/compact-calls.ts';
 import { branchKeysIn, startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
-const PLAINTEXT = Buffer.from('a value').toString('base64');
 const ELSEWHERE = '00000000-0000-4000-8000-000000000000';
 const SECRET = 'vaultspan-branch-database';
 
@@ -16,49 +16,18 @@ beforeAll(async () => {
 });
 afterAll(async () => service[Symbol.asyncDispose]());
 
-type Callee = Pick<SecondProcess, 'post' | 'url' | 'logLines'>;
-
-/** Starts a process on the same database, with other settings of branch keys. */
-const startWith = (branchKeys: object, more: object = {}) =>
-  startSecondProcess(service, {
-    registry: {},
-    database: { file: join(service.folder, 'vaultspan.db') },
-    audit: { directory: join(service.folder, 'audit') },
-    branchKeys,
-    ...more,
-  });
+const { token, encrypt, decrypt, degraded, startWith } = compactCalls(() => service);
 
 /** Names this database, or another, in the home vault. */
-async function enable(id = databaseId()): Promise<void> {
+async function enable(id = new BranchTable(service.folder).databaseId()): Promise<void> {
   await service.emulator.control.setSecret({ vault: 'home', name: SECRET, value: id });
   service.clock.advance(601);
-}
-
-function databaseId(): string {
-  using database = new DatabaseSync(join(service.folder, 'vaultspan.db'), { readOnly: true });
-  return String(database.prepare('select id from database_identity').get()?.['id']);
-}
-
-const token = () => service.emulator.issueCallerToken({ roles: ['Data.Encrypt', 'Data.Decrypt'] });
-
-async function encrypt(callee: Callee): Promise<string> {
-  const { body } = await callee.post('/tenants/contoso/encrypt', { plaintext: PLAINTEXT }, await token());
-  return (body as { readonly ciphertext: string }).ciphertext;
-}
-const START = Buffer.from('{"alg":"dir"').toString('base64url');
-const isCompact = (ciphertext: string): boolean => ciphertext.startsWith(START);
-const decrypt = async (callee: Callee, ciphertext: string) =>
-  callee.post('/tenants/contoso/decrypt', { ciphertext }, await token()).expect(200, /"plaintext":"YSB2YWx1ZQ=="/);
-
-async function degraded(callee: Callee): Promise<readonly string[]> {
-  const { body } = await supertest(callee.url).get('/readyz');
-  return (body as { readonly degraded?: readonly string[] }).degraded ?? [];
 }
 
 /** Sends a change of the record with the right ETag. */
 async function change(callee: Callee, method: 'put' | 'patch', changed: object) {
   const roles = ['Tenants.Read', 'Tenants.Manage'];
-  const bearer = `Bearer ${await service.emulator.issueCallerToken({ roles })}`;
+  const bearer = `Bearer ${await token(roles)}`;
   const agent = supertest(callee.url);
   const { body, headers } = await agent.get('/tenants/contoso').set('Authorization', bearer);
   const { revision: _r, createdAt: _c, updatedAt: _u, keyUsage: _k, lastCheck: _l, ...record } = body;
@@ -79,7 +48,7 @@ describe('a compact key', () => {
     await until(async () => (await degraded(service)).length === 0);
     const ciphertext = await encrypt(service);
     expect(isCompact(ciphertext)).toBe(true);
-    await decrypt(service, ciphertext);
+    expect(await decrypt(service, ciphertext)).toBe('a value');
   });
 
   test('encrypts no compact message while the home vault names another database, and decrypts earlier ones', async () => {
@@ -88,7 +57,7 @@ describe('a compact key', () => {
     await until(async () => (await degraded(service)).includes('branch-database'));
     expect(isCompact(ciphertext)).toBe(true);
     expect(isCompact(await encrypt(service))).toBe(false);
-    await decrypt(service, ciphertext);
+    expect(await decrypt(service, ciphertext)).toBe('a value');
     expect(service.logLines.join('')).toContain(`the home vault names another database: ${ELSEWHERE}`);
     await enable();
     await until(async () => (await degraded(service)).length === 0);
@@ -106,7 +75,7 @@ describe('a compact key', () => {
     const refused = { code: 'malformed-request', errors: [{ pointer: '/keys/data/form' }] };
     expect((await change(other, 'put', { form: 'compact' })).body).toMatchObject(refused);
     expect((await change(other, 'patch', {})).body).toMatchObject(refused);
-    const bearer = await service.emulator.issueCallerToken({ roles: ['Tenants.Manage'] });
+    const bearer = await token(['Tenants.Manage']);
     await other.post('/tenants/contoso/suspend', '', bearer).expect(200);
     await other.post('/tenants/contoso/resume', '', bearer).expect(200);
   });
