@@ -33,7 +33,7 @@ async function altered(alter: (row: BranchRow) => void, run: (ciphertext: string
     table.run("delete from keyring_keys where tenant_id = 'contoso' or id = ?", row.id);
     const columns = Object.keys(row);
     const values = Object.values(row) as (string | number | null)[];
-    table.run(`insert into keyring_keys (${columns}) values (${columns.map(() => '?')})`, ...values);
+    table.run(`insert into keyring_keys (${columns.join()}) values (${columns.map(() => '?').join()})`, ...values);
   }
 }
 
