@@ -24,6 +24,28 @@ export function keyByAlias(tenant: Tenant, alias: string, use: RegisteredKey['us
 export const dataKeyByAlias = (tenant: Tenant, alias: string | undefined, pointer = '/key'): RegisteredKey =>
   keyByAlias(tenant, alias ?? tenant.defaultKey, 'data', pointer);
 
+/** The target of a rewrap, besides its tenant. */
+export interface TargetKey {
+  /** Alias; default: the tenant's default key. */
+  readonly key?: string | undefined;
+  /** Default: the form of that key. */
+  readonly form?: RegisteredKey['form'] | undefined;
+}
+
+/**
+ * Returns the key that a rewrap seals under. A message of a compact key may be made self-contained;
+ * the other way needs the record, which decides that the database is necessary to decrypt.
+ * @throws ServiceError `unknown-key-alias`, `key-use`, `malformed-request`
+ */
+export function targetKey(tenant: Tenant, { key: alias, form }: TargetKey): RegisteredKey {
+  const key = dataKeyByAlias(tenant, alias, '/to/key');
+  if (form === undefined || form === (key.form ?? 'self-contained')) return key;
+  if (form === 'self-contained') return { ...key, form };
+  throw new ServiceError('malformed-request', 'Only a key whose record says so encrypts compact messages', {
+    errors: [{ pointer: '/to/form', detail: 'is not the form of the target key' }],
+  });
+}
+
 /**
  * Returns the current or retired data key that a message's header names, whatever its version.
  * @throws ServiceError `unknown-key`

@@ -18,7 +18,7 @@ import {
 } from './granted-tenant.ts';
 import { accessProver, type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
-import { dataKeyByAlias } from './registered-key.ts';
+import { type TargetKey, targetKey } from './registered-key.ts';
 import { sealMessage } from './seal-message.ts';
 import { contextForSealing } from './sealing-context.ts';
 
@@ -29,7 +29,7 @@ export interface RewrapItem {
   readonly ciphertext: string;
   readonly encryptionContext?: unknown;
   /** The default is the same tenant and its default key. */
-  readonly to?: { readonly tenantId?: string | undefined; readonly key?: string | undefined } | undefined;
+  readonly to?: (TargetKey & { readonly tenantId?: string | undefined }) | undefined;
 }
 
 export interface RewrapInput extends RewrapItem {
@@ -156,7 +156,7 @@ async function moveItem(
   const grant = await openTarget(deps, request, to.tenantId ?? source.id);
   const isNewThere = grant.tenant.id !== source.id;
   const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
-  const key = dataKeyByAlias(grant.tenant, to.key, '/to/key');
+  const key = targetKey(grant.tenant, to);
   const moved = await moveMessage(deps, source, grant, { ciphertext: before, key, context, use, startedAt });
   return { ...moved, target: grant.tenant.id, context };
 }

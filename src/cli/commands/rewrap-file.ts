@@ -21,13 +21,14 @@ export const rewrapFile: Command = {
   name: 'rewrap-file',
   summary: 'Move an encrypted file to the newest key version, another key or another tenant',
   help: `
-Usage: vaultspan rewrap-file FILE --tenant ID [--to-tenant ID] [--key ALIAS] [-o FILE] [--context NAME=VALUE]… [--url URL] [--token TOKEN]
+Usage: vaultspan rewrap-file FILE --tenant ID [--to-tenant ID] [--key ALIAS] [--form FORM] [-o FILE] [--context NAME=VALUE]… [--url URL] [--token TOKEN]
 
 Sends only the header of FILE to a running service, and replaces it with the header that the service returns; the rest is copied unchanged. Prints the
 id of the key version. The output is complete, or it is not created.
 ${STREAM_OPTIONS_HELP.replace('output; - for standard output', 'output; default: FILE itself')}
   --to-tenant ID        tenant of the new key; default: the same tenant
   --key ALIAS           one of the target's data keys; default: its default key
+  --form FORM           self-contained or compact; default: the form of that key
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   async run(args, io) {
@@ -35,6 +36,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
       ...STREAM_OPTIONS,
       key: { type: 'string' },
       'to-tenant': { type: 'string' },
+      form: { type: 'string' },
     });
     const file = onlyFile(positionals);
     if (file === '-' || values.output === '-') throw new ConfigError('rewrap-file works on files only');
@@ -47,7 +49,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     const body = defined({
       ciphertext: prefix.jwe,
       encryptionContext: target.context,
-      to: defined({ tenantId: values['to-tenant'], key: values.key }),
+      to: defined({ tenantId: values['to-tenant'], key: values.key, form: formOf(values.form) }),
     });
     return reportCuts(io, async () => {
       const answer = Answer.parse(await callJson(target, '/streams/rewrap-header', body, io.signal));
@@ -59,6 +61,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     });
   },
 };
+
+function formOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === 'self-contained' || text === 'compact') return text;
+  throw new ConfigError(`--form must be self-contained or compact, not ${text}`);
+}
 
 async function readPrefix(path: string): Promise<StreamPrefix> {
   const file = await open(path, 'r');

@@ -122,6 +122,10 @@ export const RewrapTarget = named(
     key: Alias.optional().meta({
       description: "Alias of one of the target's data keys. Absent: the default key.",
     }),
+    form: z.enum(['self-contained', 'compact']).optional().meta({
+      description:
+        'The form of the new ciphertext. Absent: that of the target key. `self-contained` moves a compact message out of the database; `compact` is only accepted where it is the form of the key.',
+    }),
   }),
 );
 export const RewrapRequest = named(

@@ -5,7 +5,7 @@ import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
 import { digestOf } from '../record-success.ts';
-import { dataKeyByAlias } from '../registered-key.ts';
+import { targetKey } from '../registered-key.ts';
 import { assertTarget, moveMessage, openTarget, type RewrapDeps, type RewrapItem } from '../rewrap-data.ts';
 import { fieldContextsForSealing } from '../sealing-context.ts';
 import { type DocumentOutcome, eachField, type Fields, haveOneKey, keyIdOf } from './document.ts';
@@ -94,7 +94,7 @@ async function moveDocument(
   const contextOf = isNewThere
     ? fieldContextsForSealing(grant.tenant, encryptionContext)
     : fieldContexts(encryptionContext);
-  const key = dataKeyByAlias(grant.tenant, to.key);
+  const key = targetKey(grant.tenant, to);
   const move = async () => {
     const opened: ItemUse[] = [];
     const sealed = await eachField(fields, async (ciphertext, name) => {
