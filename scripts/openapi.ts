@@ -29,6 +29,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Data: "Encrypt and decrypt under the customer's key.",
   Streams: "Encrypt and decrypt bodies of any size under the customer's key.",
   Keys: "Key Vault's own wrap and unwrap.",
+  'Look-ups': 'Search encrypted columns by tokens or by deterministic values.',
   Tenants: 'The registry of customers.',
   Audit: 'The audit log: who did what, with which key.',
   Health: 'For probes. No token needed.',

@@ -11,6 +11,7 @@ import { directRoutes } from './http/routes/direct-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
 import { documentRoutes } from './http/routes/document-routes.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/health-routes.ts';
+import { type IndexRoutesDeps, indexRoutes } from './http/routes/index-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
 import { mount, routesOf } from './http/routes/mount.ts';
 import { mountStreams } from './http/routes/mount-streams.ts';
@@ -33,6 +34,7 @@ export type AppDeps = EncryptDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
   BranchKeyRoutesDeps &
+  IndexRoutesDeps &
   ListAuditRecordsDeps &
   ProblemDeps &
   ReadinessDeps & {
@@ -92,6 +94,7 @@ const jsonRoutes = (deps: AppDeps) =>
       decryptBatch: decryptBatchRoute(deps),
       rewrapBatch: rewrapBatchRoute(deps),
       ...documentRoutes(deps),
+      ...indexRoutes(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       rewrapStreamHeader: rewrapStreamHeaderRoute(deps),

@@ -71,6 +71,8 @@ export interface AuditEvent {
    * of items.
    */
   readonly keys?: readonly AuditKeyUse[] | undefined;
+  /** Name of the index that the operation used or changed. */
+  readonly index?: string | undefined;
   /** The stored key that the operation changed; `keyId` is the version that its JWE names. */
   readonly storedKey?: AuditStoredKey | undefined;
   /**

@@ -2,6 +2,7 @@
 export type Role =
   | 'Data.Encrypt'
   | 'Data.Decrypt'
+  | 'Data.Index'
   | 'Keys.Wrap'
   | 'Keys.Unwrap'
   | 'Tenants.Read'

@@ -27,6 +27,8 @@ export interface Branches {
    * @throws ServiceError `registry-unavailable`
    */
   follow(dataKeys: Pick<CachedDataKeys, 'branchesChanged' | 'recheckBranches'>): Promise<void>;
+  /** Resolves once the copies were compared with the database and the missing rows restored. */
+  restored(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,9 +56,9 @@ export function openBranches(parts: BranchesParts): Branches {
   let restoring: Promise<void> | undefined;
   const onEvent = (event: BranchEvent, row: NewStoredKey) => {
     const { tenantId, id, label } = row;
-    if (event === 'branch-put-back') restored += 1;
-    const isExpected = event === 'branch-created' || event === 'branch-rewrapped';
-    logger[isExpected ? 'info' : 'warn']({ event, tenantId, branchId: id, epoch: label }, 'a branch key was changed');
+    const isRestored = event === 'branch-put-back' || event === 'index-put-back';
+    if (isRestored) restored += 1;
+    logger[isRestored ? 'warn' : 'info']({ event, tenantId, branchId: id, label }, 'a stored key was changed');
     return audit.sink.record(branchEventOf(event, row));
   };
   const restore = async () => {
@@ -64,7 +66,7 @@ export function openBranches(parts: BranchesParts): Branches {
     const deps: RestoreCopiesDeps = {
       store: keyring.keys,
       originKeys: azure.originKeys,
-      onRestored: (key) => onEvent('branch-put-back', key),
+      onRestored: (key) => onEvent(key.kind === 'branch' ? 'branch-put-back' : 'index-put-back', key),
       onDamage: (file, lines) => logger.error({ file, lines }, 'copies of branch keys are damaged'),
     };
     await restoreCopies(deps, kept.directory).catch((error: unknown) =>
@@ -111,6 +113,7 @@ export function openBranches(parts: BranchesParts): Branches {
         dataKeys.recheckBranches().catch((error: unknown) => logger.warn({ error }, 'branch keys were not rechecked'));
       }, settings.recheckMs).unref();
     },
+    restored: async () => restoring,
     close: async () => {
       clearInterval(timer);
       await restoring;

@@ -2,9 +2,11 @@ import type { Config } from '../config/resolved.ts';
 import { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
+import { makeIndexKeys } from '../operations/indexes/change-index.ts';
 import { FailureLog } from '../telemetry/failure-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { KeyUsage, type ShownKeyUse } from '../tenants/key-usage.ts';
+import type { Tenant } from '../tenants/record.ts';
 import type { Azure } from './azure.ts';
 import type { Branches } from './branches.ts';
 import type { Store } from './store.ts';
@@ -16,6 +18,8 @@ export interface Keys {
   readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
   readonly countKeyUse: (tenantId: string, keyId: string, use: 'sealed' | 'opened') => void;
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
+  /** Makes the first keys of a tenant's indexes in the background; a failure is logged. */
+  readonly makeIndexKeys: (tenant: Tenant) => void;
   /** Stores the last counts. */
   close(): Promise<void>;
 }
@@ -27,7 +31,7 @@ export interface KeysParts {
   readonly jitter: () => number;
   readonly azure: Pick<Azure, 'keys' | 'vault' | 'originKeys'>;
   readonly store: Pick<Store, 'tenants' | 'keyUsage'>;
-  readonly branches: Pick<Branches, 'parts'>;
+  readonly branches: Pick<Branches, 'parts' | 'restored'>;
 }
 
 export function openKeys({ config, logger, clock, jitter, azure, store, branches }: KeysParts): Keys {
@@ -60,6 +64,13 @@ export function openKeys({ config, logger, clock, jitter, azure, store, branches
       usage.count(tenantId, keyId, use);
     },
     keyUsageOf: (tenantId) => usage.of(tenantId),
+    makeIndexKeys: (tenant) =>
+      void branches
+        .restored() // a key in the copies must not be made anew
+        .then(() => makeIndexKeys(dataKeys, tenant))
+        .catch((error: unknown) =>
+          logger.warn({ tenantId: tenant.id, error }, 'keys of indexes were not made; the next check tries again'),
+        ),
     close: async () => {
       await renewals.close();
       await usage.close();

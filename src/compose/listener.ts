@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { getFips, randomUUID } from 'node:crypto';
 import { createApp } from '../app.ts';
 import { keyedAccess } from '../audit/keyed-access.ts';
 import type { RefusalCounter } from '../audit/refusals.ts';
@@ -74,6 +74,8 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     ...store,
     ...keys,
     ...telemetry,
+    indexKeys: keys.dataKeys,
+    isFips: getFips() === 1,
     vault: azure.keys,
     contextDigest: azure.contextDigest,
     openProbe: azure.openProbe,

@@ -17,7 +17,7 @@ export interface RoundsParts {
   readonly clock: Clock;
   readonly store: Store;
   readonly azure: Azure;
-  readonly keys: Pick<Keys, 'dataKeys'>;
+  readonly keys: Pick<Keys, 'dataKeys' | 'makeIndexKeys'>;
   readonly metrics: RoundsMetrics | undefined;
 }
 
@@ -41,6 +41,7 @@ export function startRounds({ config, logger, clock, store, azure, keys, metrics
     wallMs: () => clock.wallMs(),
     onVisited: (visited) => {
       keys.dataKeys.reread(visited.tenant.id);
+      if (visited.check.state === 'passed') keys.makeIndexKeys(visited.tenant);
       metrics?.visited(visited.check.code, visited.isChanged);
       report(visited, logger, webhook);
     },

@@ -86,6 +86,8 @@ export interface Schema {
     /** Key version at its creation; NULL for a row that was restored or imported. */
     made_under: string | null;
     created_at: number;
+    /** The time of the first copy. */
+    copied_at: number | null;
     /** SHA-256 of the JWE that was last copied out of the database, and its key version. */
     copied_digest: string | null;
     copied_kid: string | null;

@@ -22,6 +22,7 @@ const PAGE_SIZE = 5;
 const ALL_ROLES = [
   'Data.Encrypt',
   'Data.Decrypt',
+  'Data.Index',
   'Keys.Wrap',
   'Keys.Unwrap',
   'Tenants.Read',

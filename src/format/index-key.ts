@@ -16,7 +16,9 @@ const SIV_BYTES = 16;
  */
 const TINK_MARK = 0x01;
 const PREFIX_BYTES = 5;
-const MAX_VERSION = 0xffff_ffff;
+export const MAX_VERSION = 0xffff_ffff;
+/** Name of an index. */
+export const INDEX_NAME: RegExp = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** How a value is normalised before its token is made. */
 export type Normalize = 'none' | 'nfc';

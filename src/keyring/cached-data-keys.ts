@@ -11,6 +11,8 @@ import type { BranchDeps } from './branches/branch-deps.ts';
 import { TenantBranches } from './branches/tenant-branches.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { CompactOpening, CompactSealing, DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
+import { notReady } from './indexes/index-errors.ts';
+import { TenantIndexes } from './indexes/tenant-indexes.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import type { StoredKey } from './keyring-store.ts';
 import { type MoveOutcome, moveKey } from './moving-keys.ts';
@@ -41,6 +43,7 @@ export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 
 interface TenantKeys {
   readonly dataKeys: TenantDataKeys;
   readonly branches: TenantBranches | undefined;
+  readonly indexes: TenantIndexes | undefined;
 }
 
 /** Keys in this process's memory, by tenant: minted and opened data keys, and branch keys. */
@@ -103,6 +106,17 @@ export class CachedDataKeys implements DataKeys {
     return moveKey({ ...branches, originKeys }, this.#keysOf(tenant).dataKeys, row, key);
   }
 
+  /**
+   * Returns the tenant's index keys.
+   * @throws ServiceError `registry-unavailable` without a database
+   */
+  indexesOf(tenant: Tenant): TenantIndexes {
+    this.#dropAfterClockJump();
+    const { indexes } = this.#keysOf(tenant);
+    if (!indexes) throw notReady(false);
+    return indexes;
+  }
+
   async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {
     return this.#keysOf(tenant).dataKeys.slotFor(key).usableFacts();
   }
@@ -126,28 +140,36 @@ export class CachedDataKeys implements DataKeys {
   }
 
   /**
-   * Marks the rows of a tenant's branch keys to be read again before their next use; without an id,
-   * those of every tenant.
+   * Marks the rows of a tenant's branch and index keys to be read again before their next use;
+   * without an id, those of every tenant.
    */
   branchesChanged(tenantId: string | undefined): void {
-    if (tenantId !== undefined) this.#tenants.get(tenantId)?.branches?.changed();
-    else for (const { branches } of this.#tenants.values()) branches?.changed();
+    const known = tenantId === undefined ? [...this.#tenants.values()] : [this.#tenants.get(tenantId)];
+    for (const keys of known) {
+      keys?.branches?.changed();
+      keys?.indexes?.changed();
+    }
   }
 
   /**
-   * Reads the rows of all branch keys in memory again and restores those that the database lost.
+   * Reads the rows of all branch and index keys in memory again and restores those that the
+   * database lost.
    */
   async recheckBranches(): Promise<void> {
-    for (const { branches } of [...this.#tenants.values()]) await branches?.recheck();
+    for (const { branches, indexes } of [...this.#tenants.values()]) {
+      await branches?.recheck();
+      await indexes?.recheck();
+    }
   }
 
   held(): DataKeysHeld {
-    const held = { tenants: this.#tenants.size, sealing: 0, opening: 0, branches: 0 };
-    for (const { dataKeys, branches } of this.#tenants.values()) {
+    const held = { tenants: this.#tenants.size, sealing: 0, opening: 0, branches: 0, indexes: 0 };
+    for (const { dataKeys, branches, indexes } of this.#tenants.values()) {
       const { sealing, opening } = dataKeys.held();
       held.sealing += sealing;
       held.opening += opening;
       held.branches += branches?.size ?? 0;
+      held.indexes += indexes?.size ?? 0;
     }
     return held;
   }
@@ -164,16 +186,22 @@ export class CachedDataKeys implements DataKeys {
     const { bounds, branches: parts, ...deps } = this.#options;
     const revocationBoundMs = revocationBoundMsOf(tenant, deps.revocationBoundMs);
     let branches: TenantBranches | undefined;
+    let indexes: TenantIndexes | undefined;
     const dataKeys = new TenantDataKeys(tenant, {
       ...deps,
       bounds: dataKeyBoundsOf(tenant, bounds),
       counts: this.counts,
       revocationBoundMs,
       ivs: this.#ivs,
-      onEvict: (kid) => branches?.evict(kid),
+      onEvict: (kid) => {
+        branches?.evict(kid);
+        indexes?.evict(kid);
+      },
     });
-    branches = parts && new TenantBranches(tenant, dataKeys, { ...deps, ...parts, revocationBoundMs });
-    return { dataKeys, branches };
+    const branchDeps = parts && { ...deps, ...parts, revocationBoundMs };
+    branches = branchDeps && new TenantBranches(tenant, dataKeys, branchDeps);
+    indexes = branchDeps && new TenantIndexes(tenant, dataKeys, branchDeps);
+    return { dataKeys, branches, indexes };
   }
 
   /**

@@ -38,4 +38,5 @@ export interface DataKeysHeld {
   readonly sealing: number;
   readonly opening: number;
   readonly branches: number;
+  readonly indexes: number;
 }

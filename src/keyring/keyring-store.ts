@@ -33,6 +33,8 @@ export interface StoredKey extends Omit<NewStoredKey, 'jwe'> {
   readonly createdAt: number;
   /** Key version that the newest copy outside the database names; undefined without a copy. */
   readonly copiedKid: string | undefined;
+  /** The time of its first copy; undefined without one, or for one of an older release. */
+  readonly copiedAt: number | undefined;
   /** Whether exactly this JWE was copied outside the database. */
   readonly isCopied: boolean;
 }
@@ -61,7 +63,14 @@ export interface MovedKey extends Pick<NewStoredKey, 'vaultKey' | 'jwe' | 'kid'>
 }
 
 /** A change of a stored key, for the audit and the log. */
-export type BranchEvent = 'branch-created' | 'branch-rewrapped' | 'branch-put-back' | 'branch-destroyed';
+export type BranchEvent =
+  | 'branch-created'
+  | 'branch-rewrapped'
+  | 'branch-put-back'
+  | 'branch-destroyed'
+  | 'index-created'
+  | 'index-put-back'
+  | 'index-retired';
 
 /** The result of restoring a key. */
 export type Restored = 'added' | 'present' | 'destroyed';
@@ -85,6 +94,8 @@ export interface KeyringStore {
    * oldest first.
    */
   labelled(tenantId: string, kind: KeyKind, vaultKey: string, labels: readonly string[]): Promise<KeyringReading>;
+  /** Returns a tenant's keys of a kind, tombstones included, whatever key they are under. */
+  ofKind(tenantId: string, kind: KeyKind): Promise<KeyringReading>;
   /**
    * Returns the first key of a kind that was made under this registered key; without one the
    * reading is empty.

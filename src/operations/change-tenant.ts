@@ -16,6 +16,8 @@ export interface ChangeTenantDeps extends AuditDeps {
    * @throws ServiceError `malformed-request` with every invalid field
    */
   readonly parseTenant: (record: unknown) => TenantInput;
+  /** Makes the first keys of the tenant's indexes, in the background. */
+  readonly makeIndexKeys: (tenant: Tenant) => void;
   /** The reason that no key may be compact, if there is one. */
   readonly compactObstacle: string | undefined;
 }
@@ -44,6 +46,7 @@ export async function putTenant(
   const revision = input.ifMatch === undefined ? undefined : revisionOf(input.ifMatch);
   const tenant = await deps.tenants.put(record, revision, request.principal.id);
   await recordSuccess(deps, request, { operation: 'tenant-put', tenantId: tenant.id });
+  deps.makeIndexKeys(tenant);
   return tenant;
 }
 
@@ -64,6 +67,7 @@ export async function patchTenant(
   assertFormsKept(record, deps.compactObstacle);
   const tenant = await deps.tenants.put(record, revision, request.principal.id);
   await recordSuccess(deps, request, { operation: 'tenant-patch', tenantId: tenant.id });
+  deps.makeIndexKeys(tenant);
   return tenant;
 }
 

@@ -9,7 +9,7 @@ export interface AuditDeps {
   readonly contextDigest: ContextDigest;
 }
 
-interface Facts extends Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes'> {
+interface Facts extends Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'index'> {
   /** The vault call that proves access, if the operation relies on one. */
   readonly vaultCall?: VaultCallIds | undefined;
 }
@@ -35,6 +35,7 @@ export async function recordSuccess(
     tenantId: facts.tenantId,
     keyId: facts.keyId,
     bytes: facts.bytes,
+    ...(facts.index !== undefined && { index: facts.index }),
     context: facts.tenantId && digestOf(deps, facts.tenantId, context),
     vaultRequestId: facts.vaultCall?.vaultRequestId,
     vaultClientRequestId: facts.vaultCall?.vaultClientRequestId,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { INDEX_NAME } from '../format/index-key.ts';
 import { TENANT_ID } from '../format/jwe-header.ts';
 import { DATA_ALGORITHMS, isDataAlgorithm, WRAP_ALGORITHMS } from '../format/wrap-algorithms.ts';
 import type { RegisteredKey, Tenant } from './record.ts';
@@ -10,6 +11,7 @@ const KEY_VERSION = /^[0-9a-f]{32}$/;
 
 const MAX_KEYS = 32;
 const MAX_RETIRED_KEYS = 128;
+const MAX_INDEXES = 32;
 const DAY_SECONDS = 86_400;
 
 const TenantId = z.string().regex(TENANT_ID, 'must be 1 to 64 characters of a-z, 0-9 and -');
@@ -30,6 +32,15 @@ const DataKeyBoundsSchema = z.strictObject({
     .int()
     .min(32 * 1024 * 1024, 'must be at least 33554432 (32 MiB), more than one message')
     .max(2 ** 40),
+});
+const Index = z.strictObject({
+  bits: z
+    .int()
+    .min(32)
+    .max(256)
+    .refine((bits) => bits % 8 === 0, 'must be a multiple of 8')
+    .optional(),
+  normalize: z.enum(['none', 'nfc']).optional(),
 });
 const RevocationBoundSeconds = z.int().min(0).max(3_600);
 
@@ -79,6 +90,12 @@ export function tenantSchema(hosts: VaultHosts) {
         .array(Key.pick({ vaultUrl: true, name: true }))
         .max(MAX_RETIRED_KEYS)
         .default([]),
+      indexes: membersOf(
+        z.string().regex(INDEX_NAME, 'a name must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -'),
+        Index,
+      )
+        .refine((indexes) => Object.keys(indexes).length <= MAX_INDEXES, `must be at most ${MAX_INDEXES} indexes`)
+        .optional(),
       dataKeys: DataKeyBoundsSchema.partial().optional(),
       revocationBoundSeconds: RevocationBoundSeconds.optional(),
       origin: z.enum(['required', 'optional']).default('required'),

@@ -1,3 +1,4 @@
+import type { Normalize } from '../format/index-key.ts';
 import type { WrapAlgorithm } from '../format/wrap-algorithms.ts';
 
 /** A key that a tenant registered under an alias. */
@@ -21,6 +22,14 @@ export interface RegisteredKey {
   readonly fallback?: 'self-contained' | 'refuse';
 }
 
+/** An index for look-ups; both members take effect with its next version. */
+export interface RegisteredIndex {
+  /** Length of its tokens: 32 to 256, a multiple of 8; default 128. */
+  readonly bits?: number;
+  /** Default none. */
+  readonly normalize?: Normalize;
+}
+
 export interface RetiredKey {
   readonly vaultUrl: string;
   readonly name: string;
@@ -36,6 +45,8 @@ export interface Tenant {
   readonly keys: Readonly<Record<string, RegisteredKey>>;
   readonly defaultKey: string;
   readonly retiredKeys: readonly RetiredKey[];
+  /** Indexes by name. */
+  readonly indexes?: Readonly<Record<string, RegisteredIndex>>;
   readonly dataKeys?: {
     readonly mode?: 'cached' | 'perMessage';
     readonly maxAgeSeconds?: number;

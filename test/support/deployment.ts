@@ -8,6 +8,9 @@ import type { OriginKeys } from '../../src/keyring/data-keys.ts';
 import { type DrawRandom, systemRandom } from '../../src/lib/random.ts';
 import { decryptData } from '../../src/operations/decrypt-data.ts';
 import { encryptData } from '../../src/operations/encrypt-data.ts';
+import { makeIndexKeys, retireIndexVersion, rotateIndex } from '../../src/operations/indexes/change-index.ts';
+import { createTokens } from '../../src/operations/indexes/create-tokens.ts';
+import { decryptDeterministic, encryptDeterministic } from '../../src/operations/indexes/deterministic.ts';
 import { kekOf } from '../../src/operations/open-message.ts';
 import type { DataKeyBounds } from '../../src/tenants/bounds.ts';
 import type { Tenant } from '../../src/tenants/record.ts';
@@ -148,6 +151,13 @@ export class Deployment {
   }
 }
 
+interface Named {
+  readonly tenantId?: string;
+  /** Of the index. */
+  readonly name?: string;
+  readonly context?: unknown;
+}
+
 interface Sealed {
   readonly tenantId?: string;
   readonly context?: unknown;
@@ -156,7 +166,15 @@ interface Sealed {
 export const call = {
   principal: {
     id: 'test',
-    roles: new Set<Role>(['Data.Encrypt', 'Data.Decrypt', 'Keys.Wrap', 'Keys.Unwrap']),
+    roles: new Set<Role>([
+      'Data.Encrypt',
+      'Data.Decrypt',
+      'Data.Index',
+      'Keys.Wrap',
+      'Keys.Unwrap',
+      'Tenants.Read',
+      'Tenants.Manage',
+    ]),
     tenantIds: undefined,
   },
   requestId: '00000000-0000-4000-8000-000000000000',
@@ -196,6 +214,40 @@ class Process {
     return (await decryptData(this.deps(), call, { tenantId, ciphertext, encryptionContext: context })).plaintext;
   }
 
+  /** Returns the tokens of one value: to write, and to search with by version. */
+  async tokens(value: string | Uint8Array = 'ann@example.org', { tenantId = 'contoso', name = 'email' }: Named = {}) {
+    const values = [Buffer.from(value)];
+    const { write, search } = await createTokens(this.deps(), call, { tenantId, name, values });
+    return {
+      write: { version: write.version, token: write.tokens[0] },
+      search: Object.fromEntries(search.map(({ version, tokens }) => [version, tokens[0]])),
+    };
+  }
+
+  /** Returns one value, encrypted deterministically with the version that is written. */
+  async sealDeterministic(value = 'ann@example.org', { tenantId = 'contoso', name = 'email', context }: Named = {}) {
+    const input = { tenantId, name, values: [Buffer.from(value)], encryptionContext: context };
+    return (await encryptDeterministic(this.deps(), call, input)).write.values[0] ?? '';
+  }
+
+  async openDeterministic(sealed: string, { tenantId = 'contoso', name = 'email', context }: Named = {}) {
+    const input = { tenantId, name, values: [sealed], encryptionContext: context };
+    return (await decryptDeterministic(this.deps(), call, input))[0]?.toString();
+  }
+
+  async rotateIndex(name = 'email') {
+    return (await rotateIndex(this.deps(), call, { tenantId: 'contoso', name })).versions;
+  }
+
+  async retireIndex(version: number, name = 'email') {
+    return (await retireIndexVersion(this.deps(), call, { tenantId: 'contoso', name, version })).versions;
+  }
+
+  /** Makes the first keys of the tenant's indexes, as after a change of its record. */
+  async makeIndexKeys(tenantId = 'contoso'): Promise<void> {
+    await makeIndexKeys(this.dataKeys, await this.#deployment.get(tenantId));
+  }
+
   /** Returns the dependencies of every operation on data. */
   deps() {
     const audit = {
@@ -211,6 +263,8 @@ class Process {
       dataKeys,
       draw: this.#deployment.draw,
       vault: this.#deployment.vault,
+      indexKeys: dataKeys,
+      isFips: false,
       maxPlaintextBytes: 2 ** 24,
       audit,
       countKeyUse: () => undefined,

@@ -68,6 +68,10 @@ export class MemoryKeyring implements KeyringStore {
     return this.#reading((row) => isUnder(row, tenantId, kind, vaultKey) && labels.includes(row.label));
   }
 
+  async ofKind(tenantId: string, kind: KeyKind): Promise<KeyringReading> {
+    return this.#reading((row) => row.tenantId === tenantId && row.kind === kind);
+  }
+
   async oldest(tenantId: string, kind: KeyKind, vaultKey: string): Promise<KeyringReading> {
     const { keys, ...rest } = this.#reading((row) => isUnder(row, tenantId, kind, vaultKey));
     return { keys: keys.slice(0, 1), ...rest };
@@ -108,7 +112,8 @@ export class MemoryKeyring implements KeyringStore {
 
   async markCopied(keys: readonly (KeyName & Pick<NewStoredKey, 'jwe' | 'kid'>)[]): Promise<void> {
     for (const { jwe, kid, ...name } of keys) {
-      this.#change(name, (row) => row.jwe === jwe, { copiedJwe: jwe, copiedKid: kid });
+      const copiedAt = this.#named(name)?.copiedAt ?? this.#clock.wallMs();
+      this.#change(name, (row) => row.jwe === jwe, { copiedJwe: jwe, copiedKid: kid, copiedAt });
     }
   }
 
@@ -143,7 +148,7 @@ export class MemoryKeyring implements KeyringStore {
   }
 
   #add(key: NewStoredKey, madeUnder: string | undefined): void {
-    const row = { ...key, createdAt: this.#clock.wallMs(), copiedKid: undefined, isCopied: false };
+    const row = { ...key, createdAt: this.#clock.wallMs(), copiedAt: undefined, copiedKid: undefined, isCopied: false };
     this.rows.push({ ...row, madeUnder, copiedJwe: undefined });
     this.#changed(key.tenantId);
   }

@@ -61,6 +61,7 @@ export interface TestServiceOptions {
 export const ALL_ROLES = [
   'Data.Encrypt',
   'Data.Decrypt',
+  'Data.Index',
   'Keys.Wrap',
   'Keys.Unwrap',
   'Tenants.Read',

@@ -78,6 +78,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     vaultClientRequestId: event.vaultClientRequestId,
     items: event.items,
     keys: event.keys,
+    index: event.index,
     storedKey: event.storedKey && {
       id: event.storedKey.id,
       label: event.storedKey.label,

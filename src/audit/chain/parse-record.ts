@@ -70,6 +70,7 @@ const EventRecord = z.strictObject({
     vaultClientRequestId: text,
     items: z.record(z.string(), Count).exactOptional(),
     keys: z.array(KeyUse).exactOptional(),
+    index: text,
     storedKey: StoredKey.exactOptional(),
     access: z.strictObject({ subject: text, reason: text, label: text }).exactOptional(),
     count: z.number().exactOptional(),

@@ -61,6 +61,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
     compactObstacle: config.branchKeys.compactObstacle,
+    makeIndexKeys: () => undefined, // a running service makes them at its next visit
     contextDigest: () => '', // no command here has an encryption context
     appId: config.home.appId,
     call: () => ({ principal, requestId: randomUUID() }),

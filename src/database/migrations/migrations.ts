@@ -9,6 +9,7 @@ import { storeAuditRecords } from './0003-store-audit-records.ts';
 import { rememberKeyUses } from './0004-remember-key-uses.ts';
 import { storeKeyring } from './0005-store-keyring.ts';
 import { storeTransparencyLog } from './0006-store-transparency-log.ts';
+import { dateCopies } from './0007-date-copies.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -28,6 +29,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 4, name: 'remember-key-uses', up: rememberKeyUses },
   { version: 5, name: 'store-keyring', up: storeKeyring },
   { version: 6, name: 'store-transparency-log', up: storeTransparencyLog },
+  { version: 7, name: 'date-copies', up: dateCopies },
 ];
 
 /**

@@ -14,7 +14,17 @@ import type { ChangeSource, Changes } from './change-follower.ts';
 
 type Row = Pick<
   Selectable<Schema['keyring_keys']>,
-  'tenant_id' | 'id' | 'kind' | 'vault_key' | 'label' | 'jwe' | 'kid' | 'created_at' | 'copied_digest' | 'copied_kid'
+  | 'tenant_id'
+  | 'id'
+  | 'kind'
+  | 'vault_key'
+  | 'label'
+  | 'jwe'
+  | 'kid'
+  | 'created_at'
+  | 'copied_at'
+  | 'copied_digest'
+  | 'copied_kid'
 >;
 type Write = Transaction<Schema>;
 
@@ -27,6 +37,7 @@ const COLUMNS = [
   'jwe',
   'kid',
   'created_at',
+  'copied_at',
   'copied_digest',
   'copied_kid',
 ] as const;
@@ -112,6 +123,7 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
           .orderBy('id')
           .execute(),
       ),
+    ofKind: (tenantId, kind) => reading((db) => keysOf(db, tenantId).where('kind', '=', kind).execute()),
     oldest: (tenantId, kind, vaultKey) =>
       reading((db) =>
         keysOf(db, tenantId)
@@ -135,7 +147,13 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
         const { numUpdatedRows } = await trx
           .updateTable('keyring_keys')
           .set({ vault_key: vaultKey, jwe, kid, rewrapped_at, change_sequence: sequence })
-          .$if(isCopied, (query) => query.set({ copied_digest: digestOf(jwe), copied_kid: kid }))
+          .$if(isCopied, (query) =>
+            query.set(({ fn, val }) => ({
+              copied_digest: digestOf(jwe),
+              copied_kid: kid,
+              copied_at: fn.coalesce('copied_at', val(rewrapped_at)),
+            })),
+          )
           .where('tenant_id', '=', tenantId)
           .where('id', '=', id)
           .where('jwe', '=', before)
@@ -146,9 +164,14 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
       for (const { tenantId, id, jwe, kid } of keys) {
         const copied = { copied_digest: digestOf(jwe), copied_kid: kid };
         await change(tenantId, async (trx, sequence) => {
+          const { now: nowMs } = await now(trx);
           const { numUpdatedRows } = await trx
             .updateTable('keyring_keys')
-            .set({ ...copied, change_sequence: sequence })
+            .set(({ fn, val }) => ({
+              ...copied,
+              copied_at: fn.coalesce('copied_at', val(nowMs)),
+              change_sequence: sequence,
+            }))
             .where('tenant_id', '=', tenantId)
             .where('id', '=', id)
             .where('jwe', '=', jwe)
@@ -289,6 +312,7 @@ function storedKey(row: Row): StoredKey {
     jwe,
     kid: row.kid,
     createdAt: row.created_at,
+    copiedAt: row.copied_at ?? undefined,
     copiedKid: row.copied_kid ?? undefined,
     isCopied: jwe !== undefined && row.copied_digest === digestOf(jwe),
   };

@@ -53,6 +53,7 @@ const event = {
     )
     .optional()
     .meta({ description: 'Of a batch: each key version used, the vault call that proved access to it, the items.' }),
+  index: z.string().optional().meta({ description: 'The index of a look-up, or the one that was changed.' }),
   storedKey: named(
     'AuditStoredKey',
     z.object({

@@ -19,6 +19,7 @@ import {
   WrapRequest,
   WrapResult,
 } from './fields.ts';
+import { indexOperations } from './index-contract.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import { streamHeaderOperations } from './stream-contract.ts';
 import { tenantOperations } from './tenant-contract.ts';
@@ -109,6 +110,7 @@ export const operations = {
   },
   ...batchOperations,
   ...documentOperations,
+  ...indexOperations,
   wrapKey: {
     auditedAs: 'wrap',
     method: 'post',

@@ -42,6 +42,13 @@ const TenantDataKeys = named(
     maxBytes: z.int().optional(),
   }),
 );
+const TenantIndex = named(
+  'TenantIndex',
+  z.object({
+    bits: z.int32().optional().meta({ description: 'Length of its tokens: 32 to 256, a multiple of 8. Absent: 128.' }),
+    normalize: z.string().optional().meta({ description: '`none` (default) or `nfc`, for text in UTF-8.' }),
+  }),
+);
 const TenantGraph = named(
   'TenantGraph',
   z.object({ organization: z.boolean().optional(), users: z.boolean().optional(), groups: z.boolean().optional() }),
@@ -57,6 +64,10 @@ const members = {
   keys: z.record(z.string(), TenantKey).meta({ description: 'The keys by alias.' }),
   defaultKey: z.string().meta({ description: 'Alias of a key with `use: data`.', example: 'data' }),
   retiredKeys: z.array(RetiredKey).optional().meta({ description: 'Keys that only decrypt.' }),
+  indexes: z.record(z.string(), TenantIndex).optional().meta({
+    description:
+      'Indexes by name, for look-ups. `bits` and `normalize` take effect with the next version: rotateIndex.',
+  }),
   dataKeys: TenantDataKeys.optional(),
   revocationBoundSeconds: z
     .int32()

@@ -26,6 +26,8 @@ export interface CheckTenantDeps extends AuditDeps {
   readonly clock: Clock;
   /** Returns the result of the last visit of the rounds. */
   readonly lastCheck: (tenantId: string) => Promise<Check | undefined>;
+  /** Makes the first keys of the tenant's indexes, in the background. */
+  readonly makeIndexKeys: (tenant: Tenant) => void;
 }
 
 /**
@@ -38,7 +40,9 @@ export async function checkTenant(
   tenantId: string,
 ): Promise<TenantCheck> {
   assertGranted(request.principal, 'Tenants.Manage', tenantId);
-  const check = await examine(deps, await deps.tenants.get(tenantId));
+  const tenant = await deps.tenants.get(tenantId);
+  const check = await examine(deps, tenant);
+  if (check.state === 'passed') deps.makeIndexKeys(tenant);
   await recordSuccess(deps, request, { operation: 'tenant-check', tenantId });
   return check;
 }
