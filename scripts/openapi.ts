@@ -30,6 +30,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Streams: "Encrypt and decrypt bodies of any size under the customer's key.",
   Keys: "Key Vault's own wrap and unwrap.",
   'Look-ups': 'Search encrypted columns by tokens or by deterministic values.',
+  Leases: 'Keys for clients that encrypt and decrypt locally.',
   Tenants: 'The registry of customers.',
   Audit: 'The audit log: who did what, with which key.',
   Health: 'For probes. No token needed.',
@@ -78,12 +79,13 @@ export function buildOpenApi() {
 }
 
 function describe(operationId: string, operation: Operation): object {
-  const { tag, summary, description, role, params, query, ifMatch, response, responseExample, etag, lines } = operation;
+  const { tag, summary, description, role, alsoNeeds = [], params, query, ifMatch } = operation;
+  const { response, responseExample, etag, lines } = operation;
   return {
     operationId,
     tags: [tag],
     summary,
-    description: role === undefined ? description : `${description}\n\nNeeds the role \`${role}\`.`,
+    description: role === undefined ? description : `${description}\n\n${rolesText([role, ...alsoNeeds])}`,
     ...(role === undefined && { security: [] }),
     ...((params || query || ifMatch) && {
       requestParams: {
@@ -113,6 +115,9 @@ function describe(operationId: string, operation: Operation): object {
     },
   };
 }
+
+const rolesText = (roles: readonly string[]): string =>
+  `Needs the role${roles.length > 1 ? 's' : ''} ${roles.map((role) => `\`${role}\``).join(', ')}.`;
 
 function describeStream(operationId: string, operation: StreamOperation): object {
   const { tag, summary, description, role, params, query } = operation;

@@ -5,7 +5,7 @@ import * as z from 'zod';
 
 const Mutation = z.strictObject({
   /** Row of docs/threat-model.md. */
-  row: z.string().regex(/^[LCSTV]\d+$/),
+  row: z.string().regex(/^[A-Z]\d+$/),
   /** The defence that is taken out. */
   defence: z.string().min(1),
   file: z.string().min(1),

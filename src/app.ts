@@ -13,6 +13,7 @@ import { documentRoutes } from './http/routes/document-routes.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/health-routes.ts';
 import { type IndexRoutesDeps, indexRoutes } from './http/routes/index-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
+import { type LeaseRoutesDeps, leaseRoutes } from './http/routes/lease-routes.ts';
 import { mount, routesOf } from './http/routes/mount.ts';
 import { mountStreams } from './http/routes/mount-streams.ts';
 import { rewrapStreamHeaderRoute, type StreamRoutesDeps, streamRoutes } from './http/routes/stream-routes.ts';
@@ -31,6 +32,7 @@ export type AppDeps = EncryptDeps &
   DecryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
+  LeaseRoutesDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
   BranchKeyRoutesDeps &
@@ -95,6 +97,7 @@ const jsonRoutes = (deps: AppDeps) =>
       rewrapBatch: rewrapBatchRoute(deps),
       ...documentRoutes(deps),
       ...indexRoutes(deps),
+      ...leaseRoutes(deps),
       wrapKey: wrapKeyRoute(deps),
       unwrapKey: unwrapKeyRoute(deps),
       rewrapStreamHeader: rewrapStreamHeaderRoute(deps),

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'access-revoked'
   | 'tenant-not-found'
   | 'index-not-found'
+  | 'lease-not-found'
   | 'route-not-found'
   | 'method-not-allowed'
   | 'tenant-misconfigured'

@@ -33,7 +33,7 @@ export interface AuditEvent {
   readonly outcome: 'succeeded' | 'refused' | 'failed';
   /**
    * Of a stream, which has a record before its first byte and one before its last; a stream without
-   * the second was aborted.
+   * the second was aborted. Of a lease's final report: `finished`.
    */
   readonly phase?: 'started' | 'finished';
   /** The published error code; absent when the operation succeeded. */
@@ -80,6 +80,13 @@ export interface AuditEvent {
    * key of the tenant's.
    */
   readonly access?: AuditAccess | undefined;
+  /** Id of the lease that was given out, reported on or found overdue. */
+  readonly lease?: string | undefined;
+  /**
+   * The `kid` of each leaf whose key was given out. A message names its leaf, so the holder of its
+   * key can be found.
+   */
+  readonly leaves?: readonly string[] | undefined;
   /** The number of requests that this record stands for; absent for one. */
   readonly count?: number | undefined;
 }

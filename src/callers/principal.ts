@@ -5,6 +5,7 @@ export type Role =
   | 'Data.Index'
   | 'Keys.Wrap'
   | 'Keys.Unwrap'
+  | 'Keys.Lease'
   | 'Tenants.Read'
   | 'Tenants.Manage'
   | 'Audit.Read';

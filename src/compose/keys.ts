@@ -5,7 +5,7 @@ import { systemRandom } from '../lib/random.ts';
 import { makeIndexKeys } from '../operations/indexes/change-index.ts';
 import { FailureLog } from '../telemetry/failure-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { KeyUsage, type ShownKeyUse } from '../tenants/key-usage.ts';
+import { type CountKeyUse, KeyUsage, type ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Tenant } from '../tenants/record.ts';
 import type { Azure } from './azure.ts';
 import type { Branches } from './branches.ts';
@@ -16,7 +16,7 @@ export interface Keys {
   readonly dataKeys: CachedDataKeys;
   /** Counts since the start, for metrics. */
   readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
-  readonly countKeyUse: (tenantId: string, keyId: string, use: 'sealed' | 'opened') => void;
+  readonly countKeyUse: CountKeyUse;
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
   /** Makes the first keys of a tenant's indexes in the background; a failure is logged. */
   readonly makeIndexKeys: (tenant: Tenant) => void;
@@ -59,9 +59,9 @@ export function openKeys({ config, logger, clock, jitter, azure, store, branches
   return {
     dataKeys,
     keyUses,
-    countKeyUse: (tenantId, keyId, use) => {
-      keyUses[use] += 1;
-      usage.count(tenantId, keyId, use);
+    countKeyUse: (tenantId, keyId, use, times = 1) => {
+      keyUses[use] += times;
+      usage.count(tenantId, keyId, use, times);
     },
     keyUsageOf: (tenantId) => usage.of(tenantId),
     makeIndexKeys: (tenant) =>

@@ -18,6 +18,7 @@ import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
 import type { Branches } from './branches.ts';
 import type { Keys } from './keys.ts';
+import type { Leases } from './leases.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Store } from './store.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -36,6 +37,7 @@ export interface ListenerParts {
   readonly refusals: RefusalCounter;
   readonly branches: Pick<Branches, 'degraded'>;
   readonly keys: Keys;
+  readonly leases: Pick<Leases, 'leaseCounts'>;
   readonly telemetry: Telemetry;
 }
 
@@ -67,12 +69,13 @@ function openAdmission({ config: { http }, clock, refusals, telemetry }: Listene
 }
 
 function openApp(parts: ListenerParts, admission: Admission, isDraining: () => boolean) {
-  const { config, failures, clock, deadlines, certificate, azure, store, audit, refusals, branches, keys, telemetry } =
-    parts;
+  const { config, failures, clock, deadlines, certificate, azure, store } = parts;
+  const { audit, refusals, branches, keys, leases, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
     ...keys,
+    leaseCounts: leases.leaseCounts,
     ...telemetry,
     indexKeys: keys.dataKeys,
     isFips: getFips() === 1,

@@ -11,6 +11,7 @@ import { openBranches } from './branches.ts';
 import { openCertificate } from './certificate.ts';
 import { openHome } from './home.ts';
 import { openKeys } from './keys.ts';
+import { openLeases } from './leases.ts';
 import { type Listener, type ListenerParts, openListener } from './listener.ts';
 import { startRounds } from './rounds.ts';
 import { openStore, type Store } from './store.ts';
@@ -91,7 +92,8 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
-  const opened = { telemetry, certificate, azure, store, audit, refusals, branches, keys };
+  const leases = keep(openLeases({ logger, jitter, store, audit }));
+  const opened = { telemetry, certificate, azure, store, audit, refusals, branches, keys, leases };
   const parts = { config, failures, clock, deadlines, ...opened };
   const listener = await openListener(parts);
   watch(parts, listener);
@@ -103,13 +105,14 @@ const openRefusals = ({ sink }: Audit, logger: Logger): RefusalCounter =>
   new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals were not recorded') });
 
 function watch(parts: ListenerParts, { server, admission }: Listener): void {
-  const { config, clock, telemetry, certificate, azure, store, audit, keys } = parts;
+  const { config, clock, telemetry, certificate, azure, store, audit, keys, leases } = parts;
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
     requestsShed: admission.shed,
     vaultGates: azure.gates,
     dataKeys: keys.dataKeys,
     keyUses: keys.keyUses,
+    leaseCounts: leases.leaseCounts,
     audit: audit.sink,
     spool: audit.shipper,
     certificate,

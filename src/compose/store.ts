@@ -6,6 +6,7 @@ import { openClaims } from '../database/tables/claims.ts';
 import { keyUsageTable } from '../database/tables/key-usage-table.ts';
 import { keyRegister } from '../database/tables/key-uses.ts';
 import { keyringKeys } from '../database/tables/keyring-keys.ts';
+import { leaseTable } from '../database/tables/lease-table.ts';
 import { openSqlRegistry } from '../database/tables/sql-registry.ts';
 import { tenantHistory } from '../database/tables/tenant-history.ts';
 import type { KeyringStore } from '../keyring/keyring-store.ts';
@@ -15,6 +16,7 @@ import type { Claims, TenantHistory } from '../tenants/checks.ts';
 import { type FileRegistryOptions, openFileRegistry } from '../tenants/file-registry.ts';
 import type { KeyRegister } from '../tenants/key-register.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
+import type { LeaseStore } from '../tenants/lease-store.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Home } from './home.ts';
 import { databaseMistake, fileMistake, namingSettings } from './setting-mistakes.ts';
@@ -27,6 +29,7 @@ export interface Store {
   readonly lastCheck: Claims['lastCheck'];
   readonly lastChecks: Claims['lastChecks'];
   readonly keyUsage: KeyUsageStore;
+  readonly leases: LeaseStore;
   readonly keys: KeyRegister;
   readonly keyring: Keyring;
   readonly history: (tenantId: string) => Promise<TenantHistory>;
@@ -85,6 +88,7 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
       lastCheck: claims.lastCheck,
       lastChecks: claims.lastChecks,
       keyUsage: keyUsageTable(database),
+      leases: leaseTable(database),
       keys,
       keyring: openKeyring(database),
       history: (tenantId) => tenantHistory(database, tenantId),

@@ -150,4 +150,40 @@ export interface Schema {
     lease_owner: string | null;
     lease_until: number;
   };
+  /**
+   * Leases of leaf keys, and their holders' reports. No key is stored. Rows are deleted a day after
+   * their end.
+   */
+  readonly leases: {
+    tenant_id: string;
+    id: string;
+    /** SHA-256 of the principal, which may be longer than an index accepts. */
+    holder: string;
+    /** A JSON text, so that it may contain any character of a token. */
+    principal: string;
+    kid: string;
+    key_id: string;
+    max_messages: number;
+    ends_at: number;
+    /**
+     * When a missing report is noticed; while a process records it, the end of that claim. NULL
+     * once it was recorded, and after the final report.
+     */
+    due_at: number | null;
+    sealed: number;
+    /** JSON: messages opened, by key version and `kid`. */
+    opened: string;
+    bytes: number;
+    finished_at: number | null;
+  };
+  /** Leaves of existing messages that a caller received: its reports may name them. */
+  readonly lease_openings: {
+    tenant_id: string;
+    holder: string;
+    kid: string;
+    principal: string;
+    key_id: string;
+    ends_at: number;
+    due_at: number | null;
+  };
 }

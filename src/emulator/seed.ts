@@ -25,6 +25,7 @@ const ALL_ROLES = [
   'Data.Index',
   'Keys.Wrap',
   'Keys.Unwrap',
+  'Keys.Lease',
   'Tenants.Read',
   'Tenants.Manage',
   'Audit.Read',

@@ -7,7 +7,8 @@ import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import { type DataKeyBounds, dataKeyBoundsOf, revocationBoundMsOf } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import type { BranchDeps } from './branches/branch-deps.ts';
+import { type BranchDeps, notReady as branchNotReady } from './branches/branch-deps.ts';
+import { leaseForOpening, leaseForSealing } from './branches/lease-leaves.ts';
 import { TenantBranches } from './branches/tenant-branches.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
 import type { CompactOpening, CompactSealing, DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
@@ -15,6 +16,7 @@ import { notReady } from './indexes/index-errors.ts';
 import { TenantIndexes } from './indexes/tenant-indexes.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import type { StoredKey } from './keyring-store.ts';
+import type { LeasedLeaves, OpeningLeaf, SealingLeaf } from './leased-leaves.ts';
 import { type MoveOutcome, moveKey } from './moving-keys.ts';
 import type { SealingSlotDeps } from './sealing-slot.ts';
 import { TenantDataKeys } from './tenant-data-keys.ts';
@@ -47,7 +49,7 @@ interface TenantKeys {
 }
 
 /** Keys in this process's memory, by tenant: minted and opened data keys, and branch keys. */
-export class CachedDataKeys implements DataKeys {
+export class CachedDataKeys implements DataKeys, LeasedLeaves {
   readonly #options: CachedDataKeysOptions;
   readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
   readonly #ivs: IvPool;
@@ -115,6 +117,20 @@ export class CachedDataKeys implements DataKeys {
     const { indexes } = this.#keysOf(tenant);
     if (!indexes) throw notReady(false);
     return indexes;
+  }
+
+  async leaseForSealing(tenant: Tenant, key: RegisteredKey): Promise<SealingLeaf> {
+    this.#dropAfterClockJump();
+    const { branches } = this.#keysOf(tenant);
+    if (!branches) throw branchNotReady();
+    return leaseForSealing(branches, branches.sealingUnder(key), key);
+  }
+
+  async leaseForOpening(tenant: Tenant, message: CompactMessage, context: Buffer | undefined): Promise<OpeningLeaf> {
+    this.#dropAfterClockJump();
+    const { branches } = this.#keysOf(tenant);
+    if (!branches) throw noDatabase();
+    return leaseForOpening(branches, message, context);
   }
 
   async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {

@@ -97,7 +97,7 @@ export interface DocumentUse {
 export async function recordBatch(
   { audit }: Pick<AuditDeps, 'audit'>,
   { requestId, clientRequestId, principal, access }: AuthenticatedRequest,
-  { operation, tenantId, context }: Pick<AuditEvent, 'operation' | 'tenantId' | 'context'>,
+  { operation, tenantId, context, leaves }: Pick<AuditEvent, 'operation' | 'tenantId' | 'context' | 'leaves'>,
   outcomes: readonly Outcome<ItemUse | DocumentUse>[],
 ): Promise<void> {
   const items: Record<string, number> = {};
@@ -132,6 +132,7 @@ export async function recordBatch(
     items,
     keys: [...keys.values()],
     access,
+    ...(leaves !== undefined && { leaves }),
   });
 }
 

@@ -9,7 +9,11 @@ export interface AuditDeps {
   readonly contextDigest: ContextDigest;
 }
 
-interface Facts extends Pick<AuditEvent, 'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'index'> {
+interface Facts
+  extends Pick<
+    AuditEvent,
+    'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'index' | 'lease' | 'leaves' | 'items' | 'keys'
+  > {
   /** The vault call that proves access, if the operation relies on one. */
   readonly vaultCall?: VaultCallIds | undefined;
 }
@@ -40,8 +44,12 @@ export async function recordSuccess(
     vaultRequestId: facts.vaultCall?.vaultRequestId,
     vaultClientRequestId: facts.vaultCall?.vaultClientRequestId,
     access: request.access,
+    ...(facts.lease !== undefined && leaseFacts(facts)),
   });
 }
+
+/** Only calls about leases have these members; all other records keep one shape. */
+const leaseFacts = ({ lease, leaves, items, keys }: Facts) => ({ lease, leaves, items, keys });
 
 /**
  * Returns how the audit shows a canonical context: equal ones of a tenant can be matched, none can

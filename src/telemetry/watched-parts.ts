@@ -21,6 +21,12 @@ export interface WatchedParts {
     held(): Readonly<Record<'tenants' | 'sealing' | 'opening', number>>;
   };
   readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
+  readonly leaseCounts: Readonly<
+    Record<
+      'issued' | 'finished' | 'overdue' | 'leavesOpened' | 'leavesOverdue' | 'sealed' | 'opened' | 'unreported',
+      number
+    >
+  >;
   readonly audit: {
     counts(): Readonly<Record<'records' | 'groups' | 'refused' | 'waiting' | 'lagMs', number>>;
   };
@@ -47,6 +53,7 @@ const EXPIRY_MAX_AGE_MS = 600_000;
 
 export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchDataKeys(registry, parts);
+  watchLeases(registry, parts);
   watchLimits(registry, parts);
   watchAudit(registry, parts);
   watchTenants(registry, parts);
@@ -109,6 +116,35 @@ function watchDataKeys(registry: Registry, { dataKeys, keyUses }: WatchedParts):
   });
   const active = { name: 'vaultspan_tenants_active', help: 'Tenants with keys in memory' };
   readGauge(registry, active, () => dataKeys.held().tenants);
+}
+
+function watchLeases(registry: Registry, { leaseCounts }: WatchedParts): void {
+  const leases = {
+    name: 'vaultspan_leases_total',
+    help: 'Leases given out, finished by a final report, and overdue without one',
+  };
+  readCounters(registry, leases, 'event', () => [
+    ['issued', leaseCounts.issued],
+    ['finished', leaseCounts.finished],
+    ['overdue', leaseCounts.overdue],
+  ]);
+  const leaves = {
+    name: 'vaultspan_lease_leaves_total',
+    help: 'Leaves given out to decrypt with, and those that no report named in time',
+  };
+  readCounters(registry, leaves, 'event', () => [
+    ['opened', leaseCounts.leavesOpened],
+    ['overdue', leaseCounts.leavesOverdue],
+  ]);
+  const messages = {
+    name: 'vaultspan_lease_messages_total',
+    help: 'Messages of leases as reported; unreported: how many overdue leases may have encrypted at most',
+  };
+  readCounters(registry, messages, 'use', () => [
+    ['sealed', leaseCounts.sealed],
+    ['opened', leaseCounts.opened],
+    ['unreported', leaseCounts.unreported],
+  ]);
 }
 
 function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {

@@ -1,5 +1,8 @@
-/** Counts one use of a key version, so that an operator can see whether it is still needed. */
-export type CountKeyUse = (tenantId: string, keyId: string, use: 'sealed' | 'opened') => void;
+/**
+ * Counts uses of a key version, one by default, so that an operator can see whether it is still
+ * needed. 0 only notes that it was used.
+ */
+export type CountKeyUse = (tenantId: string, keyId: string, use: 'sealed' | 'opened', times?: number) => void;
 
 /** The number of uses of a tenant's key version since the last report. */
 export interface KeyUse {
@@ -57,9 +60,9 @@ export class KeyUsage {
    * Counts a use. It is on the path of each request: a key id belongs to one tenant, so one look-up
    * is enough.
    */
-  count(tenantId: string, keyId: string, use: 'sealed' | 'opened'): void {
+  count(tenantId: string, keyId: string, use: 'sealed' | 'opened', times = 1): void {
     const count = this.#counts.get(keyId) ?? this.#begin(tenantId, keyId);
-    count[use] += 1;
+    count[use] += times;
     count.lastUsedAt = this.#options.wallMs();
   }
 

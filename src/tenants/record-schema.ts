@@ -42,7 +42,10 @@ const Index = z.strictObject({
     .optional(),
   normalize: z.enum(['none', 'nfc']).optional(),
 });
-const RevocationBoundSeconds = z.int().min(0).max(3_600);
+const MAX_BOUND_SECONDS = 3_600;
+const RevocationBoundSeconds = z.int().min(0).max(MAX_BOUND_SECONDS);
+/** A shorter lease would cost a holder more calls than it saves. */
+const MIN_LEASE_SECONDS = 10;
 
 const DISPLAY_NAME = /^[^\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]*$/u;
 
@@ -117,10 +120,12 @@ export function tenantSchema(hosts: VaultHosts) {
           groups: z.boolean().optional(),
         })
         .optional(),
+      leases: z.strictObject({ maxSeconds: z.int().min(MIN_LEASE_SECONDS).max(MAX_BOUND_SECONDS) }).optional(),
       metadata: membersOf(z.string().min(1).max(128), z.string().max(1_024)).optional(),
     })
     .superRefine((tenant, context) => {
-      for (const [path, message] of keyRules(tenant)) context.addIssue({ code: 'custom', path, message });
+      for (const [path, message] of [...keyRules(tenant), ...leaseRules(tenant)])
+        context.addIssue({ code: 'custom', path, message });
     });
 }
 
@@ -147,6 +152,18 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
     if (registered.fallback !== undefined && registered.form !== 'compact')
       yield [['keys', alias, 'fallback'], 'only a key with form: compact has a fallback'];
   }
+}
+
+type LeaseRules = Pick<TenantInput, 'keys' | 'leases' | 'revocationBoundSeconds' | 'dataKeys' | 'requiredAccess'>;
+
+/** A lease promises an end that only a proof of access has, and only the compact form has leaves. */
+function* leaseRules(record: LeaseRules): ReturnType<typeof keyRules> {
+  const { keys, leases, revocationBoundSeconds, dataKeys, requiredAccess = [] } = record;
+  if (!leases) return;
+  if (!Object.values(keys).some(({ form }) => form === 'compact')) yield [['leases'], 'need a key with form: compact'];
+  if (revocationBoundSeconds === 0) yield [['leases'], 'need a revocation bound: with 0 each use asks the vault'];
+  if (dataKeys?.mode === 'perMessage') yield [['leases'], 'are impossible with a data key for each message'];
+  if (requiredAccess.length > 0) yield [['leases'], 'are impossible with requiredAccess: a holder names no one'];
 }
 
 function algorithmProblem({ use, algorithm }: RegisteredKey): string | undefined {

@@ -63,6 +63,8 @@ export interface Tenant {
   readonly canarySecret?: string;
   readonly graph?: { readonly organization?: boolean; readonly users?: boolean; readonly groups?: boolean };
   readonly metadata?: Readonly<Record<string, string>>;
+  /** If present, callers may lease leaf keys, and a lease lasts at most this long. */
+  readonly leases?: { readonly maxSeconds: number };
   /** Changes with every change of the record. */
   readonly revision: string;
   readonly createdAt: string;

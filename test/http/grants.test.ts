@@ -117,6 +117,7 @@ describe('a refusal reads no body', () => {
     ...Object.values<Operation>(operations).filter(({ body }) => body),
     ...Object.values(streamOperations),
   ];
+  const LEASE_ID = '00000000-0000-4000-8000-000000000000';
   const OF_ACTIVE_TENANTS = WITH_BODY.filter(({ errors }) =>
     (errors as readonly string[]).includes('tenant-suspended'),
   );
@@ -133,7 +134,7 @@ describe('a refusal reads no body', () => {
     const answers = some.map(async ({ method, path }) => {
       const [answer] = await exchange(
         service.url,
-        `${method.toUpperCase()} ${path.replace('{tenantId}', tenant)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
+        `${method.toUpperCase()} ${path.replace('{tenantId}', tenant).replace('{leaseId}', LEASE_ID)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
           'Content-Type: application/json\r\nContent-Length: 200000\r\n\r\n',
       );
       return (JSON.parse(answer?.body ?? '{}') as { readonly code?: string }).code;

@@ -64,6 +64,7 @@ export const ALL_ROLES = [
   'Data.Index',
   'Keys.Wrap',
   'Keys.Unwrap',
+  'Keys.Lease',
   'Tenants.Read',
   'Tenants.Manage',
   'Audit.Read',

@@ -79,6 +79,8 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     items: event.items,
     keys: event.keys,
     index: event.index,
+    lease: event.lease,
+    leaves: event.leaves,
     storedKey: event.storedKey && {
       id: event.storedKey.id,
       label: event.storedKey.label,

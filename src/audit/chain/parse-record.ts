@@ -73,6 +73,8 @@ const EventRecord = z.strictObject({
     index: text,
     storedKey: StoredKey.exactOptional(),
     access: z.strictObject({ subject: text, reason: text, label: text }).exactOptional(),
+    lease: text,
+    leaves: z.array(z.string()).exactOptional(),
     count: z.number().exactOptional(),
   } satisfies Record<keyof AuditEvent, z.ZodType>),
   tenantSequence: Count.exactOptional(),

@@ -10,6 +10,7 @@ import { rememberKeyUses } from './0004-remember-key-uses.ts';
 import { storeKeyring } from './0005-store-keyring.ts';
 import { storeTransparencyLog } from './0006-store-transparency-log.ts';
 import { dateCopies } from './0007-date-copies.ts';
+import { storeLeases } from './0008-store-leases.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -30,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 5, name: 'store-keyring', up: storeKeyring },
   { version: 6, name: 'store-transparency-log', up: storeTransparencyLog },
   { version: 7, name: 'date-copies', up: dateCopies },
+  { version: 8, name: 'store-leases', up: storeLeases },
 ];
 
 /**

@@ -34,11 +34,14 @@ const event = {
     description:
       '`x-ms-client-request-id` of the same call, made by the service; present where the vault did not answer too.',
   }),
-  phase: z.string().optional().meta({ description: 'For a stream: `started` or `finished`.' }),
-  items: z
-    .record(z.string(), z.int())
+  phase: z
+    .string()
     .optional()
-    .meta({ description: 'For a batch: the number of items by outcome, which is a code or `succeeded`.' }),
+    .meta({ description: "For a stream: `started` or `finished`; for a lease's final report: `finished`." }),
+  items: z.record(z.string(), z.int()).optional().meta({
+    description:
+      'For a batch: the number of items by outcome, which is a code or `succeeded`. For a lease: messages `sealed`, `opened` and `unreported`.',
+  }),
   keys: z
     .array(
       named(
@@ -77,6 +80,13 @@ const event = {
       description:
         "The caller's claims in `Access-Subject`, `Access-Reason` and `Access-Label`, decoded. With `audit.access: keyed` each is an HMAC that begins with `t.`.",
     }),
+  lease: z
+    .string()
+    .optional()
+    .meta({ description: 'Id of the lease that was given out, reported on or found overdue.' }),
+  leaves: z.array(z.string()).optional().meta({
+    description: 'The `kid` of each leaf whose key was given out; the messages of a leaf have the same `kid`.',
+  }),
   count: z.int().optional().meta({ description: 'The number of requests that the record stands for. Absent for one.' }),
 } satisfies Record<keyof AuditEvent, z.ZodType>;
 

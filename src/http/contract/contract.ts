@@ -20,6 +20,7 @@ import {
   WrapResult,
 } from './fields.ts';
 import { indexOperations } from './index-contract.ts';
+import { leaseOperations } from './lease-contract.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import { streamHeaderOperations } from './stream-contract.ts';
 import { tenantOperations } from './tenant-contract.ts';
@@ -142,6 +143,7 @@ export const operations = {
     responseExample: { value: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=', keyId: WRAP_KEY_ID },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key', 'key-use', 'undecryptable', ...ACCESS_ERRORS],
   },
+  ...leaseOperations,
   ...streamHeaderOperations,
   ...tenantOperations,
   ...branchKeyOperations,

@@ -13,6 +13,8 @@ export interface Operation {
   readonly description: string;
   /** The role that the caller's token must have. Absent if no token is needed. */
   readonly role?: Role;
+  /** Further roles that the token must have. */
+  readonly alsoNeeds?: readonly Role[];
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;

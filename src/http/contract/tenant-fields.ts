@@ -88,6 +88,12 @@ const members = {
   checkIntervalSeconds: z.int32().optional(),
   canarySecret: z.string().optional(),
   graph: TenantGraph.optional(),
+  leases: named('TenantLeases', z.object({ maxSeconds: z.int32() }))
+    .optional()
+    .meta({
+      description:
+        'Lets callers with the role `Keys.Lease` have keys to encrypt and decrypt locally, each for at most so many seconds: 10 to 3600. Absent: no leases. Needs a key with `form: compact` and a revocation bound.',
+    }),
   metadata: z.record(z.string(), z.string()).optional(),
 };
 

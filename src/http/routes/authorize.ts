@@ -18,7 +18,7 @@ export interface AuthorizeDeps {
 }
 
 /** The members of an operation that define its allowed callers. */
-type Guarded = Pick<Operation, 'role' | 'params' | 'errors'>;
+type Guarded = Pick<Operation, 'role' | 'alsoNeeds' | 'params' | 'errors'>;
 
 interface Authorized {
   /** Absent if no token is needed. */
@@ -38,7 +38,7 @@ type Authorize = (req: IncomingMessage, res: ServerResponse, params: unknown) =>
  * `malformed-request`, `tenant-not-found`, `tenant-suspended` and `registry-unavailable`.
  */
 export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, operation: Guarded): Authorize {
-  const { role, params: schema, errors } = operation;
+  const { role, alsoNeeds = [], params: schema, errors } = operation;
   if (role === undefined) return async () => ({});
   const isOnData = isDataRole(role);
   // The other operations look the tenant up by themselves: some create it, some read the rest of a
@@ -49,7 +49,7 @@ export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, o
     const principal = await authenticate(req, verifyToken);
     scope.principal = principal;
     admission.countCall(principal.id);
-    assertRole(principal, role);
+    for (const needed of [role, ...alsoNeeds]) assertRole(principal, needed);
     if (isOnData) scope.access = accessClaimsOf(req.headers);
     const params = schema && parseInput(schema, given, '/path');
     const { tenantId } = (params ?? {}) as { readonly tenantId?: string };

@@ -87,25 +87,31 @@ export function itemsOf<T extends z.ZodType>(
   return items.map((item) => () => parseInput(schema, item, ''));
 }
 
-/** Returns the answer of a batch: each item's result or its problem. */
+/**
+ * Returns the answer of a batch: each item's result or its problem. `member` is the one of the
+ * request that has the items.
+ */
 export function answer<T, R>(
   deps: BatchDeps,
   request: AuthenticatedRequest,
   outcomes: readonly Outcome<T>[],
   resultOf: (value: T) => R,
+  member = 'items',
 ) {
   const items = outcomes.map((outcome, at) =>
-    'value' in outcome ? resultOf(outcome.value) : { error: itemProblem(deps, request, outcome.failure, at) },
+    'value' in outcome
+      ? resultOf(outcome.value)
+      : { error: itemProblem(deps, request, outcome.failure, `/${member}/${at}`) },
   );
   return { items };
 }
 
 /** Returns the answer of the single call; pointers are those of the batch's body. */
-function itemProblem(deps: BatchDeps, request: AuthenticatedRequest, thrown: unknown, at: number): Problem {
+function itemProblem(deps: BatchDeps, request: AuthenticatedRequest, thrown: unknown, at: string): Problem {
   const failure = toFailure(thrown);
   if (isWorthLogging(failure)) deps.onFailure({ requestId: request.requestId, operation: undefined }, failure);
   const { errors, ...problem } = problemOf(failure, request.requestId);
   return errors
-    ? { ...problem, errors: errors.map(({ pointer, detail }) => ({ pointer: `/items/${at}${pointer}`, detail })) }
+    ? { ...problem, errors: errors.map(({ pointer, detail }) => ({ pointer: `${at}${pointer}`, detail })) }
     : problem;
 }

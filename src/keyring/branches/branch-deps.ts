@@ -1,3 +1,4 @@
+import { ServiceError } from '../../errors.ts';
 import type { Jwe } from '../../format/jwe.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -101,3 +102,11 @@ export interface BranchSource {
  */
 export const vaultKeyOf = ({ vaultUrl, name }: Pick<RegisteredKey, 'vaultUrl' | 'name'>): string =>
   `${vaultUrl}/keys/${name}`.toLowerCase();
+
+/** Returns the refusal of a compact message, or of a lease, that no branch may seal. */
+export const notReady = (cause?: ServiceError): ServiceError =>
+  new ServiceError('registry-unavailable', 'No branch key is ready to encrypt compact messages', {
+    reason: 'branch-not-ready',
+    retryAfter: 5,
+    ...(cause && { cause }),
+  });

@@ -1,11 +1,22 @@
 import type { KeyObject } from 'node:crypto';
-import { compactHeader, deriveLeafKey, type LeafUse, leafIdOf } from '../../format/compact.ts';
+import { compactHeader, deriveLeafKey, type LeafId, type LeafUse, leafIdOf } from '../../format/compact.ts';
 import type { DataKeyBounds } from '../../tenants/bounds.ts';
 import type { BranchKey } from './branch-key.ts';
 
 const SALT_BYTES = 8;
 /** The bit is clear in a leaf of the service and set in the leaf of a lease. */
+const LEASE_BIT = 0x80;
 const WITHOUT_LEASE_BIT = 0x7f;
+
+/**
+ * Returns the id of a new leaf for a lease. `salt` is 8 random bytes, used as they are except for
+ * the bit that marks leases.
+ */
+export function leaseLeafId({ row }: BranchKey, salt: Buffer): LeafId {
+  const own = Buffer.from(salt);
+  own[0] = (own[0] ?? 0) | LEASE_BIT;
+  return leafIdOf(Buffer.from(row.id, 'base64url'), own);
+}
 
 /**
  * A leaf of this process's own, under which it seals messages or the headers of streams. It ends

@@ -4,7 +4,7 @@ import type { RegisteredKey } from '../../tenants/record.ts';
 import type { LeafSealing } from '../data-keys.ts';
 import type { KeyringReading, NewStoredKey, StoredKey } from '../keyring-store.ts';
 import { sealStoredKey, storedKeyBytes } from '../stored-key-jwe.ts';
-import { type BranchSource, vaultKeyOf } from './branch-deps.ts';
+import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
 import { type EpochTimes, epochAfter, epochAt, epochLabel, partOfEpoch } from './epoch.ts';
 import { Leaf } from './leaf.ts';
@@ -80,29 +80,50 @@ export class SealingBranches {
    * refuses that
    */
   async waitFor(use: LeafUse, bytes: number, context: Buffer | undefined): Promise<LeafSealing | undefined> {
-    const { clock } = this.#branches.deps;
-    const slot = this.#branches.dataKeys.slotFor(this.#key);
     try {
-      await slot.usableFacts();
-      let reading = await this.#current();
-      if (this.#candidates(reading, clock.monotonicMs()).length === 0) {
-        await this.#makeFirst(reading);
-        reading = await this.#current();
-      }
-      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-        const branch = await this.#openFirst(reading);
-        if (!branch) break;
-        // The process may have been paused while it waited: only a look in this turn counts.
-        const now = clock.monotonicMs();
-        if (this.#maySeal(branch, now)) return this.#seal(branch, use, bytes, context, now);
-        reading = await this.#current();
-      }
-      this.#lookAhead(reading, clock.monotonicMs());
-      return await this.#fallBack(reading);
+      const found = await this.#useBranch((branch, now) => this.#seal(branch, use, bytes, context, now));
+      return 'used' in found ? found.used : await this.#fallBack(found.reading);
     } catch (error) {
       if (!(error instanceof ServiceError) || error.code !== 'registry-unavailable') throw error;
       return this.#fallBack(undefined, error);
     }
+  }
+
+  /**
+   * Runs `use` with a branch in the turn in which the branch may seal. The monotonic time is when it
+   * may seal no more: at the end of the epoch after its own.
+   * @throws ServiceError `registry-unavailable`, reason `branch-not-ready`
+   */
+  async lease<T>(use: (branch: BranchKey, sealsUntil: number) => T): Promise<T> {
+    const { epochMs } = this.#branches.deps.settings;
+    const found = await this.#useBranch((branch, _now, { at, nowMs }) =>
+      use(branch, at + (Date.parse(branch.row.label) + 2 * epochMs - nowMs)),
+    );
+    if ('used' in found) return found.used;
+    throw notReady();
+  }
+
+  /** Runs `use` with the branch that seals; without one, returns the rows that were read. */
+  async #useBranch<T>(
+    use: (branch: BranchKey, now: number, reading: Reading) => T,
+  ): Promise<{ readonly used: T } | { readonly reading: Reading }> {
+    const { clock } = this.#branches.deps;
+    await this.#branches.dataKeys.slotFor(this.#key).usableFacts();
+    let reading = await this.#current();
+    if (this.#candidates(reading, clock.monotonicMs()).length === 0) {
+      await this.#makeFirst(reading);
+      reading = await this.#current();
+    }
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const branch = await this.#openFirst(reading);
+      if (!branch) break;
+      // The process may have been paused while it waited: only a look in this turn counts.
+      const now = clock.monotonicMs();
+      if (this.#maySeal(branch, now)) return { used: use(branch, now, reading) };
+      reading = await this.#current();
+    }
+    this.#lookAhead(reading, clock.monotonicMs());
+    return { reading };
   }
 
   /** Notes a reported change: rows are read again before the next seal. */
@@ -356,11 +377,7 @@ export class SealingBranches {
     if (this.#key.fallback !== 'refuse') return undefined;
     const isFirst = reading !== undefined && !this.#isFirstReady && !(await this.#wasEverReady());
     if (isFirst) return undefined;
-    throw new ServiceError('registry-unavailable', 'No branch key is ready to encrypt compact messages', {
-      reason: 'branch-not-ready',
-      retryAfter: 5,
-      ...(cause && { cause }),
-    });
+    throw notReady(cause);
   }
 
   async #wasEverReady(): Promise<boolean> {

@@ -1,0 +1,392 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type HeldLeaf, openLocally, sealLocally } from '../support/lease-holder.ts';
+import { scrape } from '../support/scrape.ts';
+import { ALL_ROLES, startService, type TestService } from '../support/start-service.ts';
+
+const NOTHING = { sealed: 0, opened: {}, bytes: 0, isFinal: false };
+const NO_LEASE = '00000000-0000-4000-8000-000000000000';
+const CONTEXT = { purpose: 'invoice' };
+const MAX_SECONDS = 120;
+
+interface Lease extends HeldLeaf {
+  readonly leaseId: string;
+  readonly keyId: string;
+  readonly expiresInSeconds: number;
+  readonly expiresAt: string;
+  readonly maxMessages: number;
+}
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startService({
+    compact: 'enabled',
+    config: { metrics: { enabled: true, port: 0 } },
+    tenant: (record) => {
+      if (record['id'] === 'contoso')
+        return { ...record, leases: { maxSeconds: MAX_SECONDS }, requiredContext: ['purpose'] };
+      return record['id'] === 'fabrikam' ? { ...record, leases: { maxSeconds: 3_600 } } : record;
+    },
+    limits: { 'of-fabrikam': ['fabrikam'], 'of-all': ['*'], 'another-one': ['*'] },
+  });
+});
+afterAll(async () => service[Symbol.asyncDispose]());
+
+const tokenOf = (roles: readonly string[] = ALL_ROLES, azp?: string) =>
+  service.emulator.issueCallerToken({ roles, ...(azp !== undefined && { claims: { azp } }) });
+const post = async (path: string, body: unknown, token?: string) =>
+  service.post(`/tenants/${path}`, body, token ?? (await tokenOf()));
+
+async function lease(tenant = 'contoso', token?: string): Promise<Lease> {
+  return (await post(`${tenant}/leases`, {}, token).then((response) => checked(response, 200))).body as Lease;
+}
+
+function checked<T extends { readonly status: number; readonly text: string }>(response: T, status: number): T {
+  if (response.status !== status) throw new Error(`${response.status}: ${response.text}`);
+  return response;
+}
+
+const open = async (messages: readonly unknown[], tenant = 'contoso', token?: string) =>
+  post(`${tenant}/leases/open`, { messages }, token);
+const report = async ({ leaseId }: Pick<Lease, 'leaseId'>, usage: object, tenant = 'contoso', token?: string) =>
+  post(`${tenant}/leases/${leaseId}/usage`, { ...NOTHING, ...usage }, token);
+
+const decrypted = async (ciphertext: string, encryptionContext?: object, tenant = 'contoso') => {
+  const { body } = await post(`${tenant}/decrypt`, { ciphertext, encryptionContext });
+  return body.code ?? Buffer.from(body.plaintext, 'base64').toString();
+};
+
+const refusalOf = ({ status, body }: { readonly status: number; readonly body: Record<string, unknown> }) =>
+  [status, body['code'], body['reason']].filter((part) => part !== undefined).join(' ');
+
+const recordsOf = async (operation: string) =>
+  (await service.auditRecords()).filter((record) => record['operation'] === operation);
+
+describe('a lease', () => {
+  test('encrypts without a call what the service decrypts, and ends within leases.maxSeconds', async () => {
+    const before = service.clock.wallMs();
+    const response = checked(await post('contoso/leases', {}), 200);
+    const { key, ...shown } = response.body as Lease;
+    expect(shown).toEqual({
+      leaseId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      kid: expect.stringMatching(/^[\w-]{22}$/),
+      keyId: expect.stringMatching(/\/keys\/data\/[0-9a-f]{32}$/),
+      expiresInSeconds: expect.any(Number),
+      expiresAt: expect.any(String),
+      maxMessages: 2 ** 24,
+      maxBytes: 2 ** 36,
+      requiredContext: ['purpose'],
+    });
+    expect(shown.expiresInSeconds).toBeLessThanOrEqual(MAX_SECONDS);
+    expect(shown.expiresInSeconds).toBeGreaterThan(MAX_SECONDS - 20);
+    expect(Date.parse(shown.expiresAt) - before).toBeLessThanOrEqual((MAX_SECONDS + 20) * 1_000);
+    expect(response.headers['cache-control']).toBe('no-store');
+    expect(Buffer.from(String(key), 'base64')).toHaveLength(32);
+    const message = sealLocally({ kid: shown.kid, key }, 'a value', CONTEXT);
+    expect(await decrypted(message, CONTEXT)).toBe('a value');
+    expect(await decrypted(message)).toBe('undecryptable');
+    expect(await decrypted(message, CONTEXT, 'fabrikam')).toBe('unknown-key');
+  });
+
+  test('ends with the proof of access where the record allows more', async () => {
+    const { expiresInSeconds } = await lease('fabrikam');
+    expect(expiresInSeconds).toBeLessThanOrEqual(300);
+    expect(expiresInSeconds).toBeGreaterThanOrEqual(149);
+  });
+
+  test('is one audit record, with the leaf and the proof of access', async () => {
+    const { leaseId, kid, keyId } = await lease();
+    const record = (await recordsOf('lease')).find((candidate) => candidate['lease'] === leaseId);
+    expect(record).toMatchObject({
+      outcome: 'succeeded',
+      tenantId: 'contoso',
+      keyId,
+      leaves: [kid],
+      vaultRequestId: expect.any(String),
+      principal: expect.any(String),
+    });
+  });
+
+  test('is moved, documented and counted like any message: rewrap takes it', async () => {
+    const message = sealLocally(await lease(), 'a value', CONTEXT);
+    const { body } = await post('contoso/rewrap', { ciphertext: message, encryptionContext: CONTEXT });
+    expect(await decrypted(body.ciphertext, CONTEXT)).toBe('a value');
+    expect(refusalOf(await open([{ ciphertext: body.ciphertext, encryptionContext: CONTEXT }]))).toBe('200');
+  });
+});
+
+describe('opening leaves', () => {
+  test('gives the key of each message that opens, and an error for each other', async () => {
+    const [one, other] = [await lease(), await lease()];
+    const ciphertext = sealLocally(one, 'a value', CONTEXT);
+    const service_ = await post('contoso/encrypt', { plaintext: 'aGk=', encryptionContext: CONTEXT });
+    const forged = sealLocally({ kid: other.kid, key: one.key }, 'forged', CONTEXT);
+    const foreign = sealLocally(await lease('fabrikam'), 'a value', CONTEXT);
+    const response = await open([
+      { ciphertext, encryptionContext: CONTEXT },
+      { ciphertext },
+      { ciphertext: forged, encryptionContext: CONTEXT },
+      { ciphertext: service_.body.ciphertext, encryptionContext: CONTEXT },
+      { ciphertext: foreign, encryptionContext: CONTEXT },
+      { ciphertext: `${ciphertext.slice(0, -1)}=`, encryptionContext: CONTEXT },
+      { ciphertext: one.kid },
+      { kid: one.kid },
+      { ciphertext, encryptionContext: { purpose: 1 } },
+    ]);
+    expect(response.status).toBe(200);
+    expect(response.headers['cache-control']).toBe('no-store');
+    const [opened, ...failed] = response.body.items;
+    expect(opened).toEqual({
+      kid: one.kid,
+      key: one.key,
+      keyId: one.keyId,
+      expiresInSeconds: expect.any(Number),
+      expiresAt: expect.any(String),
+    });
+    expect(opened.expiresInSeconds).toBeLessThanOrEqual(MAX_SECONDS);
+    expect(openLocally(opened, ciphertext, CONTEXT)).toBe('a value');
+    expect(
+      failed.map(({ error }: { error: { code: string; reason?: string } }) => `${error.code} ${error.reason}`),
+    ).toEqual([
+      'undecryptable undefined',
+      'undecryptable undefined',
+      'unknown-key not-leased',
+      'unknown-key branch-unknown',
+      'malformed-ciphertext undefined',
+      'unknown-key not-leased',
+      'malformed-request undefined',
+      'malformed-request undefined',
+    ]);
+    expect(failed[2].error.errors[0].pointer).toBe('/messages/3/ciphertext');
+    expect(JSON.stringify(failed)).not.toContain(String(one.key).slice(0, 20));
+  });
+
+  test('takes at most 100 messages, and only messages', async () => {
+    const ciphertext = sealLocally(await lease(), 'a value', CONTEXT);
+    const message = { ciphertext, encryptionContext: CONTEXT };
+    const many = await open(Array.from({ length: 100 }, () => message));
+    expect(new Set(many.body.items.map(({ kid }: Lease) => kid)).size).toBe(1);
+    expect(refusalOf(await open(Array.from({ length: 101 }, () => message)))).toBe('400 malformed-request');
+    expect(refusalOf(await post('contoso/leases/open', { kids: ['ICEiIyQlJieAAQIDBAUGBw'] }))).toBe(
+      '400 malformed-request',
+    );
+    expect((await open([])).body).toEqual({ items: [] });
+  });
+
+  test('is one audit record with every leaf and no key', async () => {
+    const leases = [await lease(), await lease()];
+    await open(leases.map((one) => ({ ciphertext: sealLocally(one, 'a value', CONTEXT), encryptionContext: CONTEXT })));
+    const record = (await recordsOf('lease-open')).at(-1);
+    expect(record).toMatchObject({
+      items: { succeeded: 2 },
+      leaves: leases.map(({ kid }) => kid),
+      outcome: 'succeeded',
+    });
+    const audit = JSON.stringify(await service.auditRecords());
+    for (const { key } of leases) expect(audit).not.toContain(String(key).slice(0, 20));
+  });
+});
+
+describe('a caller', () => {
+  test.each([
+    ['leases', 'Keys.Lease', ['Data.Encrypt', 'Data.Decrypt']],
+    ['leases', 'Data.Encrypt', ['Keys.Lease', 'Data.Decrypt']],
+    ['leases/open', 'Keys.Lease', ['Data.Encrypt', 'Data.Decrypt']],
+    ['leases/open', 'Data.Encrypt', ['Keys.Lease', 'Data.Decrypt']],
+    ['leases/open', 'Data.Decrypt', ['Keys.Lease', 'Data.Encrypt']],
+    [`leases/${NO_LEASE}/usage`, 'Keys.Lease', ['Data.Encrypt', 'Data.Decrypt']],
+  ])('of %s needs %s, whatever else it has', async (path, missing, roles) => {
+    for (const body of [{}, { messages: [] }, NOTHING]) {
+      const response = await post(`contoso/${path}`, body, await tokenOf(roles));
+      expect(refusalOf(response)).toBe(`403 grant-missing ${missing}`);
+    }
+  });
+
+  test('that is limited to other tenants finds none here', async () => {
+    const token = await tokenOf(ALL_ROLES, 'of-fabrikam');
+    for (const path of ['leases', 'leases/open', `leases/${NO_LEASE}/usage`]) {
+      expect(refusalOf(await post(`contoso/${path}`, {}, token))).toBe('404 tenant-not-found');
+    }
+  });
+
+  test('has no leases of a tenant whose record has none', async () => {
+    const ciphertext = sealLocally(await lease(), 'a value', CONTEXT);
+    expect(refusalOf(await post('northwind/leases', {}))).toMatch(/^(409 key-use leases-off|403)/);
+    expect(refusalOf(await post('tailspin/leases', {}))).toBe('404 tenant-not-found');
+    await patch('fabrikam', { leases: null });
+    expect(refusalOf(await post('fabrikam/leases', {}))).toBe('409 key-use leases-off');
+    expect(refusalOf(await open([{ ciphertext }], 'fabrikam'))).toBe('409 key-use leases-off');
+    await patch('fabrikam', { leases: { maxSeconds: 3_600 } });
+    expect(refusalOf(await post('fabrikam/leases', {}))).toBe('200');
+  });
+
+  test('names an alias of a data key, or nothing', async () => {
+    expect(refusalOf(await post('contoso/leases', { key: 'none' }))).toBe('422 unknown-key-alias');
+    expect(refusalOf(await post('contoso/leases', { key: 'wrap' }))).toBe('409 key-use');
+    expect(refusalOf(await post('contoso/leases', { kid: 'ICEiIyQlJieAAQIDBAUGBw' }))).toBe('400 malformed-request');
+  });
+});
+
+describe('a record with leases', () => {
+  test.each([
+    [{ leases: { maxSeconds: 9 } }, '/leases/maxSeconds'],
+    [{ leases: { maxSeconds: 3_601 } }, '/leases/maxSeconds'],
+    [{ leases: { maxSeconds: 60, minSeconds: 1 } }, '/leases/minSeconds'],
+    [{ leases: 60 }, '/leases'],
+    [{ revocationBoundSeconds: 0 }, '/leases'],
+    [{ dataKeys: { mode: 'perMessage' } }, '/leases'],
+    [{ requiredAccess: ['subject'] }, '/leases'],
+  ])('is refused with %j', async (change, pointer) => {
+    const { status, body } = await patch('contoso', change);
+    expect([status, body.code, body.errors[0].pointer]).toEqual([400, 'malformed-request', pointer]);
+  });
+
+  test('is refused without a compact key', async () => {
+    const { keys } = (await get('contoso')).body as { readonly keys: Record<string, object> };
+    const forms = Object.fromEntries(Object.keys(keys).map((alias) => [alias, { form: null, fallback: null }]));
+    const { status, body } = await patch('contoso', { keys: forms });
+    expect([status, body.errors[0]]).toEqual([400, { pointer: '/leases', detail: 'need a key with form: compact' }]);
+  });
+});
+
+async function get(tenant: string) {
+  return service
+    .request()
+    .get(`/tenants/${tenant}`)
+    .set('Authorization', `Bearer ${await tokenOf()}`);
+}
+
+async function patch(tenant: string, change: object) {
+  const { headers } = await get(tenant);
+  return service
+    .request()
+    .patch(`/tenants/${tenant}`)
+    .set('Authorization', `Bearer ${await tokenOf()}`)
+    .set('If-Match', String(headers['etag']))
+    .set('Content-Type', 'application/merge-patch+json')
+    .send(JSON.stringify(change));
+}
+
+describe('a report', () => {
+  test('is recorded as totals and counted for each key version; a repeat counts nothing', async () => {
+    const [one, other] = [await lease(), await lease()];
+    await open([{ ciphertext: sealLocally(other, 'a value', CONTEXT), encryptionContext: CONTEXT }]);
+    const before = await usesOf(one.keyId);
+    const usage = { sealed: 40, opened: { [one.kid]: 1, [other.kid]: 6 }, bytes: 640, isFinal: true };
+    for (let time = 0; time < 2; time += 1) checked(await report(one, usage), 204);
+    const after = await usesOf(one.keyId);
+    expect([after.sealed - before.sealed, after.opened - before.opened]).toEqual([40, 7]);
+    const records = (await recordsOf('lease-usage')).filter((record) => record['lease'] === one.leaseId);
+    expect(records).toHaveLength(2);
+    for (const record of records) {
+      expect(record).toMatchObject({
+        outcome: 'succeeded',
+        phase: 'finished',
+        keyId: one.keyId,
+        leaves: [one.kid],
+        bytes: 640,
+        items: { sealed: 40, opened: 7 },
+        keys: [{ keyId: one.keyId, count: 7 }],
+      });
+    }
+    const series = await scrape(service.metricsUrl);
+    expect(series.get('vaultspan_lease_messages_total{use="sealed"}')).toBeGreaterThanOrEqual(40);
+    expect(series.get('vaultspan_leases_total{event="finished"}')).toBeGreaterThanOrEqual(1);
+  });
+
+  test.each([
+    [{ sealed: -1 }, '/sealed'],
+    [{ sealed: 1.5 }, '/sealed'],
+    [{ sealed: '1' }, '/sealed'],
+    [{ sealed: 2 ** 24 + 1 }, '/sealed'],
+    [{ sealed: 2 ** 53 }, '/sealed'],
+    [{ bytes: -1 }, '/bytes'],
+    [{ bytes: 2 ** 53 }, '/bytes'],
+    [{ isFinal: 1 }, '/isFinal'],
+    [{ opened: [] }, '/opened'],
+    [{ opened: { x: 1 } }, '/opened'],
+    [{ opened: { AAAAAAAAAAAAAAAAAAAAAA: -1 } }, '/opened/AAAAAAAAAAAAAAAAAAAAAA'],
+    [{ opened: { AAAAAAAAAAAAAAAAAAAAAA: 1 } }, '/opened/AAAAAAAAAAAAAAAAAAAAAA'],
+    [
+      { opened: Object.fromEntries(Array.from({ length: 1_001 }, (_, at) => [`${at}`.padStart(22, 'A'), 1])) },
+      '/opened',
+    ],
+    [{ other: 1 }, '/other'],
+  ])('of nonsense is refused: %j', async (usage, pointer) => {
+    const { status, body } = await report(await lease(), usage);
+    expect([status, body.code, body.errors[0].pointer]).toEqual([400, 'malformed-request', pointer]);
+  });
+
+  test('with a member __proto__ is refused', async () => {
+    const { leaseId } = await lease();
+    const body = '{"sealed":0,"opened":{"__proto__":1},"bytes":0,"isFinal":false}';
+    expect(refusalOf(await post(`contoso/leases/${leaseId}/usage`, body))).toBe('400 malformed-request');
+  });
+
+  test('of more than the final one is refused; the same again is not', async () => {
+    const held = await lease();
+    checked(await report(held, { sealed: 5, isFinal: true }), 204);
+    expect(refusalOf(await report(held, { sealed: 6 }))).toBe('400 malformed-request lease-finished');
+    expect(refusalOf(await report(held, { sealed: 5, isFinal: true }))).toBe('204');
+    expect(refusalOf(await report(held, { sealed: 1 }))).toBe('204');
+  });
+
+  test('finds no lease of another caller, of another tenant, nor one that never was: one answer for all', async () => {
+    const held = await lease();
+    const another = await tokenOf(ALL_ROLES, 'another-one');
+    const answers = [
+      await report(held, { sealed: 1 }, 'contoso', another),
+      await report(held, { sealed: 1 }, 'fabrikam'),
+      await report({ leaseId: NO_LEASE }, { sealed: 1 }),
+      await report({ leaseId: NO_LEASE }, { sealed: 1 }, 'nobody'),
+    ];
+    const bodies = answers.map(({ body: { requestId: _requestId, ...body } }) => body);
+    expect(answers.map(refusalOf)).toEqual(answers.map(() => '404 lease-not-found'));
+    expect(new Set(bodies.map((body) => JSON.stringify(body))).size).toBe(1);
+    expect(refusalOf(await report({ leaseId: 'x' }, {}))).toBe('400 malformed-request');
+  });
+
+  test('names no leaf that only another caller opened', async () => {
+    const [held, other] = [await lease(), await lease()];
+    const another = await tokenOf(ALL_ROLES, 'another-one');
+    const message = { ciphertext: sealLocally(other, 'a value', CONTEXT), encryptionContext: CONTEXT };
+    checked(await open([message], 'contoso', another), 200);
+    expect(refusalOf(await report(held, { opened: { [other.kid]: 1 } }))).toBe('400 malformed-request');
+    const theirs = await lease('contoso', another);
+    expect(refusalOf(await report(theirs, { opened: { [other.kid]: 1 } }, 'contoso', another))).toBe('204');
+  });
+});
+
+async function usesOf(keyId: string): Promise<{ readonly sealed: number; readonly opened: number }> {
+  const { keyUsage = [] } = (await get('contoso')).body as {
+    readonly keyUsage?: readonly { readonly keyId: string; readonly sealed: number; readonly opened: number }[];
+  };
+  return keyUsage.find((use) => use.keyId === keyId) ?? { sealed: 0, opened: 0 };
+}
+
+describe('a holder', () => {
+  test('of a suspended tenant gets nothing more, and may still report', async () => {
+    const held = await lease('fabrikam');
+    const ciphertext = sealLocally(held, 'a value');
+    checked(await post('fabrikam/suspend', ''), 200);
+    expect(refusalOf(await post('fabrikam/leases', {}))).toBe('403 tenant-suspended');
+    expect(refusalOf(await open([{ ciphertext }], 'fabrikam'))).toBe('403 tenant-suspended');
+    expect(refusalOf(await report(held, { sealed: 1, isFinal: true }, 'fabrikam'))).toBe('204');
+    checked(await post('fabrikam/resume', ''), 200);
+  });
+
+  test('whose customer revokes gets nothing more within the bound, and may still report', async () => {
+    const held = await lease('fabrikam');
+    const ciphertext = sealLocally(held, 'a value');
+    await service.emulator.control.disableKey({ vault: 'fabrikam', key: 'data' });
+    service.clock.advance(301);
+    expect(refusalOf(await post('fabrikam/leases', {}))).toMatch(/^403 access-revoked/);
+    const { items } = (await open([{ ciphertext }], 'fabrikam')).body;
+    expect(items[0].error.code).toBe('access-revoked');
+    expect(refusalOf(await report(held, { sealed: 1, isFinal: true }, 'fabrikam'))).toBe('204');
+  });
+});
+
+test('no key of a leaf is in the log', () => {
+  expect(service.logLines.length).toBeGreaterThan(0);
+  expect(service.logLines.join('')).not.toMatch(/[A-Za-z0-9+/]{43}=/);
+});

@@ -1,0 +1,25 @@
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { compactHeader, deriveContentKey, openCompact, parseCompact, sealCompact } from '../../src/format/compact.ts';
+import { canonicalContext } from '../../src/format/encryption-context.ts';
+
+/** The parts of a lease, or of an opened leaf, that encrypt and decrypt. */
+export interface HeldLeaf {
+  readonly kid: string;
+  /** Base64, or the bytes. */
+  readonly key: string | Uint8Array;
+}
+
+const keyOf = ({ key }: HeldLeaf): KeyObject =>
+  createSecretKey(typeof key === 'string' ? Buffer.from(key, 'base64') : key);
+
+/** Returns a message that a client makes by itself, with nothing but its leaf. */
+export function sealLocally(leaf: HeldLeaf, plaintext: string, encryptionContext?: object): string {
+  const contentKey = deriveContentKey(keyOf(leaf), canonicalContext(encryptionContext));
+  return sealCompact(contentKey, compactHeader(leaf.kid), randomBytes(12), Buffer.from(plaintext));
+}
+
+/** Opens a message with nothing but its leaf. */
+export function openLocally(leaf: HeldLeaf, ciphertext: string, encryptionContext?: object): string {
+  const contentKey = deriveContentKey(keyOf(leaf), canonicalContext(encryptionContext));
+  return openCompact(contentKey, parseCompact(ciphertext)).toString();
+}
