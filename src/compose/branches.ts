@@ -3,6 +3,7 @@ import { BranchDatabase } from '../azure/home/branch-database.ts';
 import type { Config } from '../config/resolved.ts';
 import { ChangeFollower } from '../database/tables/change-follower.ts';
 import { keyringChanges } from '../database/tables/keyring-keys.ts';
+import { BranchCounts } from '../keyring/branches/branch-counts.ts';
 import type { BranchCopies } from '../keyring/branches/branch-deps.ts';
 import type { BranchParts, CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import { CopiesDirectory } from '../keyring/copies/copies-directory.ts';
@@ -50,14 +51,14 @@ export function openBranches(parts: BranchesParts): Branches {
   const binding = openBinding(parts);
   const copies = openCopies(kept, clock);
   let confirmedAt = Number.NEGATIVE_INFINITY;
-  let restored = 0;
+  const counts = new BranchCounts();
   let follower: ChangeFollower | undefined;
   let timer: NodeJS.Timeout | undefined;
   let restoring: Promise<void> | undefined;
   const onEvent = (event: BranchEvent, row: NewStoredKey) => {
     const { tenantId, id, label } = row;
     const isRestored = event === 'branch-put-back' || event === 'index-put-back';
-    if (isRestored) restored += 1;
+    counts.events[event] += 1;
     logger[isRestored ? 'warn' : 'info']({ event, tenantId, branchId: id, label }, 'a stored key was changed');
     return audit.sink.record(branchEventOf(event, row));
   };
@@ -78,17 +79,20 @@ export function openBranches(parts: BranchesParts): Branches {
       store: keyring.keys,
       settings,
       copies,
+      counts,
       kekOf,
       boundTo: binding.boundTo,
       confirmedAt: () => confirmedAt,
       onEvent,
-      onDisagreement: ({ tenantId, id }) =>
-        logger.error({ tenantId, branchId: id }, 'a row of branch keys does not match its JWE: it was altered'),
+      onDisagreement: ({ tenantId, id }) => {
+        counts.disagreements += 1;
+        logger.error({ tenantId, branchId: id }, 'a row of branch keys does not match its JWE: it was altered');
+      },
     },
     degraded: () => [
       ...(binding.trouble() === undefined ? [] : ['branch-database']),
       ...(kept === 'none' ? ['branch-copies'] : []),
-      ...(restored === 0 ? [] : ['branch-keys']),
+      ...(counts.events['branch-put-back'] + counts.events['index-put-back'] === 0 ? [] : ['branch-keys']),
     ],
     follow: async (dataKeys) => {
       await binding.check();

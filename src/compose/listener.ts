@@ -35,7 +35,7 @@ export interface ListenerParts {
   readonly store: Store;
   readonly audit: Audit;
   readonly refusals: RefusalCounter;
-  readonly branches: Pick<Branches, 'degraded'>;
+  readonly branches: Pick<Branches, 'degraded' | 'parts'>;
   readonly keys: Keys;
   readonly leases: Pick<Leases, 'leaseCounts'>;
   readonly telemetry: Telemetry;

@@ -33,7 +33,7 @@ export function startRounds({ config, logger, clock, store, azure, keys, metrics
   const rounds = new Rounds({
     tenants: store.tenants,
     claims,
-    examine: (tenant) => examine({ openProbe: azure.openProbe, clock, lastCheck: claims.lastCheck }, tenant),
+    examine: (tenant) => examine({ ...keys, openProbe: azure.openProbe, clock, lastCheck: claims.lastCheck }, tenant),
     owner: `${hostname()} ${randomUUID()}`,
     intervalMs: config.rounds.intervalMs,
     maxConcurrent: config.rounds.maxConcurrent,

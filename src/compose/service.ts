@@ -105,7 +105,7 @@ const openRefusals = ({ sink }: Audit, logger: Logger): RefusalCounter =>
   new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals were not recorded') });
 
 function watch(parts: ListenerParts, { server, admission }: Listener): void {
-  const { config, clock, telemetry, certificate, azure, store, audit, keys, leases } = parts;
+  const { config, clock, telemetry, certificate, azure, store, audit, branches, keys, leases } = parts;
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
     requestsShed: admission.shed,
@@ -113,6 +113,7 @@ function watch(parts: ListenerParts, { server, admission }: Listener): void {
     dataKeys: keys.dataKeys,
     keyUses: keys.keyUses,
     leaseCounts: leases.leaseCounts,
+    branches: branches.parts.counts,
     audit: audit.sink,
     spool: audit.shipper,
     certificate,

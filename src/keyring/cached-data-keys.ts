@@ -179,13 +179,14 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
   }
 
   held(): DataKeysHeld {
-    const held = { tenants: this.#tenants.size, sealing: 0, opening: 0, branches: 0, indexes: 0 };
+    const held = { tenants: this.#tenants.size, sealing: 0, opening: 0, branches: 0, uncopied: 0, indexes: 0 };
     for (const { dataKeys, branches, indexes } of this.#tenants.values()) {
       const { sealing, opening } = dataKeys.held();
       held.sealing += sealing;
       held.opening += opening;
       held.branches += branches?.size ?? 0;
       held.indexes += indexes?.size ?? 0;
+      held.uncopied += branches?.uncopied ?? 0;
     }
     return held;
   }

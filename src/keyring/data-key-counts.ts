@@ -39,4 +39,6 @@ export interface DataKeysHeld {
   readonly opening: number;
   readonly branches: number;
   readonly indexes: number;
+  /** Registered keys whose branch key of this epoch or the next has no copy. */
+  readonly uncopied: number;
 }

@@ -18,7 +18,7 @@ export interface WatchedParts {
     readonly counts: Readonly<
       Record<'sealingHits' | 'sealingWaits' | 'minted' | 'openingHits' | 'unwrapped' | 'proofs', number>
     > & { readonly refusals: ReadonlyMap<string, number> };
-    held(): Readonly<Record<'tenants' | 'sealing' | 'opening', number>>;
+    held(): Readonly<Record<'tenants' | 'sealing' | 'opening' | 'branches' | 'uncopied', number>>;
   };
   readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
   readonly leaseCounts: Readonly<
@@ -27,6 +27,12 @@ export interface WatchedParts {
       number
     >
   >;
+  readonly branches: {
+    /** By reason. */
+    readonly notReady: Readonly<Record<string, number>>;
+    readonly events: Readonly<Record<string, number>>;
+    readonly disagreements: number;
+  };
   readonly audit: {
     counts(): Readonly<Record<'records' | 'groups' | 'refused' | 'waiting' | 'lagMs', number>>;
   };
@@ -54,6 +60,7 @@ const EXPIRY_MAX_AGE_MS = 600_000;
 export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchDataKeys(registry, parts);
   watchLeases(registry, parts);
+  watchBranches(registry, parts);
   watchLimits(registry, parts);
   watchAudit(registry, parts);
   watchTenants(registry, parts);
@@ -145,6 +152,31 @@ function watchLeases(registry: Registry, { leaseCounts }: WatchedParts): void {
     ['opened', leaseCounts.opened],
     ['unreported', leaseCounts.unreported],
   ]);
+}
+
+function watchBranches(registry: Registry, { dataKeys, branches }: WatchedParts): void {
+  const notReady = {
+    name: 'vaultspan_branch_not_ready_total',
+    help: 'Messages under a compact key that no branch key encrypted, by reason',
+  };
+  readCounters(registry, notReady, 'reason', () => Object.entries(branches.notReady));
+  const events = {
+    name: 'vaultspan_branch_events_total',
+    help: 'Branch and index keys made, moved, put back, destroyed',
+  };
+  readCounters(registry, events, 'event', () => Object.entries(branches.events));
+  const disagreements = {
+    name: 'vaultspan_branch_disagreements_total',
+    help: 'Rows of branch keys read that contradict their JWE: they were altered',
+  };
+  readCounter(registry, disagreements, () => branches.disagreements);
+  const held = { name: 'vaultspan_branch_keys_held', help: 'Branch keys in memory' };
+  readGauge(registry, held, () => dataKeys.held().branches);
+  const uncopied = {
+    name: 'vaultspan_branch_keys_uncopied',
+    help: 'Registered keys whose branch key of this period or the next has no copy',
+  };
+  readGauge(registry, uncopied, () => dataKeys.held().uncopied);
 }
 
 function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { isCompact } from '../../src/format/compact.ts';
+import { BranchTable } from '../support/branch-rows.ts';
 import { compactCalls } from '../support/compact-calls.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService, type TestService } from '../support/start-service.ts';
@@ -20,11 +21,12 @@ beforeAll(async () => {
     if (record['id'] !== 'fabrikam') return record;
     return { ...record, keys: { ...keys, data: { ...keys['data'], form: 'self-contained' } } };
   };
-  service = await startService({ compact: 'enabled', tenant: mixed });
+  const metrics = { metrics: { enabled: true, port: 0 } };
+  service = await startService({ compact: 'enabled', tenant: mixed, config: metrics });
 });
 afterAll(async () => service[Symbol.asyncDispose]());
 
-const { post, encrypt, decrypt } = compactCalls(() => service);
+const { post, encrypt, decrypt, token, startWith } = compactCalls(() => service);
 const at = async (path: string, body: object, tenant?: string) => (await post(service, path, body, tenant)).body;
 
 interface Item {
@@ -116,6 +118,59 @@ describe('to.form', () => {
     const moved = await at('rewrap', { ciphertext, to: { ...to, key: 'archive' } }, 'fabrikam');
     expect(isCompact(moved.ciphertext)).toBe(true);
   });
+});
+
+interface Step {
+  readonly name: string;
+  readonly state: string;
+  readonly warnings?: readonly string[];
+}
+
+describe('the doctor', () => {
+  const stepOf = async (tenant: string, name: string) => {
+    const bearer = await token(['Tenants.Manage']);
+    const { body } = await service.post(`/tenants/${tenant}/check`, '', bearer);
+    return (body as { readonly steps: readonly Step[] }).steps.find((step) => step.name === name);
+  };
+
+  test('encrypts and decrypts a compact message under each compact key, and under no other', async () => {
+    expect(await stepOf('contoso', 'compact with data')).toMatchObject({ state: 'passed' });
+    expect(await stepOf('contoso', 'compact with data')).not.toHaveProperty('warnings');
+    expect(await stepOf('fabrikam', 'compact with archive')).toMatchObject({ state: 'passed' });
+    expect(await stepOf('fabrikam', 'compact with data')).toBeUndefined();
+    expect(await stepOf('northwind', 'compact with data')).toMatchObject({ state: 'skipped' });
+  });
+
+  test('warns where no branch key may encrypt', async () => {
+    const table = new BranchTable(service.folder);
+    const [row] = table.rows();
+    table.run("update keyring_keys set copied_digest = null where tenant_id = 'contoso'");
+    const metrics = { enabled: true, port: 0 };
+    await using other = await startWith({ settleSeconds: 0, recheckSeconds: 300, copies: 'export' }, { metrics });
+    const bearer = await token(['Tenants.Manage']);
+    const { body } = await other.post('/tenants/contoso/check', '', bearer);
+    const found = (body as { readonly steps: readonly Step[] }).steps.find(({ name }) => name === 'compact with data');
+    expect(found).toMatchObject({ state: 'passed', warnings: [expect.stringContaining('no branch key may encrypt')] });
+    const scraped = await (await fetch(other.metricsUrl)).text();
+    expect(scraped).toMatch(/^vaultspan_branch_not_ready_total\{reason="uncopied"\} [1-9]/m);
+    expect(scraped).toMatch(/^vaultspan_branch_keys_uncopied 1$/m);
+    table.run('update keyring_keys set copied_digest = ? where id = ?', row?.copied_digest ?? null, row?.id ?? '');
+  });
+});
+
+test('uses under the branch of a key count for its version, and branch keys are in the metrics', async () => {
+  const used = await encrypt(service);
+  expect(await decrypt(service, used)).toBe('a value');
+  const bearer = `Bearer ${await token(['Tenants.Read'])}`;
+  const { body } = await service.request().get('/tenants/contoso').set('Authorization', bearer);
+  const [usage] = (body as { readonly keyUsage: readonly { readonly sealed: number; readonly opened: number }[] })
+    .keyUsage;
+  expect(usage?.sealed).toBeGreaterThan(0);
+  expect(usage?.opened).toBeGreaterThan(0);
+  const scraped = await (await fetch(service.metricsUrl)).text();
+  expect(scraped).toMatch(/^vaultspan_branch_keys_held [1-9]/m);
+  expect(scraped).toMatch(/^vaultspan_branch_events_total\{event="branch-created"\} [1-9]/m);
+  expect(scraped).toMatch(/^vaultspan_branch_disagreements_total 0$/m);
 });
 
 test('the commands for files encrypt, move and decrypt under a compact key', async () => {

@@ -2,6 +2,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { AuditEvent } from '../../src/audit/event.ts';
 import type { Role } from '../../src/callers/principal.ts';
 import { ServiceError } from '../../src/errors.ts';
+import { BranchCounts } from '../../src/keyring/branches/branch-counts.ts';
 import type { BranchCopies } from '../../src/keyring/branches/branch-deps.ts';
 import { type BranchParts, CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
 import type { OriginKeys } from '../../src/keyring/data-keys.ts';
@@ -117,6 +118,7 @@ export class Deployment {
   copies: BranchCopies = { isRequired: false, write: async () => false };
   /** The database that the home vault names. */
   boundTo: string | undefined = 'memory';
+  readonly branchCounts = new BranchCounts();
   readonly branchEvents: string[] = [];
   readonly disagreements: string[] = [];
   readonly #processes: Process[] = [];
@@ -142,6 +144,7 @@ export class Deployment {
       store: keyring,
       settings: this.branchSettings,
       copies: this.copies,
+      counts: this.branchCounts,
       kekOf,
       boundTo: () => this.boundTo,
       confirmedAt: () => (keyring.isAway ? Number.NEGATIVE_INFINITY : this.clock.monotonicMs()),

@@ -79,7 +79,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
  */
 export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
   const { openProbe } = await openAzure(tools.config, tools.home, silentLogger(), systemClock);
-  return { ...tools, openProbe, clock: systemClock };
+  return { ...tools, openProbe, clock: systemClock, dataKeys: undefined };
 }
 
 const PAGE = 200;

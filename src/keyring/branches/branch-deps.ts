@@ -10,6 +10,7 @@ import type { OpeningUse, OriginKeys, SealingUse } from '../data-keys.ts';
 import type { BranchEvent, KeyringStore, NewStoredKey, StoredKey } from '../keyring-store.ts';
 import type { Proofs } from '../proofs.ts';
 import type { SealingSlot } from '../sealing-slot.ts';
+import type { BranchCounts } from './branch-counts.ts';
 import type { OpenedBranch } from './opened-branches.ts';
 
 /** Settings of branch keys, durations in milliseconds. */
@@ -33,6 +34,7 @@ export interface BranchCopies {
 }
 
 export interface BranchDeps {
+  readonly counts: BranchCounts;
   readonly store: KeyringStore;
   readonly settings: BranchSettings;
   readonly copies: BranchCopies;

@@ -2,12 +2,13 @@ import { ServiceError } from '../../errors.ts';
 import { deriveContentKey, type LeafUse } from '../../format/compact.ts';
 import type { RegisteredKey } from '../../tenants/record.ts';
 import type { LeafSealing } from '../data-keys.ts';
-import type { KeyringReading, NewStoredKey, StoredKey } from '../keyring-store.ts';
+import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
 import { sealStoredKey, storedKeyBytes } from '../stored-key-jwe.ts';
 import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
 import { type EpochTimes, epochAfter, epochAt, epochLabel, partOfEpoch } from './epoch.ts';
 import { Leaf } from './leaf.ts';
+import { type Conditions, candidates, epochOf, liveRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
 
 const BRANCH_ID_BYTES = 8;
 const BRANCH_KEY_BYTES = storedKeyBytes('branch');
@@ -21,12 +22,6 @@ const RETRY_AFTER_MS = 10_000;
 /** A branch may be replaced this often between its opening and its use. */
 const MAX_TRIES = 3;
 
-/** Rows of the relevant epochs, and the time of reading: `nowMs` is not later than at `at`. */
-interface Reading extends KeyringReading {
-  /** Monotonic time after the reading. */
-  readonly at: number;
-}
-
 /**
  * Seals compact messages under one registered key. A branch seals when all of these conditions hold
  * in the same turn. Its epoch has begun, its row was just seen in the database, it has settled
@@ -38,6 +33,8 @@ export class SealingBranches {
   readonly #key: RegisteredKey;
   readonly #leaves = new Map<LeafUse, Leaf>();
   #reading: Reading | undefined;
+  /** The same, also after a change was reported: for the metrics. */
+  #lastReading: Reading | undefined;
   /** Number of reported changes: a reading that began before the last one is not kept. */
   #changes = 0;
   /** Ids of the reading's rows that do not open, or are not ours. */
@@ -206,32 +203,18 @@ export class SealingBranches {
     return undefined;
   }
 
-  /**
-   * Returns the rows that may seal, best first: this epoch's, oldest first, else the previous
-   * epoch's.
-   */
   #candidates(reading: Reading, now: number): readonly StoredKey[] {
-    const { settings, copies, boundTo } = this.#branches.deps;
-    const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
-    if (newest === undefined || boundTo() !== reading.databaseId) return [];
-    const maySeal = (row: StoredKey): boolean =>
-      row.jwe !== undefined &&
-      !this.#refused.has(row.id) &&
-      row.kid === newest &&
-      (row.isCopied || !copies.isRequired) &&
-      reading.nowMs - row.createdAt >= settings.settleMs;
-    const epoch = this.#epoch(reading, now);
-    const of = (wanted: EpochTimes) => reading.keys.filter(({ label }) => label === epochLabel(wanted)).filter(maySeal);
-    const current = of(epoch);
-    return current.length > 0 ? current : of(epochAfter(epoch, -1));
+    return candidates(reading, now, this.#conditions());
   }
 
-  /**
-   * Returns the epoch by the database's clock, which has advanced at least as far as the monotonic
-   * one since the reading.
-   */
+  #conditions(): Conditions {
+    const { settings, copies, boundTo } = this.#branches.deps;
+    const newestKid = this.#branches.dataKeys.slotFor(this.#key).newestKid();
+    return { settings, copies, boundTo, newestKid, refused: this.#refused };
+  }
+
   #epoch(reading: Reading, now: number): EpochTimes {
-    return epochAt(reading.nowMs + (now - reading.at), this.#branches.deps.settings.epochMs);
+    return epochOf(reading, now, this.#branches.deps.settings.epochMs);
   }
 
   async #current(): Promise<Reading> {
@@ -258,6 +241,7 @@ export class SealingBranches {
     const labels = [-1, 0, 1].map((steps) => epochLabel(epochAfter(epoch, steps)));
     const read = await store.labelled(this.#branches.tenant.id, 'branch', vaultKeyOf(this.#key), labels);
     const reading = { ...read, at: clock.monotonicMs() };
+    this.#lastReading = reading;
     // A change that was reported meanwhile may be missing in these rows.
     this.#reading = changes === this.#changes ? reading : undefined;
     this.#refused.clear();
@@ -277,7 +261,7 @@ export class SealingBranches {
     const epoch = this.#epoch(reading, now);
     const part = partOfEpoch(epoch, reading.nowMs + (now - reading.at));
     const next = reading.keys.find(({ label, jwe }) => jwe !== undefined && label === epochLabel(epochAfter(epoch, 1)));
-    const uncopied = this.#uncopied(reading, epoch);
+    const uncopied = this.#uncopied(reading, now);
     if (now - reading.at >= settings.recheckMs / 2) this.#inBackground(now, () => this.#refresh());
     else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#makeOnce(epoch));
     else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#makeOnce(epochAfter(epoch, 1)));
@@ -296,11 +280,7 @@ export class SealingBranches {
 
   /** Returns whether the epoch has a branch under the newest version, ready or not. */
   #hasLive(reading: Reading, epoch: EpochTimes): boolean {
-    const newest = this.#branches.dataKeys.slotFor(this.#key).newestKid();
-    return reading.keys.some(
-      ({ id, label, jwe, kid }) =>
-        label === epochLabel(epoch) && jwe !== undefined && kid === newest && !this.#refused.has(id),
-    );
+    return liveRows(reading, epoch, this.#conditions()).length > 0;
   }
 
   /**
@@ -357,16 +337,13 @@ export class SealingBranches {
   }
 
   /**
-   * Returns a row of this epoch or the next that has no copy yet, because writing it failed or the
-   * process that made it ended.
+   * Returns a row that has no copy yet, because writing it failed or the process that made it
+   * ended.
    */
-  #uncopied(reading: Reading, epoch: EpochTimes): NewStoredKey | undefined {
+  #uncopied(reading: Reading, now: number): NewStoredKey | undefined {
     if (this.#isCopiedElsewhere) return undefined;
-    const labels = [epochLabel(epoch), epochLabel(epochAfter(epoch, 1))];
-    for (const { jwe, ...row } of reading.keys) {
-      if (jwe !== undefined && !row.isCopied && labels.includes(row.label)) return { ...row, jwe };
-    }
-    return undefined;
+    const [row] = uncopiedRows(reading, now, this.#branches.deps.settings.epochMs);
+    return row?.jwe === undefined ? undefined : { ...row, jwe: row.jwe };
   }
 
   /**
@@ -374,10 +351,20 @@ export class SealingBranches {
    * self-contained messages.
    */
   async #fallBack(reading: Reading | undefined, cause?: ServiceError): Promise<undefined> {
+    const { clock, counts } = this.#branches.deps;
+    const why = whyNotReady(reading, clock.monotonicMs(), this.#conditions());
+    counts.notReady[why] += 1;
     if (this.#key.fallback !== 'refuse') return undefined;
     const isFirst = reading !== undefined && !this.#isFirstReady && !(await this.#wasEverReady());
     if (isFirst) return undefined;
     throw notReady(cause);
+  }
+
+  /** Returns whether a branch key that encrypts now or next has no copy. */
+  get isUncopied(): boolean {
+    const { clock, copies, settings } = this.#branches.deps;
+    if (!this.#lastReading || !copies.isRequired) return false;
+    return uncopiedRows(this.#lastReading, clock.monotonicMs(), settings.epochMs).length > 0;
   }
 
   async #wasEverReady(): Promise<boolean> {

@@ -207,6 +207,11 @@ export class TenantBranches implements BranchSource {
     for (const sealing of this.#sealing.values()) sealing.drop(kid);
   }
 
+  /** Returns the number of registered keys whose branch key of this epoch or the next has no copy. */
+  get uncopied(): number {
+    return [...this.#sealing.values()].filter(({ isUncopied }) => isUncopied).length;
+  }
+
   get size(): number {
     return this.#opened.held().length;
   }

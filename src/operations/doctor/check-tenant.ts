@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
+import { isCompact } from '../../format/compact.ts';
 import { kidOf } from '../../format/kek-ref.ts';
 import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
 import type { KekFacts } from '../../keyring/key-wrapper.ts';
@@ -12,7 +13,9 @@ import { wantsDirectory } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
 import { assertGranted } from '../granted-tenant.ts';
+import { type OpenDeps, openMessage } from '../open-message.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
+import { sealMessage } from '../seal-message.ts';
 import { StepRunner, type TenantCheck } from './tenant-check.ts';
 import type { TenantProbe } from './tenant-probe.ts';
 
@@ -24,6 +27,8 @@ export interface CheckTenantDeps extends AuditDeps {
   /** Returns a new probe for each check, without data from an earlier one. */
   readonly openProbe: () => TenantProbe;
   readonly clock: Clock;
+  /** Absent in a command, which has no keys in memory: compact messages are not tried then. */
+  readonly dataKeys: OpenDeps['dataKeys'] | undefined;
   /** Returns the result of the last visit of the rounds. */
   readonly lastCheck: (tenantId: string) => Promise<Check | undefined>;
   /** Makes the first keys of the tenant's indexes, in the background. */
@@ -49,7 +54,7 @@ export async function checkTenant(
 
 /** Runs every step in order; the steps that depend on a failed one are skipped. */
 export async function examine(
-  deps: Pick<CheckTenantDeps, 'openProbe' | 'clock' | 'lastCheck'>,
+  deps: Pick<CheckTenantDeps, 'openProbe' | 'clock' | 'dataKeys' | 'lastCheck'>,
   tenant: Tenant,
 ): Promise<TenantCheck> {
   const probe = deps.openProbe();
@@ -72,7 +77,7 @@ export async function examine(
 }
 
 async function examineKey(
-  { clock }: Pick<CheckTenantDeps, 'clock'>,
+  { clock, dataKeys }: Pick<CheckTenantDeps, 'clock' | 'dataKeys'>,
   runner: StepRunner,
   probe: TenantProbe,
   tenant: Tenant,
@@ -102,6 +107,19 @@ async function examineKey(
     if (!isSame) throw new ServiceError('vault-unavailable', 'The vault returned other bytes than it wrapped');
     return { value: true };
   });
+  if (key.form !== 'compact' || !dataKeys || tenant.state !== 'active') return;
+  await runner.step(`compact with ${alias}`, [`unwrap with ${alias}`], () => tryCompact(dataKeys, tenant, key));
+}
+
+/** Encrypts and decrypts a sample as the data path does; its use is not counted. */
+async function tryCompact(dataKeys: OpenDeps['dataKeys'], tenant: Tenant, key: RegisteredKey) {
+  const deps = { dataKeys, countKeyUse: () => undefined };
+  const sample = systemRandom(PROBE_BYTES);
+  const { ciphertext, keyId } = await sealMessage(deps, tenant, key, sample, undefined);
+  const { plaintext } = await openMessage(deps, tenant, ciphertext, undefined);
+  if (!sample.equals(plaintext)) throw new ServiceError('undecryptable', 'The sample decrypts to other bytes');
+  if (isCompact(ciphertext)) return { value: true, detail: keyId };
+  return { value: true, warnings: ['no branch key may encrypt now: messages are self-contained'] };
 }
 
 /** Checks that a secret can be read; its value is never examined. */

@@ -1,0 +1,25 @@
+import type { BranchEvent } from '../keyring-store.ts';
+
+/**
+ * The reasons that no branch key encrypts: this database is not the one of the deployment; it is
+ * unreachable; the branch key has not settled; it has no copy; or none under the key's newest
+ * version is usable.
+ */
+export type NotReady = 'unbound' | 'unreachable' | 'settling' | 'uncopied' | 'none';
+
+/** A process's counts of branch keys since its start. */
+export class BranchCounts {
+  /** Messages under a compact key that no branch key encrypted. */
+  readonly notReady: Record<NotReady, number> = { unbound: 0, unreachable: 0, settling: 0, uncopied: 0, none: 0 };
+  readonly events: Record<BranchEvent, number> = {
+    'branch-created': 0,
+    'branch-rewrapped': 0,
+    'branch-put-back': 0,
+    'branch-destroyed': 0,
+    'index-created': 0,
+    'index-put-back': 0,
+    'index-retired': 0,
+  };
+  /** Rows that contradicted their JWE, each time that one was read. */
+  disagreements = 0;
+}
