@@ -331,8 +331,11 @@ export class SealingBranches {
 
   async #copy(row: NewStoredKey): Promise<void> {
     const { store, copies } = this.#branches.deps;
-    if (await copies.write(row)) await store.markCopied([row]);
-    else this.#isCopiedElsewhere = true;
+    if (!(await copies.write(row))) {
+      this.#isCopiedElsewhere = true;
+      return;
+    }
+    await store.markCopied([row]);
     this.#reading = undefined; // a concurrent reading does not include the copy
   }
 
