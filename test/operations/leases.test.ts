@@ -160,6 +160,24 @@ describe('opening leaves', () => {
     expect(JSON.stringify(failed)).not.toContain(String(one.key).slice(0, 20));
   });
 
+  test('takes a field of a document with its name, and no other name', async () => {
+    const held = await lease();
+    const fields = { email: sealLocally(held, 'ann@example.org', CONTEXT, 'email') };
+    const { body } = await post('contoso/documents/decrypt', { fields, encryptionContext: CONTEXT });
+    expect(Buffer.from(body.fields.email, 'base64').toString()).toBe('ann@example.org');
+    const message = { ciphertext: fields.email, encryptionContext: CONTEXT };
+    const response = await open([
+      { ...message, field: 'email' },
+      { ...message, field: 'name' },
+      message,
+      { ...message, field: '' },
+      { ...message, field: 'n'.repeat(129) },
+    ]);
+    expect(
+      response.body.items.map(({ key, error }: { key?: string; error?: { code: string } }) => key ?? error?.code),
+    ).toEqual([held.key, 'undecryptable', 'undecryptable', 'malformed-request', 'malformed-request']);
+  });
+
   test('takes at most 100 messages, and only messages', async () => {
     const ciphertext = sealLocally(await lease(), 'a value', CONTEXT);
     const message = { ciphertext, encryptionContext: CONTEXT };

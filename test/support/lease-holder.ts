@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { compactHeader, deriveContentKey, openCompact, parseCompact, sealCompact } from '../../src/format/compact.ts';
-import { canonicalContext } from '../../src/format/encryption-context.ts';
+import { canonicalContext, fieldContexts } from '../../src/format/encryption-context.ts';
 
 /** The parts of a lease, or of an opened leaf, that encrypt and decrypt. */
 export interface HeldLeaf {
@@ -12,9 +12,10 @@ export interface HeldLeaf {
 const keyOf = ({ key }: HeldLeaf): KeyObject =>
   createSecretKey(typeof key === 'string' ? Buffer.from(key, 'base64') : key);
 
-/** Returns a message that a client makes by itself, with nothing but its leaf. */
-export function sealLocally(leaf: HeldLeaf, plaintext: string, encryptionContext?: object): string {
-  const contentKey = deriveContentKey(keyOf(leaf), canonicalContext(encryptionContext));
+/** Returns a message, or a document's field, that a client makes by itself, with nothing but its leaf. */
+export function sealLocally(leaf: HeldLeaf, plaintext: string, encryptionContext?: object, field?: string): string {
+  const context = field === undefined ? canonicalContext(encryptionContext) : fieldContexts(encryptionContext)(field);
+  const contentKey = deriveContentKey(keyOf(leaf), context);
   return sealCompact(contentKey, compactHeader(leaf.kid), randomBytes(12), Buffer.from(plaintext));
 }
 

@@ -12,7 +12,8 @@ import {
 } from './fields.ts';
 
 const MAX_FIELDS = 256;
-const MAX_NAME = 128; // UTF-16 code units
+/** UTF-16 code units. */
+export const MAX_FIELD_NAME = 128;
 
 /**
  * Fields by name, as `JSON.parse` made them: a schema library's copy silently drops a member named
@@ -40,7 +41,8 @@ function namesProblem(names: readonly string[]): string | undefined {
 }
 
 function nameProblem(name: string): string | undefined {
-  if (name === '' || name.length > MAX_NAME) return `has a name that is not 1 to ${MAX_NAME} characters long`;
+  if (name === '' || name.length > MAX_FIELD_NAME)
+    return `has a name that is not 1 to ${MAX_FIELD_NAME} characters long`;
   if (!name.isWellFormed()) return 'has a name that is not well-formed Unicode';
   return name === '__proto__' ? 'has a field of the reserved name __proto__' : undefined;
 }
@@ -66,7 +68,7 @@ export const RewrapDocumentRequest = z.strictObject({
 const SIZE = { minProperties: 1, maxProperties: MAX_FIELDS };
 const plaintexts = z.record(z.string(), z.string().meta({ format: 'byte' })).meta({
   ...SIZE,
-  description: `The bytes of each field, base64. 1 to ${MAX_FIELDS} fields, names of 1 to ${MAX_NAME} characters.`,
+  description: `The bytes of each field, base64. 1 to ${MAX_FIELDS} fields, names of 1 to ${MAX_FIELD_NAME} characters.`,
 });
 const ciphertexts = z.record(z.string(), z.string()).meta({ ...SIZE, description: 'The ciphertext of each field.' });
 const KeyId = z.string().meta({ description: 'Full id of the Key Vault key version.' });

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { TENANT_ID } from '../../format/jwe-header.ts';
 import { batchResult } from './batch-fields.ts';
+import { MAX_FIELD_NAME } from './document-fields.ts';
 import { Alias, Document, EncryptionContext, MAX_CIPHERTEXT, named } from './fields.ts';
 
 const MAX_MESSAGES = 100;
@@ -70,6 +71,12 @@ export const LeasedMessage = named(
       .max(MAX_CIPHERTEXT)
       .meta({ description: 'A message that was encrypted under a lease. Send a small one: it is only a proof.' }),
     encryptionContext: EncryptionContext.optional(),
+    field: z
+      .string()
+      .min(1)
+      .max(MAX_FIELD_NAME)
+      .optional()
+      .meta({ description: "The name of the field, where the message is a document's." }),
   }),
 );
 

@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { type CompactMessage, isCompact, openCompact, parseCompact } from '../../format/compact.ts';
-import { canonicalContext } from '../../format/encryption-context.ts';
+import { canonicalContext, fieldContexts } from '../../format/encryption-context.ts';
 import { notLeased, type OpeningLeaf } from '../../keyring/leased-leaves.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
@@ -14,6 +14,8 @@ export interface LeasedMessage {
   readonly ciphertext: string;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
+  /** The name of the field, where the message is a document's. */
+  readonly field?: string | undefined;
 }
 
 /** The key of a message's leaf. */
@@ -58,7 +60,8 @@ export async function openLeases(
 
 async function openLeaf(deps: LeaseDeps, tenant: Tenant, item: LeasedMessage): Promise<Opened> {
   const latest = deps.clock.monotonicMs() + leaseMsOf(tenant);
-  const context = canonicalContext(item.encryptionContext);
+  const { field, encryptionContext } = item;
+  const context = field === undefined ? canonicalContext(encryptionContext) : fieldContexts(encryptionContext)(field);
   if (!isCompact(item.ciphertext)) throw notLeased();
   const message = parseCompact(item.ciphertext);
   const leaf = await deps.dataKeys.leaseForOpening(tenant, message, context);
