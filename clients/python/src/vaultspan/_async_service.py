@@ -1,0 +1,238 @@
+"""The service over asyncio: requests, tries again, batches that gather, and the upkeep of leased keys."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Literal, cast
+
+import httpx
+
+from . import _protocol as protocol
+from ._errors import VaultspanError
+from ._fork import drop_after_fork
+from ._leases import Clock, LeasedKeys
+from ._protocol import Deadline, Item, Json, Request
+from ._token import AccessToken, AsyncTokenSource, KeptToken
+from ._values import Access
+
+MAX_OPEN = 16
+MAX_TENANTS = 1_000
+UPKEEP_SECONDS = 1.0
+
+
+class AsyncService:
+    """One service, and the keys that it leased to this process."""
+
+    def __init__(
+        self,
+        url: str,
+        token: AsyncTokenSource,
+        timeout: float,
+        local: bool | Literal["required"],
+        http: httpx.AsyncClient | None,
+        clock: Clock,
+    ) -> None:
+        self.url = protocol.base_url(url)
+        self.clock = clock
+        self.is_local_required = local == "required"
+        self._is_local = local is not False
+        self._token = token
+        self._timeout = timeout
+        self._given = http
+        self._is_closed = False
+        self._closing: asyncio.Future[None] | None = None
+        self._start_afresh()
+        drop_after_fork(self)
+
+    def _start_afresh(self) -> None:
+        self._kept = KeptToken()
+        self._http = self._given or httpx.AsyncClient()
+        self._keys: dict[tuple[str, Access | None], LeasedKeys] = {}
+        self._lanes: dict[tuple[str, str, Access | None], list[Item]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._upkeep: asyncio.Task[None] | None = None
+        self._slots = asyncio.Semaphore(MAX_OPEN)
+
+    def after_fork(self) -> None:
+        """A child has neither its parent's keys, whose use would be counted twice, nor its connections."""
+        self._start_afresh()
+
+    new_lock = staticmethod(asyncio.Lock)
+
+    def leased_keys(self, tenant_id: str, access: Access | None) -> LeasedKeys | None:
+        """Returns the leased keys of a tenant, or None where the service does all."""
+        if not self._is_local:
+            return None
+        self._assert_open()
+        keys = self._keys.get((tenant_id, access))
+        if keys is None and len(self._keys) < MAX_TENANTS:
+            keys = self._keys[tenant_id, access] = LeasedKeys(self.clock)
+        if self._upkeep is None or self._upkeep.done():
+            self._upkeep = asyncio.get_running_loop().create_task(self._keep_up())
+        return keys
+
+    def spawn(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Starts work that nobody waits for."""
+        task = asyncio.get_running_loop().create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def call(self, request: Request, timeout: float | None = None) -> Json:
+        """Returns the answer of a request, which is tried again where that is safe and told so."""
+        self._assert_open()
+        deadline = Deadline.after(self._timeout if timeout is None else timeout)
+        try:
+            return await asyncio.wait_for(self._retrying(request, deadline), deadline.seconds)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise deadline.error() from error
+
+    async def batch(
+        self, tenant: str, operation: str, items: Sequence[Item], access: Access | None, timeout: float | None
+    ) -> None:
+        """Gives each item its result or its error. What is asked for at the same time travels together."""
+        deadline = Deadline.after(self._timeout if timeout is None else timeout)
+        open_items: Sequence[Item] = items
+        tries = 0
+        while open_items:
+            tries += 1
+            try:
+                await asyncio.wait_for(self._gather(tenant, operation, open_items, access), deadline.left)
+            except (TimeoutError, asyncio.TimeoutError):
+                protocol.settle_each(open_items, deadline.error())
+                return
+            open_items, wait = protocol.to_try_again(open_items, tries, deadline.left)
+            if open_items:
+                await asyncio.sleep(wait)
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for (tenant_id, access), keys in list(self._keys.items()):
+            keys.drop()
+            await self._report(tenant_id, access, keys, with_unassigned=True)
+        self._is_closed = True
+        if self._given is None:
+            await self._http.aclose()
+
+    async def _gather(self, tenant: str, operation: str, items: Sequence[Item], access: Access | None) -> None:
+        """Joins items with those that others ask for before the loop turns; the first one sends them all."""
+        self._assert_open()
+        lane = (tenant, operation, access)
+        waiting = self._lanes.get(lane)
+        if waiting is None:
+            waiting = self._lanes[lane] = []
+            self.spawn(lambda: self._flush(lane))
+        loop = asyncio.get_running_loop()
+        for item in items:
+            item.error = item.result = None
+            item.done = loop.create_future()
+            waiting.append(item)
+        for item in items:
+            await cast("asyncio.Future[None]", item.done)
+
+    async def _flush(self, lane: tuple[str, str, Access | None]) -> None:
+        await asyncio.sleep(0)
+        waiting = self._lanes.pop(lane)
+        # Those that were cancelled or timed out meanwhile have a future that is done.
+        items = [item for item in waiting if not cast("asyncio.Future[None]", item.done).done()]
+        await asyncio.gather(*(self._send(lane, group) for group in protocol.batches(items)))
+
+    async def _send(self, lane: tuple[str, str, Access | None], group: Sequence[Item]) -> None:
+        tenant, operation, access = lane
+        try:
+            answer = await self._ask(protocol.batch_request(tenant, operation, group, access))
+        except VaultspanError as error:
+            answer = error
+        except Exception as error:  # a token function's own
+            for item in group:
+                _finish(item, error)
+            return
+        protocol.settle(group, answer)
+        for item in group:
+            _finish(item, None)
+
+    async def _retrying(self, request: Request, deadline: Deadline) -> Json:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._ask(request)
+            except VaultspanError as error:
+                wait = protocol.wait_before(error, tries)
+                if wait is None or wait >= deadline.left:
+                    raise
+                await asyncio.sleep(wait)
+
+    async def _ask(self, request: Request) -> Json:
+        async with self._slots:
+            answer = await self._post(request, await self._get_token())
+            if answer.status_code == 401 and not isinstance(self._token, str):
+                self._kept.drop()
+                answer = await self._post(request, await self._get_token())
+            return protocol.read_answer(answer.status_code, answer.content, answer.headers.get("Retry-After"))
+
+    async def _post(self, request: Request, token: str) -> httpx.Response:
+        try:
+            return await self._http.post(
+                self.url + request.url,
+                content=request.content(),
+                headers=request.headers(token),
+                timeout=None,
+                follow_redirects=False,
+            )
+        except httpx.TransportError as error:
+            raise protocol.unreachable(error, self.url) from error
+
+    async def _get_token(self) -> str:
+        if isinstance(self._token, str):
+            return self._token
+        if callable(self._token):
+            token = self._token()
+            return await token if inspect.isawaitable(token) else token
+        kept = self._kept.get()
+        if kept is not None:
+            return kept
+        credential, scope = self._token
+        answer = credential.get_token(scope)
+        token = await cast("Awaitable[AccessToken]", answer) if inspect.isawaitable(answer) else answer
+        return self._kept.put(token)
+
+    async def _keep_up(self) -> None:
+        """Drops keys at their ends, and reports what they were used for."""
+        while not self._is_closed:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            for (tenant_id, access), keys in list(self._keys.items()):
+                keys.sweep()
+                await self._report(tenant_id, access, keys, with_unassigned=False)
+
+    async def _report(self, tenant_id: str, access: Access | None, keys: LeasedKeys, *, with_unassigned: bool) -> None:
+        with suppress(VaultspanError):  # the service counts the lease as unreported
+            if with_unassigned and keys.needs_lease_for_report:
+                lease = await self.call(Request(tenant_id, "leases", {}, access))
+                keys.finish_with(cast(str, lease["leaseId"]))
+            for use in keys.take_finished():
+                for body in use.reports():
+                    await self.call(Request(tenant_id, f"leases/{use.lease_id}/usage", body, access))
+
+    def _assert_open(self) -> None:
+        if self._is_closed:
+            raise protocol.closed()
+
+
+def _finish(item: Item, error: Exception | None) -> None:
+    done = cast("asyncio.Future[None]", item.done)
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

@@ -1,0 +1,264 @@
+"""Requests and answers without I/O: what both clients, blocking and async, send and make of what comes back."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import quote, urlsplit
+
+from ._errors import VaultspanError, problem_error
+from ._values import Access, Context, Lookup, Versioned, bytes_of, check_context, to_base64
+
+MAX_TRIES = 6
+FIRST_SECONDS = 0.1
+LONGEST_SECONDS = 5.0
+MAX_ITEMS = 1_000
+MAX_BYTES = 1_048_576
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of a tenant's operation."""
+
+    tenant_id: str
+    path: str
+    body: Json | None = None
+    access: Access | None = None
+
+    @property
+    def url(self) -> str:
+        return f"tenants/{self.tenant_id}/{self.path}"
+
+    def content(self) -> bytes:
+        return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def headers(self, token: str) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            **(self.access.headers() if self.access is not None else {}),
+        }
+
+
+@dataclass
+class Item:
+    """One item of a call: a request of its own, or a part of a batch."""
+
+    body: Json
+    size: int
+    """Bytes that it adds to a request."""
+    result: Json | None = field(default=None, repr=False)
+    error: VaultspanError | None = field(default=None, repr=False)
+    done: object = field(default=None, repr=False)
+    """The future of whoever waits for it, in the client of asyncio."""
+
+    def value(self) -> Json:
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+
+def base_url(url: str) -> str:
+    """Returns the address with a slash at its end; ValueError for plain HTTP to another machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_loopback = host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
+        raise ValueError(f"{parts.scheme}://{host} would show the token and the data on the network: use https")
+    if parts.username or parts.password:
+        raise ValueError("The url has a user or a password: use token")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
+
+
+def tenant_id(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9-]{1,64}", text) is None:
+        raise ValueError("A tenant id has 1 to 64 characters of a-z, 0-9 and -")
+    return text
+
+
+def encrypt_item(data: bytes, context: Context | None, key: str | None) -> Item:
+    return Item({"plaintext": to_base64(data), **context_member(context), **key_member(key)}, len(data))
+
+
+def decrypt_item(ciphertext: str, context: Context | None) -> Item:
+    return Item({"ciphertext": ciphertext, **context_member(context)}, len(ciphertext))
+
+
+def rewrap_item(ciphertext: str, context: Context | None, to: Json | None) -> Item:
+    return Item({"ciphertext": ciphertext, **context_member(context), **to_member(to)}, len(ciphertext))
+
+
+def encrypt_fields_item(fields: Mapping[str, bytes], context: Context | None, key: str | None) -> Item:
+    body = {name: to_base64(data) for name, data in fields.items()}
+    return Item({"fields": body, **context_member(context), **key_member(key)}, sum(map(len, fields.values())))
+
+
+def sealed_fields_item(fields: Mapping[str, str], context: Context | None, to: Json | None = None) -> Item:
+    body = {"fields": dict(fields), **context_member(context), **to_member(to)}
+    return Item(body, sum(map(len, fields.values())))
+
+
+def context_member(context: Context | None) -> dict[str, object]:
+    check_context(context)
+    return {} if context is None else {"encryptionContext": dict(context)}
+
+
+def key_member(key: str | None) -> dict[str, object]:
+    return {} if key is None else {"key": key}
+
+
+def to_member(to: Json | None) -> dict[str, object]:
+    return {} if to is None else {"to": to}
+
+
+def lookup(answer: Json, member: str) -> Lookup:
+    def versioned(one: Json) -> Versioned:
+        return Versioned(cast(int, one["version"]), tuple(cast("Sequence[str]", one[member])))
+
+    search = cast("Sequence[Json]", answer["search"])
+    return Lookup(versioned(cast(Json, answer["write"])), tuple(versioned(one) for one in search))
+
+
+def base64_values(values: Iterable[object]) -> list[str]:
+    return [to_base64(bytes_of(value, f"values[{at}]")) for at, value in enumerate(values)]
+
+
+def index_path(name: str, call: str) -> str:
+    return f"indexes/{quote(name, safe='')}/{call}"
+
+
+def batches(items: Sequence[Item]) -> list[list[Item]]:
+    """Returns the items in groups that fit into one request."""
+    groups: list[list[Item]] = []
+    size = 0
+    for item in items:
+        if not groups or len(groups[-1]) == MAX_ITEMS or size + item.size > MAX_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(item)
+        size += item.size
+    return groups
+
+
+def batch_request(tenant: str, operation: str, items: Sequence[Item], access: Access | None) -> Request:
+    """Returns the request of items: the single call for one, the batch for several."""
+    if len(items) == 1:
+        return Request(tenant, operation, items[0].body, access)
+    return Request(tenant, f"batch/{operation}", {"items": [item.body for item in items]}, access)
+
+
+def settle(items: Sequence[Item], answer: Json | VaultspanError) -> None:
+    """Gives each item its result or its error."""
+    if isinstance(answer, VaultspanError):
+        for item in items:
+            item.error = answer
+        return
+    results = [answer] if len(items) == 1 else cast(Sequence[Json], answer.get("items", ()))
+    if len(results) != len(items):
+        settle(items, unexpected(200, "it has another number of items"))
+        return
+    for item, result in zip(items, results, strict=True):
+        error = result.get("error")
+        item.error = None if error is None else problem_error(error) or unexpected(200, "an item has no problem")
+        item.result = result
+
+
+def settle_each(items: Sequence[Item], error: VaultspanError) -> None:
+    """Gives the error to the items that have no result."""
+    for item in items:
+        if item.result is None and item.error is None:
+            item.error = error
+
+
+def to_try_again(items: Sequence[Item], tries: int, left: float) -> tuple[list[Item], float]:
+    """Returns the items that may be tried again within the time that is left, and the seconds to wait before."""
+    again: list[Item] = []
+    longest = 0.0
+    for item in items:
+        wait = None if item.error is None else wait_before(item.error, tries)
+        if wait is not None and wait < left:
+            again.append(item)
+            longest = max(longest, wait)
+    return again, longest
+
+
+def read_answer(status: int, content: bytes, retry_after: str | None) -> Json:
+    """Returns the JSON of an answer, or raises its problem."""
+    if status == 204:
+        return {}
+    try:
+        value: object = json.loads(content)
+    except ValueError:
+        value = None
+    after = float(retry_after) if retry_after is not None and re.fullmatch(r"\d{1,6}", retry_after) else None
+    if 200 <= status < 300 and isinstance(value, dict):
+        return cast(Json, value)
+    raise problem_error(value, after) or unexpected(status, "it is none of the service's", after)
+
+
+def unexpected(status: int, why: str, retry_after: float | None = None) -> VaultspanError:
+    return VaultspanError(
+        "unexpected-answer",
+        f"HTTP {status}, and {why}: is the url right, or a proxy in between?",
+        status=status,
+        is_retryable=status in (429, 503),
+        retry_after=retry_after,
+    )
+
+
+def unreachable(error: Exception, origin: str) -> VaultspanError:
+    """An operation on data changes nothing that is stored, so it is safe to send again."""
+    name = type(error).__name__
+    return VaultspanError("unreachable", f"{origin} gave no whole answer: {name}", is_retryable=True)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The end of a call, by the monotonic clock."""
+
+    seconds: float
+    ends: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(seconds, time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        return max(self.ends - time.monotonic(), 0.001)
+
+    def error(self) -> VaultspanError:
+        return timed_out(self.seconds)
+
+
+def timed_out(seconds: float) -> VaultspanError:
+    return VaultspanError(
+        "timed-out",
+        f"no result within {seconds:g} s. Raise timeout, or find in the service's log what took so long.",
+        is_retryable=True,
+    )
+
+
+def closed() -> VaultspanError:
+    return VaultspanError("closed", "the client was closed")
+
+
+def wait_before(error: VaultspanError, tries: int) -> float | None:
+    """Returns the seconds to wait before the next try, or None where there must be none.
+
+    A try again is only made where it is safe and told so: 429, 503, a connection that gave no answer.
+    ``Retry-After`` is honoured, with up to a quarter more, so that callers spread.
+    """
+    if not error.is_retryable or tries >= MAX_TRIES:
+        return None
+    if error.retry_after is not None:
+        return error.retry_after * (1 + random.random() / 4)
+    return min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** (tries - 1)) * (0.5 + random.random() / 2)

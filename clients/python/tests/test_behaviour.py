@@ -1,0 +1,285 @@
+"""What the clients do whatever the service answers."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import pickle
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import FakeService, Seen, echo, problem
+
+from vaultspan import Access, AsyncVaultspan, Plaintext, Vaultspan, VaultspanError
+
+
+def failure(work: Callable[[], object]) -> VaultspanError:
+    with pytest.raises(VaultspanError) as raised:
+        work()
+    return raised.value
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def encrypt(request: pytest.FixtureRequest, fake: FakeService) -> Callable[..., str]:
+    """Encrypts one value with a new client of either kind."""
+
+    def blocking(data: object = "a", token: Any = "t", **options: Any) -> str:
+        with Vaultspan(fake.url, token=token) as client:
+            return client.tenant("contoso").encrypt(data, **options)  # type: ignore[arg-type]
+
+    def in_asyncio(data: object = "a", token: Any = "t", **options: Any) -> str:
+        async def run() -> str:
+            async with AsyncVaultspan(fake.url, token=token) as client:
+                return await client.tenant("contoso").encrypt(data, **options)  # type: ignore[arg-type]
+
+        return asyncio.run(run())
+
+    return blocking if request.param == "blocking" else in_asyncio
+
+
+class TestBatches:
+    def test_many_travel_together(self, fake: FakeService) -> None:
+        with Vaultspan(fake.url, token="t") as client:
+            sealed = client.tenant("contoso").encrypt_many([("a", None), ("b", {"id": "1"})])
+        assert sealed == ["sealed:YQ==", "sealed:Yg=="]
+        assert [seen.path for seen in fake.seen] == ["/tenants/contoso/batch/encrypt"]
+
+    def test_concurrent_calls_travel_together_by_operation_and_access(self, fake: FakeService) -> None:
+        async def run() -> None:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                contoso = client.tenant("contoso")
+                named = client.tenant("contoso", access=Access(subject="Jürgen"))
+                await asyncio.gather(contoso.encrypt("a"), contoso.encrypt("b"), named.encrypt("a"))
+
+        asyncio.run(run())
+        seen = sorted((seen.path, seen.headers.get("access-subject", "")) for seen in fake.seen)
+        assert seen == [("/tenants/contoso/batch/encrypt", ""), ("/tenants/contoso/encrypt", "J%C3%BCrgen")]
+
+    def test_10_000_are_few_requests(self, fake: FakeService) -> None:
+        async def run() -> list[str]:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                contoso = client.tenant("contoso")
+                return await asyncio.gather(*(contoso.encrypt(str(number)) for number in range(10_000)))
+
+        assert len(set(asyncio.run(run()))) == 10_000
+        assert len(fake.seen) == 10
+
+    def test_a_cancelled_call_leaves_the_others_alone(self, fake: FakeService) -> None:
+        async def run() -> str:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                contoso = client.tenant("contoso")
+                cancelled, other = (
+                    asyncio.ensure_future(contoso.encrypt("a")),
+                    asyncio.ensure_future(contoso.encrypt("b")),
+                )
+                await asyncio.sleep(0)
+                cancelled.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await cancelled
+                return await other
+
+        assert asyncio.run(run()) == "sealed:Yg=="
+
+    def test_an_item_fails_by_itself(self, fake: FakeService) -> None:
+        fake.answer = lambda seen: (
+            200,
+            {"items": [{"error": problem(422, "unknown-key")}, {"ciphertext": "c", "keyId": "k"}]},
+            {},
+        )
+
+        async def run() -> list[object]:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                contoso = client.tenant("contoso")
+                return await asyncio.gather(contoso.encrypt("a"), contoso.encrypt("b"), return_exceptions=True)
+
+        first, second = asyncio.run(run())
+        assert isinstance(first, VaultspanError)
+        assert (first.code, second) == ("unknown-key", "c")
+
+    def test_items_in_trouble_travel_again_together(self, fake: FakeService) -> None:
+        def answer(seen: Seen) -> Any:
+            items = seen.body["items"]
+            trouble = {"error": problem(503, "vault-unavailable", retryAfter=0)}
+            fine = {"ciphertext": "c", "keyId": "k"}
+            is_first = len(fake.seen) == 1
+            return 200, {"items": [trouble if is_first and at else fine for at in range(len(items))]}, {}
+
+        fake.answer = answer
+        with Vaultspan(fake.url, token="t") as client:
+            assert client.tenant("contoso").encrypt_many([("a", None)] * 3) == ["c", "c", "c"]
+        assert [len(seen.body["items"]) for seen in fake.seen] == [3, 2]
+
+
+class TestFailures:
+    def test_a_refusal_has_what_the_problem_has_and_is_not_tried_again(
+        self, fake: FakeService, encrypt: Callable[..., str]
+    ) -> None:
+        fix = {"owner": "resource-owner", "action": "Grant the role.", "command": "az role …"}
+        errors = [{"pointer": "/x", "detail": "y"}]
+        fake.answer = lambda _: (403, problem(403, "access-revoked", reason="role-missing", fix=fix, errors=errors), {})
+        error = failure(encrypt)
+        assert (error.code, error.status, error.reason, error.request_id) == (
+            "access-revoked",
+            403,
+            "role-missing",
+            "r-1",
+        )
+        assert error.fix is not None
+        assert (error.fix.owner, error.errors[0].pointer, error.is_retryable) == ("resource-owner", "/x", False)
+        assert len(fake.seen) == 1
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_throttling_and_outages_are_tried_again(
+        self, fake: FakeService, encrypt: Callable[..., str], status: int
+    ) -> None:
+        fake.answer = lambda seen: (
+            (status, problem(status, "overloaded"), {"Retry-After": "0"}) if len(fake.seen) == 1 else echo(seen)
+        )
+        assert encrypt() == "sealed:YQ=="
+
+    def test_a_retry_beyond_the_deadline_is_not_waited_for(
+        self, fake: FakeService, encrypt: Callable[..., str]
+    ) -> None:
+        fake.answer = lambda _: (503, problem(503, "draining"), {"Retry-After": "60"})
+        error = failure(lambda: encrypt(timeout=5))
+        assert (error.code, error.is_retryable, error.retry_after, len(fake.seen)) == ("draining", True, 60, 1)
+
+    def test_a_broken_connection_is_tried_again(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
+        fake.answer = lambda seen: None if len(fake.seen) == 1 else echo(seen)
+        assert encrypt() == "sealed:YQ=="
+
+    def test_nobody_listening_is_unreachable(self) -> None:
+        with Vaultspan("http://127.0.0.1:1", token="t") as client:
+            assert failure(lambda: client.tenant("contoso").encrypt("a", timeout=0.3)).code in (
+                "unreachable",
+                "timed-out",
+            )
+
+    def test_no_answer_is_timed_out(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
+        def slow(seen: Seen) -> Any:
+            time.sleep(1)
+            return echo(seen)
+
+        fake.answer = slow
+        assert failure(lambda: encrypt(timeout=0.2)).code == "timed-out"
+
+    @pytest.mark.parametrize(
+        ("status", "content"), [(502, b"<h1>Bad gateway</h1>"), (200, b"<h1>Welcome</h1>"), (500, b"[]")]
+    )
+    def test_a_proxys_answer_is_unexpected(
+        self, fake: FakeService, encrypt: Callable[..., str], status: int, content: bytes
+    ) -> None:
+        fake.answer = lambda _: (status, content, {})
+        error = failure(encrypt)
+        assert (error.code, error.status) == ("unexpected-answer", status)
+
+    def test_a_redirect_is_not_followed(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
+        fake.answer = lambda _: (307, b"", {"Location": f"{fake.url}/elsewhere"})
+        assert failure(encrypt).code == "unexpected-answer"
+        assert len(fake.seen) == 1
+
+
+class TestTokens:
+    def test_a_refused_token_is_asked_for_once_more(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
+        tokens = iter(["t1", "t2", "t3", "t4"])
+        fake.answer = lambda seen: (
+            (401, problem(401, "unauthenticated"), {}) if seen.headers["authorization"] == "Bearer t1" else echo(seen)
+        )
+        assert encrypt(token=lambda: next(tokens)) == "sealed:YQ=="
+        fake.answer = lambda _: (401, problem(401, "unauthenticated"), {})
+        assert failure(lambda: encrypt(token=lambda: next(tokens))).code == "unauthenticated"
+
+    def test_a_credentials_token_is_kept(self, fake: FakeService) -> None:
+        class Token:
+            token = "t1"
+            expires_on = int(time.time()) + 3600
+
+        class Credential:
+            asked = 0
+
+            def get_token(self, *scopes: str) -> Token:
+                assert scopes == ("api://vaultspan/.default",)
+                self.asked += 1
+                return Token()
+
+        credential = Credential()
+        with Vaultspan(fake.url, token=(credential, "api://vaultspan/.default")) as client:
+            client.tenant("contoso").encrypt("a")
+            client.tenant("contoso").encrypt("a")
+        assert credential.asked == 1
+
+
+class TestInput:
+    @pytest.mark.parametrize("data", [7, None, ["a"]])
+    def test_what_is_neither_text_nor_bytes_is_named(
+        self, fake: FakeService, encrypt: Callable[..., str], data: Any
+    ) -> None:
+        with pytest.raises(TypeError, match="data is a"):
+            encrypt(data)
+        assert fake.seen == []
+
+    def test_contexts_are_of_strings(self, encrypt: Callable[..., str]) -> None:
+        with pytest.raises(TypeError, match="context"):
+            encrypt("a", context={"id": 7})
+
+    def test_a_field_that_is_absent_is_named(self, fake: FakeService) -> None:
+        with Vaultspan(fake.url, token="t") as client:
+            contoso = client.tenant("contoso")
+            with pytest.raises(TypeError, match="only names name"):
+                contoso.encrypt_fields({"age": "7"}, only=["name"])
+            assert contoso.encrypt_fields({"email": None}) == {"email": None}
+
+    @pytest.mark.parametrize(
+        "url", ["http://vaultspan.example", "https://user:pw@vaultspan.example", "ftp://localhost"]
+    )
+    def test_addresses_that_would_show_the_token_are_refused(self, url: str) -> None:
+        with pytest.raises(ValueError, match="use"):
+            Vaultspan(url, token="t")
+
+    def test_tenant_ids_are_no_paths(self, fake: FakeService) -> None:
+        with Vaultspan(fake.url, token="t") as client, pytest.raises(ValueError, match="tenant id"):
+            client.tenant("../contoso")
+
+
+class TestLife:
+    def test_closing_twice_is_once_and_refuses_further_calls(self, fake: FakeService) -> None:
+        client = Vaultspan(fake.url, token="t")
+        client.close()
+        client.close()
+        assert failure(lambda: client.tenant("contoso").encrypt("a")).code == "closed"
+
+    def test_a_client_survives_the_event_loop_that_it_was_made_in(self, fake: FakeService) -> None:
+        async def once() -> str:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                return await client.tenant("contoso").encrypt("a")
+
+        assert asyncio.run(once()) == asyncio.run(once())
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+    def test_a_forked_child_has_connections_of_its_own(self, fake: FakeService) -> None:
+        client = Vaultspan(fake.url, token="t")
+        client.tenant("contoso").encrypt("a")
+        context = multiprocessing.get_context("fork")
+        answers = context.Queue()
+
+        def work(data: str) -> None:
+            answers.put(client.tenant("contoso").encrypt(data))
+
+        children = [context.Process(target=work, args=(data,)) for data in ("b", "c")]
+        for child in children:
+            child.start()
+        assert client.tenant("contoso").encrypt("d") == "sealed:ZA=="
+        assert sorted(answers.get(timeout=20) for _ in children) == ["sealed:Yg==", "sealed:Yw=="]
+        for child in children:
+            child.join()
+        client.close()
+
+    def test_nothing_prints_a_secret(self, fake: FakeService) -> None:
+        with Vaultspan(fake.url, token="secret-token") as client:
+            shown = f"{client!r} {client.tenant('contoso')!r} {Plaintext(b'hunter2')!r} {Plaintext(b'hunter2')}"
+        assert "secret-token" not in shown
+        assert "hunter2" not in shown

@@ -1,0 +1,160 @@
+import type { Deadline } from './deadline.ts';
+import { isProblem, problemError } from './errors.ts';
+import { waitBefore } from './retry.ts';
+
+/** How calls travel together. */
+export interface BatchOptions {
+  /** Items of one request: 1–1,000, which is the service's limit. Default 1,000. */
+  readonly maxItems?: number;
+  /** Bytes of plaintext in one request. Default 1 MiB, the service's default for `http.maxPlaintextBytes`. */
+  readonly maxBytes?: number;
+  /** How long a call waits for others: 0 (default) for those of the same turn of the event loop, at most 1,000. */
+  readonly maxWaitMs?: number;
+}
+
+export interface CoalescerParts<Item, Result> {
+  readonly maxItems: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+  /** Sends one item by the single call, several by the batch. Results stand in the order of the items. */
+  readonly send: (items: readonly Item[], signal: AbortSignal) => Promise<readonly (Result | { error: unknown })[]>;
+  /** Called when what was gathered is on its way: later calls are another coalescer's. */
+  readonly onSent: () => void;
+}
+
+interface Entry<Item, Result> {
+  readonly item: Item;
+  readonly bytes: number;
+  readonly deadline: Deadline;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+  isSettled: boolean;
+}
+
+/**
+ * Joins the calls of one turn of the event loop into batches. A failing item rejects its own promise only; items that may
+ * be tried again travel together again.
+ */
+export class Coalescer<Item, Result> {
+  readonly #parts: CoalescerParts<Item, Result>;
+  readonly #entries: Entry<Item, Result>[] = [];
+
+  constructor(parts: CoalescerParts<Item, Result>) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Returns the result of an item. `bytes` is what it adds to a request.
+   * @throws VaultspanError why it has none
+   */
+  add(item: Item, bytes: number, deadline: Deadline): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const entry: Entry<Item, Result> = { item, bytes, deadline, resolve, reject, isSettled: false };
+      const onAbort = () => settle(entry, () => reject(deadline.signal.reason));
+      if (deadline.signal.aborted) return onAbort();
+      deadline.signal.addEventListener('abort', onAbort, { once: true });
+      this.#entries.push(entry);
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#entries.length > 1) return;
+    const { maxWaitMs } = this.#parts;
+    if (maxWaitMs > 0) setTimeout(() => this.#flush(), maxWaitMs);
+    else if (typeof setImmediate === 'function') setImmediate(() => this.#flush());
+    else setTimeout(() => this.#flush(), 0);
+  }
+
+  #flush(): void {
+    this.#parts.onSent();
+    for (const batch of this.#batches(this.#entries)) void this.#run(batch, 1);
+  }
+
+  #batches(entries: readonly Entry<Item, Result>[]): Entry<Item, Result>[][] {
+    const { maxItems, maxBytes } = this.#parts;
+    const batches: Entry<Item, Result>[][] = [];
+    let last: Entry<Item, Result>[] | undefined;
+    let bytes = 0;
+    for (const entry of entries) {
+      if (entry.isSettled) continue;
+      if (last === undefined || last.length === maxItems || bytes + entry.bytes > maxBytes) {
+        last = [];
+        batches.push(last);
+        bytes = 0;
+      }
+      last.push(entry);
+      bytes += entry.bytes;
+    }
+    return batches;
+  }
+
+  async #run(entries: readonly Entry<Item, Result>[], tries: number): Promise<void> {
+    const errors = await this.#sendAll(entries);
+    let longestMs = 0;
+    const again: Entry<Item, Result>[] = [];
+    errors.forEach((error, at) => {
+      const entry = entries[at];
+      if (error === undefined || entry === undefined || entry.isSettled) return;
+      const waitMs = waitBefore(error, tries);
+      if (waitMs === undefined || waitMs >= entry.deadline.left()) settle(entry, () => entry.reject(error));
+      else {
+        longestMs = Math.max(longestMs, waitMs);
+        again.push(entry);
+      }
+    });
+    if (again.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, longestMs));
+    const open = again.filter((entry) => !entry.isSettled);
+    if (open.length > 0) await this.#run(open, tries + 1);
+  }
+
+  /** Settles the entries that have a result. Returns the error of each other one. */
+  async #sendAll(entries: readonly Entry<Item, Result>[]): Promise<unknown[]> {
+    const controller = new AbortController();
+    const stopWatching = watch(
+      entries.map(({ deadline }) => deadline),
+      () => controller.abort(),
+    );
+    try {
+      const results = await this.#parts.send(
+        entries.map(({ item }) => item),
+        controller.signal,
+      );
+      return entries.map((entry, at) => {
+        const result = results[at];
+        if (result === undefined) return new TypeError('The service answered fewer items than were sent');
+        if (hasError(result)) return isProblem(result.error) ? problemError(result.error) : result.error;
+        settle(entry, () => entry.resolve(result));
+        return undefined;
+      });
+    } catch (error) {
+      return entries.map(() => error);
+    } finally {
+      stopWatching();
+    }
+  }
+}
+
+/** Calls `onAll` once nobody waits for any of the entries. Returns how to stop watching. */
+function watch(deadlines: readonly Deadline[], onAll: () => void): () => void {
+  let open = deadlines.length;
+  const onAbort = () => {
+    open -= 1;
+    if (open === 0) onAll();
+  };
+  for (const { signal } of deadlines) signal.addEventListener('abort', onAbort, { once: true });
+  return () => {
+    for (const { signal } of deadlines) signal.removeEventListener('abort', onAbort);
+  };
+}
+
+function hasError<Result>(result: Result | { error: unknown }): result is { error: unknown } {
+  return typeof result === 'object' && result !== null && 'error' in result && result.error !== undefined;
+}
+
+function settle(entry: { isSettled: boolean }, act: () => void): void {
+  if (entry.isSettled) return;
+  entry.isSettled = true;
+  act();
+}

@@ -1,0 +1,13 @@
+/** Pairs that a ciphertext is bound to, such as table and row. Not secret, not stored: give the same ones to decrypt. */
+export type EncryptionContext = Readonly<Record<string, string>>;
+
+/** Members of a request that a context adds; none for an empty context, which is the same as none. */
+export function contextMember(context: EncryptionContext | undefined): { encryptionContext?: EncryptionContext } {
+  if (context === undefined) return {};
+  for (const [name, value] of Object.entries(context)) {
+    if (typeof value !== 'string') {
+      throw new TypeError(`context.${name} is ${value === null ? 'null' : `a ${typeof value}`}: values are strings`);
+    }
+  }
+  return { encryptionContext: context };
+}

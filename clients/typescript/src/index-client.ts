@@ -1,0 +1,78 @@
+import type { Access } from './access.ts';
+import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
+import { contextMember, type EncryptionContext } from './context.ts';
+import { startDeadline } from './deadline.ts';
+import type { components } from './generated/api.ts';
+import { Plaintext } from './plaintext.ts';
+import { retrying } from './retry.ts';
+import type { TenantParts } from './tenant.ts';
+
+type Schemas = components['schemas'];
+
+/** Tokens of values, in their order: `write` is stored beside new rows, and a row may have any of `search`. */
+export type IndexTokens = Schemas['IndexTokensResult'];
+
+/** Deterministic ciphertexts of values, in their order, to store and to search for. */
+export type DeterministicValues = Schemas['DeterministicEncryptResult'];
+
+/** Options of a look-up. */
+export interface IndexOptions {
+  readonly context?: EncryptionContext;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+  readonly access?: Access;
+}
+
+/** One index of a tenant: finds rows by a value that is stored encrypted. */
+export class IndexClient {
+  readonly #parts: TenantParts;
+  readonly #tenantId: string;
+  readonly #name: string;
+  readonly #access: Access | undefined;
+
+  constructor(parts: TenantParts, tenantId: string, name: string, access: Access | undefined) {
+    this.#parts = parts;
+    this.#tenantId = tenantId;
+    this.#name = name;
+    this.#access = access;
+  }
+
+  /**
+   * Returns the tokens of 1 to 1,000 values. Equal values have equal tokens, which is what they leak.
+   * @throws VaultspanError
+   */
+  tokens(values: readonly Data[], options: Omit<IndexOptions, 'context'> = {}): Promise<IndexTokens> {
+    return this.#call('tokens', { values: inBase64(values) }, options);
+  }
+
+  /** Returns deterministic ciphertexts of 1 to 1,000 values: equal values under one context have equal ones. */
+  encryptDeterministic(values: readonly Data[], options: IndexOptions = {}): Promise<DeterministicValues> {
+    return this.#call('deterministic/encrypt', { values: inBase64(values), ...contextMember(options.context) }, options);
+  }
+
+  /** Returns what deterministic ciphertexts hold. */
+  async decryptDeterministic(values: readonly string[], options: IndexOptions = {}): Promise<readonly Plaintext[]> {
+    const body = { values, ...contextMember(options.context) };
+    const answer = await this.#call<Schemas['DeterministicDecryptResult']>('deterministic/decrypt', body, options);
+    return answer.values.map((value) => new Plaintext(fromBase64(value)));
+  }
+
+  #call<T>(call: string, body: unknown, options: IndexOptions): Promise<T> {
+    const { timeoutMs = this.#parts.timeoutMs, signal, access = this.#access } = options;
+    return this.#parts.track(async () => {
+      const deadline = startDeadline(timeoutMs, signal);
+      const path = `indexes/${encodeURIComponent(this.#name)}/${call}`;
+      try {
+        return await retrying(deadline, () =>
+          this.#parts.transport.json<T>({ tenantId: this.#tenantId, path, body, access, signal: deadline.signal }),
+        );
+      } finally {
+        deadline.release();
+      }
+    });
+  }
+}
+
+function inBase64(values: readonly Data[]): readonly string[] {
+  return values.map((value, at) => base64Of(bytesOf(value, `values[${at}]`)));
+}

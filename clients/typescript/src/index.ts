@@ -1,0 +1,12 @@
+export type { Access } from './access.ts';
+export type { Data } from './bytes.ts';
+export type { BatchOptions } from './coalescer.ts';
+export type { EncryptionContext } from './context.ts';
+export { type ClientCode, type FieldFault, type Fix, type Problem, VaultspanError } from './errors.ts';
+export type { DeterministicValues, IndexClient, IndexOptions, IndexTokens } from './index-client.ts';
+export { Plaintext } from './plaintext.ts';
+export type { Decrypted, Encrypted, FieldChoice } from './record.ts';
+export type { BytePair } from './streams.ts';
+export type { CallOptions, RewrapOptions, SealOptions, TenantClient } from './tenant.ts';
+export type { AccessToken, CredentialToken, TokenSource } from './token.ts';
+export { Vaultspan, type VaultspanOptions } from './vaultspan.ts';

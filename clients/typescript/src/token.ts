@@ -1,0 +1,61 @@
+/** An access token with its end, as @azure/identity returns it. */
+export interface AccessToken {
+  readonly token: string;
+  readonly expiresOnTimestamp: number;
+}
+
+/** A credential of @azure/identity, with the scope of the service (`api://…/.default`). */
+export interface CredentialToken {
+  readonly credential: { getToken(scopes: string | string[]): Promise<AccessToken | null> };
+  readonly scope: string;
+}
+
+/**
+ * The caller's token: a fixed one, a function that returns the current one, or a credential. A function that returns
+ * text is asked before every request and keeps its own cache; an `AccessToken` is kept until two minutes before its end.
+ */
+export type TokenSource =
+  | string
+  | (() => string | AccessToken | Promise<string | AccessToken>)
+  | CredentialToken;
+
+export interface Tokens {
+  get(): Promise<string>;
+  /** Drops a token that the service refused. Returns whether asking again can give another. */
+  refused(token: string): boolean;
+}
+
+const AHEAD_MS = 120_000;
+
+/** Returns the tokens of a source: concurrent requests wait for one call of it. */
+export function tokensOf(source: TokenSource): Tokens {
+  if (typeof source === 'string') return { get: async () => source, refused: () => false };
+  const ask = typeof source === 'function' ? source : () => fromCredential(source);
+  let kept: AccessToken | undefined;
+  let asking: Promise<string> | undefined;
+  const renew = async () => {
+    const answer = await ask();
+    if (typeof answer === 'string') return answer;
+    kept = answer;
+    return answer.token;
+  };
+  return {
+    get: async () => {
+      if (kept !== undefined && kept.expiresOnTimestamp - Date.now() > AHEAD_MS) return kept.token;
+      asking ??= renew().finally(() => {
+        asking = undefined;
+      });
+      return asking;
+    },
+    refused: (token) => {
+      if (kept?.token === token) kept = undefined;
+      return true;
+    },
+  };
+}
+
+async function fromCredential({ credential, scope }: CredentialToken): Promise<AccessToken> {
+  const token = await credential.getToken(scope);
+  if (token === null) throw new TypeError(`The credential gave no token for ${scope}`);
+  return token;
+}

@@ -1,0 +1,117 @@
+import type { Access } from './access.ts';
+import type { BatchOptions } from './coalescer.ts';
+import { VaultspanError } from './errors.ts';
+import { type LocalKeys, openLocalKeys } from './local/local-keys.ts';
+import type { Time } from './local/time.ts';
+import { TenantClient, type TenantParts } from './tenant.ts';
+import { type TokenSource, tokensOf } from './token.ts';
+import { openTransport } from './transport.ts';
+
+/** How the client reaches the service. */
+export interface VaultspanOptions {
+  /** Address of the service. Plain HTTP only on this machine. */
+  readonly url: string | URL;
+  readonly token: TokenSource;
+  /** Milliseconds until a call fails with `timed-out`; default 10,000. */
+  readonly timeoutMs?: number;
+  /** How calls travel together; `false` sends each by itself. */
+  readonly batch?: BatchOptions | false;
+  /**
+   * Seals and opens in this process, with keys that are leased for minutes (`docs/leases.md` of the service); calls that
+   * may not be done here go by the service. `required`: they fail instead. Needs Node. Default: all goes by the service.
+   */
+  readonly local?: boolean | 'required';
+  /** The fetch to use, such as one with a proxy or a private CA; default the runtime's. */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+const DEFAULTS = { timeoutMs: 10_000, maxItems: 1000, maxBytes: 1_048_576, maxWaitMs: 0 };
+
+/** A client of the service. One per process is enough: it has no state but its tokens and open requests. */
+export class Vaultspan {
+  readonly #parts: TenantParts;
+  readonly #url: URL;
+  readonly #local: LocalKeys | undefined;
+  readonly #open = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  /** @throws TypeError for an address that is none, or plain HTTP to another machine */
+  constructor({ url, token, timeoutMs = DEFAULTS.timeoutMs, batch = {}, local = false, fetch }: VaultspanOptions, time?: Time) {
+    this.#url = baseOf(url);
+    const { maxItems, maxBytes, maxWaitMs } = { ...DEFAULTS, ...(batch === false ? { maxItems: 1 } : batch) };
+    const transport = openTransport({
+      url: this.#url,
+      tokens: tokensOf(token),
+      // Looked up at each call, so that instrumentation of the global counts.
+      fetch: fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    });
+    this.#local =
+      local === false
+        ? undefined
+        : openLocalKeys({ transport, timeoutMs, isRequired: local === 'required', ...(time === undefined ? {} : { time }) });
+    this.#parts = {
+      transport,
+      ...(this.#local === undefined ? {} : { local: this.#local }),
+      assertOpen: () => this.#assertOpen(),
+      timeoutMs: positive(timeoutMs, 'timeoutMs'),
+      batch: { maxItems: positive(maxItems, 'batch.maxItems'), maxBytes: positive(maxBytes, 'batch.maxBytes'), maxWaitMs },
+      lanes: new Map(),
+      track: (work) => this.#track(work),
+    };
+  }
+
+  /** Returns the calls on one tenant's data. It asks nothing of the service. */
+  tenant(id: string, { access }: { readonly access?: Access } = {}): TenantClient {
+    if (!/^[a-z0-9-]{1,64}$/.test(id)) throw new TypeError('A tenant id has 1 to 64 characters of a-z, 0-9 and -');
+    return new TenantClient(this.#parts, id, access);
+  }
+
+  /** Waits for the calls that are open, and reports what leased keys were used for; further calls fail with `closed`. Closing twice is the same as once. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await Promise.allSettled(this.#open);
+      await this.#local?.close();
+    })();
+    return this.#closing;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Vaultspan { url: '${this.#url.origin}', token: [redacted] }`;
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new VaultspanError({ code: 'closed', message: 'closed: the client was closed' });
+  }
+
+  async #track<T>(work: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    const promise = work();
+    this.#open.add(promise);
+    try {
+      return await promise;
+    } finally {
+      this.#open.delete(promise);
+    }
+  }
+}
+
+function baseOf(text: string | URL): URL {
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+    throw new TypeError(`${url.protocol}//${url.hostname} would show the token and the data on the network: use https`);
+  }
+  if (url.username !== '' || url.password !== '') throw new TypeError('The url has a user or a password: use token');
+  url.search = '';
+  url.hash = '';
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  return url;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+}
+
+function positive(value: number, name: string): number {
+  if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`${name} is a positive whole number`);
+  return value;
+}

@@ -1,0 +1,268 @@
+// What the client does whatever the service answers: against a server on loopback that answers as each test says.
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Plaintext, Vaultspan, VaultspanError } from '../src/index.ts';
+import { echo, type FakeService, problem, sendJson, startFakeService } from './support/fake-service.ts';
+
+let fake: FakeService;
+let client: Vaultspan;
+
+beforeEach(async () => {
+  fake = await startFakeService();
+  client = new Vaultspan({ url: fake.url, token: 'secret-token' });
+});
+
+afterEach(async () => {
+  await client.close();
+  await fake.close();
+});
+
+const failure = (work: Promise<unknown>): Promise<VaultspanError> =>
+  work.then(
+    () => assert.fail('succeeded'),
+    (error: unknown) => (error instanceof VaultspanError ? error : assert.fail(String(error))),
+  );
+
+describe('calls of one turn', () => {
+  it('travel as one batch, each with its own result', async () => {
+    const contoso = client.tenant('contoso');
+    const sealed = await Promise.all(['a', 'b', 'c'].map((text) => contoso.encrypt(text)));
+    assert.deepEqual(sealed, ['a', 'b', 'c'].map((text) => `sealed:${Buffer.from(text).toString('base64')}`));
+    assert.deepEqual(fake.seen.map(({ url }) => url), ['/tenants/contoso/batch/encrypt']);
+  });
+
+  it('of another tenant, operation or access are another batch', async () => {
+    await Promise.allSettled([
+      client.tenant('contoso').encrypt('a'),
+      client.tenant('contoso').encrypt('b'),
+      client.tenant('fabrikam').encrypt('a'),
+      client.tenant('contoso', { access: { subject: 'Jürgen' } }).encrypt('a'),
+      client.tenant('contoso').encrypt('a', { access: { subject: 'Jürgen' } }),
+    ]);
+    const seen = fake.seen.map(({ url, headers }) => `${url} ${headers['access-subject'] ?? ''}`).sort();
+    assert.deepEqual(seen, [
+      '/tenants/contoso/batch/encrypt ',
+      '/tenants/contoso/batch/encrypt J%C3%BCrgen',
+      '/tenants/fabrikam/encrypt ',
+    ]);
+  });
+
+  it('are split at the limits of items and bytes', async () => {
+    const small = new Vaultspan({ url: fake.url, token: 't', batch: { maxItems: 2, maxBytes: 10 } }).tenant('contoso');
+    await Promise.all(['1', '2', '3', 'six666', 'six666'].map((text) => small.encrypt(text)));
+    assert.deepEqual(fake.seen.map(({ body }) => body.items?.length ?? 1).sort(), [1, 2, 2]);
+  });
+
+  it('travel singly where batches are off', async () => {
+    const single = new Vaultspan({ url: fake.url, token: 't', batch: false }).tenant('contoso');
+    await Promise.all([single.encrypt('a'), single.encrypt('b')]);
+    assert.deepEqual(fake.seen.map(({ url }) => url), ['/tenants/contoso/encrypt', '/tenants/contoso/encrypt']);
+  });
+
+  it('fail by themselves: an item refuses its own promise only', async () => {
+    fake.answer = ({ body }, response) =>
+      sendJson(response, 200, {
+        items: body.items?.map((_, at) => (at === 1 ? { error: problem(422, 'unknown-key') } : { ciphertext: 'c', keyId: 'k' })),
+      });
+    const contoso = client.tenant('contoso');
+    const settled = await Promise.allSettled(['a', 'b', 'c'].map((text) => contoso.encrypt(text)));
+    assert.deepEqual(settled.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled']);
+    assert.equal((settled[1] as PromiseRejectedResult).reason.code, 'unknown-key');
+  });
+
+  it('are 10,000 at once in few requests', async () => {
+    const contoso = client.tenant('contoso');
+    const sealed = await Promise.all(Array.from({ length: 10_000 }, (_, at) => contoso.encrypt(String(at))));
+    assert.equal(new Set(sealed).size, 10_000);
+    assert.equal(fake.seen.length, 10);
+  });
+
+  it('that are cancelled leave the others alone', async () => {
+    const controller = new AbortController();
+    const contoso = client.tenant('contoso');
+    const [cancelled, other] = [contoso.encrypt('a', { signal: controller.signal }), contoso.encrypt('b')];
+    controller.abort(new Error('no longer'));
+    await assert.rejects(cancelled, /no longer/);
+    assert.match(await other, /^sealed:/);
+  });
+
+  it('that are all cancelled end the request', async () => {
+    const closed = new Promise<void>((resolve) => {
+      fake.answer = (_seen, response) => void response.on('close', resolve);
+    });
+    const controller = new AbortController();
+    const work = client.tenant('contoso').encrypt('a', { signal: controller.signal });
+    setTimeout(() => controller.abort(new Error('no longer')), 50);
+    await assert.rejects(work, /no longer/);
+    await closed;
+  });
+});
+
+describe('a failure', () => {
+  it('is an error with the members of the problem', async () => {
+    const fix = { owner: 'customer-admin', action: 'Grant the role.', command: 'az role …' };
+    fake.answer = (_seen, response) =>
+      sendJson(response, 403, problem(403, 'access-revoked', { reason: 'role-missing', fix, errors: [{ pointer: '/x', detail: 'y' }] }));
+    const error = await failure(client.tenant('contoso').encrypt('a'));
+    assert.deepEqual(
+      [error.code, error.status, error.reason, error.fix, error.requestId, error.isRetryable, error.errors.length],
+      ['access-revoked', 403, 'role-missing', fix, 'r-1', false, 1],
+    );
+    assert.equal(fake.seen.length, 1, 'a refusal is not tried again');
+  });
+
+  for (const status of [429, 503]) {
+    it(`of ${status} is tried again after Retry-After`, async () => {
+      fake.answer = (seen, response) => {
+        if (fake.seen.length === 1) sendJson(response, status, problem(status, 'overloaded'), { 'Retry-After': '0' });
+        else echo(seen, response);
+      };
+      assert.match(await client.tenant('contoso').encrypt('a'), /^sealed:/);
+      assert.equal(fake.seen.length, 2);
+    });
+  }
+
+  it('of some items is tried again with those together', async () => {
+    fake.answer = ({ body }, response) => {
+      const isFirst = fake.seen.length === 1;
+      sendJson(response, 200, {
+        items: body.items?.map((_, at) =>
+          isFirst && at > 0 ? { error: problem(503, 'vault-unavailable', { retryAfter: 0 }) } : { ciphertext: `c${at}`, keyId: 'k' },
+        ),
+      });
+    };
+    const contoso = client.tenant('contoso');
+    assert.deepEqual(await Promise.all(['a', 'b', 'c'].map((text) => contoso.encrypt(text))), ['c0', 'c0', 'c1']);
+    assert.deepEqual(fake.seen.map(({ body }) => body.items?.length), [3, 2]);
+  });
+
+  it('whose Retry-After is beyond the deadline is given at once', async () => {
+    fake.answer = (_seen, response) => sendJson(response, 503, problem(503, 'draining'), { 'Retry-After': '60' });
+    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 5_000 }));
+    assert.deepEqual([error.code, error.isRetryable, error.retryAfterMs], ['draining', true, 60_000]);
+    assert.equal(fake.seen.length, 1);
+  });
+
+  it('of 500 is not tried again', async () => {
+    fake.answer = (_seen, response) => sendJson(response, 500, problem(500, 'internal'));
+    assert.equal((await failure(client.tenant('contoso').encrypt('a'))).code, 'internal');
+    assert.equal(fake.seen.length, 1);
+  });
+
+  it('of a connection that breaks is tried again, and is unreachable in the end', async () => {
+    fake.answer = (seen, response) => {
+      if (fake.seen.length === 1) response.destroy();
+      else echo(seen, response);
+    };
+    assert.match(await client.tenant('contoso').encrypt('a'), /^sealed:/);
+    fake.answer = (_seen, response) => void response.destroy();
+    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 300 }));
+    assert.ok(['unreachable', 'timed-out'].includes(error.code), error.code);
+  });
+
+  it('of a proxy is no problem of the service', async () => {
+    fake.answer = (_seen, response) => void response.writeHead(502, { 'Content-Type': 'text/html' }).end('<h1>Bad gateway</h1>');
+    const error = await failure(client.tenant('contoso').encrypt('a'));
+    assert.deepEqual([error.code, error.status], ['unexpected-answer', 502]);
+  });
+
+  it('of an answer that is no JSON is unexpected', async () => {
+    fake.answer = (_seen, response) => void response.writeHead(200).end('<h1>Welcome</h1>');
+    assert.equal((await failure(client.tenant('contoso').encrypt('a'))).code, 'unexpected-answer');
+  });
+
+  it('is timed-out when nothing is answered', async () => {
+    fake.answer = () => undefined;
+    assert.equal((await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 100 }))).code, 'timed-out');
+  });
+
+  it('is not followed to another address', async () => {
+    fake.answer = (_seen, response) => void response.writeHead(307, { Location: 'http://127.0.0.1:1/' }).end();
+    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 300 }));
+    assert.ok(['unreachable', 'timed-out'].includes(error.code), error.code);
+  });
+});
+
+describe('a token', () => {
+  it('that the service refuses is asked for once more', async () => {
+    let asked = 0;
+    const contoso = new Vaultspan({ url: fake.url, token: () => `token-${++asked}` }).tenant('contoso');
+    fake.answer = (seen, response) => {
+      if (seen.headers.authorization === 'Bearer token-1') sendJson(response, 401, problem(401, 'unauthenticated'));
+      else echo(seen, response);
+    };
+    assert.match(await contoso.encrypt('a'), /^sealed:/);
+    fake.answer = (_seen, response) => sendJson(response, 401, problem(401, 'unauthenticated'));
+    assert.equal((await failure(contoso.encrypt('a'))).code, 'unauthenticated');
+  });
+
+  it('of a credential is kept until two minutes before its end', async () => {
+    let asked = 0;
+    let lifetimeMs = 3_600_000;
+    const credential = {
+      getToken: async (scope: string | string[]) => {
+        assert.equal(scope, 'api://vaultspan/.default');
+        return { token: `t${++asked}`, expiresOnTimestamp: Date.now() + lifetimeMs };
+      },
+    };
+    const contoso = new Vaultspan({ url: fake.url, token: { credential, scope: 'api://vaultspan/.default' } }).tenant('contoso');
+    await contoso.encrypt('a');
+    await contoso.encrypt('a');
+    assert.equal(asked, 1);
+    lifetimeMs = 60_000;
+    fake.answer = (seen, response) => {
+      if (seen.headers.authorization === 'Bearer t1') sendJson(response, 401, problem(401, 'unauthenticated'));
+      else echo(seen, response);
+    };
+    await contoso.encrypt('a');
+    await contoso.encrypt('a');
+    assert.equal(asked, 3);
+  });
+});
+
+describe('input', () => {
+  it('that is neither text nor bytes is named', async () => {
+    const contoso = client.tenant('contoso');
+    await assert.rejects(contoso.encrypt(7 as never), /^TypeError: data is a number/);
+    await assert.rejects(contoso.encrypt('\ud800'), /lone surrogate/);
+    await assert.rejects(contoso.encryptFields({ age: 7 }), /^TypeError: age is a number/);
+    await assert.rejects(contoso.encryptFields({ age: '7' }, { only: ['name' as never] }), /only names name/);
+    await assert.rejects(contoso.encrypt('a', { context: { id: 7 } as never }), /context\.id is a number/);
+    assert.equal(fake.seen.length, 0);
+  });
+
+  it('of a record without values asks nothing', async () => {
+    assert.deepEqual(await client.tenant('contoso').encryptFields({ email: null, note: undefined }), { email: null, note: undefined });
+    assert.equal(fake.seen.length, 0);
+  });
+
+  it('of an address that would show the token is refused', () => {
+    assert.throws(() => new Vaultspan({ url: 'http://vaultspan.example', token: 't' }), /use https/);
+    assert.throws(() => new Vaultspan({ url: 'https://user:pw@vaultspan.example', token: 't' }), /use token/);
+    assert.throws(() => client.tenant('../contoso'), /tenant id/);
+  });
+
+  it('of a base path is kept', async () => {
+    await new Vaultspan({ url: `${fake.url}/encryption`, token: 't' }).tenant('contoso').encrypt('a');
+    assert.equal(fake.seen[0]?.url, '/encryption/tenants/contoso/encrypt');
+  });
+});
+
+describe('closing', () => {
+  it('waits for open calls, refuses further ones, and may be done twice', async () => {
+    const work = client.tenant('contoso').encrypt('a');
+    await Promise.all([client.close(), client.close()]);
+    assert.match(await work, /^sealed:/);
+    assert.equal((await failure(client.tenant('contoso').encrypt('a'))).code, 'closed');
+  });
+});
+
+describe('printing', () => {
+  it('shows no secret', () => {
+    const plain = new Plaintext(new TextEncoder().encode('hunter2'));
+    const shown = [inspect(client), inspect(client.tenant('contoso')), inspect(plain), String(plain), JSON.stringify({ plain })].join();
+    assert.ok(!/secret-token|hunter2/.test(shown), shown);
+    assert.equal(plain.text(), 'hunter2');
+  });
+});

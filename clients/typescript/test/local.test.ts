@@ -1,0 +1,192 @@
+// Local mode: what the client seals and opens in its own process, under leases of a service on loopback.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Vaultspan, VaultspanError, type VaultspanOptions } from '../src/index.ts';
+import { problem } from './support/fake-service.ts';
+import { type LeaseService, startLeaseService } from './support/lease-service.ts';
+
+let service: LeaseService;
+let clients: Vaultspan[];
+/** Moves the clients' clocks: both for time that passes, one for a machine that slept or was set. */
+let moved: { monotonic: number; wall: number };
+
+beforeEach(async () => {
+  service = await startLeaseService();
+  clients = [];
+  moved = { monotonic: 0, wall: 0 };
+});
+
+afterEach(async () => {
+  await Promise.all(clients.map((client) => client.close()));
+  await service.close();
+});
+
+const time = { monotonicMs: () => performance.now() + moved.monotonic, wallMs: () => Date.now() + moved.wall };
+const pass = (seconds: number) => {
+  moved.monotonic += seconds * 1000;
+  moved.wall += seconds * 1000;
+};
+
+function contoso(local: VaultspanOptions['local'] = 'required') {
+  const client = new Vaultspan({ url: service.url, token: 't', local, timeoutMs: 2_000 }, time);
+  clients.push(client);
+  return client.tenant('contoso');
+}
+
+const refusal = (code: string) => (error: unknown) => error instanceof VaultspanError && error.code === code;
+const context = { table: 'users', id: '17' };
+const reportsOf = (lease: string) => service.reports.get(lease) ?? [];
+
+describe('a lease', () => {
+  it('seals and opens without further calls', async () => {
+    const tenant = contoso();
+    const sealed = await Promise.all(Array.from({ length: 100 }, (_, at) => tenant.encrypt(String(at), { context })));
+    const opened = await Promise.all(sealed.map((one) => tenant.decrypt(one, { context })));
+    assert.deepEqual(opened.map((one) => one.text()), sealed.map((_, at) => String(at)));
+    assert.equal(new Set(sealed).size, 100);
+    assert.deepEqual(service.seen.map(({ url }) => url), ['/tenants/contoso/leases']);
+  });
+
+  it('refuses altered messages, other contexts and swapped fields', async () => {
+    const tenant = contoso();
+    const sealed = await tenant.encrypt('a', { context });
+    const row = await tenant.encryptFields({ a: '1', b: '2' }, { context });
+    await assert.rejects(tenant.decrypt(sealed), refusal('undecryptable'));
+    await assert.rejects(tenant.decrypt(sealed.replace(/.$/, (last) => (last === 'A' ? 'Q' : 'A')), { context }), VaultspanError);
+    await assert.rejects(tenant.decryptFields({ a: row.b, b: row.a }, { context }), refusal('undecryptable'));
+    await assert.rejects(tenant.decrypt(row.a, { context }), refusal('undecryptable'));
+    assert.deepEqual(await tenant.decryptFields(row, { context }), { a: '1', b: '2' });
+  });
+
+  it('is opened by another process, once per leaf, for values and for fields', async () => {
+    const [writer, reader] = [contoso(), contoso()];
+    const value = await writer.encrypt('a', { context });
+    const rows = await Promise.all(Array.from({ length: 20 }, () => writer.encryptFields({ email: 'ann' }, { context })));
+    const opened = await Promise.all(rows.map((row) => reader.decryptFields(row, { context })));
+    assert.ok(opened.every(({ email }) => email === 'ann'));
+    assert.equal((await reader.decrypt(value, { context })).text(), 'a');
+    assert.equal(service.count('leases/open'), 1);
+  });
+
+  it('whose first message does not open says nothing of the next', async () => {
+    const sealed = await contoso().encrypt('a', { context });
+    const reader = contoso();
+    const [bad, good] = await Promise.allSettled([reader.decrypt(sealed), reader.decrypt(sealed, { context })]);
+    assert.equal(bad.status, 'rejected');
+    assert.equal(good.status === 'fulfilled' && good.value.text(), 'a');
+  });
+
+  it('ends at its end, though the machine was set an hour back', async () => {
+    const tenant = contoso();
+    const sealed = await tenant.encrypt('a');
+    service.refusal = problem(403, 'access-revoked');
+    assert.equal((await tenant.decrypt(sealed)).text(), 'a');
+    moved.monotonic += 300_000;
+    await assert.rejects(tenant.encrypt('a'), refusal('access-revoked'));
+    await assert.rejects(tenant.decrypt(sealed), refusal('access-revoked'));
+  });
+
+  it('does not outlive a machine that slept', async () => {
+    const tenant = contoso();
+    const sealed = await tenant.encrypt('a');
+    service.refusal = problem(403, 'access-revoked');
+    moved.wall += 60_000;
+    await assert.rejects(tenant.decrypt(sealed), refusal('access-revoked'));
+    moved.wall -= 60_000;
+    await assert.rejects(tenant.encrypt('a'), refusal('access-revoked'));
+  });
+
+  it('is renewed ahead, while the old one seals', async () => {
+    const tenant = contoso();
+    await tenant.encrypt('a');
+    pass(270);
+    await tenant.encrypt('b');
+    while (service.count('leases') < 2) await sleep(10);
+    await sleep(50);
+    await tenant.encrypt('c');
+    assert.equal(service.count('leases'), 2);
+  });
+
+  it('serves until its end while the service is down', async () => {
+    const tenant = contoso();
+    await tenant.encrypt('a');
+    service.refusal = problem(503, 'draining', { retryAfter: 1 });
+    pass(290);
+    assert.match(await tenant.encrypt('b'), /^eyJ/);
+    pass(20);
+    await assert.rejects(tenant.encrypt('c'), refusal('draining'));
+  });
+
+  it('is followed by another where its messages or bytes are used up', async () => {
+    service.terms.maxMessages = 2;
+    service.terms.maxBytes = 100;
+    const tenant = contoso();
+    for (const text of ['a', 'b', 'c', 'x'.repeat(99), 'y']) await tenant.encrypt(text);
+    assert.equal(service.count('leases'), 3);
+  });
+
+  it('asks for the context that the tenant requires', async () => {
+    service.terms.requiredContext = ['table'];
+    await assert.rejects(contoso().encrypt('a'), refusal('malformed-request'));
+    assert.match(await contoso().encrypt('a', { context }), /^eyJ/);
+  });
+});
+
+describe('what is not leased', () => {
+  it('goes by the service, which is not asked for leases again at once', async () => {
+    service.refusal = problem(409, 'key-use', { reason: 'leases-off' });
+    const tenant = contoso(true);
+    assert.deepEqual([await tenant.encrypt('a'), await tenant.encrypt('a')], ['remote', 'remote']);
+    assert.deepEqual(await tenant.encryptFields({ a: '1' }), { a: 'cmVtb3Rl' });
+    assert.equal(service.count('leases'), 1);
+    service.refusal = undefined;
+    pass(61);
+    assert.match(await tenant.encrypt('a'), /^eyJ/);
+  });
+
+  it('fails where local is required', async () => {
+    service.refusal = problem(409, 'key-use', { reason: 'leases-off' });
+    await assert.rejects(contoso().encrypt('a'), refusal('key-use'));
+    await assert.rejects(contoso().decrypt('eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.a.b.c.d'), refusal('local-refused'));
+    assert.equal(service.count('encrypt') + service.count('decrypt'), 0);
+  });
+
+  it('such as a message of the service itself is opened by the service', async () => {
+    assert.equal((await contoso(true).decrypt('eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.a.b.c.d')).text(), 'remote');
+    const kid = Buffer.alloc(16, 1).toString('base64url');
+    const own = `${Buffer.from(`{"alg":"dir","enc":"A256GCM","kid":"${kid}"}`).toString('base64url')}..AAAAAAAAAAAAAAAA..AAAAAAAAAAAAAAAAAAAAAA`;
+    assert.equal((await contoso(true).decrypt(own)).text(), 'remote');
+    assert.equal(service.count('leases/open'), 0);
+  });
+});
+
+describe('usage', () => {
+  it('is reported finally when the client closes', async () => {
+    const tenant = contoso();
+    const sealed = await tenant.encrypt('abc');
+    await tenant.encryptFields({ a: '1', b: '22' });
+    await tenant.decrypt(sealed);
+    await clients[0]?.close();
+    const [report, ...more] = reportsOf('lease-1');
+    assert.deepEqual(more, []);
+    assert.deepEqual({ ...report, opened: Object.values(report?.opened ?? {}) }, { sealed: 3, opened: [1], bytes: 9, isFinal: true });
+    await assert.rejects(tenant.encrypt('a'), refusal('closed'));
+  });
+
+  it('is reported when a lease ends', async () => {
+    const tenant = contoso();
+    await tenant.encrypt('a');
+    pass(301);
+    while (reportsOf('lease-1').length === 0) await sleep(20);
+    assert.deepEqual(reportsOf('lease-1'), [{ sealed: 1, opened: {}, bytes: 1, isFinal: true }]);
+  });
+
+  it('of a process that only reads is reported with a lease taken for it', async () => {
+    const sealed = await contoso().encrypt('abc');
+    await contoso().decrypt(sealed);
+    await clients[1]?.close();
+    const [report] = reportsOf('lease-2');
+    assert.deepEqual([report?.sealed, Object.values(report?.opened ?? {}), report?.bytes], [0, [1], 3]);
+  });
+});
