@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { AuditSink } from '../audit/sink.ts';
 import { BranchDatabase } from '../azure/home/branch-database.ts';
 import type { Config } from '../config/resolved.ts';
 import { ChangeFollower } from '../database/tables/change-follower.ts';
@@ -13,7 +14,6 @@ import type { Clock } from '../lib/clock.ts';
 import { branchEventOf } from '../operations/branches/branch-event.ts';
 import { kekOf } from '../operations/open-message.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
 import type { Home } from './home.ts';
 import type { Store } from './store.ts';
@@ -39,7 +39,7 @@ export interface BranchesParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly store: Pick<Store, 'keyring'>;
-  readonly audit: Pick<Audit, 'sink'>;
+  readonly audit: { readonly sink: Pick<AuditSink, 'record'> };
   readonly azure: Pick<Azure, 'originKeys'>;
 }
 
@@ -168,7 +168,12 @@ type Kept = Config['branchKeys']['copies'];
 
 function openCopies(kept: Kept, clock: Clock): BranchCopies & { close(): Promise<void> } {
   if (typeof kept !== 'object') {
-    return { isRequired: kept !== 'none', write: async () => false, close: async () => undefined };
+    return {
+      isRequired: kept !== 'none',
+      write: async () => false,
+      writeDestroyed: async () => undefined, // an export shows tombstones
+      close: async () => undefined,
+    };
   }
   const processId = randomUUID().slice(0, 8);
   const directory = new CopiesDirectory({ ...kept, processId, wallMs: () => clock.wallMs() });
@@ -178,6 +183,7 @@ function openCopies(kept: Kept, clock: Clock): BranchCopies & { close(): Promise
       await directory.append([row]);
       return true;
     },
+    writeDestroyed: (keys) => directory.append(keys),
     close: () => directory.close(),
   };
 }

@@ -17,7 +17,7 @@ import { TenantIndexes } from './indexes/tenant-indexes.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import type { StoredKey } from './keyring-store.ts';
 import type { LeasedLeaves, OpeningLeaf, SealingLeaf } from './leased-leaves.ts';
-import { type MoveOutcome, moveKey } from './moving-keys.ts';
+import { checkKey, type MoveOutcome, moveKey } from './moving-keys.ts';
 import type { SealingSlotDeps } from './sealing-slot.ts';
 import { TenantDataKeys } from './tenant-data-keys.ts';
 
@@ -131,6 +131,16 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     const { branches } = this.#keysOf(tenant);
     if (!branches) throw noDatabase();
     return leaseForOpening(branches, message, context);
+  }
+
+  /**
+   * Checks that a stored key opens and is ours.
+   * @throws RowFailure, and ServiceError while the vault cannot answer
+   */
+  checkStoredKey(tenant: Tenant, row: StoredKey): Promise<void> {
+    const { branches, originKeys } = this.#options;
+    if (!branches) throw noDatabase();
+    return checkKey({ ...branches, originKeys }, this.#keysOf(tenant).dataKeys, row);
   }
 
   async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
+import { undecryptable } from '../format/aes-gcm.ts';
 import { kidOf } from '../format/kek-ref.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { type BranchDeps, vaultKeyOf } from './branches/branch-deps.ts';
@@ -63,7 +64,26 @@ export async function moveKey(
   return 'moved';
 }
 
-async function openRow(deps: MovingDeps, dataKeys: MovingDataKeys, row: StoredKey) {
+/**
+ * Checks that a stored key opens and is ours, without using it. A `mac` that is not ours costs no
+ * vault call.
+ * @throws RowFailure, and ServiceError while the vault cannot answer
+ */
+export async function checkKey(
+  deps: Omit<MovingDeps, 'store' | 'copies' | 'onEvent'>,
+  dataKeys: Pick<MovingDataKeys, 'tenant' | 'forOpening'>,
+  row: StoredKey,
+): Promise<void> {
+  const opened = await openRow(deps, dataKeys, row);
+  opened.bytes.fill(0);
+  if (!opened.isOurs) throw new RowFailure(undecryptable());
+}
+
+async function openRow(
+  deps: Omit<MovingDeps, 'store' | 'copies' | 'onEvent'>,
+  dataKeys: Pick<MovingDataKeys, 'tenant' | 'forOpening'>,
+  row: StoredKey,
+) {
   try {
     const jwe = parseStoredJwe(row);
     const { dataKey } = await dataKeys.forOpening(jwe, deps.kekOf(dataKeys.tenant, jwe));

@@ -1,11 +1,12 @@
 import type { KeyObject } from 'node:crypto';
+import { ServiceError } from '../errors.ts';
 import { undecryptable } from '../format/aes-gcm.ts';
 import { type DataKey, isOriginMac } from '../format/data-key.ts';
 import { type Jwe, openJwe, parseJwe, sealJwe } from '../format/jwe.ts';
 import { headerTemplate, type JweType } from '../format/jwe-header.ts';
 import type { SealingUse } from './data-keys.ts';
 import { indexContext, parseIndexLabel } from './indexes/index-version.ts';
-import type { KeyKind, StoredKey } from './keyring-store.ts';
+import type { KeyKind, NewStoredKey, StoredKey } from './keyring-store.ts';
 
 /** The differences between the JWEs of branch keys and of index keys. */
 interface Form {
@@ -66,6 +67,21 @@ export function parseStoredJwe(row: Pick<StoredKey, 'tenantId' | 'kind' | 'vault
   const isOfKey = `${vaultUrl}/keys/${name}`.toLowerCase() === row.vaultKey;
   if (jwe.header.tid !== row.tenantId || jwe.header.kid !== row.kid || !isOfKey) throw undecryptable();
   return jwe;
+}
+
+/**
+ * Returns whether a row agrees with its JWE and one of our origin keys made the JWE's `mac`. This
+ * needs no vault, and does not prove that the JWE opens.
+ */
+export function isOurRow(row: NewStoredKey, originKeys: readonly KeyObject[]): boolean {
+  try {
+    const { header, kek, encryptedKey } = parseStoredJwe(row);
+    const { alg, kid, tid, mac } = header;
+    return isOriginMac(originKeys, { kek, algorithm: alg, kid, tenantId: tid, encryptedKey }, mac);
+  } catch (error) {
+    if (error instanceof ServiceError) return false;
+    throw error;
+  }
 }
 
 /** The opened content of a row. */

@@ -101,7 +101,7 @@ describe('a branch', () => {
 
   test('seals only after it was copied, if copies are required', async () => {
     const { deployment, keyring } = ready();
-    deployment.copies = { isRequired: true, write: async () => false };
+    deployment.copies = { ...deployment.copies, isRequired: true, write: async () => false };
     const process = deployment.start();
     expect(isCompact(await process.encrypt())).toBe(false);
     const [row] = keyring.rows;

@@ -106,7 +106,7 @@ describe('the key of an index', () => {
   test('is used only once it has settled and was copied', async () => {
     const deployment = new Deployment();
     deployment.register(tenantRecord({ indexes: { email: {} } }));
-    deployment.copies = { isRequired: true, write: async () => false };
+    deployment.copies = { ...deployment.copies, isRequired: true, write: async () => false };
     const keyring = deployment.withKeyring();
     const process = deployment.start();
     await process.makeIndexKeys();
@@ -124,7 +124,7 @@ describe('the key of an index', () => {
     const full = async (): Promise<boolean> => {
       throw new Error('ENOSPC');
     };
-    const copies = { isRequired: true, write: full };
+    const copies = { ...deployment.copies, isRequired: true, write: full };
     deployment.copies = copies;
     deployment.withKeyring();
     const process = deployment.start();
@@ -286,7 +286,7 @@ describe('a rotation', () => {
   });
 
   test('is not undone by an older writer: a version that wrote before is not written again', async () => {
-    const copies = { isRequired: true, write: async () => true };
+    const copies = { isRequired: true, write: async () => true, writeDestroyed: async () => undefined };
     const { deployment, keyring, process } = await ready({}, copies);
     await process.rotateIndex();
     deployment.clock.advance(SETTLE);
@@ -328,7 +328,10 @@ describe('a version that is retired', () => {
   });
 
   test('waits from the copy of its successor, which may come late', async () => {
-    const { deployment, keyring, process } = await ready({}, { isRequired: true, write: async () => false });
+    const { deployment, keyring, process } = await ready(
+      {},
+      { isRequired: true, write: async () => false, writeDestroyed: async () => undefined },
+    );
     const copy = async () => {
       for (const row of keyring.rows) if (row.jwe !== undefined) await keyring.markCopied([{ ...row, jwe: row.jwe }]);
     };

@@ -4,6 +4,7 @@ import { vaultKeyOf } from '../../src/keyring/branches/branch-deps.ts';
 import { moveBranchKeys } from '../../src/operations/branches/move-branch-keys.ts';
 import { BOUND, CMK_V1, CMK_V2, codeOf, Deployment, HSM_KEY, settle, tenantRecord } from '../support/deployment.ts';
 import { refusal } from '../support/jwk-key-wrapper.ts';
+import { until } from '../support/until.ts';
 
 const DAY = 86_400;
 const { keys } = tenantRecord();
@@ -128,10 +129,18 @@ describe('after a rotation', () => {
     const { deployment, keyring, moveIn } = await withDays(2);
     const before = keyring.rows.map(({ jwe }) => jwe);
     deployment.vault.makeNewest(CMK_V2);
-    deployment.copies = { isRequired: true, write: () => Promise.reject(new Error('the disk is full')) };
+    deployment.copies = {
+      ...deployment.copies,
+      isRequired: true,
+      write: () => Promise.reject(new Error('the disk is full')),
+    };
     await expect(moveIn(deployment.start())).rejects.toThrow('the disk is full');
     expect(keyring.rows.map(({ jwe }) => jwe)).toEqual(before);
-    deployment.copies = { isRequired: true, write: async ({ id }) => keyring.rows.some((row) => row.id === id) };
+    deployment.copies = {
+      ...deployment.copies,
+      isRequired: true,
+      write: async ({ id }) => keyring.rows.some((row) => row.id === id),
+    };
     await moveIn(deployment.start());
     expect(await keyring.needs('contoso')).toEqual([{ kid: CMK_V2, keys: before.length, copies: before.length }]);
   });
@@ -188,6 +197,14 @@ describe('a branch stays as it is', () => {
     expect(await run(retired.keys.hsm)).toMatchObject({ moved: keyring.rows.length, staying: 0 });
     expect(moveIn).toBeDefined();
   });
+});
+
+test('a destroyed branch leaves the memory of every process within a second, without being used', async () => {
+  const { keyring, process, sealed } = await withDays(2);
+  for (const message of sealed) await process.decrypt(message);
+  const before = process.dataKeys.held().branches;
+  await keyring.destroy('contoso', [keyring.rows[0]?.id ?? '']);
+  await until(() => process.dataKeys.held().branches === before - 1);
 });
 
 test('branch keys move to a key in another vault, which is refused afterwards like any other', async () => {

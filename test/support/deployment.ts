@@ -115,7 +115,7 @@ export class Deployment {
    */
   keyring: MemoryKeyring | undefined;
   branchSettings = { epochMs: 86_400_000, settleMs: 600_000, recheckMs: 60_000 };
-  copies: BranchCopies = { isRequired: false, write: async () => false };
+  copies: BranchCopies = { isRequired: false, write: async () => false, writeDestroyed: async () => undefined };
   /** The database that the home vault names. */
   boundTo: string | undefined = 'memory';
   readonly branchCounts = new BranchCounts();

@@ -33,6 +33,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly keys: Store['keys'];
   readonly lastChecks: Store['lastChecks'];
   readonly keyring: Store['keyring'];
+  readonly keyUsage: Store['keyUsage'];
 }
 
 const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
@@ -58,6 +59,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     history: store.history,
     keys: store.keys,
     keyring: store.keyring,
+    keyUsage: store.keyUsage,
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
     compactObstacle: config.branchKeys.compactObstacle,

@@ -161,22 +161,26 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
         return numUpdatedRows === 1n;
       }),
     markCopied: async (keys) => {
-      for (const { tenantId, id, jwe, kid } of keys) {
-        const copied = { copied_digest: digestOf(jwe), copied_kid: kid };
+      for (const [tenantId, some] of Map.groupBy(keys, (key) => key.tenantId)) {
         await change(tenantId, async (trx, sequence) => {
           const { now: nowMs } = await now(trx);
-          const { numUpdatedRows } = await trx
-            .updateTable('keyring_keys')
-            .set(({ fn, val }) => ({
-              ...copied,
-              copied_at: fn.coalesce('copied_at', val(nowMs)),
-              change_sequence: sequence,
-            }))
-            .where('tenant_id', '=', tenantId)
-            .where('id', '=', id)
-            .where('jwe', '=', jwe)
-            .executeTakeFirst();
-          return numUpdatedRows === 1n;
+          let updated = 0n;
+          for (const { id, jwe, kid } of some) {
+            const { numUpdatedRows } = await trx
+              .updateTable('keyring_keys')
+              .set(({ fn, val }) => ({
+                copied_digest: digestOf(jwe),
+                copied_kid: kid,
+                copied_at: fn.coalesce('copied_at', val(nowMs)),
+                change_sequence: sequence,
+              }))
+              .where('tenant_id', '=', tenantId)
+              .where('id', '=', id)
+              .where('jwe', '=', jwe)
+              .executeTakeFirst();
+            updated += numUpdatedRows;
+          }
+          return updated > 0n;
         });
       }
     },

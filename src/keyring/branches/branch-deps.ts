@@ -7,6 +7,7 @@ import type { Soon } from '../../lib/when-ready.ts';
 import type { DataKeyBounds } from '../../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { OpeningUse, OriginKeys, SealingUse } from '../data-keys.ts';
+import type { LinedKey } from '../key-line.ts';
 import type { BranchEvent, KeyringStore, NewStoredKey, StoredKey } from '../keyring-store.ts';
 import type { Proofs } from '../proofs.ts';
 import type { SealingSlot } from '../sealing-slot.ts';
@@ -31,6 +32,8 @@ export interface BranchCopies {
    * it.
    */
   write(row: NewStoredKey): Promise<boolean>;
+  /** Notes in the copies that keys were destroyed, so that none of them is restored. */
+  writeDestroyed(keys: readonly LinedKey[]): Promise<void>;
 }
 
 export interface BranchDeps {

@@ -18,6 +18,8 @@ import { SealingBranches } from './sealing-branches.ts';
  * same limit.
  */
 const STALE_MS = 300_000;
+/** Reported changes of this time cause one recheck. */
+const RECHECK_AFTER_MS = 200;
 
 /** The branch keys of one tenant in one revision of its record. */
 export class TenantBranches implements BranchSource {
@@ -29,6 +31,7 @@ export class TenantBranches implements BranchSource {
   readonly #opening = new Map<string, Promise<OpenedBranch>>();
   readonly #sealing = new Map<string, SealingBranches>();
   #changes = 0;
+  #recheckTimer: NodeJS.Timeout | undefined;
 
   constructor(tenant: Tenant, dataKeys: BranchDataKeys, deps: BranchDeps) {
     this.tenant = tenant;
@@ -129,7 +132,7 @@ export class TenantBranches implements BranchSource {
     if (row?.jwe !== undefined) return row;
     const lost = this.#opened.get(branchId)?.branch.row;
     if (!row && lost && (await this.putBack(lost))) return lost;
-    this.#opened.drop(branchId);
+    this.#drop(branchId);
     throw unknownBranch(row ? 'branch-destroyed' : 'branch-unknown');
   }
 
@@ -189,16 +192,30 @@ export class TenantBranches implements BranchSource {
       const { row } = opened.branch;
       const stored = found.get(row.id);
       if (!stored) await this.putBack(row);
-      else if (stored.jwe === undefined) this.#opened.drop(row.id);
+      else if (stored.jwe === undefined) this.#drop(row.id);
       else if (stored.jwe !== row.jwe) opened.isStale = true;
     }
   }
 
-  /** Notes a reported change of this tenant's keys: rows are read again before their next use. */
+  /**
+   * Notes a reported change of this tenant's keys: rows are read again before their next use. They
+   * are also rechecked soon, so that a destroyed key leaves memory although nobody uses it.
+   */
   changed(): void {
     this.#changes += 1;
     this.#opened.markStale();
     for (const sealing of this.#sealing.values()) sealing.changed();
+    if (this.#recheckTimer || this.size === 0) return;
+    this.#recheckTimer = setTimeout(() => {
+      this.#recheckTimer = undefined;
+      this.recheck().catch(this.deps.onBackgroundFailure);
+    }, RECHECK_AFTER_MS).unref();
+  }
+
+  /** Drops a branch and every leaf of the tenant: those of this branch must not stay. */
+  #drop(branchId: string): void {
+    this.#opened.drop(branchId);
+    for (const sealing of this.#sealing.values()) sealing.drop();
   }
 
   /** Evicts the branches under one key version; without one, all of them. */

@@ -1,8 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { isOriginMac } from '../../format/data-key.ts';
 import type { LinedKey } from '../key-line.ts';
 import type { KeyringStore, NewStoredKey } from '../keyring-store.ts';
-import { parseStoredJwe } from '../stored-key-jwe.ts';
+import { isOurRow } from '../stored-key-jwe.ts';
 import { copyFiles, readCopies } from './read-copies.ts';
 
 /** Keys in one question to the database. */
@@ -55,14 +54,7 @@ async function restoreFile(deps: RestoreCopiesDeps, file: string, destroyed: Rea
 function usable({ jwe, ...line }: LinedKey, { originKeys }: RestoreCopiesDeps): NewStoredKey | 'destroyed' | undefined {
   if (jwe === undefined) return 'destroyed';
   const key = { ...line, jwe };
-  try {
-    const { header, kek, encryptedKey } = parseStoredJwe(key);
-    const { alg, kid, tid, mac } = header;
-    const wrapped = { kek, algorithm: alg, kid, tenantId: tid, encryptedKey };
-    return isOriginMac(originKeys.current(), wrapped, mac) ? key : undefined;
-  } catch {
-    return undefined;
-  }
+  return isOurRow(key, originKeys.current()) ? key : undefined;
 }
 
 async function restoreMissing(

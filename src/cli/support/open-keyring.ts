@@ -1,0 +1,55 @@
+import { openAzure } from '../../compose/azure.ts';
+import { openBranches } from '../../compose/branches.ts';
+import { type Keys, openKeys } from '../../compose/keys.ts';
+import type { BranchCopies } from '../../keyring/branches/branch-deps.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { defined } from '../../lib/defined.ts';
+import { silentLogger } from '../../telemetry/logger.ts';
+import type { Tenant } from '../../tenants/record.ts';
+import { findTenant } from '../../tenants/registry.ts';
+import type { Tools } from './open-tools.ts';
+
+/** The keys of this process, for commands that open or move stored keys. */
+export interface Keyring extends AsyncDisposable {
+  readonly dataKeys: Keys['dataKeys'];
+  /** Copies outside of the database, as the configuration has them. */
+  readonly copies: BranchCopies;
+  readonly originKeys: Awaited<ReturnType<typeof openAzure>>['originKeys'];
+}
+
+/**
+ * Opens the customers' vaults as the service does, with the app's credential of the home vault.
+ * @throws ServiceError
+ */
+export async function openKeyring(tools: Tools): Promise<Keyring> {
+  const { config, home, audit, keyring, tenants, keyUsage } = tools;
+  const [logger, clock] = [silentLogger(), systemClock];
+  const azure = await openAzure(config, home, logger, clock);
+  const branches = openBranches({ config, home, logger, clock, store: { keyring }, audit: { sink: audit }, azure });
+  const store = { tenants, keyUsage };
+  const keys = openKeys({ config, logger, clock, jitter: Math.random, azure, store, branches });
+  return {
+    dataKeys: keys.dataKeys,
+    copies: branches.parts.copies,
+    originKeys: azure.originKeys,
+    [Symbol.asyncDispose]: async () => {
+      await keys.close();
+      await branches.close();
+    },
+  };
+}
+
+/**
+ * Returns the tenant; of a removed one, its last record, since its stored keys stay. Undefined for
+ * an id that the registry does not know.
+ * @throws ServiceError `registry-unavailable`
+ */
+export async function tenantOfKeys(tools: Tools, tenantId: string): Promise<Tenant | undefined> {
+  const tenant = await findTenant(tools.tenants, tenantId);
+  if (tenant) return tenant;
+  const [last] = (await tools.history(tenantId)).changes;
+  if (!last) return undefined;
+  const at = new Date(last.changedAt).toISOString();
+  const record = tools.parseTenant({ ...(JSON.parse(last.record) as object), id: tenantId });
+  return defined({ ...record, revision: `removed ${last.revision}`, createdAt: at, updatedAt: at }) as Tenant;
+}
