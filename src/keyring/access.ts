@@ -50,6 +50,11 @@ export class Access {
     return this.#provenAt + this.#boundMs;
   }
 
+  /** Returns whether at least half of the proof's time is left. */
+  hasHalfLeft(now: number): boolean {
+    return this.endsAt - now >= this.#boundMs / 2;
+  }
+
   isFresh(now: number): boolean {
     return now - this.#provenAt < this.#boundMs;
   }

@@ -172,10 +172,18 @@ describe('opening leaves', () => {
       message,
       { ...message, field: '' },
       { ...message, field: 'n'.repeat(129) },
+      { ...message, field: '\ud800' },
     ]);
     expect(
       response.body.items.map(({ key, error }: { key?: string; error?: { code: string } }) => key ?? error?.code),
-    ).toEqual([held.key, 'undecryptable', 'undecryptable', 'malformed-request', 'malformed-request']);
+    ).toEqual([
+      held.key,
+      'undecryptable',
+      'undecryptable',
+      'malformed-request',
+      'malformed-request',
+      'malformed-request',
+    ]);
   });
 
   test('takes at most 100 messages, and only messages', async () => {

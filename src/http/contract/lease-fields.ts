@@ -75,6 +75,7 @@ export const LeasedMessage = named(
       .string()
       .min(1)
       .max(MAX_FIELD_NAME)
+      .refine((name) => name.isWellFormed(), 'must be well-formed Unicode')
       .optional()
       .meta({ description: "The name of the field, where the message is a document's." }),
   }),

@@ -10,8 +10,6 @@ import { Leaf, leaseLeafId } from './leaf.ts';
 import type { OpenedBranch } from './opened-branches.ts';
 import type { SealingBranches } from './sealing-branches.ts';
 
-/** A proof of access with less than this part of its bound left is renewed before a lease. */
-const RENEW_BELOW = 1 / 2;
 /** A lease that ends sooner would be useless. */
 const SHORTEST_MS = 5_000;
 
@@ -84,8 +82,7 @@ function leased({ dataKeys }: BranchSource, branch: BranchKey, kid: string, key:
  */
 async function renewProof({ deps, dataKeys: { proofs } }: BranchSource, dataKey: DataKey): Promise<void> {
   const access = proofs.accessTo(dataKey.kid);
-  const isLong = () => access.endsAt - deps.clock.monotonicMs() >= deps.revocationBoundMs * RENEW_BELOW;
-  if (isLong()) return;
+  if (access.hasHalfLeft(deps.clock.monotonicMs())) return;
   try {
     await proofs.prove(dataKey);
   } catch (error) {
