@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -160,6 +160,28 @@ describe('dev', () => {
     expect(await init.exitCode).toBe(0);
     expect(init.out()).toContain('vaultspan-origin-key: already exists');
 
+    const compact = await post('contoso/encrypt', { plaintext: 'aGVsbG8=', key: 'compact' }, token);
+    expect(String(compact.body['ciphertext'])).toHaveLength(129);
+    expect(await readdir(join(folder, '.vaultspan', 'copies'))).toHaveLength(1);
+    const enable = async (...more: string[]) => {
+      const run = runCli(['branch-keys', 'enable', ...more], { cwd: folder });
+      return { exitCode: await run.exitCode, text: run.out() + run.err() };
+    };
+    expect(await enable()).toMatchObject({ exitCode: 0, text: expect.stringContaining('already is') });
+    const otherDatabase = '00000000-0000-4000-8000-000000000000';
+    const secret = { vault: 'home', name: 'vaultspan-branch-database', value: otherDatabase };
+    await fetch(`http://127.0.0.1:${controlPort}/set-secret`, { method: 'POST', body: JSON.stringify(secret) });
+    expect(await enable()).toMatchObject({ exitCode: 1, text: expect.stringContaining(`--replace ${otherDatabase}`) });
+    expect(await enable('--replace', otherDatabase)).toMatchObject({
+      exitCode: 0,
+      text: expect.stringContaining('is now'),
+    });
+    const noCopies = runCli(['branch-keys', 'enable'], { cwd: folder, env: { VAULTSPAN_BRANCH_KEYS_COPIES: 'all' } });
+    expect([await noCopies.exitCode, noCopies.err()]).toEqual([
+      2,
+      expect.stringContaining('must be {directory: PATH}, export or none'),
+    ]);
+
     const taken = runCli(args, { cwd: folder });
     expect(await taken.exitCode).toBe(2);
     expect(taken.err()).toMatch(/vaultspan dev is already running in \S+, on port \d+: stop it first/);
@@ -181,6 +203,8 @@ describe('dev', () => {
     await ready(second);
     const opened = await post('contoso/decrypt', { ciphertext: sealed.body['ciphertext'] }, await tokenAs());
     expect([opened.status, opened.body['plaintext']]).toEqual([200, 'aGVsbG8=']);
+    const { ciphertext } = compact.body;
+    expect((await post('contoso/decrypt', { ciphertext }, await tokenAs())).body['plaintext']).toBe('aGVsbG8=');
     second.stop();
     expect(await second.exitCode).toBe(0);
 

@@ -20,9 +20,12 @@ import { assertUsable } from '../support/dev-folder.ts';
 import { welcome } from '../support/dev-welcome.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 import { readConfig } from '../support/read-config.ts';
+import { enableBranchKeys } from './branch-keys.ts';
 import { createHomeKeys } from './init.ts';
 
 const FIRST_EMULATOR_PORT = 8443;
+/** Alias and name of the key whose messages are compact. */
+const COMPACT = 'compact';
 
 export const dev: Command = {
   name: 'dev',
@@ -62,6 +65,7 @@ kept in .vaultspan/, so ciphertexts stay usable after a restart. Other commands 
       prepareForEmulator(config, io);
       const home = openHome(config);
       await createHomeKeys(home, () => undefined);
+      await addCompactKey(emulator);
       await registerDemo(config, home, emulator);
       const service = await startService({
         config,
@@ -92,6 +96,12 @@ function levelOf(text: string): string {
   );
 }
 
+/** Adds a second data key to contoso's vault, whose messages are compact. */
+async function addCompactKey({ customers, control }: Emulator): Promise<void> {
+  const contoso = customers.find(({ name }) => name === 'contoso');
+  if (contoso?.keys.includes(COMPACT) === false) await control.createKey({ vault: 'contoso', key: COMPACT });
+}
+
 /** Registers the emulated customers as tenants at the first start; later changes to them stay. */
 async function registerDemo(config: Config, home: Home, emulator: Emulator): Promise<void> {
   const schema = tenantSchema(config.vaultHosts);
@@ -99,6 +109,7 @@ async function registerDemo(config: Config, home: Home, emulator: Emulator): Pro
   try {
     for (const record of tenantsOf(emulator))
       await store.tenants.put(schema.parse(record), undefined, 'dev').catch(isThere);
+    await enableBranchKeys(home, store.keyring.keys);
   } finally {
     await store.close();
   }
@@ -128,6 +139,7 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
       identity: 'managed-identity',
     },
     cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
+    branchKeys: { settleSeconds: 0, copies: { directory: 'copies' } }, // compact messages from the first one on
     revocation: { boundSeconds: 5 }, // so that a customer's actions take effect at once
     audit: { directory: 'audit' },
     telemetry: { logLevel },
@@ -159,7 +171,15 @@ const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
       displayName: name.charAt(0).toUpperCase() + name.slice(1),
       entraTenantId: tenantId,
       keys: Object.fromEntries(
-        keys.map((key) => [key, { vaultUrl, name: key, use: key === 'wrap' ? 'wrap' : 'data' }]),
+        keys.map((key) => [
+          key,
+          defined({
+            vaultUrl,
+            name: key,
+            use: key === 'wrap' ? 'wrap' : 'data',
+            form: key === COMPACT ? COMPACT : undefined,
+          }),
+        ]),
       ),
       defaultKey: 'data',
       graph: name === 'contoso' ? { organization: true, users: true, groups: true } : undefined,

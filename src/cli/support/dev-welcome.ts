@@ -1,7 +1,7 @@
 import type { Emulator } from '../../emulator/emulator.ts';
 
 const STATES: Readonly<Record<string, string>> = {
-  contoso: 'has granted access; a data key and a wrap key',
+  contoso: 'has granted access; a data key, a compact data key and a wrap key',
   fabrikam: 'has granted access; two data keys',
   northwind: 'has added the app, but granted it no role on the vault',
   adatum: 'has not added the app',
@@ -32,6 +32,9 @@ Try it in another terminal, in this folder:
   # encrypt under contoso's key, and decrypt again
   CIPHERTEXT=$(${post('contoso/encrypt', `'{"plaintext":"aGVsbG8=","encryptionContext":{"purpose":"demo"}}'`)} | sed 's/.*"ciphertext":"\\([^"]*\\)".*/\\1/')
   ${post('contoso/decrypt', `'{"ciphertext":"'$CIPHERTEXT'","encryptionContext":{"purpose":"demo"}}'`)}
+
+  # the same value under a compact key: a sixth of the length; the branch key it names is in the database
+  ${post('contoso/encrypt', `'{"plaintext":"aGVsbG8=","key":"compact"}'`)}
 
   # refused, with the reason and the fix: no role on the vault; app not added
   ${post('northwind/encrypt', `'{"plaintext":"aGVsbG8="}'`)}
