@@ -1,12 +1,22 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { Agent, request } from 'node:http';
 import { loadavg } from 'node:os';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { percentile } from '../test/support/statistics.ts';
+import {
+  type Answer,
+  agent,
+  cpuMsOf,
+  outcomeOf,
+  paced,
+  post,
+  type Site,
+  scheduleFirst,
+  send,
+  socketsOf,
+} from './calls.ts';
 import { openBenchSite } from './product.ts';
 
 /**
@@ -22,13 +32,8 @@ const SAMPLE_EVERY_MS = 250;
 const ARRIVAL_MS = 2_000;
 const LONGEST_MS = 150_000;
 const plaintext = Buffer.alloc(1_024, 7).toString('base64');
-
-interface Site {
-  readonly url: string;
-  readonly token: string;
-  readonly servicePid: number;
-  readonly tenants: readonly string[];
-}
+const encrypt = (site: Site, tenant: string | undefined): Promise<Answer> =>
+  post(site, `/tenants/${tenant}/encrypt`, JSON.stringify({ plaintext }));
 
 async function serve(): Promise<void> {
   const site = await openBenchSite({ customers: TENANTS + WARM_TENANTS });
@@ -39,83 +44,6 @@ async function serve(): Promise<void> {
   await product.stop();
   await site.close();
 }
-
-interface Answer {
-  readonly status: number;
-  readonly retryAfter: number;
-  readonly reason: string;
-  readonly sentAt: number;
-  readonly milliseconds: number;
-}
-
-const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
-
-function send(url: string, headers: Readonly<Record<string, string>>, body?: string): Promise<Answer> {
-  const sentAt = performance.now();
-  return new Promise((resolve, reject) => {
-    const sent = request(url, { method: body === undefined ? 'GET' : 'POST', agent, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => {
-        const { reason } = JSON.parse(Buffer.concat(chunks).toString()) as { readonly reason?: string };
-        resolve({
-          status: response.statusCode ?? 0,
-          retryAfter: Number(response.headers['retry-after'] ?? 0),
-          reason: reason ?? '',
-          sentAt,
-          milliseconds: performance.now() - sentAt,
-        });
-      });
-    });
-    sent.on('error', reject).end(body);
-  });
-}
-
-/** Calls at a steady rate, whether the one before is answered or not, until `stop`; returns all answers. */
-function paced(everyMs: number, call: (turn: number) => Promise<Answer>): () => Promise<readonly Answer[]> {
-  const answers: Promise<Answer>[] = [];
-  const stopped = new AbortController();
-  const loop = (async () => {
-    const startedAt = performance.now();
-    for (let turn = 0; !stopped.signal.aborted; turn += 1) {
-      const waitMs = startedAt + turn * everyMs - performance.now();
-      if (waitMs > 0) await sleep(waitMs);
-      answers.push(call(turn));
-    }
-  })();
-  return async () => {
-    stopped.abort();
-    await loop;
-    return Promise.all(answers);
-  };
-}
-
-/** Returns the CPU time of a process, all threads, in milliseconds (proc(5): fields 14 and 15, 100 a second). */
-function cpuMsOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-/** Returns the sockets that a process has open. */
-function socketsOf(pid: number): number {
-  const folder = `/proc/${pid}/fd`;
-  const isSocket = (fd: string) => {
-    try {
-      return readlinkSync(`${folder}/${fd}`).startsWith('socket:');
-    } catch {
-      return false; // closed since
-    }
-  };
-  return readdirSync(folder).filter(isSocket).length;
-}
-
-const encrypt = ({ url, token }: Site, tenant: string | undefined): Promise<Answer> =>
-  send(
-    `${url}/tenants/${tenant}/encrypt`,
-    { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
-    JSON.stringify({ plaintext }),
-  );
 
 interface CrowdOutcome {
   readonly firstAnswers: readonly Answer[];
@@ -162,12 +90,12 @@ function startPaced(site: Site) {
 const countOf = (keys: readonly string[]) =>
   Object.fromEntries(Object.entries(Object.groupBy(keys, (key) => key)).map(([key, all]) => [key, all?.length ?? 0]));
 
-const outcomeOf = ({ status, reason }: Answer) => `${status} ${reason}`.trim();
-
 async function measure(): Promise<void> {
   const child = fork(import.meta.filename, ['site']);
   const [site] = (await once(child, 'message')) as [Site];
   const crowd = fork(import.meta.filename, ['crowd']);
+  await once(crowd, 'spawn');
+  scheduleFirst(site);
   for (let turn = 0; turn < 2_000; turn += 1) {
     const { status, reason } = await encrypt(site, site.tenants[turn % WARM_TENANTS]);
     if (status !== 200) throw new Error(`A warm tenant was answered ${status} ${reason}`);

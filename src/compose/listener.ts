@@ -12,6 +12,7 @@ import { answerUnroutable, listen, type RunningServer } from '../http/server/ser
 import type { Clock } from '../lib/clock.ts';
 import { parseInput } from '../lib/parse-input.ts';
 import { systemRandom } from '../lib/random.ts';
+import { Slices } from '../lib/slices.ts';
 import type { FailureLog } from '../telemetry/failure-log.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
@@ -48,27 +49,34 @@ export interface Listener {
 
 /** Returns the listener of the application. Rejects with the error of listening. */
 export async function openListener(parts: ListenerParts): Promise<Listener> {
-  const admission = openAdmission(parts);
+  const slices = new Slices();
+  const admission = openAdmission(parts, slices);
   const create = (isDraining: () => boolean) => {
-    const app = openApp(parts, admission, isDraining);
+    const app = openApp(parts, admission, slices, isDraining);
     // Express itself would answer an unparsable path with a page of its own.
     return admission.guard((req, res) => app.handle(req, res, () => void answerUnroutable(req, res)));
   };
   const { http } = parts.config;
-  const server = await namingSettings(() => listen(create, listenOptions(parts)), addressMistake('http', http));
+  const options = { ...listenOptions(parts), onConnection: () => slices.connectionAccepted() };
+  const server = await namingSettings(() => listen(create, options), addressMistake('http', http));
   return { server, admission };
 }
 
-function openAdmission({ config: { http }, clock, refusals, telemetry }: ListenerParts): Admission {
+function openAdmission(
+  { config: { http }, clock, refusals, telemetry, keys }: ListenerParts,
+  slices: Slices,
+): Admission {
   return new Admission({
     ...http,
+    slices,
     callerRates: http.callerRates && new CallerRates({ ...http.callerRates, clock }),
+    isWarm: (tenantId) => keys.dataKeys.isWarm(tenantId),
     countRefusal: (event) => refusals.count(event),
     onAnswered: telemetry.onAnswered,
   });
 }
 
-function openApp(parts: ListenerParts, admission: Admission, isDraining: () => boolean) {
+function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isDraining: () => boolean) {
   const { config, failures, clock, deadlines, certificate, azure, store } = parts;
   const { audit, refusals, branches, keys, leases, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
@@ -90,6 +98,7 @@ function openApp(parts: ListenerParts, admission: Admission, isDraining: () => b
     branchesDegraded: branches.degraded,
     certificate,
     admission,
+    slices,
     clock,
     draw: systemRandom,
     isDraining,

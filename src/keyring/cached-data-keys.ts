@@ -160,6 +160,14 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     this.#tenants.delete(tenantId);
   }
 
+  /** Returns whether any data key of a tenant is in memory. */
+  isWarm(tenantId: string): boolean {
+    const keys = this.#tenants.peek(tenantId);
+    if (!keys) return false;
+    const { sealing, opening } = keys.dataKeys.held();
+    return sealing + opening + (keys.branches?.size ?? 0) > 0;
+  }
+
   /** Marks the versions of a tenant's keys to be read again early. */
   reread(tenantId: string): void {
     this.#tenants.get(tenantId)?.dataKeys.reread();

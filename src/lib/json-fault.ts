@@ -4,11 +4,13 @@ export interface JsonBounds {
   readonly maxDepth: number;
   /** Values in total; member names are not counted. */
   readonly maxValues: number;
+  /** Members of one object: each name is remembered, and made a property by `JSON.parse`. */
+  readonly maxMembers: number;
 }
 
 /** The fault of a JSON text, and its place. */
 export interface JsonFault {
-  readonly kind: 'depth' | 'values' | 'duplicate';
+  readonly kind: 'depth' | 'values' | 'members' | 'duplicate';
   /**
    * Member names and array indexes, from the root on. For `duplicate` it ends with the repeated
    * name.
@@ -78,9 +80,11 @@ class Nesting {
   }
 
   next(): JsonFault['kind'] | undefined {
-    this.#level?.next();
+    const level = this.#level;
+    level?.next();
     this.#values += 1;
-    return this.#values > this.#bounds.maxValues ? 'values' : undefined;
+    if (this.#values > this.#bounds.maxValues) return 'values';
+    return level?.isObject && level.index >= this.#bounds.maxMembers ? 'members' : undefined;
   }
 
   /** Handles a string that ends at `end`: a value, or the name of a member. */

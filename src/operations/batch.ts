@@ -1,7 +1,7 @@
-import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { AuditEvent, AuditKeyUse } from '../audit/event.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError, type VaultCallIds } from '../errors.ts';
+import type { Slices } from '../lib/slices.ts';
 import type { Soon } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { type TenantGrant, underGrant } from './granted-tenant.ts';
@@ -36,8 +36,13 @@ export interface ItemUse {
  * others.
  */
 const CONCURRENCY = 16;
-/** Longest time that a batch blocks other requests. */
-const TURN_MS = 2;
+/** Length of a batch's slice of the main thread. */
+const SLICE_MS = 2;
+
+export interface SliceDeps {
+  /** Shared by all batches of the process. */
+  readonly slices: Pick<Slices, 'next'>;
+}
 
 /**
  * Returns the result of each item. The items run in order unless one has to wait, and no item makes
@@ -45,25 +50,26 @@ const TURN_MS = 2;
  * later item.
  */
 export async function eachItem<I, T>(
+  { slices }: SliceDeps,
   items: Batch<I>['items'],
   grant: TenantGrant,
   run: (item: I, tenant: Tenant) => Soon<T>,
 ): Promise<readonly Outcome<T>[]> {
   const outcomes = new Array<Outcome<T>>(items.length);
   const queue = items.entries();
-  let turnEndsAt = performance.now() + TURN_MS;
+  let sliceEndsAt = performance.now() + SLICE_MS;
   let pause: Promise<void> | undefined;
-  // One pause for all workers: with a turn each, they would block other requests for 16 turns.
-  const nextTurn = () => {
-    pause ??= turnOfLoop().then(() => {
+  // One pause for all workers: with a slice each, they would block other requests for 16 slices.
+  const nextSlice = () => {
+    pause ??= slices.next().then(() => {
       pause = undefined;
-      turnEndsAt = performance.now() + TURN_MS;
+      sliceEndsAt = performance.now() + SLICE_MS;
     });
     return pause;
   };
   const work = async () => {
     for (const [at, read] of queue) {
-      while (performance.now() >= turnEndsAt) await nextTurn();
+      while (performance.now() >= sliceEndsAt) await nextSlice();
       const outcome = outcomeOf(() => underGrant(grant, (tenant) => run(read(), tenant)));
       outcomes[at] = outcome instanceof Promise ? await outcome : outcome;
     }

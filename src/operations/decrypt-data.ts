@@ -1,12 +1,12 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import { whenReady } from '../lib/when-ready.ts';
-import { type Batch, eachItem, type Outcome, recordBatch } from './batch.ts';
+import { type Batch, eachItem, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
-export interface DecryptDeps extends AuditDeps, OpenDeps, GrantDeps {}
+export interface DecryptDeps extends AuditDeps, OpenDeps, GrantDeps, SliceDeps {}
 
 /** One message to open. */
 export interface DecryptItem {
@@ -54,7 +54,7 @@ export async function decryptBatch(
   { tenantId, items }: Batch<DecryptItem>,
 ): Promise<readonly Outcome<Decrypted>[]> {
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, grant, ({ ciphertext, encryptionContext }, tenant) =>
+  const outcomes = await eachItem(deps, items, grant, ({ ciphertext, encryptionContext }, tenant) =>
     whenReady(openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext)), (opened) => ({
       ...opened,
       bytes: opened.plaintext.length,

@@ -3,14 +3,14 @@ import { ServiceError } from '../errors.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
 import { whenReady } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
-import { type Batch, eachItem, type Outcome, recordBatch } from './batch.ts';
+import { type Batch, eachItem, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { dataKeyByAlias } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
 import { contextForSealing } from './sealing-context.ts';
 
-export interface EncryptDeps extends AuditDeps, SealDeps, GrantDeps {
+export interface EncryptDeps extends AuditDeps, SealDeps, GrantDeps, SliceDeps {
   readonly maxPlaintextBytes: number;
 }
 
@@ -61,7 +61,7 @@ export async function encryptBatch(
   { tenantId, items }: Batch<EncryptItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
-  const outcomes = await eachItem(items, grant, (item, tenant) =>
+  const outcomes = await eachItem(deps, items, grant, (item, tenant) =>
     sealItem(deps, tenant, item, contextForSealing(tenant, item.encryptionContext)),
   );
   await recordBatch(deps, request, { operation: 'batch-encrypt', tenantId }, outcomes);

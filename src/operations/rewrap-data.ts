@@ -5,7 +5,7 @@ import type { LeafUse } from '../format/compact.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from './batch.ts';
+import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import type { Encrypted } from './encrypt-data.ts';
 import {
   assertGranted,
@@ -22,7 +22,7 @@ import { type TargetKey, targetKey } from './registered-key.ts';
 import { sealMessage } from './seal-message.ts';
 import { contextForSealing } from './sealing-context.ts';
 
-export interface RewrapDeps extends AuditDeps, OpenDeps, GrantDeps {}
+export interface RewrapDeps extends AuditDeps, OpenDeps, GrantDeps, SliceDeps {}
 
 /** One message to move. */
 export interface RewrapItem {
@@ -83,7 +83,9 @@ export async function rewrapBatch(
   { tenantId, items }: Batch<RewrapItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, grant, (item, source) => moveItem(deps, request, source, item, 'message'));
+  const outcomes = await eachItem(deps, items, grant, (item, source) =>
+    moveItem(deps, request, source, item, 'message'),
+  );
   const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
   const elsewhere = Map.groupBy(
     moved.filter(({ target }) => target !== tenantId),

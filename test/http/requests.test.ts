@@ -21,6 +21,10 @@ const send = (type: string, body: Buffer<ArrayBuffer>, headers: Readonly<Record<
     body,
   });
 
+/** Returns an object with so many members. */
+const crowded = (members: number): object =>
+  Object.fromEntries(Array.from({ length: members }, (_, n) => [`field${n}`, n]));
+
 describe('a body', () => {
   test.each([
     ['no JSON', '{"plaintext":', ''],
@@ -34,6 +38,7 @@ describe('a body', () => {
     ['that is nested too deep', `{"plaintext":"aGk=","a":${'['.repeat(32)}${']'.repeat(32)}}`, ''],
     ['that is nested without end', '['.repeat(5_000), ''],
     ['of more values than any request has', `[${'1,'.repeat(20_000)}1]`, ''],
+    ['with an object of more members than any request has', JSON.stringify({ items: [crowded(1_001)] }), ''],
     ['with a member twice', '{"plaintext":"aGk=","key":"data","plaintext":"aGk="}', '/plaintext'],
     ['with a member twice, once with an escape', '{"plaintext":"aGk=","pl\\u0061intext":"aGk="}', '/plaintext'],
     ['with a member twice further down', '{"plaintext":"aGk=","a":[{},{"b/c":1,"b/c":1}]}', '/a/1/b~1c'],
@@ -72,7 +77,7 @@ describe('a body', () => {
   });
 
   test('names at most 16 of its wrong fields', async () => {
-    const body = { ...Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`field${n}`, n])), plaintext: 1 };
+    const body = { ...crowded(900), plaintext: 1 };
     const response = await service.post(ENCRYPT, body);
     expect([response.status, response.body.errors.length]).toEqual([400, 16]);
   });

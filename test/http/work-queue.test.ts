@@ -1,14 +1,19 @@
+import { setImmediate as nextIteration } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { WorkQueue } from '../../src/http/admission/work-queue.ts';
+import { Slices } from '../../src/lib/slices.ts';
+import { until } from '../support/until.ts';
 
-const SLOTS = 8;
+const SLOTS = 4;
 const TARGET_MS = 500;
+const SLOT_MS = 200;
 
 /** Returns a queue under a clock that the test moves, with every slot taken. */
 async function busyQueue() {
+  const slices = new Slices();
   let now = 0;
   const refusal = new Error('too late');
-  const queue = new WorkQueue({ targetMs: TARGET_MS, nowMs: () => now, refuse: () => refusal });
+  const queue = new WorkQueue({ targetMs: TARGET_MS, nowMs: () => now, slices, refuse: () => refusal });
   const taken: (() => void)[] = [];
   for (let slot = 0; slot < SLOTS; slot += 1) taken.push(await queue.enter('busy', () => undefined));
   const started: string[] = [];
@@ -23,9 +28,9 @@ async function busyQueue() {
   };
   const freeOne = async () => {
     taken.shift()?.();
-    await new Promise(setImmediate);
+    for (let n = 0; n < 2; n += 1) await nextIteration(); // one for the slice in which it starts
   };
-  return { enter, started, freeOne, waitMs: (ms: number) => (now += ms) };
+  return { slices, enter, started, freeOne, waitMs: (ms: number) => (now += ms) };
 }
 
 describe('the queue of large requests', () => {
@@ -64,8 +69,21 @@ describe('the queue of large requests', () => {
   test('gives a slot that is held for long to another: its request waits for a vault', async () => {
     const { enter, started } = await busyQueue();
     enter('a', 'a1');
-    const limit = Date.now() + 5_000;
-    while (started.length === 0 && Date.now() < limit) await new Promise(setImmediate);
+    await until(() => started.length > 0, 'the first request starts');
     expect(started).toEqual(['a1']);
+  });
+
+  test('gives no slot away while a request computes: the main thread has no time for another', async () => {
+    const { slices, enter, started } = await busyQueue();
+    enter('a', 'a1');
+    let isComputing: boolean = true;
+    const computing = (async () => {
+      while (isComputing) await slices.next();
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 3 * SLOT_MS));
+    expect(started).toEqual([]);
+    isComputing = false;
+    await computing;
+    await until(() => started.length > 0, 'the first request starts');
   });
 });

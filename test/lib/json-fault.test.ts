@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type JsonBounds, type JsonFault, jsonFault } from '../../src/lib/json-fault.ts';
 
-const BOUNDS: JsonBounds = { maxDepth: 4, maxValues: 40 };
+const BOUNDS: JsonBounds = { maxDepth: 4, maxValues: 40, maxMembers: 16 };
 
 /** A value as it will be written, duplicate names included. */
 type Written =
@@ -59,15 +59,29 @@ function* stepsOf(value: Written, path: Path = []): Generator<Step> {
   }
 }
 
-function faultOf(root: Written, { maxDepth, maxValues }: JsonBounds): JsonFault | undefined {
+/** Returns the object of a step to its next member; undefined for a step within an array. */
+const objectOf = (path: Path): string | undefined =>
+  typeof path.at(-1) === 'string' ? JSON.stringify(path.slice(0, -1)) : undefined;
+
+function faultOf(root: Written, { maxDepth, maxValues, maxMembers }: JsonBounds): JsonFault | undefined {
   let values = 1;
   const names = new Set<string>();
+  const members = new Map<string, number>();
+  const isFull = (object: string | undefined): boolean => {
+    if (object === undefined) return false;
+    members.set(object, (members.get(object) ?? 1) + 1);
+    return (members.get(object) ?? 0) > maxMembers;
+  };
+  const faultAt = (what: Step[0], path: Path): JsonFault['kind'] | undefined => {
+    if (what === 'name') return names.size === names.add(JSON.stringify(path)).size ? 'duplicate' : undefined;
+    values += 1;
+    if (what === 'open') return path.length === maxDepth ? 'depth' : undefined;
+    if (values > maxValues) return 'values';
+    return isFull(objectOf(path)) ? 'members' : undefined;
+  };
   for (const [what, path] of stepsOf(root)) {
-    if (what === 'open' && path.length === maxDepth) return { kind: 'depth', path };
-    if (what !== 'name') values += 1;
-    if (what === 'comma' && values > maxValues) return { kind: 'values', path };
-    if (what === 'name' && names.has(JSON.stringify(path))) return { kind: 'duplicate', path };
-    if (what === 'name') names.add(JSON.stringify(path));
+    const kind = faultAt(what, path);
+    if (kind) return { kind, path };
   }
   return undefined;
 }
@@ -103,5 +117,9 @@ describe('bounds', () => {
     const values = (count: number) => JSON.stringify(Array.from({ length: count }, () => 1));
     expect(jsonFault(values(39), BOUNDS)).toBeUndefined();
     expect(jsonFault(values(40), BOUNDS)).toMatchObject({ kind: 'values' });
+    const members = (count: number) =>
+      JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, at) => [at, 1])));
+    expect(jsonFault(members(16), BOUNDS)).toBeUndefined();
+    expect(jsonFault(members(17), BOUNDS)).toMatchObject({ kind: 'members' });
   });
 });

@@ -7,6 +7,7 @@ import type { BranchCopies } from '../../src/keyring/branches/branch-deps.ts';
 import { type BranchParts, CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
 import type { OriginKeys } from '../../src/keyring/data-keys.ts';
 import { type DrawRandom, systemRandom } from '../../src/lib/random.ts';
+import { Slices } from '../../src/lib/slices.ts';
 import { decryptData } from '../../src/operations/decrypt-data.ts';
 import { encryptData } from '../../src/operations/encrypt-data.ts';
 import { makeIndexKeys, retireIndexVersion, rotateIndex } from '../../src/operations/indexes/change-index.ts';
@@ -268,6 +269,7 @@ class Process {
       vault: this.#deployment.vault,
       indexKeys: dataKeys,
       isFips: false,
+      slices: new Slices(),
       maxPlaintextBytes: 2 ** 24,
       audit,
       countKeyUse: () => undefined,

@@ -5,11 +5,13 @@ import type { CallerRates } from '../../callers/caller-rates.ts';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { FairShare } from '../../lib/fair-share.ts';
+import type { Slices } from '../../lib/slices.ts';
 import { ANSWERED } from '../answers/end-early.ts';
 import { answerProblem, problemOf } from '../answers/problem.ts';
 import { operations } from '../contract/contract.ts';
 import type { OnAnswered } from '../scope.ts';
 import { type HeldBody, HeldBytes } from './held-bytes.ts';
+import { type IsWarm, RequestTurns } from './request-turns.ts';
 import { SMALL_BYTES, WorkQueue } from './work-queue.ts';
 
 /**
@@ -27,6 +29,10 @@ export interface AdmissionOptions {
   readonly queueTargetMs: number;
   /** If absent, callers are not limited. */
   readonly callerRates?: CallerRates | undefined;
+  /** Requests of these tenants begin first when many arrive at once. */
+  readonly isWarm: IsWarm;
+  /** The slices of the main thread that large requests use. */
+  readonly slices: Slices;
   /** Counts shed requests for the audit. */
   readonly countRefusal: (event: AuditEvent) => void;
   /**
@@ -82,6 +88,7 @@ const UNKNOWN = {
 };
 
 const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;
+const tenantOf = (url: string): string | undefined => TENANT_PATH.exec(url)?.[1];
 
 /**
  * Refuses work during overload, before latency grows without limit. At the entry it refuses by
@@ -102,15 +109,18 @@ export class Admission {
   readonly #requests: FairShare;
   readonly #bytes: HeldBytes;
   readonly #work: WorkQueue;
+  readonly #turns: RequestTurns;
   #underWay = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#requests = new FairShare(options.maxConcurrent);
+    this.#turns = new RequestTurns(options.maxConcurrent, options.isWarm);
     this.#bytes = new HeldBytes(options.maxBufferedBytes, (reason) => this.#shed(reason));
     this.#work = new WorkQueue({
       targetMs: options.queueTargetMs,
       nowMs: () => performance.now(),
+      slices: options.slices,
       refuse: () => this.#shed('queue-wait'),
     });
   }
@@ -119,17 +129,28 @@ export class Admission {
   guard(listener: RequestListener): RequestListener {
     return (req, res) => {
       const url = req.url ?? '';
-      const reason = this.#reasonToShed(url);
       if (NEVER_SHED.has(url)) listener(req, res);
-      else if (reason) void this.#turnAway(req, res, reason);
+      else if (this.#turns.takesAtOnce()) this.#begin(listener, url, req, res);
       else {
-        this.#underWay += 1;
-        onAnswered(res, () => {
-          this.#underWay -= 1;
+        const isQueued = this.#turns.inTurn(tenantOf(url), () => {
+          if (!res.closed) this.#begin(listener, url, req, res);
         });
-        listener(req, res);
+        if (!isQueued) void this.#turnAway(req, res, 'requests');
       }
     };
+  }
+
+  #begin(listener: RequestListener, url: string, req: IncomingMessage, res: ServerResponse): void {
+    const reason = this.#reasonToShed(url);
+    if (reason) {
+      void this.#turnAway(req, res, reason);
+      return;
+    }
+    this.#underWay += 1;
+    onAnswered(res, () => {
+      this.#underWay -= 1;
+    });
+    listener(req, res);
   }
 
   /**
@@ -139,7 +160,7 @@ export class Admission {
   #reasonToShed(url: string): 'requests' | 'tenant-share' | undefined {
     if (this.#underWay >= this.#options.maxConcurrent) return 'requests';
     if (!this.#requests.isCrowded()) return undefined;
-    const tenantId = TENANT_PATH.exec(url)?.[1];
+    const tenantId = tenantOf(url);
     return tenantId !== undefined && this.#requests.hasEnough(tenantId) ? 'tenant-share' : undefined;
   }
 

@@ -1,10 +1,11 @@
 import { FairQueue } from '../../lib/fair-queue.ts';
+import type { Slices } from '../../lib/slices.ts';
 
-/** Large requests that are handled at once; they take turns of 2 ms. */
-const SLOTS = 8;
+/** Large requests that are handled at once. More would share the main thread, and end later. */
+const SLOTS = 4;
 /**
- * A request that is not finished after this time most likely waits for a vault, and gives its slot
- * to another.
+ * After this time a slot goes to another request if none computes: then the main thread has time to
+ * spare, and the requests in the slots wait for vaults.
  */
 const SLOT_MS = 200;
 /** The wait must exceed its target for this time: a short burst is served completely. */
@@ -16,6 +17,8 @@ export interface WorkQueueOptions {
   /** Target for the longest wait. */
   readonly targetMs: number;
   readonly nowMs: () => number;
+  /** The slices of the main thread that requests in slots use. */
+  readonly slices: Pick<Slices, 'isBusy' | 'next'>;
   /** Returns the refusal of a request that has waited too long. */
   readonly refuse: () => Error;
 }
@@ -51,7 +54,10 @@ export class WorkQueue {
     const { promise, resolve, reject } = Promise.withResolvers<() => void>();
     const waiting: Waiting = {
       sinceMs: this.#options.nowMs(),
-      start: () => resolve(this.#occupy()),
+      start: () => {
+        const free = this.#occupy();
+        void this.#options.slices.next().then(() => resolve(free)); // parsing is long work too
+      },
       fail: reject,
     };
     this.#queue.push(tenantId, waiting);
@@ -72,7 +78,11 @@ export class WorkQueue {
       this.#running -= 1;
       this.#next();
     };
-    const timer = setTimeout(free, SLOT_MS);
+    let timer: NodeJS.Timeout;
+    const freeLater = () => {
+      timer = setTimeout(() => (this.#options.slices.isBusy ? freeLater() : free()), SLOT_MS);
+    };
+    freeLater();
     return free;
   }
 

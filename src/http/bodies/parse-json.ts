@@ -11,6 +11,8 @@ export interface JsonText {
 
 /** Deeper than any request; later code that walks a value may be recursive. */
 const MAX_DEPTH = 32;
+/** More than any object of a request has: a document has at most 256 fields. */
+const MAX_MEMBERS = 1_000;
 /** A member below this one is the caller's customers' data: no answer quotes its name. */
 const CONTEXT = 'encryptionContext';
 const UTF8_MARK = Buffer.of(0xef, 0xbb, 0xbf);
@@ -24,7 +26,7 @@ export function parseJson(bytes: Buffer, { maxValues, pointer = '' }: JsonText):
   const problem = encodingProblem(bytes);
   if (problem !== undefined) throw malformedField(pointer, problem);
   const text = bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8');
-  const fault = jsonFault(text, { maxDepth: MAX_DEPTH, maxValues });
+  const fault = jsonFault(text, { maxDepth: MAX_DEPTH, maxValues, maxMembers: MAX_MEMBERS });
   if (fault) throw faulty(fault, { maxValues, pointer });
   try {
     return JSON.parse(text) as unknown;
@@ -49,6 +51,7 @@ const startsWith = (bytes: Buffer, mark: Buffer): boolean => bytes.subarray(0, m
 
 function faulty({ kind, path }: JsonFault, { maxValues, pointer = '' }: JsonText): ServiceError {
   if (kind === 'depth') return malformedField(pointer, `is nested more than ${MAX_DEPTH} levels deep`);
+  if (kind === 'members') return malformedField(pointer, `has an object with more than ${MAX_MEMBERS} members`);
   if (kind === 'values') return malformedField(pointer, `has more than ${maxValues} values`);
   const context = path.indexOf(CONTEXT);
   const isInContext = context !== -1 && context < path.length - 1;

@@ -29,6 +29,8 @@ export interface ListenOptions {
   readonly deadlines?: Deadlines;
   /** Connections that wait for a request; only tests set another number. */
   readonly maxIdleConnections?: number;
+  /** Called for each accepted connection. */
+  readonly onConnection?: () => void;
   /** Called for each client without a certificate of the configured CAs. */
   readonly onRefusedClient?: () => void;
 }
@@ -81,6 +83,7 @@ export async function listen(
     if (answer?.headersSent && !answer.writableFinished) socket.destroy();
     else answerClientError(error, socket);
   });
+  if (options.onConnection) server.on('connection', options.onConnection);
   const open = openRequests(server);
   const idle = boundIdleConnections(server, options.maxIdleConnections ?? MAX_IDLE_CONNECTIONS);
   await start(server, options);

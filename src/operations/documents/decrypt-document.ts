@@ -47,7 +47,7 @@ export async function decryptDocumentBatch(
   { tenantId, items }: Batch<DecryptDocumentItem>,
 ): Promise<readonly Outcome<DecryptedDocument>[]> {
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, grant, (item, tenant) => openDocument(deps, tenant, item));
+  const outcomes = await eachItem(deps, items, grant, (item, tenant) => openDocument(deps, tenant, item));
   await recordBatch(deps, request, { operation: 'batch-decrypt-document', tenantId }, outcomes);
   return outcomes;
 }

@@ -54,7 +54,7 @@ export async function encryptDocumentBatch(
   { tenantId, items }: Batch<EncryptDocumentItem>,
 ): Promise<readonly Outcome<EncryptedDocument>[]> {
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
-  const outcomes = await eachItem(items, grant, async (item, tenant) => {
+  const outcomes = await eachItem(deps, items, grant, async (item, tenant) => {
     const sealed = await sealDocument(deps, tenant, item);
     return { ...sealed, keyId: keyIdOf(sealed.uses) };
   });

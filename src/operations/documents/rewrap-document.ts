@@ -59,7 +59,7 @@ export async function rewrapDocumentBatch(
 ): Promise<readonly Outcome<EncryptedDocument>[]> {
   const operation = 'batch-rewrap-document';
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(items, grant, (item, source) => moveDocument(deps, request, source, item));
+  const outcomes = await eachItem(deps, items, grant, (item, source) => moveDocument(deps, request, source, item));
   const usedHere = outcomes.map((outcome) =>
     'value' in outcome && outcome.value.target !== tenantId ? { value: { uses: outcome.value.opened } } : outcome,
   );
