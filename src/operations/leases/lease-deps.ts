@@ -4,11 +4,12 @@ import type { Clock } from '../../lib/clock.ts';
 import type { CountKeyUse } from '../../tenants/key-usage.ts';
 import type { LeaseLimit, LeaseStore } from '../../tenants/lease-store.ts';
 import type { Tenant } from '../../tenants/record.ts';
+import type { SliceDeps } from '../batch.ts';
 import { assertRole, type GrantDeps, openGrant, type Requester, type TenantGrant } from '../granted-tenant.ts';
 import type { AuditDeps } from '../record-success.ts';
 import type { LeaseCounts } from './lease-counts.ts';
 
-export interface LeaseDeps extends AuditDeps, GrantDeps {
+export interface LeaseDeps extends AuditDeps, GrantDeps, SliceDeps {
   readonly dataKeys: LeasedLeaves;
   readonly leases: LeaseStore;
   readonly leaseCounts: LeaseCounts;

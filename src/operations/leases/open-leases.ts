@@ -43,7 +43,7 @@ export async function openLeases(
   { tenantId, items }: Batch<LeasedMessage>,
 ): Promise<readonly Outcome<OpenedLease>[]> {
   const grant = await openLeaseGrant(deps, request, tenantId, ['Data.Decrypt', 'Data.Encrypt']);
-  const outcomes = await eachItem(items, grant, (item, tenant) => openLeaf(deps, tenant, item));
+  const outcomes = await eachItem(deps, items, grant, (item, tenant) => openLeaf(deps, tenant, item));
   const opened = outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : []));
   try {
     await account(deps, request, tenantId, opened);
