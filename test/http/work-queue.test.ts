@@ -76,13 +76,13 @@ describe('the queue of large requests', () => {
   test('gives no slot away while a request computes: the main thread has no time for another', async () => {
     const { slices, enter, started } = await busyQueue();
     enter('a', 'a1');
-    let isComputing: boolean = true;
+    const done = new AbortController();
     const computing = (async () => {
-      while (isComputing) await slices.next();
+      while (!done.signal.aborted) await slices.next();
     })();
     await new Promise((resolve) => setTimeout(resolve, 3 * SLOT_MS));
     expect(started).toEqual([]);
-    isComputing = false;
+    done.abort();
     await computing;
     await until(() => started.length > 0, 'the first request starts');
   });

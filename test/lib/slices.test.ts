@@ -24,21 +24,18 @@ test('one work has a slice in each iteration of the event loop, in turns', async
 
 test('slices give way while connections are accepted, but not forever', async () => {
   const slices = new Slices();
-  let iterations = 0;
-  let isBegun = false;
-  void slices.next().then(() => {
-    isBegun = true;
-  });
-  for (let n = 0; n < 10; n += 1) {
-    slices.connectionAccepted();
-    await nextIteration();
-  }
-  expect(isBegun).toBe(false);
-  for (; !isBegun && iterations < 100; iterations += 1) {
-    slices.connectionAccepted();
-    await nextIteration();
-  }
-  expect(isBegun).toBe(true);
+  const begun: string[] = [];
+  void slices.next().then(() => begun.push('a'));
+  const accept = async (count: number) => {
+    for (let n = 0; n < count; n += 1) {
+      slices.connectionAccepted();
+      await nextIteration();
+    }
+  };
+  await accept(10);
+  expect(begun).toEqual([]);
+  await accept(100);
+  expect(begun).toEqual(['a']);
 });
 
 test('it is busy while work waits for a slice', async () => {
