@@ -1,7 +1,6 @@
 import type { AuditEvent, AuditKeyUse } from '../audit/event.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError, type VaultCallIds } from '../errors.ts';
-import type { Slices } from '../lib/slices.ts';
 import type { Soon } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { type TenantGrant, underGrant } from './granted-tenant.ts';
@@ -40,8 +39,11 @@ const CONCURRENCY = 16;
 const SLICE_MS = 2;
 
 export interface SliceDeps {
-  /** Shared by all batches of the process. */
-  readonly slices: Pick<Slices, 'next'>;
+  /** The slices of the main thread, shared by all long work of the process. */
+  readonly slices: {
+    /** Resolves when the next slice of this work may begin. */
+    next(): Promise<void>;
+  };
 }
 
 /**

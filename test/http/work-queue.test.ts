@@ -1,7 +1,7 @@
 import { setImmediate as nextIteration } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
+import { Slices } from '../../src/http/admission/slices.ts';
 import { WorkQueue } from '../../src/http/admission/work-queue.ts';
-import { Slices } from '../../src/lib/slices.ts';
 import { until } from '../support/until.ts';
 
 const SLOTS = 4;

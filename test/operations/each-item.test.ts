@@ -1,6 +1,6 @@
 import { setImmediate as nextIteration } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { Slices } from '../../src/lib/slices.ts';
+import { Slices } from '../../src/http/admission/slices.ts';
 import { eachItem } from '../../src/operations/batch.ts';
 import type { TenantGrant } from '../../src/operations/granted-tenant.ts';
 

@@ -5,13 +5,13 @@ import type { CallerRates } from '../../callers/caller-rates.ts';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { FairShare } from '../../lib/fair-share.ts';
-import type { Slices } from '../../lib/slices.ts';
 import { ANSWERED } from '../answers/end-early.ts';
 import { answerProblem, problemOf } from '../answers/problem.ts';
 import { operations } from '../contract/contract.ts';
 import type { OnAnswered } from '../scope.ts';
 import { type HeldBody, HeldBytes } from './held-bytes.ts';
 import { type IsWarm, RequestTurns } from './request-turns.ts';
+import type { Slices } from './slices.ts';
 import { SMALL_BYTES, WorkQueue } from './work-queue.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { FairQueue } from '../../lib/fair-queue.ts';
-import type { Slices } from '../../lib/slices.ts';
+import type { Slices } from './slices.ts';
 
 /** Large requests that are handled at once. More would share the main thread, and end later. */
 const SLOTS = 4;

@@ -1,6 +1,6 @@
 import { setImmediate as nextIteration } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
-import { Slices } from '../../src/lib/slices.ts';
+import { Slices } from '../../src/http/admission/slices.ts';
 
 test('one work has a slice in each iteration of the event loop, in turns', async () => {
   const slices = new Slices();
