@@ -1,6 +1,7 @@
 """Makes the blocking client of the asyncio one: python scripts/unasync.py [--check]."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ RULES = [
 text = SOURCE.read_text()
 for pattern, replacement in RULES:
     text = re.sub(pattern, replacement, text)
+for command in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
+    ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(TARGET), "-"]
+    text = subprocess.run(ruff, input=text, text=True, capture_output=True, check=True).stdout
 if "--check" not in sys.argv:
     TARGET.write_text(text)
 elif not TARGET.exists() or TARGET.read_text() != text:

@@ -36,7 +36,7 @@ describe('values', () => {
   it('of a customer that granted nothing are refused, with the fix', async () => {
     await assert.rejects(client.tenant('northwind').encrypt('a'), (error) => {
       assert.ok(error instanceof VaultspanError);
-      assert.deepEqual([error.code, error.reason, error.fix?.owner], ['access-revoked', 'role-missing', 'customer-admin']);
+      assert.deepEqual([error.code, error.reason, error.fix?.owner], ['access-revoked', 'role-missing', 'resource-owner']);
       return true;
     });
   });

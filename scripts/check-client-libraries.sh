@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Checks, tests and packs the client libraries, and tries both against a service on the emulated Azure: the TypeScript one
+# on each Node version that it supports, the Python one on the Python at hand. What it installs is in .clients/, safe to delete.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+out=$root/.clients
+path=$PATH
+export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
+what='client libraries'
+. scripts/dev-service.sh
+
+NODES=(20.20.2 24.21.0)
+# What a user reads first, and what is tried here: the first block of code of each README.
+example() { sed -n "/^\`\`\`$2\$/,/^\`\`\`\$/p" "$1" | sed '/^```/d'; }
+
+main() {
+  trap clean_up EXIT
+  mkdir -p "$out"
+  install_nodes
+  build_typescript
+  build_python
+  start_service
+  take_token
+  export VAULTSPAN_URL=$url VAULTSPAN_TOKEN=$TOKEN
+  test_typescript
+  test_python
+  try_packages
+  echo 'client libraries: typescript ok, python ok, packages ok'
+}
+
+install_nodes() {
+  local version arch
+  arch=$(node -p process.arch)
+  for version in "${NODES[@]}"; do
+    [ -x "$out/node-$version/node_modules/.bin/node" ] && continue
+    npm install --prefix "$out/node-$version" --no-save "node-linux-$arch@$version" >/dev/null
+  done
+}
+
+build_typescript() {
+  cd "$root/clients/typescript"
+  npm ci >/dev/null
+  npm run -s types
+  git diff --exit-code src/generated || fail 'the types of the client are stale: run npm run types in clients/typescript'
+  npm run -s build
+  rm -rf build
+  "$PWD/node_modules/.bin/tsc" -p tsconfig.test.json
+  cd "$root"
+}
+
+test_typescript() {
+  local node
+  for node in "$root/node_modules/.bin/node" "${NODES[@]/#/$out/node-}"; do
+    [ -d "$node" ] && node=$node/node_modules/.bin/node
+    (cd clients/typescript && "$node" --test build/test/*.test.js) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "the TypeScript client fails on $("$node" --version)"; }
+    echo "typescript $("$node" --version): $(grep -Eo '(# |ℹ )pass [0-9]+' "$work/log")"
+  done
+}
+
+build_python() {
+  local locked=$root/clients/python/requirements-dev.txt
+  python=$out/client-python
+  if ! cmp -s "$locked" "$python/installed"; then
+    rm -rf "$python"
+    python3 -m venv "$python"
+    "$python/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$locked"
+    cp "$locked" "$python/installed"
+  fi
+  cd "$root/clients/python"
+  "$python/bin/python" scripts/unasync.py --check
+  "$python/bin/ruff" check --quiet .
+  "$python/bin/ruff" format --check --quiet .
+  # pyright is Node's: it takes the one of PATH.
+  "$python/bin/pyright" --pythonpath "$python/bin/python" >"$work/log" || { cat "$work/log" >&2 && fail 'the Python client has wrong types'; }
+  rm -rf dist
+  "$python/bin/python" -m build --no-isolation --outdir "$out/wheel" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'no wheel'; }
+  cd "$root"
+}
+
+test_python() {
+  (cd clients/python && PYTHONPATH=src "$python/bin/python" -m pytest -q -p no:cacheprovider tests) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'the Python client fails'; }
+  echo "python $("$python/bin/python" --version): $(tail -1 "$work/log")"
+}
+
+# The examples of the READMEs, pasted into empty projects that have nothing but the built packages.
+try_packages() {
+  local project=$work/project tarball
+  mkdir -p "$project"
+  tarball=$(cd clients/typescript && npm pack --silent --pack-destination "$work")
+  (cd "$project" && npm init -y >/dev/null && npm install "$work/$tarball" >/dev/null)
+  example clients/typescript/README.md ts | sed 's/!,/,/; s/! });/ });/' >"$project/example.mjs"
+  (cd "$project" && PATH=$path "$out/node-${NODES[0]}/node_modules/.bin/node" example.mjs) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'the example of the TypeScript client fails'; }
+  grep -q 'context-mismatch' "$work/log" || fail 'the example of the TypeScript client shows no refusal'
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$out"/wheel/*.whl
+  example clients/python/README.md python >"$project/example.py"
+  (cd "$project" && "$work/venv/bin/python" example.py) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'the example of the Python client fails'; }
+  grep -q 'context-mismatch' "$work/log" || fail 'the example of the Python client shows no refusal'
+}
+
+main
