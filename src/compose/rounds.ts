@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config } from '../config/resolved.ts';
 import type { Clock } from '../lib/clock.ts';
+import { moveOutdatedKeys } from '../operations/branches/move-branch-keys.ts';
 import { examine } from '../operations/doctor/check-tenant.ts';
 import { Rounds, type Visited } from '../rounds/rounds.ts';
 import { Webhook } from '../rounds/webhook.ts';
@@ -44,6 +45,10 @@ export function startRounds({ config, logger, clock, store, azure, keys, metrics
       if (visited.check.state === 'passed') keys.makeIndexKeys(visited.tenant);
       metrics?.visited(visited.check.code, visited.isChanged);
       report(visited, logger, webhook);
+    },
+    upkeep: async (tenant) => {
+      const moved = await moveOutdatedKeys({ keyring: store.keyring, dataKeys: keys.dataKeys, clock }, tenant);
+      if (moved) logger.info({ tenantId: tenant.id, ...moved }, 'branch keys were moved to the newest key version');
     },
     onTrouble: (error) => {
       metrics?.visitFailed();

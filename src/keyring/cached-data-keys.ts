@@ -105,7 +105,7 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     const { branches, originKeys } = this.#options;
     if (!branches) throw noDatabase();
     this.#dropAfterClockJump();
-    return moveKey({ ...branches, originKeys }, this.#keysOf(tenant).dataKeys, row, key);
+    return moveKey({ ...branches, originKeys }, { tenant, dataKeys: this.#keysOf(tenant).dataKeys }, row, key);
   }
 
   /**
@@ -140,7 +140,7 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
   checkStoredKey(tenant: Tenant, row: StoredKey): Promise<void> {
     const { branches, originKeys } = this.#options;
     if (!branches) throw noDatabase();
-    return checkKey({ ...branches, originKeys }, this.#keysOf(tenant).dataKeys, row);
+    return checkKey({ ...branches, originKeys }, { tenant, dataKeys: this.#keysOf(tenant).dataKeys }, row);
   }
 
   async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {

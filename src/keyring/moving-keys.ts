@@ -3,10 +3,9 @@ import { ServiceError } from '../errors.ts';
 import { undecryptable } from '../format/aes-gcm.ts';
 import { kidOf } from '../format/kek-ref.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import { type BranchDeps, vaultKeyOf } from './branches/branch-deps.ts';
+import { type BranchDataKeys, type BranchDeps, vaultKeyOf } from './branches/branch-deps.ts';
 import type { KeyringStore, NewStoredKey, StoredKey } from './keyring-store.ts';
 import { openStoredKey, parseStoredJwe, sealStoredKey, storedKeyBytes } from './stored-key-jwe.ts';
-import type { TenantDataKeys } from './tenant-data-keys.ts';
 
 /**
  * The outcome of moving one stored key:
@@ -20,8 +19,11 @@ export interface MovingDeps extends Pick<BranchDeps, 'copies' | 'originKeys' | '
   readonly store: Pick<KeyringStore, 'replace'>;
 }
 
-/** The tenant's data keys: one opens the old JWE, another one seals the new JWE. */
-export type MovingDataKeys = Pick<TenantDataKeys, 'tenant' | 'slotFor' | 'forOpening' | 'forStoredKey'>;
+/** A tenant and its data keys: one opens the old JWE, another one seals the new JWE. */
+export interface MovingTenant {
+  readonly tenant: Tenant;
+  readonly dataKeys: Pick<BranchDataKeys, 'slotFor' | 'forOpening' | 'forStoredKey'>;
+}
 
 /** A failure to open the JWE that a row has now; its cause says why. The row stays as it is. */
 export class RowFailure extends Error {
@@ -42,20 +44,20 @@ export class RowFailure extends Error {
  */
 export async function moveKey(
   deps: MovingDeps,
-  dataKeys: MovingDataKeys,
+  moving: MovingTenant,
   row: StoredKey,
   key: RegisteredKey,
 ): Promise<MoveOutcome> {
   const { jwe: before } = row;
   if (before === undefined) return 'current'; // destroyed
-  const newest = await dataKeys.slotFor(key).newestAfter(row.kid);
+  const newest = await moving.dataKeys.slotFor(key).newestAfter(row.kid);
   if (row.kid === kidOf(newest.kek)) return 'current';
-  const opened = await openRow(deps, dataKeys, row);
+  const opened = await openRow(deps, moving, row);
   if (!opened.isOurs) {
     opened.bytes.fill(0);
     return 'not-ours';
   }
-  const moved = await rewrapped(deps, dataKeys, row, opened.bytes, key);
+  const moved = await rewrapped(deps, moving, row, opened.bytes, key);
   if (moved.kid === row.kid) return 'current';
   const isCopied = await deps.copies.write(moved);
   const { vaultKey, jwe, kid } = moved;
@@ -71,22 +73,18 @@ export async function moveKey(
  */
 export async function checkKey(
   deps: Omit<MovingDeps, 'store' | 'copies' | 'onEvent'>,
-  dataKeys: Pick<MovingDataKeys, 'tenant' | 'forOpening'>,
+  moving: MovingTenant,
   row: StoredKey,
 ): Promise<void> {
-  const opened = await openRow(deps, dataKeys, row);
+  const opened = await openRow(deps, moving, row);
   opened.bytes.fill(0);
   if (!opened.isOurs) throw new RowFailure(undecryptable());
 }
 
-async function openRow(
-  deps: Omit<MovingDeps, 'store' | 'copies' | 'onEvent'>,
-  dataKeys: Pick<MovingDataKeys, 'tenant' | 'forOpening'>,
-  row: StoredKey,
-) {
+async function openRow(deps: Omit<MovingDeps, 'store' | 'copies' | 'onEvent'>, moving: MovingTenant, row: StoredKey) {
   try {
     const jwe = parseStoredJwe(row);
-    const { dataKey } = await dataKeys.forOpening(jwe, deps.kekOf(dataKeys.tenant, jwe));
+    const { dataKey } = await moving.dataKeys.forOpening(jwe, deps.kekOf(moving.tenant, jwe));
     return openStoredKey(row, jwe, dataKey, deps.originKeys.current());
   } catch (error) {
     if (!(error instanceof ServiceError) || !isOfRow(error)) throw error;
@@ -109,13 +107,13 @@ const isOfRow = ({ code, scope }: ServiceError): boolean =>
 /** Returns the row under the target version; overwrites the key's bytes. */
 async function rewrapped(
   deps: MovingDeps,
-  dataKeys: MovingDataKeys,
+  moving: MovingTenant,
   row: StoredKey,
   bytes: Buffer,
   key: RegisteredKey,
 ): Promise<NewStoredKey> {
   try {
-    const use = await dataKeys.forStoredKey(key, storedKeyBytes(row.kind));
+    const use = await moving.dataKeys.forStoredKey(key, storedKeyBytes(row.kind));
     const { kek, kid } = use.key.dataKey;
     const jwe = sealStoredKey(use, Buffer.from(bytes), row);
     const moved = { ...row, vaultKey: vaultKeyOf(kek), jwe, kid };

@@ -20,6 +20,8 @@ export interface RoundsOptions {
   readonly pollMs: number;
   readonly wallMs: () => number;
   readonly onVisited: (visited: Visited) => void;
+  /** Work on a tenant whose check has passed, such as keys that a rotation left behind. */
+  readonly upkeep: (tenant: Tenant) => Promise<void>;
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -99,12 +101,14 @@ export class Rounds {
    * to, is left to its lease.
    */
   async #visit(tenantId: string): Promise<void> {
-    const { tenants, claims, examine, owner, onVisited } = this.#options;
+    const { tenants, claims, examine, owner, onVisited, upkeep } = this.#options;
     const tenant = await findTenant(tenants, tenantId);
     if (!tenant) return;
     const check = checkOf(await examine(tenant));
     const finished = await claims.finish(tenantId, owner, check, this.#nextDueAt(tenant));
-    if (finished) onVisited({ tenant, check, ...finished });
+    if (!finished) return;
+    onVisited({ tenant, check, ...finished });
+    if (check.code === undefined && tenant.state === 'active') await upkeep(tenant);
   }
 
   #nextDueAt(tenant: Tenant): number {

@@ -1,7 +1,8 @@
 import { createSecretKey } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
+import { isCompact } from '../../src/format/compact.ts';
 import { vaultKeyOf } from '../../src/keyring/branches/branch-deps.ts';
-import { moveBranchKeys } from '../../src/operations/branches/move-branch-keys.ts';
+import { moveBranchKeys, moveOutdatedKeys } from '../../src/operations/branches/move-branch-keys.ts';
 import { BOUND, CMK_V1, CMK_V2, codeOf, Deployment, HSM_KEY, settle, tenantRecord } from '../support/deployment.ts';
 import { refusal } from '../support/jwk-key-wrapper.ts';
 import { until } from '../support/until.ts';
@@ -145,6 +146,69 @@ describe('after a rotation', () => {
     expect(await keyring.needs('contoso')).toEqual([{ kid: CMK_V2, keys: before.length, copies: before.length }]);
   });
 });
+
+describe('the service by itself', () => {
+  const SETTLE = { settleMs: 600_000 };
+
+  test('moves the branch that seals once it notices a rotation, so compact messages go on at once', async () => {
+    const { deployment, keyring, process, sealed } = await withDays(2);
+    deployment.branchSettings = { ...deployment.branchSettings, ...SETTLE };
+    const other = deployment.start();
+    const before = await other.encrypt();
+    deployment.vault.makeNewest(CMK_V2);
+    other.dataKeys.reread('contoso');
+    await other.encrypt(); // reads the key in the background
+    await settle();
+    await settle();
+    const after = await other.encrypt();
+    expect(isCompact(after)).toBe(true);
+    expect(branchOf(after)).toBe(branchOf(before));
+    expect(keyring.rows.every(({ madeUnder }) => madeUnder === CMK_V1)).toBe(true);
+    const moved = keyring.rows.filter(({ kid }) => kid === CMK_V2);
+    expect(moved.map(({ id }) => id)).toContain(branchOf(after));
+    for (const message of [...sealed, before, after]) expect(await codeOf(process.decrypt(message))).toBe('ok');
+  });
+
+  test('makes a new branch where the vault refuses the old version already', async () => {
+    const { deployment, keyring } = await withDays(1);
+    const rows = keyring.rows.length;
+    deployment.vault.makeNewest(CMK_V2);
+    deployment.vault.answer = refusing(CMK_V1);
+    const process = deployment.start();
+    expect(isCompact(await process.encrypt())).toBe(true);
+    expect(keyring.rows.filter(({ kid }) => kid === CMK_V2)).toHaveLength(1);
+    expect(keyring.rows).toHaveLength(rows + 1);
+  });
+
+  test('seals self-contained messages, and fails none, while a branch cannot be copied', async () => {
+    const { deployment, keyring } = await withDays(1);
+    const before = keyring.rows.map(({ jwe }) => jwe);
+    deployment.vault.makeNewest(CMK_V2);
+    deployment.branchSettings = { ...deployment.branchSettings, ...SETTLE };
+    deployment.copies = { ...deployment.copies, write: () => Promise.reject(new Error('the disk is full')) };
+    const process = deployment.start();
+    expect(isCompact(await process.encrypt())).toBe(false);
+    expect(process.backgroundFailures).toContainEqual(new Error('the disk is full'));
+    expect(keyring.rows.map(({ jwe }) => jwe).slice(0, before.length)).toEqual(before);
+  });
+
+  test('moves the rest in a round, and reads nothing but counts if nothing is left', async () => {
+    const { deployment, keyring } = await withDays(3);
+    deployment.vault.makeNewest(CMK_V2);
+    const { dataKeys } = deployment.start();
+    const deps = { keyring: { keys: keyring }, dataKeys, clock: deployment.clock };
+    expect(await moveOutdatedKeys(deps, TENANT)).toMatchObject({ moved: keyring.rows.length, isComplete: true });
+    deployment.vault.takeCalls();
+    expect(await moveOutdatedKeys(deps, TENANT)).toBeUndefined();
+    expect(deployment.vault.takeCalls()).toEqual([]);
+  });
+});
+
+/** Returns the id of the branch that a compact message names. */
+function branchOf(message: string): string {
+  const { kid } = JSON.parse(Buffer.from(message.split('.')[0] ?? '', 'base64url').toString()) as { kid: string };
+  return Buffer.from(kid, 'base64url').toString('base64url', 0, 8);
+}
 
 describe('a branch stays as it is', () => {
   test('if the vault refuses its version already', async () => {

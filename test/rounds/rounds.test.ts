@@ -45,6 +45,7 @@ async function roundsOn(database: TestDatabase, time: Time, change: Partial<Roun
     pollMs: 5,
     wallMs: time.wallMs,
     onVisited: () => undefined,
+    upkeep: async () => undefined,
     onTrouble: () => undefined,
     ...change,
   });

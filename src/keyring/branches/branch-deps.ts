@@ -78,6 +78,7 @@ export interface BranchDataKeys {
   slotFor(key: RegisteredKey): SealingSlot;
   forSealing(key: RegisteredKey, bytes: number): Soon<SealingUse>;
   forOpening(jwe: Jwe, kek: KekRef): Soon<OpeningUse>;
+  forStoredKey(key: RegisteredKey, bytes: number): Promise<SealingUse>;
 }
 
 /** One tenant's branches, as the parts that seal under them see them. */
@@ -97,6 +98,11 @@ export interface BranchSource {
    * of access.
    */
   open(branchId: string): Promise<OpenedBranch>;
+  /**
+   * Moves a row to the newest version of a key. Returns false if the row does not open, because it
+   * was altered or its version is refused.
+   */
+  move(row: StoredKey, key: RegisteredKey): Promise<boolean>;
   /** Returns whether the row is in the database again. */
   putBack(row: StoredKey): Promise<boolean>;
 }

@@ -6,6 +6,7 @@ import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
 import { sealStoredKey, storedKeyBytes } from '../stored-key-jwe.ts';
 import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
+import { BranchRotation } from './branch-rotation.ts';
 import { type EpochTimes, epochAfter, epochAt, epochLabel, partOfEpoch } from './epoch.ts';
 import { Leaf } from './leaf.ts';
 import { type Conditions, candidates, epochOf, liveRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
@@ -39,22 +40,21 @@ export class SealingBranches {
   #changes = 0;
   /** Ids of the reading's rows that do not open, or are not ours. */
   readonly #refused = new Set<string>();
+  readonly #rotation: BranchRotation;
   #refreshing: Promise<Reading> | undefined;
   #making: Promise<void> | undefined;
   #retryAt = Number.NEGATIVE_INFINITY;
   /** Set once the copies turned out to be made by exports, or by nobody. */
   #isCopiedElsewhere: boolean = false;
   #isFirstReady: boolean = false;
-  /**
-   * The time in its quarter at which this process makes and opens branches: processes are spread
-   * over it.
-   */
+  /** The times in their quarters at which this process makes and opens branches. */
   readonly #makeAt: number;
   readonly #openAt: number;
 
   constructor(branches: BranchSource, key: RegisteredKey) {
     this.#branches = branches;
     this.#key = key;
+    this.#rotation = new BranchRotation(branches, key);
     const { jitter } = branches.deps;
     this.#makeAt = QUARTER * jitter();
     this.#openAt = 1 - QUARTER * jitter();
@@ -107,6 +107,10 @@ export class SealingBranches {
     const { clock } = this.#branches.deps;
     await this.#branches.dataKeys.slotFor(this.#key).usableFacts();
     let reading = await this.#current();
+    if (this.#candidates(reading, clock.monotonicMs()).length === 0) {
+      if (await this.#rotation.follow(this.#rotation.outdated(reading, this.#conditions()))) this.#reading = undefined;
+      reading = await this.#current();
+    }
     if (this.#candidates(reading, clock.monotonicMs()).length === 0) {
       await this.#makeFirst(reading);
       reading = await this.#current();
@@ -245,6 +249,7 @@ export class SealingBranches {
     // A change that was reported meanwhile may be missing in these rows.
     this.#reading = changes === this.#changes ? reading : undefined;
     this.#refused.clear();
+    this.#rotation.readAgain();
     const lost = before?.keys.filter(
       ({ id, label, jwe }) => jwe !== undefined && labels.includes(label) && !read.keys.some((row) => row.id === id),
     );
@@ -262,7 +267,9 @@ export class SealingBranches {
     const part = partOfEpoch(epoch, reading.nowMs + (now - reading.at));
     const next = reading.keys.find(({ label, jwe }) => jwe !== undefined && label === epochLabel(epochAfter(epoch, 1)));
     const uncopied = this.#uncopied(reading, now);
+    const outdated = this.#rotation.outdated(reading, this.#conditions());
     if (now - reading.at >= settings.recheckMs / 2) this.#inBackground(now, () => this.#refresh());
+    else if (outdated.length > 0) this.#inBackground(now, () => this.#rotation.follow(outdated));
     else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#makeOnce(epoch));
     else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#makeOnce(epochAfter(epoch, 1)));
     else if (uncopied) this.#inBackground(now, () => this.#copy(uncopied));

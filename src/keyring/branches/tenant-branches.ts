@@ -6,6 +6,7 @@ import type { Soon } from '../../lib/when-ready.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { CompactOpening } from '../data-keys.ts';
 import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
+import { moveKey, RowFailure } from '../moving-keys.ts';
 import { parseStoredJwe } from '../stored-key-jwe.ts';
 import { type BranchDataKeys, type BranchDeps, type BranchSource, vaultKeyOf } from './branch-deps.ts';
 import { type BranchKey, openBranchKey } from './branch-key.ts';
@@ -163,6 +164,15 @@ export class TenantBranches implements BranchSource {
       return openBranchKey(row, jwe, dataKey, this.deps.originKeys.current());
     } catch (error) {
       this.deps.onDisagreement(row);
+      throw error;
+    }
+  }
+
+  async move(row: StoredKey, key: RegisteredKey): Promise<boolean> {
+    try {
+      return (await moveKey(this.deps, this, row, key)) !== 'not-ours';
+    } catch (error) {
+      if (error instanceof RowFailure) return false;
       throw error;
     }
   }

@@ -1,4 +1,6 @@
 import type { ServiceError } from '../../errors.ts';
+import { type KekRef, kidOf, parseKid } from '../../format/kek-ref.ts';
+import { vaultKeyOf } from '../../keyring/branches/branch-deps.ts';
 import type { KeyName, KeyringStore, StoredKey } from '../../keyring/keyring-store.ts';
 import { type MoveOutcome, ownKeyOf, RowFailure } from '../../keyring/moving-keys.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -64,6 +66,32 @@ export async function moveBranchKeys(deps: MoveKeysDeps, input: MoveInput): Prom
     }
   }
   return { ...counts, stayingKeys, isComplete: true };
+}
+
+/** A visit of a round lasts at most as long; the next one continues. */
+const ROUND_MS = 120_000;
+
+export interface MoveOutdatedDeps extends MoveKeysDeps {
+  readonly keyring: { readonly keys: Pick<KeyringStore, 'page' | 'needs'> };
+  readonly dataKeys: MoveKeysDeps['dataKeys'] & {
+    currentVersion(tenant: Tenant, key: RegisteredKey): Promise<{ readonly kek: KekRef }>;
+  };
+}
+
+/**
+ * Moves a tenant's keys if a rotation left some under an older version of their key. Returns
+ * undefined if none is.
+ * @throws ServiceError as moveBranchKeys
+ */
+export async function moveOutdatedKeys(deps: MoveOutdatedDeps, tenant: Tenant): Promise<KeysMoved | undefined> {
+  const needs = await deps.keyring.keys.needs(tenant.id);
+  for (const { kid } of needs.filter(({ keys }) => keys > 0)) {
+    const kek = parseKid(kid);
+    const key = kek && ownKeyOf(tenant, { vaultKey: vaultKeyOf(kek) });
+    if (!key || kidOf((await deps.dataKeys.currentVersion(tenant, key)).kek) === kid) continue;
+    return moveBranchKeys(deps, { tenant, atMostMs: ROUND_MS });
+  }
+  return undefined;
 }
 
 /** Returns a tenant's keys without tombstones, with one page in memory at a time. */
