@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { freePorts } from '../support/free-ports.ts';
 import { runCli } from '../support/run-cli.ts';
+import { until } from '../support/until.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -130,6 +131,10 @@ describe('dev', () => {
       code: 'access-revoked',
       reason: 'app-absent',
       fix: { owner: 'customer-admin' },
+    });
+    await until(async () => {
+      const { status, body } = await post('contoso/indexes/email/tokens', { values: ['YW5uQGV4YW1wbGUub3Jn'] }, token);
+      return status === 200 && (body as { readonly search: readonly unknown[] }).search.length === 1;
     });
     const reader = await tokenAs('--as', 'reader');
     expect((await post('contoso/encrypt', { plaintext: '' }, reader)).body).toMatchObject({ code: 'grant-missing' });

@@ -10,8 +10,13 @@ const CALLS = [
   ['decrypt', 'Data.Decrypt', { ciphertext: 'x' }],
   ['wrap', 'Keys.Wrap', { value: 'aGk=', key: 'wrap' }],
   ['unwrap', 'Keys.Unwrap', { wrappedKey: 'aGk=', keyId: 'x', algorithm: 'RSA-OAEP' }],
+  ['indexes/email/tokens', 'Data.Index', { values: ['aGk='] }],
+  ['indexes/email/deterministic/encrypt', 'Data.Encrypt', { values: ['aGk='] }],
+  ['indexes/email/deterministic/decrypt', 'Data.Decrypt', { values: ['AQ'] }],
+  ['indexes/email/rotate', 'Tenants.Manage', undefined],
+  ['indexes/email/retire', 'Tenants.Manage', { version: 1 }],
 ] as const;
-const ROLES = CALLS.map(([, role]) => role);
+const ROLES = [...new Set(CALLS.map(([, role]) => role))];
 
 let service: TestService;
 beforeAll(async () => {
@@ -106,7 +111,7 @@ test('the reader, with a token of its own from Entra, decrypts and may do nothin
   const { ciphertext } = (await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' })).body;
   const decrypted = await service.post('/tenants/contoso/decrypt', { ciphertext }, token);
   expect(decrypted.body.plaintext).toBe('aGk=');
-  for (const [operation, , body] of CALLS.filter(([name]) => name !== 'decrypt')) {
+  for (const [operation, , body] of CALLS.filter(([, role]) => role !== 'Data.Decrypt')) {
     const response = await service.post(`/tenants/contoso/${operation}`, body, token);
     expect([response.status, response.body.code]).toEqual([403, 'grant-missing']);
   }
@@ -134,7 +139,7 @@ describe('a refusal reads no body', () => {
     const answers = some.map(async ({ method, path }) => {
       const [answer] = await exchange(
         service.url,
-        `${method.toUpperCase()} ${path.replace('{tenantId}', tenant).replace('{leaseId}', LEASE_ID)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
+        `${method.toUpperCase()} ${path.replace('{tenantId}', tenant).replace('{name}', 'email').replace('{leaseId}', LEASE_ID)} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
           'Content-Type: application/json\r\nContent-Length: 200000\r\n\r\n',
       );
       return (JSON.parse(answer?.body ?? '{}') as { readonly code?: string }).code;

@@ -444,6 +444,18 @@ describe('access to an index', () => {
     expect(await codeOf(process.tokens())).toBe('ok');
   });
 
+  test('needs a fresh proof, however recently the rows were read', async () => {
+    const { deployment, process } = await ready();
+    await process.tokens();
+    deployment.vault.answer = () => {
+      throw refusal('role-missing');
+    };
+    deployment.clock.advance(BOUND - 1);
+    await process.dataKeys.recheckBranches();
+    deployment.clock.advance(2);
+    expect(await codeOf(process.tokens())).toBe('access-revoked');
+  });
+
   test('is refused to a suspended tenant', async () => {
     const { deployment, process } = await ready();
     await process.tokens();

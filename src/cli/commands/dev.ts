@@ -139,7 +139,7 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
       identity: 'managed-identity',
     },
     cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
-    branchKeys: { settleSeconds: 0, copies: { directory: 'copies' } }, // compact messages from the first one on
+    branchKeys: { settleSeconds: 0, copies: { directory: 'copies' } }, // keys are used as soon as they are made
     revocation: { boundSeconds: 5 }, // so that a customer's actions take effect at once
     audit: { directory: 'audit' },
     telemetry: { logLevel },
@@ -182,6 +182,7 @@ const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
         ]),
       ),
       defaultKey: 'data',
+      indexes: name === 'contoso' ? { email: { normalize: 'nfc' } } : undefined,
       graph: name === 'contoso' ? { organization: true, users: true, groups: true } : undefined,
     }),
   );

@@ -1,7 +1,7 @@
 import type { Emulator } from '../../emulator/emulator.ts';
 
 const STATES: Readonly<Record<string, string>> = {
-  contoso: 'has granted access; a data key, a compact data key and a wrap key',
+  contoso: 'has granted access; a data key, a compact data key, a wrap key and an index',
   fabrikam: 'has granted access; two data keys',
   northwind: 'has added the app, but granted it no role on the vault',
   adatum: 'has not added the app',
@@ -35,6 +35,9 @@ Try it in another terminal, in this folder:
 
   # the same value under a compact key: a sixth of the length; the branch key it names is in the database
   ${post('contoso/encrypt', `'{"plaintext":"aGVsbG8=","key":"compact"}'`)}
+
+  # look-up tokens of an e-mail address, in the index of contoso's record
+  ${post('contoso/indexes/email/tokens', `'{"values":["YW5uQGV4YW1wbGUub3Jn"]}'`)}
 
   # refused, with the reason and the fix: no role on the vault; app not added
   ${post('northwind/encrypt', `'{"plaintext":"aGVsbG8="}'`)}
