@@ -80,7 +80,7 @@ export function buildOpenApi() {
 
 function describe(operationId: string, operation: Operation): object {
   const { tag, summary, description, role, alsoNeeds = [], params, query, ifMatch } = operation;
-  const { response, responseExample, etag, lines } = operation;
+  const { response, raw, responseExample, etag, lines } = operation;
   return {
     operationId,
     tags: [tag],
@@ -109,7 +109,14 @@ function describe(operationId: string, operation: Operation): object {
               },
             },
           }
-        : { 204: { description: 'Done' } }),
+        : raw === undefined
+          ? { 204: { description: 'Done' } }
+          : {
+              200: {
+                description: 'Done',
+                content: { [mediaType(raw)]: { schema: rawSchema(raw), example: responseExample } },
+              },
+            }),
       ...failures(operation),
       default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
     },
@@ -118,6 +125,10 @@ function describe(operationId: string, operation: Operation): object {
 
 const rolesText = (roles: readonly string[]): string =>
   `Needs the role${roles.length > 1 ? 's' : ''} ${roles.map((role) => `\`${role}\``).join(', ')}.`;
+
+const mediaType = (raw: string): string => raw.split(';')[0] ?? raw;
+const rawSchema = (raw: string): object =>
+  mediaType(raw) === 'application/octet-stream' ? { type: 'string', format: 'binary' } : { type: 'string' };
 
 function describeStream(operationId: string, operation: StreamOperation): object {
   const { tag, summary, description, role, params, query } = operation;

@@ -14,15 +14,17 @@ import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/h
 import { type IndexRoutesDeps, indexRoutes } from './http/routes/index-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
 import { type LeaseRoutesDeps, leaseRoutes } from './http/routes/lease-routes.ts';
+import { logRoutes } from './http/routes/log-routes.ts';
 import { mount, routesOf } from './http/routes/mount.ts';
 import { mountStreams } from './http/routes/mount-streams.ts';
 import { rewrapStreamHeaderRoute, type StreamRoutesDeps, streamRoutes } from './http/routes/stream-routes.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/routes/tenant-routes.ts';
 import { type OpenSpan, traced } from './http/server/trace-requests.ts';
+import type { ListAuditRecordsDeps } from './operations/audit/list-audit-records.ts';
+import type { ReadLogDeps } from './operations/audit/read-log.ts';
 import type { CreateDataKeyDeps } from './operations/create-data-key.ts';
 import type { DecryptDeps } from './operations/decrypt-data.ts';
 import type { EncryptDeps } from './operations/encrypt-data.ts';
-import type { ListAuditRecordsDeps } from './operations/list-audit-records.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
@@ -38,6 +40,7 @@ export type AppDeps = EncryptDeps &
   BranchKeyRoutesDeps &
   IndexRoutesDeps &
   ListAuditRecordsDeps &
+  ReadLogDeps &
   ProblemDeps &
   ReadinessDeps & {
     readonly verifyToken: VerifyToken;
@@ -104,6 +107,7 @@ const jsonRoutes = (deps: AppDeps) =>
       ...tenantRoutes(deps),
       ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
+      ...logRoutes(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),
     },

@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'tenant-not-found'
   | 'index-not-found'
   | 'lease-not-found'
+  | 'log-not-found'
   | 'route-not-found'
   | 'method-not-allowed'
   | 'tenant-misconfigured'

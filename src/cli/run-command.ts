@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./commands/check.ts')).check,
   onboard: async () => (await import('./commands/onboard.ts')).onboard,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
+  log: async () => (await import('./commands/log.ts')).log,
   health: async () => (await import('./commands/health.ts')).health,
   token: async () => (await import('./commands/token.ts')).token,
   'encrypt-file': async () => (await import('./commands/encrypt-file.ts')).encryptFile,

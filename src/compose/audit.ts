@@ -22,6 +22,8 @@ export interface Audit {
   /** Ships the records to the database; absent when records stay in files. */
   readonly shipper: Shipper | undefined;
   readonly records: AuditRecords;
+  /** The database of the records; absent when they stay in files. Closed with the log. */
+  readonly database: SqlDatabase | undefined;
   /** Returns the names of problems although records are accepted, for readiness. */
   degraded(): readonly string[];
   /** Ends the chain, and ships the remaining records within some seconds. */
@@ -33,8 +35,10 @@ export interface Audit {
  * to read.
  */
 const AUDIT_CONNECTIONS = 2;
+/** One to sequence, one for checkpoints and readers of the logs. */
+const RECEIPTS_CONNECTIONS = 2;
 
-type AuditConfig = Pick<Config, 'audit' | 'database' | 'registry' | 'rounds'>;
+type AuditConfig = Pick<Config, 'audit' | 'database' | 'receipts' | 'registry' | 'rounds'>;
 
 /**
  * Begins a chain. While it is open its records are shipped, and those past their retention are
@@ -85,6 +89,7 @@ export async function openAudit(
       sink,
       shipper,
       records: table ? tableRecords(table) : fileRecords(directory),
+      database,
       degraded: () => [
         ...(shipper?.trouble() === undefined ? [] : ['audit']),
         ...(clocks.trouble() === undefined ? [] : ['audit-clock']),
@@ -111,7 +116,8 @@ async function openAuditDatabase(
   home: Pick<Home, 'platform'>,
   logger: Logger,
 ): Promise<SqlDatabase> {
-  const options = { ...databaseOptions(config, home), maxConnections: AUDIT_CONNECTIONS };
+  const maxConnections = AUDIT_CONNECTIONS + (config.receipts.origin === undefined ? 0 : RECEIPTS_CONNECTIONS);
+  const options = { ...databaseOptions(config, home), maxConnections };
   // If tenants or visits are in the database, it is migrated already.
   if (config.registry.file !== undefined && !config.rounds.enabled && config.database.migrate === 'at-start') {
     for (const name of await migrate(options)) logger.info({ name }, 'the database was migrated');

@@ -20,6 +20,7 @@ import type { Azure } from './azure.ts';
 import type { Branches } from './branches.ts';
 import type { Keys } from './keys.ts';
 import type { Leases } from './leases.ts';
+import type { Receipts } from './receipts.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Store } from './store.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -35,6 +36,8 @@ export interface ListenerParts {
   readonly azure: Azure;
   readonly store: Store;
   readonly audit: Audit;
+  /** Absent if they are off. */
+  readonly receipts: Receipts | undefined;
   readonly refusals: RefusalCounter;
   readonly branches: Pick<Branches, 'degraded' | 'parts'>;
   readonly keys: Keys;
@@ -78,7 +81,7 @@ function openAdmission(
 
 function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isDraining: () => boolean) {
   const { config, failures, clock, deadlines, certificate, azure, store } = parts;
-  const { audit, refusals, branches, keys, leases, telemetry } = parts;
+  const { audit, receipts, refusals, branches, keys, leases, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
@@ -93,7 +96,8 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     directory: azure.directory,
     audit: config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,
     auditRecords: audit.records,
-    auditDegraded: audit.degraded,
+    log: receipts?.reader,
+    auditDegraded: () => [...audit.degraded(), ...(receipts?.degraded() ?? [])],
     degradedHome: azure.degradedHome,
     branchesDegraded: branches.degraded,
     certificate,

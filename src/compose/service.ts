@@ -13,6 +13,7 @@ import { openHome } from './home.ts';
 import { openKeys } from './keys.ts';
 import { openLeases } from './leases.ts';
 import { type Listener, type ListenerParts, openListener } from './listener.ts';
+import { startReceipts } from './receipts.ts';
 import { startRounds } from './rounds.ts';
 import { openStore, type Store } from './store.ts';
 import { openTelemetry } from './telemetry.ts';
@@ -88,12 +89,14 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const azure = await openAzure(config, home, logger, clock, telemetry.metrics?.azure);
   const store = keep(await openStore(config, home, logger));
   const audit = keep(await openAudit(config, home, azure.lineKey, logger));
+  const observer = telemetry.metrics?.azure;
+  const receipts = keep(startReceipts({ config, home, database: audit.database, logger, clock, observer }));
   const refusals = keep(openRefusals(audit, logger));
   const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
   const leases = keep(openLeases({ logger, jitter, store, audit }));
-  const opened = { telemetry, certificate, azure, store, audit, refusals, branches, keys, leases };
+  const opened = { telemetry, certificate, azure, store, audit, receipts, refusals, branches, keys, leases };
   const parts = { config, failures, clock, deadlines, ...opened };
   const listener = await openListener(parts);
   watch(parts, listener);
@@ -105,7 +108,7 @@ const openRefusals = ({ sink }: Audit, logger: Logger): RefusalCounter =>
   new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals were not recorded') });
 
 function watch(parts: ListenerParts, { server, admission }: Listener): void {
-  const { config, clock, telemetry, certificate, azure, store, audit, branches, keys, leases } = parts;
+  const { config, clock, telemetry, certificate, azure, store, audit, receipts, branches, keys, leases } = parts;
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
     requestsShed: admission.shed,
@@ -116,6 +119,7 @@ function watch(parts: ListenerParts, { server, admission }: Listener): void {
     branches: branches.parts.counts,
     audit: audit.sink,
     spool: audit.shipper,
+    receipts,
     certificate,
     tenants: store.tenants,
     countOverdue: overdueCounter(config, store, clock),

@@ -18,6 +18,7 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
   const { maxAgeSeconds, ...dataKeys } = settings.dataKeys;
   const { deadlineSeconds, ...vault } = settings.vault;
   const { keepShippedSeconds, ...audit } = settings.audit;
+  const { checkpointSeconds, ...receipts } = settings.receipts;
   return {
     http: httpOf(settings.http, memoryBytes),
     callers: settings.callers,
@@ -54,6 +55,7 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
       keepShippedMs: inMs(keepShippedSeconds),
       database: audit.database ?? settings.database.url !== undefined,
     },
+    receipts: { ...receipts, checkpointMs: inMs(checkpointSeconds) },
     metrics: settings.metrics,
     telemetry: settings.telemetry,
     emulator: settings.emulator,

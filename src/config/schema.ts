@@ -240,71 +240,105 @@ const Audit = section({
     .describe('Time that a file is kept after the database has its records, in case the database loses them.'),
 });
 
-/** All settings, with their defaults and bounds. Durations are in seconds. */
-export const ConfigSchema = z.strictObject({
-  http: Http,
-  callers: z
-    .array(Caller)
-    .min(1)
-    .superRefine((callers, ctx) => {
-      for (const { index, earlier } of overlaps(callers)) {
-        const message = `accepts the same tokens as callers.${earlier}: merge the two entries`;
-        ctx.addIssue({ code: 'custom', path: [index, 'issuer'], message });
-      }
-    })
-    .describe("Issuers of the callers' tokens."),
-  home: Home,
-  cloud: Cloud,
-  registry: section({
-    file: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('A static list of tenants, YAML or JSON, as below. By default tenants are in the database.'),
-  }),
-  database: Database,
-  rounds: section({
-    enabled: z.boolean().default(true).describe('Check every tenant at regular intervals; processes share the work.'),
-    intervalSeconds: seconds(60, 30 * 24 * HOUR)
-      .default(HOUR)
-      .describe('Interval between two checks of a tenant; the record of a tenant can override it.'),
-    maxConcurrent: z.int().min(1).max(256).default(16).describe('Maximum number of concurrent checks in one process.'),
-    webhookUrl: httpsUrl
-      .optional()
-      .describe(
-        "URL that receives every change of a tenant's state, signed with `vaultspan-webhook-key` (Standard Webhooks).",
-      ),
-  }),
-  dataKeys: DataKeys,
-  branchKeys: BranchKeys,
-  revocation: section({
-    boundSeconds: seconds(0, HOUR)
-      .default(300)
-      .describe(
-        'Maximum age of a proof of access under which data keys are used; with 0 each request calls the vault.',
-      ),
-    tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
-      .optional()
-      .describe(
-        'Maximum age of an Entra token: a disabled app is refused within this time and the bound. By default half of the bound, at least 60.',
-      ),
-  }),
-  vault: Vault,
-  audit: Audit,
-  metrics: Metrics,
-  telemetry: Telemetry,
-  emulator: z
-    .strictObject({
-      unsafeAllowEmulator: z
-        .literal(true)
-        .describe('Allows vaults on loopback and relaxes checks of the SDK. `serve` rejects it.'),
-      caFile: z.string().min(1),
-      identityEndpoint: z.url(),
-      identityHeader: z.string().min(1),
-    })
+const Receipts = section({
+  origin: z
+    .string()
+    .regex(
+      /^[a-z0-9](?:[a-z0-9.:/_-]{0,198}[a-z0-9])?$/,
+      'must be a name such as vendor.example/vaultspan, without https://',
+    )
     .optional()
-    .describe('Written by `vaultspan dev`.'),
+    .describe(
+      'Name of the transparency logs, such as `vendor.example/vaultspan`; that of a tenant adds `/tenants/ID`. Turns [receipts](operating.md#receipts) on; needs `audit.database`.',
+    ),
+  keyName: secretNameSchema
+    .default('vaultspan-receipts')
+    .describe('Name of the EC key in the home vault that signs checkpoints.'),
+  checkpointSeconds: seconds(1, HOUR).default(300).describe('Time from a new entry of a log to its next checkpoint.'),
+  signaturesPerSecond: z
+    .int()
+    .min(1)
+    .max(200)
+    .default(40)
+    .describe('Maximum signatures per second in the whole deployment. Each checkpoint is one call of the home vault.'),
 });
+
+/** All settings, with their defaults and bounds. Durations are in seconds. */
+export const ConfigSchema = z
+  .strictObject({
+    http: Http,
+    callers: z
+      .array(Caller)
+      .min(1)
+      .superRefine((callers, ctx) => {
+        for (const { index, earlier } of overlaps(callers)) {
+          const message = `accepts the same tokens as callers.${earlier}: merge the two entries`;
+          ctx.addIssue({ code: 'custom', path: [index, 'issuer'], message });
+        }
+      })
+      .describe("Issuers of the callers' tokens."),
+    home: Home,
+    cloud: Cloud,
+    registry: section({
+      file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('A static list of tenants, YAML or JSON, as below. By default tenants are in the database.'),
+    }),
+    database: Database,
+    rounds: section({
+      enabled: z.boolean().default(true).describe('Check every tenant at regular intervals; processes share the work.'),
+      intervalSeconds: seconds(60, 30 * 24 * HOUR)
+        .default(HOUR)
+        .describe('Interval between two checks of a tenant; the record of a tenant can override it.'),
+      maxConcurrent: z
+        .int()
+        .min(1)
+        .max(256)
+        .default(16)
+        .describe('Maximum number of concurrent checks in one process.'),
+      webhookUrl: httpsUrl
+        .optional()
+        .describe(
+          "URL that receives every change of a tenant's state, signed with `vaultspan-webhook-key` (Standard Webhooks).",
+        ),
+    }),
+    dataKeys: DataKeys,
+    branchKeys: BranchKeys,
+    revocation: section({
+      boundSeconds: seconds(0, HOUR)
+        .default(300)
+        .describe(
+          'Maximum age of a proof of access under which data keys are used; with 0 each request calls the vault.',
+        ),
+      tokenMaxAgeSeconds: seconds(60, 24 * HOUR)
+        .optional()
+        .describe(
+          'Maximum age of an Entra token: a disabled app is refused within this time and the bound. By default half of the bound, at least 60.',
+        ),
+    }),
+    vault: Vault,
+    audit: Audit,
+    receipts: Receipts,
+    metrics: Metrics,
+    telemetry: Telemetry,
+    emulator: z
+      .strictObject({
+        unsafeAllowEmulator: z
+          .literal(true)
+          .describe('Allows vaults on loopback and relaxes checks of the SDK. `serve` rejects it.'),
+        caFile: z.string().min(1),
+        identityEndpoint: z.url(),
+        identityHeader: z.string().min(1),
+      })
+      .optional()
+      .describe('Written by `vaultspan dev`.'),
+  })
+  .refine(
+    ({ audit, database, receipts }) => receipts.origin === undefined || (audit.database ?? database.url !== undefined),
+    { path: ['receipts', 'origin'], message: 'needs the records in the database: set audit.database: true' },
+  );
 
 /** The validated settings of the file and the environment. */
 export type Settings = Readonly<z.output<typeof ConfigSchema>>;

@@ -38,6 +38,8 @@ export interface WatchedParts {
   };
   /** Absent when audit records stay in their files. */
   readonly spool: { backlog(): Readonly<Record<'bytes' | 'ageSeconds', number>> } | undefined;
+  /** Absent without receipts. */
+  readonly receipts: WatchedReceipts | undefined;
   /** Absent when the service itself does not terminate TLS. */
   readonly certificate: { readonly current: { readonly validTo: Date } } | undefined;
   readonly tenants: {
@@ -53,6 +55,15 @@ export interface WatchedParts {
   readonly homeCredentialExpiry: () => Promise<number | undefined>;
 }
 
+/** The transparency logs, as metrics show them. */
+interface WatchedReceipts {
+  counts(): Readonly<Record<'entries' | 'lost' | 'checkpoints', number>>;
+  backlog(): Promise<Readonly<Record<'records' | 'overdueSeconds', number>>>;
+  isRefused(): boolean;
+}
+
+/** Queries of the whole deployment's backlog run at most this often. */
+const BACKLOG_MAX_AGE_MS = 10_000;
 const OVERDUE_MAX_AGE_MS = 10_000;
 /** A new version of the credential appears in the metrics within this time. */
 const EXPIRY_MAX_AGE_MS = 600_000;
@@ -63,6 +74,7 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchBranches(registry, parts);
   watchLimits(registry, parts);
   watchAudit(registry, parts);
+  if (parts.receipts) watchReceipts(registry, parts.receipts);
   watchTenants(registry, parts);
   const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests in progress' };
   readGauge(registry, inFlight, parts.requestsInFlight);
@@ -200,6 +212,33 @@ function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {
     help: 'Age of the oldest audit record not yet in the database; absent without one',
   };
   readGauge(registry, age, () => spool?.backlog().ageSeconds);
+}
+
+function watchReceipts(registry: Registry, receipts: WatchedReceipts): void {
+  const entries = { name: 'vaultspan_log_entries_total', help: 'Entries that this process added to transparency logs' };
+  readCounter(registry, entries, () => receipts.counts().entries);
+  const checkpoints = { name: 'vaultspan_log_checkpoints_total', help: 'Checkpoints that this process signed' };
+  readCounter(registry, checkpoints, () => receipts.counts().checkpoints);
+  const lost = {
+    name: 'vaultspan_log_gaps_total',
+    help: 'Gaps of audit chains that never filled, which the transparency logs name as lost',
+  };
+  readCounter(registry, lost, () => receipts.counts().lost);
+  const refused = {
+    name: 'vaultspan_log_refused',
+    help: '1 while this process signs no checkpoint because the home vault does not know the database',
+  };
+  readGauge(registry, refused, () => (receipts.isRefused() ? 1 : 0));
+  const waiting = {
+    name: 'vaultspan_log_records_waiting',
+    help: 'Stored audit records that are in no transparency log yet, in the whole deployment',
+  };
+  askedGauge(registry, waiting, BACKLOG_MAX_AGE_MS, async () => (await receipts.backlog()).records);
+  const overdue = {
+    name: 'vaultspan_log_checkpoint_overdue_seconds',
+    help: 'Time for which the oldest checkpoint is overdue, in the whole deployment',
+  };
+  askedGauge(registry, overdue, BACKLOG_MAX_AGE_MS, async () => (await receipts.backlog()).overdueSeconds);
 }
 
 function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedParts): void {

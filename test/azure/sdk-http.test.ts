@@ -69,7 +69,10 @@ const calls: Readonly<Record<string, () => Promise<unknown>>> = {
     platformCredential({ identity: 'managed-identity', authorityHost: '', deadlineMs: DEADLINE_MS }).getToken(SCOPE),
   'read of the home vault': () => new HomeVault(vaultAccess()).versions('secret', 1),
   'signature by the home vault': () =>
-    new VaultSigner({ ...vaultAccess(), certificateName: 'app' }).sign('0'.repeat(32), Buffer.from('input')),
+    new VaultSigner({ ...vaultAccess(), keyName: 'app', isCertificate: true, algorithm: 'PS256' }).sign(
+      '0'.repeat(32),
+      Buffer.from('input'),
+    ),
   'call of a customer’s vault': () => {
     const { vaultUrl, credential } = vaultAccess();
     const options = { clientRequestId: APP, abortSignal: new AbortController().signal, onRequestId: () => undefined };

@@ -26,6 +26,7 @@ const COMMANDS = [
   'check',
   'onboard',
   'audit',
+  'log',
   'health',
   'token',
   'encrypt-file',
@@ -142,7 +143,7 @@ describe('dev', () => {
     const config = runCli(['check-config', '--online'], { cwd: folder });
     expect(await config.exitCode).toBe(0);
     expect(config.out()).toContain('vaultspan.db (SQLite)');
-    expect(config.out()).toMatch(/^audit {7}\S+; durability write, kept for ever$/m);
+    expect(config.out()).toMatch(/^audit {7}\S+, and from there to SQLite; durability write, kept for ever$/m);
     expect(config.out()).toMatch(/^metrics {5}off$/m);
     expect(config.out()).toMatch(
       /credential {2}client-secret vaultspan-client-secret\n +version [0-9a-f]{32}: expires \d{4}-/,

@@ -49,7 +49,7 @@ function mountedRoutes(app: Express): string[] {
   const layers = (app.router as unknown as { readonly stack: readonly Layer[] }).stack;
   return layers.flatMap(({ route }) => {
     const methods = route ? [...new Set(route.stack.flatMap(({ method }) => method ?? []))] : [];
-    return methods.map((method) => `${method} ${route?.path.replace(/:(\w+)/g, '{$1}')}`);
+    return methods.map((method) => `${method} ${route?.path.replace(/[:*](\w+)/g, '{$1}')}`);
   });
 }
 

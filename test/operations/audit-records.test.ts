@@ -27,3 +27,12 @@ describe('GET /tenants/{tenantId}/audit from files', () => {
     expect([status, (body as Page).records.length]).toEqual([200, 1]);
   });
 });
+
+test('a deployment without receipts has no transparency logs', async () => {
+  const { status, body } = await service
+    .request()
+    .get('/tenants/northwind/log/checkpoint')
+    .set('Authorization', `Bearer ${service.token()}`);
+  expect(status).toBe(404);
+  expect(body).toMatchObject({ code: 'log-not-found' });
+});

@@ -6,6 +6,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { enableBranchKeys } from '../../src/cli/commands/branch-keys.ts';
+import { createReceiptsKey } from '../../src/cli/commands/init.ts';
 import { openHome } from '../../src/compose/home.ts';
 import { startService as composeService } from '../../src/compose/service.ts';
 import { openStore } from '../../src/compose/store.ts';
@@ -29,6 +30,7 @@ export interface TestService extends AsyncDisposable {
   readonly clock: TestClock;
   readonly logLines: readonly string[];
   readonly folder: string;
+  readonly config: Config;
   /** Posts with a token of all roles, unless another is given; '' for none. */
   post(path: string, body: unknown, token?: string): supertest.Test;
   request(): ReturnType<typeof supertest>;
@@ -95,6 +97,15 @@ export async function startService(options: TestServiceOptions = {}): Promise<Te
   }
 }
 
+/** Creates the key of checkpoints, and leaves the service the right to use it. */
+async function addReceiptsKey(config: Config, { control }: Emulator): Promise<void> {
+  const principal = 'managed-identity';
+  await control.grantRole({ vault: 'home', role: 'Key Vault Crypto Officer', principal });
+  await createReceiptsKey(config, openHome(config), () => undefined);
+  await control.removeRole({ vault: 'home', role: 'Key Vault Crypto Officer', principal });
+  await control.grantRole({ vault: 'home', role: 'Key Vault Crypto User', key: config.receipts.keyName, principal });
+}
+
 /** The environment of a service. */
 interface Site {
   readonly emulator: Emulator;
@@ -121,6 +132,7 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
     audit: { directory: join(folder, 'audit'), ...(options.config?.['audit'] as object | undefined) },
   });
   if (isInDatabase) await register(config, tenants, options.compact === 'enabled');
+  if (config.receipts.origin !== undefined) await addReceiptsKey(config, emulator);
   const logLines: string[] = [];
   const logger = createLogger('debug', (line) => logLines.push(line));
   const token = await emulator.issueCallerToken({ roles: ALL_ROLES });
@@ -144,6 +156,7 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
     clock,
     logLines,
     folder,
+    config,
     post: (path, body, bearer = token) => {
       const test = agent.post(path).set('Content-Type', 'application/json');
       if (bearer !== '') test.set('Authorization', `Bearer ${bearer}`);

@@ -44,7 +44,13 @@ export function createHomeCredential(options: HomeCredentialOptions): Configured
     case 'vault-signed':
       return new CertificateHomeCredential({
         ...options,
-        signer: new VaultSigner({ ...options, credential: options.platform }),
+        signer: new VaultSigner({
+          ...options,
+          keyName: options.certificateName,
+          isCertificate: true,
+          algorithm: 'PS256',
+          credential: options.platform,
+        }),
       });
     case 'managed-identity':
       return new FederatedHomeCredential({ ...options, kind: options.kind, assertion: () => machineToken(options) });

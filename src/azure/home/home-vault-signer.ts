@@ -10,8 +10,10 @@ import { vaultClientOptions } from '../sdk-http.ts';
 
 export interface VaultSignerOptions {
   readonly vaultUrl: string;
-  /** Name of the certificate and, in Key Vault, of its key. */
-  readonly certificateName: string;
+  readonly keyName: string;
+  /** Whether the key is a certificate's, which in Key Vault has the same name. */
+  readonly isCertificate: boolean;
+  readonly algorithm: 'PS256' | 'ES256';
   /** The platform's identity. */
   readonly credential: TokenCredential;
   readonly unsafeAllowEmulator: boolean;
@@ -19,7 +21,7 @@ export interface VaultSignerOptions {
   readonly observer?: AzureObserver | undefined;
 }
 
-/** Signs with the key of a certificate in the home vault, which never leaves it. */
+/** Signs with a key of the home vault, which never leaves it. */
 export class VaultSigner {
   readonly #options: VaultSignerOptions;
   readonly #keys: KeyClient;
@@ -31,15 +33,15 @@ export class VaultSigner {
   }
 
   /**
-   * Returns a PS256 signature of one version of the key.
+   * Returns the signature of one version of the key, in the form of JWS (RFC 7518 §3).
    * @throws ServiceError `home-credential-rejected` when the vault refuses, `vault-unavailable`
    */
   async sign(keyVersion: string, input: Buffer): Promise<Uint8Array> {
     const digest = createHash('sha256').update(input).digest();
-    const { deadlineMs, observer } = this.#options;
+    const { algorithm, deadlineMs, observer } = this.#options;
     const call = async (abortSignal: AbortSignal) => {
       const client = await this.#client(keyVersion, abortSignal);
-      return (await client.sign('PS256', digest, { abortSignal })).result;
+      return (await client.sign(algorithm, digest, { abortSignal })).result;
     };
     try {
       return await withOutcome(
@@ -59,10 +61,10 @@ export class VaultSigner {
   #client(keyVersion: string, abortSignal: AbortSignal): Promise<CryptographyClient> {
     return this.#clients.getOrInsertComputed(keyVersion, async () => {
       try {
-        const { certificateName } = this.#options;
-        const { keyOperations = [] } = await this.#keys.getKey(certificateName, { version: keyVersion, abortSignal });
+        const { keyName } = this.#options;
+        const { keyOperations = [] } = await this.#keys.getKey(keyName, { version: keyVersion, abortSignal });
         if (!keyOperations.includes('sign')) throw new NoSigningKeyError('the key may not sign');
-        return this.#keys.getCryptographyClient(certificateName, { keyVersion });
+        return this.#keys.getCryptographyClient(keyName, { keyVersion });
       } catch (error) {
         this.#clients.delete(keyVersion);
         throw error;
@@ -78,7 +80,10 @@ class NoSigningKeyError extends Error {
 
 const DISABLED = new Set(['KeyDisabled', 'KeyExpired', 'KeyNotYetValid', 'KeyOperationForbidden']);
 
-function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSignerOptions): ServiceError {
+type SigningKey = Pick<VaultSignerOptions, 'vaultUrl' | 'keyName' | 'isCertificate'>;
+
+/** Returns the failure of a call that concerns a signing key of the home vault. */
+export function signerFailure(cause: unknown, { vaultUrl, keyName, isCertificate }: SigningKey): ServiceError {
   if (cause instanceof ServiceError) return cause;
   const foreign = readForeignError(cause);
   const rejected = (reason: string, detail: string, action: string, command?: string) =>
@@ -91,16 +96,19 @@ function signerFailure(cause: unknown, { vaultUrl, certificateName }: VaultSigne
   if (cause instanceof NoSigningKeyError || isKeyUnusable(foreign)) {
     return rejected(
       'signing-key-unusable',
-      'The key of the certificate is missing, disabled or not allowed to sign',
-      `Enable the certificate ${certificateName} in the home vault, or create a new version whose key may sign`,
+      `The key ${isCertificate ? 'of the certificate ' : ''}is missing, disabled or not allowed to sign`,
+      isCertificate
+        ? `Enable the certificate ${keyName} in the home vault, or create a new version whose key may sign`
+        : `Enable the key ${keyName} in the home vault, or create it: an EC key of P-256 that may sign`,
+      isCertificate ? undefined : 'vaultspan init',
     );
   }
   if (isRefusal(foreign)) {
     return rejected(
       'home-vault-refused',
       "The home vault does not allow the platform's identity to sign",
-      `Grant the service's identity the role "Key Vault Crypto User" on the key ${certificateName} of ${vaultUrl}`,
-      grantCommand(vaultUrl, certificateName),
+      `Grant the service's identity the role "Key Vault Crypto User" on the key ${keyName} of ${vaultUrl}`,
+      grantCommand(vaultUrl, keyName),
     );
   }
   return new ServiceError('vault-unavailable', 'The home vault is unreachable or failing', {
@@ -125,7 +133,7 @@ const isKeyUnusable = ({ status, innerCode, code }: ForeignError): boolean =>
  */
 const isRefusal = ({ status }: ForeignError): boolean => status === 400 || status === 403;
 
-function grantCommand(vaultUrl: string, certificateName: string): string {
+function grantCommand(vaultUrl: string, keyName: string): string {
   const [vaultName] = new URL(vaultUrl).hostname.split('.');
-  return `az role assignment create --role "Key Vault Crypto User" --assignee-object-id <IDENTITY-OBJECT-ID> --assignee-principal-type ServicePrincipal --scope "$(az keyvault show --name ${vaultName} --query id -o tsv)/keys/${certificateName}"`;
+  return `az role assignment create --role "Key Vault Crypto User" --assignee-object-id <IDENTITY-OBJECT-ID> --assignee-principal-type ServicePrincipal --scope "$(az keyvault show --name ${vaultName} --query id -o tsv)/keys/${keyName}"`;
 }

@@ -7,13 +7,11 @@ import type { MacRules } from '../../audit/verify/mac-check.ts';
 import type { VerifiedSource } from '../../audit/verify/verify-chains.ts';
 import { verifyDirectories, verifyFile } from '../../audit/verify/verify-directory.ts';
 import { verifyTable } from '../../audit/verify/verify-table.ts';
+import { withAuditDatabase } from '../../compose/audit-database.ts';
 import { openHome } from '../../compose/home.ts';
 import { parseLineKeys, readLineKeys } from '../../compose/home-keys.ts';
-import { databaseMistake, namingSettings } from '../../compose/setting-mistakes.ts';
-import { databaseOptions } from '../../compose/store.ts';
 import { ConfigError } from '../../config/load-config.ts';
 import type { Config } from '../../config/resolved.ts';
-import { openDatabase } from '../../database/open-database.ts';
 import { auditTable } from '../../database/tables/audit-table.ts';
 import { readArguments } from '../support/arguments.ts';
 import { amount, type Findings, reportFindings } from '../support/audit-report.ts';
@@ -181,13 +179,7 @@ async function macRulesOf({ unkeyedBefore, key, online, io, settings }: Job): Pr
 async function withTable<T>({ io, settings }: Job, use: (table: AuditTable) => Promise<T>): Promise<T> {
   const config = settings();
   prepareForEmulator(config, io);
-  if (!config.audit.database) throw new ConfigError('The audit records are not in a database: see audit.database');
-  const database = await openDatabase(databaseOptions(config, openHome(config)));
-  try {
-    return await namingSettings(() => use(auditTable(database)), databaseMistake(config));
-  } finally {
-    await database.close();
-  }
+  return withAuditDatabase(config, (database) => use(auditTable(database)));
 }
 
 async function verifyPaths(

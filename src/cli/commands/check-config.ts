@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { issuerTrouble } from '../../callers/issuer-keys.ts';
 import { type Home, homeCredentialOf, openHome } from '../../compose/home.ts';
 import { openHomeKeys } from '../../compose/home-keys.ts';
+import { openReceiptsKey } from '../../compose/receipts.ts';
 import { databaseMistake, namingSettings } from '../../compose/setting-mistakes.ts';
 import { databaseOptions } from '../../compose/store.ts';
 import { ConfigError, loadConfig } from '../../config/load-config.ts';
@@ -47,6 +48,7 @@ Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invali
         `callers     ${config.callers.map(({ issuer }) => issuer).join(', ')}`,
         `revocation  within ${config.revocation.boundMs / 1_000} s of Azure's refusal`,
         `audit       ${describeAudit(config)}`,
+        `receipts    ${describeReceipts(config)}`,
         `metrics     ${describeMetrics(config)}`,
         `memory      bodies may take ${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
         `tenants     ${tenantsOf(config)}`,
@@ -76,6 +78,11 @@ function describeAudit(config: Config): string {
   const place = config.audit.database ? `${directory}, and from there to ${database}` : directory;
   const kept = retentionDays === undefined ? 'for ever' : `for ${retentionDays} days`;
   return `${place}; durability ${durability}, kept ${kept}`;
+}
+
+function describeReceipts({ receipts: { origin, keyName, checkpointMs } }: Config): string {
+  if (origin === undefined) return 'off';
+  return `${origin}/tenants/…, signed with ${keyName} every ${checkpointMs / 1_000} s`;
 }
 
 function describeMetrics({ metrics: { enabled, host, port, tenantLabels } }: Config): string {
@@ -114,6 +121,7 @@ async function checkOnline(config: Config, io: CommandIo): Promise<number> {
     ['credential', () => describeCredential(config, home)],
     ['origin key', () => describeHomeKeys(config, home)],
     ['database', () => describeDatabase(config, home)],
+    ...(config.receipts.origin === undefined ? [] : [['receipts', () => describeReceiptsKey(config, home)] as const]),
     ...config.callers.map((caller) => ['issuer', () => describeIssuer(caller)] as const),
   ] as const;
   // All at once: a server that never answers costs one deadline, not one for each part.
@@ -151,6 +159,14 @@ async function describeIssuer(caller: Config['callers'][number]): Promise<string
 async function describeHomeKeys(config: Config, home: Home): Promise<string> {
   const { originKeys } = await openHomeKeys(config, home, silentLogger(), systemClock);
   return `${originKeys.current().length} usable, and the audit key${config.rounds.webhookUrl === undefined ? '' : ' and the webhook key'}`;
+}
+
+/** Signs an empty text, which is no checkpoint. */
+async function describeReceiptsKey(config: Config, home: Home): Promise<string> {
+  const key = openReceiptsKey({ config, home });
+  const { version, mark } = await key.read();
+  await key.sign(version, '');
+  return `${config.receipts.keyName} signs with version ${version}${mark === undefined ? ', for the first time' : ''}`;
 }
 
 async function describeDatabase(config: Config, home: Home): Promise<string> {

@@ -21,7 +21,7 @@ import { welcome } from '../support/dev-welcome.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
 import { readConfig } from '../support/read-config.ts';
 import { enableBranchKeys } from './branch-keys.ts';
-import { createHomeKeys } from './init.ts';
+import { createHomeKeys, createReceiptsKey } from './init.ts';
 
 const FIRST_EMULATOR_PORT = 8443;
 /** Alias and name of the key whose messages are compact. */
@@ -66,6 +66,12 @@ kept in .vaultspan/, so ciphertexts stay usable after a restart. Other commands 
       const home = openHome(config);
       await createHomeKeys(home, () => undefined);
       await addCompactKey(emulator);
+      await emulator.control.grantRole({
+        vault: 'home',
+        role: 'Key Vault Crypto Officer',
+        principal: 'managed-identity',
+      });
+      await createReceiptsKey(config, home, () => undefined);
       await registerDemo(config, home, emulator);
       const service = await startService({
         config,
@@ -141,7 +147,8 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
     cloud: { name: 'custom', authorityHost: emulator.authorityHost, vaultSuffix: '.vault.azure.net' },
     branchKeys: { settleSeconds: 0, copies: { directory: 'copies' } }, // keys are used as soon as they are made
     revocation: { boundSeconds: 5 }, // so that a customer's actions take effect at once
-    audit: { directory: 'audit' },
+    audit: { directory: 'audit', database: true },
+    receipts: { origin: 'localhost/vaultspan', checkpointSeconds: 5 }, // so that a checkpoint comes soon
     telemetry: { logLevel },
     emulator: {
       unsafeAllowEmulator: true,

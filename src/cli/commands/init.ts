@@ -1,5 +1,7 @@
 import { AUDIT_KEY_SECRET, newSecretKey, ORIGIN_KEY_SECRET, WEBHOOK_KEY_SECRET } from '../../azure/home/home-keys.ts';
 import { type Home, openHome } from '../../compose/home.ts';
+import { openReceiptsKey } from '../../compose/receipts.ts';
+import type { Config } from '../../config/resolved.ts';
 import { noArguments, readArguments } from '../support/arguments.ts';
 import type { Command, CommandIo } from '../support/command.ts';
 import { prepareForEmulator } from '../support/emulated-azure.ts';
@@ -16,14 +18,18 @@ Creates three secrets in the home vault, each 32 random bytes, unless they alrea
   ${AUDIT_KEY_SECRET}   hides encryption contexts in the audit log
   ${WEBHOOK_KEY_SECRET} signs the webhook's messages (Standard Webhooks)
 
-Run it once per deployment. It needs the role "Key Vault Secrets Officer" on the home vault; the service itself needs only
-"Key Vault Secrets User".`,
+With receipts it also creates an EC key, which signs the checkpoints of the transparency logs (receipts.keyName).
+
+Run it once per deployment. It needs the role "Key Vault Secrets Officer" on the home vault, for the EC key "Key Vault Crypto
+Officer" too; the service itself needs only "Key Vault Secrets User", and "Key Vault Crypto User" on the EC key.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, { config: { type: 'string' } });
     noArguments(positionals);
     const config = readConfig(values.config, io);
     prepareForEmulator(config, io);
-    await createHomeKeys(openHome(config), io.stdout);
+    const home = openHome(config);
+    await createHomeKeys(home, io.stdout);
+    await createReceiptsKey(config, home, io.stdout);
     return 0;
   },
 };
@@ -38,4 +44,14 @@ export async function createHomeKeys({ vault }: Pick<Home, 'vault'>, tell: Comma
     if (!exists) await vault.add(name, newSecretKey(), 'application/vnd.vaultspan.key');
     tell(`${name}: ${exists ? 'already exists' : 'created'}\n`);
   }
+}
+
+/**
+ * Creates the key of checkpoints if receipts are on and it is missing.
+ * @throws ServiceError
+ */
+export async function createReceiptsKey(config: Config, home: Home, tell: CommandIo['stdout']): Promise<void> {
+  if (config.receipts.origin === undefined) return;
+  const isNew = await openReceiptsKey({ config, home }).create();
+  tell(`${config.receipts.keyName}: ${isNew ? 'created' : 'already exists'}\n`);
 }

@@ -47,6 +47,10 @@ Try it in another terminal, in this folder:
   curl -s ${emulator.controlUrl}/disable-key -d '{"vault":"contoso","key":"data"}'
   curl -s ${emulator.controlUrl}/enable-key -d '{"vault":"contoso","key":"data"}'
 
+  # contoso's receipts: a signed checkpoint of its audit records, and the proof of the first (5 s after a record)
+  curl -s ${url}/tenants/contoso/log/checkpoint -H "Authorization: Bearer $TOKEN"
+  curl -s '${url}/tenants/contoso/log/proof?sequence=0' -H "Authorization: Bearer $TOKEN"
+
 Stop with Ctrl-C.
 `;
 }

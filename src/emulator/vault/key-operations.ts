@@ -1,5 +1,6 @@
 import { constants, createCipheriv, createDecipheriv, privateDecrypt, publicEncrypt } from 'node:crypto';
 import type { KeyVersion } from '../state.ts';
+import { signEs256 } from './ecdsa-signatures.ts';
 import { privateKeyOf, sizeOf } from './key-material.ts';
 import { signDigest, verifyDigest } from './rsa-signatures.ts';
 import { badParameter, forbidden, VaultRefusal } from './vault-refusal.ts';
@@ -53,6 +54,7 @@ export function operate(version: KeyVersion, operation: KeyOperation, input: Ope
     case 'decrypt':
       return open(version, operation, input);
     case 'sign':
+      if (input.alg === 'ES256') return supported(signEs256(version, input.value), input.alg);
       return supported(signDigest(rsaKey(version, input.alg), input.alg, input.value), input.alg);
     case 'verify': {
       const { alg, digest = Buffer.alloc(0), value } = input;

@@ -49,6 +49,11 @@ export function setApiHeaders(res: ServerResponse): void {
   for (let at = 0; at < API_HEADERS.length; at += 2) res.setHeader(API_HEADERS[at] ?? '', API_HEADERS[at + 1] ?? '');
 }
 
+export function sendBytes(res: ServerResponse, type: string, bytes: Buffer, headers: Headers): void {
+  res.writeHead(200, [...API_HEADERS, 'Content-Type', type, 'Content-Length', bytes.length, ...headers] as string[]);
+  res.end(bytes);
+}
+
 export function sendNothing(res: ServerResponse, headers: Headers): void {
   res.writeHead(204, [...API_HEADERS, ...headers] as string[]).end();
 }

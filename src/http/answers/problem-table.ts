@@ -11,6 +11,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'tenant-not-found': { status: 404, title: 'The tenant does not exist' },
   'index-not-found': { status: 404, title: 'The tenant has no such index' },
   'lease-not-found': { status: 404, title: 'The caller has no such lease' },
+  'log-not-found': { status: 404, title: 'The transparency log does not have this' },
   'route-not-found': { status: 404, title: 'The route does not exist' },
   'method-not-allowed': { status: 405, title: 'The route does not support this method' },
   'key-use': { status: 409, title: 'The key is registered for another use' },

@@ -21,6 +21,7 @@ import {
 } from './fields.ts';
 import { indexOperations } from './index-contract.ts';
 import { leaseOperations } from './lease-contract.ts';
+import { logOperations } from './log-contract.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import { streamHeaderOperations } from './stream-contract.ts';
 import { tenantOperations } from './tenant-contract.ts';
@@ -148,6 +149,7 @@ export const operations = {
   ...tenantOperations,
   ...branchKeyOperations,
   ...auditOperations,
+  ...logOperations,
   getHealth: {
     method: 'get',
     path: '/healthz',

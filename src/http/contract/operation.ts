@@ -8,6 +8,8 @@ export interface Operation {
   readonly auditedAs?: string;
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   readonly path: `/${string}`;
+  /** The last parameter of the path, if it may have slashes. */
+  readonly rest?: string;
   readonly tag: string;
   readonly summary: string;
   readonly description: string;
@@ -31,8 +33,10 @@ export interface Operation {
   /** Whether `If-Match` is required, or needed only to replace a record. Absent: ignored. */
   readonly ifMatch?: 'required' | 'to-replace';
   readonly bodyExample?: unknown;
-  /** Absent: the answer is 204. */
+  /** Absent: the answer is raw, or 204. */
   readonly response?: z.ZodType;
+  /** Media type of an answer that is not JSON: the handler returns its text or its bytes. */
+  readonly raw?: string;
   readonly responseExample?: unknown;
   /**
    * Returns the answer's JSON; default JSON.stringify. The handler's answer must have its type too.

@@ -1,4 +1,4 @@
-import { type ListAuditRecordsDeps, listAuditRecords } from '../../operations/list-audit-records.ts';
+import { type ListAuditRecordsDeps, listAuditRecords } from '../../operations/audit/list-audit-records.ts';
 import type { Handler } from './mount.ts';
 
 export const listAuditRecordsRoute =

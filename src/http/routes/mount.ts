@@ -6,7 +6,7 @@ import { ServiceError } from '../../errors.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import { type Admission, declaredBytes } from '../admission/admission.ts';
 import { admit } from '../admission/admit.ts';
-import { sendNothing, sendText } from '../answers/answer.ts';
+import { sendBytes, sendNothing, sendText } from '../answers/answer.ts';
 import { type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
 import { readJson } from '../bodies/read-json.ts';
 import { type OperationId, type Operations, operations } from '../contract/contract.ts';
@@ -28,9 +28,11 @@ interface Input<K extends OperationId> {
 
 type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
 type Encodable<O> = O extends { encode: (answer: infer T) => string } ? T : unknown;
-type Answer<K extends OperationId> = Operations[K] extends { response: infer T extends z.ZodType }
-  ? DeepReadonly<z.input<T>> & Encodable<Operations[K]>
-  : undefined;
+type Answer<K extends OperationId> = Operations[K] extends { raw: string }
+  ? string | Buffer
+  : Operations[K] extends { response: infer T extends z.ZodType }
+    ? DeepReadonly<z.input<T>> & Encodable<Operations[K]>
+    : undefined;
 
 /** Takes plain input and returns a plain answer; operations with a role have a `request`. */
 export type Handler<K extends OperationId> = (
@@ -74,7 +76,9 @@ export const routesOf = (handlers: Handlers, deps: MountDeps): readonly Route[] 
 /** Mounts the routes in Express. Other methods on their paths are refused. */
 export function mount(app: Express, routes: readonly Route[]): void {
   for (const { operation, handle } of routes) {
-    const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
+    const path = operation.path.replace(/\{(\w+)\}/g, (_all, name) =>
+      name === operation.rest ? `*${name}` : `:${name}`,
+    );
     app[operation.method](path, (req, res) =>
       handle(req, res, { params: req.params, query: () => req.query, prefersLines: () => prefersLines(req) }),
     );
@@ -123,13 +127,14 @@ export function parseQuery(
 }
 
 function send(
-  { response, lines, encode = JSON.stringify }: Operation,
+  { response, raw, lines, encode = JSON.stringify }: Operation,
   answer: unknown,
   res: ServerResponse,
   headers: string[],
   prefersLines: () => boolean = () => false,
 ): void {
-  if (lines !== undefined) sendList(answer, lines, res, headers, prefersLines());
+  if (raw !== undefined) sendBytes(res, raw, Buffer.from(answer as string | Buffer), headers);
+  else if (lines !== undefined) sendList(answer, lines, res, headers, prefersLines());
   // Not `res.json`: its ETag costs a hash of every answer, and our answers are never cached.
   else if (response) sendText(res, 200, 'application/json', encode(answer as never), headers);
   else sendNothing(res, headers);
@@ -155,12 +160,12 @@ const NDJSON = 'application/x-ndjson';
 
 const prefersLines = (req: Request): boolean => req.accepts(['application/json', NDJSON]) === NDJSON;
 
-const MOUNTED: readonly Pick<Operation, 'method' | 'path'>[] = [
+const MOUNTED: readonly Pick<Operation, 'method' | 'path' | 'rest'>[] = [
   ...Object.values(operations),
   ...Object.values(streamOperations),
 ];
 const ROUTES = [...Map.groupBy(MOUNTED, ({ path }) => path)].map(([path, some]) => ({
-  pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
+  pattern: new RegExp(`^${path.replace(/\{(\w+)\}/g, (_all, name) => (name === some[0]?.rest ? '.+' : '[^/]+'))}$`),
   allowed: some.map(({ method }) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase())).join(', '),
 }));
 

@@ -1,9 +1,9 @@
-import type { ParsedRecord } from '../audit/chain/parse-record.ts';
-import { type AuditRecords, cursorOf, placeOf } from '../audit/pages/record-page.ts';
-import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
-import type { TenantRegistry } from '../tenants/registry.ts';
-import { assertGranted } from './granted-tenant.ts';
-import { type AuditDeps, recordSuccess } from './record-success.ts';
+import type { ParsedRecord } from '../../audit/chain/parse-record.ts';
+import { type AuditRecords, cursorOf, placeOf } from '../../audit/pages/record-page.ts';
+import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
+import type { TenantRegistry } from '../../tenants/registry.ts';
+import { assertGranted } from '../granted-tenant.ts';
+import { type AuditDeps, recordSuccess } from '../record-success.ts';
 
 export interface ListAuditRecordsDeps extends AuditDeps {
   readonly auditRecords: AuditRecords;

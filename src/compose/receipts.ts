@@ -1,0 +1,100 @@
+import { Checkpointer } from '../audit/receipts/checkpointer.ts';
+import type { LogReader } from '../audit/receipts/log-reader.ts';
+import { Sequencer } from '../audit/receipts/sequencer.ts';
+import type { AzureObserver } from '../azure/call-outcomes.ts';
+import { VaultReceiptsKey } from '../azure/home/receipts-key.ts';
+import type { Config } from '../config/resolved.ts';
+import type { SqlDatabase } from '../database/open-database.ts';
+import { logBacklog } from '../database/tables/log-backlog.ts';
+import { checkpointTable } from '../database/tables/log-checkpoints.ts';
+import { logReader } from '../database/tables/log-reader.ts';
+import { sequencerTable } from '../database/tables/log-sequencer.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Home } from './home.ts';
+
+/** This process's part in the transparency logs. */
+export interface Receipts {
+  readonly reader: LogReader;
+  /** Since the start of this process. */
+  counts(): Readonly<Record<'entries' | 'lost' | 'checkpoints', number>>;
+  backlog(): Promise<{ readonly records: number; readonly overdueSeconds: number }>;
+  isRefused(): boolean;
+  /** Returns the names of problems, for readiness. */
+  degraded(): readonly string[];
+  close(): Promise<void>;
+}
+
+export interface ReceiptsParts {
+  readonly config: Pick<Config, 'receipts' | 'home' | 'vault' | 'unsafeAllowEmulator'>;
+  readonly home: Pick<Home, 'platform'>;
+  /** The database of the audit records. */
+  readonly database: SqlDatabase | undefined;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly observer: AzureObserver | undefined;
+}
+
+/** Starts the sequencer and the signing of checkpoints; undefined if receipts are off. */
+export function startReceipts({
+  config,
+  home,
+  database,
+  logger,
+  clock,
+  observer,
+}: ReceiptsParts): Receipts | undefined {
+  const { origin, checkpointMs, signaturesPerSecond } = config.receipts;
+  if (origin === undefined || !database) return undefined;
+  const now = () => clock.wallMs();
+  const sequencer = new Sequencer({
+    table: sequencerTable(database),
+    now,
+    checkpointMs,
+    onLost: (gap) => logger.error({ ...gap }, 'audit records of a chain are missing; the transparency logs name them'),
+    onTrouble: (error) => logger.error({ error }, 'audit records are not added to the transparency logs'),
+    onRecovery: () => logger.info('audit records are added to the transparency logs again'),
+  });
+  const checkpointer = new Checkpointer({
+    table: checkpointTable(database),
+    key: openReceiptsKey({ config, home, clock, observer }),
+    origin,
+    now,
+    checkpointMs,
+    signaturesPerSecond,
+    onRefused: () =>
+      logger.error(
+        'no checkpoints are signed: the home vault does not know this state of the database, so it was restored or is another one',
+      ),
+    onTrouble: (error) => logger.error({ error }, 'checkpoints of the transparency logs are not signed'),
+    onRecovery: () => logger.info('checkpoints of the transparency logs are signed again'),
+  });
+  return {
+    reader: logReader(database),
+    counts: () => ({ ...sequencer.counts(), checkpoints: checkpointer.signed() }),
+    backlog: () => logBacklog(database, now()),
+    isRefused: () => checkpointer.state() === 'refused',
+    degraded: () => (checkpointer.state() === undefined ? [] : ['receipts']),
+    close: async () => {
+      await sequencer.close();
+      await checkpointer.close();
+    },
+  };
+}
+
+/** Returns the key of checkpoints; no call is made before it is needed. */
+export const openReceiptsKey = ({
+  config,
+  home,
+  clock = systemClock,
+  observer,
+}: Pick<ReceiptsParts, 'config' | 'home'> & Partial<Pick<ReceiptsParts, 'clock' | 'observer'>>): VaultReceiptsKey =>
+  new VaultReceiptsKey({
+    vaultUrl: config.home.vaultUrl,
+    keyName: config.receipts.keyName,
+    credential: home.platform,
+    unsafeAllowEmulator: config.unsafeAllowEmulator,
+    deadlineMs: config.vault.deadlineMs,
+    clock,
+    observer,
+  });

@@ -1,0 +1,180 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { SequencerTable, SequencerTransaction } from '../../audit/receipts/log-table.ts';
+import type { RowColumns, SqlDialect } from '../dialect.ts';
+import type { SqlDatabase } from '../open-database.ts';
+import type { Schema } from '../schema.ts';
+
+/** Any number other than those of the other locks. */
+const SEQUENCER_LOCK = 7_355_610;
+
+const IDS = { id: 'text' } as const;
+const ENTRIES = {
+  tenant_id: 'text',
+  sequence: 'bigint',
+  leaf: 'text',
+  chain: 'text',
+  chain_sequence: 'bigint',
+  at: 'bigint',
+  line: 'text',
+} as const satisfies RowColumns;
+const SUBTREES = { tenant_id: 'text', level: 'bigint', place: 'bigint', root: 'text' } as const satisfies RowColumns;
+const HEADS = { tenant_id: 'text', size: 'bigint', edge: 'text', due_at: 'bigint' } as const satisfies RowColumns;
+
+const hasNews = (db: Kysely<Schema>) => db.selectFrom('audit_chains').whereRef('stored', '>', 'sequenced');
+
+const base64 = (bytes: Buffer): string => bytes.toString('base64');
+export const edgeOf = (text: string): Buffer[] =>
+  text === '' ? [] : text.split(' ').map((root) => Buffer.from(root, 'base64'));
+
+export const sequencerTable = ({ read, write, dialect }: SqlDatabase): SequencerTable => ({
+  hasNews: async () => (await read((db) => hasNews(db).select('chain').limit(1).executeTakeFirst())) !== undefined,
+
+  sequence: (step) =>
+    write(async (trx) =>
+      (await dialect.tryLock(trx, SEQUENCER_LOCK)) ? step(transactionOf(trx, dialect)) : undefined,
+    ),
+
+  // One look-up of the index for each chain, not one for each record.
+  findChains: async () => {
+    await write((trx) =>
+      sql`insert into audit_chains (chain, stored, sequenced)
+        with recursive found(chain) as (
+          select min(chain) from audit_records
+          union all
+          select (select min(chain) from audit_records where chain > found.chain) from found where found.chain is not null
+        )
+        select chain, (select max(sequence) from audit_records as r where r.chain = found.chain), -1
+        from found where chain is not null
+        on conflict (chain) do update set stored = excluded.stored where audit_chains.stored < excluded.stored`.execute(
+        trx,
+      ),
+    );
+  },
+});
+
+function transactionOf(trx: Transaction<Schema>, dialect: SqlDialect): SequencerTransaction {
+  const ids = (list: readonly string[]) =>
+    sql`(select id from ${dialect.rows(
+      IDS,
+      list.map((id) => ({ id })),
+    )})`;
+  return {
+    news: async (limit) => {
+      const rows = await hasNews(trx)
+        .selectAll()
+        .orderBy(sql`coalesce(waiting_since, 0)`)
+        .orderBy('chain')
+        .limit(limit)
+        .execute();
+      return rows.map(({ waiting_since, ...row }) => ({ ...row, waitingSince: waiting_since ?? undefined }));
+    },
+
+    records: async (chain, after, limit) => {
+      const rows = await trx
+        .selectFrom('audit_records')
+        .select(['chain', 'sequence', 'at', 'tenant_id', 'line'])
+        .where('chain', '=', chain)
+        .where('sequence', '>', after)
+        .orderBy('sequence')
+        .limit(limit)
+        .execute();
+      return rows.map(recordOf);
+    },
+
+    heads: async (tenantIds) => {
+      const { rows } = await sql<{ tenant_id: string; size: number; edge: string }>`
+        select tenant_id, size, edge from log_heads where tenant_id in ${ids(tenantIds)}`.execute(trx);
+      return rows.map(({ tenant_id, size, edge }) => ({ tenantId: tenant_id, size, edge: edgeOf(edge) }));
+    },
+
+    append: async ({ entries, heads, subtrees, dueAt }) => {
+      const entryRows = entries.map(({ tenantId, sequence, leaf, chain, chainSequence, at, line }) => ({
+        tenant_id: tenantId,
+        sequence,
+        leaf: base64(leaf),
+        chain,
+        chain_sequence: chainSequence ?? null,
+        at,
+        line: line ?? null,
+      }));
+      await sql`insert into log_entries (tenant_id, sequence, leaf, chain, chain_sequence, at, line)
+        select tenant_id, sequence, leaf, chain, chain_sequence, at, line
+        from ${dialect.rows(ENTRIES, entryRows)}`.execute(trx);
+      const headRows = heads.map(({ tenantId, size, edge }) => ({
+        tenant_id: tenantId,
+        size,
+        edge: edge.map(base64).join(' '),
+        due_at: dueAt,
+      }));
+      await sql`insert into log_heads (tenant_id, size, edge, due_at, signed_size)
+        select tenant_id, size, edge, due_at, 0 from ${dialect.rows(HEADS, headRows)} where true
+        on conflict (tenant_id) do update set size = excluded.size, edge = excluded.edge,
+          due_at = coalesce(log_heads.due_at, excluded.due_at)`.execute(trx);
+      if (subtrees.length === 0) return;
+      const subtreeRows = subtrees.map(({ tenantId, root, level, place }) => ({
+        tenant_id: tenantId,
+        level,
+        place,
+        root: base64(root),
+      }));
+      await sql`insert into log_subtrees (tenant_id, level, place, root)
+        select tenant_id, level, place, root from ${dialect.rows(SUBTREES, subtreeRows)}`.execute(trx);
+    },
+
+    advance: async ({ chain, sequenced }, change) => {
+      const { numUpdatedRows } = await trx
+        .updateTable('audit_chains')
+        .set({ sequenced: change.sequenced, waiting_since: change.waitingSince ?? null })
+        .where('chain', '=', chain)
+        .where('sequenced', '=', sequenced)
+        .executeTakeFirstOrThrow();
+      if (numUpdatedRows !== 1n) throw new Error('another process has sequenced the records of this chain');
+    },
+
+    addGap: async ({ chain, first, last }, notedAt) => {
+      await trx.insertInto('log_gaps').values({ chain, first, last, filled: 0, noted_at: notedAt }).execute();
+    },
+
+    gaps: async (chains) => {
+      if (chains.length === 0) return [];
+      return trx
+        .selectFrom('log_gaps')
+        .select(['chain', 'first', 'last'])
+        .where('chain', 'in', [...chains])
+        .execute();
+    },
+
+    tenantsOf: async (chain, among) => {
+      if (among?.length === 0) return [];
+      const { rows } = await sql<{ tenant_id: string }>`
+        select distinct tenant_id from log_entries where chain = ${chain}
+        ${among ? sql`and tenant_id in ${ids(among)}` : sql``}`.execute(trx);
+      return rows.map(({ tenant_id }) => tenant_id);
+    },
+
+    lateRecords: async (limit) => {
+      const { rows } = await sql<RecordRow>`
+        select r.chain, r.sequence, r.at, r.tenant_id, r.line
+        from log_gaps as g join audit_records as r on r.chain = g.chain and r.sequence between g.first and g.last
+        where g.filled <= g.last - g.first and r.tenant_id is not null
+          and not exists (select 1 from log_entries as e where e.chain = r.chain and e.chain_sequence = r.sequence)
+        order by r.chain, r.sequence limit ${limit}`.execute(trx);
+      // A gap that is full needs no further search.
+      await sql`update log_gaps set filled = (
+          select count(*) from audit_records as r
+          where r.chain = log_gaps.chain and r.sequence between log_gaps.first and log_gaps.last)
+        where filled <= last - first and ${rows.length} < ${limit}`.execute(trx);
+      return rows.map(recordOf);
+    },
+  };
+}
+
+interface RecordRow {
+  readonly chain: string;
+  readonly sequence: number;
+  readonly at: number;
+  readonly tenant_id: string | null;
+  readonly line: string;
+}
+
+const recordOf = ({ tenant_id, ...row }: RecordRow) => ({ ...row, tenantId: tenant_id ?? undefined });
