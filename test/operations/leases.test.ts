@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type HeldLeaf, openLocally, sealLocally } from '../support/lease-holder.ts';
+import { formsOf } from '../support/planted.ts';
 import { scrape } from '../support/scrape.ts';
-import { ALL_ROLES, startService, type TestService } from '../support/start-service.ts';
+import { startSecondProcess } from '../support/second-process.ts';
+import { ALL_ROLES, branchKeysIn, startService, type TestService } from '../support/start-service.ts';
 
 const NOTHING = { sealed: 0, opened: {}, bytes: 0, isFinal: false };
 const NO_LEASE = '00000000-0000-4000-8000-000000000000';
@@ -412,7 +415,46 @@ describe('a holder', () => {
   });
 });
 
-test('no key of a leaf is in the log', () => {
-  expect(service.logLines.length).toBeGreaterThan(0);
-  expect(service.logLines.join('')).not.toMatch(/[A-Za-z0-9+/]{43}=/);
+describe('a second process', () => {
+  test('opens the leaf of a lease that the first gave, and accepts its report', async () => {
+    await using other = await startSecondProcess(service, {
+      registry: {},
+      database: { file: join(service.folder, 'vaultspan.db') },
+      audit: { directory: join(service.folder, 'audit') },
+      branchKeys: branchKeysIn(service.folder),
+    });
+    const [first, second] = [await lease(), await lease()];
+    const ciphertext = sealLocally(first, 'a value', CONTEXT);
+    const message = { ciphertext, encryptionContext: CONTEXT };
+    const opened = await other.post('/tenants/contoso/leases/open', { messages: [message] }, await tokenOf());
+    expect(opened.body.items[0]).toMatchObject({ kid: first.kid, key: first.key });
+    const usage = { ...NOTHING, opened: { [first.kid]: 1 } };
+    const path = `/tenants/contoso/leases/${second.leaseId}/usage`;
+    checked(await other.post(path, { ...usage, isFinal: true }, await tokenOf()), 204);
+    expect(refusalOf(await report(second, { sealed: 1 }))).toBe('400 malformed-request lease-finished');
+  });
+});
+
+test('no key of a leaf is in the audit log, the log, the metrics or a refusal', async () => {
+  const held = await lease();
+  const message = { ciphertext: sealLocally(held, 'a value', CONTEXT), encryptionContext: CONTEXT };
+  const answers = [
+    await post('contoso/leases', held),
+    await open([
+      { ...message, key: held.key },
+      { ...message, encryptionContext: {} },
+    ]),
+    await report(held, { key: held.key }),
+    await report(held, { opened: { [held.kid]: -1 } }),
+  ];
+  checked(await open([message]), 200);
+  checked(await report(held, { sealed: 1, isFinal: true }), 204);
+  const metrics = await (await fetch(service.metricsUrl)).text();
+  const audit = JSON.stringify(await service.auditRecords());
+  expect(audit).toContain(held.leaseId);
+  const texts = [audit, service.logLines.join(''), metrics, ...answers.map(({ text }) => text)];
+  expect(texts.every((text) => text.length > 100)).toBe(true);
+  for (const form of formsOf(Buffer.from(String(held.key), 'base64'))) {
+    for (const text of texts) expect(text).not.toContain(form);
+  }
 });

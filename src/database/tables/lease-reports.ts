@@ -2,8 +2,8 @@ import type { Selectable, Transaction } from 'kysely';
 import type { LeaseKeyUse, LeaseName, LeaseUsage, ReportedLease, ReportFault } from '../../tenants/lease-store.ts';
 import type { Schema } from '../schema.ts';
 
-/** Leaves that the reports of one lease may name. */
-const MAX_LEAVES = 5_000;
+/** Leaves that the reports of one lease may name: as many as a caller may hold at a time. */
+const MAX_LEAVES = 10_000;
 
 type Row = Selectable<Schema['leases']>;
 /** Messages opened, by key version and then by `kid`, as the row has them. */
