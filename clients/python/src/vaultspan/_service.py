@@ -54,6 +54,7 @@ class Service:
         self._lock = threading.Lock()
         self._upkeep: threading.Thread | None = None
         self._stop = threading.Event()
+        self._spawned: list[threading.Thread] = []
 
     def after_fork(self) -> None:
         """A child has neither its parent's keys, whose use would be counted twice, nor its connections."""
@@ -77,7 +78,9 @@ class Service:
 
     def spawn(self, work: Callable[[], None]) -> None:
         """Starts work that nobody waits for."""
-        threading.Thread(target=work, name="vaultspan-lease", daemon=True).start()
+        thread = threading.Thread(target=work, name="vaultspan-lease", daemon=True)
+        self._spawned = [one for one in self._spawned if one.is_alive()] + [thread]
+        thread.start()
 
     def call(self, request: Request, timeout: float | None = None) -> Json:
         """Returns the answer of a request, which is tried again where that is safe and told so."""
@@ -112,6 +115,9 @@ class Service:
         if self._is_closed:
             return
         self._stop.set()
+        for thread in (self._upkeep, *self._spawned):
+            if thread is not None:
+                thread.join()  # each of its requests has a deadline
         for (tenant_id, access), keys in list(self._keys.items()):
             keys.drop()
             self._report(tenant_id, access, keys, with_unassigned=True)

@@ -1,0 +1,255 @@
+"""Local mode: what the clients seal and open in their own process, under leases of a service on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import pytest
+from conftest import FakeService, problem
+from lease_service import LeaseAnswers
+
+from vaultspan import AsyncVaultspan, Tenant, Vaultspan, VaultspanError
+from vaultspan._leases import Clock
+
+CONTEXT = {"table": "users", "id": "17"}
+NOT_LEASED = "eyJhbGciOiJSU0EtT0FFUC0yNTYifQ.a.b.c.d"
+
+
+class Moved:
+    """A clock that tests move: both sides for time that passes, one for a machine that slept or was set."""
+
+    def __init__(self) -> None:
+        self.monotonic = self.wall = 0.0
+
+    def go(self, seconds: float) -> None:
+        self.monotonic += seconds
+        self.wall += seconds
+
+    def clock(self) -> Clock:
+        return Clock(lambda: time.monotonic() + self.monotonic, lambda: time.time() + self.wall)
+
+
+@pytest.fixture
+def answers(fake: FakeService) -> LeaseAnswers:
+    fake.answer = answers = LeaseAnswers()
+    return answers
+
+
+@pytest.fixture
+def moved() -> Moved:
+    return Moved()
+
+
+@pytest.fixture
+def open_client(fake: FakeService, answers: LeaseAnswers, moved: Moved) -> Iterator[Callable[..., Vaultspan]]:
+    clients: list[Vaultspan] = []
+
+    def make(local: bool | Literal["required"] = "required") -> Vaultspan:
+        clients.append(Vaultspan(fake.url, token="t", local=local, timeout=2, clock=moved.clock()))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def contoso(open_client: Callable[..., Vaultspan]) -> Tenant:
+    return open_client().tenant("contoso")
+
+
+def code(work: Callable[[], object]) -> str:
+    with pytest.raises(VaultspanError) as raised:
+        work()
+    return raised.value.code
+
+
+def count(fake: FakeService, call: str) -> int:
+    return sum(seen.path == f"/tenants/contoso/{call}" for seen in fake.seen)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+def test_a_lease_seals_and_opens_without_further_calls(fake: FakeService, contoso: Tenant) -> None:
+    sealed = [contoso.encrypt(str(number), context=CONTEXT) for number in range(100)]
+    assert [contoso.decrypt(one, context=CONTEXT).text for one in sealed] == [str(number) for number in range(100)]
+    assert len(set(sealed)) == 100
+    assert [seen.path for seen in fake.seen] == ["/tenants/contoso/leases"]
+
+
+def test_many_at_once_in_asyncio_take_one_lease(fake: FakeService, answers: LeaseAnswers) -> None:
+    async def run() -> list[str]:
+        async with AsyncVaultspan(fake.url, token="t", local="required") as client:
+            contoso = client.tenant("contoso")
+            sealed = await asyncio.gather(*(contoso.encrypt(str(number)) for number in range(500)))
+            opened = await asyncio.gather(*(contoso.decrypt(one) for one in sealed))
+            row = await contoso.encrypt_fields({"a": "1"}, context=CONTEXT)
+            assert await contoso.decrypt_fields(row, context=CONTEXT) == {"a": "1"}
+            return [one.text for one in opened]
+
+    assert asyncio.run(run()) == [str(number) for number in range(500)]
+    assert count(fake, "leases") == 1
+    assert [report["sealed"] for report in answers.reports["lease-1"]] == [501]
+
+
+def test_altered_messages_other_contexts_and_swapped_fields_are_refused(contoso: Tenant) -> None:
+    sealed = contoso.encrypt("a", context=CONTEXT)
+    row = contoso.encrypt_fields({"a": "1", "b": "2"}, context=CONTEXT)
+    assert code(lambda: contoso.decrypt(sealed)) == "undecryptable"
+    assert code(lambda: contoso.decrypt(sealed[:-2] + ("AA" if sealed[-2:] != "AA" else "QA"), context=CONTEXT)) in (
+        "undecryptable",
+        "malformed-ciphertext",
+    )
+    assert code(lambda: contoso.decrypt_fields({"a": row["b"], "b": row["a"]}, context=CONTEXT)) == "undecryptable"
+    assert contoso.decrypt_fields(row, context=CONTEXT) == {"a": "1", "b": "2"}
+
+
+def test_another_process_opens_once_per_leaf(fake: FakeService, open_client: Callable[..., Vaultspan]) -> None:
+    writer, reader = open_client().tenant("contoso"), open_client().tenant("contoso")
+    value = writer.encrypt("a", context=CONTEXT)
+    rows = [writer.encrypt_fields({"email": "ann"}, context=CONTEXT) for _ in range(20)]
+    assert reader.decrypt_fields_many([(row, CONTEXT) for row in rows]) == [{"email": "ann"}] * 20
+    assert reader.decrypt(value, context=CONTEXT).text == "a"
+    assert count(fake, "leases/open") == 1
+
+
+def test_a_lease_ends_whatever_the_wall_clock_says(answers: LeaseAnswers, moved: Moved, contoso: Tenant) -> None:
+    sealed = contoso.encrypt("a")
+    answers.refusal = problem(403, "access-revoked")
+    assert contoso.decrypt(sealed).text == "a"
+    moved.monotonic += 300
+    assert code(lambda: contoso.encrypt("a")) == "access-revoked"
+    assert code(lambda: contoso.decrypt(sealed)) == "access-revoked"
+
+
+def test_a_lease_does_not_outlive_a_machine_that_slept(answers: LeaseAnswers, moved: Moved, contoso: Tenant) -> None:
+    sealed = contoso.encrypt("a")
+    answers.refusal = problem(403, "access-revoked")
+    moved.wall += 60
+    assert code(lambda: contoso.decrypt(sealed)) == "access-revoked"
+    moved.wall -= 60
+    assert code(lambda: contoso.encrypt("a")) == "access-revoked"
+
+
+def test_a_lease_is_renewed_ahead(fake: FakeService, moved: Moved, contoso: Tenant) -> None:
+    contoso.encrypt("a")
+    moved.go(270)
+    contoso.encrypt("b")
+    until(lambda: count(fake, "leases") == 2)
+    time.sleep(0.1)
+    contoso.encrypt("c")
+    assert count(fake, "leases") == 2
+
+
+def test_a_lease_serves_until_its_end_while_the_service_is_down(
+    answers: LeaseAnswers, moved: Moved, contoso: Tenant
+) -> None:
+    contoso.encrypt("a")
+    answers.refusal = problem(503, "draining", retryAfter=1)
+    moved.go(290)
+    assert contoso.encrypt("b").startswith("eyJ")
+    moved.go(20)
+    assert code(lambda: contoso.encrypt("c")) == "draining"
+
+
+def test_a_lease_that_is_used_up_is_followed_by_another(
+    fake: FakeService, answers: LeaseAnswers, contoso: Tenant
+) -> None:
+    answers.terms.update(maxMessages=2, maxBytes=100)
+    for text in ("a", "b", "c", "x" * 99, "y"):
+        contoso.encrypt(text)
+    assert count(fake, "leases") == 3
+
+
+def test_a_required_context_is_asked_for(answers: LeaseAnswers, contoso: Tenant) -> None:
+    answers.terms["requiredContext"] = ["table"]
+    assert code(lambda: contoso.encrypt("a")) == "malformed-request"
+    assert contoso.encrypt("a", context=CONTEXT).startswith("eyJ")
+
+
+def test_what_is_not_leased_goes_by_the_service(
+    fake: FakeService, answers: LeaseAnswers, moved: Moved, open_client: Callable[..., Vaultspan]
+) -> None:
+    answers.refusal = problem(409, "key-use", reason="leases-off")
+    contoso = open_client(local=True).tenant("contoso")
+    assert [contoso.encrypt("a"), contoso.encrypt("a")] == ["remote", "remote"]
+    assert count(fake, "leases") == 1
+    assert contoso.decrypt(NOT_LEASED).text == "remote"
+    answers.refusal = None
+    moved.go(61)
+    assert contoso.encrypt("a").startswith("eyJ")
+
+
+def test_what_is_not_leased_fails_where_local_is_required(
+    fake: FakeService, answers: LeaseAnswers, contoso: Tenant
+) -> None:
+    answers.refusal = problem(409, "key-use", reason="leases-off")
+    assert code(lambda: contoso.encrypt("a")) == "key-use"
+    assert code(lambda: contoso.decrypt(NOT_LEASED)) == "local-refused"
+    assert count(fake, "encrypt") + count(fake, "decrypt") == 0
+
+
+def test_usage_is_reported_finally_when_the_client_closes(
+    answers: LeaseAnswers, open_client: Callable[..., Vaultspan]
+) -> None:
+    client = open_client()
+    contoso = client.tenant("contoso")
+    sealed = contoso.encrypt("abc")
+    contoso.encrypt_fields({"a": "1", "b": "22"})
+    contoso.decrypt(sealed)
+    client.close()
+    [report] = answers.reports["lease-1"]
+    assert {**report, "opened": list(report["opened"].values())} == {
+        "sealed": 3,
+        "opened": [1],
+        "bytes": 9,
+        "isFinal": True,
+    }
+    assert code(lambda: contoso.encrypt("a")) == "closed"
+
+
+def test_usage_is_reported_when_a_lease_ends(answers: LeaseAnswers, moved: Moved, contoso: Tenant) -> None:
+    contoso.encrypt("a")
+    moved.go(301)
+    until(lambda: "lease-1" in answers.reports)
+    assert answers.reports["lease-1"] == [{"sealed": 1, "opened": {}, "bytes": 1, "isFinal": True}]
+
+
+def test_usage_of_a_reader_is_reported_with_a_lease_taken_for_it(
+    answers: LeaseAnswers, open_client: Callable[..., Vaultspan]
+) -> None:
+    sealed = open_client().tenant("contoso").encrypt("abc")
+    reader = open_client()
+    reader.tenant("contoso").decrypt(sealed)
+    reader.close()
+    [report] = answers.reports["lease-2"]
+    assert (report["sealed"], list(report["opened"].values()), report["bytes"]) == (0, [1], 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_a_forked_child_has_a_lease_of_its_own(fake: FakeService, contoso: Tenant) -> None:
+    """Two processes under one leaf would draw IVs for one key, and report one use twice."""
+    mine = contoso.encrypt("a")
+    context = multiprocessing.get_context("fork")
+    sealed: Any = context.Queue()
+
+    def work() -> None:
+        sealed.put(contoso.encrypt("a"))
+
+    child = context.Process(target=work)
+    child.start()
+    theirs = sealed.get(timeout=20)
+    child.join()
+    assert theirs[:80] != mine[:80]
+    assert contoso.encrypt("a")[:80] == mine[:80]
+    assert count(fake, "leases") == 2
