@@ -79,7 +79,7 @@ build_python() {
 }
 
 test_python() {
-  (cd clients/python && PYTHONPATH=src "$python/bin/python" -m pytest -q -p no:cacheprovider tests) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'the Python client fails'; }
+  (cd clients/python && PYTHONPATH=src "$root/scripts/postgres.sh" "$python/bin/python" -m pytest -q -p no:cacheprovider tests) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'the Python client fails'; }
   echo "python $("$python/bin/python" --version): $(tail -1 "$work/log")"
 }
 

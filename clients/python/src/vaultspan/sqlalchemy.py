@@ -44,9 +44,11 @@ class EncryptedType(_Decorated):
         if isinstance(parent, Column):
             self._column = parent
 
-    def copy(self, **_: Any) -> EncryptedType:
+    def copy(self, **kw: Any) -> EncryptedType:
         """Each column, such as one of a mixin's copies, has a type of its own: it is bound to its name."""
-        return EncryptedType(self._tenant, key=self._key, binary=self._binary)
+        copied = EncryptedType(self._tenant, key=self._key, binary=self._binary)
+        copied._column = self._column
+        return copied
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
