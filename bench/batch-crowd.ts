@@ -57,7 +57,13 @@ async function serve(): Promise<void> {
   const leave = await limitMemory();
   const product = await site.startProduct({ http: { maxBufferedBytes: MAX_BUFFERED_BYTES } });
   await leave();
-  process.send?.({ url: product.url, token: site.token, servicePid: product.pid, tenants: [TENANT] } satisfies Site);
+  process.send?.({
+    url: product.url,
+    token: site.token,
+    servicePid: product.pid,
+    emulatorPid: process.pid,
+    tenants: [TENANT],
+  } satisfies Site);
   await once(process, 'disconnect');
   await product.stop();
   await site.close();

@@ -12,6 +12,7 @@ export interface Site {
   readonly url: string;
   readonly token: string;
   readonly servicePid: number;
+  readonly emulatorPid: number;
   readonly tenants: readonly string[];
 }
 
@@ -83,11 +84,11 @@ export function cpuMsOf(pid: number): number {
 }
 
 /**
- * If the benchmark runs under SCHED_RR (`chrt -r`), schedules the measured calls and the service before the other callers and the
- * emulated Azure, which stand for other machines. Of the service's threads, V8's helpers come last: they would keep a processor for
- * 100 ms, which a fair scheduler does not let them.
+ * If the benchmark runs under SCHED_RR (`chrt -r`), schedules the measured calls, the service, and the emulated Azure before the other
+ * callers: those stand for other machines. Of the service's threads, V8's helpers come last: they would keep a processor for 100 ms,
+ * which a fair scheduler does not let them.
  */
-export function scheduleFirst({ servicePid }: Site): void {
+export function scheduleFirst({ servicePid, emulatorPid }: Site): void {
   const fields = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ') ?? [];
   const [priority = 0, policy = 0] = fields.slice(37, 39).map(Number); // proc(5): fields 40 and 41
   if (policy !== SCHED_RR) return;
@@ -97,6 +98,7 @@ export function scheduleFirst({ servicePid }: Site): void {
     const name = readFileSync(`/proc/${servicePid}/task/${thread}/comm`, 'utf8');
     schedule(thread, name.includes('V8Worker') ? 1 : 2);
   }
+  schedule(emulatorPid, 1);
   schedule(process.pid, 3);
 }
 

@@ -39,7 +39,13 @@ async function serve(): Promise<void> {
   const site = await openBenchSite({ customers: TENANTS + WARM_TENANTS });
   const product = await site.startProduct();
   const tenants = site.tenants.slice(1).map(({ id }) => id);
-  process.send?.({ url: product.url, token: site.token, servicePid: product.pid, tenants } satisfies Site);
+  process.send?.({
+    url: product.url,
+    token: site.token,
+    servicePid: product.pid,
+    emulatorPid: process.pid,
+    tenants,
+  } satisfies Site);
   await once(process, 'disconnect');
   await product.stop();
   await site.close();

@@ -43,6 +43,20 @@ export function readForeignError(error: unknown): ForeignError {
   };
 }
 
+/** Status of a vault's refusals; 401 and 429 are no refusals. */
+const REFUSALS: ReadonlySet<number | undefined> = new Set([400, 403, 404]);
+
+/**
+ * Returns whether the vault itself refused. Its refusals have a code. One without comes from a
+ * proxy, a gateway or another server at the vault's address, and says nothing about access.
+ */
+export const isRefusedByVault = ({ status, code }: Pick<ForeignError, 'status' | 'code'>): boolean =>
+  code !== '' && REFUSALS.has(status);
+
+/** Returns whether something else answered in the vault's place. */
+export const isAnotherServer = ({ status, code }: Pick<ForeignError, 'status' | 'code'>): boolean =>
+  code === '' && REFUSALS.has(status);
+
 function causes(error: unknown): Bag[] {
   const chain: Bag[] = [];
   for (let at = error; isBag(at) && chain.length < 5; at = at['cause']) chain.push(at);

@@ -66,6 +66,8 @@ const unavailable =
     });
 
 const throttled = unavailable('throttled');
+/** Errors of OAuth that say so themselves, whatever the status and the AADSTS code (RFC 6749 §4.1.2.1). */
+const OUTAGE_ERRORS: ReadonlySet<string> = new Set(['temporarily_unavailable', 'server_error']);
 
 /** Codes that say nothing about access, whatever their status. */
 const TROUBLES: readonly Row[] = [
@@ -207,7 +209,7 @@ function meaningOf(foreign: ForeignError): ToError {
   if (status === 429) return throttled;
   const trouble = TROUBLE_BY_CODE.get(aadsts);
   if (trouble) return trouble;
-  if (status >= 500) return outage;
+  if (status >= 500 || OUTAGE_ERRORS.has(code)) return outage;
   const known = REFUSAL_BY_CODE.get(aadsts);
   if (known) return known;
   if (isConditionalAccess(foreign)) return conditionalAccess;

@@ -5,7 +5,7 @@ import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { type AzureObserver, type CallOutcome, tokenOutcome, withOutcome } from '../call-outcomes.ts';
 import { withinDeadline } from '../deadline.ts';
-import { type ForeignError, readForeignError } from '../foreign-error.ts';
+import { type ForeignError, isRefusedByVault, readForeignError } from '../foreign-error.ts';
 import { vaultClientOptions } from '../sdk-http.ts';
 
 export interface VaultSignerOptions {
@@ -125,13 +125,13 @@ function signOutcome(error: unknown, options: VaultSignerOptions): CallOutcome {
 }
 
 const isKeyUnusable = ({ status, innerCode, code }: ForeignError): boolean =>
-  status === 404 || (status === 403 && (DISABLED.has(innerCode) || DISABLED.has(code)));
+  (status === 404 && code !== '') || (status === 403 && (DISABLED.has(innerCode) || DISABLED.has(code)));
 
 /**
  * Returns whether the vault refused. A 401 can occur temporarily with valid tokens, as in the home
  * vault.
  */
-const isRefusal = ({ status }: ForeignError): boolean => status === 400 || status === 403;
+const isRefusal = (foreign: ForeignError): boolean => foreign.status !== 404 && isRefusedByVault(foreign);
 
 function grantCommand(vaultUrl: string, keyName: string): string {
   const [vaultName] = new URL(vaultUrl).hostname.split('.');

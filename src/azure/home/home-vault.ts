@@ -3,7 +3,7 @@ import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets';
 import { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { withinDeadline } from '../deadline.ts';
-import { readForeignError } from '../foreign-error.ts';
+import { isRefusedByVault, readForeignError } from '../foreign-error.ts';
 import { vaultClientOptions } from '../sdk-http.ts';
 
 /** One version of a secret of the home vault. */
@@ -88,7 +88,8 @@ export class HomeVault {
         listed.push({ version, created, expires: expiresOn?.getTime(), reason: whyUnusable(properties, now) });
       }
     } catch (error) {
-      if (readForeignError(error).status !== 404) throw error;
+      const foreign = readForeignError(error);
+      if (foreign.status !== 404 || !isRefusedByVault(foreign)) throw error;
     }
     return listed;
   }
@@ -129,8 +130,8 @@ function isWorthRetry(error: unknown): boolean {
  */
 function homeVaultFailure(cause: unknown, vaultUrl: string, name: string): ServiceError {
   if (cause instanceof ServiceError) return cause;
-  const { status, akv } = readForeignError(cause);
-  if (status === 400 || status === 403 || akv === WRONG_DIRECTORY) {
+  const foreign = readForeignError(cause);
+  if ((foreign.status !== 404 && isRefusedByVault(foreign)) || foreign.akv === WRONG_DIRECTORY) {
     return new ServiceError('home-credential-rejected', "The home vault refuses the platform's identity", {
       reason: 'home-vault-refused',
       retryAfter: 10,

@@ -15,7 +15,7 @@ import {
   recoverKey,
   renewKey,
 } from '../../tenants/azure-commands.ts';
-import { type ForeignError, readForeignError } from '../foreign-error.ts';
+import { type ForeignError, isAnotherServer, readForeignError } from '../foreign-error.ts';
 
 /** The call that failed. */
 export interface VaultCall {
@@ -141,6 +141,7 @@ export function vaultElsewhere(): ServiceError {
 }
 
 function meaningOf(foreign: ForeignError, call: VaultCall): Meaning {
+  if (isAnotherServer(foreign)) return anotherServer;
   switch (foreign.status ?? 0) {
     case 400:
       return badRequest(call);
@@ -179,6 +180,15 @@ const tokenRefused: Meaning = {
   detail: "The customer's vault does not accept the token that Entra issued",
   reason: TOKEN_REFUSED,
   fix: { owner: 'vendor', action: "Check the deployment's cloud and the machine's clock" },
+  retryAfter: RETRY_SECONDS,
+};
+
+/** A proxy that inspects TLS may answer 403 itself, and private DNS may name another server. */
+const anotherServer: Meaning = {
+  code: 'vault-unavailable',
+  detail: "Another server answered in place of the customer's vault",
+  reason: 'another-server',
+  fix: { owner: 'vendor', action: "Check the proxy between the service and the vault, and the vault's address in DNS" },
   retryAfter: RETRY_SECONDS,
 };
 

@@ -163,6 +163,8 @@ describe('a sign-in that Entra does not answer', () => {
     ['an abort', new DOMException(FOREIGN, 'AbortError')],
     ['no JSON', new SyntaxError(FOREIGN)],
     ['a known code and 503', signInError(7000112, { status: 503 })],
+    ['temporarily_unavailable and 400', signInError(1_234_567, { error: 'temporarily_unavailable' })],
+    ['server_error and 400', signInError(1_234_567, { error: 'server_error' })],
     ['a page of a proxy that refuses', Object.assign(new Error(FOREIGN), { status: 403 })],
     [
       'an error of MSAL that is none of OAuth',

@@ -178,6 +178,28 @@ describe("a vault's outage", () => {
     expect(shown(failure)).not.toContain(FOREIGN);
   });
 
+  test.each([
+    [400, 'getKey'],
+    [400, 'wrapKey'],
+    [400, 'unwrapKey'],
+    [403, 'unwrapKey'],
+    [404, 'unwrapKey'],
+  ] as const)(
+    '%i without a code, to %s, comes from another server and says nothing about access',
+    (status, operation) => {
+      const page = { name: 'RestError', statusCode: status, code: undefined, details: {} }; // as the SDK reads HTML
+      const failure = vaultFailure(Object.assign(new Error(FOREIGN), page), call(operation));
+      expect(failure).toMatchObject({
+        code: 'vault-unavailable',
+        reason: 'another-server',
+        scope: undefined,
+        retryAfter: 5,
+        fix: { owner: 'vendor' },
+      });
+      expect(shown(failure)).not.toContain(FOREIGN);
+    },
+  );
+
   test('a host that is not found is an outage that the owner of the vault can fix', () => {
     const failure = vaultFailure(vaultError(undefined, 'ENOTFOUND'), call());
     expect(failure).toMatchObject({
