@@ -121,5 +121,64 @@ def messages() -> dict[str, object]:
     }
 
 
-for name, make in (("contexts", contexts), ("messages", messages)):
+def leases() -> dict[str, object]:
+    branch, iv = bytes(range(0x20, 0x28)), bytes(12)
+
+    def message(first_of_salt: int) -> str:
+        kid = b64url(branch + bytes([first_of_salt, *range(1, 8)]))
+        return seal(bytes(32), kid, "", iv, b"x")
+
+    self_contained = b64url(b'{"alg":"RSA-OAEP-256","enc":"A256GCM"}')
+    texts = [
+        ("a leaf of a lease", message(0x80), True),
+        ("a leaf of a lease with all bits set", message(0xFF), True),
+        ("a leaf of the service", message(0x00), False),
+        ("a leaf of the service with all other bits set", message(0x7F), False),
+        ("a self-contained message", f"{self_contained}.AA.AA.AA.AA", False),
+        ("no message", "text", False),
+        ("nothing", "", False),
+    ]
+    accepted = {"status": 204}
+
+    def report(sealed: int, opened: dict[str, int], size: int, is_final: bool) -> dict[str, object]:
+        return {"sealed": sealed, "opened": opened, "bytes": size, "isFinal": is_final}
+
+    def refused(reason: str | None = None) -> dict[str, object]:
+        return {"status": 400, "code": "malformed-request", **({} if reason is None else {"reason": reason})}
+
+    reports = {
+        "totals that grow": [
+            (report(1, {}, 5, False), accepted),
+            (report(3, {"OWN": 2, "OPENED": 1}, 30, False), accepted),
+            (report(3, {"OWN": 2, "OPENED": 4}, 60, True), accepted),
+        ],
+        "the same again, and an older one late": [
+            (report(3, {"OPENED": 1}, 9, True), accepted),
+            (report(3, {"OPENED": 1}, 9, True), accepted),
+            (report(1, {}, 5, False), accepted),
+        ],
+        "leaves in several reports, the last of them final": [
+            (report(2, {"OWN": 1}, 9, False), accepted),
+            (report(2, {"OPENED": 1}, 9, True), accepted),
+        ],
+        "more after the final one": [
+            (report(1, {}, 5, True), accepted),
+            (report(2, {}, 5, False), refused("lease-finished")),
+            (report(1, {"OWN": 1}, 5, True), refused("lease-finished")),
+        ],
+        "a leaf that the caller never received": [(report(0, {"UNKNOWN": 1}, 1, False), refused())],
+        "more messages than the lease allows": [(report(2**24 + 1, {}, 1, False), refused())],
+        "a negative number": [(report(-1, {}, 1, False), refused())],
+        "what is no kid": [(report(0, {"x": 1}, 1, False), refused())],
+    }
+    return {
+        "leaves": [{"name": name, "message": text, "isLeased": is_leased} for name, text, is_leased in texts],
+        "reports": [
+            {"name": name, "steps": [{"report": body, **answer} for body, answer in steps]}
+            for name, steps in reports.items()
+        ],
+    }
+
+
+for name, make in (("contexts", contexts), ("messages", messages), ("leases", leases)):
     (HERE / f"{name}.json").write_text(json.dumps(make(), indent=1) + "\n")

@@ -17,6 +17,7 @@ from vaultspan._compact import Leaf, leased_header
 FOLDER = Path(__file__).parents[2] / "conformance"
 CONTEXTS = json.loads((FOLDER / "contexts.json").read_text())
 MESSAGES = json.loads((FOLDER / "messages.json").read_text())
+LEASES = json.loads((FOLDER / "leases.json").read_text())
 
 
 def named(cases: list[dict[str, Any]]) -> Any:
@@ -65,3 +66,8 @@ def test_another_context_is_refused() -> None:
     with pytest.raises(VaultspanError) as raised:
         leaf().open(case["message"], canonical(case))
     assert raised.value.code == case["code"]
+
+
+@named(LEASES["leaves"])
+def test_leaves_are_a_leases_or_not(case: dict[str, Any]) -> None:
+    assert leased_header(case["message"]) == (case["message"][:80] if case["isLeased"] else None)

@@ -21,6 +21,7 @@ interface Named {
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../../../conformance/${name}.json`, import.meta.url), 'utf8'));
 const contexts: { accepted: Named[]; refused: Named[] } = read('contexts');
 const messages: { kid: string; leafKey: string; iv: string; opened: Named[]; refused: Named[]; anotherContext: Named } = read('messages');
+const leases: { leaves: (Named & { isLeased: boolean })[] } = read('leases');
 const leaf = new Leaf(crypto, messages.kid, Buffer.from(messages.leafKey, 'hex'));
 const fixedIv = { ...crypto, randomFillSync: (buffer: Buffer) => buffer.fill(Buffer.from(messages.iv, 'hex')) } as typeof crypto;
 const sealing = new Leaf(fixedIv, messages.kid, Buffer.from(messages.leafKey, 'hex'));
@@ -53,4 +54,12 @@ describe('messages', () => {
     const { message, context, code } = messages.anotherContext;
     assert.throws(() => leaf.open(message, canonicalContext(context, undefined)), refusal(code));
   });
+});
+
+describe('leaves', () => {
+  for (const { name, message, isLeased } of leases.leaves) {
+    it(`of ${name} are${isLeased ? '' : ' not'} a lease's`, () => {
+      assert.equal(leasedHeader(message), isLeased ? message.slice(0, 80) : undefined);
+    });
+  }
 });
