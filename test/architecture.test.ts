@@ -140,7 +140,7 @@ const MAY_IMPORT: Allowances = {
   'http/admission': ['audit', 'callers', 'errors', 'http', 'http/answers', 'http/contract', 'lib'],
   'http/answers': ['audit', 'callers', 'errors', 'http', 'lib'],
   'http/contract': ['audit', 'callers', 'errors', 'format', 'http/answers'],
-  'http/bodies': ['errors', 'http/contract', 'lib'],
+  'http/bodies': ['errors', 'format', 'http/contract', 'lib'],
   'http/routes': [
     'callers',
     'errors',

@@ -10,7 +10,8 @@ const CIPHER = 'aes-256-gcm';
  * data.
  */
 export interface GcmParts {
-  readonly protectedHeader: string;
+  /** The bytes of the protected header. */
+  readonly aad: Buffer;
   readonly iv: Buffer;
   readonly ciphertext: Buffer;
   readonly tag: Buffer;
@@ -35,10 +36,8 @@ export function sealGcm(
  * Returns the plaintext, which is overwritten if the tag is wrong.
  * @throws ServiceError `undecryptable`
  */
-export function openGcm(key: KeyObject | Uint8Array, { protectedHeader, iv, ciphertext, tag }: GcmParts): Buffer {
-  const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES })
-    .setAAD(Buffer.from(protectedHeader, 'latin1'))
-    .setAuthTag(tag);
+export function openGcm(key: KeyObject | Uint8Array, { aad, iv, ciphertext, tag }: GcmParts): Buffer {
+  const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES }).setAAD(aad).setAuthTag(tag);
   const plaintext = decipher.update(ciphertext);
   try {
     decipher.final();

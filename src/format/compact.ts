@@ -148,7 +148,7 @@ export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, 
  * two
  */
 export function openCompact(contentKey: Uint8Array, message: CompactMessage): Buffer {
-  return openGcm(contentKey, message);
+  return openGcm(contentKey, { ...message, aad: Buffer.from(message.protectedHeader, 'latin1') });
 }
 
 /** Returns whether the text is a branch id: canonical base64url of 8 bytes. */

@@ -26,6 +26,8 @@ export interface Jwe {
   readonly kek: KekRef;
   /** The first segment, which is the additional authenticated data (RFC 7516 §5.1, step 14). */
   readonly protectedHeader: string;
+  /** Its bytes. */
+  readonly aad: Buffer;
   readonly encryptedKey: string;
   readonly iv: Buffer;
   readonly ciphertext: Buffer;
@@ -54,22 +56,65 @@ export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, cont
  * every length.
  * @throws ServiceError `malformed-ciphertext`
  */
-export function parseJwe(text: string, typ: JweType): Jwe {
-  const segments = fiveSegments(text);
-  if (!segments) throw malformed('a JWE must have five segments');
-  const [protectedHeader, encryptedKey, ivText, ciphertextText, tagText] = segments;
+export const parseJwe = (text: string, typ: JweType): Jwe => jweParser(typ)(text);
+
+/**
+ * Returns the same for many messages. Those of one data key without a context share the first two
+ * segments, which are a third of the work: they are parsed again only if they differ from the last.
+ */
+export function jweParser(typ: JweType): (text: string) => Jwe {
+  let last: KeyPart | undefined;
+  return (text) => {
+    const known = last && isStartOf(text, last) ? last : undefined;
+    const segments = fiveSegments(text, known);
+    if (!segments) throw malformed('a JWE must have five segments');
+    const [protectedHeader, encryptedKey, ivText, ciphertextText, tagText] = segments;
+    const start = known ?? keyPartOf(protectedHeader, encryptedKey, typ);
+    const iv = decodeBase64Url(ivText);
+    const ciphertext = decodeBase64Url(ciphertextText);
+    const tag = decodeBase64Url(tagText);
+    if (start.encryptedKeyBytes === undefined || !iv || !ciphertext || !tag) {
+      throw malformed('a segment is not canonical base64url');
+    }
+    if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw malformed('the IV must have 12 bytes and the tag 16');
+    if (!isEncryptedKeyLength(start.header.alg, start.encryptedKeyBytes)) {
+      throw malformed('the length of the encrypted key does not match its algorithm');
+    }
+    last = start;
+    const { header, kek } = start;
+    return {
+      header,
+      kek,
+      aad: start.aad,
+      protectedHeader: start.protectedHeader,
+      encryptedKey: start.encryptedKey,
+      iv,
+      ciphertext,
+      tag,
+    };
+  };
+}
+
+function keyPartOf(protectedHeader: string, encryptedKey: string, typ: JweType): KeyPart {
   const { header, kek } = parseHeader(protectedHeader);
   if (header.typ !== typ) throw malformed(`typ is ${header.typ}, expected ${typ}`);
-  const encryptedKeyBytes = decodeBase64Url(encryptedKey);
-  const iv = decodeBase64Url(ivText);
-  const ciphertext = decodeBase64Url(ciphertextText);
-  const tag = decodeBase64Url(tagText);
-  if (!encryptedKeyBytes || !iv || !ciphertext || !tag) throw malformed('a segment is not canonical base64url');
-  if (iv.length !== IV_BYTES || tag.length !== TAG_BYTES) throw malformed('the IV must have 12 bytes and the tag 16');
-  if (!isEncryptedKeyLength(header.alg, encryptedKeyBytes.length)) {
-    throw malformed('the length of the encrypted key does not match its algorithm');
-  }
-  return { header, kek, protectedHeader, encryptedKey, iv, ciphertext, tag };
+  const encryptedKeyBytes = decodeBase64Url(encryptedKey)?.length;
+  const aad = Buffer.from(protectedHeader, 'latin1');
+  return { header, kek, protectedHeader, aad, encryptedKey, encryptedKeyBytes };
+}
+
+/** The first two segments of a message. */
+interface KeyPart extends Pick<Jwe, 'header' | 'kek' | 'protectedHeader' | 'aad' | 'encryptedKey'> {
+  /** Undefined if it is not canonical base64url. */
+  readonly encryptedKeyBytes: number | undefined;
+}
+
+/** Compares slices, which takes a tenth of what `startsWith` takes for so many letters. */
+function isStartOf(text: string, { protectedHeader, encryptedKey }: KeyPart): boolean {
+  const keyAt = protectedHeader.length + 1;
+  const keyEnd = keyAt + encryptedKey.length;
+  const hasDots = text[keyAt - 1] === '.' && text[keyEnd] === '.';
+  return hasDots && text.slice(0, keyAt - 1) === protectedHeader && text.slice(keyAt, keyEnd) === encryptedKey;
 }
 
 /**
@@ -96,11 +141,15 @@ const contextMac = (dataKey: DataKey, context: Buffer): string =>
   createHmac('sha256', dataKey.contextKey).update(context).digest('base64url');
 
 /** Not `split`: a text of a million dots must not become a million strings. */
-function fiveSegments(text: string): [string, string, string, string, string] | undefined {
-  const a = text.indexOf('.');
-  const b = text.indexOf('.', a + 1);
+function fiveSegments(
+  text: string,
+  known: Pick<KeyPart, 'protectedHeader' | 'encryptedKey'> | undefined,
+): readonly [string, string, string, string, string] | undefined {
+  const a = known ? known.protectedHeader.length : text.indexOf('.');
+  const b = known ? a + 1 + known.encryptedKey.length : text.indexOf('.', a + 1);
   const c = text.indexOf('.', b + 1);
   const d = text.indexOf('.', c + 1);
   if (a < 0 || b <= a || c <= b || d <= c || text.includes('.', d + 1)) return undefined;
-  return [text.slice(0, a), text.slice(a + 1, b), text.slice(b + 1, c), text.slice(c + 1, d), text.slice(d + 1)];
+  const { protectedHeader = text.slice(0, a), encryptedKey = text.slice(a + 1, b) } = known ?? {};
+  return [protectedHeader, encryptedKey, text.slice(b + 1, c), text.slice(c + 1, d), text.slice(d + 1)];
 }

@@ -3,14 +3,14 @@ import { canonicalContext } from '../format/encryption-context.ts';
 import { whenReady } from '../lib/when-ready.ts';
 import { type Batch, eachItem, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
-import { type OpenDeps, openMessage } from './open-message.ts';
+import { type Ciphertext, type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 export interface DecryptDeps extends AuditDeps, OpenDeps, GrantDeps, SliceDeps {}
 
 /** One message to open. */
 export interface DecryptItem {
-  readonly ciphertext: string;
+  readonly ciphertext: Ciphertext;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
 }

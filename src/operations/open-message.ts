@@ -1,15 +1,9 @@
 import { ServiceError, type VaultCallIds } from '../errors.ts';
-import {
-  type CompactMessage,
-  isCompact,
-  JWE_TYPES,
-  type LeafUse,
-  openCompact,
-  parseCompact,
-} from '../format/compact.ts';
-import { type Jwe, openJwe, parseJwe } from '../format/jwe.ts';
+import { type CompactMessage, JWE_TYPES, type LeafUse, openCompact } from '../format/compact.ts';
+import { type Jwe, openJwe } from '../format/jwe.ts';
 import { malformed } from '../format/jwe-header.ts';
 import type { KekRef } from '../format/kek-ref.ts';
+import { isCompactMessage, type Message, messageParser } from '../format/message.ts';
 import { isDefaultAlgorithm } from '../format/wrap-algorithms.ts';
 import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
@@ -28,6 +22,9 @@ export interface OpenedMessage {
   readonly vaultCall: VaultCallIds | undefined;
 }
 
+/** A ciphertext as the caller sent it, or already parsed. */
+export type Ciphertext = string | Message;
+
 /**
  * Opens a tenant's message of either form. `context` is canonical.
  * @throws ServiceError
@@ -35,12 +32,13 @@ export interface OpenedMessage {
 export function openMessage(
   deps: OpenDeps,
   tenant: Tenant,
-  ciphertext: string,
+  ciphertext: Ciphertext,
   context: Buffer | undefined,
   use: LeafUse = 'message',
 ): Soon<OpenedMessage> {
-  if (isCompact(ciphertext)) return openCompactMessage(deps, tenant, parseCompact(ciphertext), context, use);
-  const jwe = parseJwe(ciphertext, JWE_TYPES[use]);
+  const message = messageOf(ciphertext, use);
+  if (isCompactMessage(message)) return openCompactMessage(deps, tenant, message, context, use);
+  const jwe = message;
   return whenReady(dataKeyOf(deps, tenant, jwe), ({ dataKey, vaultCall }) => {
     const plaintext = openJwe(dataKey, jwe, context);
     deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
@@ -73,20 +71,30 @@ function openCompactMessage(
  */
 export function accessProver(
   { dataKeys }: Pick<OpenDeps, 'dataKeys'>,
-  ciphertext: string,
+  ciphertext: Ciphertext,
   use: LeafUse,
 ): (tenant: Tenant) => Promise<void> {
-  if (isCompact(ciphertext)) {
-    const message = parseCompact(ciphertext);
+  const message = messageOf(ciphertext, use);
+  if (isCompactMessage(message)) {
     return async (tenant) => {
       const { contentKey } = await dataKeys.forCompactOpening(tenant, message, use, undefined);
       contentKey.fill(0);
     };
   }
-  const jwe = parseJwe(ciphertext, JWE_TYPES[use]);
   return async (tenant) => {
-    await dataKeyOf({ dataKeys }, tenant, jwe);
+    await dataKeyOf({ dataKeys }, tenant, message);
   };
+}
+
+/**
+ * Returns the parsed message.
+ * @throws ServiceError `malformed-ciphertext`
+ */
+function messageOf(ciphertext: Ciphertext, use: LeafUse): Message {
+  if (typeof ciphertext === 'string') return messageParser(use)(ciphertext);
+  const isOfUse = isCompactMessage(ciphertext) || ciphertext.header.typ === JWE_TYPES[use];
+  if (!isOfUse) throw new Error('a message that was parsed for another use');
+  return ciphertext;
 }
 
 /**

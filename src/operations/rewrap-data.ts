@@ -16,7 +16,7 @@ import {
   type TenantGrant,
   underGrant,
 } from './granted-tenant.ts';
-import { accessProver, type OpenDeps, openMessage } from './open-message.ts';
+import { accessProver, type Ciphertext, type OpenDeps, openMessage } from './open-message.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { type TargetKey, targetKey } from './registered-key.ts';
 import { sealMessage } from './seal-message.ts';
@@ -26,7 +26,7 @@ export interface RewrapDeps extends AuditDeps, OpenDeps, GrantDeps, SliceDeps {}
 
 /** One message to move. */
 export interface RewrapItem {
-  readonly ciphertext: string;
+  readonly ciphertext: Ciphertext;
   readonly encryptionContext?: unknown;
   /** The default is the same tenant and its default key. */
   readonly to?: (TargetKey & { readonly tenantId?: string | undefined }) | undefined;
@@ -165,7 +165,7 @@ async function moveItem(
 
 /** One message during its move: the grant and the key are those of the target. */
 interface MessageMove {
-  readonly ciphertext: string;
+  readonly ciphertext: Ciphertext;
   readonly key: RegisteredKey;
   readonly context: Buffer | undefined;
   readonly use: LeafUse;

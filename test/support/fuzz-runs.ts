@@ -4,7 +4,10 @@ import { runInNewContext } from 'node:vm';
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 
-/** Runs of all files together: 10,000 in CI, a million in `npm run fuzz`. */
+/**
+ * 10,000 in CI, a million in `npm run fuzz`. Files over the network share them; one of a function
+ * alone has all of them for itself.
+ */
 const TOTAL = Number(process.env['FUZZ_RUNS'] ?? 10_000);
 /** Repeats one run: fast-check prints the seed with each failure. */
 const SEED = process.env['FUZZ_SEED'];

@@ -16,25 +16,92 @@ interface Failed {
   readonly error: unknown;
 }
 
+/** JSON as text, or as UTF-8 where the text would be large. */
+type Encoded = string | Buffer;
+
+/** A longer answer is written into one Buffer: a large string costs a copy and a full collection. */
+const MAX_TEXT = 64 * 1_024;
+
 /**
  * Returns the JSON of an answer with its long text unescaped. JSON.stringify searches each text for
  * characters to escape, and first copies a text that was joined from parts, such as a JWE. For 16
  * KiB that takes 39 µs of 64, sealing included (the rest takes 26 µs, 2 cores).
  */
-export const encodeSealed = ({ ciphertext, ...rest }: Sealed): string =>
-  `{"ciphertext":"${ciphertext}",${JSON.stringify(rest).slice(1)}`;
+export const encodeSealed = ({ ciphertext, ...rest }: Sealed): Encoded =>
+  encodeOne('{"ciphertext":"', ciphertext, `",${JSON.stringify(rest).slice(1)}`);
 
-export const encodeOpened = ({ plaintext, ...rest }: Opened): string =>
-  `{"plaintext":"${plaintext}",${JSON.stringify(rest).slice(1)}`;
+export const encodeOpened = ({ plaintext, ...rest }: Opened): Encoded =>
+  encodeOne('{"plaintext":"', plaintext, `",${JSON.stringify(rest).slice(1)}`);
+
+function encodeOne(start: string, text: JsonSafe, end: string): Encoded {
+  if (text.length <= MAX_TEXT) return start + text + end;
+  const parts = new JsonParts();
+  parts.addAscii(start);
+  parts.addAscii(text);
+  parts.add(end);
+  return parts.join();
+}
 
 /** Returns the JSON of a batch; an item that failed has a problem. */
-export const encodeSealedItems = ({ items }: { readonly items: readonly (Sealed | Failed)[] }): string =>
-  encodeItems(items, encodeSealed);
+export const encodeSealedItems = ({ items }: { readonly items: readonly (Sealed | Failed)[] }): Buffer =>
+  encodeItems(items, '{"ciphertext":"', ({ ciphertext }) => ciphertext);
 
-export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened | Failed)[] }): string =>
-  encodeItems(items, encodeOpened);
+export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened | Failed)[] }): Buffer =>
+  encodeItems(items, '{"plaintext":"', ({ plaintext }) => plaintext);
 
-function encodeItems<T extends object>(items: readonly (T | Failed)[], encode: (item: T) => string): string {
-  const encoded = items.map((item) => ('error' in item ? JSON.stringify(item) : encode(item as T)));
-  return `{"items":[${encoded.join(',')}]}`;
+function encodeItems<T extends { readonly keyId: string }>(
+  items: readonly (T | Failed)[],
+  start: string,
+  textOf: (item: T) => JsonSafe,
+): Buffer {
+  const parts = new JsonParts();
+  let lastKeyId: string | undefined;
+  let end = '';
+  parts.addAscii('{"items":[');
+  for (const [at, item] of items.entries()) {
+    if (at > 0) parts.addAscii(',');
+    if ('error' in item) {
+      parts.add(JSON.stringify(item));
+      continue;
+    }
+    // Items share their key most of the time.
+    if (item.keyId !== lastKeyId) {
+      lastKeyId = item.keyId;
+      end = `","keyId":${JSON.stringify(lastKeyId)}}`;
+    }
+    parts.addAscii(start);
+    parts.addAscii(textOf(item));
+    parts.add(end);
+  }
+  parts.addAscii(']}');
+  return parts.join();
+}
+
+/** The parts of a JSON text, written once into a Buffer of its size. */
+class JsonParts {
+  readonly #parts: (string | Buffer)[] = [];
+  #bytes = 0;
+
+  addAscii(text: string): void {
+    this.#parts.push(text);
+    this.#bytes += text.length;
+  }
+
+  add(text: string): void {
+    const bytes = Buffer.byteLength(text);
+    if (bytes === text.length) this.addAscii(text);
+    else {
+      this.#parts.push(Buffer.from(text));
+      this.#bytes += bytes;
+    }
+  }
+
+  join(): Buffer {
+    const joined = Buffer.allocUnsafe(this.#bytes);
+    let at = 0;
+    for (const part of this.#parts) {
+      at += typeof part === 'string' ? joined.write(part, at, 'latin1') : part.copy(joined, at);
+    }
+    return joined;
+  }
 }

@@ -11,7 +11,7 @@ import {
   RewrapTarget,
 } from './fields.ts';
 
-const MAX_FIELDS = 256;
+export const MAX_FIELDS = 256;
 /** UTF-16 code units. */
 export const MAX_FIELD_NAME = 128;
 

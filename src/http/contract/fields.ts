@@ -50,7 +50,8 @@ export const Document = z.custom<Readonly<Record<string, unknown>>>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'must be an object',
 );
-export const Alias = z.string().min(1).max(64);
+export const MAX_ALIAS = 64;
+export const Alias = z.string().min(1).max(MAX_ALIAS);
 const KeyId = z.string().meta({
   description: 'Full id of the Key Vault key version.',
   example: 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0',

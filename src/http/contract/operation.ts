@@ -39,9 +39,10 @@ export interface Operation {
   readonly raw?: string;
   readonly responseExample?: unknown;
   /**
-   * Returns the answer's JSON; default JSON.stringify. The handler's answer must have its type too.
+   * Returns the answer's JSON, or its bytes; default JSON.stringify. The handler's answer must have
+   * its type too.
    */
-  readonly encode?: (answer: never) => string;
+  readonly encode?: (answer: never) => string | Buffer;
   /** The member of the answer that is also available as NDJSON. */
   readonly lines?: string;
   /** The answer's `revision` is also sent as `ETag`. */

@@ -10,6 +10,7 @@ import { type EncryptDeps, encryptBatch } from '../../operations/encrypt-data.ts
 import { type RewrapDeps, rewrapBatch } from '../../operations/rewrap-data.ts';
 import type { Admission } from '../admission/admission.ts';
 import { isWorthLogging, type Problem, type ProblemDeps, problemOf, toFailure } from '../answers/problem.ts';
+import type { ReadBatch } from '../bodies/data-readers.ts';
 import { DecryptRequest, EncryptRequest, RewrapRequest } from '../contract/fields.ts';
 import type { Handler } from './mount.ts';
 
@@ -21,12 +22,12 @@ export const encryptBatchRoute =
   (deps: EncryptDeps & BatchDeps): Handler<'encryptBatch'> =>
   async ({ params: { tenantId }, body }, request) => {
     assertTogether(
-      body.items.map(({ plaintext }) => plaintext),
+      'ready' in body ? body.plaintextBytes : bytesOf(body.items.map(({ plaintext }) => plaintext)),
       deps.maxPlaintextBytes,
     );
     const outcomes = await encryptBatch(deps, request, {
       tenantId,
-      items: itemsOf(deps, request, EncryptRequest, body.items),
+      items: itemsOf(deps, request, EncryptRequest, body),
     });
     return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
@@ -36,7 +37,7 @@ export const decryptBatchRoute =
   async ({ params: { tenantId }, body }, request) => {
     const outcomes = await decryptBatch(deps, request, {
       tenantId,
-      items: itemsOf(deps, request, DecryptRequest, body.items),
+      items: itemsOf(deps, request, DecryptRequest, body),
     });
     return answer(deps, request, outcomes, ({ plaintext, keyId }) => ({
       plaintext: base64Of(plaintext),
@@ -49,7 +50,7 @@ export const rewrapBatchRoute =
   async ({ params: { tenantId }, body }, request) => {
     const outcomes = await rewrapBatch(deps, request, {
       tenantId,
-      items: itemsOf(deps, request, RewrapRequest, body.items),
+      items: itemsOf(deps, request, RewrapRequest, body),
     });
     return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
   };
@@ -59,11 +60,7 @@ export const rewrapBatchRoute =
  * @throws ServiceError `body-too-large` if the plaintexts together have more bytes than one may
  * have
  */
-export function assertTogether(plaintexts: readonly unknown[], max: number): void {
-  const bytes = plaintexts.reduce<number>(
-    (sum, plaintext) => sum + (typeof plaintext === 'string' ? decodedBytes(plaintext) : 0),
-    0,
-  );
+export function assertTogether(bytes: number, max: number): void {
   if (bytes <= max) return;
   throw new ServiceError(
     'body-too-large',
@@ -74,17 +71,24 @@ export function assertTogether(plaintexts: readonly unknown[], max: number): voi
   );
 }
 
+/** Returns the size of plaintexts that are not parsed yet; what is no text has none. */
+export const bytesOf = (plaintexts: readonly unknown[]): number =>
+  plaintexts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? decodedBytes(text) : 0), 0);
+
 /**
- * Returns the items, each parsed when its turn comes. They count as so many calls of the caller.
+ * Returns the items, each parsed when its turn comes unless all were read already. They count as so
+ * many calls of the caller.
  */
-export function itemsOf<T extends z.ZodType>(
+export function itemsOf<T extends z.ZodType, R = never>(
   deps: BatchDeps,
   request: AuthenticatedRequest,
   schema: T,
-  items: readonly unknown[],
-) {
+  body: { readonly items: readonly unknown[] } | ReadBatch<R>,
+): (() => z.output<T> | R)[] {
+  const items = 'ready' in body ? body.ready : body.items;
   deps.admission.chargeItems(request.principal.id, items.length);
-  return items.map((item) => () => parseInput(schema, item, ''));
+  if ('ready' in body) return body.ready.map((item) => () => item);
+  return body.items.map((item) => () => parseInput(schema, item, ''));
 }
 
 /**

@@ -7,7 +7,7 @@ import { rewrapDocument, rewrapDocumentBatch } from '../../operations/documents/
 import type { EncryptDeps } from '../../operations/encrypt-data.ts';
 import type { RewrapDeps } from '../../operations/rewrap-data.ts';
 import { DecryptDocumentRequest, EncryptDocumentRequest, RewrapDocumentRequest } from '../contract/document-fields.ts';
-import { answer, assertTogether, type BatchDeps, itemsOf } from './batch-routes.ts';
+import { answer, assertTogether, type BatchDeps, bytesOf, itemsOf } from './batch-routes.ts';
 import type { Handlers } from './mount.ts';
 
 type DocumentRoute =
@@ -28,16 +28,19 @@ export const documentRoutes = (
   rewrapDocument: async ({ params: { tenantId }, body }, request) =>
     sealed(await rewrapDocument(deps, request, { tenantId, ...body })),
   encryptDocumentBatch: async ({ params: { tenantId }, body }, request) => {
-    assertTogether(body.items.flatMap(valuesOf), deps.maxPlaintextBytes);
-    const items = itemsOf(deps, request, EncryptDocumentRequest, body.items);
+    assertTogether(
+      'ready' in body ? body.plaintextBytes : bytesOf(body.items.flatMap(valuesOf)),
+      deps.maxPlaintextBytes,
+    );
+    const items = itemsOf(deps, request, EncryptDocumentRequest, body);
     return answer(deps, request, await encryptDocumentBatch(deps, request, { tenantId, items }), sealed);
   },
   decryptDocumentBatch: async ({ params: { tenantId }, body }, request) => {
-    const items = itemsOf(deps, request, DecryptDocumentRequest, body.items);
+    const items = itemsOf(deps, request, DecryptDocumentRequest, body);
     return answer(deps, request, await decryptDocumentBatch(deps, request, { tenantId, items }), opened);
   },
   rewrapDocumentBatch: async ({ params: { tenantId }, body }, request) => {
-    const items = itemsOf(deps, request, RewrapDocumentRequest, body.items);
+    const items = itemsOf(deps, request, RewrapDocumentRequest, body);
     return answer(deps, request, await rewrapDocumentBatch(deps, request, { tenantId, items }), sealed);
   },
 });

@@ -16,7 +16,7 @@ export const leaseRoutes = (
     return { ...lease, key: taken(key), ...(requiredContext.length > 0 && { requiredContext }) };
   },
   openLeases: async ({ params: { tenantId }, body }, request) => {
-    const items = itemsOf(deps, request, LeasedMessage, body.messages);
+    const items = itemsOf(deps, request, LeasedMessage, { items: body.messages });
     return answer(deps, request, await openLeases(deps, request, { tenantId, items }), opened, 'messages');
   },
   reportLeaseUsage: async ({ params, body }, request) => {

@@ -7,8 +7,10 @@ import { parseInput } from '../../lib/parse-input.ts';
 import { type Admission, declaredBytes } from '../admission/admission.ts';
 import { admit } from '../admission/admit.ts';
 import { sendBytes, sendNothing, sendText } from '../answers/answer.ts';
-import { type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
-import { readJson } from '../bodies/read-json.ts';
+import { type BodyLimit, type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
+import { type DataReaders, dataReaders } from '../bodies/data-readers.ts';
+import { parseJson } from '../bodies/parse-json.ts';
+import { createBodyReader, type ReadBody } from '../bodies/read-body.ts';
 import { type OperationId, type Operations, operations } from '../contract/contract.ts';
 import type { Operation } from '../contract/operation.ts';
 import { streamOperations } from '../contract/stream-contract.ts';
@@ -16,23 +18,27 @@ import { type OnAnswered, scopeOf } from '../scope.ts';
 import { type AuthorizeDeps, authorizer } from './authorize.ts';
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
+/** The body as a reader of its bytes returns it. */
+type Read<K extends OperationId> = K extends keyof DataReaders ? Exclude<ReturnType<DataReaders[K]>, undefined> : never;
 type Part<K extends OperationId, P extends string> = Operations[K] extends Record<P, infer T> ? Out<T> : undefined;
 
 interface Input<K extends OperationId> {
   readonly params: Part<K, 'params'>;
   readonly query: Part<K, 'query'>;
-  readonly body: Part<K, 'body'>;
+  readonly body: Part<K, 'body'> | Read<K>;
   /** The header as received, for operations that read it. */
   readonly ifMatch: string | undefined;
 }
 
 type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
-type Encodable<O> = O extends { encode: (answer: infer T) => string } ? T : unknown;
+/** An answer with an encoder of its own has the type that the encoder takes, such as bytes for text. */
 type Answer<K extends OperationId> = Operations[K] extends { raw: string }
   ? string | Buffer
-  : Operations[K] extends { response: infer T extends z.ZodType }
-    ? DeepReadonly<z.input<T>> & Encodable<Operations[K]>
-    : undefined;
+  : Operations[K] extends { encode: (answer: infer T) => string | Buffer }
+    ? T
+    : Operations[K] extends { response: infer T extends z.ZodType }
+      ? DeepReadonly<z.input<T>>
+      : undefined;
 
 /** Takes plain input and returns a plain answer; operations with a role have a `request`. */
 export type Handler<K extends OperationId> = (
@@ -67,11 +73,13 @@ export interface Route {
 }
 
 /** Returns one route for each operation of the contract; a missing handler does not compile. */
-export const routesOf = (handlers: Handlers, deps: MountDeps): readonly Route[] =>
-  Object.entries<Operation>(operations).map(([id, operation]) => ({
+export function routesOf(handlers: Handlers, deps: MountDeps): readonly Route[] {
+  const readBody = createBodyReader(deps.bodyTimeoutMs);
+  return Object.entries<Operation>(operations).map(([id, operation]) => ({
     operation,
-    handle: handleOf(id, operation, handlers[id as OperationId] as Handler<never>, deps),
+    handle: handleOf(id, operation, handlers[id as OperationId] as Handler<never>, { ...deps, readBody }),
   }));
+}
 
 /** Mounts the routes in Express. Other methods on their paths are refused. */
 export function mount(app: Express, routes: readonly Route[]): void {
@@ -86,7 +94,13 @@ export function mount(app: Express, routes: readonly Route[]): void {
   app.use(methodNotAllowed);
 }
 
-function handleOf(id: string, operation: Operation, handler: Handler<never>, deps: MountDeps): Handle {
+function handleOf(
+  id: string,
+  operation: Operation,
+  handler: Handler<never>,
+  deps: MountDeps & { readonly readBody: ReadBody },
+): Handle {
+  const read = (dataReaders as Readonly<Record<string, ((bytes: Buffer) => unknown) | undefined>>)[id];
   const authorize = authorizer(deps, operation);
   const limit = bodyLimitOf(deps, operation);
   return async (req, res, routed) => {
@@ -95,13 +109,9 @@ function handleOf(id: string, operation: Operation, handler: Handler<never>, dep
     const { request, params } = await authorize(req, res, routed.params);
     const held = admit(deps.admission, res, operation.body ? declaredBytes(req, limit) : 0);
     const query = parseQuery(operation, req.url ?? '', routed.query);
-    const body =
-      operation.body &&
-      parseInput(
-        operation.body,
-        await readJson(req, { limit, timeoutMs: deps.bodyTimeoutMs, expected: operation.bodyType, held }),
-        '',
-      );
+    const { body: schema, bodyType: expected } = operation;
+    const bytes = schema && (await deps.readBody(req, { limit, expected, held }));
+    const body = schema && bytes && (read?.(bytes) ?? parseBody(schema, bytes, limit));
     const ifMatch = operation.ifMatch && req.headers['if-match'];
     const answer: unknown = await handler({ params, query, body, ifMatch } as never, request as never);
     const headers = ['X-Request-Id', scope.requestId];
@@ -110,6 +120,9 @@ function handleOf(id: string, operation: Operation, handler: Handler<never>, dep
     deps.onAnswered?.(scope, res.statusCode);
   };
 }
+
+const parseBody = (schema: z.ZodType, bytes: Buffer, { values }: BodyLimit): unknown =>
+  parseInput(schema, parseJson(bytes, { maxValues: values }), '');
 
 const NO_QUERY = z.strictObject({});
 

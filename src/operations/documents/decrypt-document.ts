@@ -5,13 +5,13 @@ import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type Outcome, recordBatch } from '../batch.ts';
 import type { DecryptDeps } from '../decrypt-data.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
-import { openMessage } from '../open-message.ts';
+import { type Ciphertext, openMessage } from '../open-message.ts';
 import { digestOf } from '../record-success.ts';
 import { type DocumentOutcome, eachField, type Fields } from './document.ts';
 
 /** One document to open, or any of its fields. */
 export interface DecryptDocumentItem {
-  readonly fields: Fields<string>;
+  readonly fields: Fields<Ciphertext>;
   /** As `JSON.parse` made it. */
   readonly encryptionContext?: unknown;
 }

@@ -4,6 +4,7 @@ import type { JsonSafe } from '../../lib/json-safe.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
+import type { Ciphertext } from '../open-message.ts';
 import { digestOf } from '../record-success.ts';
 import { targetKey } from '../registered-key.ts';
 import { assertTarget, moveMessage, openTarget, type RewrapDeps, type RewrapItem } from '../rewrap-data.ts';
@@ -13,7 +14,7 @@ import type { EncryptedDocument } from './encrypt-document.ts';
 
 /** One document to move, or any of its fields. */
 export interface RewrapDocumentItem extends Pick<RewrapItem, 'encryptionContext' | 'to'> {
-  readonly fields: Fields<string>;
+  readonly fields: Fields<Ciphertext>;
 }
 
 interface MovedDocument extends DocumentOutcome<JsonSafe> {

@@ -1,0 +1,225 @@
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type * as z from 'zod';
+import { messageParser } from '../../src/format/message.ts';
+import { bodyLimitOf } from '../../src/http/bodies/body-limit.ts';
+import { dataReaders } from '../../src/http/bodies/data-readers.ts';
+import { parseJson } from '../../src/http/bodies/parse-json.ts';
+import { operations } from '../../src/http/contract/contract.ts';
+import {
+  DecryptDocumentRequest,
+  EncryptDocumentRequest,
+  RewrapDocumentRequest,
+} from '../../src/http/contract/document-fields.ts';
+import { DecryptRequest, EncryptRequest, RewrapRequest } from '../../src/http/contract/fields.ts';
+import { parseInput } from '../../src/lib/parse-input.ts';
+import { Deployment } from '../support/deployment.ts';
+import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
+import { type Mutation, textMutation } from '../support/mutations.ts';
+import { compact } from '../support/vectors.ts';
+
+type Reader = keyof typeof dataReaders;
+const ITEM_SCHEMAS: Readonly<Partial<Record<Reader, z.ZodType>>> = {
+  encryptBatch: EncryptRequest,
+  decryptBatch: DecryptRequest,
+  rewrapBatch: RewrapRequest,
+  encryptDocumentBatch: EncryptDocumentRequest,
+  decryptDocumentBatch: DecryptDocumentRequest,
+  rewrapDocumentBatch: RewrapDocumentRequest,
+};
+const readers = Object.keys(dataReaders) as Reader[];
+const LIMITS = { maxPlaintextBytes: 24 * 1_024 * 1_024, maxBufferedBytes: 256 * 1_024 * 1_024 };
+
+/** Returns the body as the schemas parse it, with its messages parsed too. Throws the refusal. */
+function judged(reader: Reader, bytes: Buffer): unknown {
+  const { values } = bodyLimitOf(LIMITS, operations[reader]);
+  const body = parseInput(operations[reader].body, parseJson(bytes, { maxValues: values }), '');
+  const itemSchema = ITEM_SCHEMAS[reader];
+  if (!itemSchema) return withMessages(body);
+  const { items } = body as { readonly items: readonly unknown[] };
+  const ready = items.map((item) => withMessages(parseInput(itemSchema, item, '')));
+  return { ready, plaintextBytes: ready.reduce<number>((sum, item) => sum + plaintextBytesOf(item), 0) };
+}
+
+interface Item {
+  readonly plaintext?: Buffer;
+  readonly ciphertext?: string;
+  readonly fields?: ReadonlyMap<string, Buffer | string>;
+}
+
+function withMessages(body: unknown): unknown {
+  const { ciphertext, fields } = body as Item;
+  const parse = (text: Buffer | string) => (typeof text === 'string' ? messageParser('message')(text) : text);
+  return {
+    ...(body as object),
+    ...(ciphertext !== undefined && { ciphertext: parse(ciphertext) }),
+    ...(fields && { fields: new Map([...fields].map(([name, value]) => [name, parse(value)])) }),
+  };
+}
+
+function plaintextBytesOf(item: unknown): number {
+  const { plaintext, fields } = item as Item;
+  const some = [...(plaintext ? [plaintext] : []), ...(fields?.values() ?? [])];
+  return some.reduce((sum, value) => sum + (Buffer.isBuffer(value) ? value.length : 0), 0);
+}
+
+const sealer = new Deployment().start();
+const CIPHERTEXTS = [
+  await sealer.encrypt('an invoice'),
+  await sealer.encrypt('another'),
+  await sealer.encrypt('an invoice', { context: { table: 'invoices', row: '4711' } }),
+  await sealer.encrypt('by another key', { key: 'hsm' }),
+  ...compact.cases.map(({ message }) => message),
+];
+const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+const plaintext = fc.oneof(
+  fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes).toString('base64')),
+  fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
+  fc.nat(60_000).map((length) => Buffer.alloc(length, length).toString('base64')),
+);
+const ciphertext = fc.constantFrom(...CIPHERTEXTS);
+const encryptionContext = optional(
+  fc.oneof(
+    fc.constantFrom<unknown>({}, null, [], 'a', { table: 'invoices', row: '4711' }, { 10: 'b', 9: 'a' }, { a: 1 }),
+    fc.dictionary(fc.string({ minLength: 1, maxLength: 20 }), fc.string({ maxLength: 20 }), { maxKeys: 70 }),
+  ),
+);
+const key = optional(fc.constantFrom<unknown>('data', 'archive', '', 'a'.repeat(64), 'a'.repeat(65), null));
+const to = optional(
+  fc.record(
+    {
+      tenantId: optional(fc.constantFrom('contoso', 'Contoso', '')),
+      key,
+      form: optional(fc.constantFrom('compact', 'self-contained', 'other')),
+    },
+    { noNullPrototype: true },
+  ),
+);
+const names = fc.oneof(fc.constantFrom('ssn', 'name', '7', '1a', '', '__proto__', 'a'.repeat(129)), fc.string());
+const fieldsOf = (value: fc.Arbitrary<string>) =>
+  fc.array(fc.tuple(names, value), { maxLength: 5 }).map((pairs) => Object.fromEntries(pairs));
+const items = {
+  encrypt: fc.record({ plaintext, encryptionContext, key }, { noNullPrototype: true }),
+  decrypt: fc.record({ ciphertext, encryptionContext }, { noNullPrototype: true }),
+  rewrap: fc.record({ ciphertext, encryptionContext, to }, { noNullPrototype: true }),
+  encryptDocument: fc.record({ fields: fieldsOf(plaintext), encryptionContext, key }, { noNullPrototype: true }),
+  decryptDocument: fc.record({ fields: fieldsOf(ciphertext), encryptionContext }, { noNullPrototype: true }),
+  rewrapDocument: fc.record({ fields: fieldsOf(ciphertext), encryptionContext, to }, { noNullPrototype: true }),
+};
+const batchOf = (item: fc.Arbitrary<unknown>) => fc.record({ items: fc.array(item, { maxLength: 4 }) });
+const VALUES: Readonly<Record<Reader, fc.Arbitrary<unknown>>> = {
+  encryptData: items.encrypt,
+  decryptData: items.decrypt,
+  rewrapData: items.rewrap,
+  encryptBatch: batchOf(items.encrypt),
+  decryptBatch: batchOf(items.decrypt),
+  rewrapBatch: batchOf(items.rewrap),
+  encryptDocument: items.encryptDocument,
+  decryptDocument: items.decryptDocument,
+  rewrapDocument: items.rewrapDocument,
+  encryptDocumentBatch: batchOf(items.encryptDocument),
+  decryptDocumentBatch: batchOf(items.decryptDocument),
+  rewrapDocumentBatch: batchOf(items.rewrapDocument),
+};
+
+/** Pieces that change the meaning of JSON, or only its spelling. */
+const PIECES = [
+  ...['"', '\\', '\\"', '{', '}', '[', ']', ',', ':', ' ', '\n', '\t', '\r', '\0', '\x7f', '\u00a0', '\ufeff', 'é'],
+  ...['\\u0041', '\\/', '=', '-', '_', '+', '/', '.', 'null', '1', '"key":"data",', '"plaintext":"aGk=",'],
+  ...['"encryptionContext":{},', '{"a":"b","a":"b"},', '"__proto__":"a",', '"to":{"key":"data","key":"data"},'],
+];
+/** Inserts a piece at a place, or after the next sign of JSON's structure. */
+const pieceMutation: fc.Arbitrary<Mutation> = fc
+  .tuple(fc.nat(), fc.constantFrom(...PIECES), fc.constantFrom('', '"', ',', ':', '{', '}'), fc.nat(1))
+  .map(([place, piece, sign, removed]) => (text: string) => {
+    const at = place % (text.length + 1);
+    const start = sign === '' ? at : text.indexOf(sign, at) + 1;
+    return text.slice(0, start) + piece + text.slice(start + removed);
+  });
+const mutations: fc.Arbitrary<readonly Mutation[]> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant<readonly Mutation[]>([]) },
+  { weight: 3, arbitrary: fc.array(fc.oneof(pieceMutation, textMutation), { minLength: 1, maxLength: 3 }) },
+);
+const byteMutation = fc.option(fc.tuple(fc.nat(), fc.nat(255)), { freq: 8 });
+const body = fc.constantFrom(...readers).chain((reader) =>
+  fc
+    .tuple(VALUES[reader], fc.constantFrom(undefined, 1, '\t'), mutations, byteMutation)
+    .map(([value, space, changes, flip]) => {
+      const bytes = Buffer.from(
+        changes.reduce((text, change) => change(text), JSON.stringify(value, undefined, space)),
+      );
+      if (flip && bytes.length > 0) bytes[flip[0] % bytes.length] = flip[1];
+      return { reader, bytes };
+    }),
+);
+
+test(
+  'a body that is read from its bytes is accepted by the schemas, with the same value',
+  async () => {
+    await fuzz('bodies', 1, body, async ({ reader, bytes }) => {
+      const read = dataReaders[reader](bytes);
+      if (read === undefined) return;
+      if (isDeepStrictEqual(read, judged(reader, bytes))) return;
+      expect(read).toEqual(judged(reader, bytes));
+    });
+  },
+  NO_LIMIT,
+);
+
+describe('a body as clients write it is read from its bytes', () => {
+  const [selfContained = '', , withContext = ''] = CIPHERTEXTS;
+  const context = { table: 'invoices', row: '4711' };
+  const item: Readonly<Record<string, object>> = {
+    encrypt: { plaintext: 'aGk=', encryptionContext: context, key: 'data' },
+    decrypt: { ciphertext: withContext, encryptionContext: context },
+    rewrap: { ciphertext: selfContained, to: { tenantId: 'fabrikam', key: 'data', form: 'compact' } },
+    encryptDocument: { encryptionContext: context, fields: { ssn: 'aGk=', name: '' } },
+    decryptDocument: { fields: { ssn: selfContained }, encryptionContext: {} },
+    rewrapDocument: { fields: { ssn: selfContained, name: withContext }, to: { key: 'data' } },
+  };
+  const bodies: Readonly<Record<Reader, unknown>> = {
+    encryptData: item['encrypt'],
+    decryptData: item['decrypt'],
+    rewrapData: item['rewrap'],
+    encryptDocument: item['encryptDocument'],
+    decryptDocument: item['decryptDocument'],
+    rewrapDocument: item['rewrapDocument'],
+    encryptBatch: { items: [item['encrypt'], { plaintext: 'aGk' }] },
+    decryptBatch: { items: CIPHERTEXTS.map((text) => ({ ciphertext: text })) },
+    rewrapBatch: { items: [item['rewrap'], { ciphertext: selfContained }] },
+    encryptDocumentBatch: { items: [item['encryptDocument']] },
+    decryptDocumentBatch: { items: [item['decryptDocument']] },
+    rewrapDocumentBatch: { items: [] },
+  };
+
+  test.each(readers)('%s', (reader) => {
+    const dense = JSON.stringify(bodies[reader]);
+    for (const text of [dense, JSON.stringify(bodies[reader], undefined, 2), dense.replaceAll('":', '": ')]) {
+      const bytes = Buffer.from(text);
+      expect(dataReaders[reader](bytes)).toEqual(judged(reader, bytes));
+    }
+  });
+
+  test('a plaintext of many pieces', () => {
+    const bytes = Buffer.from(JSON.stringify({ plaintext: Buffer.alloc(100_001, 'ab').toString('base64') }));
+    expect(dataReaders.encryptData(bytes)).toEqual({ plaintext: Buffer.alloc(100_001, 'ab') });
+  });
+});
+
+test.each([
+  ['an escaped quote in a text', '{"plaintext":"aGk=\\""}'],
+  ['an escape', '{"plaintext":"aGk\\u003d"}'],
+  ['a letter outside ASCII', '{"plaintext":"aGk=","key":"é"}'],
+  ['a control character', '{"plaintext":"aGk=","key":"a\tb"}'],
+  ['a member twice', '{"plaintext":"aGk=","plaintext":"aGk="}'],
+  ['a name of the context twice', '{"plaintext":"aGk=","encryptionContext":{"a":"1","a":"1"}}'],
+  ['an unknown member', '{"plaintext":"aGk=","other":"a"}'],
+  ['no required member', '{"key":"data"}'],
+  ['text after its end', '{"plaintext":"aGk="}{}'],
+  ['base64 of spare bits', '{"plaintext":"aGl="}'],
+  ['two alphabets', '{"plaintext":"-+-+"}'],
+  ['nothing', ''],
+])('a body with %s is left to the schemas', (_name, text) => {
+  expect(dataReaders.encryptData(Buffer.from(text))).toBeUndefined();
+});
