@@ -24,7 +24,7 @@ interface HeldBody {
   turn(bytes: number): Promise<void>;
 }
 
-export interface ExpectedBody {
+interface ExpectedBody {
   readonly limit: BodyLimit;
   /** Media type; default application/json. */
   readonly expected?: string | undefined;
