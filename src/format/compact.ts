@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import type { LongText } from '../lib/json-safe.ts';
 import { openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import { IV_BYTES } from './iv-pool.ts';
@@ -138,7 +138,7 @@ export function deriveContentKey(leafKey: KeyObject, context: Uint8Array | undef
  * Returns a sealed message. `iv` must never have been used with this content key. `header` is
  * `compactHeader` of the leaf.
  */
-export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): JsonSafe {
+export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): LongText {
   return sealGcm(contentKey, header, '', iv, plaintext);
 }
 

@@ -3,7 +3,7 @@ import type { Principal } from '../callers/principal.ts';
 import { ServiceError } from '../errors.ts';
 import type { LeafUse } from '../format/compact.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import type { LongText } from '../lib/json-safe.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import type { Encrypted } from './encrypt-data.ts';
@@ -107,7 +107,7 @@ export async function rewrapBatch(
 }
 
 interface Moved {
-  readonly ciphertext: JsonSafe;
+  readonly ciphertext: LongText;
   readonly target: string;
   readonly opened: ItemUse;
   readonly sealed: ItemUse;

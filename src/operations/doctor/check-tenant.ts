@@ -6,6 +6,7 @@ import { kidOf } from '../../format/kek-ref.ts';
 import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
 import type { KekFacts } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { textOf } from '../../lib/json-safe.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { TENANT_TAG } from '../../tenants/azure-commands.ts';
 import type { Check } from '../../tenants/checks.ts';
@@ -115,7 +116,8 @@ async function examineKey(
 async function tryCompact(dataKeys: OpenDeps['dataKeys'], tenant: Tenant, key: RegisteredKey) {
   const deps = { dataKeys, countKeyUse: () => undefined };
   const sample = systemRandom(PROBE_BYTES);
-  const { ciphertext, keyId } = await sealMessage(deps, tenant, key, sample, undefined);
+  const { ciphertext: sealed, keyId } = await sealMessage(deps, tenant, key, sample, undefined);
+  const ciphertext = textOf(sealed);
   const { plaintext } = await openMessage(deps, tenant, ciphertext, undefined);
   if (!sample.equals(plaintext)) throw new ServiceError('undecryptable', 'The sample decrypts to other bytes');
   if (isCompact(ciphertext)) return { value: true, detail: keyId };

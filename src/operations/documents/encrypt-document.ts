@@ -1,7 +1,7 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { canonicalContext } from '../../format/encryption-context.ts';
-import type { JsonSafe } from '../../lib/json-safe.ts';
+import { type JsonSafe, textOf } from '../../lib/json-safe.ts';
 import { whenReady } from '../../lib/when-ready.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type Outcome, recordBatch } from '../batch.ts';
@@ -73,7 +73,7 @@ async function sealDocument(
   const seal = () =>
     eachField(fields, (plaintext, name) =>
       whenReady(sealMessage(deps, tenant, key, plaintext, contextOf(name)), ({ ciphertext, ...use }) => ({
-        value: ciphertext,
+        value: textOf(ciphertext),
         use: { ...use, bytes: plaintext.length },
       })),
     );

@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { canonicalContext, fieldContexts } from '../../format/encryption-context.ts';
-import type { JsonSafe } from '../../lib/json-safe.ts';
+import { type JsonSafe, textOf } from '../../lib/json-safe.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
@@ -102,7 +102,7 @@ async function moveDocument(
       const context = contextOf(name);
       const moved = await moveMessage(deps, source, grant, { ciphertext, key, context, use: 'message', startedAt });
       opened.push(moved.opened);
-      return { value: moved.ciphertext, use: moved.sealed };
+      return { value: textOf(moved.ciphertext), use: moved.sealed };
     });
     return { ...sealed, opened, target: grant.tenant.id };
   };
