@@ -26,7 +26,7 @@ export type EndAnswer = (body: string | Buffer) => void;
 export type Headers = readonly (string | number)[];
 
 /**
- * Sends a whole answer, as text or as UTF-8. One flat block of headers costs less than setting each, and a short ASCII
+ * Sends a whole answer. One flat block of headers costs less than setting each, and a short ASCII
  * text is sent in the same write. Together this saves 2.5 µs of 55 for each answer of 1.5 KiB,
  * measured with two servers taking turns under wrk.
  */
@@ -34,14 +34,13 @@ export function sendText(
   res: ServerResponse,
   status: number,
   type: string,
-  text: string | Buffer,
+  text: string,
   headers: Headers,
   end: EndAnswer = (body) => res.end(body, 'latin1'),
 ): void {
   const length = Buffer.byteLength(text);
   res.writeHead(status, [...API_HEADERS, 'Content-Type', type, 'Content-Length', length, ...headers] as string[]);
-  if (typeof text !== 'string') end(text);
-  else if (length !== text.length) end(Buffer.from(text));
+  if (length !== text.length) end(Buffer.from(text));
   else end(length > MAX_JOINED ? Buffer.from(text, 'latin1') : text);
 }
 

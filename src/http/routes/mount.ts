@@ -149,8 +149,13 @@ function send(
   if (raw !== undefined) sendBytes(res, raw, Buffer.from(answer as string | Buffer), headers);
   else if (lines !== undefined) sendList(answer, lines, res, headers, prefersLines());
   // Not `res.json`: its ETag costs a hash of every answer, and our answers are never cached.
-  else if (response) sendText(res, 200, 'application/json', encode(answer as never), headers);
+  else if (response) sendJson(res, encode(answer as never), headers);
   else sendNothing(res, headers);
+}
+
+function sendJson(res: ServerResponse, json: string | Buffer, headers: string[]): void {
+  if (typeof json === 'string') sendText(res, 200, 'application/json', json, headers);
+  else sendBytes(res, 'application/json', json, headers);
 }
 
 /**
