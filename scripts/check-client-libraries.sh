@@ -5,14 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 out=$root/.clients
-path=$PATH
 export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 what='client libraries'
 . scripts/dev-service.sh
 
 NODES=(20.20.2 24.21.0)
-# What a user reads first, and what is tried here: the first block of code of each README.
-example() { sed -n "/^\`\`\`$2\$/,/^\`\`\`\$/p" "$1" | sed '/^```/d'; }
+# Prints the first block of code below a heading of a README, which is what a user pastes.
+example() { awk -v heading="$2" '$0 == heading { below = 1 } below && /^```$/ && block { exit } block { print } below && /^```[a-z]+$/ && !/^```sh/ { block = 1 }' "$1"; }
 
 main() {
   trap clean_up EXIT
@@ -53,7 +52,7 @@ test_typescript() {
   local node
   for node in "$root/node_modules/.bin/node" "${NODES[@]/#/$out/node-}"; do
     [ -d "$node" ] && node=$node/node_modules/.bin/node
-    (cd clients/typescript && "$node" --test build/test/*.test.js) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "the TypeScript client fails on $("$node" --version)"; }
+    (cd clients/typescript && "$root/scripts/postgres.sh" "$node" --test build/test/*.test.js) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "the TypeScript client fails on $("$node" --version)"; }
     echo "typescript $("$node" --version): $(grep -Eo '(# |ℹ )pass [0-9]+' "$work/log")"
   done
 }
@@ -88,15 +87,30 @@ try_packages() {
   local project=$work/project tarball
   mkdir -p "$project"
   tarball=$(cd clients/typescript && npm pack --silent --pack-destination "$work")
-  (cd "$project" && npm init -y >/dev/null && npm install "$work/$tarball" >/dev/null)
-  example clients/typescript/README.md ts | sed 's/!,/,/; s/! });/ });/' >"$project/example.mjs"
-  (cd "$project" && PATH=$path "$out/node-${NODES[0]}/node_modules/.bin/node" example.mjs) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'the example of the TypeScript client fails'; }
-  grep -q 'context-mismatch' "$work/log" || fail 'the example of the TypeScript client shows no refusal'
+  (cd "$project" && npm init -y >/dev/null && npm install "$work/$tarball" kysely@0.29.9 pg@8.23.1 >/dev/null)
+  try_example clients/typescript/README.md '# @vaultspan/client' context-mismatch
+  try_example clients/typescript/README.md '## Kysely' ann@example.org
   python3 -m venv "$work/venv"
-  "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$out"/wheel/*.whl
-  example clients/python/README.md python >"$project/example.py"
-  (cd "$project" && "$work/venv/bin/python" example.py) >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail 'the example of the Python client fails'; }
-  grep -q 'context-mismatch' "$work/log" || fail 'the example of the Python client shows no refusal'
+  "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$(echo "$out"/wheel/*.whl)[sqlalchemy,tink]" 'psycopg[binary]'
+  try_example clients/python/README.md '# vaultspan' context-mismatch
+  try_example clients/python/README.md '## SQLAlchemy 2' ann@example.org
+  try_example clients/python/README.md '## Tink' 'a secret'
+}
+
+# Runs an example as a user would, with a database at hand, and looks for what it prints.
+try_example() {
+  local readme=$1 heading=$2 expected=$3 run
+  if [[ $readme = *typescript* ]]; then
+    example "$readme" "$heading" | sed -E 's/(process\.env\.[A-Z_]+)!/\1/g' >"$work/project/example.mjs"
+    run=("$out/node-${NODES[0]}/node_modules/.bin/node" example.mjs)
+  else
+    example "$readme" "$heading" >"$work/project/example.py"
+    run=("$work/venv/bin/python" example.py)
+  fi
+  (cd "$work/project" && "$root/scripts/postgres.sh" bash -c 'DATABASE_URL=$TEST_DATABASE_URL
+    [ "$2" != example.py ] || DATABASE_URL=${DATABASE_URL/postgres:/postgresql+psycopg:}
+    DATABASE_URL=$DATABASE_URL exec "$@"' example "${run[@]}") >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "the example of $readme fails: $heading"; }
+  grep -qF "$expected" "$work/log" || fail "the example of $readme does not print $expected: $heading"
 }
 
 main

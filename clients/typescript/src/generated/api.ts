@@ -5,63 +5,45 @@ export interface components {
     schemas: {
         readonly DecryptDocumentRequest: {
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
-            /** @description The ciphertext of each field. */
             readonly fields: {
                 readonly [key: string]: string;
             };
         };
         readonly DecryptDocumentResult: {
-            /** @description The bytes of each field, base64. 1 to 256 fields, names of 1 to 128 characters. */
             readonly fields: {
                 readonly [key: string]: string;
             };
         };
         readonly DecryptRequest: {
-            /** @description The ciphertext that encryptData, createDataKey or rewrapData returned. */
             readonly ciphertext: string;
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
         };
         readonly DecryptResult: {
-            /**
-             * @description Full id of the Key Vault key version.
-             * @example https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0
-             */
             readonly keyId: string;
-            /**
-             * Format: byte
-             * @description The decrypted bytes, base64.
-             */
+            /** Format: byte */
             readonly plaintext: string;
         };
         readonly DeterministicDecryptResult: {
-            /** @description The values, base64, in their order. */
             readonly values: readonly string[];
         };
         readonly DeterministicEncryptResult: {
-            /** @description Search for any of these: a row may have each of them. */
             readonly search: readonly components["schemas"]["VersionValues"][];
-            /** @description Store these. */
             readonly write: components["schemas"]["VersionValues"];
         };
         readonly EncryptDocumentRequest: {
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
-            /** @description The bytes of each field, base64. 1 to 256 fields, names of 1 to 128 characters. */
             readonly fields: {
                 readonly [key: string]: string;
             };
-            /** @description Alias of one of the tenant's data keys; default: its default key. */
             readonly key?: string;
         };
         readonly EncryptDocumentResult: {
-            /** @description The ciphertext of each field. */
             readonly fields: {
                 readonly [key: string]: string;
             };
-            /** @description Full id of the Key Vault key version. */
             readonly keyId: string;
         };
         /**
-         * @description Pairs of strings that the ciphertext is bound to, such as the table and the row that it belongs to. They are not stored and not secret; to decrypt, send the same pairs again. At most 64 members, names of up to 128 and values of up to 1,024 characters, 4,096 bytes in canonical form (RFC 8785). Names that start with `vaultspan` are reserved. An empty context is the same as none.
          * @example {
          *       "purpose": "invoice",
          *       "id": "4711"
@@ -72,155 +54,91 @@ export interface components {
         };
         readonly EncryptRequest: {
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
-            /** @description Alias of one of the tenant's data keys. Absent: the default key. */
             readonly key?: string;
-            /**
-             * Format: byte
-             * @description The bytes to encrypt, base64.
-             */
+            /** Format: byte */
             readonly plaintext: string;
         };
         readonly EncryptResult: {
-            /** @description A JWE in Compact Serialization (RFC 7516). Store it unchanged. */
             readonly ciphertext: string;
-            /**
-             * @description Full id of the Key Vault key version.
-             * @example https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0
-             */
             readonly keyId: string;
         };
         readonly IndexTokensResult: {
-            /** @description Search for any of these: a row may have each of them. */
             readonly search: readonly components["schemas"]["VersionTokens"][];
-            /** @description Store these with new rows. */
             readonly write: components["schemas"]["VersionTokens"];
         };
         readonly LeaseResult: {
-            /**
-             * Format: date-time
-             * @description The same end by the clock of the service.
-             */
+            /** Format: date-time */
             readonly expiresAt: string;
-            /** @description Seconds until the end. Count them from the moment before you sent the request, on a monotonic clock. */
             readonly expiresInSeconds: number;
-            /**
-             * Format: byte
-             * @description The leaf's key: 32 bytes in base64. Keep it in memory only, and delete it when it expires.
-             */
+            /** Format: byte */
             readonly key: string;
-            /** @description Full id of the Key Vault key version. */
             readonly keyId: string;
-            /** @description The `kid` of the leaf's messages, 22 characters. */
             readonly kid: string;
-            /** @description Names the lease in reports of its usage. */
             readonly leaseId: string;
-            /** @description How many bytes of plaintext the leaf may encrypt. */
             readonly maxBytes: number;
-            /** @description How many messages the leaf may encrypt. */
             readonly maxMessages: number;
-            /** @description Names that each encryption context must have. Absent: none. */
             readonly requiredContext?: readonly string[];
         };
         readonly OpenLeasesResult: {
-            /** @description One per item of the request, in the same order. */
             readonly items: readonly components["schemas"]["OpenLeasesResultItem"][];
         };
         readonly OpenLeasesResultItem: {
-            /** @description Why the item has no result. */
             readonly error?: components["schemas"]["Problem"];
-            /**
-             * Format: date-time
-             * @description The same end by the clock of the service.
-             */
+            /** Format: date-time */
             readonly expiresAt?: string;
-            /** @description Seconds until the end. Count them from the moment before you sent the request, on a monotonic clock. */
             readonly expiresInSeconds?: number;
-            /**
-             * Format: byte
-             * @description The leaf's key: 32 bytes in base64. Keep it in memory only, and delete it when it expires.
-             */
+            /** Format: byte */
             readonly key?: string;
-            /** @description Full id of the Key Vault key version. */
             readonly keyId?: string;
-            /** @description The `kid` of the leaf's messages, 22 characters. */
             readonly kid?: string;
         };
         readonly Problem: {
-            /** @description One of `malformed-request`, `malformed-ciphertext`, `unauthenticated`, `grant-missing`, `tenant-suspended`, `access-revoked`, `tenant-not-found`, `index-not-found`, `lease-not-found`, `log-not-found`, `route-not-found`, `method-not-allowed`, `key-use`, `key-taken`, `index-version`, `tenant-misconfigured`, `registry-read-only`, `tenant-exists`, `revision-mismatch`, `precondition-required`, `body-too-large`, `unsupported-media-type`, `wrong-tenant`, `unknown-key`, `unknown-key-alias`, `context-mismatch`, `undecryptable`, `caller-throttled`, `vault-throttled`, `internal`, `vault-unavailable`, `identity-unavailable`, `home-credential-rejected`, `registry-unavailable`, `audit-unavailable`, `overloaded`, `draining`, `http-version`. A code is never renamed; later versions may add codes. */
             readonly code: string;
-            /** @description What happened to this request. */
             readonly detail: string;
-            /** @description The fields at fault, at most 16. */
             readonly errors?: readonly components["schemas"]["ProblemField"][];
             readonly fix?: components["schemas"]["ProblemFix"];
-            /** @description The cause within the code, such as `role-missing` or `key-disabled`. */
             readonly reason?: string;
-            /** @description The UUID of the request. `X-Request-Id` and the audit log have it too. */
             readonly requestId: string;
-            /**
-             * Format: int32
-             * @description Seconds to wait before the next try; also in `Retry-After`.
-             */
+            /** Format: int32 */
             readonly retryAfter?: number;
-            /**
-             * Format: int32
-             * @description The HTTP status.
-             */
+            /** Format: int32 */
             readonly status: number;
-            /** @description What the code means. */
             readonly title: string;
-            /** @description `urn:vaultspan:problem:` followed by the code. */
             readonly type: string;
         };
         readonly ProblemField: {
-            /** @description What is wrong with the field. */
             readonly detail: string;
-            /** @description JSON pointer (RFC 6901) into the body, or `/path/NAME`, `/query/NAME` or `/header/NAME`. */
             readonly pointer: string;
         };
         readonly ProblemFix: {
-            /** @description What that person has to do. */
             readonly action: string;
-            /** @description The command to run, with the real ids in it. */
             readonly command?: string;
-            /** @description Who can fix it: `vendor`, `customer-admin` or `resource-owner`. */
             readonly owner: string;
         };
         readonly RewrapDocumentRequest: {
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
-            /** @description The ciphertext of each field. */
             readonly fields: {
                 readonly [key: string]: string;
             };
             readonly to?: components["schemas"]["RewrapTarget"];
         };
         readonly RewrapRequest: {
-            /** @description The ciphertext that encryptData, createDataKey or rewrapData returned. */
             readonly ciphertext: string;
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
             readonly to?: components["schemas"]["RewrapTarget"];
         };
         readonly RewrapTarget: {
-            /**
-             * @description The form of the new ciphertext. Absent: that of the target key. `self-contained` moves a compact message out of the database; `compact` is only accepted where it is the form of the key.
-             * @enum {string}
-             */
+            /** @enum {string} */
             readonly form?: "self-contained" | "compact";
-            /** @description Alias of one of the target's data keys. Absent: the default key. */
             readonly key?: string;
-            /** @description Absent: the same tenant. */
             readonly tenantId?: string;
         };
         readonly VersionTokens: {
-            /** @description The token of each value, base64url, in their order. */
             readonly tokens: readonly string[];
-            /** @description The version of the index. */
             readonly version: number;
         };
         readonly VersionValues: {
-            /** @description Each value encrypted, base64url, in their order. */
             readonly values: readonly string[];
-            /** @description The version of the index. */
             readonly version: number;
         };
     };
