@@ -68,8 +68,8 @@ build_python() {
   fi
   cd "$root/clients/python"
   "$python/bin/python" scripts/unasync.py --check
-  "$python/bin/ruff" check --quiet .
-  "$python/bin/ruff" format --check --quiet .
+  "$python/bin/ruff" check --quiet src tests scripts
+  "$python/bin/ruff" format --check --quiet src tests scripts
   # pyright is Node's: it takes the one of PATH.
   "$python/bin/pyright" --pythonpath "$python/bin/python" >"$work/log" || { cat "$work/log" >&2 && fail 'the Python client has wrong types'; }
   rm -rf dist
