@@ -210,6 +210,46 @@ function branchOf(message: string): string {
   return Buffer.from(kid, 'base64url').toString('base64url', 0, 8);
 }
 
+test('a point-in-time restore loses no message: lost rows are put back, and rolled-back rows move again', async () => {
+  const { deployment, keyring, process, sealed } = await withDays(2);
+  const backup = keyring.rows;
+  deployment.vault.makeNewest(CMK_V2);
+  const deps = { keyring: { keys: keyring }, dataKeys: process.dataKeys, clock: deployment.clock };
+  deployment.clock.advance(61); // the last reading of the key's version is a minute old
+  await moveOutdatedKeys(deps, TENANT);
+  await process.encrypt();
+  await settle();
+  const later = await process.encrypt();
+  keyring.rows = backup; // without the newest branch, and under the first version
+  process.dataKeys.branchesChanged(undefined);
+  await process.dataKeys.recheckBranches();
+  expect(keyring.rows.map(({ id }) => id)).toContain(branchOf(later));
+  for (const message of [...sealed, later]) expect(await codeOf(process.decrypt(message))).toBe('ok');
+  await moveOutdatedKeys(deps, TENANT);
+  deployment.vault.answer = refusing(CMK_V1);
+  const cold = deployment.start();
+  for (const message of [...sealed, later]) expect(await codeOf(cold.decrypt(message))).toBe('ok');
+});
+
+describe('a year of messages', () => {
+  test('costs a cold process and a second one 366 unwraps each, and a rotation moves 366 rows', async () => {
+    const { deployment, keyring, sealed, moveIn } = await withDays(366);
+    for (const cold of [deployment.start(), deployment.start()]) {
+      deployment.vault.takeCalls();
+      for (const message of sealed) {
+        await cold.decrypt(message);
+        deployment.clock.advance(0.1); // rows are looked up ten times a second
+      }
+      const unwraps = deployment.vault.takeOperations().filter((operation) => operation === 'unwrapKey');
+      expect(unwraps.length).toBeLessThanOrEqual(366);
+    }
+    deployment.vault.makeNewest(CMK_V2);
+    const { moved } = await moveIn(deployment.start());
+    expect(moved).toBe(keyring.rows.length);
+    expect(moved).toBeLessThanOrEqual(367);
+  });
+});
+
 describe('a branch stays as it is', () => {
   test('if the vault refuses its version already', async () => {
     const { deployment, keyring, moveIn } = await withDays(2);
