@@ -115,14 +115,10 @@ const step = fc.oneof(
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-function run(
-  model: Awaited<ReturnType<typeof modelled>>,
-  group: readonly Step[],
-  one: Step,
-): Promise<void> | undefined {
+function run(model: Awaited<ReturnType<typeof modelled>>, group: readonly Step[], one: Step): Promise<void> {
   if (one.is === 'move') return model.move(one.process, one.branch, one.to === 0 ? hsm : cmk);
   if (one.is === 'turn') return settle().then(() => model.turn(KIDS[one.kid] ?? ''));
-  if (one.is === 'advance') return undefined;
+  if (one.is === 'advance') return Promise.resolve();
   const ofProcess = group.filter((other) => 'process' in other && other.process === one.process);
   return model.request(one.process, one.branch, ofProcess.length === 1);
 }
