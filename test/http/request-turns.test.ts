@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { RequestTurns } from '../../src/http/admission/request-turns.ts';
 
 const PER_ITERATION = 64;
-const OF_COLD_TENANTS = 16;
+const OF_COLD_TENANTS = 8;
 
 /** Returns turns in which tenants named warm… are warm, and what has begun. */
 function openTurns(maxWaiting = 5_000) {

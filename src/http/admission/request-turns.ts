@@ -5,8 +5,11 @@ import { FairQueue } from '../../lib/fair-queue.ts';
  * arrived, a thousand at once after a restart, before it does anything else.
  */
 const PER_ITERATION = 64;
-/** The part that requests of cold tenants may always use. */
-const OF_COLD_TENANTS = 16;
+/**
+ * The part of cold tenants. A warm request takes some iterations, such as one for its audit record,
+ * and each is as long as the requests that begin in it.
+ */
+const OF_COLD_TENANTS = 8;
 /** Returns whether a tenant's data keys are in memory, so that its requests need no vault. */
 export type IsWarm = (tenantId: string) => boolean;
 
