@@ -9,13 +9,13 @@ export interface Fault {
   /** Absent: any operation. */
   readonly operation?: string;
   readonly kind: FaultKind;
-  /** For `status`; default: the status that Azure gives to the code, else 503. */
+  /** For `status`: default the status that Azure gives to the code, else 503. For `garbage`: default 200. */
   readonly status?: number;
   /** For `status`: the error code in the body. */
   readonly code?: string;
   /** For `status` and `garbage`. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** For `garbage`: the body of the 200; default: a guest network's sign-in page. */
+  /** For `garbage`: the body; default: a guest network's sign-in page. */
   readonly body?: string;
   /** For `delay`, and before any other kind; the request is then handled as usual. */
   readonly delayMs?: number;
@@ -53,8 +53,8 @@ export function createFaults(): Faults {
 const fits = (fault: Fault, at: string, operation: string): boolean =>
   (fault.at === '*' || fault.at === at) && (fault.operation === undefined || fault.operation === operation);
 
-export const garbageOf = ({ headers, body = GUEST_PAGE }: Fault): Reply => ({
-  status: 200,
+export const garbageOf = ({ status = 200, headers, body = GUEST_PAGE }: Fault): Reply => ({
+  status,
   headers: { 'content-type': 'text/html', ...headers },
   body,
 });

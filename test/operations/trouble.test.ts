@@ -157,6 +157,21 @@ describe('401 of a vault', () => {
   });
 });
 
+test.each([400, 403, 404])(
+  'another server that answers %i in place of a vault is an outage, which a proven key survives',
+  async (status) => {
+    const { ciphertext } = (await encrypt('rejected')).body;
+    await inject('rejected', { kind: 'garbage', status, operation: 'unwrapKey' });
+    service.clock.advance(299);
+    expect((await decrypt('rejected', ciphertext)).body.plaintext).toBe(plaintext);
+    service.clock.advance(1);
+    const refused = await decrypt('rejected', ciphertext);
+    expect(refused.body).toMatchObject({ ...unavailable, reason: 'another-server' });
+    await service.emulator.control.clearFaults();
+    expect((await decrypt('rejected', ciphertext)).body.plaintext).toBe(plaintext);
+  },
+);
+
 test('a missing vault is an outage, and its tenant is served when it is restored', async () => {
   const { ciphertext } = (await encrypt('gone')).body;
   service.clock.advance(300);

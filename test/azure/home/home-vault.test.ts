@@ -133,6 +133,15 @@ describe('a home vault', () => {
     await expect(valuesOf('rejecting')).rejects.toMatchObject({ code: 'vault-unavailable', reason: 'home-vault' });
   });
 
+  test.each([400, 403, 404])(
+    'in whose place another server answers %i is an outage, and not without versions',
+    async (status) => {
+      await store('elsewhere', 'value');
+      await emulator.control.injectFault({ at: 'home', kind: 'garbage', status });
+      await expect(valuesOf('elsewhere')).rejects.toMatchObject({ code: 'vault-unavailable', reason: 'home-vault' });
+    },
+  );
+
   test('is not reported as refusing if the machine has no such identity', async () => {
     const { authorityHost } = emulator;
     const unknown = { identity: 'managed-identity', managedIdentityClientId: randomUUID() } as const;
