@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'grant-missing'
   | 'tenant-suspended'
   | 'access-revoked'
+  | 'policy-refused'
   | 'tenant-not-found'
   | 'index-not-found'
   | 'lease-not-found'
@@ -64,7 +65,7 @@ export interface FieldError {
   readonly detail: string;
 }
 
-/** The two ids of one vault call, only for the audit. */
+/** The two ids of one vault call and the policy that it read, only for the audit. */
 export interface VaultCallIds {
   /**
    * `x-ms-request-id` of the answer, made by Azure: the customer's log has it as CorrelationId.
@@ -72,7 +73,9 @@ export interface VaultCallIds {
    */
   readonly vaultRequestId?: string | undefined;
   /** `x-ms-client-request-id` of the request, made by us. */
-  readonly vaultClientRequestId: string;
+  readonly vaultClientRequestId?: string | undefined;
+  /** Hash of the customer's policy on the key; absent without one. */
+  readonly policy?: string | undefined;
 }
 
 export interface ServiceErrorOptions extends ErrorOptions {

@@ -5,6 +5,8 @@ export interface AuditKeyUse {
   readonly vaultRequestId: string;
   /** Absent in records of before 1.1. */
   readonly vaultClientRequestId?: string;
+  /** As that of the event. */
+  readonly policy?: string;
   readonly count: number;
 }
 
@@ -64,6 +66,8 @@ export interface AuditEvent {
    * `x-ms-client-request-id` of the same call, which is ours. It is present without an answer too.
    */
   readonly vaultClientRequestId?: string | undefined;
+  /** The customer's policy on the key: first 16 hex digits of its hash. Absent without one. */
+  readonly policy?: string | undefined;
   /** Of a batch: the number of items by result, which is a code or `succeeded`. */
   readonly items?: Readonly<Record<string, number>> | undefined;
   /**

@@ -1,4 +1,6 @@
 import type { ServiceError, VaultCallIds } from '../errors.ts';
+import type { ProofOfAccess } from './policy/assert-allowed.ts';
+import type { PolicyOfKey } from './policy/key-policies.ts';
 
 /**
  * After a refusal, one request in this many milliseconds may call the vault to check whether access
@@ -23,7 +25,8 @@ const RETRY_PART = 1 / 20;
 /**
  * The known state of our access to one key version, or to a whole tenant: the last proof or the
  * last refusal. A proof is a successful unwrap, timed from the start of its request on the
- * monotonic clock. It is valid for the revocation bound.
+ * monotonic clock. It is valid for the revocation bound, or for less if the customer's policy on the
+ * key says so, and only while that policy is known.
  */
 export class Access {
   readonly #boundMs: number;
@@ -33,30 +36,47 @@ export class Access {
   #refusal: ServiceError | undefined;
   #probeAt = 0;
   #renewAt = 0;
-  #vaultCall: VaultCallIds | undefined;
+  #vaultCall: ProofOfAccess | undefined;
+  readonly #policy: PolicyOfKey | undefined;
 
-  constructor(boundMs: number, jitter: () => number) {
+  /** @param policy that on the key; absent for an access to a whole tenant, or to a key's facts */
+  constructor(boundMs: number, jitter: () => number, policy?: PolicyOfKey) {
     this.#boundMs = boundMs;
     this.#jitter = jitter;
+    this.#policy = policy;
   }
 
-  /** Returns the ids of the vault call that is the proof; undefined if access was never proven. */
-  get vaultCall(): VaultCallIds | undefined {
+  /** Returns the last proof and the policy now on the key; undefined if access was never proven. */
+  get vaultCall(): ProofOfAccess | undefined {
+    const rules = this.#policy?.policy;
+    if (this.#vaultCall !== undefined && this.#vaultCall.rules !== rules) {
+      this.#vaultCall = { ...this.#vaultCall, rules, policy: rules?.hash };
+    }
     return this.#vaultCall;
+  }
+
+  /** Returns how long a proof is valid: the tenant's bound, or the customer's if that is shorter. */
+  get boundMs(): number {
+    return this.#policy?.boundMs ?? this.#boundMs;
   }
 
   /** Returns the end of the proof, in monotonic milliseconds. */
   get endsAt(): number {
-    return this.#provenAt + this.#boundMs;
+    return this.#provenAt + this.boundMs;
   }
 
   /** Returns whether at least half of the proof's time is left. */
   hasHalfLeft(now: number): boolean {
-    return this.endsAt - now >= this.#boundMs / 2;
+    return this.endsAt - now >= this.boundMs / 2;
   }
 
   isFresh(now: number): boolean {
-    return now - this.#provenAt < this.#boundMs;
+    return this.isProven(now) && (this.#policy?.isCurrent(now) ?? true);
+  }
+
+  /** Returns whether a proof is valid, whatever is known of the policy. */
+  isProven(now: number): boolean {
+    return now - this.#provenAt < this.boundMs;
   }
 
   /**
@@ -65,8 +85,13 @@ export class Access {
    */
   takeRenewal(now: number): boolean {
     if (now < this.#renewAt) return false;
-    this.#renewAt = now + this.#boundMs * RETRY_PART;
+    this.#renewAt = now + this.boundMs * RETRY_PART;
     return true;
+  }
+
+  /** Returns true once when the policy of a key that never carried one must be read again. */
+  takePolicyRenewal(now: number): boolean {
+    return this.#policy?.takeRenewal(now) ?? false;
   }
 
   /**
@@ -99,7 +124,7 @@ export class Access {
     if (startedAt < this.#refusedAt || startedAt < this.#provenAt) return;
     this.answered(startedAt);
     this.#provenAt = startedAt;
-    this.#renewAt = startedAt + this.#boundMs * (RENEW_PART + RENEW_SPREAD * this.#jitter());
+    this.#renewAt = startedAt + this.boundMs * (RENEW_PART + RENEW_SPREAD * this.#jitter());
     this.#vaultCall = vaultCall;
   }
 

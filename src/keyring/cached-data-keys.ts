@@ -18,6 +18,7 @@ import type { KekFacts } from './key-wrapper.ts';
 import type { StoredKey } from './keyring-store.ts';
 import type { LeasedLeaves, OpeningLeaf, SealingLeaf } from './leased-leaves.ts';
 import { checkKey, type MoveOutcome, moveKey } from './moving-keys.ts';
+import type { ProofOfAccess } from './policy/assert-allowed.ts';
 import type { SealingSlotDeps } from './sealing-slot.ts';
 import { TenantDataKeys } from './tenant-data-keys.ts';
 
@@ -141,6 +142,10 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     const { branches, originKeys } = this.#options;
     if (!branches) throw noDatabase();
     return checkKey({ ...branches, originKeys }, { tenant, dataKeys: this.#keysOf(tenant).dataKeys }, row);
+  }
+
+  policyOf(tenant: Tenant, kek: KekRef): Promise<ProofOfAccess> {
+    return this.#keysOf(tenant).dataKeys.proofs.policyOf(kek);
   }
 
   async currentVersion(tenant: Tenant, key: RegisteredKey): Promise<KekFacts> {

@@ -1,5 +1,4 @@
 import type { KeyObject } from 'node:crypto';
-import type { VaultCallIds } from '../errors.ts';
 import type { CompactMessage, LeafUse } from '../format/compact.ts';
 import type { DataKey } from '../format/data-key.ts';
 import type { Jwe } from '../format/jwe.ts';
@@ -8,13 +7,14 @@ import type { Soon } from '../lib/when-ready.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { KekFacts } from './key-wrapper.ts';
 import type { MintedSealingKey } from './minted-key.ts';
+import type { ProofOfAccess } from './policy/assert-allowed.ts';
 
 /** One use of a data key to seal: its IV is new, its access proven. */
 export interface SealingUse {
   readonly key: MintedSealingKey;
   readonly iv: Buffer;
   /** The vault call that is the proof of access. */
-  readonly vaultCall: VaultCallIds | undefined;
+  readonly vaultCall: ProofOfAccess | undefined;
   /** The end of that proof: monotonic milliseconds. */
   readonly accessEndsAt: number;
 }
@@ -22,7 +22,7 @@ export interface SealingUse {
 /** One use of a data key to open. */
 export interface OpeningUse {
   readonly dataKey: DataKey;
-  readonly vaultCall: VaultCallIds | undefined;
+  readonly vaultCall: ProofOfAccess | undefined;
 }
 
 /** One use of a leaf to seal a message: its key is for this context only. */
@@ -31,7 +31,7 @@ export interface LeafSealing {
   readonly contentKey: Buffer;
   readonly header: string;
   readonly keyId: string;
-  readonly vaultCall: VaultCallIds | undefined;
+  readonly vaultCall: ProofOfAccess | undefined;
   /** The end of the proof of access: monotonic milliseconds. */
   readonly accessEndsAt: number;
 }
@@ -47,7 +47,7 @@ export interface CompactOpening {
   readonly contentKey: Buffer;
   /** Version of the registered key that wraps the branch. */
   readonly keyId: string;
-  readonly vaultCall: VaultCallIds | undefined;
+  readonly vaultCall: ProofOfAccess | undefined;
 }
 
 /**
@@ -81,6 +81,11 @@ export interface DataKeys {
     use: LeafUse,
     context: Buffer | undefined,
   ): Soon<CompactOpening>;
+  /**
+   * Returns the policy on a registered key, as a proof without a vault call. For operations that
+   * call the vault themselves.
+   */
+  policyOf(tenant: Tenant, kek: KekRef): Promise<ProofOfAccess>;
   /**
    * Returns the version of a registered key that protects new data now; it is read again every 15
    * min.

@@ -1,6 +1,7 @@
-import { ServiceError, type VaultCallIds } from '../errors.ts';
+import { ServiceError } from '../errors.ts';
 import type { CompactMessage } from '../format/compact.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
+import type { ProofOfAccess } from './policy/assert-allowed.ts';
 
 /** The key of a leaf, for a client that encrypts and decrypts messages by itself. */
 export interface LeasedLeaf {
@@ -10,7 +11,7 @@ export interface LeasedLeaf {
   readonly kid: string;
   /** Version of the registered key that wraps the branch. */
   readonly keyId: string;
-  readonly vaultCall: VaultCallIds | undefined;
+  readonly vaultCall: ProofOfAccess | undefined;
   /** Monotonic milliseconds: the end of the proof of access, or an earlier end. */
   readonly endsAt: number;
 }

@@ -1,5 +1,6 @@
 import { ServiceError } from '../errors.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, type WrappedDataKey } from '../format/data-key.ts';
+import { type KekRef, kidOf } from '../format/kek-ref.ts';
 import { boundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { singleFlight } from '../lib/single-flight.ts';
@@ -7,6 +8,8 @@ import type { Tenant } from '../tenants/record.ts';
 import { Access } from './access.ts';
 import type { DataKeyCounts } from './data-key-counts.ts';
 import { type KeyWrapper, type VaultResult, type VaultUse, wrongBytes } from './key-wrapper.ts';
+import type { ProofOfAccess } from './policy/assert-allowed.ts';
+import { KeyPolicies } from './policy/key-policies.ts';
 
 const MAX_KEY_VERSIONS = 256;
 
@@ -31,21 +34,26 @@ export class Proofs {
   readonly #tenant: Tenant;
   readonly #deps: ProofsDeps;
   readonly #evict: Evict;
+  /** The customer's policies on the keys. */
+  readonly policies: KeyPolicies;
   readonly #signIn: Access;
   readonly #access = boundedMap<Access>(MAX_KEY_VERSIONS);
+  /** Of keys that are read for their policy alone. */
+  readonly #reads = boundedMap<Access>(MAX_KEY_VERSIONS);
   readonly #renewals = new Map<string, Promise<void>>();
 
   constructor(tenant: Tenant, deps: ProofsDeps, evict: Evict) {
     this.#tenant = tenant;
     this.#deps = deps;
     this.#evict = evict;
+    this.policies = new KeyPolicies(tenant, deps.wrapper, deps.clock, deps.revocationBoundMs);
     this.#signIn = new Access(deps.revocationBoundMs, deps.jitter);
   }
 
   accessTo(kid: string): Access {
     const known = this.#access.get(kid);
     if (known) return known;
-    const access = new Access(this.#deps.revocationBoundMs, this.#deps.jitter);
+    const access = new Access(this.#deps.revocationBoundMs, this.#deps.jitter, this.policies.of(kid));
     this.#access.set(kid, access);
     return access;
   }
@@ -54,7 +62,24 @@ export class Proofs {
    * Renews the proof of access to a data key's KEK in the background, from half of the bound on.
    */
   renewAhead(dataKey: DataKey, now: number): void {
-    if (this.accessTo(dataKey.kid).takeRenewal(now)) this.prove(dataKey).catch(this.#deps.onBackgroundFailure);
+    const access = this.accessTo(dataKey.kid);
+    const { onBackgroundFailure } = this.#deps;
+    if (access.takeRenewal(now)) this.prove(dataKey).catch(onBackgroundFailure);
+    else if (access.takePolicyRenewal(now)) this.policies.refresh(dataKey.kek).catch(onBackgroundFailure);
+  }
+
+  /**
+   * Makes access to a data key's KEK fresh: proves it, or only reads the policy if that alone is out
+   * of date.
+   */
+  async freshen(dataKey: DataKey): Promise<void> {
+    const access = this.accessTo(dataKey.kid);
+    if (!access.isProven(this.#deps.clock.monotonicMs())) return this.prove(dataKey);
+    await this.ask(
+      access,
+      () => this.policies.refresh(dataKey.kek),
+      () => this.#evict(dataKey.kid),
+    );
   }
 
   /**
@@ -87,6 +112,7 @@ export class Proofs {
     this.#signIn.admit(startedAt);
     access.admit(startedAt);
     try {
+      await this.policies.refresh(wrapped.kek);
       const bytes = Buffer.from(wrapped.encryptedKey, 'base64url');
       const unwrapped = await wrapper.unwrapKey(this.#tenant, wrapped.kek, wrapped.algorithm, bytes, use);
       if (!isOurs(unwrapped.bytes)) {
@@ -100,6 +126,31 @@ export class Proofs {
       this.#noteRefusal(error, startedAt, access, () => this.#evict(wrapped.kid));
       throw error;
     }
+  }
+
+  /**
+   * Returns the policy on a key, read again if it is out of date.
+   * @throws ServiceError as KeyWrapper.readKey, and the cached refusals
+   */
+  async policyOf(kek: KekRef): Promise<ProofOfAccess> {
+    const kid = kidOf(kek);
+    const known = this.policies.of(kid);
+    if (!known.isCurrent(this.#deps.clock.monotonicMs())) {
+      await this.ask(
+        this.#readsOf(kid),
+        () => this.policies.refresh(kek),
+        () => undefined,
+      );
+    }
+    return known.policy ? { rules: known.policy, policy: known.policy.hash } : {};
+  }
+
+  #readsOf(kid: string): Access {
+    const known = this.#reads.get(kid);
+    if (known) return known;
+    const access = new Access(this.#deps.revocationBoundMs, this.#deps.jitter);
+    this.#reads.set(kid, access);
+    return access;
   }
 
   /**

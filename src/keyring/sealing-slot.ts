@@ -76,7 +76,7 @@ export class SealingSlot {
     const current = this.#current;
     const now = clock.monotonicMs();
     if (current?.key.dataKey.kid === kidOf(facts.kek) && current.take(now, bytes)) {
-      if (!this.#proofs.accessTo(kidOf(facts.kek)).isFresh(now)) await this.#proofs.prove(current.key.dataKey);
+      if (!this.#proofs.accessTo(kidOf(facts.kek)).isFresh(now)) await this.#proofs.freshen(current.key.dataKey);
       return current;
     }
     const minted = await this.#mintOnce();
@@ -227,7 +227,9 @@ export class SealingSlot {
   }
 
   async #readUsable(): Promise<KekFacts> {
+    const readAt = this.#deps.clock.monotonicMs();
     const facts = await this.#deps.wrapper.readKey(this.#tenant, this.#key);
+    this.#proofs.policies.learn(facts, readAt);
     assertMayProtect(facts, this.#tenant.id, this.#deps.clock.wallMs());
     return facts;
   }

@@ -101,7 +101,7 @@ export class TenantDataKeys {
       counts.openingHits += 1;
       const now = clock.monotonicMs();
       if (this.proofs.accessTo(wrapped.kid).isFresh(now)) this.proofs.renewAhead(opened.dataKey, now);
-      else await this.proofs.prove(opened.dataKey);
+      else await this.proofs.freshen(opened.dataKey);
     }
     const dataKey = opened?.dataKey ?? (await this.#opened.unwrapOnce(wrapped, () => this.#open(wrapped)));
     return { dataKey, vaultCall: this.proofs.accessTo(wrapped.kid).vaultCall };

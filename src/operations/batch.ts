@@ -113,7 +113,9 @@ export async function recordBatch(
   let refusedCall: VaultCallIds | undefined;
   let bytes = 0;
   const count = ({ keyId, vaultCall, bytes: size }: ItemUse) => {
-    keys.getOrInsertComputed(`${keyId} ${vaultCall?.vaultClientRequestId}`, () => keyUse(keyId, vaultCall)).count += 1;
+    keys.getOrInsertComputed(`${keyId} ${vaultCall?.vaultClientRequestId} ${vaultCall?.policy}`, () =>
+      keyUse(keyId, vaultCall),
+    ).count += 1;
     bytes += size;
   };
   for (const outcome of outcomes) {
@@ -137,6 +139,7 @@ export async function recordBatch(
     ...(context !== undefined && { context }),
     vaultRequestId: refusedCall?.vaultRequestId,
     vaultClientRequestId: refusedCall?.vaultClientRequestId,
+    policy: refusedCall?.policy,
     items,
     keys: [...keys.values()],
     access,
@@ -149,7 +152,8 @@ type Mutable<T> = { -readonly [Member in keyof T]: T[Member] };
 const keyUse = (keyId: string, vaultCall: VaultCallIds | undefined): Mutable<AuditKeyUse> => ({
   keyId,
   vaultRequestId: vaultCall?.vaultRequestId ?? '',
-  ...(vaultCall && { vaultClientRequestId: vaultCall.vaultClientRequestId }),
+  ...(vaultCall?.vaultClientRequestId !== undefined && { vaultClientRequestId: vaultCall.vaultClientRequestId }),
+  ...(vaultCall?.policy !== undefined && { policy: vaultCall.policy }),
   count: 0,
 });
 

@@ -4,7 +4,7 @@ import { type JsonSafe, textOf } from '../lib/json-safe.ts';
 import type { DrawRandom } from '../lib/random.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
-import { dataKeyByAlias } from './registered-key.ts';
+import { dataKeyFor } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
 import { contextForSealing } from './sealing-context.ts';
 
@@ -40,10 +40,11 @@ export async function createDataKey(
 ): Promise<CreatedDataKey> {
   const { tenantId } = input;
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
-  const key = dataKeyByAlias(grant.tenant, input.key);
+  const key = dataKeyFor(grant.tenant, input.key, input.encryptionContext);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
+  const about = { operation: 'data-key', context, access: request.access } as const;
   const plaintext = deps.draw(DATA_KEY_BYTES);
-  const sealed = await underGrant(grant, (tenant) => sealMessage(deps, tenant, key, plaintext, context));
+  const sealed = await underGrant(grant, (tenant) => sealMessage(deps, tenant, key, plaintext, about));
   const { ciphertext, keyId, vaultCall, accessEndsAt } = sealed;
   const { clock } = deps;
   const leftMs = Math.max(0, accessEndsAt - clock.monotonicMs());

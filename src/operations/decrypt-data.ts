@@ -37,7 +37,7 @@ export async function decryptData(
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
   const { plaintext, keyId, vaultCall } = await underGrant(grant, (tenant) =>
-    openMessage(deps, tenant, input.ciphertext, context),
+    openMessage(deps, tenant, input.ciphertext, { operation: 'decrypt', context, access: request.access }),
   );
   const bytes = plaintext.length;
   await recordSuccess(deps, request, { operation: 'decrypt', tenantId, keyId, bytes, vaultCall }, context);
@@ -54,12 +54,14 @@ export async function decryptBatch(
   { tenantId, items }: Batch<DecryptItem>,
 ): Promise<readonly Outcome<Decrypted>[]> {
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(deps, items, grant, ({ ciphertext, encryptionContext }, tenant) =>
-    whenReady(openMessage(deps, tenant, ciphertext, canonicalContext(encryptionContext)), (opened) => ({
+  const { access } = request;
+  const outcomes = await eachItem(deps, items, grant, ({ ciphertext, encryptionContext }, tenant) => {
+    const context = canonicalContext(encryptionContext);
+    return whenReady(openMessage(deps, tenant, ciphertext, { operation: 'decrypt', context, access }), (opened) => ({
       ...opened,
       bytes: opened.plaintext.length,
-    })),
-  );
+    }));
+  });
   await recordBatch(deps, request, { operation: 'batch-decrypt', tenantId }, outcomes);
   return outcomes;
 }

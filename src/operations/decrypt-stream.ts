@@ -33,9 +33,10 @@ export async function decryptStream(
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
   const prefix = await input.readPrefix();
-  const prove = accessProver(deps, prefix.jwe, 'stream');
+  const about = { operation: 'decrypt', context, access: request.access } as const;
+  const prove = accessProver(deps, prefix.jwe, about, 'stream');
   const answerBytes = input.bytes === undefined ? undefined : openedLength(prefix, input.bytes);
-  const opened = await underGrant(grant, (tenant) => openMessage(deps, tenant, prefix.jwe, context, 'stream'));
+  const opened = await underGrant(grant, (tenant) => openMessage(deps, tenant, prefix.jwe, about, 'stream'));
   const { plaintext: streamKey, keyId, vaultCall } = opened;
   if (streamKey.length !== STREAM_KEY_BYTES) {
     streamKey.fill(0);

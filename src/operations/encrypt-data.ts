@@ -6,7 +6,7 @@ import type { Tenant } from '../tenants/record.ts';
 import { type Batch, eachItem, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
-import { dataKeyByAlias } from './registered-key.ts';
+import { dataKeyFor } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
 import { contextForSealing } from './sealing-context.ts';
 
@@ -45,7 +45,7 @@ export async function encryptData(
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
   const { ciphertext, keyId, vaultCall, bytes } = await underGrant(grant, (tenant) =>
-    sealItem(deps, tenant, input, context),
+    sealItem(deps, request, tenant, input, context),
   );
   await recordSuccess(deps, request, { operation: 'encrypt', tenantId, keyId, bytes, vaultCall }, context);
   return { ciphertext, keyId };
@@ -62,16 +62,26 @@ export async function encryptBatch(
 ): Promise<readonly Outcome<Encrypted>[]> {
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const outcomes = await eachItem(deps, items, grant, (item, tenant) =>
-    sealItem(deps, tenant, item, contextForSealing(tenant, item.encryptionContext)),
+    sealItem(deps, request, tenant, item, contextForSealing(tenant, item.encryptionContext)),
   );
   await recordBatch(deps, request, { operation: 'batch-encrypt', tenantId }, outcomes);
   return outcomes;
 }
 
-function sealItem(deps: EncryptDeps, tenant: Tenant, { plaintext, key }: EncryptItem, context: Buffer | undefined) {
+function sealItem(
+  deps: EncryptDeps,
+  { access }: AuthenticatedRequest,
+  tenant: Tenant,
+  { plaintext, key, encryptionContext }: EncryptItem,
+  context: Buffer | undefined,
+) {
   const bytes = plaintext.length;
   assertFits(bytes, deps.maxPlaintextBytes);
-  const sealing = sealMessage(deps, tenant, dataKeyByAlias(tenant, key), plaintext, context);
+  const sealing = sealMessage(deps, tenant, dataKeyFor(tenant, key, encryptionContext), plaintext, {
+    operation: 'encrypt',
+    context,
+    access,
+  });
   return whenReady(sealing, (sealed) => ({ ...sealed, bytes }));
 }
 

@@ -6,7 +6,7 @@ import type { DrawRandom } from '../lib/random.ts';
 import { openGrant, underGrant } from './granted-tenant.ts';
 import { accessProver } from './open-message.ts';
 import { recordSuccess } from './record-success.ts';
-import { dataKeyByAlias } from './registered-key.ts';
+import { dataKeyFor } from './registered-key.ts';
 import { type SealDeps, sealMessage } from './seal-message.ts';
 import { contextForSealing } from './sealing-context.ts';
 import { recheckOf, type StreamDeps, type StreamWork } from './stream-work.ts';
@@ -37,10 +37,11 @@ export async function encryptStream(
 ): Promise<StreamWork> {
   const { tenantId } = input;
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
-  const key = dataKeyByAlias(grant.tenant, input.key);
+  const key = dataKeyFor(grant.tenant, input.key, input.encryptionContext);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
+  const about = { operation: 'encrypt', context, access: request.access } as const;
   const streamKey = deps.draw(STREAM_KEY_BYTES);
-  const sealed = await underGrant(grant, (tenant) => sealMessage(deps, tenant, key, streamKey, context, 'stream'));
+  const sealed = await underGrant(grant, (tenant) => sealMessage(deps, tenant, key, streamKey, about, 'stream'));
   const { keyId, vaultCall } = sealed;
   const ciphertext = textOf(sealed.ciphertext);
   const answerBytes = input.bytes === undefined ? undefined : sealedLength(ciphertext, input.bytes);
@@ -51,7 +52,7 @@ export async function encryptStream(
     transform,
     answerBytes,
     start: () => recordSuccess(deps, request, { ...facts, phase: 'started' }, context),
-    recheck: recheckOf(grant, accessProver(deps, ciphertext, 'stream')),
+    recheck: recheckOf(grant, accessProver(deps, ciphertext, about, 'stream')),
     finish: () =>
       recordSuccess(deps, request, { ...facts, phase: 'finished', bytes: transform.plaintextBytes }, context),
   };

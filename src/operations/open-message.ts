@@ -6,6 +6,7 @@ import type { KekRef } from '../format/kek-ref.ts';
 import { isCompactMessage, type Message, messageParser } from '../format/message.ts';
 import { isDefaultAlgorithm } from '../format/wrap-algorithms.ts';
 import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
+import { assertAllowed, type PolicedUse } from '../keyring/policy/assert-allowed.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { CountKeyUse } from '../tenants/key-usage.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
@@ -26,21 +27,22 @@ export interface OpenedMessage {
 export type Ciphertext = string | Message;
 
 /**
- * Opens a tenant's message of either form. `context` is canonical.
+ * Opens a tenant's message of either form, if the customer's policy on the key allows this use.
  * @throws ServiceError
  */
 export function openMessage(
   deps: OpenDeps,
   tenant: Tenant,
   ciphertext: Ciphertext,
-  context: Buffer | undefined,
+  about: PolicedUse,
   use: LeafUse = 'message',
 ): Soon<OpenedMessage> {
   const message = messageOf(ciphertext, use);
-  if (isCompactMessage(message)) return openCompactMessage(deps, tenant, message, context, use);
+  if (isCompactMessage(message)) return openCompactMessage(deps, tenant, message, about, use);
   const jwe = message;
   return whenReady(dataKeyOf(deps, tenant, jwe), ({ dataKey, vaultCall }) => {
-    const plaintext = openJwe(dataKey, jwe, context);
+    assertAllowed(vaultCall, about);
+    const plaintext = openJwe(dataKey, jwe, about.context);
     deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
     return { plaintext, keyId: dataKey.kid, vaultCall };
   });
@@ -50,12 +52,13 @@ function openCompactMessage(
   deps: OpenDeps,
   tenant: Tenant,
   message: CompactMessage,
-  context: Buffer | undefined,
+  about: PolicedUse,
   use: LeafUse,
 ): Soon<OpenedMessage> {
-  const opening = deps.dataKeys.forCompactOpening(tenant, message, use, context);
+  const opening = deps.dataKeys.forCompactOpening(tenant, message, use, about.context);
   return whenReady(opening, ({ contentKey, keyId, vaultCall }) => {
     try {
+      assertAllowed(vaultCall, about);
       const plaintext = openCompact(contentKey, message);
       deps.countKeyUse(tenant.id, keyId, 'opened');
       return { plaintext, keyId, vaultCall };
@@ -66,23 +69,26 @@ function openCompactMessage(
 }
 
 /**
- * Returns a function that proves access to a message's key again, or rejects as opening it would.
+ * Returns a function that proves access to a message's key again, and that its policy still allows
+ * this use. It rejects as the use would.
  * @throws ServiceError `malformed-ciphertext`
  */
 export function accessProver(
   { dataKeys }: Pick<OpenDeps, 'dataKeys'>,
   ciphertext: Ciphertext,
+  about: PolicedUse,
   use: LeafUse,
 ): (tenant: Tenant) => Promise<void> {
   const message = messageOf(ciphertext, use);
   if (isCompactMessage(message)) {
     return async (tenant) => {
-      const { contentKey } = await dataKeys.forCompactOpening(tenant, message, use, undefined);
+      const { contentKey, vaultCall } = await dataKeys.forCompactOpening(tenant, message, use, undefined);
       contentKey.fill(0);
+      assertAllowed(vaultCall, about);
     };
   }
   return async (tenant) => {
-    await dataKeyOf({ dataKeys }, tenant, message);
+    assertAllowed((await dataKeyOf({ dataKeys }, tenant, message)).vaultCall, about);
   };
 }
 

@@ -1,7 +1,9 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { TENANT_ID } from '../format/jwe-header.ts';
+import type { DataKeys } from '../keyring/data-keys.ts';
 import type { KeyringStore } from '../keyring/keyring-store.ts';
+import { keyPoliciesOf, type ShownPolicy } from '../keyring/policy/shown-policies.ts';
 import type { Check } from '../tenants/checks.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Tenant } from '../tenants/record.ts';
@@ -13,6 +15,7 @@ export interface ReadTenantsDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get' | 'list'>;
   /** Returns the key versions that were used, the last used first. */
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
+  readonly dataKeys: Pick<DataKeys, 'policyOf'>;
   readonly keyring: { readonly keys: Pick<KeyringStore, 'needs'> };
   /** Returns the results of the last visits by id, without tenants that were never visited. */
   readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
@@ -29,6 +32,8 @@ interface KeyNeed {
 
 type ShownTenant = CheckedTenant & {
   readonly keyUsage: readonly ShownKeyUse[];
+  /** Absent if no key carries a policy. */
+  readonly keyPolicies?: Readonly<Record<string, ShownPolicy>>;
   /** Absent for a tenant without branch keys. */
   readonly branchKeys?: readonly KeyNeed[];
 };
@@ -47,8 +52,8 @@ async function withLastChecks(deps: ReadTenantsDeps, tenants: readonly Tenant[])
 }
 
 /**
- * Returns one tenant's record, suspended or not, with the recorded use of its keys and the branch
- * keys that need them.
+ * Returns one tenant's record, suspended or not, with the customer's policies on its keys, their
+ * recorded use, and the branch keys that need them.
  * @throws ServiceError
  */
 export async function getTenant(
@@ -61,10 +66,12 @@ export async function getTenant(
   if (!tenant) throw new Error('a tenant came back as none');
   const keyUsage = await deps.keyUsageOf(tenantId);
   const branchKeys = await deps.keyring.keys.needs(tenantId);
+  const keyPolicies = await keyPoliciesOf(deps.dataKeys, tenant);
   await recordSuccess(deps, request, { operation: 'tenant-read', tenantId });
   return {
     ...tenant,
     keyUsage,
+    ...(Object.keys(keyPolicies).length > 0 && { keyPolicies }),
     ...(branchKeys.length > 0 && {
       branchKeys: branchKeys.map(({ kid, keys, copies }) => ({ keyId: kid, keys, copies })),
     }),

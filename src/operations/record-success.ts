@@ -43,6 +43,7 @@ export async function recordSuccess(
     context: facts.tenantId && digestOf(deps, facts.tenantId, context),
     vaultRequestId: facts.vaultCall?.vaultRequestId,
     vaultClientRequestId: facts.vaultCall?.vaultClientRequestId,
+    policy: facts.vaultCall?.policy,
     access: request.access,
     ...(facts.lease !== undefined && leaseFacts(facts)),
   });

@@ -37,13 +37,34 @@ export interface TargetKey {
  * the other way needs the record, which decides that the database is necessary to decrypt.
  * @throws ServiceError `unknown-key-alias`, `key-use`, `malformed-request`
  */
-export function targetKey(tenant: Tenant, { key: alias, form }: TargetKey): RegisteredKey {
-  const key = dataKeyByAlias(tenant, alias, '/to/key');
+export function targetKey(tenant: Tenant, { key: alias, form }: TargetKey, encryptionContext: unknown): RegisteredKey {
+  const key = dataKeyFor(tenant, alias, encryptionContext, '/to/key');
   if (form === undefined || form === (key.form ?? 'self-contained')) return key;
   if (form === 'self-contained') return { ...key, form };
   throw new ServiceError('malformed-request', 'Only a key whose record says so encrypts compact messages', {
     errors: [{ pointer: '/to/form', detail: 'is not the form of the target key' }],
   });
+}
+
+/**
+ * Returns the data key with this alias. Without one, the record's rules pick it by the context; the
+ * first that matches counts.
+ * @throws ServiceError `unknown-key-alias`, `key-use`
+ */
+export function dataKeyFor(
+  tenant: Tenant,
+  alias: string | undefined,
+  encryptionContext: unknown,
+  pointer = '/key',
+): RegisteredKey {
+  const rule = alias === undefined ? tenant.keyRules?.find(({ when }) => isMatch(when, encryptionContext)) : undefined;
+  return dataKeyByAlias(tenant, alias ?? rule?.key, pointer);
+}
+
+function isMatch(when: Readonly<Record<string, string>>, encryptionContext: unknown): boolean {
+  if (typeof encryptionContext !== 'object' || encryptionContext === null) return false;
+  const given = new Map(Object.entries(encryptionContext));
+  return Object.entries(when).every(([name, value]) => given.get(name) === value);
 }
 
 /**

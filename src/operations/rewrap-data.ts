@@ -3,6 +3,7 @@ import type { Principal } from '../callers/principal.ts';
 import { ServiceError } from '../errors.ts';
 import type { LeafUse } from '../format/compact.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
+import type { PolicedUse } from '../keyring/policy/assert-allowed.ts';
 import type { LongText } from '../lib/json-safe.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
@@ -158,8 +159,8 @@ async function moveItem(
   const grant = await openTarget(deps, request, to.tenantId ?? source.id);
   const isNewThere = grant.tenant.id !== source.id;
   const context = isNewThere ? contextForSealing(grant.tenant, encryptionContext) : canonicalContext(encryptionContext);
-  const key = targetKey(grant.tenant, to);
-  const moved = await moveMessage(deps, source, grant, { ciphertext: before, key, context, use, startedAt });
+  const key = targetKey(grant.tenant, to, encryptionContext);
+  const moved = await moveMessage(deps, request, source, grant, { ciphertext: before, key, context, use, startedAt });
   return { ...moved, target: grant.tenant.id, context };
 }
 
@@ -179,15 +180,24 @@ interface MessageMove {
  */
 export async function moveMessage(
   deps: RewrapDeps,
+  { access }: Pick<AuthenticatedRequest, 'access'>,
   source: Tenant,
   grant: TenantGrant,
   { ciphertext: before, key, context, use, startedAt }: MessageMove,
 ): Promise<Pick<Moved, 'ciphertext' | 'opened' | 'sealed'>> {
-  const { plaintext, ...opened } = await openMessage(deps, source, before, context, use);
+  const opening = { operation: 'decrypt', context, access } as const;
+  const { plaintext, ...opened } = await openMessage(deps, source, before, opening, use);
   const bytes = plaintext.length;
-  const { ciphertext, ...sealed } = await sealAnew(deps, grant, key, plaintext, context, use);
+  const { ciphertext, ...sealed } = await sealAnew(
+    deps,
+    grant,
+    key,
+    plaintext,
+    { operation: 'encrypt', context, access },
+    use,
+  );
   const hasLasted = deps.clock.monotonicMs() - startedAt >= GRANT_HOLDS_MS;
-  if (hasLasted) await accessProver(deps, before, use)(source); // its proof may have expired while the target's vault was slow
+  if (hasLasted) await accessProver(deps, before, opening, use)(source); // its proof may have expired while the target's vault was slow
   return { ciphertext, opened: { ...opened, bytes }, sealed: { ...sealed, bytes } };
 }
 
@@ -196,13 +206,13 @@ async function sealAnew(
   grant: TenantGrant,
   key: RegisteredKey,
   plaintext: Buffer,
-  context: Buffer | undefined,
+  about: PolicedUse,
   use: LeafUse,
 ) {
   try {
     return await underGrant(grant, async (target) => {
       await deps.dataKeys.freshenVersion(target, key);
-      return sealMessage(deps, target, key, plaintext, context, use);
+      return sealMessage(deps, target, key, plaintext, about, use);
     });
   } finally {
     plaintext.fill(0);

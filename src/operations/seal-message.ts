@@ -4,6 +4,7 @@ import { type SealingKey, sealJwe } from '../format/jwe.ts';
 import { headerTemplate } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
 import type { MintedSealingKey } from '../keyring/minted-key.ts';
+import { assertAllowed, type PolicedUse } from '../keyring/policy/assert-allowed.ts';
 import type { LongText } from '../lib/json-safe.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { CountKeyUse } from '../tenants/key-usage.ts';
@@ -23,7 +24,8 @@ export interface SealedMessage {
 }
 
 /**
- * Returns a message sealed in the form that the key's record defines. `context` is canonical.
+ * Returns a message sealed in the form that the key's record defines, if the customer's policy on
+ * the key allows this use.
  * @throws ServiceError
  */
 export function sealMessage(
@@ -31,18 +33,22 @@ export function sealMessage(
   tenant: Tenant,
   key: RegisteredKey,
   plaintext: Buffer,
-  context: Buffer | undefined,
+  about: PolicedUse,
   use: LeafUse = 'message',
 ): Soon<SealedMessage> {
-  if (key.form !== 'compact') return sealSelfContained(deps, tenant, key, plaintext, context, use);
-  const leaf = deps.dataKeys.forCompactSealing(tenant, key, use, plaintext.length, context);
+  if (key.form !== 'compact') return sealSelfContained(deps, tenant, key, plaintext, about, use);
+  const leaf = deps.dataKeys.forCompactSealing(tenant, key, use, plaintext.length, about.context);
   return whenReady(leaf, (ready) => {
-    if (!ready) return sealSelfContained(deps, tenant, key, plaintext, context, use);
+    if (!ready) return sealSelfContained(deps, tenant, key, plaintext, about, use);
     const { contentKey, header, iv, ...rest } = ready;
-    const ciphertext = sealCompact(contentKey, header, iv, plaintext);
-    contentKey.fill(0);
-    deps.countKeyUse(tenant.id, rest.keyId, 'sealed');
-    return { ciphertext, ...rest };
+    try {
+      assertAllowed(rest.vaultCall, about);
+      const ciphertext = sealCompact(contentKey, header, iv, plaintext);
+      deps.countKeyUse(tenant.id, rest.keyId, 'sealed');
+      return { ciphertext, ...rest };
+    } finally {
+      contentKey.fill(0);
+    }
   });
 }
 
@@ -51,11 +57,12 @@ function sealSelfContained(
   tenant: Tenant,
   key: RegisteredKey,
   plaintext: Buffer,
-  context: Buffer | undefined,
+  about: PolicedUse,
   leafUse: LeafUse,
 ): Soon<SealedMessage> {
   return whenReady(deps.dataKeys.forSealing(tenant, key, plaintext.length), (use) => {
-    const ciphertext = sealJwe(keyFor(use.key, leafUse), use.iv, plaintext, context);
+    assertAllowed(use.vaultCall, about);
+    const ciphertext = sealJwe(keyFor(use.key, leafUse), use.iv, plaintext, about.context);
     const keyId = use.key.dataKey.kid;
     deps.countKeyUse(tenant.id, keyId, 'sealed');
     return { ciphertext, keyId, vaultCall: use.vaultCall, accessEndsAt: use.accessEndsAt };

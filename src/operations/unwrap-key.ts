@@ -3,13 +3,16 @@ import { ServiceError } from '../errors.ts';
 import { undecryptable } from '../format/aes-gcm.ts';
 import { type KekRef, kidOf, parseKid } from '../format/kek-ref.ts';
 import { isWrappedLength, type WrapAlgorithm } from '../format/wrap-algorithms.ts';
+import type { DataKeys } from '../keyring/data-keys.ts';
 import type { KeyWrapper } from '../keyring/key-wrapper.ts';
+import { assertAllowed } from '../keyring/policy/assert-allowed.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { wrapKeyKek } from './registered-key.ts';
 import { assertAlgorithm } from './wrap-key.ts';
 
 export interface UnwrapKeyDeps extends AuditDeps, GrantDeps {
+  readonly dataKeys: Pick<DataKeys, 'policyOf'>;
   readonly vault: KeyWrapper;
 }
 
@@ -34,6 +37,8 @@ export async function unwrapKey(
   const { key, kek } = wrapKeyKek(grant.tenant, parseKeyId(input.keyId));
   assertAlgorithm(key, input.algorithm);
   if (!isWrappedLength(input.algorithm, input.wrappedKey.length)) throw undecryptable();
+  const policy = await deps.dataKeys.policyOf(grant.tenant, kek);
+  assertAllowed(policy, { operation: 'unwrap', access: request.access });
   const { bytes, vaultCall } = await underGrant(grant, (tenant) =>
     deps.vault.unwrapKey(tenant, kek, input.algorithm, input.wrappedKey, 'caller'),
   );
@@ -43,7 +48,7 @@ export async function unwrapKey(
     tenantId,
     keyId,
     bytes: bytes.length,
-    vaultCall,
+    vaultCall: { ...vaultCall, policy: policy.policy },
   });
   return { value: bytes, keyId };
 }

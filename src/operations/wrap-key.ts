@@ -5,13 +5,14 @@ import { kekTypeOf, valueProblem, type WrapAlgorithm } from '../format/wrap-algo
 import type { DataKeys } from '../keyring/data-keys.ts';
 import { algorithmOf } from '../keyring/kek-facts.ts';
 import type { KekFacts, KeyWrapper } from '../keyring/key-wrapper.ts';
+import { assertAllowed } from '../keyring/policy/assert-allowed.ts';
 import type { RegisteredKey } from '../tenants/record.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 import { keyByAlias } from './registered-key.ts';
 
 export interface WrapKeyDeps extends AuditDeps, GrantDeps {
-  readonly dataKeys: Pick<DataKeys, 'currentVersion' | 'versionRefused'>;
+  readonly dataKeys: Pick<DataKeys, 'currentVersion' | 'policyOf' | 'versionRefused'>;
   readonly vault: KeyWrapper;
 }
 
@@ -48,6 +49,8 @@ export async function wrapKey(
   }
   const algorithm = algorithmOf(facts, input.algorithm ?? key.algorithm);
   assertFits(facts, algorithm, input.value.length);
+  const policy = await deps.dataKeys.policyOf(grant.tenant, facts.kek);
+  assertAllowed(policy, { operation: 'wrap', access: request.access });
   const { bytes, vaultCall } = await underGrant(grant, (tenant) =>
     deps.vault.wrapKey(tenant, facts.kek, algorithm, input.value, 'caller').catch((error: unknown) => {
       if (error instanceof ServiceError && error.scope === 'key') deps.dataKeys.versionRefused(tenant, key);
@@ -56,7 +59,13 @@ export async function wrapKey(
   );
   const keyId = kidOf(facts.kek);
   const size = input.value.length;
-  await recordSuccess(deps, request, { operation: 'wrap', tenantId, keyId, bytes: size, vaultCall });
+  await recordSuccess(deps, request, {
+    operation: 'wrap',
+    tenantId,
+    keyId,
+    bytes: size,
+    vaultCall: { ...vaultCall, policy: policy.policy },
+  });
   return { wrappedKey: bytes, keyId, algorithm };
 }
 

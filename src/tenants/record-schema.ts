@@ -10,6 +10,7 @@ const KEY_NAME = /^[0-9A-Za-z-]{1,127}$/;
 const KEY_VERSION = /^[0-9a-f]{32}$/;
 
 const MAX_KEYS = 32;
+const MAX_KEY_RULES = 32;
 const MAX_RETIRED_KEYS = 128;
 const MAX_INDEXES = 32;
 const DAY_SECONDS = 86_400;
@@ -89,6 +90,18 @@ export function tenantSchema(hosts: VaultHosts) {
         Key,
       ),
       defaultKey: z.string(),
+      keyRules: z
+        .array(
+          z.strictObject({
+            when: membersOf(z.string().min(1).max(128), z.string().max(1_024)).refine(
+              (pairs) => Object.keys(pairs).length > 0,
+              'must have a pair',
+            ),
+            key: z.string(),
+          }),
+        )
+        .max(MAX_KEY_RULES)
+        .optional(),
       retiredKeys: z
         .array(Key.pick({ vaultUrl: true, name: true }))
         .max(MAX_RETIRED_KEYS)
@@ -124,7 +137,7 @@ export function tenantSchema(hosts: VaultHosts) {
       metadata: membersOf(z.string().min(1).max(128), z.string().max(1_024)).optional(),
     })
     .superRefine((tenant, context) => {
-      for (const [path, message] of [...keyRules(tenant), ...leaseRules(tenant)])
+      for (const [path, message] of [...problemsOfKeys(tenant), ...problemsOfRules(tenant), ...leaseRules(tenant)])
         context.addIssue({ code: 'custom', path, message });
     });
 }
@@ -135,9 +148,16 @@ export type TenantInput = z.output<ReturnType<typeof tenantSchema>>;
 export const tenantOf = (input: TenantInput, stamps: Pick<Tenant, 'revision' | 'createdAt' | 'updatedAt'>): Tenant =>
   ({ ...input, ...stamps }) as Tenant; // zod's optional members are `| undefined` by type, and absent in fact
 
-type KeyRules = Pick<TenantInput, 'keys' | 'defaultKey'>;
+type OfKeys = Pick<TenantInput, 'keys' | 'defaultKey' | 'keyRules'>;
 
-function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], message: string]> {
+function* problemsOfRules({ keys, keyRules = [] }: OfKeys): Generator<[path: string[], message: string]> {
+  for (const [index, { key }] of keyRules.entries()) {
+    const named = Object.hasOwn(keys, key) ? keys[key] : undefined;
+    if (named?.use !== 'data') yield [['keyRules', String(index), 'key'], 'must be an alias of a key with use: data'];
+  }
+}
+
+function* problemsOfKeys({ keys, defaultKey }: OfKeys): Generator<[path: string[], message: string]> {
   const aliases = Object.keys(keys);
   if (aliases.length === 0 || aliases.length > MAX_KEYS) yield [['keys'], `must be 1 to ${MAX_KEYS} keys`];
   const known = Object.hasOwn(keys, defaultKey) ? keys[defaultKey] : undefined;
@@ -157,7 +177,7 @@ function* keyRules({ keys, defaultKey }: KeyRules): Generator<[path: string[], m
 type LeaseRules = Pick<TenantInput, 'keys' | 'leases' | 'revocationBoundSeconds' | 'dataKeys' | 'requiredAccess'>;
 
 /** A lease promises an end that only a proof of access has, and only the compact form has leaves. */
-function* leaseRules(record: LeaseRules): ReturnType<typeof keyRules> {
+function* leaseRules(record: LeaseRules): ReturnType<typeof problemsOfKeys> {
   const { keys, leases, revocationBoundSeconds, dataKeys, requiredAccess = [] } = record;
   if (!leases) return;
   if (!Object.values(keys).some(({ form }) => form === 'compact')) yield [['leases'], 'need a key with form: compact'];

@@ -44,6 +44,8 @@ export interface Tenant {
   readonly state: 'active' | 'suspended';
   readonly keys: Readonly<Record<string, RegisteredKey>>;
   readonly defaultKey: string;
+  /** The key of a call that names none, by pairs of its context; the first match counts. */
+  readonly keyRules?: readonly { readonly when: Readonly<Record<string, string>>; readonly key: string }[];
   readonly retiredKeys: readonly RetiredKey[];
   /** Indexes by name. */
   readonly indexes?: Readonly<Record<string, RegisteredIndex>>;

@@ -259,7 +259,7 @@ describe('a clock that jumps', () => {
     expect(vault.takeOperations()).toEqual(['readKey', 'wrapKey', 'unwrapKey']);
     await reader.decrypt(message);
     await reader.decrypt(message);
-    expect(vault.takeOperations()).toEqual(['unwrapKey']);
+    expect(vault.takeOperations()).toEqual(['readKey', 'unwrapKey']);
   });
 
   test.each([

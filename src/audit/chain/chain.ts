@@ -87,6 +87,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
       jweDigest: event.storedKey.jweDigest,
     },
     access: event.access,
+    policy: event.policy,
     count: event.count,
     tenantSequence,
   } satisfies Record<Member, unknown>);

@@ -44,6 +44,7 @@ const KeyUse = z.strictObject({
   keyId: z.string(),
   vaultRequestId: z.string(),
   vaultClientRequestId: text,
+  policy: text,
   count: Count,
 });
 
@@ -68,6 +69,7 @@ const EventRecord = z.strictObject({
     context: text,
     vaultRequestId: text,
     vaultClientRequestId: text,
+    policy: text,
     items: z.record(z.string(), Count).exactOptional(),
     keys: z.array(KeyUse).exactOptional(),
     index: text,

@@ -8,6 +8,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'grant-missing': { status: 403, title: 'The caller lacks the required role' },
   'tenant-suspended': { status: 403, title: 'The vendor has suspended the tenant' },
   'access-revoked': { status: 403, title: 'The customer does not allow the service to use the key' },
+  'policy-refused': { status: 403, title: "The customer's policy on its key refuses the call" },
   'tenant-not-found': { status: 404, title: 'The tenant does not exist' },
   'index-not-found': { status: 404, title: 'The tenant has no such index' },
   'lease-not-found': { status: 404, title: 'The caller has no such lease' },

@@ -162,6 +162,7 @@ function eventOf(scope: RequestScope, { code, reason, vaultCall }: ServiceError)
     principal: scope.principal?.id,
     vaultRequestId: vaultCall?.vaultRequestId,
     vaultClientRequestId: vaultCall?.vaultClientRequestId,
+    policy: vaultCall?.policy,
     tenantId: scope.principal && scope.tenantId,
     access: scope.access,
   };

@@ -34,6 +34,10 @@ const event = {
     description:
       '`x-ms-client-request-id` of the same call, made by the service; present where the vault did not answer too.',
   }),
+  policy: z.string().optional().meta({
+    description:
+      "The customer's policy on the key: the first 16 hex digits of the SHA-256 of its tags. Absent without one.",
+  }),
   phase: z
     .string()
     .optional()
@@ -50,6 +54,7 @@ const event = {
           keyId: z.string(),
           vaultRequestId: z.string(),
           vaultClientRequestId: z.string().optional(),
+          policy: z.string().optional(),
           count: z.int(),
         }),
       ),

@@ -63,7 +63,7 @@ const VAULT_TROUBLE = [
   'identity-unavailable',
   'home-credential-rejected',
 ] as const;
-export const ACCESS_ERRORS = ['access-revoked', 'tenant-misconfigured', ...VAULT_TROUBLE] as const;
+export const ACCESS_ERRORS = ['access-revoked', 'policy-refused', 'tenant-misconfigured', ...VAULT_TROUBLE] as const;
 export const CIPHERTEXT_ERRORS = [
   'malformed-ciphertext',
   'wrong-tenant',

@@ -63,6 +63,14 @@ const members = {
   state: z.string().optional().meta({ description: '`active` (default) or `suspended`.' }),
   keys: z.record(z.string(), TenantKey).meta({ description: 'The keys by alias.' }),
   defaultKey: z.string().meta({ description: 'Alias of a key with `use: data`.', example: 'data' }),
+  keyRules: z
+    .array(named('KeyRule', z.object({ when: z.record(z.string(), z.string()), key: z.string() })))
+    .optional()
+    .meta({
+      description:
+        'Picks the key of a call that names none: the alias `key` of the first rule all of whose pairs `when` are in the encryption context; otherwise `defaultKey`.',
+      example: [{ when: { purpose: 'payroll' }, key: 'payroll' }],
+    }),
   retiredKeys: z.array(RetiredKey).optional().meta({ description: 'Keys that only decrypt.' }),
   indexes: z.record(z.string(), TenantIndex).optional().meta({
     description:
@@ -151,6 +159,26 @@ export const TenantAnswer = named(
     createdAt: z.string().meta({ format: 'date-time' }),
     updatedAt: z.string().meta({ format: 'date-time' }),
     lastCheck: LastCheck.optional(),
+    keyPolicies: z
+      .record(
+        z.string(),
+        named(
+          'KeyPolicy',
+          z.object({
+            state: z
+              .string()
+              .meta({ description: '`in-force`, `unreadable`, or `unknown`: the key could not be read.' }),
+            policy: z.string().optional().meta({ description: 'The hash of the policy, as in audit records.' }),
+            tags: z.record(z.string(), z.string()).optional().meta({ description: "The customer's tags." }),
+            detail: z.string().optional(),
+          }),
+        ),
+      )
+      .optional()
+      .meta({
+        description:
+          'The policies that the customer put on its keys, by alias. Only when one tenant is read, not in lists. A key without a policy is absent.',
+      }),
     keyUsage: z.array(KeyUseAnswer).optional().meta({
       description:
         'Key versions that encrypted or decrypted data, the last one used first. Only when one tenant is read, not in lists. A version that is not listed has not been used, as far as the service has seen.',

@@ -5,6 +5,7 @@ import { isCompact } from '../../format/compact.ts';
 import { kidOf } from '../../format/kek-ref.ts';
 import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
 import type { KekFacts } from '../../keyring/key-wrapper.ts';
+import { readablePolicyOf } from '../../keyring/policy/key-policies.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { textOf } from '../../lib/json-safe.ts';
 import { systemRandom } from '../../lib/random.ts';
@@ -93,7 +94,7 @@ async function examineKey(
   const facts = await runner.step(read, [vault, 'sign-in'], async () => {
     const value = await probe.probeKey(tenant, key);
     assertMayProtect(value, tenant.id, clock.wallMs());
-    return { value, detail: kidOf(value.kek), warnings: warningsOf(value, tenant, clock.wallMs()) };
+    return { value, detail: describeKey(value), warnings: warningsOf(value, tenant, clock.wallMs()) };
   });
   const sample = systemRandom(PROBE_BYTES);
   const wrapped = await runner.step(`wrap with ${alias}`, [read], async () => {
@@ -116,12 +117,23 @@ async function examineKey(
 async function tryCompact(dataKeys: OpenDeps['dataKeys'], tenant: Tenant, key: RegisteredKey) {
   const deps = { dataKeys, countKeyUse: () => undefined };
   const sample = systemRandom(PROBE_BYTES);
-  const { ciphertext: sealed, keyId } = await sealMessage(deps, tenant, key, sample, undefined);
+  const { ciphertext: sealed, keyId } = await sealMessage(deps, tenant, key, sample, { operation: 'check' });
   const ciphertext = textOf(sealed);
-  const { plaintext } = await openMessage(deps, tenant, ciphertext, undefined);
+  const { plaintext } = await openMessage(deps, tenant, ciphertext, { operation: 'check' });
   if (!sample.equals(plaintext)) throw new ServiceError('undecryptable', 'The sample decrypts to other bytes');
   if (isCompact(ciphertext)) return { value: true, detail: keyId };
   return { value: true, warnings: ['no branch key may encrypt now: messages are self-contained'] };
+}
+
+/**
+ * Returns the key version and the customer's policy on the key.
+ * @throws ServiceError `tenant-misconfigured`, reason `policy-unreadable`
+ */
+function describeKey({ kek, tags = {} }: KekFacts): string {
+  const policy = readablePolicyOf(tags, kek);
+  if (policy === undefined) return kidOf(kek);
+  const rules = Object.entries(policy.tags).map(([name, value]) => `${name}=${value}`);
+  return `${kidOf(kek)}; policy ${policy.hash}: ${rules.join('; ')}`;
 }
 
 /** Checks that a secret can be read; its value is never examined. */

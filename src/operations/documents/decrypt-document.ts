@@ -30,7 +30,7 @@ export async function decryptDocument(
   { tenantId, ...item }: DecryptDocumentItem & { readonly tenantId: string },
 ): Promise<DecryptedDocument> {
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
-  const { fields, uses } = await underGrant(grant, (tenant) => openDocument(deps, tenant, item));
+  const { fields, uses } = await underGrant(grant, (tenant) => openDocument(deps, request, tenant, item));
   const context = digestOf(deps, tenantId, canonicalContext(item.encryptionContext));
   const used = uses.map((value) => ({ value }));
   await recordBatch(deps, request, { operation: 'decrypt-document', tenantId, context }, used);
@@ -47,21 +47,23 @@ export async function decryptDocumentBatch(
   { tenantId, items }: Batch<DecryptDocumentItem>,
 ): Promise<readonly Outcome<DecryptedDocument>[]> {
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
-  const outcomes = await eachItem(deps, items, grant, (item, tenant) => openDocument(deps, tenant, item));
+  const outcomes = await eachItem(deps, items, grant, (item, tenant) => openDocument(deps, request, tenant, item));
   await recordBatch(deps, request, { operation: 'batch-decrypt-document', tenantId }, outcomes);
   return outcomes;
 }
 
 async function openDocument(
   deps: DecryptDeps,
+  { access }: AuthenticatedRequest,
   tenant: Tenant,
   { fields, encryptionContext }: DecryptDocumentItem,
 ): Promise<DocumentOutcome<Buffer>> {
   const contextOf = fieldContexts(encryptionContext);
-  return eachField(fields, (ciphertext, name) =>
-    whenReady(openMessage(deps, tenant, ciphertext, contextOf(name)), ({ plaintext, ...use }) => ({
+  return eachField(fields, (ciphertext, name) => {
+    const about = { operation: 'decrypt', context: contextOf(name), access } as const;
+    return whenReady(openMessage(deps, tenant, ciphertext, about), ({ plaintext, ...use }) => ({
       value: plaintext,
       use: { ...use, bytes: plaintext.length },
-    })),
-  );
+    }));
+  });
 }

@@ -8,7 +8,7 @@ import { type Batch, eachItem, type Outcome, recordBatch } from '../batch.ts';
 import type { EncryptDeps } from '../encrypt-data.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
 import { digestOf } from '../record-success.ts';
-import { dataKeyByAlias } from '../registered-key.ts';
+import { dataKeyFor } from '../registered-key.ts';
 import { sealMessage } from '../seal-message.ts';
 import { fieldContextsForSealing } from '../sealing-context.ts';
 import { type DocumentOutcome, eachField, type Fields, haveOneKey, keyIdOf } from './document.ts';
@@ -37,7 +37,7 @@ export async function encryptDocument(
   { tenantId, ...item }: EncryptDocumentItem & { readonly tenantId: string },
 ): Promise<EncryptedDocument> {
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
-  const sealed = await underGrant(grant, (tenant) => sealDocument(deps, tenant, item));
+  const sealed = await underGrant(grant, (tenant) => sealDocument(deps, request, tenant, item));
   const context = digestOf(deps, tenantId, canonicalContext(item.encryptionContext));
   const uses = sealed.uses.map((value) => ({ value }));
   await recordBatch(deps, request, { operation: 'encrypt-document', tenantId, context }, uses);
@@ -55,7 +55,7 @@ export async function encryptDocumentBatch(
 ): Promise<readonly Outcome<EncryptedDocument>[]> {
   const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
   const outcomes = await eachItem(deps, items, grant, async (item, tenant) => {
-    const sealed = await sealDocument(deps, tenant, item);
+    const sealed = await sealDocument(deps, request, tenant, item);
     return { ...sealed, keyId: keyIdOf(sealed.uses) };
   });
   await recordBatch(deps, request, { operation: 'batch-encrypt-document', tenantId }, outcomes);
@@ -64,19 +64,21 @@ export async function encryptDocumentBatch(
 
 async function sealDocument(
   deps: EncryptDeps,
+  { access }: AuthenticatedRequest,
   tenant: Tenant,
   { fields, encryptionContext, key: alias }: EncryptDocumentItem,
 ): Promise<DocumentOutcome<JsonSafe>> {
   assertFit(fields, deps.maxPlaintextBytes);
   const contextOf = fieldContextsForSealing(tenant, encryptionContext);
-  const key = dataKeyByAlias(tenant, alias);
+  const key = dataKeyFor(tenant, alias, encryptionContext);
   const seal = () =>
-    eachField(fields, (plaintext, name) =>
-      whenReady(sealMessage(deps, tenant, key, plaintext, contextOf(name)), ({ ciphertext, ...use }) => ({
+    eachField(fields, (plaintext, name) => {
+      const about = { operation: 'encrypt', context: contextOf(name), access } as const;
+      return whenReady(sealMessage(deps, tenant, key, plaintext, about), ({ ciphertext, ...use }) => ({
         value: textOf(ciphertext),
         use: { ...use, bytes: plaintext.length },
-      })),
-    );
+      }));
+    });
   const sealed = await seal();
   return haveOneKey(sealed.uses) ? sealed : seal();
 }

@@ -95,12 +95,13 @@ async function moveDocument(
   const contextOf = isNewThere
     ? fieldContextsForSealing(grant.tenant, encryptionContext)
     : fieldContexts(encryptionContext);
-  const key = targetKey(grant.tenant, to);
+  const key = targetKey(grant.tenant, to, encryptionContext);
   const move = async () => {
     const opened: ItemUse[] = [];
     const sealed = await eachField(fields, async (ciphertext, name) => {
       const context = contextOf(name);
-      const moved = await moveMessage(deps, source, grant, { ciphertext, key, context, use: 'message', startedAt });
+      const move = { ciphertext, key, context, use: 'message', startedAt } as const;
+      const moved = await moveMessage(deps, request, source, grant, move);
       opened.push(moved.opened);
       return { value: textOf(moved.ciphertext), use: moved.sealed };
     });

@@ -40,20 +40,27 @@ export async function createTokens(
 ): Promise<IndexTokens> {
   const grant = await openGrant(deps, request, 'Data.Index', tenantId);
   const bytes = assertTogether(values, deps.maxPlaintextBytes);
-  const { uses, ...tokens } = await underGrant(grant, (tenant) => tokensOf(deps, tenant, name, values));
+  const { uses, ...tokens } = await underGrant(grant, (tenant) => tokensOf(deps, request, tenant, name, values));
   const facts = { operation: 'index-tokens', tenantId, index: name, values: values.length, bytes };
   await recordIndexUse(deps, request, facts, uses);
   return tokens;
 }
 
-async function tokensOf(deps: CreateTokensDeps, tenant: Tenant, name: string, values: readonly Buffer[]) {
+async function tokensOf(
+  deps: CreateTokensDeps,
+  { access }: AuthenticatedRequest,
+  tenant: Tenant,
+  name: string,
+  values: readonly Buffer[],
+) {
   indexOf(tenant, name);
   const { writing, searched } = await deps.indexKeys.indexesOf(tenant).forLookUp(name);
+  const uses = useOf(deps, tenant, searched, { operation: 'index', access }, writing);
   const search: VersionTokens[] = [];
   for (const key of searched) search.push({ version: key.version, tokens: await under(key, values) });
   const write = search[searched.indexOf(writing)];
   if (!write) throw new Error('the writing version is not searched');
-  return { write, search, uses: useOf(deps, tenant, searched, writing) };
+  return { write, search, uses };
 }
 
 const under = ({ key, bits, normalize }: OpenedIndexKey, values: readonly Buffer[]): Promise<string[]> =>

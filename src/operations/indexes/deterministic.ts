@@ -6,6 +6,7 @@ import { canonicalContext } from '../../format/encryption-context.ts';
 import { deterministicVersion, openDeterministic, sealDeterministic } from '../../format/index-key.ts';
 import { malformed } from '../../format/jwe-header.ts';
 import type { OpenedIndexKey } from '../../keyring/indexes/opened-index-keys.ts';
+import type { PolicedUse } from '../../keyring/policy/assert-allowed.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type GrantDeps, openGrant, underGrant } from '../granted-tenant.ts';
 import { contextForSealing } from '../sealing-context.ts';
@@ -53,7 +54,9 @@ export async function encryptDeterministic(
   assertApproved(deps);
   const bytes = assertTogether(values, deps.maxPlaintextBytes);
   const context = contextForSealing(grant.tenant, encryptionContext);
-  const { uses, ...sealed } = await underGrant(grant, (tenant) => sealAll(deps, tenant, name, values, context));
+  const { uses, ...sealed } = await underGrant(grant, (tenant) =>
+    sealAll(deps, tenant, name, values, { operation: 'encrypt', context, access: request.access }),
+  );
   const facts = { operation: 'deterministic-encrypt', tenantId, index: name, values: values.length, bytes, context };
   await recordIndexUse(deps, request, facts, uses);
   return sealed;
@@ -64,17 +67,18 @@ async function sealAll(
   tenant: Tenant,
   name: string,
   values: readonly Buffer[],
-  context: Buffer | undefined,
+  about: PolicedUse,
 ) {
   indexOf(tenant, name);
   const { writing, searched } = await deps.indexKeys.indexesOf(tenant).forLookUp(name);
+  const uses = useOf(deps, tenant, searched, about, writing);
   const search: VersionValues[] = [];
   for (const { version, key } of searched) {
-    search.push({ version, values: await eachValue(values, (value) => sealDeterministic(key, value, context)) });
+    search.push({ version, values: await eachValue(values, (value) => sealDeterministic(key, value, about.context)) });
   }
   const write = search[searched.indexOf(writing)];
   if (!write) throw new Error('the writing version is not searched');
-  return { write, search, uses: useOf(deps, tenant, searched, writing) };
+  return { write, search, uses };
 }
 
 /**
@@ -90,7 +94,9 @@ export async function decryptDeterministic(
   assertApproved(deps);
   const context = canonicalContext(encryptionContext);
   const sealed = await eachValue(values, parse);
-  const { opened, uses } = await underGrant(grant, (tenant) => openAll(deps, tenant, name, sealed, context));
+  const { opened, uses } = await underGrant(grant, (tenant) =>
+    openAll(deps, tenant, name, sealed, { operation: 'decrypt', context, access: request.access }),
+  );
   const bytes = opened.reduce((sum, { length }) => sum + length, 0);
   const facts = { operation: 'deterministic-decrypt', tenantId, index: name, values: values.length, bytes, context };
   await recordIndexUse(deps, request, facts, uses);
@@ -114,7 +120,7 @@ async function openAll(
   tenant: Tenant,
   name: string,
   sealed: readonly Sealed[],
-  context: Buffer | undefined,
+  about: PolicedUse,
 ) {
   indexOf(tenant, name);
   const indexes = deps.indexKeys.indexesOf(tenant);
@@ -127,8 +133,11 @@ async function openAll(
       throw error instanceof ServiceError && error.code === 'unknown-key' && error.errors ? atValue(error, at) : error;
     }
   }
-  const opened = await eachValue(sealed, ({ version, bytes }) => openOne(keys.get(version) ?? [], bytes, context));
-  return { opened, uses: useOf(deps, tenant, [...keys.values()].flat()) };
+  const uses = useOf(deps, tenant, [...keys.values()].flat(), about);
+  const opened = await eachValue(sealed, ({ version, bytes }) =>
+    openOne(keys.get(version) ?? [], bytes, about.context),
+  );
+  return { opened, uses };
 }
 
 /** Opens a value with the key of its version, of which there may be two. */

@@ -2,6 +2,7 @@ import type { AuditKeyUse } from '../../audit/event.ts';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { VaultCallIds } from '../../errors.ts';
 import type { OpenedIndexKey } from '../../keyring/indexes/opened-index-keys.ts';
+import { assertAllowed, type PolicedUse } from '../../keyring/policy/assert-allowed.ts';
 import type { CountKeyUse } from '../../tenants/key-usage.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type AuditDeps, digestOf } from '../record-success.ts';
@@ -32,16 +33,19 @@ export interface IndexKeyUse {
 
 /**
  * Returns the key versions of index keys, each once, and counts them as used: `writing` seals, the
- * others open.
+ * others open. Call it before the keys are used.
+ * @throws ServiceError `policy-refused`
  */
 export function useOf(
   deps: IndexUseDeps,
   tenant: Tenant,
   keys: readonly OpenedIndexKey[],
+  about: PolicedUse,
   writing?: OpenedIndexKey,
 ): readonly IndexKeyUse[] {
   const { proofs } = deps.indexKeys.indexesOf(tenant).dataKeys;
   const kids = [...new Set(keys.map(({ row }) => row.kid))];
+  for (const kid of kids) assertAllowed(proofs.accessTo(kid).vaultCall, about);
   for (const kid of kids) deps.countKeyUse(tenant.id, kid, kid === writing?.row.kid ? 'sealed' : 'opened');
   return kids.map((keyId) => ({ keyId, vaultCall: proofs.accessTo(keyId).vaultCall }));
 }
@@ -75,6 +79,7 @@ export async function recordIndexUse(
 const keyUse = ({ keyId, vaultCall }: IndexKeyUse, count: number): AuditKeyUse => ({
   keyId,
   vaultRequestId: vaultCall?.vaultRequestId ?? '',
-  ...(vaultCall && { vaultClientRequestId: vaultCall.vaultClientRequestId }),
+  ...(vaultCall?.vaultClientRequestId !== undefined && { vaultClientRequestId: vaultCall.vaultClientRequestId }),
+  ...(vaultCall?.policy !== undefined && { policy: vaultCall.policy }),
   count,
 });

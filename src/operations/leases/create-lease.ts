@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import type { SealingLeaf } from '../../keyring/leased-leaves.ts';
+import { assertAllowed } from '../../keyring/policy/assert-allowed.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { underGrant } from '../granted-tenant.ts';
 import { recordSuccess } from '../record-success.ts';
@@ -39,6 +40,7 @@ export async function createLease(
   const grant = await openLeaseGrant(deps, request, tenantId, ['Data.Encrypt']);
   const leaf = await underGrant(grant, (tenant) => deps.dataKeys.leaseForSealing(tenant, dataKeyByAlias(tenant, key)));
   try {
+    assertAllowed(leaf.vaultCall, { operation: 'lease' });
     return await giveOut(deps, request, grant.tenant, leaf);
   } catch (error) {
     leaf.leafKey.fill(0);
@@ -68,7 +70,7 @@ async function giveOut(
   }
   deps.leaseCounts.issued += 1;
   deps.countKeyUse(tenant.id, keyId, 'sealed', 0);
-  const { requiredContext } = tenant;
+  const requiredContext = [...new Set([...tenant.requiredContext, ...(vaultCall?.rules?.requiredContext ?? [])])];
   return {
     leaseId: name.id,
     kid,

@@ -2,6 +2,7 @@ import type { AuthenticatedRequest } from '../../callers/authenticated-request.t
 import { type CompactMessage, isCompact, openCompact, parseCompact } from '../../format/compact.ts';
 import { canonicalContext, fieldContexts } from '../../format/encryption-context.ts';
 import { notLeased, type OpeningLeaf } from '../../keyring/leased-leaves.ts';
+import { assertAllowed } from '../../keyring/policy/assert-allowed.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
 import { type LeaseDeps, type LeaseEnd, leaseEnd, leaseMsOf, openLeaseGrant, tooMany } from './lease-deps.ts';
@@ -72,10 +73,11 @@ async function openLeaf(deps: LeaseDeps, tenant: Tenant, item: LeasedMessage): P
 
 /**
  * Returns the size of the plaintext, which is discarded.
- * @throws ServiceError `undecryptable`
+ * @throws ServiceError `undecryptable`, `policy-refused`
  */
-function provenBytes({ contentKey, leafKey }: OpeningLeaf, message: CompactMessage): number {
+function provenBytes({ contentKey, leafKey, vaultCall }: OpeningLeaf, message: CompactMessage): number {
   try {
+    assertAllowed(vaultCall, { operation: 'lease' });
     const plaintext = openCompact(contentKey, message);
     plaintext.fill(0);
     return plaintext.length;
