@@ -38,7 +38,14 @@ let metrics: string;
 let types: ReadonlyMap<string, string>;
 
 beforeAll(async () => {
-  service = await startService({ config: { metrics: { enabled: true, port: 0, tenantLabels: true }, rounds: {} } });
+  service = await startService({
+    config: {
+      metrics: { enabled: true, port: 0, tenantLabels: true },
+      rounds: {},
+      audit: { database: true },
+      receipts: { origin: 'vendor.example/vaultspan' },
+    },
+  });
   await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' }).expect(200);
   await service.post('/tenants/nobody/encrypt', { plaintext: 'aGk=' }).expect(404);
   metrics = await (await fetch(service.metricsUrl)).text();
