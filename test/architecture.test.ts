@@ -59,6 +59,7 @@ const MAY_IMPORT: Allowances = {
     'lib',
     'operations',
     'operations/doctor',
+    'operations/indexes',
     'telemetry',
     'tenants',
   ],

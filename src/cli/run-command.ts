@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   migrate: async () => (await import('./commands/migrate.ts')).migrate,
   tenants: async () => (await import('./commands/tenants.ts')).tenants,
   'branch-keys': async () => (await import('./commands/branch-keys.ts')).branchKeys,
+  indexes: async () => (await import('./commands/indexes.ts')).indexes,
   check: async () => (await import('./commands/check.ts')).check,
   onboard: async () => (await import('./commands/onboard.ts')).onboard,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,

@@ -28,6 +28,8 @@ export interface Branches {
    * @throws ServiceError `registry-unavailable`
    */
   follow(dataKeys: Pick<CachedDataKeys, 'branchesChanged' | 'recheckBranches'>): Promise<void>;
+  /** Finds out whether this is the database whose keys encrypt; `follow` does it too. */
+  bind(): Promise<void>;
   /** Resolves once the copies were compared with the database and the missing rows restored. */
   restored(): Promise<void>;
   close(): Promise<void>;
@@ -117,6 +119,7 @@ export function openBranches(parts: BranchesParts): Branches {
         dataKeys.recheckBranches().catch((error: unknown) => logger.warn({ error }, 'branch keys were not rechecked'));
       }, settings.recheckMs).unref();
     },
+    bind: () => binding.check(),
     restored: async () => restoring,
     close: async () => {
       clearInterval(timer);

@@ -36,7 +36,7 @@ export interface ItemUse {
  */
 const CONCURRENCY = 16;
 /** Length of a batch's slice of the main thread. */
-const SLICE_MS = 2;
+export const SLICE_MS = 2;
 
 export interface SliceDeps {
   /** The slices of the main thread, shared by all long work of the process. */

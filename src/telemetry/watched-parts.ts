@@ -18,7 +18,7 @@ export interface WatchedParts {
     readonly counts: Readonly<
       Record<'sealingHits' | 'sealingWaits' | 'minted' | 'openingHits' | 'unwrapped' | 'proofs', number>
     > & { readonly refusals: ReadonlyMap<string, number> };
-    held(): Readonly<Record<'tenants' | 'sealing' | 'opening' | 'branches' | 'uncopied', number>>;
+    held(): Readonly<Record<'tenants' | 'sealing' | 'opening' | 'branches' | 'indexes' | 'uncopied', number>>;
   };
   readonly keyUses: Readonly<Record<'sealed' | 'opened', number>>;
   readonly leaseCounts: Readonly<
@@ -32,6 +32,10 @@ export interface WatchedParts {
     readonly notReady: Readonly<Record<string, number>>;
     readonly events: Readonly<Record<string, number>>;
     readonly disagreements: number;
+    /** By call. */
+    readonly indexValues: Readonly<Record<string, number>>;
+    /** By reason. */
+    readonly indexRefusals: Readonly<Record<string, number>>;
   };
   readonly audit: {
     counts(): Readonly<Record<'records' | 'groups' | 'refused' | 'waiting' | 'lagMs', number>>;
@@ -72,6 +76,7 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchDataKeys(registry, parts);
   watchLeases(registry, parts);
   watchBranches(registry, parts);
+  watchIndexes(registry, parts);
   watchLimits(registry, parts);
   watchAudit(registry, parts);
   if (parts.receipts) watchReceipts(registry, parts.receipts);
@@ -189,6 +194,18 @@ function watchBranches(registry: Registry, { dataKeys, branches }: WatchedParts)
     help: 'Registered keys whose branch key of this period or the next has no copy',
   };
   readGauge(registry, uncopied, () => dataKeys.held().uncopied);
+}
+
+function watchIndexes(registry: Registry, { dataKeys, branches }: WatchedParts): void {
+  const values = { name: 'vaultspan_index_values_total', help: 'Values of look-ups and deterministic values, by call' };
+  readCounters(registry, values, 'use', () => Object.entries(branches.indexValues));
+  const refusals = {
+    name: 'vaultspan_index_refusals_total',
+    help: 'Look-ups and deterministic values without a usable key of their index, by reason',
+  };
+  readCounters(registry, refusals, 'reason', () => Object.entries(branches.indexRefusals));
+  const held = { name: 'vaultspan_index_keys_held', help: 'Index keys in memory' };
+  readGauge(registry, held, () => dataKeys.held().indexes);
 }
 
 function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {

@@ -23,6 +23,7 @@ const COMMANDS = [
   'migrate',
   'tenants',
   'branch-keys',
+  'indexes',
   'check',
   'onboard',
   'audit',
@@ -239,6 +240,17 @@ describe('dev', () => {
     await fetch(`http://127.0.0.1:${controlPort}/grant-role`, { method: 'POST', body: JSON.stringify(grant) });
     const after = await tools('check', 'northwind', '--wait', '30s');
     expect([after.exitCode, after.out]).toEqual([0, expect.stringContaining('northwind: passed')]);
+
+    const email = (action: string, ...more: string[]) => tools('indexes', action, 'contoso', 'email', ...more);
+    expect(await email('show')).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^email 1: written, .*\n$/) });
+    expect(await email('rotate')).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^email 2: written, /m) });
+    const unconfirmed = await email('retire', '1');
+    expect([unconfirmed.exitCode, unconfirmed.err]).toEqual([2, expect.stringContaining('--yes email')]);
+    expect((await email('retire', '2', '--yes', 'email')).exitCode).toBe(1);
+    expect((await email('retire', 'x', '--yes', 'email')).exitCode).toBe(2);
+    const retired = await email('retire', '1', '--yes', 'email');
+    expect([retired.exitCode, retired.out]).toEqual([0, expect.stringMatching(/^email 1: retired, /)]);
+    expect((await tools('indexes', 'show', 'fabrikam', 'email')).exitCode).toBe(1);
 
     const token = runCli(['token'], { cwd: folder });
     await token.exitCode;

@@ -301,7 +301,15 @@ describe('a rotation', () => {
 
 describe('a version that is retired', () => {
   test('was not written lately; then its key is destroyed everywhere', async () => {
-    const { deployment, keyring, process } = await ready();
+    const inCopies: string[] = [];
+    const { deployment, keyring, process } = await ready(
+      {},
+      {
+        isRequired: false,
+        write: async () => false,
+        writeDestroyed: async (keys) => void inCopies.push(...keys.map(({ label, jwe }) => `${label} ${jwe}`)),
+      },
+    );
     const other = deployment.start();
     const sealed = await other.sealDeterministic();
     await expect(process.retireIndex(1)).rejects.toEqual(refused('written'));
@@ -325,6 +333,7 @@ describe('a version that is retired', () => {
     });
     expect(keyring.rows.find(({ label }) => label === 'email 1 128 none')?.jwe).toBeUndefined();
     expect(deployment.branchEvents).toContain('index-retired');
+    expect(new Set(inCopies)).toEqual(new Set(['email 1 128 none undefined']));
   });
 
   test('waits from the copy of its successor, which may come late', async () => {

@@ -26,6 +26,7 @@ export async function openKeyring(tools: Tools): Promise<Keyring> {
   const [logger, clock] = [silentLogger(), systemClock];
   const azure = await openAzure(config, home, logger, clock);
   const branches = openBranches({ config, home, logger, clock, store: { keyring }, audit: { sink: audit }, azure });
+  await branches.bind();
   const store = { tenants, keyUsage };
   const keys = openKeys({ config, logger, clock, jitter: Math.random, azure, store, branches });
   return {

@@ -7,7 +7,13 @@ import type { BranchEvent } from '../keyring-store.ts';
  */
 export type NotReady = 'unbound' | 'unreachable' | 'settling' | 'uncopied' | 'none';
 
-/** A process's counts of branch keys since its start. */
+/** The calls that use index keys. */
+type IndexValueUse = 'tokens' | 'deterministic-encrypt' | 'deterministic-decrypt';
+
+/** The reasons that no key of an index is used. */
+export type IndexRefusal = 'index-not-ready' | 'index-key-missing' | 'index-key-altered';
+
+/** A process's counts of branch and index keys since its start. */
 export class BranchCounts {
   /** Messages under a compact key that no branch key encrypted. */
   readonly notReady: Record<NotReady, number> = { unbound: 0, unreachable: 0, settling: 0, uncopied: 0, none: 0 };
@@ -19,6 +25,18 @@ export class BranchCounts {
     'index-created': 0,
     'index-put-back': 0,
     'index-retired': 0,
+  };
+  /** Values of look-ups and deterministic values. */
+  readonly indexValues: Record<IndexValueUse, number> = {
+    tokens: 0,
+    'deterministic-encrypt': 0,
+    'deterministic-decrypt': 0,
+  };
+  /** Calls without a usable key of their index. */
+  readonly indexRefusals: Record<IndexRefusal, number> = {
+    'index-not-ready': 0,
+    'index-key-missing': 0,
+    'index-key-altered': 0,
   };
   /** Rows that contradicted their JWE, each time that one was read. */
   disagreements = 0;

@@ -88,13 +88,14 @@ export async function retireVersion(
   name: string,
   version: number,
 ): Promise<readonly ShownVersion[]> {
-  const { store, settings, onEvent } = indexes.deps;
+  const { store, settings, copies, onEvent } = indexes.deps;
   const reading = await indexes.rows.refresh();
   const all = reading.versions.get(name) ?? [];
   const plan = indexes.rows.planIn(reading, name);
   if (plan.missing !== undefined) throw lostVersion(plan.missing);
-  const retiring = plan.live.filter((live) => live.version === version);
-  if (!all.some((one) => one.version === version)) throw noSuchVersion();
+  const ofVersion = all.filter((one) => one.version === version);
+  const retiring = ofVersion.filter(({ row }) => row.jwe !== undefined);
+  if (ofVersion.length === 0) throw noSuchVersion();
   if (retiring.length > 0) {
     assertUnwritten(plan, version, reading.nowMs, settings.settleMs);
     const destroyed = await store.destroy(
@@ -107,6 +108,8 @@ export async function retireVersion(
         await onEvent('index-retired', { ...row, jwe });
     }
   }
+  // A repeated call notes it again: the copies of an earlier one may not have been reached.
+  await copies.writeDestroyed(ofVersion.map(({ row: { jwe: _jwe, ...row } }) => row));
   return shown(indexes, await indexes.rows.reread(), name);
 }
 

@@ -110,6 +110,7 @@ export class OpenedIndexKeys {
 
   #altered(row: StoredKey, cause: unknown): ServiceError {
     this.#deps.onDisagreement(row);
+    this.#deps.counts.indexRefusals['index-key-altered'] += 1;
     return alteredKey(cause);
   }
 }

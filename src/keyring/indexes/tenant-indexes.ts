@@ -1,6 +1,7 @@
 import { ServiceError } from '../../errors.ts';
 import type { Soon } from '../../lib/when-ready.ts';
 import type { Tenant } from '../../tenants/record.ts';
+import type { IndexRefusal } from '../branches/branch-counts.ts';
 import type { BranchDataKeys, BranchDeps } from '../branches/branch-deps.ts';
 import { alteredKey, lostVersion, notReady, unknownVersion } from './index-errors.ts';
 import type { IndexPlan, VersionRow } from './index-plan.ts';
@@ -133,16 +134,21 @@ export class TenantIndexes {
     const planted = searched.find(({ isOurs }) => !isOurs);
     if (planted) {
       this.deps.onDisagreement(planted.row);
-      throw alteredKey();
+      throw this.#counted(alteredKey());
     }
     const writing = searched.find(({ row }) => row.id === plan.writing?.row.id);
-    if (!writing) throw notReady(true);
+    if (!writing) throw this.#counted(notReady(true));
     return { writing, searched };
   }
 
   #assertReady({ writing, missing, isBound }: IndexPlan): void {
-    if (missing !== undefined) throw lostVersion(missing);
-    if (!writing || !isBound) throw notReady(isBound);
+    if (missing !== undefined) throw this.#counted(lostVersion(missing));
+    if (!writing || !isBound) throw this.#counted(notReady(isBound));
+  }
+
+  #counted(refusal: ServiceError): ServiceError {
+    this.deps.counts.indexRefusals[refusal.reason as IndexRefusal] += 1; // of index-errors
+    return refusal;
   }
 }
 

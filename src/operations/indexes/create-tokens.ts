@@ -2,6 +2,7 @@ import type { AuthenticatedRequest } from '../../callers/authenticated-request.t
 import { indexToken } from '../../format/index-key.ts';
 import type { OpenedIndexKey } from '../../keyring/indexes/opened-index-keys.ts';
 import type { Tenant } from '../../tenants/record.ts';
+import type { SliceDeps } from '../batch.ts';
 import { type GrantDeps, openGrant, underGrant } from '../granted-tenant.ts';
 import { assertTogether, eachValue } from './each-value.ts';
 import { indexOf } from './index-of.ts';
@@ -54,14 +55,16 @@ async function tokensOf(
   values: readonly Buffer[],
 ) {
   indexOf(tenant, name);
-  const { writing, searched } = await deps.indexKeys.indexesOf(tenant).forLookUp(name);
+  const indexes = deps.indexKeys.indexesOf(tenant);
+  const { writing, searched } = await indexes.forLookUp(name);
   const uses = useOf(deps, tenant, searched, { operation: 'index', access }, writing);
   const search: VersionTokens[] = [];
-  for (const key of searched) search.push({ version: key.version, tokens: await under(key, values) });
+  for (const key of searched) search.push({ version: key.version, tokens: await under(deps, key, values) });
   const write = search[searched.indexOf(writing)];
   if (!write) throw new Error('the writing version is not searched');
+  indexes.deps.counts.indexValues.tokens += values.length;
   return { write, search, uses };
 }
 
-const under = ({ key, bits, normalize }: OpenedIndexKey, values: readonly Buffer[]): Promise<string[]> =>
-  eachValue(values, (value) => indexToken(key, bits, normalize, value));
+const under = (deps: SliceDeps, { key, bits, normalize }: OpenedIndexKey, values: readonly Buffer[]) =>
+  eachValue(deps, values, (value) => indexToken(key, bits, normalize, value));

@@ -70,14 +70,19 @@ async function sealAll(
   about: PolicedUse,
 ) {
   indexOf(tenant, name);
-  const { writing, searched } = await deps.indexKeys.indexesOf(tenant).forLookUp(name);
+  const indexes = deps.indexKeys.indexesOf(tenant);
+  const { writing, searched } = await indexes.forLookUp(name);
   const uses = useOf(deps, tenant, searched, about, writing);
   const search: VersionValues[] = [];
   for (const { version, key } of searched) {
-    search.push({ version, values: await eachValue(values, (value) => sealDeterministic(key, value, about.context)) });
+    search.push({
+      version,
+      values: await eachValue(deps, values, (value) => sealDeterministic(key, value, about.context)),
+    });
   }
   const write = search[searched.indexOf(writing)];
   if (!write) throw new Error('the writing version is not searched');
+  indexes.deps.counts.indexValues['deterministic-encrypt'] += values.length;
   return { write, search, uses };
 }
 
@@ -93,7 +98,7 @@ export async function decryptDeterministic(
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   assertApproved(deps);
   const context = canonicalContext(encryptionContext);
-  const sealed = await eachValue(values, parse);
+  const sealed = await eachValue(deps, values, parse);
   const { opened, uses } = await underGrant(grant, (tenant) =>
     openAll(deps, tenant, name, sealed, { operation: 'decrypt', context, access: request.access }),
   );
@@ -134,9 +139,10 @@ async function openAll(
     }
   }
   const uses = useOf(deps, tenant, [...keys.values()].flat(), about);
-  const opened = await eachValue(sealed, ({ version, bytes }) =>
+  const opened = await eachValue(deps, sealed, ({ version, bytes }) =>
     openOne(keys.get(version) ?? [], bytes, about.context),
   );
+  indexes.deps.counts.indexValues['deterministic-decrypt'] += sealed.length;
   return { opened, uses };
 }
 

@@ -1,20 +1,17 @@
-import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import { ServiceError } from '../../errors.ts';
-
-/** Longest time that a call blocks other requests. */
-const TURN_MS = 2;
+import { SLICE_MS, type SliceDeps } from '../batch.ts';
 
 /**
  * Returns the result for each value of a call, in their order. All or nothing.
  * @throws ServiceError of the first value that fails, with a pointer to it
  */
-export async function eachValue<I, T>(values: readonly I[], run: (value: I) => T): Promise<T[]> {
+export async function eachValue<I, T>({ slices }: SliceDeps, values: readonly I[], run: (value: I) => T): Promise<T[]> {
   const results: T[] = [];
-  let turnEndsAt = performance.now() + TURN_MS;
+  let sliceEndsAt = performance.now() + SLICE_MS;
   for (const [at, value] of values.entries()) {
-    if (performance.now() >= turnEndsAt) {
-      await turnOfLoop();
-      turnEndsAt = performance.now() + TURN_MS;
+    if (performance.now() >= sliceEndsAt) {
+      await slices.next();
+      sliceEndsAt = performance.now() + SLICE_MS;
     }
     try {
       results.push(run(value));

@@ -5,11 +5,12 @@ import type { OpenedIndexKey } from '../../keyring/indexes/opened-index-keys.ts'
 import { assertAllowed, type PolicedUse } from '../../keyring/policy/assert-allowed.ts';
 import type { CountKeyUse } from '../../tenants/key-usage.ts';
 import type { Tenant } from '../../tenants/record.ts';
+import type { SliceDeps } from '../batch.ts';
 import { type AuditDeps, digestOf } from '../record-success.ts';
 import type { IndexKeys } from './index-of.ts';
 
 /** The dependencies of every call that uses index keys. */
-export interface IndexUseDeps extends AuditDeps {
+export interface IndexUseDeps extends AuditDeps, SliceDeps {
   readonly indexKeys: IndexKeys;
   readonly countKeyUse: CountKeyUse;
   readonly maxPlaintextBytes: number;
