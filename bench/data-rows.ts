@@ -10,7 +10,7 @@ const bound = { encryptionContext: { table: 'invoices', row: '4711' } };
 type Call = (path: string, body: unknown) => Promise<Record<string, unknown>>;
 
 /** One kind of request. */
-interface Row {
+export interface Row {
   readonly name: string;
   readonly path: string;
   /** Highest allowed cost of the product, relative to the Express server's. */
@@ -85,6 +85,54 @@ const rows: readonly Row[] = [
   { name: 'encrypt 64 KiB', path: `${PREFIX}/encrypt`, ratio: 1, body: async () => encryptBody(64 * KIB) },
   { name: 'encrypt 1 MiB', path: `${PREFIX}/encrypt`, ratio: 1, body: async () => encryptBody(KIB * KIB) },
 ];
+
+/** Work under a compact key and under a self-contained one: `alias` names the key. */
+export const rowsOfForms = (alias: string): readonly Row[] => {
+  const key = { key: alias };
+  const sizes = [
+    ['64 B', 64],
+    ['1 KiB', KIB],
+  ] as const;
+  const single = sizes.flatMap(([size, bytes]) =>
+    [
+      ['', {}],
+      [' with a context', bound],
+    ].flatMap(([suffix, context]) => [
+      {
+        name: `encrypt ${size}${String(suffix)}`,
+        path: `${PREFIX}/encrypt`,
+        ratio: 1,
+        body: async () => encryptBody(bytes, { ...key, ...(context as object) }),
+      },
+      {
+        name: `decrypt ${size}${String(suffix)}`,
+        path: `${PREFIX}/decrypt`,
+        ratio: 1,
+        body: async (call: Call) => sealedUnder(call, bytes, alias, context as object),
+      },
+    ]),
+  );
+  return [
+    ...single,
+    {
+      name: 'encrypt batch of 100 × 64 B',
+      path: `${PREFIX}/batch/encrypt`,
+      ratio: 0.6,
+      body: () => batchOf(() => encryptBody(64, key)),
+    },
+    {
+      name: 'decrypt batch of 100 × 64 B',
+      path: `${PREFIX}/batch/decrypt`,
+      ratio: 0.6,
+      body: (call) => batchOf(() => sealedUnder(call, 64, alias, {})),
+    },
+  ];
+};
+
+async function sealedUnder(call: Call, bytes: number, alias: string, context: object) {
+  const { ciphertext } = await call(`${PREFIX}/encrypt`, encryptBody(bytes, { ...context, key: alias }));
+  return { ciphertext, ...context };
+}
 
 /** Returns the rows whose names contain one of the parts; without parts, all. */
 export const rowsNamed = (parts: readonly string[]): readonly Row[] =>

@@ -134,11 +134,48 @@ export function deriveContentKey(leafKey: KeyObject, context: Uint8Array | undef
   return (context ? hmac.update(context) : hmac).update(BLOCK_ONE).digest();
 }
 
+/** A content key: a raw buffer of one use, or the lasting key of a leaf without a context. */
+export type ContentKey = Buffer | KeyObject;
+
+/** Overwrites a content key of one use. */
+export function wipeContentKey(key: ContentKey): void {
+  if (Buffer.isBuffer(key)) key.fill(0);
+}
+
+/**
+ * A leaf key that is used many times. Its content key without a context is made once, since it
+ * costs as much as the sealing of a short message.
+ */
+export class LeafKey {
+  readonly #key: KeyObject;
+  #withoutContext: KeyObject | undefined;
+
+  constructor(key: KeyObject) {
+    this.#key = key;
+  }
+
+  /** Returns CEK, as `deriveContentKey`. */
+  contentKey(context: Uint8Array | undefined): ContentKey {
+    if (context) return deriveContentKey(this.#key, context);
+    this.#withoutContext ??= this.#makeWithoutContext();
+    return this.#withoutContext;
+  }
+
+  #makeWithoutContext(): KeyObject {
+    const bytes = deriveContentKey(this.#key, undefined);
+    try {
+      return createSecretKey(bytes);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+}
+
 /**
  * Returns a sealed message. `iv` must never have been used with this content key. `header` is
  * `compactHeader` of the leaf.
  */
-export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, plaintext: Uint8Array): LongText {
+export function sealCompact(contentKey: ContentKey, header: string, iv: Buffer, plaintext: Uint8Array): LongText {
   return sealGcm(contentKey, header, '', iv, plaintext);
 }
 
@@ -147,7 +184,7 @@ export function sealCompact(contentKey: Uint8Array, header: string, iv: Buffer, 
  * @throws ServiceError `undecryptable`, also for another context: the format cannot distinguish the
  * two
  */
-export function openCompact(contentKey: Uint8Array, message: CompactMessage): Buffer {
+export function openCompact(contentKey: ContentKey, message: CompactMessage): Buffer {
   return openGcm(contentKey, { ...message, aad: Buffer.from(message.protectedHeader, 'latin1') });
 }
 

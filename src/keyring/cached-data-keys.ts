@@ -11,7 +11,7 @@ import { type BranchDeps, notReady as branchNotReady } from './branches/branch-d
 import { leaseForOpening, leaseForSealing } from './branches/lease-leaves.ts';
 import { TenantBranches } from './branches/tenant-branches.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
-import type { CompactOpening, CompactSealing, DataKeys, OpeningUse, SealingUse } from './data-keys.ts';
+import type { CompactOpening, CompactSealing, DataKeys, LeafSealing, OpeningUse, SealingUse } from './data-keys.ts';
 import { notReady } from './indexes/index-errors.ts';
 import { TenantIndexes } from './indexes/tenant-indexes.ts';
 import type { KekFacts } from './key-wrapper.ts';
@@ -82,8 +82,9 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
   ): Soon<CompactSealing | undefined> {
     this.#dropAfterClockJump();
     const sealing = this.#keysOf(tenant).branches?.sealingUnder(key);
-    const soon = sealing?.take(use, bytes, context) ?? sealing?.waitFor(use, bytes, context);
-    return whenReady(soon, (leaf) => leaf && { ...leaf, iv: this.#ivs.take() });
+    const ready = sealing?.take(use, bytes, context);
+    if (ready) return withIv(ready, this.#ivs.take());
+    return whenReady(sealing?.waitFor(use, bytes, context), (leaf) => leaf && withIv(leaf, this.#ivs.take()));
   }
 
   forCompactOpening(
@@ -258,6 +259,16 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     this.#tenants.clear();
   }
 }
+
+/** Returns the use with its IV. It is written out, because a spread costs 0.5 µs a message. */
+const withIv = ({ contentKey, header, keyId, vaultCall, accessEndsAt }: LeafSealing, iv: Buffer): CompactSealing => ({
+  contentKey,
+  header,
+  iv,
+  keyId,
+  vaultCall,
+  accessEndsAt,
+});
 
 const noDatabase = (): ServiceError =>
   new ServiceError('unknown-key', 'Compact messages need a database, and this deployment has none', {

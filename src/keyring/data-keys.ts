@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { CompactMessage, LeafUse } from '../format/compact.ts';
+import type { CompactMessage, ContentKey, LeafUse } from '../format/compact.ts';
 import type { DataKey } from '../format/data-key.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
@@ -27,8 +27,8 @@ export interface OpeningUse {
 
 /** One use of a leaf to seal a message: its key is for this context only. */
 export interface LeafSealing {
-  /** 32 bytes; the user overwrites them after use. */
-  readonly contentKey: Buffer;
+  /** The user overwrites it after use: `wipeContentKey`. */
+  readonly contentKey: ContentKey;
   readonly header: string;
   readonly keyId: string;
   readonly vaultCall: ProofOfAccess | undefined;
@@ -43,8 +43,8 @@ export interface CompactSealing extends LeafSealing {
 
 /** One use of a compact message's key to open it. */
 export interface CompactOpening {
-  /** 32 bytes; the user overwrites them after use. */
-  readonly contentKey: Buffer;
+  /** The user overwrites it after use: `wipeContentKey`. */
+  readonly contentKey: ContentKey;
   /** Version of the registered key that wraps the branch. */
   readonly keyId: string;
   readonly vaultCall: ProofOfAccess | undefined;

@@ -1,5 +1,5 @@
 import type { VaultCallIds } from '../errors.ts';
-import { JWE_TYPES, type LeafUse, sealCompact } from '../format/compact.ts';
+import { JWE_TYPES, type LeafUse, sealCompact, wipeContentKey } from '../format/compact.ts';
 import { type SealingKey, sealJwe } from '../format/jwe.ts';
 import { headerTemplate } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
@@ -40,14 +40,14 @@ export function sealMessage(
   const leaf = deps.dataKeys.forCompactSealing(tenant, key, use, plaintext.length, about.context);
   return whenReady(leaf, (ready) => {
     if (!ready) return sealSelfContained(deps, tenant, key, plaintext, about, use);
-    const { contentKey, header, iv, ...rest } = ready;
+    const { contentKey, header, iv, keyId, vaultCall, accessEndsAt } = ready;
     try {
-      assertAllowed(rest.vaultCall, about);
+      assertAllowed(vaultCall, about);
       const ciphertext = sealCompact(contentKey, header, iv, plaintext);
-      deps.countKeyUse(tenant.id, rest.keyId, 'sealed');
-      return { ciphertext, ...rest };
+      deps.countKeyUse(tenant.id, keyId, 'sealed');
+      return { ciphertext, keyId, vaultCall, accessEndsAt };
     } finally {
-      contentKey.fill(0);
+      wipeContentKey(contentKey);
     }
   });
 }

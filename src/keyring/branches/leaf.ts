@@ -1,5 +1,4 @@
-import type { KeyObject } from 'node:crypto';
-import { compactHeader, deriveLeafKey, type LeafId, type LeafUse, leafIdOf } from '../../format/compact.ts';
+import { compactHeader, deriveLeafKey, type LeafId, LeafKey, type LeafUse, leafIdOf } from '../../format/compact.ts';
 import type { DataKeyBounds } from '../../tenants/bounds.ts';
 import type { BranchKey } from './branch-key.ts';
 
@@ -25,7 +24,7 @@ export function leaseLeafId({ row }: BranchKey, salt: Buffer): LeafId {
 export class Leaf {
   readonly branch: BranchKey;
   readonly header: string;
-  readonly key: KeyObject;
+  readonly key: LeafKey;
   readonly #bounds: DataKeyBounds;
   readonly #madeAt: number;
   #messages = 0;
@@ -39,7 +38,7 @@ export class Leaf {
     const { kid } = leafIdOf(Buffer.from(row.id, 'base64url'), own);
     this.branch = branch;
     this.header = compactHeader(kid);
-    this.key = deriveLeafKey(branch.key, use, row.tenantId, kid);
+    this.key = new LeafKey(deriveLeafKey(branch.key, use, row.tenantId, kid));
     this.#bounds = bounds;
     this.#madeAt = madeAt;
   }

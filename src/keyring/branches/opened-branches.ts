@@ -1,5 +1,4 @@
-import type { KeyObject } from 'node:crypto';
-import { deriveLeafKey, type LeafUse } from '../../format/compact.ts';
+import { deriveLeafKey, LeafKey, type LeafUse } from '../../format/compact.ts';
 import { boundedMap } from '../../lib/bounded-map.ts';
 import type { BranchKey } from './branch-key.ts';
 
@@ -18,7 +17,7 @@ export interface OpenedBranch {
 /** One tenant's branch keys in memory, and the leaf keys that were derived to open messages. */
 export class OpenedBranches {
   readonly #branches = boundedMap<OpenedBranch>(MAX_BRANCHES);
-  readonly #leaves = boundedMap<KeyObject>(MAX_LEAVES);
+  readonly #leaves = boundedMap<LeafKey>(MAX_LEAVES);
 
   get(branchId: string): OpenedBranch | undefined {
     return this.#branches.get(branchId);
@@ -31,11 +30,11 @@ export class OpenedBranches {
   }
 
   /** Returns the key of any leaf, derived at its first use. */
-  leafKey({ branch }: OpenedBranch, use: LeafUse, kid: string): KeyObject {
+  leafKey({ branch }: OpenedBranch, use: LeafUse, kid: string): LeafKey {
     const name = `${use} ${kid}`;
     const known = this.#leaves.get(name);
     if (known) return known;
-    const key = deriveLeafKey(branch.key, use, branch.row.tenantId, kid);
+    const key = new LeafKey(deriveLeafKey(branch.key, use, branch.row.tenantId, kid));
     this.#leaves.set(name, key);
     return key;
   }

@@ -1,18 +1,18 @@
 import { ServiceError } from '../../errors.ts';
-import { deriveContentKey, type LeafUse } from '../../format/compact.ts';
+import type { LeafUse } from '../../format/compact.ts';
 import type { RegisteredKey } from '../../tenants/record.ts';
 import type { LeafSealing } from '../data-keys.ts';
-import type { NewStoredKey, StoredKey } from '../keyring-store.ts';
-import { sealStoredKey, storedKeyBytes } from '../stored-key-jwe.ts';
+import type { StoredKey } from '../keyring-store.ts';
+import type { SealingSlot } from '../sealing-slot.ts';
 import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
+import { BranchMaker } from './branch-maker.ts';
 import { BranchRotation } from './branch-rotation.ts';
 import { type EpochTimes, epochAfter, epochAt, epochLabel, partOfEpoch } from './epoch.ts';
 import { Leaf } from './leaf.ts';
+import type { OpenedBranch } from './opened-branches.ts';
 import { type Conditions, candidates, epochOf, liveRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
 
-const BRANCH_ID_BYTES = 8;
-const BRANCH_KEY_BYTES = storedKeyBytes('branch');
 /**
  * The next epoch's branch is made in the first quarter of the epoch before, and opened in the last.
  */
@@ -20,8 +20,19 @@ const QUARTER = 1 / 4;
 /** Failures in the background are retried after this time. */
 const RETRY_AFTER_MS = 10_000;
 
+/** The rows are weighed again after this time, so that branches are made and opened ahead in time. */
+const DECISION_MS = 1_000;
 /** A branch may be replaced this often between its opening and its use. */
 const MAX_TRIES = 3;
+
+/** The branch that seals until a time, as long as all else that was weighed is unchanged. */
+interface Decision {
+  readonly opened: OpenedBranch;
+  readonly reading: Reading;
+  readonly newestKid: string | undefined;
+  /** Monotonic time. */
+  readonly until: number;
+}
 
 /**
  * Seals compact messages under one registered key. A branch seals when all of these conditions hold
@@ -34,6 +45,8 @@ export class SealingBranches {
   readonly #key: RegisteredKey;
   readonly #leaves = new Map<LeafUse, Leaf>();
   #reading: Reading | undefined;
+  #decision: Decision | undefined;
+  #ownSlot: SealingSlot | undefined;
   /** The same, also after a change was reported: for the metrics. */
   #lastReading: Reading | undefined;
   /** Number of reported changes: a reading that began before the last one is not kept. */
@@ -42,10 +55,8 @@ export class SealingBranches {
   readonly #refused = new Set<string>();
   readonly #rotation: BranchRotation;
   #refreshing: Promise<Reading> | undefined;
-  #making: Promise<void> | undefined;
+  readonly #maker: BranchMaker;
   #retryAt = Number.NEGATIVE_INFINITY;
-  /** Set once the copies turned out to be made by exports, or by nobody. */
-  #isCopiedElsewhere: boolean = false;
   #isFirstReady: boolean = false;
   /** The times in their quarters at which this process makes and opens branches. */
   readonly #makeAt: number;
@@ -55,6 +66,9 @@ export class SealingBranches {
     this.#branches = branches;
     this.#key = key;
     this.#rotation = new BranchRotation(branches, key);
+    this.#maker = new BranchMaker(branches, key, () => {
+      this.#reading = undefined;
+    });
     const { jitter } = branches.deps;
     this.#makeAt = QUARTER * jitter();
     this.#openAt = 1 - QUARTER * jitter();
@@ -63,11 +77,41 @@ export class SealingBranches {
   /** Returns the use at once if no call is needed; undefined otherwise. */
   take(use: LeafUse, bytes: number, context: Buffer | undefined): LeafSealing | undefined {
     const now = this.#branches.deps.clock.monotonicMs();
+    const branch = this.#decided(now) ?? this.#decide(now);
+    return branch && this.#seal(branch, use, bytes, context, now);
+  }
+
+  /**
+   * Returns the branch of the last decision, if nothing that it depends on has changed. To weigh
+   * all rows for each message would cost more than to seal a short one.
+   */
+  #decided(now: number): BranchKey | undefined {
+    const decision = this.#decision;
+    if (!decision || now >= decision.until || decision.reading !== this.#reading) return undefined;
+    const { opened, newestKid, reading } = decision;
+    const { branch } = opened;
+    if (newestKid !== this.#slot().newestKid() || this.#branches.deps.boundTo() !== reading.databaseId)
+      return undefined;
+    const isHeld = this.#branches.held(branch.row.id) === opened;
+    return isHeld && this.#branches.isUsable(opened, now) ? branch : undefined;
+  }
+
+  #decide(now: number): BranchKey | undefined {
     const reading = this.#freshReading(now);
-    const branch = reading && this.#ready(reading, now);
-    if (!branch) return undefined;
+    const opened = reading && this.#ready(reading, now);
+    if (!opened) return undefined;
+    const { settings } = this.#branches.deps;
+    const { startMs, lengthMs } = this.#epoch(reading, now);
+    const epochEndsAt = reading.at + (startMs + lengthMs - reading.nowMs);
+    const until = Math.min(now + DECISION_MS, reading.at + settings.recheckMs, epochEndsAt);
+    this.#decision = { opened, reading, newestKid: this.#slot().newestKid(), until };
     this.#lookAhead(reading, now);
-    return this.#seal(branch, use, bytes, context, now);
+    return opened.branch;
+  }
+
+  #slot() {
+    this.#ownSlot ??= this.#branches.dataKeys.slotFor(this.#key);
+    return this.#ownSlot;
   }
 
   /**
@@ -105,7 +149,7 @@ export class SealingBranches {
     use: (branch: BranchKey, now: number, reading: Reading) => T,
   ): Promise<{ readonly used: T } | { readonly reading: Reading }> {
     const { clock } = this.#branches.deps;
-    await this.#branches.dataKeys.slotFor(this.#key).usableFacts();
+    await this.#slot().usableFacts();
     let reading = await this.#current();
     if (this.#candidates(reading, clock.monotonicMs()).length === 0) {
       if (await this.#rotation.follow(this.#rotation.outdated(reading, this.#conditions()))) this.#reading = undefined;
@@ -146,7 +190,7 @@ export class SealingBranches {
     proofs.renewAhead(branch.dataKey, now);
     const { vaultCall, endsAt } = proofs.accessTo(branch.row.kid);
     return {
-      contentKey: deriveContentKey(leaf.key, context),
+      contentKey: leaf.key.contentKey(context),
       header: leaf.header,
       keyId: branch.row.kid,
       vaultCall,
@@ -174,11 +218,11 @@ export class SealingBranches {
   }
 
   /** Returns the branch that seals now, if it is in memory and needs no call. */
-  #ready(reading: Reading, now: number): BranchKey | undefined {
+  #ready(reading: Reading, now: number): OpenedBranch | undefined {
     const [row] = this.#candidates(reading, now);
     const opened = row && this.#branches.held(row.id);
     if (!opened || opened.branch.row.jwe !== row.jwe || !this.#branches.isUsable(opened, now)) return undefined;
-    return opened.branch.isOurs ? opened.branch : undefined;
+    return opened.branch.isOurs ? opened : undefined;
   }
 
   /** Returns whether an opened branch is one that may seal at this moment. */
@@ -213,7 +257,7 @@ export class SealingBranches {
 
   #conditions(): Conditions {
     const { settings, copies, boundTo } = this.#branches.deps;
-    const newestKid = this.#branches.dataKeys.slotFor(this.#key).newestKid();
+    const newestKid = this.#slot().newestKid();
     return { settings, copies, boundTo, newestKid, refused: this.#refused };
   }
 
@@ -266,13 +310,13 @@ export class SealingBranches {
     const epoch = this.#epoch(reading, now);
     const part = partOfEpoch(epoch, reading.nowMs + (now - reading.at));
     const next = reading.keys.find(({ label, jwe }) => jwe !== undefined && label === epochLabel(epochAfter(epoch, 1)));
-    const uncopied = this.#uncopied(reading, now);
+    const uncopied = this.#maker.uncopied(reading, now);
     const outdated = this.#rotation.outdated(reading, this.#conditions());
     if (now - reading.at >= settings.recheckMs / 2) this.#inBackground(now, () => this.#refresh());
     else if (outdated.length > 0) this.#inBackground(now, () => this.#rotation.follow(outdated));
-    else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#makeOnce(epoch));
-    else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#makeOnce(epochAfter(epoch, 1)));
-    else if (uncopied) this.#inBackground(now, () => this.#copy(uncopied));
+    else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#maker.make(epoch));
+    else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#maker.make(epochAfter(epoch, 1)));
+    else if (uncopied) this.#inBackground(now, () => this.#maker.copy(uncopied));
     else if (next && part >= this.#openAt && !this.#branches.held(next.id)) {
       this.#inBackground(now, () => this.#branches.open(next.id));
     }
@@ -300,60 +344,9 @@ export class SealingBranches {
     const epoch = this.#epoch(reading, now);
     if (boundTo() !== reading.databaseId || this.#hasLive(reading, epoch) || now < this.#retryAt) return;
     this.#retryAt = now + RETRY_AFTER_MS;
-    const making = this.#makeOnce(epoch);
+    const making = this.#maker.make(epoch);
     if (settings.settleMs > 0) making.catch(onBackgroundFailure);
     else await making;
-  }
-
-  #makeOnce(epoch: EpochTimes): Promise<void> {
-    this.#making ??= this.#make(epoch).finally(() => {
-      this.#making = undefined;
-    });
-    return this.#making;
-  }
-
-  /**
-   * Seals a new branch key under the current data key, which needs no vault call, stores it and
-   * copies it.
-   */
-  async #make(epoch: EpochTimes): Promise<void> {
-    const { store, draw, onEvent } = this.#branches.deps;
-    const { tenant, dataKeys } = this.#branches;
-    const use = await dataKeys.forSealing(this.#key, BRANCH_KEY_BYTES);
-    const { kid, kek } = use.key.dataKey;
-    const name = { kind: 'branch', id: draw(BRANCH_ID_BYTES).toString('base64url'), label: epochLabel(epoch) } as const;
-    const row: NewStoredKey = {
-      ...name,
-      tenantId: tenant.id,
-      vaultKey: vaultKeyOf(kek),
-      jwe: sealStoredKey(use, draw(BRANCH_KEY_BYTES), name),
-      kid,
-    };
-    const isMade = await store.create(row);
-    this.#reading = undefined;
-    if (!isMade) return; // another process was quicker: its branch is read next
-    await this.#copy(row);
-    await onEvent('branch-created', row);
-  }
-
-  async #copy(row: NewStoredKey): Promise<void> {
-    const { store, copies } = this.#branches.deps;
-    if (!(await copies.write(row))) {
-      this.#isCopiedElsewhere = true;
-      return;
-    }
-    await store.markCopied([row]);
-    this.#reading = undefined; // a concurrent reading does not include the copy
-  }
-
-  /**
-   * Returns a row that has no copy yet, because writing it failed or the process that made it
-   * ended.
-   */
-  #uncopied(reading: Reading, now: number): NewStoredKey | undefined {
-    if (this.#isCopiedElsewhere) return undefined;
-    const [row] = uncopiedRows(reading, now, this.#branches.deps.settings.epochMs);
-    return row?.jwe === undefined ? undefined : { ...row, jwe: row.jwe };
   }
 
   /**

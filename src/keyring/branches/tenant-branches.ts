@@ -1,5 +1,5 @@
 import { ServiceError } from '../../errors.ts';
-import { type CompactMessage, deriveContentKey, type LeafUse } from '../../format/compact.ts';
+import type { CompactMessage, LeafUse } from '../../format/compact.ts';
 import type { Jwe } from '../../format/jwe.ts';
 import { singleFlight } from '../../lib/single-flight.ts';
 import type { Soon } from '../../lib/when-ready.ts';
@@ -31,6 +31,8 @@ export class TenantBranches implements BranchSource {
   readonly #opened = new OpenedBranches();
   readonly #opening = new Map<string, Promise<OpenedBranch>>();
   readonly #sealing = new Map<string, SealingBranches>();
+  /** The same by the record's own object, so that a message costs no text of a name. */
+  readonly #sealers = new WeakMap<RegisteredKey, SealingBranches>();
   #changes = 0;
   #recheckTimer: NodeJS.Timeout | undefined;
 
@@ -43,7 +45,11 @@ export class TenantBranches implements BranchSource {
 
   /** Returns the sealer of compact messages under a registered key, made at its first use. */
   sealingUnder(key: RegisteredKey): SealingBranches {
-    return this.#sealing.getOrInsertComputed(vaultKeyOf(key), () => new SealingBranches(this, key));
+    const known = this.#sealers.get(key);
+    if (known) return known;
+    const sealing = this.#sealing.getOrInsertComputed(vaultKeyOf(key), () => new SealingBranches(this, key));
+    this.#sealers.set(key, sealing);
+    return sealing;
   }
 
   /**
@@ -74,7 +80,7 @@ export class TenantBranches implements BranchSource {
     const { dataKey } = opened.branch;
     this.dataKeys.proofs.renewAhead(dataKey, now);
     return {
-      contentKey: deriveContentKey(this.#opened.leafKey(opened, use, leaf.kid), context),
+      contentKey: this.#opened.leafKey(opened, use, leaf.kid).contentKey(context),
       keyId: dataKey.kid,
       vaultCall: this.dataKeys.proofs.accessTo(dataKey.kid).vaultCall,
     };
