@@ -145,7 +145,7 @@ describe('a branch', () => {
     const { deployment, keyring } = ready();
     const process = deployment.start();
     await process.encrypt();
-    deployment.clock.advance(31); // the rows are read again, in the background
+    deployment.clock.advance(DAY / 4); // the rows are read again, in the background
     await process.encrypt();
     await settle();
     await process.encrypt();

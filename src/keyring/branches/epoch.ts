@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /** A period since 1970, UTC: an epoch begins at each multiple of its length. */
 export interface EpochTimes {
   /** Start, ms since 1970. */
@@ -22,3 +24,27 @@ export const epochLabel = ({ startMs }: EpochTimes): string => new Date(startMs)
 
 /** Returns the part (0 to 1) of its epoch that has passed. */
 export const partOfEpoch = ({ startMs, lengthMs }: EpochTimes, nowMs: number): number => (nowMs - startMs) / lengthMs;
+
+/**
+ * The next epoch's branch is made in the first quarter of the epoch before, and opened in the last.
+ */
+const QUARTER = 1 / 4;
+/** Part of the quarter by which processes differ for one key, so that one of them makes its branch. */
+const OWN_PART = 0.05;
+
+/** Part of the last quarter in which nothing begins, so that slow vaults have answered by its end. */
+const LAST_PART = 0.05;
+
+/**
+ * Returns the place of a registered key among all others, 0 to 1: the same in each process. With a
+ * time of its own in each of many processes, the first of them would make every branch at once.
+ */
+export const placeInQuarter = (tenantId: string, vaultKey: string): number =>
+  createHash('sha256').update(`${tenantId} ${vaultKey}`).digest().readUInt32BE() / 2 ** 32;
+
+/** Returns the part of its epoch after which a process makes a key's next branch. */
+export const makingPart = (place: number, random: number): number =>
+  QUARTER * ((1 - OWN_PART) * place + OWN_PART * random);
+
+/** Returns the part of its epoch after which a process opens the next branch. */
+export const openingPart = (random: number): number => 1 - QUARTER * (LAST_PART + (1 - LAST_PART) * random);

@@ -8,15 +8,20 @@ import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
 import { BranchMaker } from './branch-maker.ts';
 import { BranchRotation } from './branch-rotation.ts';
-import { type EpochTimes, epochAfter, epochAt, epochLabel, partOfEpoch } from './epoch.ts';
+import {
+  type EpochTimes,
+  epochAfter,
+  epochAt,
+  epochLabel,
+  makingPart,
+  openingPart,
+  partOfEpoch,
+  placeInQuarter,
+} from './epoch.ts';
 import { Leaf } from './leaf.ts';
 import type { OpenedBranch } from './opened-branches.ts';
 import { type Conditions, candidates, epochOf, liveRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
 
-/**
- * The next epoch's branch is made in the first quarter of the epoch before, and opened in the last.
- */
-const QUARTER = 1 / 4;
 /** Failures in the background are retried after this time. */
 const RETRY_AFTER_MS = 10_000;
 
@@ -70,8 +75,8 @@ export class SealingBranches {
       this.#reading = undefined;
     });
     const { jitter } = branches.deps;
-    this.#makeAt = QUARTER * jitter();
-    this.#openAt = 1 - QUARTER * jitter();
+    this.#makeAt = makingPart(placeInQuarter(branches.tenant.id, vaultKeyOf(key)), jitter());
+    this.#openAt = openingPart(jitter());
   }
 
   /** Returns the use at once if no call is needed; undefined otherwise. */
@@ -164,7 +169,10 @@ export class SealingBranches {
       if (!branch) break;
       // The process may have been paused while it waited: only a look in this turn counts.
       const now = clock.monotonicMs();
-      if (this.#maySeal(branch, now)) return { used: use(branch, now, reading) };
+      if (this.#maySeal(branch, now)) {
+        this.#lookAhead(reading, now);
+        return { used: use(branch, now, reading) };
+      }
       reading = await this.#current();
     }
     this.#lookAhead(reading, clock.monotonicMs());
@@ -312,7 +320,7 @@ export class SealingBranches {
     const next = reading.keys.find(({ label, jwe }) => jwe !== undefined && label === epochLabel(epochAfter(epoch, 1)));
     const uncopied = this.#maker.uncopied(reading, now);
     const outdated = this.#rotation.outdated(reading, this.#conditions());
-    if (now - reading.at >= settings.recheckMs / 2) this.#inBackground(now, () => this.#refresh());
+    if (now - reading.at >= settings.recheckMs / 2) this.#refreshAhead(now);
     else if (outdated.length > 0) this.#inBackground(now, () => this.#rotation.follow(outdated));
     else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#maker.make(epoch));
     else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#maker.make(epochAfter(epoch, 1)));
@@ -320,6 +328,16 @@ export class SealingBranches {
     else if (next && part >= this.#openAt && !this.#branches.held(next.id)) {
       this.#inBackground(now, () => this.#branches.open(next.id));
     }
+  }
+
+  /** Reads the rows again, then looks ahead: a tenant with few requests must not miss its turn. */
+  #refreshAhead(now: number): void {
+    const { clock } = this.#branches.deps;
+    this.#inBackground(now, async () => {
+      const reading = await this.#refresh();
+      this.#retryAt = Number.NEGATIVE_INFINITY;
+      this.#lookAhead(reading, clock.monotonicMs());
+    });
   }
 
   #inBackground(now: number, work: () => Promise<unknown>): void {
