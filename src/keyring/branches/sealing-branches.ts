@@ -18,8 +18,8 @@ import {
   partOfEpoch,
   placeInQuarter,
 } from './epoch.ts';
-import { Leaf } from './leaf.ts';
 import type { OpenedBranch } from './opened-branches.ts';
+import { OwnLeaves } from './own-leaves.ts';
 import { type Conditions, candidates, epochOf, liveRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
 
 /** Failures in the background are retried after this time. */
@@ -48,7 +48,7 @@ interface Decision {
 export class SealingBranches {
   readonly #branches: BranchSource;
   readonly #key: RegisteredKey;
-  readonly #leaves = new Map<LeafUse, Leaf>();
+  readonly #leaves: OwnLeaves;
   #reading: Reading | undefined;
   #decision: Decision | undefined;
   #ownSlot: SealingSlot | undefined;
@@ -70,6 +70,7 @@ export class SealingBranches {
   constructor(branches: BranchSource, key: RegisteredKey) {
     this.#branches = branches;
     this.#key = key;
+    this.#leaves = new OwnLeaves(branches.deps.draw, branches.dataKeys);
     this.#rotation = new BranchRotation(branches, key);
     this.#maker = new BranchMaker(branches, key, () => {
       this.#reading = undefined;
@@ -187,13 +188,12 @@ export class SealingBranches {
 
   /** Drops the leaves, or only those under one key version. */
   drop(kid?: string): void {
-    for (const [use, { branch }] of this.#leaves) {
-      if (kid === undefined || branch.row.kid === kid) this.#leaves.delete(use);
-    }
+    this.#leaves.drop(kid);
+  }
   }
 
   #seal(branch: BranchKey, use: LeafUse, bytes: number, context: Buffer | undefined, now: number): LeafSealing {
-    const leaf = this.#leafOf(branch, use, bytes, now);
+    const leaf = this.#leaves.take(branch, use, bytes, now);
     const { proofs } = this.#branches.dataKeys;
     proofs.renewAhead(branch.dataKey, now);
     const { vaultCall, endsAt } = proofs.accessTo(branch.row.kid);
@@ -204,19 +204,6 @@ export class SealingBranches {
       vaultCall,
       accessEndsAt: endsAt,
     };
-  }
-
-  #leafOf(branch: BranchKey, use: LeafUse, bytes: number, now: number): Leaf {
-    const current = this.#leaves.get(use);
-    const { bounds } = this.#branches.dataKeys;
-    const isKept = bounds.mode === 'cached' && current?.branch === branch;
-    if (isKept && current.take(now, bytes)) return current;
-    const { draw } = this.#branches.deps;
-    const leaf = new Leaf(branch, use, draw(Leaf.saltBytes), bounds, now);
-    if (!leaf.take(now, bytes))
-      throw new ServiceError('body-too-large', 'The message is larger than one leaf key may encrypt');
-    this.#leaves.set(use, leaf);
-    return leaf;
   }
 
   /** Returns the reading if it is young enough to decide which branch seals. */
