@@ -190,7 +190,6 @@ export class SealingBranches {
   drop(kid?: string): void {
     this.#leaves.drop(kid);
   }
-  }
 
   #seal(branch: BranchKey, use: LeafUse, bytes: number, context: Buffer | undefined, now: number): LeafSealing {
     const leaf = this.#leaves.take(branch, use, bytes, now);
