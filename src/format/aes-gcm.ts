@@ -22,15 +22,19 @@ export interface GcmParts {
   readonly tag: Buffer;
 }
 
-/** Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this key. */
+/**
+ * Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this key.
+ * `aad` has the bytes of the protected header.
+ */
 export function sealGcm(
   key: KeyObject | Uint8Array,
   protectedHeader: string,
   encryptedKey: string,
   iv: Buffer,
   plaintext: Uint8Array,
+  aad: Buffer = Buffer.from(protectedHeader, 'latin1'),
 ): LongText {
-  const cipher = createCipheriv(CIPHER, key, iv).setAAD(Buffer.from(protectedHeader, 'latin1'));
+  const cipher = createCipheriv(CIPHER, key, iv).setAAD(aad);
   const start = `${protectedHeader}.${encryptedKey}.${iv.toString('base64url')}.`;
   if (plaintext.length > MAX_WHOLE) return sealInPieces(cipher, start, plaintext);
   const ciphertext = cipher.update(plaintext).toString('base64url');

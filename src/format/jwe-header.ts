@@ -34,6 +34,8 @@ export interface ParsedHeader {
  */
 export interface HeaderTemplate {
   readonly withoutContext: string;
+  /** Its bytes, the additional authenticated data. */
+  readonly aad: Buffer;
   readonly start: string;
   readonly rest: string;
 }
@@ -78,8 +80,10 @@ export function headerTemplate(dataKey: DataKey, mac: string, typ: JweType): Hea
   const json = JSON.stringify(header);
   const open = json.slice(0, -1);
   const aligned = open.length - (open.length % 3);
+  const withoutContext = base64Url(json);
   return {
-    withoutContext: base64Url(json),
+    withoutContext,
+    aad: Buffer.from(withoutContext, 'latin1'),
     start: base64Url(open.slice(0, aligned)),
     rest: open.slice(aligned),
   };

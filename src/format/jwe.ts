@@ -48,7 +48,8 @@ export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, cont
   const { dataKey } = key;
   const ctx = context && contextMac(dataKey, context);
   const protectedHeader = encodeHeader(key.header, ctx);
-  return sealGcm(dataKey.cek, protectedHeader, dataKey.encryptedKey, iv, plaintext);
+  const aad = ctx === undefined ? key.header.aad : undefined;
+  return sealGcm(dataKey.cek, protectedHeader, dataKey.encryptedKey, iv, plaintext, aad);
 }
 
 /**
