@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { median } from '../test/support/statistics.ts';
 import { startMeasured } from './cpu.ts';
-import { callOf, rowsNamed } from './data-rows.ts';
+import { callOf, PATIENT, rowsNamed } from './data-rows.ts';
 import type * as Product from './product.ts';
 import { openSlices, type SliceClient } from './slices.ts';
 
@@ -24,7 +24,9 @@ async function open(checkout: string) {
   const url = pathToFileURL(resolve(checkout, 'bench', 'product.ts')).href;
   const { openBenchSite } = (await import(url)) as typeof Product;
   const site = await openBenchSite();
-  return { site, token: site.token, server: await site.startProduct() };
+  // An older checkout may not know the setting.
+  const server = await site.startProduct(PATIENT).catch(() => site.startProduct());
+  return { site, token: site.token, server };
 }
 
 /** The turns that other work disturbed least. */

@@ -3,7 +3,7 @@ import process from 'node:process';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { median } from '../test/support/statistics.ts';
 import { startMeasured } from './cpu.ts';
-import { callOf, rowsNamed } from './data-rows.ts';
+import { callOf, PATIENT, rowsNamed } from './data-rows.ts';
 import { openBenchSite } from './product.ts';
 import { type Load, type Measured, wrk } from './wrk.ts';
 
@@ -16,7 +16,7 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 
 const site = await openBenchSite();
 const bare = (kind: string) => startMeasured(join(import.meta.dirname, 'bare-server.ts'), [kind]);
-const servers = { product: await site.startProduct(), express: await bare('express'), http: await bare('http') };
+const servers = { product: await site.startProduct(PATIENT), express: await bare('express'), http: await bare('http') };
 const names = ['product', 'express', 'http'] as const;
 
 const chosen = rowsNamed(process.argv.slice(2));
