@@ -10,8 +10,8 @@ const SEED_BYTES = 32;
 const ZERO_COUNTER = Buffer.alloc(16);
 
 /**
- * Returns a source that XORs the library's bytes with AES-256-CTR output under a seed of the
- * kernel's. They are as unpredictable as the better of both. The library's generator is in the
+ * Returns a source that XORs the library's bytes with the kernel's: with a seed of 32 bytes itself,
+ * or for longer draws with AES-256-CTR output under it. They are as unpredictable as the better of both. The library's generator is in the
  * process's memory, so a copy of that memory draws the same bytes from it; the kernel's is not.
  */
 export const mixed =
@@ -20,12 +20,19 @@ export const mixed =
     const seed = kernel(SEED_BYTES);
     const drawn = library(bytes);
     try {
+      if (bytes <= SEED_BYTES) return xored(drawn, seed);
       return createCipheriv('aes-256-ctr', seed, ZERO_COUNTER).update(drawn);
     } finally {
       seed.fill(0);
       drawn.fill(0);
     }
   };
+
+function xored(bytes: Buffer, pad: Buffer): Buffer {
+  const mixture = Buffer.alloc(bytes.length);
+  for (let n = 0; n < bytes.length; n += 1) mixture[n] = (bytes[n] ?? 0) ^ (pad[n] ?? 0);
+  return mixture;
+}
 
 /**
  * Returns a source of the kernel's bytes. It keeps the device open, since opening and closing it
