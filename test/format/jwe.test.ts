@@ -345,7 +345,7 @@ function nextLetter(letter: string): string {
 
 test('a message of many pieces has the form of a short one and opens again', () => {
   const key = sealingKey({ vaultUrl: 'https://a', name: 'n', keyVersion: '0'.repeat(32) });
-  for (const length of [49_152, 49_153, 73_728, 100_000]) {
+  for (const length of [262_144, 262_145, 270_336, 300_001]) {
     const plaintext = randomBytes(length);
     const text = textOf(sealJwe(key, randomBytes(12), plaintext, undefined));
     expect(openJwe(key.dataKey, parseJwe(text, 'vaultspan+jwe'), undefined).equals(plaintext)).toBe(true);
