@@ -33,6 +33,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Leases: 'Keys for clients that encrypt and decrypt locally.',
   Tenants: 'The registry of customers.',
   Audit: 'The audit log: who did what, with which key.',
+  Doorbell: 'For customers that revoke access. No token needed.',
   Health: 'For probes. No token needed.',
 };
 
@@ -80,7 +81,6 @@ export function buildOpenApi() {
 
 function describe(operationId: string, operation: Operation): object {
   const { tag, summary, description, role, alsoNeeds = [], params, query, ifMatch } = operation;
-  const { response, raw, responseExample, etag, lines } = operation;
   return {
     operationId,
     tags: [tag],
@@ -97,30 +97,33 @@ function describe(operationId: string, operation: Operation): object {
     }),
     ...requestBody(operation),
     responses: {
-      ...(response
-        ? {
-            200: {
-              description: 'Done',
-              ...(etag && { headers: ETAG }),
-              ...(lines !== undefined && { headers: NEXT_CURSOR }),
-              content: {
-                'application/json': { schema: response, example: responseExample },
-                ...(lines !== undefined && { 'application/x-ndjson': { schema: { type: 'string' } } }),
-              },
-            },
-          }
-        : raw === undefined
-          ? { 204: { description: 'Done' } }
-          : {
-              200: {
-                description: 'Done',
-                content: { [mediaType(raw)]: { schema: rawSchema(raw), example: responseExample } },
-              },
-            }),
+      ...success(operation),
       ...failures(operation),
       default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
     },
   };
+}
+
+/** Returns the response to a call that succeeded. */
+function success({ response, isAccepted, raw, responseExample, etag, lines }: Operation): Record<number, object> {
+  if (response) {
+    return {
+      200: {
+        description: 'Done',
+        ...(etag && { headers: ETAG }),
+        ...(lines !== undefined && { headers: NEXT_CURSOR }),
+        content: {
+          'application/json': { schema: response, example: responseExample },
+          ...(lines !== undefined && { 'application/x-ndjson': { schema: { type: 'string' } } }),
+        },
+      },
+    };
+  }
+  if (raw !== undefined) {
+    const content = { [mediaType(raw)]: { schema: rawSchema(raw), example: responseExample } };
+    return { 200: { description: 'Done', content } };
+  }
+  return isAccepted ? { 202: { description: 'Accepted, whatever came of it' } } : { 204: { description: 'Done' } };
 }
 
 const rolesText = (roles: readonly string[]): string =>

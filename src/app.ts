@@ -10,6 +10,7 @@ import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute
 import { directRoutes } from './http/routes/direct-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
 import { documentRoutes } from './http/routes/document-routes.ts';
+import { ringDoorbellRoute } from './http/routes/doorbell-route.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/health-routes.ts';
 import { type IndexRoutesDeps, indexRoutes } from './http/routes/index-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
@@ -25,6 +26,7 @@ import type { ReadLogDeps } from './operations/audit/read-log.ts';
 import type { CreateDataKeyDeps } from './operations/create-data-key.ts';
 import type { DecryptDeps } from './operations/decrypt-data.ts';
 import type { EncryptDeps } from './operations/encrypt-data.ts';
+import type { RingDoorbellDeps } from './operations/ring-doorbell.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
 
@@ -35,6 +37,7 @@ export type AppDeps = EncryptDeps &
   WrapKeyDeps &
   UnwrapKeyDeps &
   LeaseRoutesDeps &
+  RingDoorbellDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
   BranchKeyRoutesDeps &
@@ -107,6 +110,7 @@ const jsonRoutes = (deps: AppDeps) =>
       ...tenantRoutes(deps),
       ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
+      ringDoorbell: ringDoorbellRoute(deps),
       ...logRoutes(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),

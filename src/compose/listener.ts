@@ -17,6 +17,7 @@ import type { FailureLog } from '../telemetry/failure-log.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
+import type { Bells } from './bells.ts';
 import type { Branches } from './branches.ts';
 import type { Keys } from './keys.ts';
 import type { Leases } from './leases.ts';
@@ -42,6 +43,7 @@ export interface ListenerParts {
   readonly branches: Pick<Branches, 'degraded' | 'parts'>;
   readonly keys: Keys;
   readonly leases: Pick<Leases, 'leaseCounts'>;
+  readonly bells: Pick<Bells, 'ring'>;
   readonly telemetry: Telemetry;
 }
 
@@ -81,11 +83,12 @@ function openAdmission(
 
 function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isDraining: () => boolean) {
   const { config, failures, clock, deadlines, certificate, azure, store } = parts;
-  const { audit, receipts, refusals, branches, keys, leases, telemetry } = parts;
+  const { audit, receipts, refusals, branches, keys, leases, bells, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
     ...keys,
+    bells,
     leaseCounts: leases.leaseCounts,
     ...telemetry,
     indexKeys: keys.dataKeys,

@@ -7,6 +7,7 @@ import { FailureLog } from '../telemetry/failure-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Audit, openAudit } from './audit.ts';
 import { openAzure } from './azure.ts';
+import { openBells } from './bells.ts';
 import { openBranches } from './branches.ts';
 import { openCertificate } from './certificate.ts';
 import { openHome } from './home.ts';
@@ -95,8 +96,9 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
+  const bells = keep(await openBells({ logger, clock, azure, store, keys }));
   const leases = keep(openLeases({ logger, jitter, store, audit }));
-  const opened = { telemetry, certificate, azure, store, audit, receipts, refusals, branches, keys, leases };
+  const opened = { telemetry, certificate, azure, store, audit, receipts, refusals, branches, keys, leases, bells };
   const parts = { config, failures, clock, deadlines, ...opened };
   const listener = await openListener(parts);
   watch(parts, listener);

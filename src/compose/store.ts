@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Config } from '../config/resolved.ts';
 import { migrate } from '../database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../database/open-database.ts';
+import { bellTable } from '../database/tables/bells.ts';
 import { openClaims } from '../database/tables/claims.ts';
 import { keyUsageTable } from '../database/tables/key-usage-table.ts';
 import { keyRegister } from '../database/tables/key-uses.ts';
@@ -12,6 +13,7 @@ import { tenantHistory } from '../database/tables/tenant-history.ts';
 import type { KeyringStore } from '../keyring/keyring-store.ts';
 import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { BellStore } from '../tenants/bells.ts';
 import type { Claims, TenantHistory } from '../tenants/checks.ts';
 import { type FileRegistryOptions, openFileRegistry } from '../tenants/file-registry.ts';
 import type { KeyRegister } from '../tenants/key-register.ts';
@@ -30,6 +32,7 @@ export interface Store {
   readonly lastChecks: Claims['lastChecks'];
   readonly keyUsage: KeyUsageStore;
   readonly leases: LeaseStore;
+  readonly bells: BellStore;
   readonly keys: KeyRegister;
   readonly keyring: Keyring;
   readonly history: (tenantId: string) => Promise<TenantHistory>;
@@ -90,7 +93,7 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
       keyUsage: keyUsageTable(database),
       leases: leaseTable(database),
       keys,
-      keyring: openKeyring(database),
+      ...openKeyringAndBells(database),
       history: (tenantId) => tenantHistory(database, tenantId),
       close: async () => {
         await tenants.close();
@@ -103,9 +106,10 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
   }
 }
 
-function openKeyring(database: SqlDatabase): Keyring {
+function openKeyringAndBells(database: SqlDatabase): Pick<Store, 'keyring' | 'bells'> {
   const origin = randomUUID();
-  return { keys: keyringKeys({ database, origin }), database, origin };
+  const keyring = { keys: keyringKeys({ database, origin }), database, origin };
+  return { keyring, bells: bellTable({ database, origin }) };
 }
 
 async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<SqlDatabase> {

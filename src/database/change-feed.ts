@@ -1,8 +1,8 @@
 /**
- * The kind of a change: tenants' records, or keys of the keyring. Each kind has its own sequence of
+ * The kind of a change: tenants' records, keys of the keyring, or bells that rang. Each kind has its own sequence of
  * numbers.
  */
-export type ChangeChannel = 'tenants' | 'keyring';
+export type ChangeChannel = 'tenants' | 'keyring' | 'bells';
 
 /** A tenant whose record or keyring changed. */
 export interface TenantChange {

@@ -186,4 +186,14 @@ export interface Schema {
     ends_at: number;
     due_at: number | null;
   };
+  /** As `tenant_changes`, for bells that rang. */
+  readonly bell_changes: { id: number; sequence: number };
+  /** The bell of a tenant, by its digest. Times are the database's own. */
+  readonly bells: {
+    tenant_id: string;
+    generation: number;
+    digest: string;
+    rung_at: number;
+    change_sequence: number;
+  };
 }

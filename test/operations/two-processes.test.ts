@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createSecretKey } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +8,9 @@ import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import { bellTable } from '../../src/database/tables/bells.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
+import { bellDigest, bellOf } from '../../src/tenants/bells.ts';
 import { settingsFor } from '../support/config.ts';
 import { DATABASES, type TestDatabase } from '../support/sql-databases.ts';
 import { ALL_ROLES } from '../support/start-service.ts';
@@ -87,6 +90,32 @@ describe.each(DATABASES)('two processes on one %s', (_name, create) => {
     await until(async () => (await decrypt()).body.code === 'tenant-suspended');
     await other.send('post', '/tenants/contoso/resume');
     await until(async () => (await one.send('post', '/tenants/contoso/encrypt', { plaintext: '' })).status === 200);
+  }, 60_000);
+
+  test('both ask the vault at once when a doorbell rings at one of them', async () => {
+    await using database = await create();
+    await using one = await start(database);
+    await using other = await start(database);
+    const sql = await database.open();
+    const bell = bellOf(createSecretKey(Buffer.alloc(32, 7)), 'contoso', 0);
+    await bellTable({ database: sql, origin: 'test' }).put('contoso', 0, bellDigest(bell) ?? '');
+    await one.send('put', '/tenants/contoso', contoso());
+    await until(async () => (await other.send('get', '/tenants/contoso')).status === 200);
+    const { ciphertext } = (await one.send('post', '/tenants/contoso/encrypt', { plaintext: 'aGk=' })).body;
+    const both = () =>
+      Promise.all([one, other].map((process) => process.send('post', '/tenants/contoso/decrypt', { ciphertext })));
+    const codes = async () => (await both()).map(({ body }) => body.code ?? 'ok');
+    expect(await codes()).toEqual(['ok', 'ok']);
+    await emulator.control.disableKey({ vault: 'contoso', key: 'data' });
+    try {
+      expect((await one.send('post', `/doorbell/${'A'.repeat(43)}`)).status).toBe(202);
+      expect(await codes()).toEqual(['ok', 'ok']); // within the bound of 5 minutes
+      const rung = await one.send('post', `/doorbell/${bell}`);
+      expect([rung.status, rung.text]).toEqual([202, '']);
+      await until(async () => (await codes()).join() === 'access-revoked,access-revoked');
+    } finally {
+      await emulator.control.enableKey({ vault: 'contoso', key: 'data' });
+    }
   }, 60_000);
 
   test('lose no visit when one is killed during it', async () => {

@@ -12,6 +12,8 @@ export const ORIGIN_KEY_SECRET = 'vaultspan-origin-key';
 export const AUDIT_KEY_SECRET = 'vaultspan-audit-key';
 /** Signs the webhook's messages. */
 export const WEBHOOK_KEY_SECRET = 'vaultspan-webhook-key';
+/** Secret that customers' doorbells are derived from. */
+export const BELL_KEY_SECRET = 'vaultspan-bell-key';
 const KEY_BYTES = 32;
 const MAX_VERSIONS = 32;
 const REREAD_COOLDOWN_MS = 10_000;

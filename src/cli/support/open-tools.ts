@@ -32,6 +32,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly history: Store['history'];
   readonly keys: Store['keys'];
   readonly lastChecks: Store['lastChecks'];
+  readonly bells: Store['bells'];
   readonly keyring: Store['keyring'];
   readonly keyUsage: Store['keyUsage'];
 }
@@ -58,6 +59,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     lastChecks: store.lastChecks,
     history: store.history,
     keys: store.keys,
+    bells: store.bells,
     keyring: store.keyring,
     keyUsage: store.keyUsage,
     audit: audit.sink,

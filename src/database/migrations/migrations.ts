@@ -11,6 +11,7 @@ import { storeKeyring } from './0005-store-keyring.ts';
 import { storeTransparencyLog } from './0006-store-transparency-log.ts';
 import { dateCopies } from './0007-date-copies.ts';
 import { storeLeases } from './0008-store-leases.ts';
+import { storeBells } from './0009-store-bells.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -32,6 +33,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 6, name: 'store-transparency-log', up: storeTransparencyLog },
   { version: 7, name: 'date-copies', up: dateCopies },
   { version: 8, name: 'store-leases', up: storeLeases },
+  { version: 9, name: 'store-bells', up: storeBells },
 ];
 
 /**

@@ -3,6 +3,7 @@ import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
 import { branchKeyOperations } from './branch-key-contract.ts';
 import { documentOperations } from './document-contract.ts';
+import { doorbellOperations } from './doorbell-contract.ts';
 import {
   DataKeyRequest,
   DataKeyResult,
@@ -149,6 +150,7 @@ export const operations = {
   ...tenantOperations,
   ...branchKeyOperations,
   ...auditOperations,
+  ...doorbellOperations,
   ...logOperations,
   getHealth: {
     method: 'get',

@@ -33,6 +33,8 @@ export interface Operation {
   /** Whether `If-Match` is required, or needed only to replace a record. Absent: ignored. */
   readonly ifMatch?: 'required' | 'to-replace';
   readonly bodyExample?: unknown;
+  /** The answer is 202 without content, whatever came of it. */
+  readonly isAccepted?: true;
   /** Absent: the answer is raw, or 204. */
   readonly response?: z.ZodType;
   /** Media type of an answer that is not JSON: the handler returns its text or its bytes. */

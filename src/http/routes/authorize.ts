@@ -39,7 +39,9 @@ type Authorize = (req: IncomingMessage, res: ServerResponse, params: unknown) =>
  */
 export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, operation: Guarded): Authorize {
   const { role, alsoNeeds = [], params: schema, errors } = operation;
-  if (role === undefined) return async () => ({});
+  if (role === undefined) {
+    return async (_req, _res, given) => ({ params: schema && parseInput(schema, given, '/path') });
+  }
   const isOnData = isDataRole(role);
   // The other operations look the tenant up by themselves: some create it, some read the rest of a
   // removed one.

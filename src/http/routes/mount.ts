@@ -28,6 +28,7 @@ interface Input<K extends OperationId> {
   readonly body: Part<K, 'body'> | Read<K>;
   /** The header as received, for operations that read it. */
   readonly ifMatch: string | undefined;
+  readonly requestId: string;
 }
 
 type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
@@ -113,7 +114,10 @@ function handleOf(
     const bytes = schema && (await deps.readBody(req, { limit, expected, held }));
     const body = schema && bytes && (read?.(bytes) ?? parseBody(schema, bytes, limit));
     const ifMatch = operation.ifMatch && req.headers['if-match'];
-    const answer: unknown = await handler({ params, query, body, ifMatch } as never, request as never);
+    const answer: unknown = await handler(
+      { params, query, body, ifMatch, requestId: scope.requestId } as never,
+      request as never,
+    );
     const headers = ['X-Request-Id', scope.requestId];
     if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
     send(operation, answer, res, headers, routed.prefersLines);
@@ -140,7 +144,7 @@ export function parseQuery(
 }
 
 function send(
-  { response, raw, lines, encode = JSON.stringify }: Operation,
+  { response, raw, lines, isAccepted, encode = JSON.stringify }: Operation,
   answer: unknown,
   res: ServerResponse,
   headers: string[],
@@ -150,7 +154,7 @@ function send(
   else if (lines !== undefined) sendList(answer, lines, res, headers, prefersLines());
   // Not `res.json`: its ETag costs a hash of every answer, and our answers are never cached.
   else if (response) sendJson(res, encode(answer as never), headers);
-  else sendNothing(res, headers);
+  else sendNothing(res, headers, isAccepted ? 202 : 204);
 }
 
 function sendJson(res: ServerResponse, json: string | Buffer, headers: string[]): void {

@@ -1,0 +1,39 @@
+import type { AuditEvent } from '../audit/event.ts';
+import type { Clock } from '../lib/clock.ts';
+import { TokenBucket } from '../lib/token-bucket.ts';
+import { type BellStore, bellDigest } from '../tenants/bells.ts';
+import type { AuditDeps } from './record-success.ts';
+
+export interface RingDoorbellDeps extends Pick<AuditDeps, 'audit'> {
+  /** Rings in every process. */
+  readonly bells: Pick<BellStore, 'ring'>;
+  readonly clock: Clock;
+  /** Counts refusals, of which a stranger can cause any number. */
+  readonly countRefusal: (event: AuditEvent) => void;
+}
+
+/** Rings of all callers together that a process takes: more would be guesses or a flood. */
+const PER_SECOND = 20;
+const BURST = 100;
+
+/**
+ * Returns the operation that rings a tenant's bell: every process drops the tenant's keys and
+ * proofs, and must ask the vault at the next use. An unknown bell looks like a known one. Its
+ * promise rejects only with failures of the database and of the audit.
+ */
+export function doorbell({ bells, clock, audit, countRefusal }: RingDoorbellDeps) {
+  const rate = new TokenBucket(PER_SECOND, BURST);
+  return async (requestId: string, bell: string): Promise<void> => {
+    const refused = { operation: 'doorbell', outcome: 'refused', requestId } as const;
+    if (!rate.take(clock.monotonicMs())) {
+      countRefusal({ ...refused, code: 'caller-throttled', reason: 'doorbell' });
+      return;
+    }
+    const digest = bellDigest(bell);
+    const ring = digest === undefined ? 'unknown' : await bells.ring(digest);
+    if (ring === 'unknown') countRefusal({ ...refused, code: 'tenant-not-found', reason: 'bell-unknown' });
+    else if (ring !== 'quiet') {
+      await audit.record({ operation: 'doorbell', outcome: 'succeeded', requestId, tenantId: ring.tenantId });
+    }
+  };
+}

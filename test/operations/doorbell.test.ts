@@ -1,0 +1,135 @@
+import { createHmac } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import { settingsFor } from '../support/config.ts';
+import { runCli } from '../support/run-cli.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+
+const plaintext = Buffer.from('an invoice').toString('base64');
+const UNKNOWN = 'A'.repeat(43);
+const bellKey = newSecretKey();
+
+let service: TestService;
+let config: string;
+let bell: string;
+let ciphertext: string;
+beforeAll(async () => {
+  service = await startService({ inDatabase: true, homeSecrets: { 'vaultspan-bell-key': bellKey } });
+  config = join(service.folder, 'config.json');
+  await writeFile(join(service.folder, 'ca.pem'), service.emulator.caPem);
+  const settings = settingsFor(service.emulator, service.folder);
+  await writeFile(config, JSON.stringify({ ...settings, registry: {} }));
+  bell = (await bellCommand('show', 'contoso')).out.trim();
+  ciphertext = (await service.post('/tenants/contoso/encrypt', { plaintext })).body.ciphertext;
+});
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
+beforeEach(letRing);
+
+async function bellCommand(...args: string[]) {
+  const run = runCli(['bell', ...args, '--config', config], { cwd: service.folder });
+  return { code: await run.exitCode, out: run.out(), err: run.err() };
+}
+
+/** Makes the last ring old enough for another. */
+function letRing(): void {
+  using database = new DatabaseSync(join(service.folder, 'vaultspan.db'));
+  database.exec('pragma busy_timeout = 5000; update bells set rung_at = 0');
+}
+
+const ring = async (which: string) => (await service.request().post(`/doorbell/${which}`)).status;
+const decrypt = async () => {
+  const { body } = await service.post('/tenants/contoso/decrypt', { ciphertext });
+  return body.code ?? 'ok';
+};
+const calls = () => service.vaultCalls('contoso').length;
+const rings = async () => (await service.auditRecords()).filter(({ operation }) => operation === 'doorbell');
+
+/** Returns whether ringing made the next use ask the vault. */
+async function hasEffect(which: string): Promise<boolean> {
+  expect(await decrypt()).toBe('ok');
+  const before = calls();
+  expect(await ring(which)).toBe(202);
+  expect(await decrypt()).toBe('ok');
+  return calls() > before;
+}
+
+test('a bell is the HMAC of tenant and generation', () => {
+  const key = Buffer.from(bellKey, 'base64url');
+  expect(bell).toBe(createHmac('sha256', key).update('vaultspan bell 1\ncontoso\n0').digest('base64url'));
+});
+
+test('a ring makes the next use ask the vault, and is recorded', async () => {
+  expect(await hasEffect(bell)).toBe(true);
+  expect((await rings()).at(-1)).toMatchObject({ outcome: 'succeeded', tenantId: 'contoso' });
+  expect((await rings()).at(-1)).not.toHaveProperty('principal');
+});
+
+test('a ring makes a disabled app be refused at once', async () => {
+  expect(await decrypt()).toBe('ok');
+  await service.emulator.control.disableApp({ tenant: 'contoso' });
+  expect(await decrypt()).toBe('ok'); // its token is still valid
+  await ring(bell);
+  expect(await decrypt()).toBe('access-revoked');
+  await service.emulator.control.enableApp({ tenant: 'contoso' });
+  service.clock.advance(61); // a refused sign-in is not tried again at once
+  expect(await decrypt()).toBe('ok');
+});
+
+test('a second ring within 10 seconds has no effect and no record', async () => {
+  expect(await hasEffect(bell)).toBe(true);
+  const before = (await rings()).length;
+  expect(await hasEffect(bell)).toBe(false);
+  expect((await rings()).length).toBe(before);
+});
+
+test.each([
+  ['unknown', UNKNOWN],
+  ['too short', 'abc'],
+  ['with other characters', `${'A'.repeat(42)}.`],
+])('a bell that is %s gets the same answer and has no effect', async (_what, guess) => {
+  expect(await hasEffect(guess)).toBe(false);
+});
+
+test('a bell of a suspended tenant gets the same answer', async () => {
+  await service.post('/tenants/contoso/suspend', undefined);
+  expect(await ring(bell)).toBe(202);
+  await service.post('/tenants/contoso/resume', undefined);
+  expect(await decrypt()).toBe('ok');
+});
+
+test('renewed, the old bell rings no more and the new one does', async () => {
+  const { code, out, err } = await bellCommand('renew', 'contoso');
+  const renewed = out.trim();
+  expect([code, renewed === bell]).toEqual([0, false]);
+  expect(err).toContain(`/doorbell/${renewed}`);
+  expect(await hasEffect(bell)).toBe(false);
+  expect(await hasEffect(renewed)).toBe(true);
+  expect((await bellCommand('show', 'contoso')).out.trim()).toBe(renewed);
+});
+
+test.each([
+  ['a tenant that does not exist', ['show', 'nobody']],
+  ['another action', ['ring', 'contoso']],
+  ['no tenant', ['show']],
+])('the command refuses %s', async (_what, args) => {
+  expect((await bellCommand(...args)).code).not.toBe(0);
+});
+
+test('a flood is not let through, gets the same answer, and makes few records', async () => {
+  const statuses = await Promise.all(Array.from({ length: 200 }, () => ring(UNKNOWN)));
+  expect(new Set(statuses)).toEqual(new Set([202]));
+  const log = service.logLines.join('');
+  expect(log).not.toContain(bell);
+  await service.stop();
+  const refused = (await rings()).filter(({ outcome }) => outcome === 'refused');
+  expect(refused.length).toBeLessThan(10);
+  const counted = (reason: string) =>
+    refused.filter((record) => record['reason'] === reason).reduce((sum, { count }) => sum + Number(count ?? 1), 0);
+  expect(counted('bell-unknown')).toBeLessThan(150);
+  expect(counted('doorbell')).toBeGreaterThan(50);
+});
