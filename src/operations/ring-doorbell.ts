@@ -16,24 +16,28 @@ export interface RingDoorbellDeps extends Pick<AuditDeps, 'audit'> {
 const PER_SECOND = 20;
 const BURST = 100;
 
+/** Returns the limit of all rings of a process. */
+export const doorbellRate = (): TokenBucket => new TokenBucket(PER_SECOND, BURST);
+
 /**
- * Returns the operation that rings a tenant's bell: every process drops the tenant's keys and
- * proofs, and must ask the vault at the next use. An unknown bell looks like a known one. Its
- * promise rejects only with failures of the database and of the audit.
+ * Rings a tenant's bell: every process drops the tenant's keys and proofs, and must ask the vault at
+ * the next use. An unknown bell looks like a known one.
+ * @throws ServiceError `registry-unavailable`, `audit-unavailable`
  */
-export function doorbell({ bells, clock, audit, countRefusal }: RingDoorbellDeps) {
-  const rate = new TokenBucket(PER_SECOND, BURST);
-  return async (requestId: string, bell: string): Promise<void> => {
-    const refused = { operation: 'doorbell', outcome: 'refused', requestId } as const;
-    if (!rate.take(clock.monotonicMs())) {
-      countRefusal({ ...refused, code: 'caller-throttled', reason: 'doorbell' });
-      return;
-    }
-    const digest = bellDigest(bell);
-    const ring = digest === undefined ? 'unknown' : await bells.ring(digest);
-    if (ring === 'unknown') countRefusal({ ...refused, code: 'tenant-not-found', reason: 'bell-unknown' });
-    else if (ring !== 'quiet') {
-      await audit.record({ operation: 'doorbell', outcome: 'succeeded', requestId, tenantId: ring.tenantId });
-    }
-  };
+export async function ringDoorbell(
+  { bells, clock, audit, countRefusal }: RingDoorbellDeps,
+  rate: TokenBucket,
+  { requestId, bell }: { readonly requestId: string; readonly bell: string },
+): Promise<void> {
+  const refused = { operation: 'doorbell', outcome: 'refused', requestId } as const;
+  if (!rate.take(clock.monotonicMs())) {
+    countRefusal({ ...refused, code: 'caller-throttled', reason: 'doorbell' });
+    return;
+  }
+  const digest = bellDigest(bell);
+  const ring = digest === undefined ? 'unknown' : await bells.ring(digest);
+  if (ring === 'unknown') countRefusal({ ...refused, code: 'tenant-not-found', reason: 'bell-unknown' });
+  else if (ring !== 'quiet') {
+    await audit.record({ operation: 'doorbell', outcome: 'succeeded', requestId, tenantId: ring.tenantId });
+  }
 }

@@ -1,10 +1,10 @@
-import { doorbell, type RingDoorbellDeps } from '../../operations/ring-doorbell.ts';
+import { doorbellRate, type RingDoorbellDeps, ringDoorbell } from '../../operations/ring-doorbell.ts';
 import type { Handler } from './mount.ts';
 
 export const ringDoorbellRoute = (deps: RingDoorbellDeps): Handler<'ringDoorbell'> => {
-  const ring = doorbell(deps);
+  const rate = doorbellRate();
   return async ({ params, requestId }) => {
-    await ring(requestId, params.bell);
+    await ringDoorbell(deps, rate, { requestId, bell: params.bell });
     return undefined;
   };
 };
