@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { ChangeFollower } from '../../src/database/tables/change-follower.ts';
 import { keyringChanges, keyringKeys } from '../../src/database/tables/keyring-keys.ts';
-import type { NewStoredKey } from '../../src/keyring/keyring-store.ts';
+import type { KeyringStore, NewStoredKey } from '../../src/keyring/keyring-store.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { MemoryKeyring } from '../support/memory-keyring.ts';
 import { DATABASES } from '../support/sql-databases.ts';
 import { until } from '../support/until.ts';
 
@@ -22,10 +23,37 @@ const branch = (change: Partial<NewStoredKey> = {}): NewStoredKey => ({
 const moved = (jwe: string, isCopied = false) => ({ vaultKey: branch().vaultKey, jwe, kid: NEWER, isCopied });
 const named = ({ tenantId, id }: NewStoredKey) => ({ tenantId, id });
 
-describe.each(DATABASES)('the keyring in %s', (_name, create) => {
+/** A keyring that several processes open. */
+interface SharedKeyring extends AsyncDisposable {
+  open(): Promise<KeyringStore>;
+}
+type CreateKeyring = () => Promise<SharedKeyring>;
+
+/** The one of tests in memory keeps the same contract. */
+const STORES: readonly (readonly [name: string, create: CreateKeyring])[] = [
+  ...DATABASES.map(([name, create]): readonly [string, CreateKeyring] => [
+    name,
+    async () => {
+      const database = await create();
+      return {
+        open: async () => keyringKeys({ database: await database.open() }),
+        [Symbol.asyncDispose]: async () => database[Symbol.asyncDispose](),
+      };
+    },
+  ]),
+  [
+    'memory',
+    async () => {
+      const store = new MemoryKeyring(systemClock);
+      return { open: async () => store, [Symbol.asyncDispose]: async () => undefined };
+    },
+  ],
+];
+
+describe.each(STORES)('the keyring in %s', (_name, create) => {
   test("stores a key unchanged, with the database's time", async () => {
-    await using database = await create();
-    const store = keyringKeys({ database: await database.open() });
+    await using keyring = await create();
+    const store = await keyring.open();
     const before = await store.now();
     expect(await store.create(branch())).toBe(true);
     const { keys, nowMs } = await store.find('contoso', ['ICEiIyQlJic', 'unknown']);
@@ -38,11 +66,8 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
   });
 
   test('has one key for a tenant, registered key, label and key version when two processes make it at once', async () => {
-    await using database = await create();
-    const [one, other] = [
-      keyringKeys({ database: await database.open() }),
-      keyringKeys({ database: await database.open() }),
-    ];
+    await using keyring = await create();
+    const [one, other] = [await keyring.open(), await keyring.open()];
     const made = await Promise.all([one.create(branch()), other.create(branch({ id: 'AAAAAAAAAAA', jwe: 'two' }))]);
     expect(made.filter((isMade) => isMade)).toHaveLength(1);
     expect(await one.create(branch({ id: 'BBBBBBBBBBA', kid: NEWER }))).toBe(true);
@@ -55,8 +80,8 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
   });
 
   test('replaces a JWE only if it is still the one that was read', async () => {
-    await using database = await create();
-    const store = keyringKeys({ database: await database.open() });
+    await using keyring = await create();
+    const store = await keyring.open();
     await store.create(branch());
     await store.markCopied([branch()]);
     expect((await store.find('contoso', [branch().id])).keys[0]).toMatchObject({ isCopied: true, copiedKid: KID });
@@ -75,8 +100,8 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
   });
 
   test('moves a key to another registered key', async () => {
-    await using database = await create();
-    const store = keyringKeys({ database: await database.open() });
+    await using keyring = await create();
+    const store = await keyring.open();
     await store.create(branch());
     const other = 'https://kv.vault.azure.net/keys/archive';
     await store.replace(named(branch()), 'one', { ...moved('two'), vaultKey: other });
@@ -86,8 +111,8 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
   });
 
   test('counts keys and newest copies by key version', async () => {
-    await using database = await create();
-    const store = keyringKeys({ database: await database.open() });
+    await using keyring = await create();
+    const store = await keyring.open();
     await store.create(branch());
     await store.create(branch({ id: 'AAAAAAAAAAA', label: '2026-11-27T00:00:00Z', jwe: 'two' }));
     await store.markCopied([branch()]);
@@ -100,8 +125,8 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
   });
 
   test('leaves a tombstone that is never overwritten', async () => {
-    await using database = await create();
-    const store = keyringKeys({ database: await database.open() });
+    await using keyring = await create();
+    const store = await keyring.open();
     await store.create(branch());
     expect(await store.restore(branch())).toBe('present');
     expect(await store.destroy('contoso', [branch().id, 'unknown'])).toEqual([named(branch())]);
@@ -113,16 +138,16 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
   });
 
   test('restores a key that a process or a copy holds', async () => {
-    await using database = await create();
-    const store = keyringKeys({ database: await database.open() });
+    await using keyring = await create();
+    const store = await keyring.open();
     expect(await store.restore(branch())).toBe('added');
     expect(await store.restore(branch({ id: 'AAAAAAAAAAA', jwe: 'two' }))).toBe('added'); // same label, another id
     expect((await store.labelled('contoso', 'branch', branch().vaultKey, [branch().label])).keys).toHaveLength(2);
   });
 
   test('returns the keys of all tenants page by page', async () => {
-    await using database = await create();
-    const store = keyringKeys({ database: await database.open() });
+    await using keyring = await create();
+    const store = await keyring.open();
     const names = [
       ['a', 'AAAAAAAAAAA'],
       ['a', 'BBBBBBBBBBA'],
@@ -135,7 +160,9 @@ describe.each(DATABASES)('the keyring in %s', (_name, create) => {
     expect((await store.page(2, last)).keys.map(({ tenantId, id }) => [tenantId, id])).toEqual(names.slice(2));
     expect((await store.page(9, undefined, 'a')).keys).toHaveLength(2);
   });
+});
 
+describe.each(DATABASES)('the table of the keyring in %s', (_name, create) => {
   test('notes the day of the last use without notifying others', async () => {
     await using database = await create();
     const sequences: number[] = [];

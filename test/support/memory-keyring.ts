@@ -90,7 +90,7 @@ export class MemoryKeyring implements KeyringStore {
     this.#enter();
     const isTaken = this.rows.some(
       (row) =>
-        row.id === key.id ||
+        (row.tenantId === key.tenantId && row.id === key.id) ||
         (isUnder(row, key.tenantId, key.kind, key.vaultKey) && row.label === key.label && row.madeUnder === key.kid),
     );
     if (!isTaken) this.#add(key, key.kid);
