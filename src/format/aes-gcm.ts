@@ -1,14 +1,9 @@
-import { type CipherGCM, createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
-import type { LongText } from '../lib/json-safe.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 
 export const TAG_BYTES = 16;
-const TAG_CHARACTERS = 22;
 const CIPHER = 'aes-256-gcm';
-/** Plaintexts up to this size are sealed in one piece, which is faster while its strings die young. */
-const MAX_WHOLE = 256 * 1_024;
-/** A multiple of 3, so that base64 of the pieces joins. */
-const PIECE = 24 * 1_024;
 
 /**
  * The parts of a JWE that AES-256-GCM (RFC 7518 §5.3) uses; the protected header is the additional
@@ -33,29 +28,12 @@ export function sealGcm(
   iv: Buffer,
   plaintext: Uint8Array,
   aad: Buffer = Buffer.from(protectedHeader, 'latin1'),
-): LongText {
+): JsonSafe {
   const cipher = createCipheriv(CIPHER, key, iv).setAAD(aad);
-  const start = `${protectedHeader}.${encryptedKey}.${iv.toString('base64url')}.`;
-  if (plaintext.length > MAX_WHOLE) return sealInPieces(cipher, start, plaintext);
   const ciphertext = cipher.update(plaintext).toString('base64url');
-  return `${start}${ciphertext}${endOf(cipher)}` as LongText; // each part is base64url
-}
-
-/** Returns the bytes of the message: none of its parts becomes a large string. */
-function sealInPieces(cipher: CipherGCM, start: string, plaintext: Uint8Array): LongText {
-  const text = Buffer.allocUnsafe(start.length + Math.ceil((plaintext.length * 4) / 3) + TAG_CHARACTERS + 1);
-  let at = text.write(start, 'latin1');
-  for (let from = 0; from < plaintext.length; from += PIECE) {
-    const piece = cipher.update(plaintext.subarray(from, from + PIECE));
-    at += text.write(piece.toString('base64url'), at, 'latin1');
-  }
-  text.write(endOf(cipher), at, 'latin1');
-  return text as LongText;
-}
-
-function endOf(cipher: CipherGCM): string {
   cipher.final(); // GCM is a stream cipher: no bytes remain, the tag is made
-  return `.${cipher.getAuthTag().toString('base64url')}`;
+  const tag = cipher.getAuthTag().toString('base64url');
+  return `${protectedHeader}.${encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
 }
 
 /**

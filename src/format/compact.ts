@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import type { LongText } from '../lib/json-safe.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import { openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import { IV_BYTES } from './iv-pool.ts';
@@ -175,7 +175,7 @@ export class LeafKey {
  * Returns a sealed message. `iv` must never have been used with this content key. `header` is
  * `compactHeader` of the leaf.
  */
-export function sealCompact(contentKey: ContentKey, header: string, iv: Buffer, plaintext: Uint8Array): LongText {
+export function sealCompact(contentKey: ContentKey, header: string, iv: Buffer, plaintext: Uint8Array): JsonSafe {
   return sealGcm(contentKey, header, '', iv, plaintext);
 }
 

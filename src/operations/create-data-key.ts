@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { DATA_KEY_BYTES } from '../format/data-key.ts';
-import { type JsonSafe, textOf } from '../lib/json-safe.ts';
+import type { JsonSafe } from '../lib/json-safe.ts';
 import type { DrawRandom } from '../lib/random.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -55,5 +55,5 @@ export async function createDataKey(
     { operation: 'data-key', tenantId, keyId, bytes: DATA_KEY_BYTES, vaultCall },
     context,
   );
-  return { plaintext, ciphertext: textOf(ciphertext), keyId, expiresAt };
+  return { plaintext, ciphertext, keyId, expiresAt };
 }

@@ -3,7 +3,6 @@ import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
 import { sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { parseKid } from '../../src/format/kek-ref.ts';
-import { textOf } from '../../src/lib/json-safe.ts';
 import { CMK_V1, ORIGIN_KEY } from './deployment.ts';
 
 interface Forgery {
@@ -29,5 +28,5 @@ export function forge({
   const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid, tenantId: 'contoso', encryptedKey } as const;
   const header = headerTemplate(dataKeyFrom(committed, wrapped), originMac(originKey, wrapped), 'vaultspan+jwe');
   const dataKey = dataKeyFrom(randomBytes(32), wrapped);
-  return textOf(sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('a'), undefined));
+  return sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('a'), undefined);
 }

@@ -1,7 +1,6 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { compactHeader, deriveContentKey, openCompact, parseCompact, sealCompact } from '../../src/format/compact.ts';
 import { canonicalContext, fieldContexts } from '../../src/format/encryption-context.ts';
-import { textOf } from '../../src/lib/json-safe.ts';
 
 /** The parts of a lease, or of an opened leaf, that encrypt and decrypt. */
 export interface HeldLeaf {
@@ -17,7 +16,7 @@ const keyOf = ({ key }: HeldLeaf): KeyObject =>
 export function sealLocally(leaf: HeldLeaf, plaintext: string, encryptionContext?: object, field?: string): string {
   const context = field === undefined ? canonicalContext(encryptionContext) : fieldContexts(encryptionContext)(field);
   const contentKey = deriveContentKey(keyOf(leaf), context);
-  return textOf(sealCompact(contentKey, compactHeader(leaf.kid), randomBytes(12), Buffer.from(plaintext)));
+  return sealCompact(contentKey, compactHeader(leaf.kid), randomBytes(12), Buffer.from(plaintext));
 }
 
 /** Opens a message with nothing but its leaf. */

@@ -1,11 +1,11 @@
-import type { JsonSafe, LongText } from '../../lib/json-safe.ts';
+import type { JsonSafe } from '../../lib/json-safe.ts';
 
 /**
  * An answer whose long text is base64 or a JWE; its other members are short and may contain any
  * text.
  */
 interface Sealed {
-  readonly ciphertext: LongText;
+  readonly ciphertext: JsonSafe;
   readonly keyId: string;
 }
 interface Opened {
@@ -33,8 +33,8 @@ export const encodeSealed = ({ ciphertext, ...rest }: Sealed): Encoded =>
 export const encodeOpened = ({ plaintext, ...rest }: Opened): Encoded =>
   encodeOne('{"plaintext":"', plaintext, `",${JSON.stringify(rest).slice(1)}`);
 
-function encodeOne(start: string, text: LongText, end: string): Encoded {
-  if (typeof text === 'string' && text.length <= MAX_TEXT) return start + text + end;
+function encodeOne(start: string, text: JsonSafe, end: string): Encoded {
+  if (text.length <= MAX_TEXT) return start + text + end;
   const parts = new JsonParts();
   parts.addAscii(start);
   parts.addAscii(text);
@@ -52,7 +52,7 @@ export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened 
 function encodeItems<T extends { readonly keyId: string }>(
   items: readonly (T | Failed)[],
   start: string,
-  textOf: (item: T) => LongText,
+  textOf: (item: T) => JsonSafe,
 ): Buffer {
   const parts = new JsonParts();
   let lastKeyId: string | undefined;
@@ -82,7 +82,7 @@ class JsonParts {
   readonly #parts: (string | Buffer)[] = [];
   #bytes = 0;
 
-  addAscii(text: string | LongText): void {
+  addAscii(text: string): void {
     this.#parts.push(text);
     this.#bytes += text.length;
   }

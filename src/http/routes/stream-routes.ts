@@ -1,4 +1,3 @@
-import { textOf } from '../../lib/json-safe.ts';
 import { type DecryptStreamDeps, decryptStream } from '../../operations/decrypt-stream.ts';
 import { type EncryptStreamDeps, encryptStream } from '../../operations/encrypt-stream.ts';
 import { type RewrapDeps, rewrapStreamHeader } from '../../operations/rewrap-data.ts';
@@ -14,7 +13,5 @@ export const streamRoutes = (deps: StreamRoutesDeps): StreamHandlers => ({
 
 export const rewrapStreamHeaderRoute =
   (deps: RewrapDeps): Handler<'rewrapStreamHeader'> =>
-  async ({ params, body }, call) => {
-    const { ciphertext, keyId } = await rewrapStreamHeader(deps, call, { tenantId: params.tenantId, ...body });
-    return { ciphertext: textOf(ciphertext), keyId };
-  };
+  ({ params, body }, call) =>
+    rewrapStreamHeader(deps, call, { tenantId: params.tenantId, ...body });

@@ -1,7 +1,7 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { canonicalContext } from '../../format/encryption-context.ts';
-import { type JsonSafe, textOf } from '../../lib/json-safe.ts';
+import type { JsonSafe } from '../../lib/json-safe.ts';
 import { whenReady } from '../../lib/when-ready.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type Outcome, recordBatch } from '../batch.ts';
@@ -75,7 +75,7 @@ async function sealDocument(
     eachField(fields, (plaintext, name) => {
       const about = { operation: 'encrypt', context: contextOf(name), access } as const;
       return whenReady(sealMessage(deps, tenant, key, plaintext, about), ({ ciphertext, ...use }) => ({
-        value: textOf(ciphertext),
+        value: ciphertext,
         use: { ...use, bytes: plaintext.length },
       }));
     });

@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { canonicalContext, fieldContexts } from '../../format/encryption-context.ts';
-import { type JsonSafe, textOf } from '../../lib/json-safe.ts';
+import type { JsonSafe } from '../../lib/json-safe.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
@@ -103,7 +103,7 @@ async function moveDocument(
       const move = { ciphertext, key, context, use: 'message', startedAt } as const;
       const moved = await moveMessage(deps, request, source, grant, move);
       opened.push(moved.opened);
-      return { value: textOf(moved.ciphertext), use: moved.sealed };
+      return { value: moved.ciphertext, use: moved.sealed };
     });
     return { ...sealed, opened, target: grant.tenant.id };
   };
