@@ -10,13 +10,15 @@ export interface Proxy extends AsyncDisposable {
   readonly url: string;
   /** `refusing` ends connections and accepts none; `silent` passes nothing, in either direction. */
   turn(mode: Mode): void;
+  /** Passes later connections to another server, as a failover does. */
+  retarget(options: DatabaseOptions): void;
 }
 
 /** Opens a proxy. `refuses`: connection parameters to refuse, as PgBouncer refuses unknown ones. */
 export async function openProxy(options: DatabaseOptions, refuses: readonly string[] = []): Promise<Proxy> {
   const client = new Client('url' in options ? options.url : '');
-  const { host, port, database } = client;
-  const target: NetConnectOpts = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
+  const { database } = client;
+  let target = targetOf(client);
   const sockets = new Set<Socket>();
   let mode: Mode = 'open';
   const keep = (socket: Socket): Socket => {
@@ -49,6 +51,9 @@ export async function openProxy(options: DatabaseOptions, refuses: readonly stri
       mode = next;
       if (next === 'refusing') end();
     },
+    retarget: (other) => {
+      target = targetOf(new Client('url' in other ? other.url : ''));
+    },
     [Symbol.asyncDispose]: async () => {
       server.close();
       end();
@@ -56,6 +61,9 @@ export async function openProxy(options: DatabaseOptions, refuses: readonly stri
     },
   };
 }
+
+const targetOf = ({ host, port }: Pick<Client, 'host' | 'port'>): NetConnectOpts =>
+  host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
 
 /** Returns an ErrorResponse of PostgreSQL's protocol, with PgBouncer's text. */
 function refusalOf(parameter: string): Buffer {
