@@ -40,6 +40,7 @@ test('an audit log that accepts no records, or a drain, makes it not ready', () 
     audit: { trouble: () => undefined },
     auditDegraded: () => [],
     degradedHome: () => [],
+    branchesDegraded: () => [],
     tenants: { trouble: () => undefined },
     isDraining: () => false,
   };
