@@ -190,6 +190,7 @@ const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
       ),
       defaultKey: 'data',
       indexes: name === 'contoso' ? { email: { normalize: 'nfc' } } : undefined,
+      leases: name === 'contoso' ? { maxSeconds: 300 } : undefined,
       graph: name === 'contoso' ? { organization: true, users: true, groups: true } : undefined,
     }),
   );

@@ -1,7 +1,7 @@
 import type { Emulator } from '../../emulator/emulator.ts';
 
 const STATES: Readonly<Record<string, string>> = {
-  contoso: 'has granted access; a data key, a compact data key, a wrap key and an index',
+  contoso: 'has granted access; a data key, a compact data key with leases, a wrap key and an index',
   fabrikam: 'has granted access; two data keys',
   northwind: 'has added the app, but granted it no role on the vault',
   adatum: 'has not added the app',
