@@ -1,5 +1,5 @@
 import type { Deadline } from './deadline.ts';
-import { isProblem, problemError } from './errors.ts';
+import { isProblem, problemError, VaultspanError } from './errors.ts';
 import { waitBefore } from './retry.ts';
 
 /** How calls travel together. */
@@ -16,7 +16,9 @@ export interface CoalescerParts<Item, Result> {
   readonly maxItems: number;
   readonly maxBytes: number;
   readonly maxWaitMs: number;
-  /** Sends one item by the single call, several by the batch. Results stand in the order of the items. */
+  /** Whether items are sent again where that is safe and told so; default true. */
+  readonly isTriedAgain?: boolean;
+  /** Sends one item by the single call, several by the batch. Returns as many results, in their order. */
   readonly send: (items: readonly Item[], signal: AbortSignal) => Promise<readonly (Result | { error: unknown })[]>;
   /** Called when what was gathered is on its way: later calls are another coalescer's. */
   readonly onSent: () => void;
@@ -91,12 +93,19 @@ export class Coalescer<Item, Result> {
 
   async #run(entries: readonly Entry<Item, Result>[], tries: number): Promise<void> {
     const errors = await this.#sendAll(entries);
+    if (entries.length > 1 && errors.every(isTooLarge)) {
+      // The service's limits may be lower than the client's: half as many at a time.
+      const half = Math.ceil(entries.length / 2);
+      await Promise.all([this.#run(entries.slice(0, half), tries), this.#run(entries.slice(half), tries)]);
+      return;
+    }
     let longestMs = 0;
     const again: Entry<Item, Result>[] = [];
     errors.forEach((error, at) => {
       const entry = entries[at];
       if (error === undefined || entry === undefined || entry.isSettled) return;
-      const waitMs = waitBefore(error, tries);
+      entry.deadline.failed(error);
+      const waitMs = this.#parts.isTriedAgain === false ? undefined : waitBefore(error, tries);
       if (waitMs === undefined || waitMs >= entry.deadline.left()) settle(entry, () => entry.reject(error));
       else {
         longestMs = Math.max(longestMs, waitMs);
@@ -122,8 +131,7 @@ export class Coalescer<Item, Result> {
         controller.signal,
       );
       return entries.map((entry, at) => {
-        const result = results[at];
-        if (result === undefined) return new TypeError('The service answered fewer items than were sent');
+        const result = results[at] as Result;
         if (hasError(result)) return isProblem(result.error) ? problemError(result.error) : result.error;
         settle(entry, () => entry.resolve(result));
         return undefined;
@@ -151,6 +159,10 @@ function watch(deadlines: readonly Deadline[], onAll: () => void): () => void {
 
 function hasError<Result>(result: Result | { error: unknown }): result is { error: unknown } {
   return typeof result === 'object' && result !== null && 'error' in result && result.error !== undefined;
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof VaultspanError && error.code === 'body-too-large';
 }
 
 function settle(entry: { isSettled: boolean }, act: () => void): void {

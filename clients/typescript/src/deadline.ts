@@ -8,14 +8,24 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** Throws what ended the call, if anything did. */
   readonly check: () => void;
+  /** Remembers why a try failed: the cause of `timed-out`, if it comes to that. */
+  readonly failed: (error: unknown) => void;
   readonly release: () => void;
 }
 
-/** Starts the clock of a call. Whoever starts it releases it. */
+/** JavaScript's timers take a longer time for none at all. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/**
+ * Starts the clock of a call. Whoever starts it releases it.
+ * @throws TypeError for a time that is no number of milliseconds
+ */
 export function startDeadline(timeoutMs: number, caller: AbortSignal | undefined): Deadline {
+  checkTimeout(timeoutMs);
+  let last: unknown;
   const controller = new AbortController();
   const endsAt = performance.now() + timeoutMs;
-  const timer = setTimeout(() => controller.abort(timedOut(timeoutMs)), timeoutMs);
+  const timer = setTimeout(() => controller.abort(timedOut(timeoutMs, last)), timeoutMs);
   const onAbort = () => controller.abort(caller?.reason);
   if (caller?.aborted) onAbort();
   else caller?.addEventListener('abort', onAbort, { once: true });
@@ -23,11 +33,19 @@ export function startDeadline(timeoutMs: number, caller: AbortSignal | undefined
     left: () => endsAt - performance.now(),
     signal: controller.signal,
     check: () => controller.signal.throwIfAborted(),
+    failed: (error) => {
+      last = error;
+    },
     release: () => {
       clearTimeout(timer);
       caller?.removeEventListener('abort', onAbort);
     },
   };
+}
+
+/** @throws TypeError for what is no time in milliseconds, or more than a timer can wait */
+export function checkTimeout(timeoutMs: number): void {
+  if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) throw new TypeError(`timeoutMs must be above 0 and at most ${MAX_TIMEOUT_MS}`);
 }
 
 /** Resolves after a time; rejects with the reason when the signal aborts first. */
@@ -46,11 +64,12 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-function timedOut(timeoutMs: number): VaultspanError {
+function timedOut(timeoutMs: number, cause: unknown): VaultspanError {
   return new VaultspanError({
     code: 'timed-out',
     message: `timed-out: no result within ${timeoutMs} ms. Raise timeoutMs, or find in the service's log what took so long.`,
     isRetryable: true,
+    cause,
   });
 }
 
@@ -58,8 +77,8 @@ function timedOut(timeoutMs: number): VaultspanError {
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason as Error);
-    if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

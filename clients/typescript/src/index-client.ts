@@ -1,4 +1,5 @@
 import type { Access } from './access.ts';
+import { unexpectedAnswer } from './answers.ts';
 import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
 import { contextMember, type EncryptionContext } from './context.ts';
 import { startDeadline } from './deadline.ts';
@@ -41,19 +42,25 @@ export class IndexClient {
    * Returns the tokens of 1 to 1,000 values. Equal values have equal tokens, which is what they leak.
    * @throws VaultspanError
    */
-  tokens(values: readonly Data[], options: Omit<IndexOptions, 'context'> = {}): Promise<IndexTokens> {
-    return this.#call('tokens', { values: inBase64(values) }, options);
+  async tokens(values: readonly Data[], options: Omit<IndexOptions, 'context'> = {}): Promise<IndexTokens> {
+    const answer = await this.#call<IndexTokens>('tokens', { values: inBase64(values) }, options);
+    assertWhole(answer, ({ tokens }) => tokens, values.length);
+    return answer;
   }
 
   /** Returns deterministic ciphertexts of 1 to 1,000 values: equal values under one context have equal ones. */
-  encryptDeterministic(values: readonly Data[], options: IndexOptions = {}): Promise<DeterministicValues> {
-    return this.#call('deterministic/encrypt', { values: inBase64(values), ...contextMember(options.context) }, options);
+  async encryptDeterministic(values: readonly Data[], options: IndexOptions = {}): Promise<DeterministicValues> {
+    const body = { values: inBase64(values), ...contextMember(options.context) };
+    const answer = await this.#call<DeterministicValues>('deterministic/encrypt', body, options);
+    assertWhole(answer, (version) => version.values, values.length);
+    return answer;
   }
 
   /** Returns what deterministic ciphertexts hold. */
   async decryptDeterministic(values: readonly string[], options: IndexOptions = {}): Promise<readonly Plaintext[]> {
     const body = { values, ...contextMember(options.context) };
     const answer = await this.#call<Schemas['DeterministicDecryptResult']>('deterministic/decrypt', body, options);
+    if (answer.values?.length !== values.length) throw unexpectedAnswer('the answer has another number of values');
     return answer.values.map((value) => new Plaintext(fromBase64(value)));
   }
 
@@ -71,6 +78,17 @@ export class IndexClient {
       }
     });
   }
+}
+
+/** @throws VaultspanError `unexpected-answer` unless each version has a value for each that was sent */
+function assertWhole<V>(
+  answer: { readonly write: V; readonly search: readonly V[] } | undefined,
+  valuesOf: (version: V) => readonly string[] | undefined,
+  sent: number,
+): void {
+  const versions = [answer?.write, ...(answer?.search ?? [undefined])];
+  const isWhole = versions.every((version) => version !== undefined && valuesOf(version)?.length === sent);
+  if (!isWhole) throw unexpectedAnswer('the answer has another number of values');
 }
 
 function inBase64(values: readonly Data[]): readonly string[] {

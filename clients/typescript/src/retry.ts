@@ -27,6 +27,7 @@ export async function retrying<T>(deadline: Deadline, attempt: () => Promise<T>)
       return await attempt();
     } catch (error) {
       deadline.check();
+      deadline.failed(error);
       const waitMs = waitBefore(error, tries);
       if (waitMs === undefined || waitMs >= deadline.left()) throw error;
       await pause(waitMs, deadline.signal);

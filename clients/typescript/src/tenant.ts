@@ -1,8 +1,9 @@
 import type { Access } from './access.ts';
+import { fieldMembers, itemMembers, textMember } from './answers.ts';
 import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
 import { type BatchOptions, Coalescer } from './coalescer.ts';
-import { contextMember, type EncryptionContext } from './context.ts';
-import { startDeadline, untilAborted } from './deadline.ts';
+import { checkContext, contextMember, type EncryptionContext } from './context.ts';
+import { checkTimeout, startDeadline, untilAborted } from './deadline.ts';
 import type { components } from './generated/api.ts';
 import { IndexClient } from './index-client.ts';
 import type { LocalKeys } from './local/local-keys.ts';
@@ -82,6 +83,8 @@ interface Items {
 
 type Operation = keyof Items;
 
+const FIELD_BYTES = 64;
+
 /** One tenant's data. Calls of one turn of the event loop travel to the service as one batch. */
 export class TenantClient {
   readonly id: string;
@@ -104,7 +107,7 @@ export class TenantClient {
     const sealed = local && (await local);
     if (sealed !== undefined) return sealed;
     const item = { plaintext: base64Of(bytes), ...contextMember(options.context), ...keyMember(options.key) };
-    return (await this.#call('encrypt', item, bytes.length, options)).ciphertext;
+    return textMember(await this.#call('encrypt', item, bytes.length, options), 'ciphertext');
   }
 
   /**
@@ -112,17 +115,20 @@ export class TenantClient {
    * @throws VaultspanError such as `undecryptable`, `context-mismatch`, `access-revoked`
    */
   async decrypt(ciphertext: string, options: CallOptions = {}): Promise<Plaintext> {
+    assertCiphertext(ciphertext);
     const local = this.#locally(options, (tenant) => tenant.open(ciphertext, options.context));
     const opened = local && (await local);
     if (opened !== undefined) return new Plaintext(opened);
     const item = { ciphertext, ...contextMember(options.context) };
-    return new Plaintext(fromBase64((await this.#call('decrypt', item, ciphertext.length, options)).plaintext));
+    const answered = await this.#call('decrypt', item, ciphertext.length, options);
+    return new Plaintext(fromBase64(textMember(answered, 'plaintext')));
   }
 
   /** Returns the ciphertext sealed anew, under the newest key version or for another key or tenant. */
   async rewrap(ciphertext: string, options: RewrapOptions = {}): Promise<string> {
+    assertCiphertext(ciphertext);
     const item = { ciphertext, ...contextMember(options.context), ...targetMember(options.to) };
-    return (await this.#call('rewrap', item, ciphertext.length, options)).ciphertext;
+    return textMember(await this.#call('rewrap', item, ciphertext.length, options), 'ciphertext');
   }
 
   /**
@@ -141,7 +147,8 @@ export class TenantClient {
     const sealed = local && (await local);
     if (sealed !== undefined) return withFields(record, sealed);
     const item = { fields: inBase64(fields), ...contextMember(context), ...keyMember(key) };
-    return withFields(record, (await this.#call('documents/encrypt', item, sizeOf(fields), options)).fields);
+    const answered = await this.#call('documents/encrypt', item, sizeOf(fields), options);
+    return withFields(record, fieldMembers(answered, fields.keys()));
   }
 
   /**
@@ -160,7 +167,7 @@ export class TenantClient {
     if (opened !== undefined) return withFields(record, openedFields(opened, bytes));
     const item = { fields: Object.fromEntries(fields), ...contextMember(context) };
     const answered = await this.#call('documents/decrypt', item, sizeOf(fields), options);
-    return withFields(record, openedFields(fromBase64Fields(answered.fields), bytes));
+    return withFields(record, openedFields(fromBase64Fields(fieldMembers(answered, fields.keys())), bytes));
   }
 
   /** Returns the record with its ciphertexts sealed anew, as `rewrap` does. */
@@ -171,7 +178,8 @@ export class TenantClient {
     const fields = sealedFields(record, options.only);
     if (fields.size === 0) return withFields(record, {});
     const item = { fields: Object.fromEntries(fields), ...contextMember(options.context), ...targetMember(options.to) };
-    return withFields(record, (await this.#call('documents/rewrap', item, sizeOf(fields), options)).fields);
+    const answered = await this.#call('documents/rewrap', item, sizeOf(fields), options);
+    return withFields(record, fieldMembers(answered, fields.keys()));
   }
 
   /** Returns the look-ups of one of the tenant's indexes. */
@@ -190,6 +198,7 @@ export class TenantClient {
   }
 
   #stream(operation: 'encrypt' | 'decrypt', { context, key, signal, access = this.#access }: SealOptions): BytePair {
+    this.#parts.assertOpen();
     return throughService(this.#parts.transport, {
       operation,
       tenantId: this.id,
@@ -210,6 +219,8 @@ export class TenantClient {
     if (tenant === undefined) return undefined;
     this.#parts.assertOpen();
     signal?.throwIfAborted();
+    checkTimeout(timeoutMs);
+    checkContext(options.context);
     const done = work(tenant);
     if (!(done instanceof Promise)) return done;
     return this.#parts.track(async () => {
@@ -257,12 +268,8 @@ export class TenantClient {
   ): Promise<readonly (Results[O] | { error: unknown })[]> {
     const call = { tenantId: this.id, access, signal, items: items.length };
     if (items.length === 1) return [await this.#parts.transport.json({ ...call, path: operation, body: items[0] })];
-    const answer = await this.#parts.transport.json<{ items: readonly Results[O][] }>({
-      ...call,
-      path: `batch/${operation}`,
-      body: { items },
-    });
-    return answer.items;
+    const answer = await this.#parts.transport.json<unknown>({ ...call, path: `batch/${operation}`, body: { items } });
+    return itemMembers(answer, items.length) as readonly Results[O][];
   }
 }
 
@@ -274,8 +281,14 @@ function targetMember(to: Schemas['RewrapTarget'] | undefined): { to?: Schemas['
   return to === undefined ? {} : { to };
 }
 
+/** Counts names, and the JSON of each field: the service bounds the values and the bytes of a body too. */
 function sizeOf(fields: ReadonlyMap<string, { readonly length: number }>): number {
   let size = 0;
-  for (const value of fields.values()) size += value.length;
+  for (const [name, value] of fields) size += value.length + name.length + FIELD_BYTES;
   return size;
+}
+
+/** @throws TypeError for what is no text, such as a column's NULL */
+function assertCiphertext(value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw new TypeError(`ciphertext is ${value === null ? 'null' : `a ${typeof value}`}: give a string`);
 }

@@ -29,15 +29,18 @@ const AHEAD_MS = 120_000;
 
 /** Returns the tokens of a source: concurrent requests wait for one call of it. */
 export function tokensOf(source: TokenSource): Tokens {
-  if (typeof source === 'string') return { get: async () => source, refused: () => false };
+  if (typeof source === 'string') {
+    const fixed = inHeader(source);
+    return { get: async () => fixed, refused: () => false };
+  }
   const ask = typeof source === 'function' ? source : () => fromCredential(source);
   let kept: AccessToken | undefined;
   let asking: Promise<string> | undefined;
   const renew = async () => {
     const answer = await ask();
-    if (typeof answer === 'string') return answer;
-    kept = answer;
-    return answer.token;
+    if (typeof answer === 'string') return inHeader(answer);
+    kept = { ...answer, token: inHeader(answer.token) };
+    return kept.token;
   };
   return {
     get: async () => {
@@ -52,6 +55,16 @@ export function tokensOf(source: TokenSource): Tokens {
       return true;
     },
   };
+}
+
+/**
+ * Returns a token without the line's end that files have.
+ * @throws TypeError for one that no header can hold: fetch would do it too, with the token in its message
+ */
+function inHeader(token: string): string {
+  const trimmed = token.trim();
+  if (!/^[\x21-\x7e]+$/.test(trimmed)) throw new TypeError('The token is empty or has characters that no token has');
+  return trimmed;
 }
 
 async function fromCredential({ credential, scope }: CredentialToken): Promise<AccessToken> {

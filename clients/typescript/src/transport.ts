@@ -1,4 +1,6 @@
 import { type Access, accessHeaders } from './access.ts';
+import { unexpectedAnswer } from './answers.ts';
+import { untilAborted } from './deadline.ts';
 import { isProblem, problemError, VaultspanError } from './errors.ts';
 import { type RequestSpan, startSpan } from './telemetry.ts';
 import type { Tokens } from './token.ts';
@@ -53,11 +55,11 @@ export function openTransport(parts: TransportParts): Transport {
 
 /** Sends a request, and once more with a new token where the service refuses the first one. */
 async function ask(parts: TransportParts, call: Call, body: string | ReadableStream | undefined, type: string) {
-  const token = await parts.tokens.get();
+  const token = await untilAborted(parts.tokens.get(), call.signal);
   const answer = await send(parts, call, body, type, token);
   if (answer.status !== 401 || typeof body === 'object' || !parts.tokens.refused(token)) return whole(answer, call);
   await answer.body?.cancel();
-  return whole(await send(parts, call, body, type, await parts.tokens.get()), call);
+  return whole(await send(parts, call, body, type, await untilAborted(parts.tokens.get(), call.signal)), call);
 }
 
 async function send(
@@ -67,6 +69,7 @@ async function send(
   type: string,
   token: string,
 ): Promise<Response> {
+  const access = accessHeaders(call.access);
   const span = await startSpan(call.path, call.tenantId, call.items ?? 1);
   try {
     const answer = await fetch(new URL(`tenants/${encodeURIComponent(call.tenantId)}/${call.path}`, url), {
@@ -74,15 +77,15 @@ async function send(
       headers: {
         Authorization: `Bearer ${token}`,
         ...(body === undefined ? {} : { 'Content-Type': type }),
-        ...accessHeaders(call.access),
+        ...access,
         ...span.headers,
         ...call.headers,
       },
       ...(body === undefined ? {} : { body }),
       // Streams are read while they are sent. The type of `duplex` is missing in the DOM library.
       ...(typeof body === 'object' ? { duplex: 'half' } : {}),
-      // A redirect would send the token and the plaintext to another address.
-      redirect: 'error',
+      // To follow a redirect would send the token and the plaintext to another address.
+      redirect: 'manual',
       signal: call.signal,
     } as RequestInit);
     span.end(answer.status, answer.ok ? undefined : `HTTP ${answer.status}`);
@@ -99,13 +102,8 @@ async function whole(answer: Response, call: Call): Promise<Response> {
   call.signal.throwIfAborted();
   const retryAfterMs = readRetryAfter(answer.headers.get('Retry-After'));
   if (isProblem(problem)) throw problemError(problem, retryAfterMs);
-  throw new VaultspanError({
-    code: 'unexpected-answer',
-    status: answer.status,
-    message: `unexpected-answer: HTTP ${answer.status} without a problem of the service: is the url right, or a proxy in between?`,
-    isRetryable: answer.status === 429 || answer.status === 503,
-    retryAfterMs,
-  });
+  const isRetryable = answer.status === 429 || answer.status === 503;
+  throw unexpectedAnswer('it has no problem of the service', answer.status, { isRetryable, retryAfterMs });
 }
 
 async function readJson(answer: Response, signal: AbortSignal): Promise<unknown> {
@@ -114,13 +112,7 @@ async function readJson(answer: Response, signal: AbortSignal): Promise<unknown>
     return await answer.json();
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof SyntaxError) {
-      throw new VaultspanError({
-        code: 'unexpected-answer',
-        status: answer.status,
-        message: 'unexpected-answer: the answer is no JSON: is the url right, or a proxy in between?',
-      });
-    }
+    if (error instanceof SyntaxError) throw unexpectedAnswer('the answer is no JSON', answer.status);
     throw unreachable(error);
   }
 }

@@ -1,5 +1,6 @@
 import type { Access } from './access.ts';
 import type { BatchOptions } from './coalescer.ts';
+import { checkTimeout } from './deadline.ts';
 import { VaultspanError } from './errors.ts';
 import { type LocalKeys, openLocalKeys } from './local/local-keys.ts';
 import type { Time } from './local/time.ts';
@@ -38,6 +39,7 @@ export class Vaultspan {
   /** @throws TypeError for an address that is none, or plain HTTP to another machine */
   constructor({ url, token, timeoutMs = DEFAULTS.timeoutMs, batch = {}, local = false, fetch }: VaultspanOptions, time?: Time) {
     this.#url = baseOf(url);
+    checkTimeout(timeoutMs);
     const { maxItems, maxBytes, maxWaitMs } = { ...DEFAULTS, ...(batch === false ? { maxItems: 1 } : batch) };
     const transport = openTransport({
       url: this.#url,
@@ -53,8 +55,12 @@ export class Vaultspan {
       transport,
       ...(this.#local === undefined ? {} : { local: this.#local }),
       assertOpen: () => this.#assertOpen(),
-      timeoutMs: positive(timeoutMs, 'timeoutMs'),
-      batch: { maxItems: positive(maxItems, 'batch.maxItems'), maxBytes: positive(maxBytes, 'batch.maxBytes'), maxWaitMs },
+      timeoutMs,
+      batch: {
+        maxItems: whole(maxItems, 'batch.maxItems', 1, DEFAULTS.maxItems),
+        maxBytes: whole(maxBytes, 'batch.maxBytes', 1, Number.MAX_SAFE_INTEGER),
+        maxWaitMs: whole(maxWaitMs, 'batch.maxWaitMs', 0, 1_000),
+      },
       lanes: new Map(),
       track: (work) => this.#track(work),
     };
@@ -111,7 +117,7 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
-function positive(value: number, name: string): number {
-  if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`${name} is a positive whole number`);
+function whole(value: number, name: string, min: number, max: number): number {
+  if (!Number.isSafeInteger(value) || value < min || value > max) throw new TypeError(`${name} must be a whole number from ${min} to ${max}`);
   return value;
 }

@@ -179,9 +179,51 @@ describe('a failure', () => {
 
   it('is not followed to another address', async () => {
     fake.answer = (_seen, response) => void response.writeHead(307, { Location: 'http://127.0.0.1:1/' }).end();
-    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 300 }));
-    assert.ok(['unreachable', 'timed-out'].includes(error.code), error.code);
+    const error = await failure(client.tenant('contoso').encrypt('a'));
+    assert.deepEqual([error.code, error.status, fake.seen.length], ['unexpected-answer', 307, 1]);
   });
+
+  it('is timed-out with the last failure as its cause', async () => {
+    fake.answer = (_seen, response) => {
+      if (fake.seen.length === 1) sendJson(response, 503, problem(503, 'draining'), { 'Retry-After': '0' });
+    };
+    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 300 }));
+    assert.equal(error.code, 'timed-out');
+    assert.equal((error.cause as VaultspanError).code, 'draining');
+  });
+
+  it('of a batch that is too large for the service is sent in halves', async () => {
+    fake.answer = (seen, response) => {
+      if ((seen.body.items?.length ?? 1) > 2) sendJson(response, 413, problem(413, 'body-too-large'));
+      else echo(seen, response);
+    };
+    const contoso = client.tenant('contoso');
+    const sealed = await Promise.all(Array.from({ length: 7 }, (_, at) => contoso.encrypt(String(at))));
+    assert.equal(new Set(sealed).size, 7);
+    fake.answer = (_seen, response) => sendJson(response, 413, problem(413, 'body-too-large'));
+    assert.equal((await failure(contoso.encrypt('a'))).code, 'body-too-large');
+  });
+
+  for (const [name, answer] of Object.entries({ 'an empty object': {}, 'other members': { ciphertext: 7, fields: { a: 'x' } }, 'a list': [] })) {
+    it(`of ${name} in place of an answer is unexpected, never a value to store`, async () => {
+      fake.answer = (_seen, response) => sendJson(response, 200, answer);
+      const contoso = client.tenant('contoso');
+      for (const work of [
+        () => contoso.encrypt('a'),
+        () => Promise.all([contoso.encrypt('a'), contoso.encrypt('b')]),
+        () => contoso.decrypt('a'),
+        () => contoso.rewrap('a'),
+        () => contoso.encryptFields({ a: '1', b: '2' }),
+        () => contoso.decryptFields({ a: '1', b: '2' }),
+        () => contoso.rewrapFields({ a: '1', b: '2' }),
+        () => contoso.index('email').tokens(['a']),
+        () => contoso.index('email').encryptDeterministic(['a']),
+        () => contoso.index('email').decryptDeterministic(['a']),
+      ]) {
+        assert.equal((await failure(work())).code, 'unexpected-answer', String(work));
+      }
+    });
+  }
 });
 
 describe('a token', () => {
@@ -221,6 +263,24 @@ describe('a token', () => {
   });
 });
 
+describe('a token with characters that a header cannot hold', () => {
+  it('is refused without being shown, and the end of a line is no part of it', async () => {
+    assert.throws(() => new Vaultspan({ url: fake.url, token: 'secret\ntoken' }), (error) => !inspect(error).includes('secret'));
+    const asked = new Vaultspan({ url: fake.url, token: () => 'secret\u0000token' }).tenant('contoso');
+    await assert.rejects(asked.encrypt('a'), (error) => error instanceof TypeError && !inspect(error).includes('secret'));
+    assert.equal(fake.seen.length, 0);
+    await new Vaultspan({ url: fake.url, token: 'secret-token\n' }).tenant('contoso').encrypt('a');
+    assert.equal(fake.seen[0]?.headers.authorization, 'Bearer secret-token');
+  });
+
+  it('never stops a call beyond its time, though the function that gives it hangs', async () => {
+    const hanging = new Vaultspan({ url: fake.url, token: () => new Promise<string>(() => undefined), timeoutMs: 50 });
+    const failures = await Promise.all(Array.from({ length: 20 }, (_, at) => failure(hanging.tenant(`t${at}`).encrypt('a'))));
+    assert.ok(failures.every(({ code }) => code === 'timed-out'));
+    await hanging.close();
+  });
+});
+
 describe('input', () => {
   it('that is neither text nor bytes is named', async () => {
     const contoso = client.tenant('contoso');
@@ -229,7 +289,31 @@ describe('input', () => {
     await assert.rejects(contoso.encryptFields({ age: 7 }), /^TypeError: age is a number/);
     await assert.rejects(contoso.encryptFields({ age: '7' }, { only: ['name' as never] }), /only names name/);
     await assert.rejects(contoso.encrypt('a', { context: { id: 7 } as never }), /context\.id is a number/);
+    for (const none of [null, undefined]) await assert.rejects(contoso.decrypt(none as never), /^TypeError: ciphertext is/);
+    await assert.rejects(contoso.rewrap(7 as never), /^TypeError: ciphertext is/);
+    await assert.rejects(contoso.encrypt('a', { access: { subject: '\ud800' } }), URIError);
     assert.equal(fake.seen.length, 0);
+  });
+
+  it('of a time that no timer can wait is refused', async () => {
+    for (const timeoutMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
+      assert.throws(() => new Vaultspan({ url: fake.url, token: 't', timeoutMs }), /timeoutMs must/);
+      await assert.rejects(client.tenant('contoso').encrypt('a', { timeoutMs }), /timeoutMs must/);
+    }
+    for (const batch of [{ maxItems: 1001 }, { maxItems: 0 }, { maxBytes: 0.5 }, { maxWaitMs: 1001 }]) {
+      assert.throws(() => new Vaultspan({ url: fake.url, token: 't', batch }), /must be a whole number/);
+    }
+    assert.equal(fake.seen.length, 0);
+  });
+
+  it('of many small fields stays within the values that one body may have', async () => {
+    fake.answer = ({ body }, response) => {
+      const sealed = (item: Record<string, unknown>) => ({ fields: item['fields'], keyId: 'k' });
+      sendJson(response, 200, body.items === undefined ? sealed(body) : { items: body.items.map(sealed) });
+    };
+    const record = Object.fromEntries(Array.from({ length: 250 }, (_, at) => [`field-${at}`, '']));
+    await Promise.all(Array.from({ length: 500 }, () => client.tenant('contoso').encryptFields(record)));
+    assert.ok(fake.seen.every(({ body }) => (body.items?.length ?? 1) * 250 < 50_000));
   });
 
   it('of a record without values asks nothing', async () => {
@@ -255,6 +339,7 @@ describe('closing', () => {
     await Promise.all([client.close(), client.close()]);
     assert.match(await work, /^sealed:/);
     assert.equal((await failure(client.tenant('contoso').encrypt('a'))).code, 'closed');
+    assert.throws(() => client.tenant('contoso').encryptStream(), /^VaultspanError: closed/);
   });
 });
 

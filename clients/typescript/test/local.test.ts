@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Vaultspan, VaultspanError, type VaultspanOptions } from '../src/index.ts';
-import { problem } from './support/fake-service.ts';
+import { problem, sendJson } from './support/fake-service.ts';
 import { type LeaseService, startLeaseService } from './support/lease-service.ts';
 
 let service: LeaseService;
@@ -133,6 +133,70 @@ describe('a lease', () => {
   });
 });
 
+describe('limits of a lease', () => {
+  it('hold for those who waited for it together', async () => {
+    service.terms.maxMessages = 2;
+    const tenant = contoso();
+    const sealed = await Promise.all(Array.from({ length: 10 }, (_, at) => tenant.encrypt(String(at))));
+    await clients[0]?.close();
+    assert.equal(new Set(sealed).size, 10);
+    const counts = [...service.reports.values()].flat().map((report) => report.sealed);
+    assert.deepEqual(counts, [2, 2, 2, 2, 2]);
+  });
+
+  it('hold for one value that is larger: the service encrypts it', async () => {
+    service.terms.maxBytes = 100;
+    assert.equal(await contoso(true).encrypt('x'.repeat(101)), 'remote');
+    await assert.rejects(contoso().encrypt('x'.repeat(101)), refusal('local-refused'));
+  });
+
+  it('count nothing that was refused', async () => {
+    service.terms.requiredContext = ['table'];
+    const tenant = contoso();
+    await assert.rejects(tenant.encrypt('a'), refusal('malformed-request'));
+    await assert.rejects(tenant.encryptFields({ a: '1' }), refusal('malformed-request'));
+    await tenant.encrypt('abc', { context });
+    await clients[0]?.close();
+    assert.deepEqual(reportsOf('lease-1').map(({ sealed, bytes }) => [sealed, bytes]), [[1, 3]]);
+  });
+});
+
+describe('trouble with leases', () => {
+  for (const [status, code] of [[503, 'registry-unavailable'], [429, 'caller-throttled']] as const) {
+    it(`that pass, ${status}, have the service encrypt and decrypt at once`, async () => {
+      const sealed = await contoso().encrypt('a');
+      service.refusal = problem(status, code, { retryAfter: 30 });
+      const tenant = contoso(true);
+      assert.equal(await tenant.encrypt('a'), 'remote');
+      assert.equal((await tenant.decrypt(sealed)).text(), 'remote');
+      service.refusal = problem(status, code, { retryAfter: 0 });
+      pass(31);
+      assert.equal(await tenant.encrypt('a'), 'remote');
+      assert.equal((await tenant.decrypt(sealed)).text(), 'remote');
+    });
+  }
+
+  it('such as an answer without a key is no lease', async () => {
+    const { answer } = service;
+    service.answer = (seen, response, request) => {
+      if (seen.url.endsWith('/leases')) sendJson(response, 200, { leaseId: 'l', kid: 'k', key: '', expiresInSeconds: 300, maxMessages: 9, maxBytes: 9 });
+      else return answer(seen, response, request);
+    };
+    await assert.rejects(contoso().encrypt('a'), refusal('unexpected-answer'));
+    assert.equal(await contoso(true).encrypt('a'), 'remote');
+  });
+});
+
+describe('input', () => {
+  it('is refused as it is without leases', async () => {
+    const tenant = contoso();
+    await assert.rejects(tenant.encrypt('a', { context: { id: 7 } as never }), /^TypeError: context\.id is a number/);
+    await assert.rejects(tenant.decrypt(undefined as never), /^TypeError: ciphertext is/);
+    await assert.rejects(tenant.encrypt('a', { timeoutMs: 0 }), /timeoutMs must/);
+    assert.equal(service.seen.length, 0);
+  });
+});
+
 describe('what is not leased', () => {
   it('goes by the service, which is not asked for leases again at once', async () => {
     service.refusal = problem(409, 'key-use', { reason: 'leases-off' });
@@ -188,5 +252,43 @@ describe('usage', () => {
     await clients[1]?.close();
     const [report] = reportsOf('lease-2');
     assert.deepEqual([report?.sealed, Object.values(report?.opened ?? {}), report?.bytes], [0, [1], 3]);
+  });
+
+  it('of a process that only reads is reported in good time, and by a new lease', async () => {
+    const sealed = await contoso().encrypt('abc');
+    const reader = contoso();
+    service.terms.expiresInSeconds = 3_600;
+    await reader.decrypt(sealed);
+    pass(301);
+    while (reportsOf('lease-2').length === 0) await sleep(20);
+    assert.deepEqual(reportsOf('lease-2').map(({ opened, isFinal }) => [Object.values(opened), isFinal]), [[[1], true]]);
+  });
+
+  it('that could not be reported is reported later', async () => {
+    const tenant = contoso();
+    await tenant.encrypt('a');
+    const { answer } = service;
+    let refused = 0;
+    service.answer = (seen, response, request) => {
+      if (!seen.url.endsWith('/usage') || ++refused > 1) return answer(seen, response, request);
+      sendJson(response, 503, problem(503, 'draining', { retryAfter: 60 }));
+    };
+    pass(301);
+    while (refused === 0) await sleep(20);
+    pass(10);
+    while (reportsOf('lease-1').length === 0) await sleep(20);
+    assert.deepEqual(reportsOf('lease-1'), [{ sealed: 1, opened: {}, bytes: 1, isFinal: true }]);
+  });
+
+  it('of many users makes room for others once their leases ended', async () => {
+    const client = new Vaultspan({ url: service.url, token: 't', local: 'required', timeoutMs: 2_000 }, time);
+    clients.push(client);
+    const user = (at: number) => client.tenant('contoso', { access: { subject: `user-${at}` } });
+    for (let at = 0; at < 1_000; at += 100) await Promise.all(Array.from({ length: 100 }, (_, more) => user(at + more).encrypt('a')));
+    assert.equal(await user(1_000).encrypt('a'), 'remote');
+    pass(301);
+    while (service.reports.size < 1_000) await sleep(50);
+    await sleep(1_500);
+    assert.match(await user(1_001).encrypt('a'), /^eyJ/);
   });
 });

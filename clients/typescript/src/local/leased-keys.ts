@@ -53,21 +53,37 @@ export class LeasedKeys {
     this.#parts = parts;
   }
 
+  /** Whether it holds nothing, and nobody waits for it. */
+  get isIdle(): boolean {
+    const isEmpty = ({ lease, asking, refusal }: Slot) => lease === undefined && asking === undefined && !isHeld(this.#parts.time, refusal);
+    return this.#opened.size === 0 && this.#opening.size === 0 && [...this.#slots.values()].every(isEmpty);
+  }
+
   /**
-   * Returns a lease that may seal one more value, at once where there is one.
+   * Returns a lease that may seal so much more, at once where there is one. It is counted already: who does not seal
+   * takes the count back.
    * @throws what the service answered: the caller then asks the service to encrypt
    */
   sealing(alias: string | undefined, messages: number, bytes: number): SealingLease | Promise<SealingLease> {
-    const { time } = this.#parts;
+    const { time, usage } = this.#parts;
     const slot = this.#slot(alias);
     const { lease, refusal } = slot;
     if (lease !== undefined && this.#mayStillSeal(lease, messages, bytes)) {
       // A failed renewal is asked for again at the next call; until its end the lease serves.
       if (time.monotonicMs() >= lease.renewAtMs && !isHeld(time, refusal)) this.#renew(alias, slot).catch(() => undefined);
+      usage.countSealed(lease.use, messages, bytes);
       return lease;
     }
     if (isHeld(time, refusal)) throw refusal.error;
-    return this.#renew(alias, slot);
+    return this.#renewed(alias, slot, messages, bytes);
+  }
+
+  /** Those who wait for a new lease share its limits, so the last of them may need another. */
+  async #renewed(alias: string | undefined, slot: Slot, messages: number, bytes: number): Promise<SealingLease> {
+    const lease = await this.#renew(alias, slot);
+    if (this.#mayStillSeal(lease, messages, bytes)) return this.sealing(alias, messages, bytes);
+    if (messages > lease.maxMessages || bytes > lease.maxBytes || hasEnded(this.#parts.time, lease.end)) throw tooMuch();
+    return this.sealing(alias, messages, bytes);
   }
 
   /** Returns the leaf of a header if this process has its key. */
@@ -201,6 +217,13 @@ export class LeasedKeys {
     this.#parts.usage.finish(slot.lease.use);
     delete slot.lease;
   }
+}
+
+function tooMuch(): VaultspanError {
+  return new VaultspanError({
+    code: 'local-refused',
+    message: 'local-refused: a lease does not allow so much, or it ended at once',
+  });
 }
 
 function isHeld(time: Time, refusal: Slot['refusal']): refusal is NonNullable<Slot['refusal']> {

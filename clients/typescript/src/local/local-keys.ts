@@ -41,16 +41,18 @@ export function openLocalKeys({ transport, timeoutMs, isRequired, time = systemT
   if (crypto === undefined) throw new TypeError("local needs Node's crypto: leave it out in this runtime");
   const entries = new Map<string, Entry>();
   const timer = setInterval(() => {
-    for (const { keys, usage } of entries.values()) {
+    for (const [name, { keys, usage }] of entries) {
       keys.sweep();
       void usage.flush();
+      if (keys.isIdle && usage.isIdle) entries.delete(name);
     }
   }, SWEEP_MS);
   // It keeps no process alive.
   (timer as unknown as { unref(): void }).unref();
   const open = (tenantId: string, access: Access | undefined): Entry => {
-    const calls = leaseCalls({ transport, tenantId, access, timeoutMs });
+    const calls = leaseCalls({ transport, tenantId, access, timeoutMs, isRequired });
     const usage = new Usage({
+      time,
       report: calls.report,
       leaseForReport: async () => {
         const { leaseId, key } = await calls.create(undefined);

@@ -24,11 +24,9 @@ export class LocalTenant {
   }
 
   seal(data: Uint8Array, context: EncryptionContext | undefined, alias: string | undefined): Now<string> {
-    return this.#withLease(alias, 1, data.length, (lease) => {
-      const message = lease.leaf.seal(data, canonicalContext(context, lease.requiredContext));
-      this.#parts.usage.countSealed(lease.use, 1, data.length);
-      return message;
-    });
+    return this.#withLease(alias, 1, data.length, (lease) =>
+      lease.leaf.seal(data, canonicalContext(context, lease.requiredContext)),
+    );
   }
 
   sealFields(
@@ -42,7 +40,6 @@ export class LocalTenant {
       const contextOf = fieldContexts(context, lease.requiredContext, fields.size);
       const sealed: [string, string][] = [];
       for (const [name, value] of fields) sealed.push([name, lease.leaf.seal(value, contextOf(name))]);
-      this.#parts.usage.countSealed(lease.use, fields.size, bytes);
       return Object.fromEntries(sealed);
     });
   }
@@ -82,8 +79,19 @@ export class LocalTenant {
     } catch (error) {
       return this.#instead(error);
     }
-    if (!(lease instanceof Promise)) return use(lease);
-    return lease.then(use, (error: unknown) => this.#instead<T>(error));
+    const counted = (given: SealingLease) => {
+      try {
+        return use(given);
+      } catch (error) {
+        this.#parts.usage.countSealed(given.use, -messages, -bytes);
+        throw error;
+      }
+    };
+    if (!(lease instanceof Promise)) return counted(lease);
+    return lease.then(
+      counted,
+      (error: unknown) => this.#instead<T>(error),
+    );
   }
 
   #withLeaf<T>(ciphertext: string, proof: Parameters<LeasedKeys['opening']>[1], use: (leaf: Leaf) => T): Now<T> {
