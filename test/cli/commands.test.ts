@@ -169,6 +169,8 @@ describe('dev', () => {
 
     const compact = await post('contoso/encrypt', { plaintext: 'aGVsbG8=', key: 'compact' }, token);
     expect(String(compact.body['ciphertext'])).toHaveLength(129);
+    const lease = await post('contoso/leases', { key: 'compact' }, token);
+    expect(lease).toMatchObject({ status: 200, body: { maxMessages: 16_777_216 } });
     expect(await readdir(join(folder, '.vaultspan', 'copies'))).toHaveLength(1);
     const enable = async (...more: string[]) => {
       const run = runCli(['branch-keys', 'enable', ...more], { cwd: folder });
