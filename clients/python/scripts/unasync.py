@@ -22,6 +22,7 @@ RULES = [
     (r"__aexit__", "__exit__"),
     (r"\b_async_service\b", "_service"),
     (r"\bhttpx\.AsyncClient\b", "httpx.Client"),
+    (r"that serves\n    forked children and later event loops too\.", "that serves\n    forked children too."),
     (r"\bAsync(?=[A-Z])", ""),
 ]
 

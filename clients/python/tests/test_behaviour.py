@@ -6,12 +6,20 @@ import asyncio
 import multiprocessing
 import os
 import pickle
+import socket
+import ssl
+import threading
 import time
+import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from conftest import FakeService, Seen, echo, problem
+from conftest import FakeService, Seen, echo, problem, tls_service
 
 from vaultspan import Access, AsyncVaultspan, Plaintext, Vaultspan, VaultspanError
 
@@ -182,8 +190,108 @@ class TestFailures:
         assert failure(encrypt).code == "unexpected-answer"
         assert len(fake.seen) == 1
 
+    def test_a_batch_that_is_too_large_for_the_service_is_sent_in_halves(self, fake: FakeService) -> None:
+        fake.answer = lambda seen: (
+            (413, problem(413, "body-too-large"), {}) if len(seen.body.get("items", "a")) > 2 else echo(seen)
+        )
+        with Vaultspan(fake.url, token="t") as client:
+            sealed = client.tenant("contoso").encrypt_many([(str(number), None) for number in range(7)])
+        assert len(set(sealed)) == 7
+
+        async def run() -> list[str]:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                contoso = client.tenant("contoso")
+                return await asyncio.gather(*(contoso.encrypt(str(number)) for number in range(7)))
+
+        assert asyncio.run(run()) == sealed
+        fake.answer = lambda _: (413, problem(413, "body-too-large"), {})
+        with Vaultspan(fake.url, token="t") as client:
+            assert failure(lambda: client.tenant("contoso").encrypt("a")).code == "body-too-large"
+
+    @pytest.mark.parametrize("answer", [{}, {"ciphertext": 7, "fields": {"a": "x"}}, []])
+    def test_another_answer_is_unexpected_and_never_a_value_to_store(self, fake: FakeService, answer: Any) -> None:
+        fake.answer = lambda _: (200, answer, {})
+        with Vaultspan(fake.url, token="t") as client:
+            contoso = client.tenant("contoso")
+            fields = {"a": "1", "b": "2"}
+            for work in (
+                lambda: contoso.encrypt("a"),
+                lambda: contoso.encrypt_many([("a", None), ("b", None)]),
+                lambda: contoso.decrypt("a"),
+                lambda: contoso.rewrap("a"),
+                lambda: contoso.encrypt_fields(fields),
+                lambda: contoso.decrypt_fields(fields),
+                lambda: contoso.rewrap_fields(fields),
+                lambda: contoso.index("email").tokens(["a"]),
+                lambda: contoso.index("email").encrypt_deterministic(["a"]),
+                lambda: contoso.index("email").decrypt_deterministic(["a"]),
+            ):
+                assert failure(work).code == "unexpected-answer"
+
+    def test_an_answer_that_trickles_is_timed_out(self) -> None:
+        server = socket.create_server(("127.0.0.1", 0))
+
+        def trickle() -> None:
+            connection, _ = server.accept()
+            with suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                for _ in range(100):
+                    connection.sendall(b" ")
+                    time.sleep(0.1)
+
+        threading.Thread(target=trickle, daemon=True).start()
+        started = time.monotonic()
+        with Vaultspan(f"http://127.0.0.1:{server.getsockname()[1]}", token="t") as client:
+            assert failure(lambda: client.tenant("contoso").encrypt("a", timeout=0.5)).code == "timed-out"
+        assert time.monotonic() - started < 5
+        server.close()
+
+    def test_requests_without_an_answer_leave_room_for_later_ones(self, fake: FakeService) -> None:
+        is_silent = threading.Event()
+
+        def answer(seen: Seen) -> Any:
+            if not is_silent.is_set():
+                is_silent.wait(20)
+            return echo(seen)
+
+        fake.answer = answer
+
+        async def run() -> str:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                silent = (client.tenant(f"t{number}").encrypt("a", timeout=0.3) for number in range(20))
+                errors = await asyncio.gather(*silent, return_exceptions=True)
+                assert {error.code for error in errors if isinstance(error, VaultspanError)} == {"timed-out"}
+                is_silent.set()
+                return await client.tenant("contoso").encrypt("a", timeout=5)
+
+        assert asyncio.run(run()) == "sealed:YQ=="
+
+    def test_a_private_certificate_is_unreachable_and_says_why(self, tmp_path: Path) -> None:
+        with tls_service(tmp_path) as (url, ca):
+            with Vaultspan(url, token="t") as client:
+                error = failure(lambda: client.tenant("contoso").encrypt("a", timeout=0.5))
+            assert error.code == "unreachable"
+            assert "CERTIFICATE_VERIFY_FAILED" in str(error)
+            context = ssl.create_default_context(cafile=ca)
+            with httpx.Client(verify=context) as http, Vaultspan(url, token="t", http=http) as client:
+                assert client.tenant("contoso").encrypt("a") == "c"
+
 
 class TestTokens:
+    @pytest.mark.parametrize("token", ["secret\ntoken", "", "secret\u201ctoken", lambda: "secret\x00token"])
+    def test_one_that_no_header_can_hold_is_refused_without_being_shown(
+        self, fake: FakeService, encrypt: Callable[..., str], token: Any
+    ) -> None:
+        with pytest.raises(ValueError, match="token is empty or has characters") as raised:
+            encrypt(token=token)
+        assert "secret" not in "".join(traceback.format_exception(raised.type, raised.value, raised.tb, chain=True))
+        assert fake.seen == []
+
+    def test_the_end_of_a_line_is_no_part_of_one(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
+        encrypt(token="secret-token\n")
+        assert fake.seen[0].headers["authorization"] == "Bearer secret-token"
+
     def test_a_refused_token_is_asked_for_once_more(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
         tokens = iter(["t1", "t2", "t3", "t4"])
         fake.answer = lambda seen: (
@@ -244,8 +352,91 @@ class TestInput:
         with Vaultspan(fake.url, token="t") as client, pytest.raises(ValueError, match="tenant id"):
             client.tenant("../contoso")
 
+    def test_ciphertexts_are_text(self, fake: FakeService) -> None:
+        with Vaultspan(fake.url, token="t") as client:
+            contoso = client.tenant("contoso")
+            for work in (contoso.decrypt, contoso.rewrap):
+                with pytest.raises(TypeError, match="ciphertext is a NoneType"):
+                    work(None)  # type: ignore[arg-type]
+        assert fake.seen == []
+
+    @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+    def test_timeouts_are_times(self, encrypt: Callable[..., str], timeout: float) -> None:
+        with pytest.raises(ValueError, match="timeout must be"):
+            encrypt(timeout=timeout)
+
+    def test_lone_surrogates_are_refused_without_the_text(self, encrypt: Callable[..., str]) -> None:
+        with pytest.raises(TypeError, match="lone surrogate") as raised:
+            encrypt("secret \ud800")
+        assert raised.value.__suppress_context__
+
 
 class TestLife:
+    def test_closing_waits_for_the_calls_of_other_threads(self, fake: FakeService) -> None:
+        def slow(seen: Seen) -> Any:
+            time.sleep(0.3)
+            return echo(seen)
+
+        fake.answer = slow
+        client = Vaultspan(fake.url, token="t")
+        with ThreadPoolExecutor(10) as pool:
+            calls = [pool.submit(client.tenant("contoso").encrypt, "a") for _ in range(10)]
+            while not fake.seen:
+                time.sleep(0.01)
+            closings = [pool.submit(client.close), pool.submit(client.close)]
+            client.close()
+            results = [call.exception() or call.result() for call in calls]
+            assert [closing.result() for closing in closings] == [None, None]
+        assert "sealed:YQ==" in results
+        assert {one if isinstance(one, str) else one.code for one in results if one} <= {"sealed:YQ==", "closed"}  # type: ignore[attr-defined]
+
+    def test_one_client_serves_one_event_loop_after_another(self, fake: FakeService) -> None:
+        client = AsyncVaultspan(fake.url, token="t")
+        contoso = client.tenant("contoso")
+
+        async def work() -> int:
+            sealed = await asyncio.gather(*(client.tenant(f"t{number}").encrypt("a") for number in range(40)))
+            return len(sealed) + len(await contoso.encrypt("a"))
+
+        assert asyncio.run(work()) == asyncio.run(work()) == 51
+
+        async def beside() -> None:
+            with pytest.raises(RuntimeError, match="another event loop"):
+                await asyncio.to_thread(asyncio.run, work())
+
+        async def first() -> None:
+            await work()
+            await beside()
+            await client.close()
+
+        asyncio.run(first())
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+    def test_a_forked_child_never_uses_a_connection_that_was_given_to_its_parent(self, fake: FakeService) -> None:
+        """Answers on a shared connection would reach the wrong process."""
+        given = Vaultspan(fake.url, token="t", http=httpx.Client())
+        made = Vaultspan(fake.url, token="t", http=httpx.Client)
+        for client in (given, made):
+            client.tenant("contoso").encrypt("a")
+        context = multiprocessing.get_context("fork")
+        answers = context.Queue()
+
+        def work() -> None:
+            for client in (given, made):
+                try:
+                    answers.put(client.tenant("contoso").encrypt("b"))
+                except RuntimeError as error:
+                    answers.put(str(error))
+
+        child = context.Process(target=work)
+        child.start()
+        refused, sealed = answers.get(timeout=20), answers.get(timeout=20)
+        child.join()
+        assert "give a function" in refused
+        assert sealed == "sealed:Yg=="
+        for client in (given, made):
+            client.close()
+
     def test_closing_twice_is_once_and_refuses_further_calls(self, fake: FakeService) -> None:
         client = Vaultspan(fake.url, token="t")
         client.close()

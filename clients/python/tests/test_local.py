@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import pytest
-from conftest import FakeService, problem
+from conftest import FakeService, Seen, problem
 from lease_service import LeaseAnswers
 
-from vaultspan import AsyncVaultspan, Tenant, Vaultspan, VaultspanError
+from vaultspan import Access, AsyncVaultspan, Tenant, Vaultspan, VaultspanError
 from vaultspan._leases import Clock
 
 CONTEXT = {"table": "users", "id": "17"}
@@ -175,6 +177,117 @@ def test_a_required_context_is_asked_for(answers: LeaseAnswers, contoso: Tenant)
     answers.terms["requiredContext"] = ["table"]
     assert code(lambda: contoso.encrypt("a")) == "malformed-request"
     assert contoso.encrypt("a", context=CONTEXT).startswith("eyJ")
+
+
+def test_the_limits_of_a_lease_hold_for_threads_that_share_it(
+    answers: LeaseAnswers, open_client: Callable[..., Vaultspan]
+) -> None:
+    answers.terms["maxMessages"] = 2
+    client = open_client()
+    contoso = client.tenant("contoso")
+    with ThreadPoolExecutor(8) as pool:
+        sealed = list(pool.map(contoso.encrypt, map(str, range(40))))
+    client.close()
+    assert len(set(sealed)) == 40
+    counts = [report["sealed"] for reports in answers.reports.values() for report in reports]
+    assert sum(counts) == 40
+    assert max(counts) <= 2
+
+
+def test_a_value_that_is_larger_than_a_lease_allows_is_encrypted_by_the_service(
+    answers: LeaseAnswers, open_client: Callable[..., Vaultspan]
+) -> None:
+    answers.terms["maxBytes"] = 100
+    assert open_client(local=True).tenant("contoso").encrypt("x" * 101) == "remote"
+    assert code(lambda: open_client().tenant("contoso").encrypt("x" * 101)) == "local-refused"
+
+
+def test_what_was_refused_is_not_counted(answers: LeaseAnswers, open_client: Callable[..., Vaultspan]) -> None:
+    answers.terms["requiredContext"] = ["table"]
+    client = open_client()
+    contoso = client.tenant("contoso")
+    assert code(lambda: contoso.encrypt("a")) == "malformed-request"
+    assert code(lambda: contoso.encrypt_fields({"a": "1"})) == "malformed-request"
+    contoso.encrypt("abc", context=CONTEXT)
+    client.close()
+    assert [(report["sealed"], report["bytes"]) for report in answers.reports["lease-1"]] == [(1, 3)]
+
+
+@pytest.mark.parametrize(("status", "name"), [(503, "registry-unavailable"), (429, "caller-throttled")])
+def test_trouble_with_leases_has_the_service_encrypt_and_decrypt_at_once(
+    fake: FakeService, answers: LeaseAnswers, open_client: Callable[..., Vaultspan], status: int, name: str
+) -> None:
+    sealed = open_client().tenant("contoso").encrypt("a")
+    answers.refusal = problem(status, name, retryAfter=0)
+    contoso = open_client(local=True).tenant("contoso")
+    before = count(fake, "leases")
+    assert contoso.encrypt("a") == "remote"
+    assert contoso.decrypt(sealed).text == "remote"
+    assert (count(fake, "leases") - before, count(fake, "leases/open")) == (1, 1)
+    assert code(lambda: open_client().tenant("contoso").encrypt("a")) == name
+
+
+def test_an_answer_without_a_key_is_no_lease(
+    fake: FakeService, answers: LeaseAnswers, open_client: Callable[..., Vaultspan]
+) -> None:
+    def answer(seen: Seen) -> Any:
+        if seen.path.endswith("/leases"):
+            terms = {"leaseId": "l", "kid": "k", "key": "", "expiresInSeconds": 300, "maxMessages": 9, "maxBytes": 9}
+            return 200, terms, {}
+        return answers(seen)
+
+    fake.answer = answer
+    assert code(lambda: open_client().tenant("contoso").encrypt("a")) == "unexpected-answer"
+    assert open_client(local=True).tenant("contoso").encrypt("a") == "remote"
+
+
+def test_contexts_are_refused_as_without_leases(contoso: Tenant) -> None:
+    for context in ({"id": 7}, {7: "a"}):
+        with pytest.raises(TypeError, match="names and values are strings"):
+            contoso.encrypt("a", context=context)  # type: ignore[arg-type]
+
+
+def test_usage_of_a_reader_is_reported_in_good_time(
+    answers: LeaseAnswers, moved: Moved, open_client: Callable[..., Vaultspan]
+) -> None:
+    sealed = open_client().tenant("contoso").encrypt("abc")
+    reader = open_client().tenant("contoso")
+    assert reader.decrypt(sealed).text == "abc"
+    moved.go(301)
+    until(lambda: "lease-2" in answers.reports)
+    assert [(list(one["opened"].values()), one["isFinal"]) for one in answers.reports["lease-2"]] == [([1], True)]
+
+
+def test_reports_that_failed_are_sent_later_and_the_upkeep_survives_a_token_that_fails(
+    fake: FakeService, answers: LeaseAnswers, moved: Moved
+) -> None:
+    fails = threading.Event()
+
+    def token() -> str:
+        if fails.is_set():
+            raise OSError("no token")
+        return "t"
+
+    with Vaultspan(fake.url, token=token, local="required", timeout=2, clock=moved.clock()) as client:
+        for name in ("email", "note"):
+            client.tenant("contoso").encrypt("a", key=name)
+        fails.set()
+        moved.go(301)
+        time.sleep(2.5)
+        assert answers.reports == {}
+        fails.clear()
+        moved.go(10)
+        until(lambda: len(answers.reports) == 2)
+
+
+def test_users_without_keys_make_room_for_others(fake: FakeService, moved: Moved, answers: LeaseAnswers) -> None:
+    with Vaultspan(fake.url, token="t", local="required", timeout=2, clock=moved.clock()) as client:
+        for number in range(1_000):
+            client._service.leased_keys("contoso", Access(subject=str(number)))
+        user = client.tenant("contoso", access=Access(subject="another"))
+        assert user.encrypt("a") == "remote"
+        moved.go(61)
+        until(lambda: user.encrypt("a").startswith("eyJ"))
 
 
 def test_what_is_not_leased_goes_by_the_service(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, cast
 
@@ -20,8 +20,8 @@ from ._leases import (
     Part,
     open_parts,
     proofs_of,
-    seal,
-    seal_fields,
+    seal_all,
+    seal_records,
 )
 from ._protocol import Item, Json, Request
 from ._token import AsyncTokenSource
@@ -32,6 +32,8 @@ from ._values import (
     Lookup,
     Plaintext,
     bytes_of,
+    check_ciphertext,
+    check_context,
     from_base64,
     opened_record,
     plain_fields,
@@ -45,7 +47,8 @@ class AsyncVaultspan:
     ``token`` is a fixed token, a function that returns the current one, or ``(credential, scope)`` with a credential
     of azure-identity. ``timeout`` is in seconds, tries again included. ``local`` seals and opens in this process with
     keys that are leased for minutes; ``"required"`` fails where the service would have to. ``http`` is an
-    httpx.AsyncClient with a proxy or a private CA; the caller closes it.
+    httpx.AsyncClient with a proxy or a private CA, which the caller closes, or a function that returns one: that serves
+    forked children and later event loops too.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class AsyncVaultspan:
         token: AsyncTokenSource,
         timeout: float = 10.0,
         local: bool | Literal["required"] = False,
-        http: httpx.AsyncClient | None = None,
+        http: httpx.AsyncClient | Callable[[], httpx.AsyncClient] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._service = AsyncService(url, token, timeout, local, http, clock or Clock())
@@ -106,15 +109,15 @@ class AsyncTenant:
         timeout: float | None = None,
     ) -> list[str]:
         """Returns the ciphertexts of pairs of data and context; raises the first error."""
-        plain = [(bytes_of(data, "data"), context) for data, context in items]
+        plain = [(bytes_of(data, "data"), check_context(context)) for data, context in items]
         keys = self._keys()
         if keys is not None:
             size = sum(len(data) for data, _ in plain)
             lease = await self._lease(keys, key, len(plain), size, timeout)
             if lease is not None:
-                return [seal(keys, lease, data, one) for data, one in plain]
+                return seal_all(keys, lease, plain)
         asked = [protocol.encrypt_item(data, context, key) for data, context in plain]
-        return [cast(str, result["ciphertext"]) for result in await self._batch("encrypt", asked, timeout)]
+        return [item.text("ciphertext") for item in await self._batch("encrypt", asked, timeout)]
 
     async def decrypt(
         self, ciphertext: str, *, context: Context | None = None, timeout: float | None = None
@@ -127,7 +130,7 @@ class AsyncTenant:
         self, items: Iterable[tuple[str, Context | None]], *, timeout: float | None = None
     ) -> list[Plaintext]:
         """Returns what pairs of ciphertext and context hold; raises the first error."""
-        pairs = list(items)
+        pairs = [(check_ciphertext(ciphertext), check_context(context)) for ciphertext, context in items]
         keys = self._keys()
         if keys is not None:
             parts: list[Part] = [({None: ciphertext}, context) for ciphertext, context in pairs]
@@ -136,7 +139,7 @@ class AsyncTenant:
                 return [Plaintext(one[None]) for one in opened]
         asked = [protocol.decrypt_item(ciphertext, context) for ciphertext, context in pairs]
         answered = await self._batch("decrypt", asked, timeout)
-        return [Plaintext(from_base64(cast(str, one["plaintext"]))) for one in answered]
+        return [Plaintext(from_base64(item.text("plaintext"))) for item in answered]
 
     async def rewrap(
         self,
@@ -147,8 +150,8 @@ class AsyncTenant:
         timeout: float | None = None,
     ) -> str:
         """Returns the ciphertext sealed anew: under the newest key version, or ``to`` another key or tenant."""
-        [result] = await self._batch("rewrap", [protocol.rewrap_item(ciphertext, context, to)], timeout)
-        return cast(str, result["ciphertext"])
+        [item] = await self._batch("rewrap", [protocol.rewrap_item(ciphertext, context, to)], timeout)
+        return item.text("ciphertext")
 
     async def encrypt_fields(
         self,
@@ -176,7 +179,7 @@ class AsyncTenant:
     ) -> list[dict[str, object]]:
         """Returns records as `encrypt_fields` does; raises the first error."""
         names = None if only is None else list(only)
-        rows = [(record, plain_fields(record, names), context) for record, context in records]
+        rows = [(record, plain_fields(record, names), check_context(context)) for record, context in records]
         full = [(fields, context) for _, fields, context in rows if fields]
         results = iter(await self._seal_fields(full, key, timeout))
         return [{**record, **(next(results) if fields else {})} for record, fields, _ in rows]
@@ -204,7 +207,7 @@ class AsyncTenant:
     ) -> list[dict[str, object]]:
         """Returns records as `decrypt_fields` does; raises the first error."""
         names, as_bytes = None if only is None else list(only), list(binary)
-        rows = [(record, sealed_fields(record, names), context) for record, context in records]
+        rows = [(record, sealed_fields(record, names), check_context(context)) for record, context in records]
         full = [(fields, context) for _, fields, context in rows if fields]
         results = iter(await self._open_fields(full, timeout))
         return [opened_record(record, next(results) if fields else {}, as_bytes) for record, fields, _ in rows]
@@ -222,8 +225,8 @@ class AsyncTenant:
         fields = sealed_fields(record, only)
         if not fields:
             return dict(record)
-        [result] = await self._batch("documents/rewrap", [protocol.sealed_fields_item(fields, context, to)], timeout)
-        return {**record, **cast(Json, result["fields"])}
+        [item] = await self._batch("documents/rewrap", [protocol.sealed_fields_item(fields, context, to)], timeout)
+        return {**record, **item.fields()}
 
     def index(self, name: str) -> AsyncIndex:
         """Returns the look-ups of one of the tenant's indexes."""
@@ -240,10 +243,10 @@ class AsyncTenant:
             size = sum(len(data) for fields, _ in records for data in fields.values())
             lease = await self._lease(keys, key, sum(len(fields) for fields, _ in records), size, timeout)
             if lease is not None:
-                return [seal_fields(keys, lease, fields, context) for fields, context in records]
+                return seal_records(keys, lease, records)
         asked = [protocol.encrypt_fields_item(fields, context, key) for fields, context in records]
         answered = await self._batch("documents/encrypt", asked, timeout)
-        return [cast("dict[str, str]", one["fields"]) for one in answered]
+        return [item.fields() for item in answered]
 
     async def _open_fields(
         self, records: Sequence[tuple[dict[str, str], Context | None]], timeout: float | None
@@ -255,14 +258,12 @@ class AsyncTenant:
                 return cast("list[dict[str, bytes]]", opened)
         asked = [protocol.sealed_fields_item(fields, context) for fields, context in records]
         answered = await self._batch("documents/decrypt", asked, timeout)
-        fields = (cast("Mapping[str, str]", one["fields"]) for one in answered)
-        return [{name: from_base64(value) for name, value in one.items()} for one in fields]
+        return [{name: from_base64(value) for name, value in item.fields().items()} for item in answered]
 
-    async def _batch(self, operation: str, items: Sequence[Item], timeout: float | None) -> list[Json]:
-        if not items:
-            return []
-        await self._service.batch(self.id, operation, items, self._access, timeout)
-        return [item.value() for item in items]
+    async def _batch(self, operation: str, items: Sequence[Item], timeout: float | None) -> Sequence[Item]:
+        if items:
+            await self._service.batch(self.id, operation, items, self._access, timeout)
+        return items
 
     def _keys(self) -> LeasedKeys | None:
         """Returns the leased keys of this tenant, or None where the service does all."""
@@ -290,20 +291,23 @@ class AsyncTenant:
         async with keys.lock(alias, self._service.new_lock):
             lease = keys.lease(alias, messages, size)
             if lease is None:
-                lease = await self._ask_lease(keys, alias, timeout)
+                await self._ask_lease(keys, alias, timeout)
+                lease = keys.lease(alias, messages, size)
+            if lease is None:
+                raise VaultspanError("local-refused", "a lease does not allow so much, or it ended at once")
             return lease
 
     async def _renew(self, keys: LeasedKeys, alias: str | None) -> None:
         """A failed renewal is asked for again later; until its end the lease serves."""
-        with suppress(VaultspanError):
+        with suppress(Exception):  # a token function's own, too
             await self._ask_lease(keys, alias, None)
 
-    async def _ask_lease(self, keys: LeasedKeys, alias: str | None, timeout: float | None) -> Lease:
+    async def _ask_lease(self, keys: LeasedKeys, alias: str | None, timeout: float | None) -> None:
         started = self._service.clock.monotonic()
         try:
             request = Request(self.id, "leases", protocol.key_member(alias), self._access)
-            return keys.leased(alias, started, await self._service.call(request, timeout))
-        except VaultspanError as error:
+            keys.leased(alias, started, await self._service.call_for_leases(request, timeout))
+        except Exception as error:
             keys.refused(alias, error)
             raise
 
@@ -331,7 +335,7 @@ class AsyncTenant:
                 started = self._service.clock.monotonic()
                 body = {"messages": proofs[at : at + MESSAGES_PER_CALL]}
                 request = Request(self.id, "leases/open", body, self._access)
-                keys.opened_all(started, await self._service.call(request, timeout))
+                keys.opened_all(started, await self._service.call_for_leases(request, timeout))
         except VaultspanError as error:
             keys.not_opened(error)
             raise
@@ -348,23 +352,26 @@ class AsyncIndex:
 
     async def tokens(self, values: Iterable[Data], *, timeout: float | None = None) -> Lookup:
         """Returns the tokens of 1 to 1,000 values. Equal values have equal tokens, which is what they leak."""
-        answer = await self._call("tokens", {"values": protocol.base64_values(values)}, timeout)
-        return protocol.lookup(answer, "tokens")
+        asked = protocol.base64_values(values)
+        return protocol.lookup(await self._call("tokens", {"values": asked}, timeout), "tokens", len(asked))
 
     async def encrypt_deterministic(
         self, values: Iterable[Data], *, context: Context | None = None, timeout: float | None = None
     ) -> Lookup:
         """Returns deterministic ciphertexts of 1 to 1,000 values: equal values under one context have equal ones."""
-        body = {"values": protocol.base64_values(values), **protocol.context_member(context)}
-        return protocol.lookup(await self._call("deterministic/encrypt", body, timeout), "values")
+        asked = protocol.base64_values(values)
+        body = {"values": asked, **protocol.context_member(context)}
+        return protocol.lookup(await self._call("deterministic/encrypt", body, timeout), "values", len(asked))
 
     async def decrypt_deterministic(
         self, values: Iterable[str], *, context: Context | None = None, timeout: float | None = None
     ) -> list[Plaintext]:
         """Returns what deterministic ciphertexts hold."""
-        body = {"values": list(values), **protocol.context_member(context)}
-        answer = await self._call("deterministic/decrypt", body, timeout)
-        return [Plaintext(from_base64(value)) for value in cast("Sequence[str]", answer["values"])]
+        asked = list(values)
+        answer = await self._call(
+            "deterministic/decrypt", {"values": asked, **protocol.context_member(context)}, timeout
+        )
+        return [Plaintext(from_base64(value)) for value in protocol.texts_member(answer, "values", len(asked))]
 
     async def _call(self, call: str, body: Json, timeout: float | None) -> Json:
         request = Request(self._tenant_id, protocol.index_path(self._name, call), body, self._access)

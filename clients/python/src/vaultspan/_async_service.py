@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Literal, cast
 
 import httpx
@@ -15,7 +14,7 @@ from ._errors import VaultspanError
 from ._fork import drop_after_fork
 from ._leases import Clock, LeasedKeys
 from ._protocol import Deadline, Item, Json, Request
-from ._token import AccessToken, AsyncTokenSource, KeptToken
+from ._token import AccessToken, AsyncTokenSource, KeptToken, in_header
 from ._values import Access
 
 MAX_OPEN = 16
@@ -32,7 +31,7 @@ class AsyncService:
         token: AsyncTokenSource,
         timeout: float,
         local: bool | Literal["required"],
-        http: httpx.AsyncClient | None,
+        http: httpx.AsyncClient | Callable[[], httpx.AsyncClient] | None,
         clock: Clock,
     ) -> None:
         self.url = protocol.base_url(url)
@@ -44,13 +43,20 @@ class AsyncService:
         self._given = http
         self._is_closed = False
         self._closing: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._http = None if callable(http) else http
         self._start_afresh()
         drop_after_fork(self)
 
     def _start_afresh(self) -> None:
         self._kept = KeptToken()
-        self._http = self._given or httpx.AsyncClient()
         self._keys: dict[tuple[str, Access | None], LeasedKeys] = {}
+        self._start_loop()
+
+    def _start_loop(self) -> None:
+        """Forgets what belongs to one event loop."""
+        for keys in self._keys.values():
+            keys.forget_locks()
         self._lanes: dict[tuple[str, str, Access | None], list[Item]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._upkeep: asyncio.Task[None] | None = None
@@ -58,7 +64,31 @@ class AsyncService:
 
     def after_fork(self) -> None:
         """A child has neither its parent's keys, whose use would be counted twice, nor its connections."""
+        self._loop = self._http = None
         self._start_afresh()
+
+    def _enter(self) -> None:
+        """Raises `closed`. Connections, tasks and locks belong to one event loop: a later one has its own."""
+        if self._is_closed:
+            raise protocol.closed()
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise RuntimeError("The client is in use in another event loop: make one for each")
+            self._http = None
+            self._start_loop()
+        self._loop = loop
+        if self._http is None:
+            self._http = self._new_http()
+
+    def _new_http(self) -> httpx.AsyncClient:
+        if self._given is None:
+            return httpx.AsyncClient()
+        if callable(self._given):
+            return self._given()
+        raise RuntimeError(protocol.GIVEN_HTTP)
 
     new_lock = staticmethod(asyncio.Lock)
 
@@ -66,10 +96,12 @@ class AsyncService:
         """Returns the leased keys of a tenant, or None where the service does all."""
         if not self._is_local:
             return None
-        self._assert_open()
+        self._enter()
         keys = self._keys.get((tenant_id, access))
         if keys is None and len(self._keys) < MAX_TENANTS:
             keys = self._keys[tenant_id, access] = LeasedKeys(self.clock)
+        if keys is not None:
+            keys.touch()
         if self._upkeep is None or self._upkeep.done():
             self._upkeep = asyncio.get_running_loop().create_task(self._keep_up())
         return keys
@@ -82,10 +114,17 @@ class AsyncService:
 
     async def call(self, request: Request, timeout: float | None = None) -> Json:
         """Returns the answer of a request, which is tried again where that is safe and told so."""
-        self._assert_open()
+        return await self._call(request, timeout, max_tries=protocol.MAX_TRIES)
+
+    async def call_for_leases(self, request: Request, timeout: float | None) -> Json:
+        """Returns the answer of a request that is tried once only where the service can encrypt instead."""
+        return await self._call(request, timeout, max_tries=protocol.MAX_TRIES if self.is_local_required else 1)
+
+    async def _call(self, request: Request, timeout: float | None, *, max_tries: int) -> Json:
+        self._enter()
         deadline = Deadline.after(self._timeout if timeout is None else timeout)
         try:
-            return await asyncio.wait_for(self._retrying(request, deadline), deadline.seconds)
+            return await asyncio.wait_for(self._retrying(request, deadline, max_tries), deadline.seconds)
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise deadline.error() from error
 
@@ -94,6 +133,8 @@ class AsyncService:
     ) -> None:
         """Gives each item its result or its error. What is asked for at the same time travels together."""
         deadline = Deadline.after(self._timeout if timeout is None else timeout)
+        for item in items:
+            item.deadline = deadline
         open_items: Sequence[Item] = items
         tries = 0
         while open_items:
@@ -113,19 +154,24 @@ class AsyncService:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
+        try:
+            self._enter()
+        except RuntimeError:  # what is left belongs to a loop that is closed
+            self._is_closed = True
+            return
         if self._upkeep is not None:
             self._upkeep.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for (tenant_id, access), keys in list(self._keys.items()):
             keys.drop()
-            await self._report(tenant_id, access, keys, with_unassigned=True)
+            await self._report(tenant_id, access, keys, at_end=True)
         self._is_closed = True
-        if self._given is None:
+        if self._http is not None and self._http is not self._given:
             await self._http.aclose()
 
     async def _gather(self, tenant: str, operation: str, items: Sequence[Item], access: Access | None) -> None:
         """Joins items with those that others ask for before the loop turns; the first one sends them all."""
-        self._assert_open()
+        self._enter()
         lane = (tenant, operation, access)
         waiting = self._lanes.get(lane)
         if waiting is None:
@@ -136,8 +182,7 @@ class AsyncService:
             item.error = item.result = None
             item.done = loop.create_future()
             waiting.append(item)
-        for item in items:
-            await cast("asyncio.Future[None]", item.done)
+        await asyncio.gather(*(cast("asyncio.Future[None]", item.done) for item in items))
 
     async def _flush(self, lane: tuple[str, str, Access | None]) -> None:
         await asyncio.sleep(0)
@@ -148,19 +193,28 @@ class AsyncService:
 
     async def _send(self, lane: tuple[str, str, Access | None], group: Sequence[Item]) -> None:
         tenant, operation, access = lane
+        # Until the last of them gives up: a server that never answers must not keep a slot.
+        deadline = max((cast(Deadline, item.deadline) for item in group), key=lambda one: one.ends)
         try:
-            answer = await self._ask(protocol.batch_request(tenant, operation, group, access))
+            asking = self._ask(protocol.batch_request(tenant, operation, group, access))
+            answer = await asyncio.wait_for(asking, deadline.left)
         except VaultspanError as error:
             answer = error
+        except (TimeoutError, asyncio.TimeoutError):
+            answer = deadline.error()
         except Exception as error:  # a token function's own
             for item in group:
                 _finish(item, error)
             return
         protocol.settle(group, answer)
+        parts = protocol.halves(group)
+        if parts:
+            await asyncio.gather(*(self._send(lane, part) for part in parts))
+            return
         for item in group:
             _finish(item, None)
 
-    async def _retrying(self, request: Request, deadline: Deadline) -> Json:
+    async def _retrying(self, request: Request, deadline: Deadline, max_tries: int) -> Json:
         tries = 0
         while True:
             tries += 1
@@ -168,7 +222,7 @@ class AsyncService:
                 return await self._ask(request)
             except VaultspanError as error:
                 wait = protocol.wait_before(error, tries)
-                if wait is None or wait >= deadline.left:
+                if wait is None or tries >= max_tries or wait >= deadline.left:
                     raise
                 await asyncio.sleep(wait)
 
@@ -181,6 +235,7 @@ class AsyncService:
             return protocol.read_answer(answer.status_code, answer.content, answer.headers.get("Retry-After"))
 
     async def _post(self, request: Request, token: str) -> httpx.Response:
+        assert self._http is not None
         try:
             return await self._http.post(
                 self.url + request.url,
@@ -189,22 +244,22 @@ class AsyncService:
                 timeout=None,
                 follow_redirects=False,
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise protocol.unreachable(error, self.url) from error
 
     async def _get_token(self) -> str:
         if isinstance(self._token, str):
-            return self._token
+            return in_header(self._token)
         if callable(self._token):
             token = self._token()
-            return await token if inspect.isawaitable(token) else token
+            return in_header(await token if inspect.isawaitable(token) else token)
         kept = self._kept.get()
         if kept is not None:
-            return kept
+            return in_header(kept)
         credential, scope = self._token
         answer = credential.get_token(scope)
         token = await cast("Awaitable[AccessToken]", answer) if inspect.isawaitable(answer) else answer
-        return self._kept.put(token)
+        return in_header(self._kept.put(token))
 
     async def _keep_up(self) -> None:
         """Drops keys at their ends, and reports what they were used for."""
@@ -212,20 +267,26 @@ class AsyncService:
             await asyncio.sleep(UPKEEP_SECONDS)
             for (tenant_id, access), keys in list(self._keys.items()):
                 keys.sweep()
-                await self._report(tenant_id, access, keys, with_unassigned=False)
+                await self._report(tenant_id, access, keys, at_end=False)
+                if keys.is_idle:
+                    self._keys.pop((tenant_id, access), None)
 
-    async def _report(self, tenant_id: str, access: Access | None, keys: LeasedKeys, *, with_unassigned: bool) -> None:
-        with suppress(VaultspanError):  # the service counts the lease as unreported
-            if with_unassigned and keys.needs_lease_for_report:
+    async def _report(self, tenant_id: str, access: Access | None, keys: LeasedKeys, *, at_end: bool) -> None:
+        try:
+            if keys.needs_lease_for_report(at_end=at_end):
                 lease = await self.call(Request(tenant_id, "leases", {}, access))
-                keys.finish_with(cast(str, lease["leaseId"]))
-            for use in keys.take_finished():
-                for body in use.reports():
-                    await self.call(Request(tenant_id, f"leases/{use.lease_id}/usage", body, access))
-
-    def _assert_open(self) -> None:
-        if self._is_closed:
-            raise protocol.closed()
+                keys.finish_with(protocol.text_member(lease, "leaseId"))
+            for use in keys.to_report(at_end=at_end):
+                try:
+                    for body in use.reports():
+                        await self.call(Request(tenant_id, f"leases/{use.lease_id}/usage", body, access))
+                except VaultspanError as error:
+                    if error.is_retryable:
+                        raise
+                # The service counts a lease whose report it refuses as unreported.
+                keys.reported(use)
+        except Exception:  # a token function's own, too
+            keys.report_failed()
 
 
 def _finish(item: Item, error: Exception | None) -> None:

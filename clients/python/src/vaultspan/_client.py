@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, cast
 
@@ -19,8 +19,8 @@ from ._leases import (
     Part,
     open_parts,
     proofs_of,
-    seal,
-    seal_fields,
+    seal_all,
+    seal_records,
 )
 from ._protocol import Item, Json, Request
 from ._service import Service
@@ -32,6 +32,8 @@ from ._values import (
     Lookup,
     Plaintext,
     bytes_of,
+    check_ciphertext,
+    check_context,
     from_base64,
     opened_record,
     plain_fields,
@@ -45,7 +47,8 @@ class Vaultspan:
     ``token`` is a fixed token, a function that returns the current one, or ``(credential, scope)`` with a credential
     of azure-identity. ``timeout`` is in seconds, tries again included. ``local`` seals and opens in this process with
     keys that are leased for minutes; ``"required"`` fails where the service would have to. ``http`` is an
-    httpx.Client with a proxy or a private CA; the caller closes it.
+    httpx.Client with a proxy or a private CA, which the caller closes, or a function that returns one: that serves
+    forked children too.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Vaultspan:
         token: TokenSource,
         timeout: float = 10.0,
         local: bool | Literal["required"] = False,
-        http: httpx.Client | None = None,
+        http: httpx.Client | Callable[[], httpx.Client] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._service = Service(url, token, timeout, local, http, clock or Clock())
@@ -106,15 +109,15 @@ class Tenant:
         timeout: float | None = None,
     ) -> list[str]:
         """Returns the ciphertexts of pairs of data and context; raises the first error."""
-        plain = [(bytes_of(data, "data"), context) for data, context in items]
+        plain = [(bytes_of(data, "data"), check_context(context)) for data, context in items]
         keys = self._keys()
         if keys is not None:
             size = sum(len(data) for data, _ in plain)
             lease = self._lease(keys, key, len(plain), size, timeout)
             if lease is not None:
-                return [seal(keys, lease, data, one) for data, one in plain]
+                return seal_all(keys, lease, plain)
         asked = [protocol.encrypt_item(data, context, key) for data, context in plain]
-        return [cast(str, result["ciphertext"]) for result in self._batch("encrypt", asked, timeout)]
+        return [item.text("ciphertext") for item in self._batch("encrypt", asked, timeout)]
 
     def decrypt(self, ciphertext: str, *, context: Context | None = None, timeout: float | None = None) -> Plaintext:
         """Returns what a ciphertext holds."""
@@ -125,7 +128,7 @@ class Tenant:
         self, items: Iterable[tuple[str, Context | None]], *, timeout: float | None = None
     ) -> list[Plaintext]:
         """Returns what pairs of ciphertext and context hold; raises the first error."""
-        pairs = list(items)
+        pairs = [(check_ciphertext(ciphertext), check_context(context)) for ciphertext, context in items]
         keys = self._keys()
         if keys is not None:
             parts: list[Part] = [({None: ciphertext}, context) for ciphertext, context in pairs]
@@ -134,7 +137,7 @@ class Tenant:
                 return [Plaintext(one[None]) for one in opened]
         asked = [protocol.decrypt_item(ciphertext, context) for ciphertext, context in pairs]
         answered = self._batch("decrypt", asked, timeout)
-        return [Plaintext(from_base64(cast(str, one["plaintext"]))) for one in answered]
+        return [Plaintext(from_base64(item.text("plaintext"))) for item in answered]
 
     def rewrap(
         self,
@@ -145,8 +148,8 @@ class Tenant:
         timeout: float | None = None,
     ) -> str:
         """Returns the ciphertext sealed anew: under the newest key version, or ``to`` another key or tenant."""
-        [result] = self._batch("rewrap", [protocol.rewrap_item(ciphertext, context, to)], timeout)
-        return cast(str, result["ciphertext"])
+        [item] = self._batch("rewrap", [protocol.rewrap_item(ciphertext, context, to)], timeout)
+        return item.text("ciphertext")
 
     def encrypt_fields(
         self,
@@ -174,7 +177,7 @@ class Tenant:
     ) -> list[dict[str, object]]:
         """Returns records as `encrypt_fields` does; raises the first error."""
         names = None if only is None else list(only)
-        rows = [(record, plain_fields(record, names), context) for record, context in records]
+        rows = [(record, plain_fields(record, names), check_context(context)) for record, context in records]
         full = [(fields, context) for _, fields, context in rows if fields]
         results = iter(self._seal_fields(full, key, timeout))
         return [{**record, **(next(results) if fields else {})} for record, fields, _ in rows]
@@ -202,7 +205,7 @@ class Tenant:
     ) -> list[dict[str, object]]:
         """Returns records as `decrypt_fields` does; raises the first error."""
         names, as_bytes = None if only is None else list(only), list(binary)
-        rows = [(record, sealed_fields(record, names), context) for record, context in records]
+        rows = [(record, sealed_fields(record, names), check_context(context)) for record, context in records]
         full = [(fields, context) for _, fields, context in rows if fields]
         results = iter(self._open_fields(full, timeout))
         return [opened_record(record, next(results) if fields else {}, as_bytes) for record, fields, _ in rows]
@@ -220,8 +223,8 @@ class Tenant:
         fields = sealed_fields(record, only)
         if not fields:
             return dict(record)
-        [result] = self._batch("documents/rewrap", [protocol.sealed_fields_item(fields, context, to)], timeout)
-        return {**record, **cast(Json, result["fields"])}
+        [item] = self._batch("documents/rewrap", [protocol.sealed_fields_item(fields, context, to)], timeout)
+        return {**record, **item.fields()}
 
     def index(self, name: str) -> Index:
         """Returns the look-ups of one of the tenant's indexes."""
@@ -238,10 +241,10 @@ class Tenant:
             size = sum(len(data) for fields, _ in records for data in fields.values())
             lease = self._lease(keys, key, sum(len(fields) for fields, _ in records), size, timeout)
             if lease is not None:
-                return [seal_fields(keys, lease, fields, context) for fields, context in records]
+                return seal_records(keys, lease, records)
         asked = [protocol.encrypt_fields_item(fields, context, key) for fields, context in records]
         answered = self._batch("documents/encrypt", asked, timeout)
-        return [cast("dict[str, str]", one["fields"]) for one in answered]
+        return [item.fields() for item in answered]
 
     def _open_fields(
         self, records: Sequence[tuple[dict[str, str], Context | None]], timeout: float | None
@@ -253,14 +256,12 @@ class Tenant:
                 return cast("list[dict[str, bytes]]", opened)
         asked = [protocol.sealed_fields_item(fields, context) for fields, context in records]
         answered = self._batch("documents/decrypt", asked, timeout)
-        fields = (cast("Mapping[str, str]", one["fields"]) for one in answered)
-        return [{name: from_base64(value) for name, value in one.items()} for one in fields]
+        return [{name: from_base64(value) for name, value in item.fields().items()} for item in answered]
 
-    def _batch(self, operation: str, items: Sequence[Item], timeout: float | None) -> list[Json]:
-        if not items:
-            return []
-        self._service.batch(self.id, operation, items, self._access, timeout)
-        return [item.value() for item in items]
+    def _batch(self, operation: str, items: Sequence[Item], timeout: float | None) -> Sequence[Item]:
+        if items:
+            self._service.batch(self.id, operation, items, self._access, timeout)
+        return items
 
     def _keys(self) -> LeasedKeys | None:
         """Returns the leased keys of this tenant, or None where the service does all."""
@@ -288,20 +289,23 @@ class Tenant:
         with keys.lock(alias, self._service.new_lock):
             lease = keys.lease(alias, messages, size)
             if lease is None:
-                lease = self._ask_lease(keys, alias, timeout)
+                self._ask_lease(keys, alias, timeout)
+                lease = keys.lease(alias, messages, size)
+            if lease is None:
+                raise VaultspanError("local-refused", "a lease does not allow so much, or it ended at once")
             return lease
 
     def _renew(self, keys: LeasedKeys, alias: str | None) -> None:
         """A failed renewal is asked for again later; until its end the lease serves."""
-        with suppress(VaultspanError):
+        with suppress(Exception):  # a token function's own, too
             self._ask_lease(keys, alias, None)
 
-    def _ask_lease(self, keys: LeasedKeys, alias: str | None, timeout: float | None) -> Lease:
+    def _ask_lease(self, keys: LeasedKeys, alias: str | None, timeout: float | None) -> None:
         started = self._service.clock.monotonic()
         try:
             request = Request(self.id, "leases", protocol.key_member(alias), self._access)
-            return keys.leased(alias, started, self._service.call(request, timeout))
-        except VaultspanError as error:
+            keys.leased(alias, started, self._service.call_for_leases(request, timeout))
+        except Exception as error:
             keys.refused(alias, error)
             raise
 
@@ -329,7 +333,7 @@ class Tenant:
                 started = self._service.clock.monotonic()
                 body = {"messages": proofs[at : at + MESSAGES_PER_CALL]}
                 request = Request(self.id, "leases/open", body, self._access)
-                keys.opened_all(started, self._service.call(request, timeout))
+                keys.opened_all(started, self._service.call_for_leases(request, timeout))
         except VaultspanError as error:
             keys.not_opened(error)
             raise
@@ -346,23 +350,24 @@ class Index:
 
     def tokens(self, values: Iterable[Data], *, timeout: float | None = None) -> Lookup:
         """Returns the tokens of 1 to 1,000 values. Equal values have equal tokens, which is what they leak."""
-        answer = self._call("tokens", {"values": protocol.base64_values(values)}, timeout)
-        return protocol.lookup(answer, "tokens")
+        asked = protocol.base64_values(values)
+        return protocol.lookup(self._call("tokens", {"values": asked}, timeout), "tokens", len(asked))
 
     def encrypt_deterministic(
         self, values: Iterable[Data], *, context: Context | None = None, timeout: float | None = None
     ) -> Lookup:
         """Returns deterministic ciphertexts of 1 to 1,000 values: equal values under one context have equal ones."""
-        body = {"values": protocol.base64_values(values), **protocol.context_member(context)}
-        return protocol.lookup(self._call("deterministic/encrypt", body, timeout), "values")
+        asked = protocol.base64_values(values)
+        body = {"values": asked, **protocol.context_member(context)}
+        return protocol.lookup(self._call("deterministic/encrypt", body, timeout), "values", len(asked))
 
     def decrypt_deterministic(
         self, values: Iterable[str], *, context: Context | None = None, timeout: float | None = None
     ) -> list[Plaintext]:
         """Returns what deterministic ciphertexts hold."""
-        body = {"values": list(values), **protocol.context_member(context)}
-        answer = self._call("deterministic/decrypt", body, timeout)
-        return [Plaintext(from_base64(value)) for value in cast("Sequence[str]", answer["values"])]
+        asked = list(values)
+        answer = self._call("deterministic/decrypt", {"values": asked, **protocol.context_member(context)}, timeout)
+        return [Plaintext(from_base64(value)) for value in protocol.texts_member(answer, "values", len(asked))]
 
     def _call(self, call: str, body: Json, timeout: float | None) -> Json:
         request = Request(self._tenant_id, protocol.index_path(self._name, call), body, self._access)

@@ -45,13 +45,16 @@ def leased_header(ciphertext: str) -> str | None:
 
 
 class Leaf:
-    """The key of one leaf: seals and opens messages, in one process."""
+    """The key of one leaf: seals and opens messages, in one process.
+
+    Python can't overwrite a key: it goes with the last reference to its leaf.
+    """
 
     def __init__(self, kid: str, key: bytes) -> None:
         self.kid = kid
         self.header = header_of(kid)
         self._aad = self.header.encode("ascii")
-        self._key: bytes | None = key
+        self._key = key
         self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()
 
     def seal(self, plaintext: bytes, context: bytes) -> str:
@@ -77,22 +80,11 @@ class Leaf:
                 status=422,
             ) from None
 
-    @property
-    def is_dropped(self) -> bool:
-        return self._key is None
-
-    def drop(self) -> None:
-        """Forgets the keys; Python can't overwrite them."""
-        self._key = None
-        self._ciphers.clear()
-
     def _cipher(self, context: bytes) -> AESGCM:
         """CEK = HKDF-Expand-SHA256(LK, "vaultspan 2 context" LF context, 32): one block is one HMAC."""
         kept = self._ciphers.get(context)
         if kept is not None:
             return kept
-        if self._key is None:
-            raise RuntimeError("The key of this leaf was dropped")
         cipher = AESGCM(hmac.digest(self._key, b"vaultspan 2 context\n" + context + b"\x01", "sha256"))
         if len(self._ciphers) >= KEPT_CONTEXTS:
             self._ciphers.popitem(last=False)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar, cast
 
 from ._canonical import canonical_context, field_contexts
 from ._compact import HEADER_CHARACTERS, Leaf, leased_header
 from ._errors import VaultspanError, problem_error
+from ._protocol import text_member, unexpected
 from ._values import Context, from_base64
 
 OPENED_LEAVES = 10_000
@@ -21,6 +23,11 @@ TROUBLE_SECONDS = 5.0
 MAX_JUMP_SECONDS = 5.0
 LEAVES_PER_REPORT = 1_000
 MESSAGES_PER_CALL = 100
+KEY_BYTES = 32
+UNASSIGNED_SECONDS = 300.0
+"""What is opened without a lease is reported after so long, with a lease that is taken for it."""
+MAX_WAITING = 1_000
+IDLE_SECONDS = 60.0
 RENEW_FROM, RENEW_TO = 0.6, 0.85
 """A lease is renewed at a random moment of its last part, so that many processes spread."""
 
@@ -106,7 +113,7 @@ class Slot:
 
 
 class LeasedKeys:
-    """Thread-safe. Its user makes the calls that it asks for: `create` a lease, `open` leaves, report `finished`."""
+    """Thread-safe. Its user makes the calls that it asks for: a lease, the opening of leaves, reports."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -116,8 +123,29 @@ class LeasedKeys:
         self._not_opened: tuple[VaultspanError, float] | None = None
         self._current: LeaseUse | None = None
         self._unassigned = LeaseUse("")
-        self._finished: list[LeaseUse] = []
+        self._unassigned_since: float | None = None
+        self._finished: deque[LeaseUse] = deque(maxlen=MAX_WAITING)
+        self._no_reports_until = 0.0
+        self._touched = clock.monotonic()
         self._locks: dict[str | None, object] = {}
+
+    def touch(self) -> None:
+        """Says that a call uses it."""
+        self._touched = self._clock.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it holds nothing, and no call has used it lately."""
+        with self._lock:
+            now = self._clock.monotonic()
+            is_empty = not self._opened and not self._finished and not self._unassigned.opened
+            slots = all(slot.lease is None and now >= slot.refused_until for slot in self._slots.values())
+            return is_empty and slots and now - self._touched > IDLE_SECONDS
+
+    def forget_locks(self) -> None:
+        """Drops locks of asyncio, which belong to one event loop."""
+        with self._lock:
+            self._locks.clear()
 
     def lock(self, alias: str | None, new: Callable[[], LockT]) -> LockT:
         """Returns the lock of those that ask for a key's lease, so that one call serves them all."""
@@ -125,17 +153,20 @@ class LeasedKeys:
             return cast(LockT, self._locks.setdefault(alias, new()))
 
     def lease(self, alias: str | None, messages: int, size: int) -> Lease | None:
-        """Returns a lease that may seal, or None where one must be asked for; raises why there is none."""
+        """Returns a lease that may seal so much more, or None where one must be asked for; raises why there is none.
+
+        It is counted already, so that concurrent calls stay within its limits: who does not seal takes it back.
+        """
         with self._lock:
             slot = self._slots.setdefault(alias, Slot())
             lease = slot.lease
             if (
                 lease is not None
-                and not lease.leaf.is_dropped
                 and lease.use.sealed + messages <= lease.max_messages
                 and lease.use.bytes + size <= lease.max_bytes
                 and not lease.end.has_come
             ):
+                self.count_sealed(lease, messages, size)
                 return lease
             if slot.refusal is not None and self._clock.monotonic() < slot.refused_until:
                 raise slot.refusal
@@ -154,8 +185,11 @@ class LeasedKeys:
 
     def leased(self, alias: str | None, started: float, answer: Mapping[str, object]) -> Lease:
         """Takes a lease that was answered; ``started`` is the monotonic time before the request."""
-        seconds = cast(int, answer["expiresInSeconds"])
-        leaf = Leaf(cast(str, answer["kid"]), from_base64(cast(str, answer["key"])))
+        leaf, seconds = _leaf_of(answer)
+        max_messages, max_bytes = answer.get("maxMessages"), answer.get("maxBytes")
+        if not isinstance(max_messages, int) or not isinstance(max_bytes, int):
+            raise unexpected(200, "the lease has no limits")
+        lease_id = text_member(answer, "leaseId")
         end = End.after(self._clock, started, seconds)
         with self._lock:
             slot = self._slots.setdefault(alias, Slot())
@@ -163,10 +197,10 @@ class LeasedKeys:
             slot.lease = Lease(
                 leaf,
                 end,
-                self._begin(cast(str, answer["leaseId"])),
+                self._begin(lease_id),
                 started + seconds * random.uniform(RENEW_FROM, RENEW_TO),
-                cast(int, answer["maxMessages"]),
-                cast(int, answer["maxBytes"]),
+                max_messages,
+                max_bytes,
                 tuple(cast(Sequence[str], answer.get("requiredContext", ()))),
             )
             slot.refusal = None
@@ -174,11 +208,12 @@ class LeasedKeys:
             self._remember(leaf, end)
             return slot.lease
 
-    def refused(self, alias: str | None, error: VaultspanError) -> None:
+    def refused(self, alias: str | None, error: Exception) -> None:
         with self._lock:
             slot = self._slots.setdefault(alias, Slot())
-            slot.refusal, slot.refused_until = error, self._clock.monotonic() + _hold(error)
             slot.is_asking = False
+            if isinstance(error, VaultspanError):
+                slot.refusal, slot.refused_until = error, self._clock.monotonic() + _hold(error)
 
     def known(self, header: str) -> Leaf | None:
         """Returns the leaf of a header if this process has its key."""
@@ -187,9 +222,9 @@ class LeasedKeys:
             if found is None:
                 return None
             leaf, end = found
-            if not end.has_come and not leaf.is_dropped:
+            if not end.has_come:
                 return leaf
-            self._forget(header)
+            self.sweep()  # a lease ends for sealing too, whatever the clock says next
             return None
 
     def check_opening(self) -> None:
@@ -201,7 +236,10 @@ class LeasedKeys:
     def opened_all(self, started: float, answer: Mapping[str, object]) -> None:
         """Takes the leaves that were answered; then raises the first error among them."""
         failed: VaultspanError | None = None
-        for one in cast("Sequence[Mapping[str, object]]", answer["items"]):
+        items = answer.get("items")
+        if not isinstance(items, list):
+            raise unexpected(200, "it has no items")
+        for one in cast("Sequence[Mapping[str, object]]", items):
             error = problem_error(one.get("error"))
             if error is None:
                 self._opened_one(started, one)
@@ -210,9 +248,9 @@ class LeasedKeys:
             raise failed
 
     def _opened_one(self, started: float, answer: Mapping[str, object]) -> None:
-        leaf = Leaf(cast(str, answer["kid"]), from_base64(cast(str, answer["key"])))
+        leaf, seconds = _leaf_of(answer)
         with self._lock:
-            self._remember(leaf, End.after(self._clock, started, cast(int, answer["expiresInSeconds"])))
+            self._remember(leaf, End.after(self._clock, started, seconds))
 
     def not_opened(self, error: VaultspanError) -> None:
         """Takes a refusal of leases at large, not of one message: there is no sense in asking for each."""
@@ -229,6 +267,8 @@ class LeasedKeys:
         """What was opened is reported with the lease at hand."""
         with self._lock:
             use = self._current or self._unassigned
+            if self._current is None and self._unassigned_since is None:
+                self._unassigned_since = self._clock.monotonic()
             use.opened[kid] = use.opened.get(kid, 0) + 1
             use.bytes += size
 
@@ -236,7 +276,7 @@ class LeasedKeys:
         """Drops keys whose end has come."""
         with self._lock:
             for header in [header for header, (_, end) in self._opened.items() if end.has_come]:
-                self._forget(header)
+                del self._opened[header]
             for slot in self._slots.values():
                 if slot.lease is not None and slot.lease.end.has_come:
                     self._retire(slot)
@@ -246,28 +286,42 @@ class LeasedKeys:
         with self._lock:
             for slot in self._slots.values():
                 self._retire(slot)
-            for header in list(self._opened):
-                self._forget(header)
+            self._opened.clear()
 
-    def take_finished(self) -> list[LeaseUse]:
-        """Returns the leases to report, once each."""
+    def to_report(self, *, at_end: bool) -> list[LeaseUse]:
+        """Returns the leases to report; call `reported` for each. None for a while after a report that failed."""
         with self._lock:
-            finished, self._finished = self._finished, []
-            return finished
+            is_held = not at_end and self._clock.monotonic() < self._no_reports_until
+            return [] if is_held else list(self._finished)
 
-    @property
-    def needs_lease_for_report(self) -> bool:
+    def reported(self, use: LeaseUse) -> None:
+        with self._lock, suppress(ValueError):
+            self._finished.remove(use)
+
+    def report_failed(self) -> None:
         with self._lock:
-            return bool(self._unassigned.opened)
+            self._no_reports_until = self._clock.monotonic() + TROUBLE_SECONDS
+
+    def needs_lease_for_report(self, *, at_end: bool) -> bool:
+        """Returns whether what was opened without a lease is to be reported now."""
+        with self._lock:
+            now, opened = self._clock.monotonic(), self._unassigned.opened
+            if at_end:
+                return bool(opened)
+            since = now if self._unassigned_since is None else self._unassigned_since
+            is_due = now - since >= UNASSIGNED_SECONDS or len(opened) >= LEAVES_PER_REPORT
+            return is_due and now >= self._no_reports_until
 
     def finish_with(self, lease_id: str) -> None:
         """Reports what was opened without a lease by one that was taken for it."""
         with self._lock:
+            current = self._current
             self._finished.append(self._begin(lease_id))
-            self._current = None
+            self._current = current
 
     def _begin(self, lease_id: str) -> LeaseUse:
         before, self._unassigned = self._unassigned, LeaseUse("")
+        self._unassigned_since = None
         self._current = LeaseUse(lease_id, 0, before.bytes, before.opened)
         return self._current
 
@@ -282,25 +336,48 @@ class LeasedKeys:
 
     def _remember(self, leaf: Leaf, end: End) -> None:
         if len(self._opened) >= OPENED_LEAVES:
-            self._forget(next(iter(self._opened)))
+            self._opened.popitem(last=False)
         self._opened[leaf.header] = (leaf, end)
 
-    def _forget(self, header: str) -> None:
-        leaf, _ = self._opened.pop(header)
-        leaf.drop()
+
+def _leaf_of(answer: Mapping[str, object]) -> tuple[Leaf, float]:
+    """Returns a leaf and its seconds: its key must be the 32 bytes of HMAC-SHA-256."""
+    seconds = answer.get("expiresInSeconds")
+    try:
+        key = from_base64(text_member(answer, "key"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES or not isinstance(seconds, (int, float)):
+        raise unexpected(200, "it has no key with an end")
+    return Leaf(text_member(answer, "kid"), key), seconds
 
 
-def seal(keys: LeasedKeys, lease: Lease, data: bytes, context: Context | None) -> str:
-    message = lease.leaf.seal(data, canonical_context(context, lease.required))
-    keys.count_sealed(lease, 1, len(data))
-    return message
+def seal_all(keys: LeasedKeys, lease: Lease, items: Sequence[tuple[bytes, Context | None]]) -> list[str]:
+    with _counted(keys, lease, len(items), sum(len(data) for data, _ in items)):
+        return [lease.leaf.seal(data, canonical_context(context, lease.required)) for data, context in items]
 
 
-def seal_fields(keys: LeasedKeys, lease: Lease, fields: Mapping[str, bytes], context: Context | None) -> dict[str, str]:
+def seal_records(
+    keys: LeasedKeys, lease: Lease, records: Sequence[tuple[Mapping[str, bytes], Context | None]]
+) -> list[dict[str, str]]:
+    size = sum(len(data) for fields, _ in records for data in fields.values())
+    with _counted(keys, lease, sum(len(fields) for fields, _ in records), size):
+        return [_seal_fields(lease, fields, context) for fields, context in records]
+
+
+def _seal_fields(lease: Lease, fields: Mapping[str, bytes], context: Context | None) -> dict[str, str]:
     context_of = field_contexts(context, lease.required, len(fields))
-    sealed = {name: lease.leaf.seal(data, context_of(name)) for name, data in fields.items()}
-    keys.count_sealed(lease, len(fields), sum(map(len, fields.values())))
-    return sealed
+    return {name: lease.leaf.seal(data, context_of(name)) for name, data in fields.items()}
+
+
+@contextmanager
+def _counted(keys: LeasedKeys, lease: Lease, messages: int, size: int) -> Generator[None]:
+    """Takes back what was counted ahead, where it is not sealed."""
+    try:
+        yield
+    except BaseException:
+        keys.count_sealed(lease, -messages, -size)
+        raise
 
 
 Part: TypeAlias = "tuple[Mapping[str | None, str], Context | None]"

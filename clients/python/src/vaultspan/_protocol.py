@@ -11,14 +11,23 @@ from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import quote, urlsplit
 
+import httpx
+
 from ._errors import VaultspanError, problem_error
-from ._values import Access, Context, Lookup, Versioned, bytes_of, check_context, to_base64
+from ._values import Access, Context, Lookup, Versioned, bytes_of, check_ciphertext, check_context, to_base64
 
 MAX_TRIES = 6
 FIRST_SECONDS = 0.1
 LONGEST_SECONDS = 5.0
+LONGEST_TIMEOUT = 86_400
 MAX_ITEMS = 1_000
 MAX_BYTES = 1_048_576
+FIELD_BYTES = 64
+
+MEMBERS = ("ciphertext", "plaintext", "kid", "key", "leaseId")
+"""Members of answers; the others have names of callers' fields."""
+
+GIVEN_HTTP = "http is a client of another process or event loop: give a function that returns one"
 
 Json = Mapping[str, object]
 
@@ -56,6 +65,7 @@ class Item:
     """Bytes that it adds to a request."""
     result: Json | None = field(default=None, repr=False)
     error: VaultspanError | None = field(default=None, repr=False)
+    deadline: Deadline | None = field(default=None, repr=False)
     done: object = field(default=None, repr=False)
     """The future of whoever waits for it, in the client of asyncio."""
 
@@ -64,6 +74,18 @@ class Item:
             raise self.error
         assert self.result is not None
         return self.result
+
+    def text(self, name: str) -> str:
+        """Returns a text of the result: a caller would store another value as a ciphertext."""
+        return text_member(self.value(), name)
+
+    def fields(self) -> dict[str, str]:
+        """Returns the texts of exactly the fields that were sent: one less would stay in the record, in plaintext."""
+        fields = self.value().get("fields")
+        if not isinstance(fields, dict):
+            raise unexpected(200, "it has no fields")
+        answered = cast("dict[str, object]", fields)
+        return {name: text_member(answered, name) for name in cast(Mapping[str, object], self.body["fields"])}
 
 
 def base_url(url: str) -> str:
@@ -89,21 +111,27 @@ def encrypt_item(data: bytes, context: Context | None, key: str | None) -> Item:
 
 
 def decrypt_item(ciphertext: str, context: Context | None) -> Item:
-    return Item({"ciphertext": ciphertext, **context_member(context)}, len(ciphertext))
+    return Item({"ciphertext": check_ciphertext(ciphertext), **context_member(context)}, len(ciphertext))
 
 
 def rewrap_item(ciphertext: str, context: Context | None, to: Json | None) -> Item:
-    return Item({"ciphertext": ciphertext, **context_member(context), **to_member(to)}, len(ciphertext))
+    body = {"ciphertext": check_ciphertext(ciphertext), **context_member(context), **to_member(to)}
+    return Item(body, len(ciphertext))
 
 
 def encrypt_fields_item(fields: Mapping[str, bytes], context: Context | None, key: str | None) -> Item:
     body = {name: to_base64(data) for name, data in fields.items()}
-    return Item({"fields": body, **context_member(context), **key_member(key)}, sum(map(len, fields.values())))
+    return Item({"fields": body, **context_member(context), **key_member(key)}, _size(fields))
 
 
 def sealed_fields_item(fields: Mapping[str, str], context: Context | None, to: Json | None = None) -> Item:
     body = {"fields": dict(fields), **context_member(context), **to_member(to)}
-    return Item(body, sum(map(len, fields.values())))
+    return Item(body, _size(fields))
+
+
+def _size(fields: Mapping[str, bytes] | Mapping[str, str]) -> int:
+    """Counts names, and the JSON of each field: the service bounds the values and the bytes of a body too."""
+    return sum(len(value) + len(name) + FIELD_BYTES for name, value in fields.items())
 
 
 def context_member(context: Context | None) -> dict[str, object]:
@@ -119,12 +147,30 @@ def to_member(to: Json | None) -> dict[str, object]:
     return {} if to is None else {"to": to}
 
 
-def lookup(answer: Json, member: str) -> Lookup:
+def lookup(answer: Json, member: str, sent: int) -> Lookup:
     def versioned(one: Json) -> Versioned:
-        return Versioned(cast(int, one["version"]), tuple(cast("Sequence[str]", one[member])))
+        return Versioned(cast(int, one["version"]), texts_member(one, member, sent))
 
-    search = cast("Sequence[Json]", answer["search"])
-    return Lookup(versioned(cast(Json, answer["write"])), tuple(versioned(one) for one in search))
+    try:
+        search = cast("Sequence[Json]", answer["search"])
+        return Lookup(versioned(cast(Json, answer["write"])), tuple(versioned(one) for one in search))
+    except (KeyError, TypeError, AttributeError):
+        raise unexpected(200, "it is no look-up") from None
+
+
+def texts_member(answer: Json, name: str, sent: int) -> tuple[str, ...]:
+    """Returns as many texts as values were sent."""
+    texts = answer.get(name)
+    if not isinstance(texts, list) or len(cast("list[object]", texts)) != sent:
+        raise unexpected(200, "it has another number of values")
+    return tuple(map(str, cast("list[object]", texts)))
+
+
+def text_member(answer: Json, name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str):
+        raise unexpected(200, f"it has no {name if name in MEMBERS else 'value for a field'}")
+    return value
 
 
 def base64_values(values: Iterable[object]) -> list[str]:
@@ -161,14 +207,21 @@ def settle(items: Sequence[Item], answer: Json | VaultspanError) -> None:
         for item in items:
             item.error = answer
         return
-    results = [answer] if len(items) == 1 else cast(Sequence[Json], answer.get("items", ()))
-    if len(results) != len(items):
+    results = [answer] if len(items) == 1 else answer.get("items")
+    if not isinstance(results, list) or len(cast("list[object]", results)) != len(items):
         settle(items, unexpected(200, "it has another number of items"))
         return
-    for item, result in zip(items, results, strict=True):
-        error = result.get("error")
+    for item, result in zip(items, cast("list[object]", results), strict=True):
+        item.result = cast(Json, result) if isinstance(result, dict) else {}
+        error = item.result.get("error")
         item.error = None if error is None else problem_error(error) or unexpected(200, "an item has no problem")
-        item.result = result
+
+
+def halves(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """Returns the items in two parts where together they were too large for the service, else none."""
+    if len(items) == 1 or not all(item.error is not None and item.error.code == "body-too-large" for item in items):
+        return []
+    return [items[: len(items) // 2], items[len(items) // 2 :]]
 
 
 def settle_each(items: Sequence[Item], error: VaultspanError) -> None:
@@ -216,8 +269,10 @@ def unexpected(status: int, why: str, retry_after: float | None = None) -> Vault
 
 def unreachable(error: Exception, origin: str) -> VaultspanError:
     """An operation on data changes nothing that is stored, so it is safe to send again."""
+    # Such as a certificate's fault. The texts of other errors may hold what was sent.
+    more = f" ({error})" if isinstance(error, (httpx.ConnectError, httpx.ProxyError)) else ""
     name = type(error).__name__
-    return VaultspanError("unreachable", f"{origin} gave no whole answer: {name}", is_retryable=True)
+    return VaultspanError("unreachable", f"{origin} gave no whole answer: {name}{more}", is_retryable=True)
 
 
 @dataclass(frozen=True)
@@ -229,7 +284,13 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
+        if not 0 < seconds <= LONGEST_TIMEOUT:
+            raise ValueError(f"timeout must be above 0 and at most {LONGEST_TIMEOUT} s")
         return cls(seconds, time.monotonic() + seconds)
+
+    @property
+    def has_come(self) -> bool:
+        return time.monotonic() >= self.ends
 
     @property
     def left(self) -> float:

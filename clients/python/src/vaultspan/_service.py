@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Literal, cast
+from contextlib import closing, contextmanager
+from typing import Literal, NamedTuple
 
 import httpx
 
@@ -16,12 +16,18 @@ from ._errors import VaultspanError
 from ._fork import drop_after_fork
 from ._leases import Clock, LeasedKeys
 from ._protocol import Deadline, Item, Json, Request
-from ._token import KeptToken, TokenSource
+from ._token import KeptToken, TokenSource, in_header
 from ._values import Access
 
 PARALLEL = 4
 MAX_TENANTS = 1_000
 UPKEEP_SECONDS = 1.0
+
+
+class Answer(NamedTuple):
+    status: int
+    content: bytes
+    retry_after: str | None
 
 
 class Service:
@@ -33,7 +39,7 @@ class Service:
         token: TokenSource,
         timeout: float,
         local: bool | Literal["required"],
-        http: httpx.Client | None,
+        http: httpx.Client | Callable[[], httpx.Client] | None,
         clock: Clock,
     ) -> None:
         self.url = protocol.base_url(url)
@@ -44,21 +50,27 @@ class Service:
         self._timeout = timeout
         self._given = http
         self._is_closed = False
+        self._http = http if isinstance(http, httpx.Client) else self._new_http()
         self._start_afresh()
         drop_after_fork(self)
 
     def _start_afresh(self) -> None:
         self._kept = KeptToken()
-        self._http = self._given or httpx.Client()
         self._keys: dict[tuple[str, Access | None], LeasedKeys] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._calls = 0
+        self._is_closing = False
         self._upkeep: threading.Thread | None = None
         self._stop = threading.Event()
         self._spawned: list[threading.Thread] = []
 
     def after_fork(self) -> None:
         """A child has neither its parent's keys, whose use would be counted twice, nor its connections."""
+        self._http = None if isinstance(self._given, httpx.Client) else self._new_http()
         self._start_afresh()
+
+    def _new_http(self) -> httpx.Client:
+        return self._given() if callable(self._given) else httpx.Client()
 
     new_lock = staticmethod(threading.Lock)
 
@@ -66,11 +78,14 @@ class Service:
         """Returns the leased keys of a tenant, or None where the service does all."""
         if not self._is_local:
             return None
-        self._assert_open()
         with self._lock:
+            if self._is_closed or self._is_closing:
+                raise protocol.closed()
             keys = self._keys.get((tenant_id, access))
             if keys is None and len(self._keys) < MAX_TENANTS:
                 keys = self._keys[tenant_id, access] = LeasedKeys(self.clock)
+            if keys is not None:
+                keys.touch()
             if self._upkeep is None:
                 self._upkeep = threading.Thread(target=self._keep_up, name="vaultspan-leases", daemon=True)
                 self._upkeep.start()
@@ -84,7 +99,15 @@ class Service:
 
     def call(self, request: Request, timeout: float | None = None) -> Json:
         """Returns the answer of a request, which is tried again where that is safe and told so."""
-        self._assert_open()
+        with self._open_call():
+            return self._retrying(request, timeout, protocol.MAX_TRIES)
+
+    def call_for_leases(self, request: Request, timeout: float | None) -> Json:
+        """Returns the answer of a request that is tried once only where the service can encrypt instead."""
+        with self._open_call():
+            return self._retrying(request, timeout, protocol.MAX_TRIES if self.is_local_required else 1)
+
+    def _retrying(self, request: Request, timeout: float | None, max_tries: int) -> Json:
         deadline = Deadline.after(self._timeout if timeout is None else timeout)
         tries = 0
         while True:
@@ -93,7 +116,7 @@ class Service:
                 return self._ask(request, deadline)
             except VaultspanError as error:
                 wait = protocol.wait_before(error, tries)
-                if wait is None or wait >= deadline.left:
+                if wait is None or tries >= max_tries or wait >= deadline.left:
                     raise
                 time.sleep(wait)
 
@@ -101,29 +124,51 @@ class Service:
         self, tenant: str, operation: str, items: Sequence[Item], access: Access | None, timeout: float | None
     ) -> None:
         """Gives each item its result or its error."""
-        self._assert_open()
-        deadline = Deadline.after(self._timeout if timeout is None else timeout)
-        open_items: Sequence[Item] = items
-        tries = 0
-        while open_items:
-            tries += 1
-            self._send_all(tenant, operation, open_items, access, deadline)
-            open_items, wait = protocol.to_try_again(open_items, tries, deadline.left)
-            time.sleep(wait)
+        with self._open_call():
+            deadline = Deadline.after(self._timeout if timeout is None else timeout)
+            open_items: Sequence[Item] = items
+            tries = 0
+            while open_items:
+                tries += 1
+                self._send_all(tenant, operation, open_items, access, deadline)
+                open_items, wait = protocol.to_try_again(open_items, tries, deadline.left)
+                time.sleep(wait)
 
     def close(self) -> None:
-        if self._is_closed:
-            return
-        self._stop.set()
-        for thread in (self._upkeep, *self._spawned):
-            if thread is not None:
-                thread.join()  # each of its requests has a deadline
-        for (tenant_id, access), keys in list(self._keys.items()):
-            keys.drop()
-            self._report(tenant_id, access, keys, with_unassigned=True)
-        self._is_closed = True
-        if self._given is None:
-            self._http.close()
+        """Waits for the calls of other threads. Closing twice, or in two threads, is the same as once."""
+        with self._lock:
+            if self._is_closing:
+                self._lock.wait_for(lambda: self._is_closed)
+                return
+            self._is_closing = True
+            self._lock.wait_for(lambda: self._calls == 0)
+        try:
+            self._stop.set()
+            for thread in (self._upkeep, *self._spawned):
+                if thread is not None:
+                    thread.join()  # each of its requests has a deadline
+            for (tenant_id, access), keys in list(self._keys.items()):
+                keys.drop()
+                self._report(tenant_id, access, keys, at_end=True)
+        finally:
+            with self._lock:
+                self._is_closed = True
+                self._lock.notify_all()
+            if self._http is not None and self._http is not self._given:
+                self._http.close()
+
+    @contextmanager
+    def _open_call(self) -> Generator[None]:
+        with self._lock:
+            if self._is_closed or self._is_closing:
+                raise protocol.closed()
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                self._lock.notify_all()
 
     def _send_all(
         self, tenant: str, operation: str, items: Sequence[Item], access: Access | None, deadline: Deadline
@@ -137,6 +182,8 @@ class Service:
                 protocol.settle(group, self._ask(protocol.batch_request(tenant, operation, group, access), deadline))
             except VaultspanError as error:
                 protocol.settle(group, error)
+            for part in protocol.halves(group):
+                send(part)
 
         if len(groups) == 1:
             send(groups[0])
@@ -146,33 +193,43 @@ class Service:
 
     def _ask(self, request: Request, deadline: Deadline) -> Json:
         answer = self._post(request, self._get_token(), deadline)
-        if answer.status_code == 401 and not isinstance(self._token, str):
+        if answer.status == 401 and not isinstance(self._token, str):
             self._kept.drop()
             answer = self._post(request, self._get_token(), deadline)
-        return protocol.read_answer(answer.status_code, answer.content, answer.headers.get("Retry-After"))
+        return protocol.read_answer(*answer)
 
-    def _post(self, request: Request, token: str, deadline: Deadline) -> httpx.Response:
+    def _post(self, request: Request, token: str, deadline: Deadline) -> Answer:
+        if self._http is None:
+            raise RuntimeError(protocol.GIVEN_HTTP)
+        asked = self._http.build_request(
+            "POST",
+            self.url + request.url,
+            content=request.content(),
+            headers=request.headers(token),
+            # Of each step, connect, write and read: httpx has no deadline of the whole.
+            timeout=deadline.left,
+        )
         try:
-            return self._http.post(
-                self.url + request.url,
-                content=request.content(),
-                headers=request.headers(token),
-                # Of each step, connect, write and read: httpx has no deadline of the whole.
-                timeout=deadline.left,
-                follow_redirects=False,
-            )
+            answer = self._http.send(asked, stream=True, follow_redirects=False)
+            with closing(answer):
+                content = bytearray()
+                for chunk in answer.iter_bytes():
+                    content += chunk
+                    if deadline.has_come:
+                        raise deadline.error()
+            return Answer(answer.status_code, bytes(content), answer.headers.get("Retry-After"))
         except httpx.TimeoutException as error:
             raise deadline.error() from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise protocol.unreachable(error, self.url) from error
 
     def _get_token(self) -> str:
         if isinstance(self._token, str):
-            return self._token
+            return in_header(self._token)
         if callable(self._token):
-            return self._token()
+            return in_header(self._token())
         credential, scope = self._token
-        return self._kept.get() or self._kept.put(credential.get_token(scope))
+        return in_header(self._kept.get() or self._kept.put(credential.get_token(scope)))
 
     def _keep_up(self) -> None:
         """Drops keys at their ends, and reports what they were used for."""
@@ -180,17 +237,26 @@ class Service:
         while not stop.wait(UPKEEP_SECONDS):
             for (tenant_id, access), keys in list(self._keys.items()):
                 keys.sweep()
-                self._report(tenant_id, access, keys, with_unassigned=False)
+                self._report(tenant_id, access, keys, at_end=False)
+                with self._lock:
+                    if keys.is_idle:
+                        del self._keys[tenant_id, access]
 
-    def _report(self, tenant_id: str, access: Access | None, keys: LeasedKeys, *, with_unassigned: bool) -> None:
-        with suppress(VaultspanError):  # the service counts the lease as unreported
-            if with_unassigned and keys.needs_lease_for_report:
-                lease = self.call(Request(tenant_id, "leases", {}, access))
-                keys.finish_with(cast(str, lease["leaseId"]))
-            for use in keys.take_finished():
-                for body in use.reports():
-                    self.call(Request(tenant_id, f"leases/{use.lease_id}/usage", body, access))
+    def _report(self, tenant_id: str, access: Access | None, keys: LeasedKeys, *, at_end: bool) -> None:
+        def ask(path: str, body: Json) -> Json:
+            return self._retrying(Request(tenant_id, path, body, access), None, protocol.MAX_TRIES)
 
-    def _assert_open(self) -> None:
-        if self._is_closed:
-            raise protocol.closed()
+        try:
+            if keys.needs_lease_for_report(at_end=at_end):
+                keys.finish_with(protocol.text_member(ask("leases", {}), "leaseId"))
+            for use in keys.to_report(at_end=at_end):
+                try:
+                    for body in use.reports():
+                        ask(f"leases/{use.lease_id}/usage", body)
+                except VaultspanError as error:
+                    if error.is_retryable:
+                        raise
+                # The service counts a lease whose report it refuses as unreported.
+                keys.reported(use)
+        except Exception:  # a token function's own, too
+            keys.report_failed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
@@ -34,6 +35,17 @@ TokenSource: TypeAlias = "str | Callable[[], str] | tuple[Credential, str]"
 AsyncTokenSource: TypeAlias = "str | Callable[[], str | Awaitable[str]] | tuple[Credential | AsyncCredential, str]"
 
 AHEAD_SECONDS = 120
+
+
+def in_header(token: str) -> str:
+    """Returns a token without the line's end that files have; ValueError for one that no header can hold.
+
+    httpx would refuse it too, with the token in its message.
+    """
+    trimmed = token.strip()
+    if re.fullmatch(r"[\x21-\x7e]+", trimmed) is None:
+        raise ValueError("The token is empty or has characters that no token has")
+    return trimmed
 
 
 class KeptToken:

@@ -86,7 +86,10 @@ class Lookup:
 def bytes_of(data: object, name: str) -> bytes:
     """Returns the bytes of data; TypeError where it is neither text nor bytes."""
     if isinstance(data, str):
-        return data.encode()
+        try:
+            return data.encode()
+        except UnicodeEncodeError:  # which would hold the text
+            raise TypeError(f"{name} has a lone surrogate, which UTF-8 can't encode") from None
     if isinstance(data, (bytes, bytearray)):
         return bytes(data)
     if isinstance(data, memoryview):
@@ -100,6 +103,13 @@ def to_base64(data: bytes) -> str:
 
 def from_base64(text: str) -> bytes:
     return b64decode(text, validate=True)
+
+
+def check_ciphertext(value: object) -> str:
+    """Returns the ciphertext; TypeError for what is no text, such as a column's NULL."""
+    if not isinstance(value, str):
+        raise TypeError(f"ciphertext is a {type(value).__name__}: give a str")
+    return value
 
 
 def check_context(context: Context | None) -> Context | None:
