@@ -24,6 +24,7 @@ main() {
   export VAULTSPAN_URL=$url VAULTSPAN_TOKEN=$TOKEN
   test_typescript
   test_python
+  PYTHONPATH=$root/clients/python/src timeout 120 node clients/conformance/round.mjs "$python/bin/python"
   try_packages
   echo 'client libraries: typescript ok, python ok, packages ok'
 }
