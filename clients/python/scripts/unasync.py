@@ -16,6 +16,7 @@ RULES = [
         r"Calls at the same time travel to the service in batches, as those with ``_many`` do\.",
         "The calls with ``_many`` travel to the service in batches.",
     ),
+    (r"A blocking source is read in a thread\.", "They are read in a thread."),
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"__aenter__", "__enter__"),

@@ -74,3 +74,29 @@ def test_many_calls_at_once_in_asyncio() -> None:
             return [one.text for one in await asyncio.gather(*(contoso.decrypt(one) for one in sealed))]
 
     assert asyncio.run(run()) == [str(number) for number in range(200)]
+
+
+def test_streams_are_decrypted_as_they_were_encrypted(contoso: Tenant) -> None:
+    data = [os.urandom(70_000) for _ in range(50)]
+    opened = contoso.decrypt_stream(contoso.encrypt_stream(data, context=CONTEXT), context=CONTEXT)
+    assert b"".join(opened) == b"".join(data)
+
+
+def test_streams_that_are_cut_or_refused_fail(client: Vaultspan, contoso: Tenant) -> None:
+    sealed = b"".join(contoso.encrypt_stream([os.urandom(1_000_000)], context=CONTEXT))
+    assert code(lambda: list(contoso.decrypt_stream([sealed[:500_000]], context=CONTEXT))) in (
+        "unreachable",
+        "undecryptable",
+    )
+    assert code(lambda: list(contoso.decrypt_stream([sealed]))) == "context-mismatch"
+    assert code(lambda: list(client.tenant("northwind").encrypt_stream([bytes(1000)] * 1000))) == "access-revoked"
+
+
+def test_streams_in_asyncio() -> None:
+    async def run() -> bytes:
+        async with AsyncVaultspan(URL, token=TOKEN) as client:
+            contoso = client.tenant("contoso")
+            opened = contoso.decrypt_stream(contoso.encrypt_stream([b"a" * 300_000]))
+            return b"".join([data async for data in opened])
+
+    assert asyncio.run(run()) == b"a" * 300_000

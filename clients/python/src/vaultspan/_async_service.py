@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Literal, cast
 
 import httpx
@@ -14,8 +16,9 @@ from ._errors import VaultspanError
 from ._fork import drop_after_fork
 from ._leases import Clock, LeasedKeys
 from ._protocol import Deadline, Item, Json, Request
+from ._streams import AsyncChunks, Stream, carry
 from ._token import AccessToken, AsyncTokenSource, KeptToken, in_header
-from ._values import Access
+from ._values import Access, Context, check_context
 
 MAX_OPEN = 16
 MAX_TENANTS = 1_000
@@ -32,6 +35,7 @@ class AsyncService:
         timeout: float,
         local: bool | Literal["required"],
         http: httpx.AsyncClient | Callable[[], httpx.AsyncClient] | None,
+        tls: ssl.SSLContext | None,
         clock: Clock,
     ) -> None:
         self.url = protocol.base_url(url)
@@ -41,6 +45,7 @@ class AsyncService:
         self._token = token
         self._timeout = timeout
         self._given = http
+        self._tls = tls
         self._is_closed = False
         self._closing: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,7 +90,7 @@ class AsyncService:
 
     def _new_http(self) -> httpx.AsyncClient:
         if self._given is None:
-            return httpx.AsyncClient()
+            return httpx.AsyncClient(verify=True if self._tls is None else self._tls)
         if callable(self._given):
             return self._given()
         raise RuntimeError(protocol.GIVEN_HTTP)
@@ -147,6 +152,22 @@ class AsyncService:
             open_items, wait = protocol.to_try_again(open_items, tries, deadline.left)
             if open_items:
                 await asyncio.sleep(wait)
+
+    async def stream(
+        self,
+        tenant: str,
+        operation: str,
+        chunks: AsyncChunks,
+        context: Context | None,
+        key: str | None,
+        access: Access | None,
+    ) -> AsyncIterator[bytes]:
+        """Yields what the service answers to chunks, while it takes them."""
+        self._enter()
+        stream = self._stream(tenant, operation, context, key, access)
+        async with aclosing(carry(stream, await self._get_token(), chunks)) as answer:
+            async for data in answer:
+                yield data
 
     async def close(self) -> None:
         if self._closing is None:
@@ -246,6 +267,11 @@ class AsyncService:
             )
         except httpx.RequestError as error:
             raise protocol.unreachable(error, self.url) from error
+
+    def _stream(
+        self, tenant: str, operation: str, context: Context | None, key: str | None, access: Access | None
+    ) -> Stream:
+        return Stream(self.url, tenant, operation, check_context(context), key, access, self._tls, self._timeout)
 
     async def _get_token(self) -> str:
         if isinstance(self._token, str):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, cast
 
@@ -24,6 +25,7 @@ from ._leases import (
 )
 from ._protocol import Item, Json, Request
 from ._service import Service
+from ._streams import Chunks
 from ._token import TokenSource
 from ._values import (
     Access,
@@ -48,7 +50,7 @@ class Vaultspan:
     of azure-identity. ``timeout`` is in seconds, tries again included. ``local`` seals and opens in this process with
     keys that are leased for minutes; ``"required"`` fails where the service would have to. ``http`` is an
     httpx.Client with a proxy or a private CA, which the caller closes, or a function that returns one: that serves
-    forked children too.
+    forked children too. ``tls`` is a context with a private CA.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Vaultspan:
         timeout: float = 10.0,
         local: bool | Literal["required"] = False,
         http: httpx.Client | Callable[[], httpx.Client] | None = None,
+        tls: ssl.SSLContext | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._service = Service(url, token, timeout, local, http, clock or Clock())
+        self._service = Service(url, token, timeout, local, http, tls, clock or Clock())
 
     def tenant(self, tenant_id: str, *, access: Access | None = None) -> Tenant:
         """Returns the calls on one tenant's data. It asks nothing of the service."""
@@ -225,6 +228,19 @@ class Tenant:
             return dict(record)
         [item] = self._batch("documents/rewrap", [protocol.sealed_fields_item(fields, context, to)], timeout)
         return {**record, **item.fields()}
+
+    def encrypt_stream(
+        self, chunks: Chunks, *, context: Context | None = None, key: str | None = None
+    ) -> Iterator[bytes]:
+        """Yields the encrypted stream of chunks, any size, in constant memory.
+
+        There is no timeout but of connecting, and no way through a proxy. They are read in a thread.
+        """
+        return self._service.stream(self.id, "encrypt", chunks, context, key, self._access)
+
+    def decrypt_stream(self, chunks: Chunks, *, context: Context | None = None) -> Iterator[bytes]:
+        """Yields what an encrypted stream holds. What it gave counts only when it has ended without an error."""
+        return self._service.stream(self.id, "decrypt", chunks, context, None, self._access)
 
     def index(self, name: str) -> Index:
         """Returns the look-ups of one of the tenant's indexes."""

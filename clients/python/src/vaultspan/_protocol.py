@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -270,7 +271,7 @@ def unexpected(status: int, why: str, retry_after: float | None = None) -> Vault
 def unreachable(error: Exception, origin: str) -> VaultspanError:
     """An operation on data changes nothing that is stored, so it is safe to send again."""
     # Such as a certificate's fault. The texts of other errors may hold what was sent.
-    more = f" ({error})" if isinstance(error, (httpx.ConnectError, httpx.ProxyError)) else ""
+    more = f" ({error})" if isinstance(error, (httpx.ConnectError, httpx.ProxyError, ssl.SSLError)) else ""
     name = type(error).__name__
     return VaultspanError("unreachable", f"{origin} gave no whole answer: {name}{more}", is_retryable=True)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Literal, NamedTuple
@@ -16,8 +17,9 @@ from ._errors import VaultspanError
 from ._fork import drop_after_fork
 from ._leases import Clock, LeasedKeys
 from ._protocol import Deadline, Item, Json, Request
+from ._streams import Chunks, Stream, blocking, carry
 from ._token import KeptToken, TokenSource, in_header
-from ._values import Access
+from ._values import Access, Context, check_context
 
 PARALLEL = 4
 MAX_TENANTS = 1_000
@@ -40,6 +42,7 @@ class Service:
         timeout: float,
         local: bool | Literal["required"],
         http: httpx.Client | Callable[[], httpx.Client] | None,
+        tls: ssl.SSLContext | None,
         clock: Clock,
     ) -> None:
         self.url = protocol.base_url(url)
@@ -49,6 +52,7 @@ class Service:
         self._token = token
         self._timeout = timeout
         self._given = http
+        self._tls = tls
         self._is_closed = False
         self._http = http if isinstance(http, httpx.Client) else self._new_http()
         self._start_afresh()
@@ -70,7 +74,7 @@ class Service:
         self._start_afresh()
 
     def _new_http(self) -> httpx.Client:
-        return self._given() if callable(self._given) else httpx.Client()
+        return self._given() if callable(self._given) else httpx.Client(verify=True if self._tls is None else self._tls)
 
     new_lock = staticmethod(threading.Lock)
 
@@ -133,6 +137,20 @@ class Service:
                 self._send_all(tenant, operation, open_items, access, deadline)
                 open_items, wait = protocol.to_try_again(open_items, tries, deadline.left)
                 time.sleep(wait)
+
+    def stream(
+        self,
+        tenant: str,
+        operation: str,
+        chunks: Chunks,
+        context: Context | None,
+        key: str | None,
+        access: Access | None,
+    ) -> Iterator[bytes]:
+        """Yields what the service answers to chunks, while it takes them."""
+        with self._open_call():  # a stream that nobody reads to its end does not keep the client open
+            stream, token = self._stream(tenant, operation, context, key, access), self._get_token()
+        yield from blocking(carry(stream, token, chunks))
 
     def close(self) -> None:
         """Waits for the calls of other threads. Closing twice, or in two threads, is the same as once."""
@@ -222,6 +240,11 @@ class Service:
             raise deadline.error() from error
         except httpx.RequestError as error:
             raise protocol.unreachable(error, self.url) from error
+
+    def _stream(
+        self, tenant: str, operation: str, context: Context | None, key: str | None, access: Access | None
+    ) -> Stream:
+        return Stream(self.url, tenant, operation, check_context(context), key, access, self._tls, self._timeout)
 
     def _get_token(self) -> str:
         if isinstance(self._token, str):
