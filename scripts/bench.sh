@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(data-path compact streams cold cold-crowd batch-crowd many-tenants active-tenants processes start-up neighbours registry branch-rows claims audit)
+all=(data-path compact streams cold cold-crowd batch-crowd many-tenants active-tenants processes start-up neighbours registry branch-rows claims audit receipts)
 
 main() {
   local names=() name

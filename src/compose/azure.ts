@@ -5,7 +5,7 @@ import { TenantCredential } from '../azure/entra/tenant-credential.ts';
 import { GraphDirectory } from '../azure/graph/graph.ts';
 import type { ConfiguredHomeCredential } from '../azure/home/home-credential.ts';
 import { ColdStarts } from '../azure/vault/cold-starts.ts';
-import { KeyVault } from '../azure/vault/key-vault.ts';
+import { KeyVault, type OnUnwrap } from '../azure/vault/key-vault.ts';
 import type { VaultLimits } from '../azure/vault/vault-gate.ts';
 import { VaultGates } from '../azure/vault/vault-gates.ts';
 import { UNITS_AT_ONCE, UNITS_PER_SECOND } from '../azure/vault/vault-quota.ts';
@@ -29,7 +29,14 @@ const SIGN_IN_PART = 0.7;
  * Returns all parts that call Azure, after reading the home vault's secrets.
  * @throws ServiceError
  */
-export async function openAzure(config: Config, home: Home, logger: Logger, clock: Clock, observer?: AzureObserver) {
+export async function openAzure(
+  config: Config,
+  home: Home,
+  logger: Logger,
+  clock: Clock,
+  observer?: AzureObserver,
+  onUnwrap?: OnUnwrap,
+) {
   const credential = homeCredentialOf(config, home, logger, clock, observer);
   await credential.load();
   const homeKeys = await openHomeKeys(config, home, logger, clock);
@@ -40,7 +47,7 @@ export async function openAzure(config: Config, home: Home, logger: Logger, cloc
     clock,
     observer,
   });
-  const access = accessOf(config, signIns, clock, observer);
+  const access = { ...accessOf(config, signIns, clock, observer), onUnwrap };
   const gates = openGates(config, logger, clock);
   const { authorityHost, graphEndpoint, vaultSuffix } = config.cloud;
   const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;

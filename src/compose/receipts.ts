@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { Checkpointer } from '../audit/receipts/checkpointer.ts';
 import type { LogReader } from '../audit/receipts/log-reader.ts';
 import { Sequencer } from '../audit/receipts/sequencer.ts';
+import type { AuditSink } from '../audit/sink.ts';
 import type { AzureObserver } from '../azure/call-outcomes.ts';
 import { VaultReceiptsKey } from '../azure/home/receipts-key.ts';
+import type { OnUnwrap } from '../azure/vault/key-vault.ts';
 import type { Config } from '../config/resolved.ts';
 import type { SqlDatabase } from '../database/open-database.ts';
 import { logBacklog } from '../database/tables/log-backlog.ts';
@@ -79,6 +82,30 @@ export function startReceipts({
       await sequencer.close();
       await checkpointer.close();
     },
+  };
+}
+
+/**
+ * Returns a function that records each unwrap, if receipts are on. Requests record the unwraps that
+ * they rely on; with these records the customer finds every unwrap of its vault's log in its
+ * transparency log, those of checks and of renewals in advance included.
+ */
+export function unwrapRecorder(
+  { receipts }: Pick<Config, 'receipts'>,
+  sink: () => AuditSink | undefined,
+): OnUnwrap | undefined {
+  if (receipts.origin === undefined) return undefined;
+  return async ({ tenantId, keyId, vaultCall, failure }) => {
+    await sink()?.record({
+      operation: 'vault-unwrap',
+      outcome: failure ? 'refused' : 'succeeded',
+      code: failure?.code,
+      reason: failure?.reason,
+      requestId: randomUUID(),
+      tenantId,
+      keyId,
+      ...vaultCall,
+    });
   };
 }
 

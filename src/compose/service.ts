@@ -1,4 +1,5 @@
 import { RefusalCounter } from '../audit/refusals.ts';
+import type { AuditSink } from '../audit/sink.ts';
 import { issuerTrouble } from '../callers/issuer-keys.ts';
 import type { Config } from '../config/resolved.ts';
 import { DEADLINES, type Deadlines } from '../http/server/deadlines.ts';
@@ -14,7 +15,7 @@ import { openHome } from './home.ts';
 import { openKeys } from './keys.ts';
 import { openLeases } from './leases.ts';
 import { type Listener, type ListenerParts, openListener } from './listener.ts';
-import { startReceipts } from './receipts.ts';
+import { startReceipts, unwrapRecorder } from './receipts.ts';
 import { startRounds } from './rounds.ts';
 import { openStore, type Store } from './store.ts';
 import { openTelemetry } from './telemetry.ts';
@@ -87,9 +88,12 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const telemetry = keep(await openTelemetry(config, logger));
   const certificate = keep(await openCertificate(config, logger, clock));
   const home = openHome(config, clock);
-  const azure = await openAzure(config, home, logger, clock, telemetry.metrics?.azure);
+  let sink: AuditSink | undefined;
+  const onUnwrap = unwrapRecorder(config, () => sink);
+  const azure = await openAzure(config, home, logger, clock, telemetry.metrics?.azure, onUnwrap);
   const store = keep(await openStore(config, home, logger));
   const audit = keep(await openAudit(config, home, azure.lineKey, logger));
+  sink = audit.sink;
   const observer = telemetry.metrics?.azure;
   const receipts = keep(startReceipts({ config, home, database: audit.database, logger, clock, observer }));
   const refusals = keep(openRefusals(audit, logger));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { ServiceError, type VaultCallIds } from '../../errors.ts';
-import type { KekRef } from '../../format/kek-ref.ts';
+import { type KekRef, kidOf } from '../../format/kek-ref.ts';
 import { kekTypeOf, type WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
@@ -19,6 +19,17 @@ import { TOKEN_REFUSED, type VaultCall, vaultFailure } from './vault-failures.ts
 import type { VaultGates } from './vault-gates.ts';
 import { costOf, READ_COST } from './vault-quota.ts';
 
+/** An unwrap that a vault answered: with its failure if it refused. */
+export interface AnsweredUnwrap {
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly vaultCall: VaultCallIds;
+  readonly failure?: ServiceError;
+}
+
+/** Called with each unwrap before its result is used. A rejection fails the unwrap. */
+export type OnUnwrap = (unwrap: AnsweredUnwrap) => Promise<void>;
+
 export interface KeyVaultOptions {
   readonly signIns: Pick<SignIns, 'appId' | 'signIn'>;
   readonly unsafeAllowEmulator: boolean;
@@ -32,6 +43,7 @@ export interface KeyVaultOptions {
   readonly tokenMaxAgeMs?: number | undefined;
   readonly clock: Clock;
   readonly observer?: AzureObserver | undefined;
+  readonly onUnwrap?: OnUnwrap | undefined;
   /**
    * The rate limits of calls by vault; absent for the doctor, which must see the vault itself and
    * makes few calls.
@@ -116,11 +128,19 @@ export class KeyVault implements KeyWrapper {
     // RSA output is as long as the modulus, so it reveals an older version of another size.
     const bits = kekTypeOf(algorithm) === 'RSA' ? wrapped.length * 8 : undefined;
     const cost = costOf({ bits, isHsm });
-    const unwrapped = await this.#call(
-      { tenant, kek, operation: 'unwrapKey', use, algorithm, cost },
-      async (client, options) => bytesOf(await client.unwrapKey(kek, algorithm, wrapped, options)),
-    );
-    return resultOf(unwrapped);
+    const about = { tenantId: tenant.id, keyId: kidOf(kek) };
+    try {
+      const unwrapped = await this.#call(
+        { tenant, kek, operation: 'unwrapKey', use, algorithm, cost },
+        async (client, options) => bytesOf(await client.unwrapKey(kek, algorithm, wrapped, options)),
+      );
+      await this.#options.onUnwrap?.({ ...about, vaultCall: unwrapped.vaultCall });
+      return resultOf(unwrapped);
+    } catch (error) {
+      if (error instanceof ServiceError && error.vaultCall?.vaultRequestId !== undefined)
+        await this.#options.onUnwrap?.({ ...about, vaultCall: error.vaultCall, failure: error });
+      throw error;
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 import { openAzure } from '../../compose/azure.ts';
 import { openBranches } from '../../compose/branches.ts';
 import { type Keys, openKeys } from '../../compose/keys.ts';
+import { unwrapRecorder } from '../../compose/receipts.ts';
 import type { BranchCopies } from '../../keyring/branches/branch-deps.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { defined } from '../../lib/defined.ts';
@@ -24,7 +25,14 @@ export interface Keyring extends AsyncDisposable {
 export async function openKeyring(tools: Tools): Promise<Keyring> {
   const { config, home, audit, keyring, tenants, keyUsage } = tools;
   const [logger, clock] = [silentLogger(), systemClock];
-  const azure = await openAzure(config, home, logger, clock);
+  const azure = await openAzure(
+    config,
+    home,
+    logger,
+    clock,
+    undefined,
+    unwrapRecorder(config, () => audit),
+  );
   const branches = openBranches({ config, home, logger, clock, store: { keyring }, audit: { sink: audit }, azure });
   await branches.bind();
   const store = { tenants, keyUsage };

@@ -5,6 +5,7 @@ import type { Role } from '../../callers/principal.ts';
 import { openAudit } from '../../compose/audit.ts';
 import { openAzure } from '../../compose/azure.ts';
 import { type Home, openHome } from '../../compose/home.ts';
+import { unwrapRecorder } from '../../compose/receipts.ts';
 import { openStore, type Store } from '../../compose/store.ts';
 import type { Config } from '../../config/resolved.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -82,7 +83,14 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
  * @throws ServiceError
  */
 export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
-  const { openProbe } = await openAzure(tools.config, tools.home, silentLogger(), systemClock);
+  const { openProbe } = await openAzure(
+    tools.config,
+    tools.home,
+    silentLogger(),
+    systemClock,
+    undefined,
+    unwrapRecorder(tools.config, () => tools.audit),
+  );
   return { ...tools, openProbe, clock: systemClock, dataKeys: undefined };
 }
 
