@@ -20,7 +20,7 @@ import type { VaultGates } from './vault-gates.ts';
 import { costOf, READ_COST } from './vault-quota.ts';
 
 /** An unwrap that a vault answered: with its failure if it refused. */
-export interface AnsweredUnwrap {
+interface AnsweredUnwrap {
   readonly tenantId: string;
   readonly keyId: string;
   readonly vaultCall: VaultCallIds;
