@@ -33,7 +33,8 @@ async function local() {
     maxMessages: 2 ** 24,
     maxBytes: 2 ** 36,
   });
-  const fetch = async (url) => (String(url).endsWith('/usage') ? new Response(null, { status: 204 }) : Response.json(lease()));
+  const fetch = async (url) =>
+    String(url).endsWith('/usage') ? new Response(null, { status: 204 }) : Response.json(lease());
   const client = new Vaultspan({ url: 'https://service.example', token: 't', local: 'required', fetch });
   const contoso = client.tenant('contoso');
   for (const kind of ['recurring', 'new']) {
@@ -47,12 +48,22 @@ async function local() {
   }
   const row = { a: FIELD, b: FIELD, c: FIELD, d: FIELD };
   const rows = [];
-  await measure('local encryptFields, 4 fields, new context', FIELDS / 4, async (at) => {
-    rows[at] = await contoso.encryptFields(row, { context: { id: String(at) } });
-  }, 4);
-  await measure('local decryptFields, 4 fields, new context', FIELDS / 4, async (at) => {
-    await contoso.decryptFields(rows[at], { context: { id: String(at) } });
-  }, 4);
+  await measure(
+    'local encryptFields, 4 fields, new context',
+    FIELDS / 4,
+    async (at) => {
+      rows[at] = await contoso.encryptFields(row, { context: { id: String(at) } });
+    },
+    4,
+  );
+  await measure(
+    'local decryptFields, 4 fields, new context',
+    FIELDS / 4,
+    async (at) => {
+      await contoso.decryptFields(rows[at], { context: { id: String(at) } });
+    },
+    4,
+  );
   await client.close();
 }
 
@@ -84,12 +95,19 @@ async function aws() {
     wrappingSuite: RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
   });
   const cache = getLocalCryptographicMaterialsCache(1000);
-  const manager = new NodeCachingMaterialsManager({ backingMaterials: keyring, cache, maxAge: 300_000, maxMessagesEncrypted: 2 ** 24 });
+  const manager = new NodeCachingMaterialsManager({
+    backingMaterials: keyring,
+    cache,
+    maxAge: 300_000,
+    maxMessagesEncrypted: 2 ** 24,
+  });
   const count = FIELDS / 10;
   for (const kind of ['recurring', 'new']) {
     const sealed = [];
     await measure(`AWS Encryption SDK, caching, encrypt, ${kind} context`, count, async (at) => {
-      sealed[at] = (await encrypt(manager, FIELD, { encryptionContext: contextOf(kind, at) })).result.toString('base64url');
+      sealed[at] = (await encrypt(manager, FIELD, { encryptionContext: contextOf(kind, at) })).result.toString(
+        'base64url',
+      );
     });
     await measure(`AWS Encryption SDK, caching, decrypt, ${kind} context`, count, async (at) => {
       await decrypt(manager, Buffer.from(sealed[at], 'base64url'));
@@ -109,7 +127,11 @@ async function remote() {
   const plaintext = Buffer.from(FIELD).toString('base64');
   const batch = async () => {
     const items = contexts.map((encryptionContext) => ({ plaintext, encryptionContext, key: 'compact' }));
-    const response = await fetch(`${url}/tenants/contoso/batch/encrypt`, { method: 'POST', headers, body: JSON.stringify({ items }) });
+    const response = await fetch(`${url}/tenants/contoso/batch/encrypt`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ items }),
+    });
     assert.equal((await response.json()).items.length, 100);
   };
   await compare('remote, 100 fields', { coalesced, 'the batch call itself': batch }, 200);
@@ -130,8 +152,8 @@ async function measure(row, count, work, fields = 1) {
 
 /** Prints CPU and time of works that take turns. */
 async function compare(row, works, count) {
-  const cpu = {};
-  const time = {};
+  const cpu = Object.fromEntries(Object.keys(works).map((name) => [name, []]));
+  const time = Object.fromEntries(Object.keys(works).map((name) => [name, []]));
   for (let run = 0; run <= RUNS; run += 1) {
     for (const [name, work] of Object.entries(works)) {
       const before = process.cpuUsage();
@@ -139,8 +161,8 @@ async function compare(row, works, count) {
       for (let at = 0; at < count; at += 1) await work();
       const { user, system } = process.cpuUsage(before);
       if (run === 0) continue;
-      (cpu[name] ??= []).push((user + system) / count);
-      (time[name] ??= []).push(((performance.now() - started) * 1000) / count);
+      cpu[name].push((user + system) / count);
+      time[name].push(((performance.now() - started) * 1000) / count);
     }
   }
   for (const name of Object.keys(works)) {
@@ -151,5 +173,7 @@ async function compare(row, works, count) {
 
 function print(row, figures) {
   const sorted = figures.toSorted((a, b) => a - b);
-  process.stdout.write(`${JSON.stringify({ row, microseconds: Number(sorted[sorted.length >> 1].toFixed(1)), figures: figures.map((one) => Number(one.toFixed(1))) })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ row, microseconds: Number(sorted[sorted.length >> 1].toFixed(1)), figures: figures.map((one) => Number(one.toFixed(1))) })}\n`,
+  );
 }
