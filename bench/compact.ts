@@ -1,52 +1,95 @@
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import process from 'node:process';
+import { pathToFileURL } from 'node:url';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { runCli } from '../test/support/run-cli.ts';
-import { median } from '../test/support/statistics.ts';
-import { callOf, type Row, rowsOfForms } from './data-rows.ts';
+import { leastQuarter, median } from '../test/support/statistics.ts';
+import { callOf, PATIENT, rowsOfForms } from './data-rows.ts';
+import type * as Product from './product.ts';
 import { type BenchSite, openBenchSite } from './product.ts';
-import { wrk } from './wrk.ts';
+import { openSlices, requestsIn, type SliceClient } from './slices.ts';
 
 /**
- * CPU of the server per request under a compact key and under a self-contained one, in turn on one
- * server. Contexts are not cached, so one context costs as much as a new one each time.
+ * CPU of the server per request under a self-contained key and under a compact one, and under a
+ * self-contained one of another checkout if its folder is the first argument. They take turns of a
+ * fifth of a second. Further arguments are parts of row names. Contexts are not cached, so one
+ * context costs as much as a new one each time.
  */
-const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
-const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
+const TURNS = Number(process.env['BENCH_TURNS'] ?? 40);
+const TURN_MS = 200;
+const [otherCheckout, ...parts] = process.argv.slice(2);
 
 const site = await openBenchSite();
 const server = await startWithCompactKey(site);
-const call = callOf(server, site.token);
+const other = otherCheckout === undefined ? undefined : await openOther(otherCheckout);
 const table: string[][] = [];
 const results: object[] = [];
 const compactRows = rowsOfForms('compact');
 for (const [at, row] of rowsOfForms('data').entries()) {
-  const costs = { selfContained: [] as number[], compact: [] as number[] };
-  const measure = async (of: Row | undefined, seconds: number) => {
-    if (!of) throw new Error(`no row for ${row.name}`);
-    return wrk(server, { paths: [of.path], body: await of.body(call), token: site.token }, seconds, site.folder);
-  };
-  await measure(row, 1); // warm
-  await measure(compactRows[at], 1);
-  for (let run = 0; run < RUNS; run += 1) {
-    costs.selfContained.push((await measure(row, SECONDS)).cpuMicroseconds);
-    costs.compact.push((await measure(compactRows[at], SECONDS)).cpuMicroseconds);
+  if (parts.length > 0 && !parts.some((part) => row.name.includes(part))) continue;
+  const compactRow = compactRows[at];
+  if (!compactRow) throw new Error(`no row for ${row.name}`);
+  const sides = [
+    { server, token: site.token, row },
+    { server, token: site.token, row: compactRow },
+  ];
+  if (other) sides.push({ ...other, row });
+  const clients: SliceClient[] = [];
+  const requests: number[] = [];
+  for (const {
+    server: of,
+    token,
+    row: { path, body },
+  } of sides) {
+    const client = await openSlices(of, { paths: [path], body: await body(callOf(of, token)), token });
+    clients.push(client);
+    requests.push(await requestsIn(client, TURN_MS));
   }
-  const [selfContained, compact] = [median(costs.selfContained), median(costs.compact)];
-  results.push({ row: row.name, selfContained, compact, ratio: compact / selfContained, aim: row.ratio, costs });
-  const figures = [selfContained.toFixed(1), compact.toFixed(1), (compact / selfContained).toFixed(2)];
-  table.push([row.name, ...figures, row.ratio.toFixed(2)]);
+  const costs: number[][] = sides.map(() => []);
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    for (const [side, client] of clients.entries()) costs[side]?.push(await client.measure(requests[side] ?? 0));
+  }
+  for (const client of clients) client.close();
+  const [selfContained = [], compact = [], before = []] = costs;
+  results.push({ row: row.name, aim: row.ratio, selfContained, compact, before });
+  const least = leastQuarter(compact);
+  table.push([
+    row.name,
+    ...costs.map((some) => median(some).toFixed(0)),
+    ...costs.map((some) => leastQuarter(some).toFixed(0)),
+    (least / leastQuarter(selfContained)).toFixed(2),
+    ...(other ? [(least / leastQuarter(before)).toFixed(2)] : []),
+    row.ratio.toFixed(2),
+  ]);
   process.stderr.write(`${table.at(-1)?.join('  ')}\n`);
 }
 await server.stop();
 await site.close();
+await other?.server.stop();
+await other?.site.close();
+const names = ['self-contained', 'compact', ...(other ? ['other checkout'] : [])];
 printTable(
-  `Forms: server CPU, µs a request, median of ${RUNS} runs of ${SECONDS} s; ${describeMachine()}`,
-  ['work', 'self-contained', 'compact', 'compact ÷ self-contained', 'aim'],
+  `Forms: server CPU, µs a request, medians and best quarters of ${TURNS} turns; ratios of the best quarters; ${describeMachine()}`,
+  [
+    'work',
+    ...names,
+    ...names.map((name) => `${name}, best`),
+    'compact ÷ self-contained',
+    ...(other ? ['compact ÷ other'] : []),
+    'aim',
+  ],
   table,
 );
 await writeResults('compact', results);
+
+/** Each checkout has an emulated Azure of its own, since formats of configurations differ. */
+async function openOther(checkout: string) {
+  const url = pathToFileURL(resolve(checkout, 'bench', 'product.ts')).href;
+  const product = (await import(url)) as typeof Product;
+  const opened = await product.openBenchSite();
+  return { site: opened, token: opened.token, server: await opened.startProduct() };
+}
 
 /** Starts a service whose tenant has a key of each form; its branch keys encrypt at once. */
 async function startWithCompactKey({ emulator, folder, tenants, writeConfig, startProduct }: BenchSite) {
@@ -57,6 +100,7 @@ async function startWithCompactKey({ emulator, folder, tenants, writeConfig, sta
   const list = join(folder, 'with-compact.json');
   await writeFile(list, JSON.stringify({ tenants: [{ ...contoso, keys }] }));
   const settings = {
+    ...PATIENT,
     registry: {},
     database: { file: join(folder, 'compact.db') },
     branchKeys: { settleSeconds: 0, copies: { directory: join(folder, 'copies') } },

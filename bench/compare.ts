@@ -2,11 +2,11 @@ import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
-import { median } from '../test/support/statistics.ts';
+import { leastQuarter, median } from '../test/support/statistics.ts';
 import { startMeasured } from './cpu.ts';
 import { callOf, PATIENT, rowsNamed } from './data-rows.ts';
 import type * as Product from './product.ts';
-import { openSlices, type SliceClient } from './slices.ts';
+import { openSlices, requestsIn, type SliceClient } from './slices.ts';
 
 /**
  * CPU of the server per request in two checkouts and in the bare Express server. They take turns of
@@ -15,7 +15,6 @@ import { openSlices, type SliceClient } from './slices.ts';
  */
 const TURNS = Number(process.env['BENCH_TURNS'] ?? 40);
 const TURN_MS = 200;
-const WARM_UP = 400;
 const [otherCheckout, ...parts] = process.argv.slice(2);
 if (otherCheckout === undefined) throw new Error('usage: npm run bench -- compare OTHER_CHECKOUT [ROW…]');
 
@@ -29,10 +28,6 @@ async function open(checkout: string) {
   return { site, token: site.token, server };
 }
 
-/** The turns that other work disturbed least. */
-const quarter = (some: readonly number[]) =>
-  median([...some].sort((a, b) => a - b).slice(0, Math.ceil(some.length / 4)));
-
 const ours = await open(join(import.meta.dirname, '..'));
 const other = await open(otherCheckout);
 const express = await startMeasured(join(import.meta.dirname, 'bare-server.ts'), ['express']);
@@ -45,11 +40,8 @@ for (const row of rowsNamed(parts)) {
   for (const { server, token } of sides) {
     const body = await row.body(callOf(server, token));
     const client = await openSlices(server, { paths: [row.path], body, token });
-    await client.measure(WARM_UP);
-    const startedAt = performance.now();
-    await client.measure(WARM_UP);
     clients.push(client);
-    requests.push(Math.max(32, Math.ceil((TURN_MS / (performance.now() - startedAt)) * WARM_UP)));
+    requests.push(await requestsIn(client, TURN_MS));
   }
   const costs: number[][] = sides.map(() => []);
   for (let turn = 0; turn < TURNS; turn += 1) {
@@ -63,7 +55,7 @@ for (const row of rowsNamed(parts)) {
   const ratios = { toOther: paired(mine, theirs), toExpress: paired(mine, bare), otherToExpress: paired(theirs, bare) };
   results.push({ row: row.name, ours: mine, other: theirs, express: bare, ...ratios });
   const medians = [mine, theirs, bare].map((some) => median(some).toFixed(0));
-  const least = quarter(mine) / quarter(theirs);
+  const least = leastQuarter(mine) / leastQuarter(theirs);
   table.push([
     row.name,
     ...medians,

@@ -16,6 +16,16 @@ export interface SliceClient {
   close(): void;
 }
 
+const WARM_UP = 400;
+
+/** Warms the server up and returns the number of requests that fill a turn of this length. */
+export async function requestsIn(client: SliceClient, turnMs: number): Promise<number> {
+  await client.measure(WARM_UP);
+  const startedAt = performance.now();
+  await client.measure(WARM_UP);
+  return Math.max(32, Math.ceil((turnMs / (performance.now() - startedAt)) * WARM_UP));
+}
+
 /** Returns a client whose slices are short enough to alternate between servers many times. */
 export async function openSlices(server: MeasuredServer, { paths, body, token }: Load): Promise<SliceClient> {
   const { hostname, port } = new URL(server.url);

@@ -9,9 +9,8 @@ all=(data-path compact streams cold cold-crowd batch-crowd many-tenants active-t
 
 main() {
   local names=() name
-  if [ "${1:-}" = compare ]; then
-    need wrk
-    exec node bench/compare.ts "${@:2}"
+  if [ "${1:-}" = compare ] || { [ "${1:-}" = compact ] && [ -d "${2:-}" ]; }; then
+    exec node "bench/$1.ts" "${@:2}"
   fi
   while [ $# != 0 ]; do
     case $1 in

@@ -18,6 +18,16 @@ export interface GcmParts {
 }
 
 /**
+ * Returns the bytes of a protected header that stays in memory. They are outside Buffer's pool: a
+ * short buffer from the pool would keep all 64 KiB of it.
+ */
+export function lastingAad(protectedHeader: string): Buffer {
+  const bytes = Buffer.alloc(protectedHeader.length);
+  bytes.write(protectedHeader, 'latin1');
+  return bytes;
+}
+
+/**
  * Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this key.
  * `aad` has the bytes of the protected header.
  */

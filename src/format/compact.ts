@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import type { JsonSafe } from '../lib/json-safe.ts';
-import { openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
+import { lastingAad, openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import { IV_BYTES } from './iv-pool.ts';
 import { type JweType, malformed } from './jwe-header.ts';
@@ -48,8 +48,8 @@ export interface LeafId {
 /** A compact message with a valid form; no part of it is authenticated yet. */
 export interface CompactMessage {
   readonly leaf: LeafId;
-  /** The first segment, which is the additional authenticated data (RFC 7516 §5.1, step 14). */
-  readonly protectedHeader: string;
+  /** The bytes of the first segment: the additional authenticated data (RFC 7516 §5.1, step 14). */
+  readonly aad: Buffer;
   readonly iv: Buffer;
   readonly ciphertext: Buffer;
   readonly tag: Buffer;
@@ -71,17 +71,45 @@ export function leafIdOf(branchId: Uint8Array, leafSalt: Uint8Array): LeafId {
   };
 }
 
-/** Returns the protected header that names a leaf, 80 characters. */
-export const compactHeader = (kid: string): string =>
-  Buffer.from(`${HEADER_START}${kid}${HEADER_END}`, 'latin1').toString('base64url');
+/** The protected header of a leaf's messages, 80 characters, and its bytes. */
+export interface CompactHeader {
+  readonly text: string;
+  readonly aad: Buffer;
+}
+
+/** Returns the protected header that names a leaf. */
+export function compactHeader(kid: string): CompactHeader {
+  const text = Buffer.from(`${HEADER_START}${kid}${HEADER_END}`, 'latin1').toString('base64url');
+  return { text, aad: lastingAad(text) };
+}
 
 /**
- * Parses and checks the form of a text for which `isCompact` holds: the canonical header, an empty
- * second segment, every length.
+ * Returns the parsed message of a text for which `isCompact` holds. Checks the form: the canonical
+ * header, an empty second segment, every length.
  * @throws ServiceError `malformed-ciphertext`
  */
-export function parseCompact(text: string): CompactMessage {
-  const leaf = parseHeader(text.slice(0, HEADER_CHARACTERS));
+export const parseCompact = (text: string): CompactMessage => compactParser()(text);
+
+/**
+ * Returns the same for many messages. Those of one leaf share their header: it is parsed again only
+ * if it differs from the last.
+ */
+export function compactParser(): (text: string) => CompactMessage {
+  let last: ParsedHeader | undefined;
+  return (text) => {
+    const encoded = text.slice(0, HEADER_CHARACTERS);
+    const header = last?.encoded === encoded ? last : parseHeader(encoded);
+    const message = parseRest(text, header);
+    last = header;
+    return message;
+  };
+}
+
+interface ParsedHeader extends Pick<CompactMessage, 'leaf' | 'aad'> {
+  readonly encoded: string;
+}
+
+function parseRest(text: string, { leaf, aad }: ParsedHeader): CompactMessage {
   const ivEnd = HEADER_CHARACTERS + 2 + IV_CHARACTERS;
   if (!text.startsWith('..', HEADER_CHARACTERS))
     throw malformed('the encrypted key of a compact message must be empty');
@@ -94,17 +122,18 @@ export function parseCompact(text: string): CompactMessage {
   if (iv?.length !== IV_BYTES || !ciphertext || tag?.length !== TAG_BYTES) {
     throw malformed('a segment is not canonical base64url');
   }
-  return { leaf, protectedHeader: text.slice(0, HEADER_CHARACTERS), iv, ciphertext, tag };
+  return { leaf, aad, iv, ciphertext, tag };
 }
 
-function parseHeader(encoded: string): LeafId {
+function parseHeader(encoded: string): ParsedHeader {
   const tail = encoded.slice(ENCODED_START.length);
   const json = Buffer.from(tail, 'base64url').toString('latin1');
   const isCanonical = TAIL.test(json) && Buffer.from(json, 'latin1').toString('base64url') === tail;
   if (!isCanonical) throw malformed('the header is not in canonical form');
   const kid = json.slice(0, KID_CHARACTERS);
   const bytes = Buffer.from(kid, 'base64url');
-  return leafIdOf(bytes.subarray(0, ID_BYTES), bytes.subarray(ID_BYTES));
+  const leaf = leafIdOf(bytes.subarray(0, ID_BYTES), bytes.subarray(ID_BYTES));
+  return { encoded, leaf, aad: Buffer.from(encoded, 'latin1') };
 }
 
 /**
@@ -175,18 +204,19 @@ export class LeafKey {
  * Returns a sealed message. `iv` must never have been used with this content key. `header` is
  * `compactHeader` of the leaf.
  */
-export function sealCompact(contentKey: ContentKey, header: string, iv: Buffer, plaintext: Uint8Array): JsonSafe {
-  return sealGcm(contentKey, header, '', iv, plaintext);
-}
+export const sealCompact = (
+  contentKey: ContentKey,
+  { text, aad }: CompactHeader,
+  iv: Buffer,
+  plaintext: Uint8Array,
+): JsonSafe => sealGcm(contentKey, text, '', iv, plaintext, aad);
 
 /**
  * Opens a message with the content key that its leaf and context determine.
  * @throws ServiceError `undecryptable`, also for another context: the format cannot distinguish the
  * two
  */
-export function openCompact(contentKey: ContentKey, message: CompactMessage): Buffer {
-  return openGcm(contentKey, { ...message, aad: Buffer.from(message.protectedHeader, 'latin1') });
-}
+export const openCompact = (contentKey: ContentKey, message: CompactMessage): Buffer => openGcm(contentKey, message);
 
 /** Returns whether the text is a branch id: canonical base64url of 8 bytes. */
 export const isBranchId = (text: string): boolean =>

@@ -1,4 +1,5 @@
 import { ServiceError } from '../errors.ts';
+import { lastingAad } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import type { DataKey } from './data-key.ts';
 import { type KekRef, parseKid } from './kek-ref.ts';
@@ -83,7 +84,7 @@ export function headerTemplate(dataKey: DataKey, mac: string, typ: JweType): Hea
   const withoutContext = base64Url(json);
   return {
     withoutContext,
-    aad: Buffer.from(withoutContext, 'latin1'),
+    aad: lastingAad(withoutContext),
     start: base64Url(open.slice(0, aligned)),
     rest: open.slice(aligned),
   };

@@ -1,4 +1,4 @@
-import { type CompactMessage, isCompact, JWE_TYPES, type LeafUse, parseCompact } from './compact.ts';
+import { type CompactMessage, compactParser, isCompact, JWE_TYPES, type LeafUse } from './compact.ts';
 import { type Jwe, jweParser } from './jwe.ts';
 
 /** A message of either form with a valid form; no part of it is authenticated yet. */
@@ -13,5 +13,6 @@ export const isCompactMessage = (message: Message): message is CompactMessage =>
  */
 export function messageParser(use: LeafUse): (text: string) => Message {
   const parseJwe = jweParser(JWE_TYPES[use]);
+  const parseCompact = compactParser();
   return (text) => (isCompact(text) ? parseCompact(text) : parseJwe(text));
 }

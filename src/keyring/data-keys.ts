@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { CompactMessage, ContentKey, LeafUse } from '../format/compact.ts';
+import type { CompactHeader, CompactMessage, ContentKey, LeafUse } from '../format/compact.ts';
 import type { DataKey } from '../format/data-key.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
@@ -29,7 +29,7 @@ export interface OpeningUse {
 export interface LeafSealing {
   /** The user overwrites it after use: `wipeContentKey`. */
   readonly contentKey: ContentKey;
-  readonly header: string;
+  readonly header: CompactHeader;
   readonly keyId: string;
   readonly vaultCall: ProofOfAccess | undefined;
   /** The end of the proof of access: monotonic milliseconds. */

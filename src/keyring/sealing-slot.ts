@@ -42,6 +42,8 @@ export class SealingSlot {
   #current: MintedKey | undefined;
   #minting: Promise<MintedKey> | undefined;
   #facts: KekFacts | undefined;
+  /** Key id of these facts, made once: each compact message compares it. */
+  #newestKid: string | undefined;
   #readAt = 0;
   #rereadAt = 0;
   #mintAheadAt = 0;
@@ -63,7 +65,7 @@ export class SealingSlot {
     const { clock } = this.#deps;
     const now = clock.monotonicMs();
     const current = this.#current;
-    if (!current || this.#isExpired(clock.wallMs())) return undefined;
+    if (!current || this.#isExpired()) return undefined;
     if (!this.#proofs.accessTo(current.key.dataKey.kid).isFresh(now) || !current.take(now, bytes)) return undefined;
     this.#lookAhead(current, now);
     return current;
@@ -109,9 +111,9 @@ export class SealingSlot {
    */
   newestKid(): string | undefined {
     const { clock, onBackgroundFailure } = this.#deps;
-    if (!this.#facts || this.#isExpired(clock.wallMs())) return undefined;
+    if (!this.#facts || this.#isExpired()) return undefined;
     if (clock.monotonicMs() >= this.#rereadAt) this.#readOnce().catch(onBackgroundFailure);
-    return kidOf(this.#facts.kek);
+    return this.#newestKid;
   }
 
   /**
@@ -161,11 +163,11 @@ export class SealingSlot {
   }
 
   #isNewest(kid: string): boolean {
-    return this.#facts !== undefined && kidOf(this.#facts.kek) === kid;
+    return this.#newestKid === kid;
   }
 
-  #isExpired(now: number): boolean {
-    return this.#facts?.expires !== undefined && now >= this.#facts.expires;
+  #isExpired(): boolean {
+    return this.#facts?.expires !== undefined && this.#deps.clock.wallMs() >= this.#facts.expires;
   }
 
   #lookAhead(current: MintedKey, now: number): void {
@@ -197,7 +199,7 @@ export class SealingSlot {
   async usableFacts(): Promise<KekFacts> {
     const { clock } = this.#deps;
     const known = this.#facts;
-    const isKnown = known !== undefined && clock.monotonicMs() < this.#rereadAt && !this.#isExpired(clock.wallMs());
+    const isKnown = known !== undefined && clock.monotonicMs() < this.#rereadAt && !this.#isExpired();
     return isKnown ? known : this.#readOnce();
   }
 
@@ -219,6 +221,7 @@ export class SealingSlot {
         () => this.#readUsable(),
         () => this.#forget(),
       );
+      this.#newestKid = kidOf(this.#facts.kek);
       return this.#facts;
     } catch (error) {
       this.#rereadAt = Math.max(previous, clock.monotonicMs() + RETRY_AFTER_MS);
@@ -238,6 +241,7 @@ export class SealingSlot {
   #forget(): void {
     this.#current = undefined;
     this.#facts = undefined;
+    this.#newestKid = undefined;
   }
 
   #mintOnce(): Promise<MintedKey> {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { CompactEncrypt, compactDecrypt } from 'jose';
 import {
   compactHeader,
+  compactParser,
   deriveContentKey,
   deriveLeafKey,
   isBranchId,
@@ -35,8 +36,14 @@ describe.each(compact.cases.map((vector) => [vector.name, vector] as const))('ve
     expect(contentKey().toString('hex')).toBe(vector.cek);
   });
 
+  test('the bytes of the header keep no pool of buffers in memory', () => {
+    const { text, aad } = compactHeader(vector.K);
+    expect(aad.toString()).toBe(text);
+    expect(aad.buffer.byteLength).toBe(aad.length);
+  });
+
   test('sealing gives the same characters', () => {
-    expect(Buffer.from(compactHeader(vector.K), 'base64url').toString()).toBe(vector.header);
+    expect(Buffer.from(compactHeader(vector.K).text, 'base64url').toString()).toBe(vector.header);
     const sealed = sealCompact(contentKey(), compactHeader(vector.K), hex(vector.iv), hex(vector.plaintext));
     expect(sealed).toBe(vector.message);
     expect(sealed.length).toBe(vector.characters);
@@ -126,7 +133,7 @@ describe('a compact message', () => {
       `${header}..${iv}.${ciphertext.slice(0, -1)}${ciphertext.endsWith('A') ? 'B' : 'Z'}.${tag}`,
     ],
     ['standard base64', `${header}..${iv}.++++.${tag}`],
-    ['spare bits in K', `${compactHeader(`${'A'.repeat(21)}B`)}..${iv}.${ciphertext}.${tag}`],
+    ['spare bits in K', `${compactHeader(`${'A'.repeat(21)}B`).text}..${iv}.${ciphertext}.${tag}`],
     [
       'a member more',
       `${Buffer.from('{"alg":"dir","enc":"A256GCM","kid":"AAAAAAAAAAAAAAAAAAAAAA","zip":"DEF"}').toString('base64url')}..${iv}.${ciphertext}.${tag}`,
@@ -157,5 +164,17 @@ test('a branch id is 11 characters of canonical base64url', () => {
   expect(isBranchId('ICEiIyQlJic')).toBe(true);
   for (const text of ['', 'ICEiIyQlJi', 'ICEiIyQlJid', 'ICEiIyQlJic=', 'ICEi+yQlJic', 'ICEiIyQlJicA']) {
     expect(isBranchId(text)).toBe(false);
+  }
+});
+
+test('a parser of many messages returns what each gives alone, also after one that is malformed', () => {
+  const parse = compactParser();
+  for (const { message } of [...compact.cases, ...compact.cases]) {
+    expect(parse(message)).toEqual(parseCompact(message));
+    expect(parse(message)).toEqual(parseCompact(message));
+    expect(() => parse(`${message.slice(0, -1)}!`)).toThrow(expect.objectContaining({ code: 'malformed-ciphertext' }));
+    expect(() => parse(`${message.slice(0, 79)}!${message.slice(80)}`)).toThrow(
+      expect.objectContaining({ code: 'malformed-ciphertext' }),
+    );
   }
 });

@@ -33,6 +33,19 @@ describe('sealing and opening', () => {
     );
   });
 
+  test('the bytes of a header that stays keep no pool of buffers in memory', () => {
+    const wrapped = {
+      kek: CMK_V1,
+      algorithm: 'RSA-OAEP-256',
+      kid: kidOf(CMK_V1),
+      tenantId: 't',
+      encryptedKey: '',
+    } as const;
+    const { aad, withoutContext } = headerTemplate(dataKeyFrom(randomBytes(32), wrapped), 'mac', 'vaultspan+jwe');
+    expect(aad.toString()).toBe(withoutContext);
+    expect(aad.buffer.byteLength).toBe(aad.length);
+  });
+
   test.each([0, 1, 15, 16, 17, 255, 256, 65_535, 1_048_576])('return %d bytes', async (size) => {
     const plaintext = randomBytes(size);
     const opened = await process.decrypt(await process.encrypt(plaintext, { context }), { context });

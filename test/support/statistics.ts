@@ -6,3 +6,7 @@ export function percentile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
+
+/** Returns the median of the least quarter: of the turns that other work disturbed least. */
+export const leastQuarter = (values: readonly number[]): number =>
+  median([...values].sort((a, b) => a - b).slice(0, Math.ceil(values.length / 4)));

@@ -1,4 +1,12 @@
-import { compactHeader, deriveLeafKey, type LeafId, LeafKey, type LeafUse, leafIdOf } from '../../format/compact.ts';
+import {
+  type CompactHeader,
+  compactHeader,
+  deriveLeafKey,
+  type LeafId,
+  LeafKey,
+  type LeafUse,
+  leafIdOf,
+} from '../../format/compact.ts';
 import type { DataKeyBounds } from '../../tenants/bounds.ts';
 import type { BranchKey } from './branch-key.ts';
 
@@ -23,7 +31,7 @@ export function leaseLeafId({ row }: BranchKey, salt: Buffer): LeafId {
  */
 export class Leaf {
   readonly branch: BranchKey;
-  readonly header: string;
+  readonly header: CompactHeader;
   readonly key: LeafKey;
   readonly #bounds: DataKeyBounds;
   readonly #madeAt: number;

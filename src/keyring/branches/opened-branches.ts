@@ -17,7 +17,11 @@ export interface OpenedBranch {
 /** One tenant's branch keys in memory, and the leaf keys that were derived to open messages. */
 export class OpenedBranches {
   readonly #branches = boundedMap<OpenedBranch>(MAX_BRANCHES);
-  readonly #leaves = boundedMap<LeafKey>(MAX_LEAVES);
+  /** By K: no text of use and K is made for each message. */
+  readonly #leaves: Readonly<Record<LeafUse, ReturnType<typeof boundedMap<LeafKey>>>> = {
+    message: boundedMap<LeafKey>(MAX_LEAVES),
+    stream: boundedMap<LeafKey>(MAX_LEAVES),
+  };
 
   get(branchId: string): OpenedBranch | undefined {
     return this.#branches.get(branchId);
@@ -31,11 +35,11 @@ export class OpenedBranches {
 
   /** Returns the key of any leaf, derived at its first use. */
   leafKey({ branch }: OpenedBranch, use: LeafUse, kid: string): LeafKey {
-    const name = `${use} ${kid}`;
-    const known = this.#leaves.get(name);
+    const leaves = this.#leaves[use];
+    const known = leaves.get(kid);
     if (known) return known;
     const key = new LeafKey(deriveLeafKey(branch.key, use, branch.row.tenantId, kid));
-    this.#leaves.set(name, key);
+    leaves.set(kid, key);
     return key;
   }
 
@@ -49,12 +53,17 @@ export class OpenedBranches {
     for (const [id, { branch }] of this.#branches.entries()) {
       if (kid === undefined || branch.row.kid === kid) this.#branches.delete(id);
     }
-    this.#leaves.clear();
+    this.#clearLeaves();
   }
 
   drop(branchId: string): void {
     this.#branches.delete(branchId);
-    this.#leaves.clear();
+    this.#clearLeaves();
+  }
+
+  #clearLeaves(): void {
+    this.#leaves.message.clear();
+    this.#leaves.stream.clear();
   }
 
   /** Returns the branches in memory. */

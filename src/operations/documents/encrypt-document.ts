@@ -74,9 +74,9 @@ async function sealDocument(
   const seal = () =>
     eachField(fields, (plaintext, name) => {
       const about = { operation: 'encrypt', context: contextOf(name), access } as const;
-      return whenReady(sealMessage(deps, tenant, key, plaintext, about), ({ ciphertext, ...use }) => ({
+      return whenReady(sealMessage(deps, tenant, key, plaintext, about), ({ ciphertext, keyId, vaultCall }) => ({
         value: ciphertext,
-        use: { ...use, bytes: plaintext.length },
+        use: { keyId, vaultCall, bytes: plaintext.length },
       }));
     });
   const sealed = await seal();
