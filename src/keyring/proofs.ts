@@ -60,12 +60,14 @@ export class Proofs {
 
   /**
    * Renews the proof of access to a data key's KEK in the background, from half of the bound on.
+   * Returns that access.
    */
-  renewAhead(dataKey: DataKey, now: number): void {
+  renewAhead(dataKey: DataKey, now: number): Access {
     const access = this.accessTo(dataKey.kid);
     const { onBackgroundFailure } = this.#deps;
     if (access.takeRenewal(now)) this.prove(dataKey).catch(onBackgroundFailure);
     else if (access.takePolicyRenewal(now)) this.policies.refresh(dataKey.kek).catch(onBackgroundFailure);
+    return access;
   }
 
   /**

@@ -34,13 +34,8 @@ describe('sealing and opening', () => {
   });
 
   test('the bytes of a header that stays keep no pool of buffers in memory', () => {
-    const wrapped = {
-      kek: CMK_V1,
-      algorithm: 'RSA-OAEP-256',
-      kid: kidOf(CMK_V1),
-      tenantId: 't',
-      encryptedKey: '',
-    } as const;
+    const kek: KekRef = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'cmk', keyVersion: '0'.repeat(32) };
+    const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid: kidOf(kek), tenantId: 'contoso', encryptedKey: '' } as const;
     const { aad, withoutContext } = headerTemplate(dataKeyFrom(randomBytes(32), wrapped), 'mac', 'vaultspan+jwe');
     expect(aad.toString()).toBe(withoutContext);
     expect(aad.buffer.byteLength).toBe(aad.length);

@@ -193,9 +193,7 @@ export class SealingBranches {
 
   #seal(branch: BranchKey, use: LeafUse, bytes: number, context: Buffer | undefined, now: number): LeafSealing {
     const leaf = this.#leaves.take(branch, use, bytes, now);
-    const { proofs } = this.#branches.dataKeys;
-    proofs.renewAhead(branch.dataKey, now);
-    const { vaultCall, endsAt } = proofs.accessTo(branch.row.kid);
+    const { vaultCall, endsAt } = this.#branches.dataKeys.proofs.renewAhead(branch.dataKey, now);
     return {
       contentKey: leaf.key.contentKey(context),
       header: leaf.header,

@@ -78,11 +78,11 @@ export class TenantBranches implements BranchSource {
     now: number,
   ): CompactOpening {
     const { dataKey } = opened.branch;
-    this.dataKeys.proofs.renewAhead(dataKey, now);
+    const { vaultCall } = this.dataKeys.proofs.renewAhead(dataKey, now);
     return {
       contentKey: this.#opened.leafKey(opened, use, leaf.kid).contentKey(context),
       keyId: dataKey.kid,
-      vaultCall: this.dataKeys.proofs.accessTo(dataKey.kid).vaultCall,
+      vaultCall,
     };
   }
 
