@@ -8,6 +8,7 @@ out=$root/.clients
 export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 what='client libraries'
 . scripts/dev-service.sh
+. scripts/chromium.sh
 
 NODES=(20.20.2 24.21.0)
 # Prints the first block of code below a heading of a README, which is what a user pastes.
@@ -25,6 +26,8 @@ main() {
   test_typescript
   test_python
   PYTHONPATH=$root/clients/python/src timeout 120 node clients/conformance/round.mjs "$python/bin/python"
+  have_chromium
+  CHROMIUM=$chromium timeout 120 node scripts/clients/try-browser.mjs "$url"
   try_packages
   echo 'client libraries: typescript ok, python ok, packages ok'
 }

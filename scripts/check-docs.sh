@@ -7,30 +7,14 @@ root=$PWD
 what=docs
 export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 . scripts/dev-service.sh
+. scripts/chromium.sh
 
 main() {
   trap clean_up EXIT
-  local chromium
-  chromium=$(find_chromium)
-  if [ -z "$chromium" ]; then
-    install_chromium
-    chromium=$(find_chromium)
-  fi
+  have_chromium
   start_service
   take_token
   CHROMIUM=$chromium timeout 120 node scripts/docs/try-docs.ts "$url"
-}
-
-find_chromium() {
-  command -v chromium || command -v chromium-browser || command -v google-chrome || true
-}
-
-install_chromium() {
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    fail 'install Chromium (Debian: apt-get install chromium)'
-  fi
-  apt-get update -q >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium >&2
 }
 
 main "$@"

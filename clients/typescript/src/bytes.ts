@@ -14,7 +14,7 @@ export function bytesOf(data: Data, name: string): Uint8Array {
     throw new TypeError(`${name} is ${data === null ? 'null' : `a ${typeof data}`}: give a string or a Uint8Array`);
   }
   if (!isWellFormed(data)) throw new TypeError(`${name} has a lone surrogate, which UTF-8 can't encode`);
-  return encoder.encode(data);
+  return typeof Buffer === 'function' ? Buffer.from(data) : encoder.encode(data);
 }
 
 /** @throws TypeError where the bytes are not UTF-8 */

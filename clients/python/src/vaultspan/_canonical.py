@@ -14,6 +14,7 @@ MAX_VALUE = 1_024
 MAX_BYTES = 4_096
 MAX_FIELDS = 256
 FIELD = "vaultspan:field"
+ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def canonical_context(context: Context | None, required: Sequence[str] = ()) -> bytes:
@@ -67,15 +68,17 @@ def _member(name: str, value: object) -> str:
 
 def _text(value: str) -> str:
     """Writes a string as RFC 8785 §3.2.2.2 does; Python's JSON escapes the same characters."""
-    return json.dumps(value, ensure_ascii=False)
+    return ENCODE(value)
 
 
 def _order(name: str) -> bytes:
-    """RFC 8785 §3.2.3 sorts by UTF-16 code units."""
+    """Returns what RFC 8785 §3.2.3 sorts by: UTF-16 code units."""
     return name.encode("utf-16-be", "surrogatepass")
 
 
 def _units(text: str, pointer: str = "/encryptionContext") -> int:
+    if text.isascii():
+        return len(text)
     try:
         return len(text.encode("utf-16-be")) // 2
     except UnicodeEncodeError:

@@ -390,11 +390,12 @@ def proofs_of(keys: LeasedKeys, parts: Sequence[Part]) -> list[dict[str, object]
     proofs: dict[str, dict[str, object]] = {}
     for ciphertexts, context in parts:
         for name, ciphertext in ciphertexts.items():
-            header = leased_header(ciphertext)
-            if header is None:
+            header = ciphertext[:HEADER_CHARACTERS]
+            if header in proofs or keys.known(header) is not None:
+                continue
+            if leased_header(ciphertext) is None:
                 raise local_refused()
-            if header not in proofs and keys.known(header) is None:
-                proofs[header] = _proof(ciphertext, context, name)
+            proofs[header] = _proof(ciphertext, context, name)
     return list(proofs.values())
 
 
@@ -420,13 +421,14 @@ def open_parts(keys: LeasedKeys, parts: Sequence[Part]) -> list[dict[str | None,
 def _open_part(
     keys: LeasedKeys, ciphertexts: Mapping[str | None, str], context: Context | None
 ) -> dict[str | None, bytes] | None:
-    context_of = field_contexts(context, (), len(ciphertexts))
+    context_of = None if None in ciphertexts else field_contexts(context, (), len(ciphertexts))
     opened: dict[str | None, bytes] = {}
     for name, ciphertext in ciphertexts.items():
         leaf = keys.known(ciphertext[:HEADER_CHARACTERS])
         if leaf is None:
             return None
-        plaintext = leaf.open(ciphertext, canonical_context(context) if name is None else context_of(name))
+        canonical = canonical_context(context) if name is None or context_of is None else context_of(name)
+        plaintext = leaf.open(ciphertext, canonical)
         keys.count_opened(leaf.kid, len(plaintext))
         opened[name] = plaintext
     return opened

@@ -71,7 +71,8 @@ function faultOf(name: string, value: unknown): string | undefined {
 }
 
 function bounded(canonical: string): string {
-  if (canonical.length > MAX_BYTES || Buffer.byteLength(canonical) > MAX_BYTES) {
+  // A code unit has at most 3 bytes.
+  if (canonical.length * 3 > MAX_BYTES && Buffer.byteLength(canonical) > MAX_BYTES) {
     throw malformed('/encryptionContext', `must have at most ${MAX_BYTES} bytes in canonical form (RFC 8785)`);
   }
   return canonical;

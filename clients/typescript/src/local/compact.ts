@@ -7,15 +7,19 @@ import { VaultspanError } from '../errors.ts';
  * (8 bytes), whose first bit says that the leaf is a lease's.
  */
 export const HEADER_CHARACTERS = 80;
-const HEADER_START = Buffer.from('{"alg":"dir","enc":"A256GCM","kid":"').toString('base64url');
+/** Base64url of `{"alg":"dir","enc":"A256GCM","kid":"`. */
+const HEADER_START = 'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIiwia2lkIjoi';
 const SALT_AT = 8;
 const LEASE_BIT = 0x80;
+const KEY_BYTES = 32;
 const IV_BYTES = 12;
 const IV_CHARACTERS = 16;
 const TAG_BYTES = 16;
 const TAG_CHARACTERS = 22;
 const POOLED_IVS = 256;
-const KEPT_CONTEXTS = 256;
+/** Content keys are kept in two generations of so many. */
+const KEPT_CONTEXTS = 64;
+const BASE64URL = /^[\w.-]*$/;
 
 /** Node's crypto: found at run time, so that bundles for other runtimes have no import that fails there. */
 export type NodeCrypto = typeof Crypto;
@@ -46,10 +50,13 @@ export class Leaf {
   readonly #crypto: NodeCrypto;
   readonly #key: Buffer;
   readonly #aad: Buffer;
-  /** Content keys of contexts that come again, the most recent last. */
-  readonly #contentKeys = new Map<string, Buffer>();
-  readonly #ivs: Buffer;
-  #ivAt: number;
+  /** Content keys of contexts that come again: when the young ones are many, they become the old ones. */
+  #young = new ContentKeys();
+  #old = new ContentKeys();
+  #ivs: Buffer | undefined;
+  /** The IVs in base64url: 12 bytes are 16 characters. */
+  #ivTexts = '';
+  #ivAt = POOLED_IVS;
   #isDropped = false;
 
   /** Takes the 32 bytes of the key over, and overwrites them in `drop`. */
@@ -59,18 +66,16 @@ export class Leaf {
     this.header = headerOf(kid);
     this.#key = key;
     this.#aad = Buffer.from(this.header, 'latin1');
-    this.#ivs = Buffer.alloc(POOLED_IVS * IV_BYTES);
-    this.#ivAt = this.#ivs.length;
   }
 
   /** Returns the message of bytes; `context` is canonical, empty for none. */
   seal(plaintext: Uint8Array, context: string): string {
-    const iv = this.#nextIv();
+    const [iv, ivText] = this.#nextIv();
     const cipher = this.#crypto.createCipheriv('aes-256-gcm', this.#contentKey(context), iv);
     cipher.setAAD(this.#aad);
     const sealed = cipher.update(plaintext);
     cipher.final();
-    return `${this.header}..${iv.toString('base64url')}.${sealed.toString('base64url')}.${cipher.getAuthTag().toString('base64url')}`;
+    return `${this.header}..${ivText}.${sealed.toString('base64url')}.${cipher.getAuthTag().toString('base64url')}`;
   }
 
   /**
@@ -81,7 +86,7 @@ export class Leaf {
     const ivEnd = HEADER_CHARACTERS + 2 + IV_CHARACTERS;
     const tagDot = message.length - TAG_CHARACTERS - 1;
     const isFormed = message.startsWith('..', HEADER_CHARACTERS) && message[ivEnd] === '.' && tagDot > ivEnd && message[tagDot] === '.';
-    if (!isFormed) throw malformed();
+    if (!isFormed || !BASE64URL.test(message)) throw malformed();
     const iv = decode(message.slice(HEADER_CHARACTERS + 2, ivEnd));
     const sealed = decode(message.slice(ivEnd + 1, tagDot));
     const tag = decode(message.slice(tagDot + 1));
@@ -111,39 +116,77 @@ export class Leaf {
   drop(): void {
     this.#isDropped = true;
     this.#key.fill(0);
-    for (const contentKey of this.#contentKeys.values()) contentKey.fill(0);
-    this.#contentKeys.clear();
+    this.#young.overwrite();
+    this.#old.overwrite();
   }
 
   /** CEK = HKDF-Expand-SHA256(LK, "vaultspan 2 context" LF context, 32): one block is one HMAC (RFC 5869 §2.3). */
   #contentKey(context: string): Buffer {
     if (this.#isDropped) throw new TypeError('The key of this leaf was dropped');
-    const kept = this.#contentKeys.get(context);
+    const kept = this.#young.get(context) ?? this.#old.get(context);
     if (kept !== undefined) return kept;
-    const contentKey = this.#crypto.createHmac('sha256', this.#key).update(`vaultspan 2 context\n${context}\x01`).digest();
-    if (this.#contentKeys.size === KEPT_CONTEXTS) {
-      const [[oldest, old] = ['', contentKey]] = this.#contentKeys;
-      old.fill(0);
-      this.#contentKeys.delete(oldest);
+    if (this.#young.isFull) {
+      this.#old.overwrite();
+      [this.#young, this.#old] = [this.#old, this.#young];
     }
-    this.#contentKeys.set(context, contentKey);
-    return contentKey;
+    const contentKey = this.#crypto.createHmac('sha256', this.#key).update(`vaultspan 2 context\n${context}\x01`).digest();
+    return this.#young.add(context, contentKey);
   }
 
-  #nextIv(): Buffer {
-    if (this.#ivAt === this.#ivs.length) {
+  /** Returns an IV that was never used, and its base64url. A leaf that only opens draws none. */
+  #nextIv(): readonly [Buffer, string] {
+    this.#ivs ??= Buffer.alloc(POOLED_IVS * IV_BYTES);
+    if (this.#ivAt === POOLED_IVS) {
       this.#crypto.randomFillSync(this.#ivs);
+      this.#ivTexts = this.#ivs.toString('base64url');
       this.#ivAt = 0;
     }
-    this.#ivAt += IV_BYTES;
-    return this.#ivs.subarray(this.#ivAt - IV_BYTES, this.#ivAt);
+    const at = this.#ivAt;
+    this.#ivAt += 1;
+    const iv = this.#ivs.subarray(at * IV_BYTES, (at + 1) * IV_BYTES);
+    return [iv, this.#ivTexts.slice(at * IV_CHARACTERS, (at + 1) * IV_CHARACTERS)];
   }
 }
 
-/** Returns the bytes of canonical base64url: another spelling of the same bytes would be another ciphertext. */
+/** Keys by context, in one piece of memory: a buffer each would outlive many collections of garbage. */
+class ContentKeys {
+  readonly #places = new Map<string, number>();
+  #bytes: Buffer | undefined;
+
+  get isFull(): boolean {
+    return this.#places.size === KEPT_CONTEXTS;
+  }
+
+  get(context: string): Buffer | undefined {
+    const place = this.#places.get(context);
+    return place === undefined ? undefined : this.#bytes?.subarray(place, place + KEY_BYTES);
+  }
+
+  /** Takes a key over, whose own bytes are overwritten. Returns where it is kept. */
+  add(context: string, key: Buffer): Buffer {
+    this.#bytes ??= Buffer.alloc(KEPT_CONTEXTS * KEY_BYTES);
+    const place = this.#places.size * KEY_BYTES;
+    this.#places.set(context, place);
+    key.copy(this.#bytes, place);
+    key.fill(0);
+    return this.#bytes.subarray(place, place + KEY_BYTES);
+  }
+
+  overwrite(): void {
+    this.#places.clear();
+    this.#bytes?.fill(0);
+  }
+}
+
+/**
+ * Returns the bytes of canonical base64url, whose alphabet was looked at: another spelling of the same bytes, by spare
+ * bits that are not zero (RFC 4648 §3.5), would be another ciphertext.
+ */
 function decode(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url');
-  if (bytes.toString('base64url') !== text) throw malformed();
+  const spare = text.length % 4;
+  if (spare === 1 || bytes.length !== (text.length * 3) >> 2) throw malformed();
+  if (spare > 0 && bytes.toString('base64url', bytes.length - spare + 1) !== text.slice(-spare)) throw malformed();
   return bytes;
 }
 

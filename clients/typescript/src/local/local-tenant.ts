@@ -15,6 +15,12 @@ export interface LocalTenantParts {
 /** What a call needs when its keys are at hand, else a promise of it; undefined says: ask the service. */
 type Now<T> = T | Promise<T | undefined>;
 
+async function allOf(opened: readonly [string, Now<Uint8Array>][]): Promise<Record<string, Uint8Array> | undefined> {
+  const values = await Promise.all(opened.map(async ([field, value]) => [field, await value] as const));
+  if (values.some(([, value]) => value === undefined)) return undefined;
+  return Object.fromEntries(values) as Record<string, Uint8Array>;
+}
+
 /** One tenant's data, sealed and opened in this process. */
 export class LocalTenant {
   readonly #parts: LocalTenantParts;
@@ -50,20 +56,28 @@ export class LocalTenant {
     return this.#withLeaf(ciphertext, proof, (leaf) => this.#opened(leaf, ciphertext, canonical));
   }
 
-  async openFields(
-    fields: ReadonlyMap<string, string>,
-    context: EncryptionContext | undefined,
-  ): Promise<Record<string, Uint8Array> | undefined> {
+  openFields(fields: ReadonlyMap<string, string>, context: EncryptionContext | undefined): Now<Record<string, Uint8Array>> {
     const contextOf = fieldContexts(context, undefined, fields.size);
-    const opened = await Promise.all(
-      [...fields].map(async ([field, ciphertext]) => {
-        const proof = { ciphertext, field, ...(context === undefined ? {} : { encryptionContext: context }) };
-        const value = await this.#withLeaf(ciphertext, proof, (leaf) => this.#opened(leaf, ciphertext, contextOf(field)));
-        return [field, value] as const;
-      }),
-    );
-    if (opened.some(([, value]) => value === undefined)) return undefined;
-    return Object.fromEntries(opened) as Record<string, Uint8Array>;
+    const opened: [string, Now<Uint8Array>][] = [];
+    let isWaiting = false;
+    for (const [field, ciphertext] of fields) {
+      const proof = { ciphertext, field, ...(context === undefined ? {} : { encryptionContext: context }) };
+      const value = this.#settled(() =>
+        this.#withLeaf(ciphertext, proof, (leaf) => this.#opened(leaf, ciphertext, contextOf(field))),
+      );
+      isWaiting ||= value instanceof Promise;
+      opened.push([field, value]);
+    }
+    return isWaiting ? allOf(opened) : (Object.fromEntries(opened) as Record<string, Uint8Array>);
+  }
+
+  /** Returns what a work does, its failure as a promise: those of other fields are waited for. */
+  #settled<T>(work: () => Now<T>): Now<T> {
+    try {
+      return work();
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #opened(leaf: Leaf, ciphertext: string, context: string): Uint8Array {
