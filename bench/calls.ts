@@ -86,7 +86,8 @@ export function cpuMsOf(pid: number): number {
 /**
  * If the benchmark runs under SCHED_RR (`chrt -r`), schedules the measured calls, the service, and the emulated Azure before the other
  * callers: those stand for other machines. Of the service's threads, V8's helpers come last: they would keep a processor for 100 ms,
- * which a fair scheduler does not let them.
+ * which a fair scheduler does not let them. Its I/O threads come before its main thread: of equal threads, the waiting one gets the
+ * processor only after 100 ms, so that each write of the audit waited that long whenever the main thread was busy.
  */
 export function scheduleFirst({ servicePid, emulatorPid }: Site): void {
   const fields = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ') ?? [];
@@ -96,11 +97,16 @@ export function scheduleFirst({ servicePid, emulatorPid }: Site): void {
     execFileSync('chrt', ['--rr', '--pid', String(priority + steps), String(id)]);
   for (const thread of readdirSync(`/proc/${servicePid}/task`)) {
     const name = readFileSync(`/proc/${servicePid}/task/${thread}/comm`, 'utf8');
-    schedule(thread, name.includes('V8Worker') ? 1 : 2);
+    schedule(thread, stepsOf(name));
   }
   schedule(emulatorPid, 1);
-  schedule(process.pid, 3);
+  schedule(process.pid, 4);
 }
+
+const stepsOf = (thread: string): number => {
+  if (thread.includes('V8Worker')) return 1;
+  return thread.includes('libuv-worker') ? 3 : 2;
+};
 
 /** Returns the sockets that a process has open. */
 export function socketsOf(pid: number): number {
