@@ -9,10 +9,12 @@ const Sequence = z
   .optional();
 
 const Index = z
-  .array(z.string())
-  .transform((parts) => parts.join('/'))
+  .string()
+  .regex(
+    /^(?:x\d{3}\/){0,4}\d{3}(?:\.p\/[1-9]\d{0,2})?$/,
+    'must be the number of a tile, such as 067, x001/067 or 067.p/12',
+  )
   .meta({
-    type: 'string',
     description:
       'The number of the tile: `067`; `x001/067` for 1,067; `067.p/12` for the first 12 of a tile that is not full yet.',
     example: '000',

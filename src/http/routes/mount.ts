@@ -89,10 +89,20 @@ export function mount(app: Express, routes: readonly Route[]): void {
       name === operation.rest ? `*${name}` : `:${name}`,
     );
     app[operation.method](path, (req, res) =>
-      handle(req, res, { params: req.params, query: () => req.query, prefersLines: () => prefersLines(req) }),
+      handle(req, res, {
+        params: joined(req.params, operation),
+        query: () => req.query,
+        prefersLines: () => prefersLines(req),
+      }),
     );
   }
   app.use(methodNotAllowed);
+}
+
+/** Returns the parameters of a path; the parts of one that may have slashes are joined. */
+function joined(params: Readonly<Record<string, string | string[]>>, { rest }: Operation): unknown {
+  const parts = rest === undefined ? undefined : params[rest];
+  return rest !== undefined && Array.isArray(parts) ? { ...params, [rest]: parts.join('/') } : params;
 }
 
 function handleOf(
