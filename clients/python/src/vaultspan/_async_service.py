@@ -14,7 +14,7 @@ import httpx
 from . import _protocol as protocol
 from ._errors import VaultspanError
 from ._fork import drop_after_fork
-from ._leases import Clock, LeasedKeys
+from ._leases import TOO_MANY, Clock, LeasedKeys
 from ._protocol import Deadline, Item, Json, Request
 from ._streams import AsyncChunks, Stream, carry
 from ._token import AccessToken, AsyncTokenSource, KeptToken, in_header
@@ -107,6 +107,8 @@ class AsyncService:
             keys = self._keys[tenant_id, access] = LeasedKeys(self.clock)
         if keys is not None:
             keys.touch()
+        elif self.is_local_required:
+            raise VaultspanError("local-refused", TOO_MANY)
         if self._upkeep is None or self._upkeep.done():
             self._upkeep = asyncio.get_running_loop().create_task(self._keep_up())
         return keys

@@ -24,6 +24,7 @@ MAX_JUMP_SECONDS = 5.0
 LEAVES_PER_REPORT = 1_000
 MESSAGES_PER_CALL = 100
 KEY_BYTES = 32
+TOO_MANY = "as many tenants and accesses as may have keys in this process"
 UNASSIGNED_SECONDS = 300.0
 """What is opened without a lease is reported after so long, with a lease that is taken for it."""
 MAX_WAITING = 1_000

@@ -15,7 +15,7 @@ import httpx
 from . import _protocol as protocol
 from ._errors import VaultspanError
 from ._fork import drop_after_fork
-from ._leases import Clock, LeasedKeys
+from ._leases import TOO_MANY, Clock, LeasedKeys
 from ._protocol import Deadline, Item, Json, Request
 from ._streams import Chunks, Stream, blocking, carry
 from ._token import KeptToken, TokenSource, in_header
@@ -90,6 +90,8 @@ class Service:
                 keys = self._keys[tenant_id, access] = LeasedKeys(self.clock)
             if keys is not None:
                 keys.touch()
+            elif self.is_local_required:
+                raise VaultspanError("local-refused", TOO_MANY)
             if self._upkeep is None:
                 self._upkeep = threading.Thread(target=self._keep_up, name="vaultspan-leases", daemon=True)
                 self._upkeep.start()

@@ -1,4 +1,5 @@
 import type { Access } from '../access.ts';
+import { VaultspanError } from '../errors.ts';
 import type { Transport } from '../transport.ts';
 import { nodeCrypto } from './compact.ts';
 import { leaseCalls } from './lease-calls.ts';
@@ -26,7 +27,10 @@ interface Entry {
 
 /** The leased keys of this process. */
 export interface LocalKeys {
-  /** Returns what seals and opens here, or undefined where the service must. */
+  /**
+   * Returns what seals and opens here, or undefined where the service must.
+   * @throws VaultspanError `local-refused` where it must not
+   */
   tenant(id: string, access: Access | undefined): LocalTenant | undefined;
   /** Overwrites all keys and reports what they were used for. */
   close(): Promise<void>;
@@ -68,7 +72,10 @@ export function openLocalKeys({ transport, timeoutMs, isRequired, time = systemT
       const name = access === undefined ? id : `${id} ${JSON.stringify(access)}`;
       const known = entries.get(name);
       if (known !== undefined) return known.tenant;
-      if (entries.size >= MAX_TENANTS) return undefined;
+      if (entries.size >= MAX_TENANTS) {
+        if (isRequired) throw tooMany();
+        return undefined;
+      }
       const entry = open(id, access);
       entries.set(name, entry);
       return entry.tenant;
@@ -79,4 +86,11 @@ export function openLocalKeys({ transport, timeoutMs, isRequired, time = systemT
       await Promise.allSettled([...entries.values()].map(({ usage }) => usage.flush(true)));
     },
   };
+}
+
+function tooMany(): VaultspanError {
+  return new VaultspanError({
+    code: 'local-refused',
+    message: `local-refused: ${MAX_TENANTS} tenants and accesses have keys in this process`,
+  });
 }
