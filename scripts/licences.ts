@@ -15,6 +15,7 @@ const ALLOWED: ReadonlySet<string> = new Set([
   'BlueOak-1.0.0',
   'ISC',
   'MIT',
+  '(MIT AND Zlib)',
 ]);
 
 export const LICENCES_FILE = join(import.meta.dirname, '..', 'docs', 'licences.md');

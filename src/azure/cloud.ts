@@ -7,6 +7,8 @@ export interface Cloud {
   readonly graphEndpoint: string;
   readonly vaultSuffix: string;
   readonly managedHsmSuffix: string;
+  /** Of data collection endpoints; without `ingest` it is the resource that their tokens name. */
+  readonly ingestionSuffix: string;
   /**
    * Audience of a managed identity's token that replaces the app's credential:
    * https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
@@ -17,8 +19,9 @@ export interface Cloud {
 export type CloudName = 'public' | 'usgov' | 'china';
 
 /**
- * https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud and
- * /azure/key-vault/general/about-keys-secrets-certificates
+ * https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud,
+ * /azure/key-vault/general/about-keys-secrets-certificates and
+ * /azure/azure-monitor/fundamentals/azure-monitor-network-access
  */
 export const clouds: Readonly<Record<CloudName, Cloud>> = {
   public: {
@@ -26,6 +29,7 @@ export const clouds: Readonly<Record<CloudName, Cloud>> = {
     graphEndpoint: 'https://graph.microsoft.com',
     vaultSuffix: '.vault.azure.net',
     managedHsmSuffix: '.managedhsm.azure.net',
+    ingestionSuffix: '.ingest.monitor.azure.com',
     exchangeAudience: 'api://AzureADTokenExchange',
   },
   usgov: {
@@ -33,6 +37,7 @@ export const clouds: Readonly<Record<CloudName, Cloud>> = {
     graphEndpoint: 'https://graph.microsoft.us',
     vaultSuffix: '.vault.usgovcloudapi.net',
     managedHsmSuffix: '.managedhsm.usgovcloudapi.net',
+    ingestionSuffix: '.ingest.monitor.azure.us',
     exchangeAudience: 'api://AzureADTokenExchangeUSGov',
   },
   china: {
@@ -40,6 +45,7 @@ export const clouds: Readonly<Record<CloudName, Cloud>> = {
     graphEndpoint: 'https://microsoftgraph.chinacloudapi.cn',
     vaultSuffix: '.vault.azure.cn',
     managedHsmSuffix: '.managedhsm.azure.cn',
+    ingestionSuffix: '.ingest.monitor.azure.cn',
     exchangeAudience: 'api://AzureADTokenExchangeChina',
   },
 };

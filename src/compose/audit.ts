@@ -35,10 +35,13 @@ export interface Audit {
  * to read.
  */
 const AUDIT_CONNECTIONS = 2;
-/** One to sequence, one for checkpoints and readers of the logs. */
-const RECEIPTS_CONNECTIONS = 2;
+/**
+ * For receipts, one to sequence, one for checkpoints and readers of the logs; for deliveries to
+ * SIEMs, one to sequence, one for cursors.
+ */
+const LOG_CONNECTIONS = 2;
 
-type AuditConfig = Pick<Config, 'audit' | 'database' | 'receipts' | 'registry' | 'rounds'>;
+type AuditConfig = Pick<Config, 'audit' | 'database' | 'receipts' | 'registry' | 'rounds' | 'siem'>;
 
 /**
  * Begins a chain. While it is open its records are shipped, and those past their retention are
@@ -116,7 +119,10 @@ async function openAuditDatabase(
   home: Pick<Home, 'platform'>,
   logger: Logger,
 ): Promise<SqlDatabase> {
-  const maxConnections = AUDIT_CONNECTIONS + (config.receipts.origin === undefined ? 0 : RECEIPTS_CONNECTIONS);
+  const maxConnections =
+    AUDIT_CONNECTIONS +
+    (config.receipts.origin === undefined ? 0 : LOG_CONNECTIONS) +
+    (config.siem.enabled ? LOG_CONNECTIONS : 0);
   const options = { ...databaseOptions(config, home), maxConnections };
   // If tenants or visits are in the database, it is migrated already.
   if (config.registry.file !== undefined && !config.rounds.enabled && config.database.migrate === 'at-start') {

@@ -1,9 +1,11 @@
+import { checkEvent } from '../audit/siem/ocsf.ts';
 import type { AzureObserver } from '../azure/call-outcomes.ts';
 import { AzureTenantProbe } from '../azure/doctor/tenant-probe.ts';
 import { SignIns } from '../azure/entra/sign-ins.ts';
 import { TenantCredential } from '../azure/entra/tenant-credential.ts';
 import { GraphDirectory } from '../azure/graph/graph.ts';
 import type { ConfiguredHomeCredential } from '../azure/home/home-credential.ts';
+import { LogsIngestion } from '../azure/siem/logs-ingestion.ts';
 import { ColdStarts } from '../azure/vault/cold-starts.ts';
 import { KeyVault, type OnUnwrap } from '../azure/vault/key-vault.ts';
 import type { VaultLimits } from '../azure/vault/vault-gate.ts';
@@ -12,6 +14,7 @@ import { UNITS_AT_ONCE, UNITS_PER_SECOND } from '../azure/vault/vault-quota.ts';
 import type { Config } from '../config/resolved.ts';
 import { TaggedKeys } from '../keyring/tagged-keys.ts';
 import type { Clock } from '../lib/clock.ts';
+import { packageVersion } from '../lib/package-version.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { type Home, homeCredentialOf } from './home.ts';
@@ -40,25 +43,30 @@ export async function openAzure(
   const credential = homeCredentialOf(config, home, logger, clock, observer);
   await credential.load();
   const homeKeys = await openHomeKeys(config, home, logger, clock);
-  const signIns = new SignIns({
+  const signInsOptions = {
     home: credential,
     appId: config.home.appId,
     timeoutMs: config.vault.deadlineMs * SIGN_IN_PART,
     clock,
     observer,
-  });
+  };
+  const signIns = new SignIns(signInsOptions);
   const access = { ...accessOf(config, signIns, clock, observer), onUnwrap };
+  const ingestion = openIngestion(config, new SignIns(signInsOptions), clock);
   const gates = openGates(config, logger, clock);
   const { authorityHost, graphEndpoint, vaultSuffix } = config.cloud;
   const vaultScope = `https://${vaultSuffix.slice(1)}/.default`;
   const { requireTenantTag } = config.vault;
+  const tryIngestion = (tenant: Tenant) => sendCheck(ingestion, clock, tenant);
   const vault = new KeyVault({ ...access, gates, coldStarts: new ColdStarts(clock) });
   return {
     ...homeKeys,
     gates,
     vault,
     keys: requireTenantTag ? new TaggedKeys(vault, clock) : vault,
-    openProbe: () => new AzureTenantProbe({ ...access, requireTenantTag, authorityHost, graphEndpoint, vaultScope }),
+    openProbe: () =>
+      new AzureTenantProbe({ ...access, requireTenantTag, authorityHost, graphEndpoint, vaultScope, tryIngestion }),
+    ingestion,
     directory: openDirectory(config, signIns, clock),
     homeCredentialExpiry: () => expiryOfHome(credential, config),
     degradedHome: () => [...homeKeys.degradedKeys(), ...(credential.trouble() === undefined ? [] : ['app-credential'])],
@@ -108,6 +116,25 @@ function vaultLimitsOf({ maxConcurrent, processes, budgetPerSecond, budgetBurst 
     budgetBurst: budgetBurst ?? Math.max(1, 2 * budgetPerSecond),
     isWeighted: false,
   };
+}
+
+/** Tokens serve at most this long, so that a revoked role and a disabled app end the deliveries. */
+const INGESTION_TOKEN_MS = 300_000;
+
+const openIngestion = ({ cloud, vault: { deadlineMs } }: Config, signIns: SignIns, clock: Clock): LogsIngestion =>
+  new LogsIngestion({
+    signIns,
+    resource: `https://${cloud.ingestionSuffix.replace('.ingest.', '')}`,
+    deadlineMs,
+    tokenMaxAgeMs: INGESTION_TOKEN_MS,
+    clock,
+  });
+
+/** Sends one event that stands for no record, for the doctor. */
+async function sendCheck(ingestion: LogsIngestion, clock: Clock, tenant: Tenant): Promise<void> {
+  if (!tenant.siem) return;
+  const at = new Date(clock.wallMs()).toISOString();
+  await ingestion.send({ ...tenant, rule: tenant.siem.logsIngestion }, [checkEvent(tenant.id, packageVersion(), at)]);
 }
 
 function openDirectory(

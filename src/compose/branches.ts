@@ -49,7 +49,7 @@ export interface BranchesParts {
 export function openBranches(parts: BranchesParts): Branches {
   const { config, logger, clock, store, audit, azure } = parts;
   const { keyring } = store;
-  const { copies: kept, compactObstacle: _obstacle, ...settings } = config.branchKeys;
+  const { copies: kept, ...settings } = config.branchKeys;
   const binding = openBinding(parts);
   const copies = openCopies(kept, clock);
   let confirmedAt = Number.NEGATIVE_INFINITY;

@@ -23,6 +23,7 @@ import type { Keys } from './keys.ts';
 import type { Leases } from './leases.ts';
 import type { Receipts } from './receipts.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
+import type { Siem } from './siem.ts';
 import type { Store } from './store.ts';
 import type { Telemetry } from './telemetry.ts';
 
@@ -39,6 +40,7 @@ export interface ListenerParts {
   readonly audit: Audit;
   /** Absent if they are off. */
   readonly receipts: Receipts | undefined;
+  readonly siem: Siem | undefined;
   readonly refusals: RefusalCounter;
   readonly branches: Pick<Branches, 'degraded' | 'parts'>;
   readonly keys: Keys;
@@ -83,7 +85,7 @@ function openAdmission(
 
 function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isDraining: () => boolean) {
   const { config, failures, clock, deadlines, certificate, azure, store } = parts;
-  const { audit, receipts, refusals, branches, keys, leases, bells, telemetry } = parts;
+  const { audit, receipts, siem, refusals, branches, keys, leases, bells, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
@@ -100,6 +102,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     audit: config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,
     auditRecords: audit.records,
     log: receipts?.reader,
+    siemCursorOf: siem?.find,
     auditDegraded: () => [...audit.degraded(), ...(receipts?.degraded() ?? [])],
     degradedHome: azure.degradedHome,
     branchesDegraded: branches.degraded,
@@ -115,7 +118,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     bodyTimeoutMs: deadlines.bodyMs,
     verifyToken: createTokenVerifier(config.callers, clock),
     parseTenant: (record) => parseInput(tenantRecord, record, ''),
-    compactObstacle: config.branchKeys.compactObstacle,
+    obstacles: config.obstacles,
     countRefusal: (event) => refusals.count(event),
     onFailure: ({ requestId, operation }, error) => failures.add({ requestId, operation }, error),
   });

@@ -18,7 +18,8 @@ import type { Home } from './home.ts';
 
 /** This process's part in the transparency logs. */
 export interface Receipts {
-  readonly reader: LogReader;
+  /** Absent if no checkpoints are signed: then records only have numbers, for their deliveries. */
+  readonly reader: LogReader | undefined;
   /** Since the start of this process. */
   counts(): Readonly<Record<'entries' | 'lost' | 'checkpoints', number>>;
   backlog(): Promise<{ readonly records: number; readonly overdueSeconds: number }>;
@@ -29,7 +30,7 @@ export interface Receipts {
 }
 
 export interface ReceiptsParts {
-  readonly config: Pick<Config, 'receipts' | 'home' | 'vault' | 'unsafeAllowEmulator'>;
+  readonly config: Pick<Config, 'receipts' | 'siem' | 'home' | 'vault' | 'unsafeAllowEmulator'>;
   readonly home: Pick<Home, 'platform'>;
   /** The database of the audit records. */
   readonly database: SqlDatabase | undefined;
@@ -38,17 +39,14 @@ export interface ReceiptsParts {
   readonly observer: AzureObserver | undefined;
 }
 
-/** Starts the sequencer and the signing of checkpoints; undefined if receipts are off. */
-export function startReceipts({
-  config,
-  home,
-  database,
-  logger,
-  clock,
-  observer,
-}: ReceiptsParts): Receipts | undefined {
-  const { origin, checkpointMs, signaturesPerSecond } = config.receipts;
-  if (origin === undefined || !database) return undefined;
+/**
+ * Starts the sequencer, and the signing of checkpoints if receipts are on; undefined if nothing
+ * needs the logs.
+ */
+export function startReceipts(parts: ReceiptsParts): Receipts | undefined {
+  const { config, database, logger, clock } = parts;
+  const { origin, checkpointMs } = config.receipts;
+  if ((origin === undefined && !config.siem.enabled) || !database) return undefined;
   const now = () => clock.wallMs();
   const sequencer = new Sequencer({
     table: sequencerTable(database),
@@ -58,11 +56,34 @@ export function startReceipts({
     onTrouble: (error) => logger.error({ error }, 'audit records are not added to the transparency logs'),
     onRecovery: () => logger.info('audit records are added to the transparency logs again'),
   });
-  const checkpointer = new Checkpointer({
+  const checkpointer = origin === undefined ? undefined : startCheckpointer(parts, database, origin);
+  return {
+    reader: checkpointer && logReader(database),
+    counts: () => ({ ...sequencer.counts(), checkpoints: checkpointer?.signed() ?? 0 }),
+    backlog: async () => {
+      const { records, overdueSeconds } = await logBacklog(database, now());
+      return { records, overdueSeconds: checkpointer ? overdueSeconds : 0 };
+    },
+    isRefused: () => checkpointer?.state() === 'refused',
+    degraded: () => (checkpointer?.state() === undefined ? [] : ['receipts']),
+    close: async () => {
+      await sequencer.close();
+      await checkpointer?.close();
+    },
+  };
+}
+
+function startCheckpointer(
+  { config, home, logger, clock, observer }: ReceiptsParts,
+  database: SqlDatabase,
+  origin: string,
+): Checkpointer {
+  const { checkpointMs, signaturesPerSecond } = config.receipts;
+  return new Checkpointer({
     table: checkpointTable(database),
     key: openReceiptsKey({ config, home, clock, observer }),
     origin,
-    now,
+    now: () => clock.wallMs(),
     checkpointMs,
     signaturesPerSecond,
     onRefused: () =>
@@ -72,17 +93,6 @@ export function startReceipts({
     onTrouble: (error) => logger.error({ error }, 'checkpoints of the transparency logs are not signed'),
     onRecovery: () => logger.info('checkpoints of the transparency logs are signed again'),
   });
-  return {
-    reader: logReader(database),
-    counts: () => ({ ...sequencer.counts(), checkpoints: checkpointer.signed() }),
-    backlog: () => logBacklog(database, now()),
-    isRefused: () => checkpointer.state() === 'refused',
-    degraded: () => (checkpointer.state() === undefined ? [] : ['receipts']),
-    close: async () => {
-      await sequencer.close();
-      await checkpointer.close();
-    },
-  };
 }
 
 /**
@@ -115,7 +125,8 @@ export const openReceiptsKey = ({
   home,
   clock = systemClock,
   observer,
-}: Pick<ReceiptsParts, 'config' | 'home'> & Partial<Pick<ReceiptsParts, 'clock' | 'observer'>>): VaultReceiptsKey =>
+}: { readonly config: Omit<ReceiptsParts['config'], 'siem'> } & Pick<ReceiptsParts, 'home'> &
+  Partial<Pick<ReceiptsParts, 'clock' | 'observer'>>): VaultReceiptsKey =>
   new VaultReceiptsKey({
     vaultUrl: config.home.vaultUrl,
     keyName: config.receipts.keyName,

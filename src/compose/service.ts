@@ -17,6 +17,7 @@ import { openLeases } from './leases.ts';
 import { type Listener, type ListenerParts, openListener } from './listener.ts';
 import { startReceipts, unwrapRecorder } from './receipts.ts';
 import { startRounds } from './rounds.ts';
+import { startSiem } from './siem.ts';
 import { openStore, type Store } from './store.ts';
 import { openTelemetry } from './telemetry.ts';
 
@@ -96,13 +97,28 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   sink = audit.sink;
   const observer = telemetry.metrics?.azure;
   const receipts = keep(startReceipts({ config, home, database: audit.database, logger, clock, observer }));
+  const { tenants } = store;
+  const siem = keep(await startSiem({ config, logger, clock, azure, tenants, database: audit.database }));
   const refusals = keep(openRefusals(audit, logger));
   const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
   const bells = keep(await openBells({ logger, clock, azure, store, keys }));
   const leases = keep(openLeases({ logger, jitter, store, audit }));
-  const opened = { telemetry, certificate, azure, store, audit, receipts, refusals, branches, keys, leases, bells };
+  const opened = {
+    telemetry,
+    certificate,
+    azure,
+    store,
+    audit,
+    receipts,
+    siem,
+    refusals,
+    branches,
+    keys,
+    leases,
+    bells,
+  };
   const parts = { config, failures, clock, deadlines, ...opened };
   const listener = await openListener(parts);
   watch(parts, listener);
@@ -114,7 +130,7 @@ const openRefusals = ({ sink }: Audit, logger: Logger): RefusalCounter =>
   new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals were not recorded') });
 
 function watch(parts: ListenerParts, { server, admission }: Listener): void {
-  const { config, clock, telemetry, certificate, azure, store, audit, receipts, branches, keys, leases } = parts;
+  const { config, clock, telemetry, certificate, azure, store, audit, receipts, siem, branches, keys, leases } = parts;
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
     requestsShed: admission.shed,
@@ -126,6 +142,7 @@ function watch(parts: ListenerParts, { server, admission }: Listener): void {
     audit: audit.sink,
     spool: audit.shipper,
     receipts,
+    siem,
     certificate,
     tenants: store.tenants,
     countOverdue: overdueCounter(config, store, clock),

@@ -47,7 +47,7 @@ interface Keyring {
   readonly origin: string;
 }
 
-type StoreConfig = Pick<Config, 'branchKeys' | 'database' | 'registry' | 'rounds' | 'vaultHosts'>;
+type StoreConfig = Pick<Config, 'database' | 'obstacles' | 'registry' | 'rounds' | 'vaultHosts'>;
 
 /**
  * Scope of Entra tokens for Azure Database for PostgreSQL:
@@ -121,7 +121,7 @@ async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, l
 }
 
 function openList(
-  { vaultHosts, branchKeys: { compactObstacle } }: StoreConfig,
+  { vaultHosts, obstacles }: StoreConfig,
   file: string,
   keys: KeyRegister,
   logger: Logger,
@@ -130,7 +130,7 @@ function openList(
     file,
     hosts: vaultHosts,
     keys,
-    compactObstacle,
+    obstacles,
     onReload: (count) => logger.info({ count }, 'tenants reloaded'),
     onBrokenEdit: (error) =>
       logger.error({ problems: error.message }, 'tenants not reloaded: the last good list stays in use'),

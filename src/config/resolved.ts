@@ -1,5 +1,6 @@
 import { type Cloud, clouds } from '../azure/cloud.ts';
 import { defined } from '../lib/defined.ts';
+import type { RecordObstacles } from '../tenants/record-obstacles.ts';
 import { vaultHosts } from '../tenants/vault-hosts.ts';
 import type { Settings } from './schema.ts';
 
@@ -37,6 +38,7 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
     /** Addresses that count as a vault's. */
     vaultHosts: vaultHosts({
       suffixes: [...new Set([cloud.vaultSuffix, cloud.managedHsmSuffix])],
+      ingestionSuffix: cloud.ingestionSuffix,
       unsafeAllowEmulator: isEmulated,
       homeVaultUrl: home.vaultUrl,
     }),
@@ -45,6 +47,8 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
     rounds: { ...rounds, intervalMs: inMs(intervalSeconds) },
     dataKeys: { ...dataKeys, maxAgeMs: inMs(maxAgeSeconds) },
     branchKeys: branchKeysOf(settings),
+    obstacles: obstaclesOf(settings),
+    siem: settings.siem,
     revocation: {
       boundMs: inMs(settings.revocation.boundSeconds),
       tokenMaxAgeMs: inMsIf(settings.revocation.tokenMaxAgeSeconds),
@@ -76,8 +80,9 @@ function cloudOf({ name, exchangeAudience, ...custom }: Settings['cloud']): Clou
     graphEndpoint = authorityHost,
     vaultSuffix = '',
     managedHsmSuffix = vaultSuffix,
+    ingestionSuffix = published.ingestionSuffix,
   } = custom;
-  return { authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix, exchangeAudience: audience };
+  return { authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix, ingestionSuffix, exchangeAudience: audience };
 }
 
 const MIB = 2 ** 20;
@@ -128,17 +133,21 @@ function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
   } as const;
 }
 
-/** Returns the settings of branch keys, and the reason that no key may be compact, if there is one. */
-function branchKeysOf({ branchKeys, registry, database }: Settings) {
+function branchKeysOf({ branchKeys }: Settings) {
   const { epochSeconds, settleSeconds, recheckSeconds, copies } = branchKeys;
   return {
     epochMs: inMs(epochSeconds),
     settleMs: inMs(settleSeconds),
     recheckMs: inMs(recheckSeconds),
     copies,
-    compactObstacle: compactObstacle(copies !== undefined, registry.file !== undefined && database.url === undefined),
   } as const;
 }
+
+/** Returns the reasons that records may not have some members in this deployment. */
+const obstaclesOf = ({ branchKeys: { copies }, registry, database, siem }: Settings): RecordObstacles => ({
+  compact: compactObstacle(copies !== undefined, registry.file !== undefined && database.url === undefined),
+  siem: siem.enabled ? undefined : 'needs siem.enabled in the configuration',
+});
 
 /**
  * Returns the reason. With a file of tenants, each machine may have an SQLite database of its own,

@@ -45,12 +45,17 @@ const Cloud = section({
   managedHsmSuffix: suffix
     .optional()
     .describe('Suffix of the Managed HSM hosts of a custom cloud. By default its `vaultSuffix`.'),
+  ingestionSuffix: suffix
+    .optional()
+    .describe('Suffix of the data collection endpoints of a custom cloud. By default `.ingest.monitor.azure.com`.'),
   exchangeAudience: z.string().optional().describe('Audience of federated tokens. By default that of the cloud.'),
 }).refine(
-  ({ name, authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix }) =>
+  ({ name, authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix, ingestionSuffix }) =>
     name === 'custom'
       ? authorityHost !== undefined && vaultSuffix !== undefined
-      : [authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix].every((address) => address === undefined),
+      : [authorityHost, graphEndpoint, vaultSuffix, managedHsmSuffix, ingestionSuffix].every(
+          (address) => address === undefined,
+        ),
   {
     path: ['name'],
     message: 'authorityHost and vaultSuffix are required with name: custom; the addresses are only allowed with it',
@@ -263,6 +268,15 @@ const Receipts = section({
     .describe('Maximum signatures per second in the whole deployment. Each checkpoint is one call of the home vault.'),
 });
 
+const Siem = section({
+  enabled: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Deliver audit records to the customers' [SIEM](siem.md): tenants may have `siem`. Needs `audit.database`.",
+    ),
+});
+
 /** All settings, with their defaults and bounds. Durations are in seconds. */
 export const ConfigSchema = z
   .strictObject({
@@ -321,6 +335,7 @@ export const ConfigSchema = z
     vault: Vault,
     audit: Audit,
     receipts: Receipts,
+    siem: Siem,
     metrics: Metrics,
     telemetry: Telemetry,
     emulator: z
@@ -338,7 +353,11 @@ export const ConfigSchema = z
   .refine(
     ({ audit, database, receipts }) => receipts.origin === undefined || (audit.database ?? database.url !== undefined),
     { path: ['receipts', 'origin'], message: 'needs the records in the database: set audit.database: true' },
-  );
+  )
+  .refine(({ audit, database, siem }) => !siem.enabled || (audit.database ?? database.url !== undefined), {
+    path: ['siem', 'enabled'],
+    message: 'needs the records in the database: set audit.database: true',
+  });
 
 /** The validated settings of the file and the environment. */
 export type Settings = Readonly<z.output<typeof ConfigSchema>>;

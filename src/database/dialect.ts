@@ -6,7 +6,7 @@ import type { Schema } from './schema.ts';
 /** Columns of rows that are passed as one parameter, with their types. */
 export type RowColumns = Readonly<Record<string, 'text' | 'bigint'>>;
 
-type DueTenants = SelectQueryBuilder<Schema, 'tenant_checks', { tenant_id: string }>;
+type DueTenants<T extends 'tenant_checks' | 'siem_cursors'> = SelectQueryBuilder<Schema, T, { tenant_id: string }>;
 
 /** The differences between SQLite and PostgreSQL; all other SQL is common to both. */
 export interface SqlDialect {
@@ -22,7 +22,7 @@ export interface SqlDialect {
   /**
    * Makes the query skip rows that another claim locks at this moment, instead of waiting for them.
    */
-  skipLocked(due: DueTenants): DueTenants;
+  skipLocked<T extends 'tenant_checks' | 'siem_cursors'>(due: DueTenants<T>): DueTenants<T>;
   /**
    * Returns rows as a table expression with one parameter, however many they are: a parameter for
    * each value would cost more than the statement.

@@ -150,6 +150,25 @@ export interface Schema {
     lease_owner: string | null;
     lease_until: number;
   };
+  /** How far the records of each tenant are in its customer's SIEM. */
+  readonly siem_cursors: {
+    tenant_id: string;
+    /** 1 while the tenant has a SIEM and is active; others get nothing. */
+    is_followed: number;
+    /** Number of the next entry of the tenant's log to deliver. */
+    next: number;
+    /** Time of the last delivered record … */
+    delivered_until: number | null;
+    /** … and of its delivery. */
+    delivered_at: number | null;
+    /** Time of the next delivery; while a lease runs, its end. */
+    due_at: number;
+    lease_owner: string | null;
+    failures: number;
+    /** Why the last delivery failed, as JSON; NULL after a success. */
+    trouble: string | null;
+    trouble_since: number | null;
+  };
   /**
    * Leases of leaf keys, and their holders' reports. No key is stored. Rows are deleted a day after
    * their end.

@@ -6,6 +6,7 @@ import { demo } from './demo.ts';
 import { appTokenClaims, createTokenSigner, type TokenSigner } from './entra/access-tokens.ts';
 import { entraSite } from './entra/entra.ts';
 import { createFaults } from './faults.ts';
+import { INGESTION_PREFIX, type IngestedRow, ingestionSite } from './ingestion/ingestion.ts';
 import { type Listener, listen, openSite } from './listener.ts';
 import { createLog, type RequestLogEntry } from './request-log.ts';
 import { type Seed, seedState, tagUntagged } from './seed.ts';
@@ -84,6 +85,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const faults = createFaults();
   const log = createLog<RequestLogEntry>();
   const auditLog = createLog<AuditEventRow>();
+  const ingested = createLog<IngestedRow>();
   const vaults = new Map<string, Listener>();
   const listeners: Listener[] = [];
   const opened = (listener: Listener): Listener => {
@@ -115,6 +117,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     faults,
     log,
     auditLog,
+    ingested,
     openVault,
     dropConnections: (name) => vaults.get(name)?.dropConnections(),
   });
@@ -123,10 +126,14 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     await file.flush();
   };
 
+  const entra = entraSite(cloud, signer);
+  const ingestion = { prefix: INGESTION_PREFIX, site: ingestionSite(cloud, signer, ingested) };
   let controlPort = 0;
   try {
     controlPort = opened(await listen(controlServer(control), port(-1), 'its control listener')).port;
-    entraPort = opened(await openSite(listenerDeps, entraSite(cloud, signer), port(0), 'Entra ID')).port;
+    entraPort = opened(
+      await openSite(listenerDeps, { ...entra, branches: [...(entra.branches ?? []), ingestion] }, port(0), 'Entra ID'),
+    ).port;
     for (const vault of state.vaults) await openVault(vault);
     cloud.changed();
     await file.flush();

@@ -4,7 +4,7 @@ type FaultKind = 'status' | 'hang' | 'reset' | 'delay' | 'garbage';
 
 /** A failure to simulate, until it has happened `times` times or the faults are cleared. */
 export interface Fault {
-  /** `entra`, `graph`, a vault's short name, or `*`. */
+  /** `entra`, `graph`, `ingestion`, a vault's short name, or `*`. */
   readonly at: string;
   /** Absent: any operation. */
   readonly operation?: string;

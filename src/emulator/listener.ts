@@ -26,8 +26,8 @@ export interface Site {
   readonly onAnswer?: (exchange: Exchange, answer: Answer) => void;
   /** Returns the status of a code here, for an ordered failure without one. */
   readonly statusOf?: (code: string) => number | undefined;
-  /** Another site on the same port, for the paths with this prefix. */
-  readonly branch?: { readonly prefix: string; readonly site: Site };
+  /** Other sites on the same port, each for the paths with a prefix. */
+  readonly branches?: readonly { readonly prefix: string; readonly site: Site }[];
 }
 
 export interface Answer {
@@ -96,7 +96,7 @@ const answering =
   };
 
 const siteFor = (site: Site, { url = '' }: IncomingMessage): Site =>
-  site.branch !== undefined && url.startsWith(site.branch.prefix) ? site.branch.site : site;
+  site.branches?.find(({ prefix }) => url.startsWith(prefix))?.site ?? site;
 
 async function answer(
   deps: ListenerDeps,

@@ -3,7 +3,7 @@ const CAPACITY = 10_000;
 export interface RequestLogEntry {
   /** ISO 8601. */
   readonly time: string;
-  /** `entra`, `graph`, or the vault's short name. */
+  /** `entra`, `graph`, `ingestion`, or the vault's short name. */
   readonly at: string;
   readonly operation: string;
   readonly method: string;

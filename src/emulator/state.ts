@@ -21,6 +21,18 @@ export interface State {
   readonly tenants: TenantState[];
   /** The first is the home vault; their order gives the ports. */
   readonly vaults: VaultState[];
+  /** Data collection rules; absent in a state from before there were any. */
+  rules?: readonly RuleState[];
+}
+
+/** A data collection rule of a customer, whose endpoint is the authority host. */
+export interface RuleState {
+  /** Its immutable id. */
+  readonly ruleId: string;
+  readonly tenantId: string;
+  readonly stream: string;
+  /** Object ids with the role Monitoring Metrics Publisher on it. */
+  publishers: readonly string[];
 }
 
 export interface PemPair {
@@ -73,6 +85,8 @@ export interface TenantState {
   readonly name: string;
   readonly tenantId: string;
   principals: ServicePrincipal[];
+  /** Whether Azure Monitor's own service principal is absent, so that nobody gets tokens for it. */
+  lacksMonitor?: boolean;
   /** The tenant's data in Graph; absent: nearly none. */
   readonly directory?: DirectoryState;
 }

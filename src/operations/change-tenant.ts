@@ -1,8 +1,8 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { retry } from '../lib/retry.ts';
-import { assertFormsKept } from '../tenants/compact-keys.ts';
 import { recordOf, type Tenant } from '../tenants/record.ts';
+import { assertKept, type RecordObstacles } from '../tenants/record-obstacles.ts';
 import type { TenantInput } from '../tenants/record-schema.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import { assertGranted } from './granted-tenant.ts';
@@ -18,8 +18,7 @@ export interface ChangeTenantDeps extends AuditDeps {
   readonly parseTenant: (record: unknown) => TenantInput;
   /** Makes the first keys of the tenant's indexes, in the background. */
   readonly makeIndexKeys: (tenant: Tenant) => void;
-  /** The reason that no key may be compact, if there is one. */
-  readonly compactObstacle: string | undefined;
+  readonly obstacles: RecordObstacles;
 }
 
 export interface ChangeTenantInput {
@@ -42,7 +41,7 @@ export async function putTenant(
 ): Promise<Tenant> {
   assertGranted(request.principal, 'Tenants.Manage', input.tenantId);
   const record = deps.parseTenant(withId(input.record, input.tenantId));
-  assertFormsKept(record, deps.compactObstacle);
+  assertKept(record, deps.obstacles);
   const revision = input.ifMatch === undefined ? undefined : revisionOf(input.ifMatch);
   const tenant = await deps.tenants.put(record, revision, request.principal.id);
   await recordSuccess(deps, request, { operation: 'tenant-put', tenantId: tenant.id });
@@ -64,7 +63,7 @@ export async function patchTenant(
   const before = await deps.tenants.get(input.tenantId);
   if (before.revision !== revision) throw mismatch();
   const record = deps.parseTenant(withId(mergePatch(recordOf(before), input.record), input.tenantId));
-  assertFormsKept(record, deps.compactObstacle);
+  assertKept(record, deps.obstacles);
   const tenant = await deps.tenants.put(record, revision, request.principal.id);
   await recordSuccess(deps, request, { operation: 'tenant-patch', tenantId: tenant.id });
   deps.makeIndexKeys(tenant);

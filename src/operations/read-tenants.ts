@@ -1,9 +1,11 @@
+import type { SiemCursor } from '../audit/siem/siem-table.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import { TENANT_ID } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
 import type { KeyringStore } from '../keyring/keyring-store.ts';
 import { keyPoliciesOf, type ShownPolicy } from '../keyring/policy/shown-policies.ts';
+import { defined } from '../lib/defined.ts';
 import type { Check } from '../tenants/checks.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Tenant } from '../tenants/record.ts';
@@ -17,6 +19,8 @@ export interface ReadTenantsDeps extends AuditDeps {
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
   readonly dataKeys: Pick<DataKeys, 'policyOf'>;
   readonly keyring: { readonly keys: Pick<KeyringStore, 'needs'> };
+  /** Returns how far a tenant's records are in its SIEM. Absent if deliveries are off. */
+  readonly siemCursorOf: ((tenantId: string) => Promise<SiemCursor | undefined>) | undefined;
   /** Returns the results of the last visits by id, without tenants that were never visited. */
   readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
 }
@@ -36,7 +40,18 @@ type ShownTenant = CheckedTenant & {
   readonly keyPolicies?: Readonly<Record<string, ShownPolicy>>;
   /** Absent for a tenant without branch keys. */
   readonly branchKeys?: readonly KeyNeed[];
+  /** Absent for a tenant without SIEM. */
+  readonly siemDelivery?: ShownDelivery;
 };
+
+interface ShownDelivery {
+  readonly deliveredUntil?: string;
+  readonly deliveredAt?: string;
+  readonly waiting: number;
+  readonly trouble?: string;
+  readonly troubleSince?: string;
+  readonly fix?: string;
+}
 
 interface CheckedPage {
   readonly tenants: readonly CheckedTenant[];
@@ -67,16 +82,38 @@ export async function getTenant(
   const keyUsage = await deps.keyUsageOf(tenantId);
   const branchKeys = await deps.keyring.keys.needs(tenantId);
   const keyPolicies = await keyPoliciesOf(deps.dataKeys, tenant);
+  const siemDelivery = tenant.siem && (await deliveryOf(deps, tenantId));
   await recordSuccess(deps, request, { operation: 'tenant-read', tenantId });
   return {
     ...tenant,
     keyUsage,
     ...(Object.keys(keyPolicies).length > 0 && { keyPolicies }),
+    ...(siemDelivery && { siemDelivery }),
     ...(branchKeys.length > 0 && {
       branchKeys: branchKeys.map(({ kid, keys, copies }) => ({ keyId: kid, keys, copies })),
     }),
   };
 }
+
+async function deliveryOf(
+  { siemCursorOf }: Pick<ReadTenantsDeps, 'siemCursorOf'>,
+  tenantId: string,
+): Promise<ShownDelivery | undefined> {
+  const cursor = await siemCursorOf?.(tenantId);
+  if (!cursor) return undefined;
+  const { deliveredUntil, deliveredAt, waiting, trouble, troubleSince } = cursor;
+  return defined({
+    deliveredUntil: timeOf(deliveredUntil),
+    deliveredAt: timeOf(deliveredAt),
+    waiting,
+    trouble: trouble?.reason,
+    troubleSince: timeOf(troubleSince),
+    fix: trouble?.fix,
+  });
+}
+
+const timeOf = (ms: number | undefined): string | undefined =>
+  ms === undefined ? undefined : new Date(ms).toISOString();
 
 /**
  * Returns a page of the tenants that the caller may see, ordered by id.

@@ -1,6 +1,14 @@
 import { Gauge, type Registry } from 'prom-client';
 import { askedGauge, readCounter, readCounters, readGauge } from './read-metrics.ts';
 
+/** The deliveries to customers' SIEMs, as metrics show them. */
+interface WatchedSiem {
+  counts(): Readonly<Record<'delivered' | 'batches' | 'failures' | 'skipped', number>>;
+  lag(): Promise<{ readonly seconds: number; readonly failing: number }>;
+}
+
+const LAG_MAX_AGE_MS = 15_000;
+
 /**
  * Parts with counters or values of their own. They are read at a scrape, so that counting costs
  * nearly nothing.
@@ -44,6 +52,8 @@ export interface WatchedParts {
   readonly spool: { backlog(): Readonly<Record<'bytes' | 'ageSeconds', number>> } | undefined;
   /** Absent without receipts. */
   readonly receipts: WatchedReceipts | undefined;
+  /** Absent without deliveries to SIEMs. */
+  readonly siem: WatchedSiem | undefined;
   /** Absent when the service itself does not terminate TLS. */
   readonly certificate: { readonly current: { readonly validTo: Date } } | undefined;
   readonly tenants: {
@@ -80,6 +90,7 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchLimits(registry, parts);
   watchAudit(registry, parts);
   if (parts.receipts) watchReceipts(registry, parts.receipts);
+  if (parts.siem) watchSiem(registry, parts.siem);
   watchTenants(registry, parts);
   const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests in progress' };
   readGauge(registry, inFlight, parts.requestsInFlight);
@@ -256,6 +267,31 @@ function watchReceipts(registry: Registry, receipts: WatchedReceipts): void {
     help: 'Time for which the oldest checkpoint is overdue, in the whole deployment',
   };
   askedGauge(registry, overdue, BACKLOG_MAX_AGE_MS, async () => (await receipts.backlog()).overdueSeconds);
+}
+
+function watchSiem(registry: Registry, siem: WatchedSiem): void {
+  const delivered = {
+    name: 'vaultspan_siem_records_total',
+    help: "Audit records that customers' SIEMs accepted from this process",
+  };
+  readCounter(registry, delivered, () => siem.counts().delivered);
+  const failures = { name: 'vaultspan_siem_failures_total', help: "Deliveries that customers' SIEMs did not accept" };
+  readCounter(registry, failures, () => siem.counts().failures);
+  const skipped = {
+    name: 'vaultspan_siem_records_skipped_total',
+    help: 'Audit records left out because a SIEM refuses their size',
+  };
+  readCounter(registry, skipped, () => siem.counts().skipped);
+  const lag = {
+    name: 'vaultspan_siem_lag_seconds',
+    help: "Age of the oldest audit record that waits for its customer's SIEM, in the whole deployment",
+  };
+  askedGauge(registry, lag, LAG_MAX_AGE_MS, async () => (await siem.lag()).seconds);
+  const failing = {
+    name: 'vaultspan_siem_tenants_failing',
+    help: 'Tenants whose SIEM did not accept the last delivery, in the whole deployment',
+  };
+  askedGauge(registry, failing, LAG_MAX_AGE_MS, async () => (await siem.lag()).failing);
 }
 
 function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedParts): void {

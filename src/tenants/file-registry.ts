@@ -3,6 +3,7 @@ import { ServiceError } from '../errors.ts';
 import { pollFile } from '../lib/poll-file.ts';
 import { type KeyConflict, type KeyRegister, keyClaims } from './key-register.ts';
 import type { Tenant } from './record.ts';
+import type { RecordObstacles } from './record-obstacles.ts';
 import { type TenantPage, type TenantRegistry, tenantNotFound } from './registry.ts';
 import { readTenantList, TenantListError } from './tenant-list.ts';
 import type { VaultHosts } from './vault-hosts.ts';
@@ -13,8 +14,7 @@ export interface FileRegistryOptions {
   readonly hosts: VaultHosts;
   /** A key of the list that had another use or tenant before makes the list unusable. */
   readonly keys: Pick<KeyRegister, 'take'>;
-  /** The reason that no key may be compact, if there is one. */
-  readonly compactObstacle: string | undefined;
+  readonly obstacles: RecordObstacles;
   /** Pause between polls of the file, in milliseconds. */
   readonly pollMs?: number;
   readonly onReload: (count: number) => void;
@@ -64,9 +64,9 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
   };
 }
 
-async function load({ file, hosts, keys, compactObstacle }: FileRegistryOptions): Promise<TenantsOfFile> {
+async function load({ file, hosts, keys, obstacles }: FileRegistryOptions): Promise<TenantsOfFile> {
   const { mtime } = await stat(file);
-  const byId = readTenantList(file, await readFile(file), hosts, mtime.toISOString(), compactObstacle);
+  const byId = readTenantList(file, await readFile(file), hosts, mtime.toISOString(), obstacles);
   const conflicts = await keys.take([...byId.values()].flatMap(keyClaims));
   if (conflicts.length > 0) throw new TenantListError(conflicts.map(describeConflict), file);
   return { byId, ids: [...byId.keys()] };

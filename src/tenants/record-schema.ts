@@ -59,6 +59,21 @@ const membersOf = <T extends z.ZodType>(names: z.ZodString, members: T) =>
     .custom((value) => !Object.hasOwn(Object(value), '__proto__'), 'must not have a member named __proto__')
     .pipe(z.record(names, members));
 
+/** Immutable ids are given by Azure; a rule's name or resource id in its place is a mistake. */
+const RULE_ID = /^dcr-[0-9a-f]{32}$/;
+const STREAM = /^Custom-[A-Za-z][A-Za-z0-9_]{0,99}$/;
+
+const logsIngestionSchema = ({ ingestion }: VaultHosts) =>
+  z.strictObject({
+    endpoint: z
+      .string()
+      .max(300)
+      .transform((url) => url.toLowerCase().replace(/\/$/, ''))
+      .refine((url) => ingestion.accept(url), `must be ${ingestion.form}`),
+    ruleId: z.string().regex(RULE_ID, "must be the rule's immutable id: dcr- and 32 lower-case hex digits"),
+    stream: z.string().regex(STREAM, 'must be Custom- and 1 to 100 of A-Z, a-z, 0-9 and _'),
+  });
+
 /**
  * Returns the schema of a written record. Rules that need other records or the home vault's address
  * are applied later.
@@ -134,6 +149,7 @@ export function tenantSchema(hosts: VaultHosts) {
         })
         .optional(),
       leases: z.strictObject({ maxSeconds: z.int().min(MIN_LEASE_SECONDS).max(MAX_BOUND_SECONDS) }).optional(),
+      siem: z.strictObject({ logsIngestion: logsIngestionSchema(hosts) }).optional(),
       metadata: membersOf(z.string().min(1).max(128), z.string().max(1_024)).optional(),
     })
     .superRefine((tenant, context) => {

@@ -35,6 +35,14 @@ export interface RetiredKey {
   readonly name: string;
 }
 
+/** The customer's data collection rule in Azure Monitor. */
+export interface LogsIngestion {
+  readonly endpoint: string;
+  /** Its immutable id. */
+  readonly ruleId: string;
+  readonly stream: string;
+}
+
 /** A registered customer. */
 export interface Tenant {
   readonly id: string;
@@ -67,6 +75,8 @@ export interface Tenant {
   readonly metadata?: Readonly<Record<string, string>>;
   /** If present, callers may lease leaf keys, and a lease lasts at most this long. */
   readonly leases?: { readonly maxSeconds: number };
+  /** The customer's SIEM, which gets the tenant's audit records. */
+  readonly siem?: { readonly logsIngestion: LogsIngestion };
   /** Changes with every change of the record. */
   readonly revision: string;
   readonly createdAt: string;

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { parseDocument } from '../lib/parse-document.ts';
 import { messageOf } from '../lib/parse-input.ts';
-import { compactProblems } from './compact-keys.ts';
 import { keyClaims } from './key-register.ts';
 import type { Tenant } from './record.ts';
+import { problemsOfRecord, type RecordObstacles } from './record-obstacles.ts';
 import { type TenantInput, tenantOf, tenantSchema } from './record-schema.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
@@ -23,19 +23,19 @@ export class TenantListError extends Error {
 
 /**
  * Returns the tenants by id from `{tenants: [...]}`. `changedAt` replaces the times that a file
- * does not store. `compactObstacle` is the reason that no key may be compact, if there is one.
+ * does not store.
  * @throws TenantListError
  */
 export function parseTenantList(
   document: unknown,
   hosts: VaultHosts,
   changedAt: string,
-  compactObstacle?: string,
+  obstacles: RecordObstacles = {},
 ): ReadonlyMap<string, Tenant> {
   const parsed = z.strictObject({ tenants: z.array(tenantSchema(hosts)) }).safeParse(document, { error: messageOf });
   if (!parsed.success) throw new TenantListError(parsed.error.issues.flatMap(describe));
   const { tenants } = parsed.data;
-  const problems = [...repeatedIds(tenants), ...sharedKeys(tenants), ...refusedForms(tenants, compactObstacle)];
+  const problems = [...repeatedIds(tenants), ...sharedKeys(tenants), ...refusedMembers(tenants, obstacles)];
   if (problems.length > 0) throw new TenantListError(problems);
   const stamped = tenants.map((input) =>
     tenantOf(input, { revision: revisionOf(input), createdAt: changedAt, updatedAt: changedAt }),
@@ -52,11 +52,11 @@ export function readTenantList(
   bytes: Uint8Array,
   hosts: VaultHosts,
   changedAt: string,
-  compactObstacle: string | undefined,
+  obstacles: RecordObstacles,
 ): ReadonlyMap<string, Tenant> {
   try {
     const document = parseDocument(bytes, 'tenants: [{id: contoso, …}]');
-    return parseTenantList(document, hosts, changedAt, compactObstacle);
+    return parseTenantList(document, hosts, changedAt, obstacles);
   } catch (error) {
     if (error instanceof TenantListError) throw new TenantListError(error.problems, file);
     throw Error.isError(error) ? new TenantListError([error.message], file) : error;
@@ -81,9 +81,10 @@ function* repeatedIds(tenants: readonly TenantInput[]): Generator<string> {
   }
 }
 
-function* refusedForms(tenants: readonly TenantInput[], obstacle: string | undefined): Generator<string> {
+function* refusedMembers(tenants: readonly TenantInput[], obstacles: RecordObstacles): Generator<string> {
   for (const [index, tenant] of tenants.entries()) {
-    for (const { pointer, detail } of compactProblems(tenant, obstacle)) yield `/tenants/${index}${pointer}: ${detail}`;
+    for (const { pointer, detail } of problemsOfRecord(tenant, obstacles))
+      yield `/tenants/${index}${pointer}: ${detail}`;
   }
 }
 

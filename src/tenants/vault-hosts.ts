@@ -1,5 +1,5 @@
 /**
- * The vault addresses that a deployment may call. It calls no other, whatever a record or a
+ * The addresses of customers that a deployment may call. It calls no other, whatever a record or a
  * ciphertext contains.
  */
 export interface VaultHosts {
@@ -7,12 +7,16 @@ export interface VaultHosts {
   readonly form: string;
   /** Returns whether a lower-case URL without a trailing slash belongs to a vault. */
   accept(url: string): boolean;
+  /** Data collection endpoints, which get the records of a tenant. */
+  readonly ingestion: Pick<VaultHosts, 'form' | 'accept'>;
   /** Returns whether it is the vendor's own vault, whose keys belong to no tenant. */
   isHome(url: string): boolean;
 }
 
 export interface VaultHostsOptions {
   readonly suffixes: readonly string[];
+  /** Absent: no data collection endpoint but an emulated one. */
+  readonly ingestionSuffix?: string;
   readonly unsafeAllowEmulator: boolean;
   readonly homeVaultUrl: string;
 }
@@ -25,14 +29,30 @@ const LOOPBACK = /^https:\/\/localhost:[1-9][0-9]{0,4}$/;
  * Returns the rule: vaults of the cloud's own suffixes, and vaults on loopback if the emulator is
  * allowed.
  */
-export function vaultHosts({ suffixes, unsafeAllowEmulator, homeVaultUrl }: VaultHostsOptions): VaultHosts {
+export function vaultHosts(options: VaultHostsOptions): VaultHosts {
+  const { suffixes, unsafeAllowEmulator, homeVaultUrl } = options;
   const escaped = suffixes.map((suffix) => suffix.replaceAll('.', String.raw`\.`));
   const pattern = new RegExp(`^https://${LABEL}(?:${escaped.join('|')})$`);
   const home = originOf(homeVaultUrl);
   return {
     form: `https://NAME followed by one of ${suffixes.join(', ')}${unsafeAllowEmulator ? ', or https://localhost:PORT' : ''}`,
     accept: (url) => pattern.test(url) || (unsafeAllowEmulator && LOOPBACK.test(url)),
+    ingestion: ingestionHosts(options),
     isHome: (url) => originOf(url) === home,
+  };
+}
+
+/** Region and zone come between the endpoint's name and the suffix. */
+const LABELS = '(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\\.){1,4}';
+
+function ingestionHosts({
+  ingestionSuffix: suffix = '.none.invalid',
+  unsafeAllowEmulator,
+}: VaultHostsOptions): VaultHosts['ingestion'] {
+  const pattern = new RegExp(`^https://${LABELS}${suffix.slice(1).replaceAll('.', String.raw`\.`)}$`);
+  return {
+    form: `https://NAME followed by ${suffix}${unsafeAllowEmulator ? ', or https://localhost:PORT' : ''}`,
+    accept: (url) => pattern.test(url) || (unsafeAllowEmulator && LOOPBACK.test(url)),
   };
 }
 

@@ -39,7 +39,7 @@ async function openFile(tenants: readonly object[], keys: FileRegistryOptions['k
     file,
     hosts,
     keys,
-    compactObstacle: 'no copies',
+    obstacles: { compact: 'no copies' },
     pollMs: 10,
     onReload: (count) => reloads.push(count),
     onBrokenEdit: (error) => broken.push(error.message),
@@ -246,7 +246,7 @@ describe('the file registry', () => {
 
   test('does not open with a missing or invalid file', async () => {
     const handlers = { onReload: () => undefined, onBrokenEdit: () => undefined };
-    const options = { hosts, keys: noMemory, compactObstacle: undefined, ...handlers };
+    const options = { hosts, keys: noMemory, obstacles: {}, ...handlers };
     await expect(openFileRegistry({ ...options, file: join(tmpdir(), 'no-such-file.yaml') })).rejects.toMatchObject({
       code: 'ENOENT',
     });

@@ -22,6 +22,7 @@ export interface TenantProbeOptions extends KeyVaultOptions {
   readonly vaultScope: string;
   /** Whether a key must have the tag that names its tenant. */
   readonly requireTenantTag: boolean;
+  readonly tryIngestion: (tenant: Tenant) => Promise<void>;
 }
 
 const CHALLENGE = /\bauthorization(?:_uri)?="https:\/\/[^"/]+\/([0-9a-fA-F-]{36})[/"]?/;
@@ -97,6 +98,10 @@ export class AzureTenantProbe {
       tenant,
       randomUUID(),
     );
+  }
+
+  tryIngestion(tenant: Tenant): Promise<void> {
+    return this.#options.tryIngestion(tenant);
   }
 
   async readSecret(tenant: Tenant, vaultUrl: string, name: string): Promise<void> {

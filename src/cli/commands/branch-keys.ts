@@ -88,8 +88,8 @@ Tenants that were removed keep their keys: export, import and verify include the
 };
 
 async function enable(tools: Tools, _args: readonly string[], { replace }: Flags, io: CommandIo): Promise<number> {
-  const { branchKeys: settings } = tools.config;
-  if (settings.compactObstacle !== undefined) throw new ConfigError(settings.compactObstacle);
+  const { compact } = tools.config.obstacles;
+  if (compact !== undefined) throw new ConfigError(compact);
   const result = await enableBranchKeys(tools.home, tools.keyring.keys, replace);
   if (result.isRefused) {
     io.stderr(`The home vault names another database: ${result.named}

@@ -49,6 +49,7 @@ Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invali
         `revocation  within ${config.revocation.boundMs / 1_000} s of Azure's refusal`,
         `audit       ${describeAudit(config)}`,
         `receipts    ${describeReceipts(config)}`,
+        `siem        ${config.siem.enabled ? `to hosts of ${config.cloud.ingestionSuffix}` : 'off'}`,
         `metrics     ${describeMetrics(config)}`,
         `memory      bodies may take ${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
         `tenants     ${tenantsOf(config)}`,
@@ -95,8 +96,7 @@ function tenantsOf(config: Config): string {
   const { file } = config.registry;
   if (file === undefined)
     return config.database.postgres ? 'in PostgreSQL' : `in ${config.database.sqlite.file} (SQLite)`;
-  const { compactObstacle } = config.branchKeys;
-  const list = readTenantList(file, readBytes(file), config.vaultHosts, new Date().toISOString(), compactObstacle);
+  const list = readTenantList(file, readBytes(file), config.vaultHosts, new Date().toISOString(), config.obstacles);
   return `${list.size} in ${file}`;
 }
 

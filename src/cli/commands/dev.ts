@@ -12,6 +12,7 @@ import { defined } from '../../lib/defined.ts';
 import { didYouMean } from '../../lib/nearest.ts';
 import { boundedOutput } from '../../telemetry/log-output.ts';
 import { createLogger, silentLogger } from '../../telemetry/logger.ts';
+import type { LogsIngestion } from '../../tenants/record.ts';
 import { tenantSchema } from '../../tenants/record-schema.ts';
 import { aborted } from '../support/aborted.ts';
 import { noArguments, readArguments } from '../support/arguments.ts';
@@ -66,13 +67,14 @@ kept in .vaultspan/, so ciphertexts stay usable after a restart. Other commands 
       const home = openHome(config);
       await createHomeKeys(home, () => undefined);
       await addCompactKey(emulator);
+      const rule = await ruleOf(emulator);
       await emulator.control.grantRole({
         vault: 'home',
         role: 'Key Vault Crypto Officer',
         principal: 'managed-identity',
       });
       await createReceiptsKey(config, home, () => undefined);
-      await registerDemo(config, home, emulator);
+      await registerDemo(config, home, emulator, rule);
       const service = await startService({
         config,
         logger: createLogger(config.telemetry.logLevel, boundedOutput(io.stdoutBytes())),
@@ -108,12 +110,15 @@ async function addCompactKey({ customers, control }: Emulator): Promise<void> {
   if (contoso?.keys.includes(COMPACT) === false) await control.createKey({ vault: 'contoso', key: COMPACT });
 }
 
+/** Returns contoso's data collection rule, a new one at the first start. */
+const ruleOf = ({ control }: Emulator): Promise<LogsIngestion> => control.addRule({ tenant: 'contoso' });
+
 /** Registers the emulated customers as tenants at the first start; later changes to them stay. */
-async function registerDemo(config: Config, home: Home, emulator: Emulator): Promise<void> {
+async function registerDemo(config: Config, home: Home, emulator: Emulator, rule: LogsIngestion): Promise<void> {
   const schema = tenantSchema(config.vaultHosts);
   const store = await openStore(config, home, silentLogger());
   try {
-    for (const record of tenantsOf(emulator))
+    for (const record of tenantsOf(emulator, rule))
       await store.tenants.put(schema.parse(record), undefined, 'dev').catch(isThere);
     await enableBranchKeys(home, store.keyring.keys);
   } finally {
@@ -148,6 +153,7 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
     branchKeys: { settleSeconds: 0, copies: { directory: 'copies' } }, // keys are used as soon as they are made
     revocation: { boundSeconds: 5 }, // so that a customer's actions take effect at once
     audit: { directory: 'audit', database: true },
+    siem: { enabled: true },
     receipts: { origin: 'localhost/vaultspan', checkpointSeconds: 5 }, // so that a checkpoint comes soon
     telemetry: { logLevel },
     emulator: {
@@ -171,7 +177,7 @@ const callersOf = (emulator: Emulator): object => ({
  * Returns a tenant for each emulated customer; a key named `wrap` serves wrap and unwrap, any other
  * seals data.
  */
-const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
+const tenantsOf = (emulator: Pick<Emulator, 'customers'>, rule: LogsIngestion): readonly object[] =>
   emulator.customers.map(({ name, tenantId, vaultUrl, keys }) =>
     defined({
       id: name,
@@ -191,6 +197,7 @@ const tenantsOf = (emulator: Pick<Emulator, 'customers'>): readonly object[] =>
       defaultKey: 'data',
       indexes: name === 'contoso' ? { email: { normalize: 'nfc' } } : undefined,
       leases: name === 'contoso' ? { maxSeconds: 300 } : undefined,
+      siem: name === 'contoso' ? { logsIngestion: rule } : undefined,
       graph: name === 'contoso' ? { organization: true, users: true, groups: true } : undefined,
     }),
   );

@@ -51,6 +51,10 @@ Try it in another terminal, in this folder:
   curl -s ${url}/tenants/contoso/log/checkpoint -H "Authorization: Bearer $TOKEN"
   curl -s '${url}/tenants/contoso/log/proof?sequence=0' -H "Authorization: Bearer $TOKEN"
 
+  # contoso's SIEM: its audit records, as its data collection rule has accepted them (10 s after a record)
+  curl -s ${emulator.controlUrl}/ingested-rows
+  curl -s ${url}/tenants/contoso -H "Authorization: Bearer $TOKEN" | grep -o '"siemDelivery":{[^}]*}'
+
 Stop with Ctrl-C.
 `;
 }

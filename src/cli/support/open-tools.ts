@@ -65,7 +65,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     keyUsage: store.keyUsage,
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
-    compactObstacle: config.branchKeys.compactObstacle,
+    obstacles: config.obstacles,
     makeIndexKeys: () => undefined, // a running service makes them at its next visit
     contextDigest: () => '', // no command here has an encryption context
     appId: config.home.appId,

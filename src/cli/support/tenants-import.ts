@@ -17,9 +17,9 @@ const PROGRESS_EVERY = 500;
  */
 export async function importTenants(tools: Tools, file: string, isDryRun: boolean, io: CommandIo): Promise<number> {
   const path = resolve(io.cwd, file);
-  const { vaultHosts, branchKeys } = tools.config;
+  const { vaultHosts, obstacles } = tools.config;
   const now = new Date().toISOString();
-  const wanted = [...readTenantList(path, await readFile(path), vaultHosts, now, branchKeys.compactObstacle).values()];
+  const wanted = [...readTenantList(path, await readFile(path), vaultHosts, now, obstacles).values()];
   const counts: Record<Outcome | 'failed', number> = { created: 0, replaced: 0, unchanged: 0, failed: 0 };
   for (const [index, tenant] of wanted.entries()) {
     if (io.signal.aborted) break;

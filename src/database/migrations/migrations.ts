@@ -12,6 +12,7 @@ import { storeTransparencyLog } from './0006-store-transparency-log.ts';
 import { dateCopies } from './0007-date-copies.ts';
 import { storeLeases } from './0008-store-leases.ts';
 import { storeBells } from './0009-store-bells.ts';
+import { storeSiemCursors } from './0010-store-siem-cursors.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -34,6 +35,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 7, name: 'date-copies', up: dateCopies },
   { version: 8, name: 'store-leases', up: storeLeases },
   { version: 9, name: 'store-bells', up: storeBells },
+  { version: 10, name: 'store-siem-cursors', up: storeSiemCursors },
 ];
 
 /**

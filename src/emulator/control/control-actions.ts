@@ -3,6 +3,7 @@ import { accessActions } from './control-access.ts';
 import { appActions } from './control-apps.ts';
 import { graphActions } from './control-graph.ts';
 import { keyActions } from './control-keys.ts';
+import { ruleActions } from './control-rules.ts';
 import { vaultActions } from './control-vaults.ts';
 
 export function createControl(deps: ControlDeps): Control {
@@ -11,9 +12,11 @@ export function createControl(deps: ControlDeps): Control {
     ...appActions(deps.cloud),
     ...graphActions(deps.cloud),
     ...keyActions(deps.cloud),
+    ...ruleActions(deps.cloud),
     ...vaultActions(deps),
     requests: () => deps.log.entries(),
     clearRequests: () => deps.log.clear(),
     auditEvents: () => deps.auditLog.entries(),
+    ingestedRows: () => deps.ingested.entries(),
   };
 }

@@ -225,8 +225,28 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     parameters: { tenant: 'string', name: 'string', kind: 'string?' },
     example: { tenant: 'contoso', name: 'contoso-hsm', kind: 'hsm' },
   },
+  addRule: {
+    does: "Adds a data collection rule to a tenant, to which the vendor's app may send, unless it has one; returns the members of siem.logsIngestion.",
+    parameters: { tenant: 'string', stream: 'string?' },
+    example: { tenant: 'contoso' },
+  },
+  grantRule: {
+    does: "Lets the vendor's app send to a tenant's data collection rules again.",
+    parameters: { tenant: 'string' },
+    example: { tenant: 'contoso' },
+  },
+  revokeRule: {
+    does: "Removes the role of the vendor's app on a tenant's data collection rules.",
+    parameters: { tenant: 'string' },
+    example: { tenant: 'contoso' },
+  },
+  setMonitorPrincipal: {
+    does: "Adds or removes Azure Monitor's own service principal in a tenant; without it, tokens for it get AADSTS500011.",
+    parameters: { tenant: 'string', present: 'boolean' },
+    example: { tenant: 'contoso', present: false },
+  },
   injectFault: {
-    does: 'Breaks requests. at: entra, graph, a vault, or *. kind: status, hang, reset, delay or garbage. operation: token, challenge, getKey, unwrapKey and others, as shown by GET /requests. Without times: until cleared.',
+    does: 'Breaks requests. at: entra, graph, ingestion, a vault, or *. kind: status, hang, reset, delay or garbage. operation: token, challenge, getKey, unwrapKey and others, as shown by GET /requests. Without times: until cleared.',
     parameters: {
       at: 'string',
       operation: 'string?',

@@ -49,6 +49,8 @@ async function answer(control: Control, request: IncomingMessage): Promise<Reply
       return ok(control.requests());
     case 'GET /audit-events':
       return ok(control.auditEvents().filter(({ Resource }) => isOf(exchange.query.get('vault'), Resource)));
+    case 'GET /ingested-rows':
+      return ok(control.ingestedRows());
     case 'DELETE /requests':
       control.clearRequests();
       return { status: 204 };
@@ -132,7 +134,7 @@ function fits(kind: string, value: unknown): boolean {
 function overview(): object {
   return {
     about:
-      'POST an action with a JSON body. GET /requests shows the requests to Azure, DELETE /requests clears them. GET /audit-events?vault=NAME shows the log of a vault as its owner sees it.',
+      'POST an action with a JSON body. GET /requests shows the requests to Azure, DELETE /requests clears them. GET /audit-events?vault=NAME shows the log of a vault as its owner sees it. GET /ingested-rows shows what data collection rules accepted.',
     actions: Object.fromEntries(
       [...entries].map(([action, [, entry]]) => [
         action,

@@ -71,7 +71,7 @@ export function vaultActions({ cloud, faults, openVault, dropConnections }: Cont
       return { vaultUrl: cloud.vaultUrl(name) };
     },
     async injectFault(fault) {
-      const places = ['entra', 'graph', '*', ...state.vaults.map((vault) => vault.name)];
+      const places = ['entra', 'graph', 'ingestion', '*', ...state.vaults.map((vault) => vault.name)];
       if (!places.includes(fault.at)) throw new RangeError(`at must be one of: ${places.join(', ')}`);
       if (fault.operation !== undefined && !operations.includes(fault.operation)) {
         throw new RangeError(`operation must be one of: ${operations.join(', ')}`);

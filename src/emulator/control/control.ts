@@ -1,5 +1,6 @@
 import type { Cloud } from '../cloud.ts';
 import type { Fault, Faults } from '../faults.ts';
+import type { IngestedRow } from '../ingestion/ingestion.ts';
 import type { Log, RequestLog, RequestLogEntry } from '../request-log.ts';
 import type { VaultKind, VaultState } from '../state.ts';
 import type { AuditEventRow } from '../vault/audit-log.ts';
@@ -157,6 +158,21 @@ export interface Actions {
     order: OfTenant & { readonly name: string; readonly kind?: VaultKind },
   ): Promise<{ readonly vaultUrl: string }>;
 
+  /**
+   * Adds a data collection rule to a tenant, on which the app has the role that it needs, unless it
+   * has one for the stream, by default `Custom-Vaultspan`.
+   */
+  addRule(order: OfTenant & { readonly stream?: string }): Promise<{
+    readonly endpoint: string;
+    readonly ruleId: string;
+    readonly stream: string;
+  }>;
+  /** Of all rules of the tenant. */
+  grantRule(order: OfTenant): Promise<void>;
+  revokeRule(order: OfTenant): Promise<void>;
+  /** Adds or removes Azure Monitor's own service principal; without it nobody gets tokens for it. */
+  setMonitorPrincipal(order: OfTenant & { readonly present: boolean }): Promise<void>;
+
   injectFault(order: Fault): Promise<void>;
   clearFaults(order?: Record<never, never>): Promise<void>;
 }
@@ -166,6 +182,8 @@ export interface Control extends Actions {
   clearRequests(): void;
   /** Returns the vaults' own audit log, which their owners can read. */
   auditEvents(): readonly AuditEventRow[];
+  /** Returns the rows that data collection rules accepted, the oldest first. */
+  ingestedRows(): readonly IngestedRow[];
 }
 
 export interface ControlDeps {
@@ -173,6 +191,7 @@ export interface ControlDeps {
   readonly faults: Faults;
   readonly log: RequestLog;
   readonly auditLog: Log<AuditEventRow>;
+  readonly ingested: Log<IngestedRow>;
   readonly openVault: (vault: VaultState) => Promise<void>;
   readonly dropConnections: (vaultName: string) => void;
 }

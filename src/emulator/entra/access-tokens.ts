@@ -14,6 +14,7 @@ import type { ServicePrincipal, State, TenantState } from '../state.ts';
 /** Audience of the tokens that a managed identity presents as a federated credential. */
 export const EXCHANGE_AUDIENCE = 'api://AzureADTokenExchange';
 export const GRAPH_RESOURCE = 'https://graph.microsoft.com';
+export const MONITOR_RESOURCE = 'https://monitor.azure.com';
 
 export interface TokenSigner {
   readonly kid: string;

@@ -4,7 +4,13 @@ import { GRAPH_PREFIX, graphSite } from '../graph/graph.ts';
 import type { Site } from '../listener.ts';
 import { ok, type Reply } from '../reply.ts';
 import type { AppState, ServicePrincipal, TenantState } from '../state.ts';
-import { appTokenClaims, type CredentialKind, GRAPH_RESOURCE, type TokenSigner } from './access-tokens.ts';
+import {
+  appTokenClaims,
+  type CredentialKind,
+  GRAPH_RESOURCE,
+  MONITOR_RESOURCE,
+  type TokenSigner,
+} from './access-tokens.ts';
 import { authenticateClient } from './client-authentication.ts';
 import { EntraRefusal, orderedFailure, refusalReply, statusOf } from './entra-refusal.ts';
 import { managedIdentityToken } from './managed-identity.ts';
@@ -45,7 +51,7 @@ export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
     },
     failure: (status, code, message) => orderedFailure(cloud, status, code, message),
     statusOf,
-    branch: { prefix: GRAPH_PREFIX, site: graphSite(cloud, signer) },
+    branches: [{ prefix: GRAPH_PREFIX, site: graphSite(cloud, signer) }],
   };
 }
 
@@ -147,9 +153,11 @@ function audienceOf(cloud: Cloud, tenant: TenantState, scope: string): string {
   if (isCallerApi && tenant.tenantId === homeTenantId) return callerAudience;
   // Graph also answers under this address and names it in its tokens.
   if (resource === cloud.authorityHost()) return GRAPH_RESOURCE;
-  const known: readonly string[] = [VAULT_RESOURCE.vault, VAULT_RESOURCE.hsm, GRAPH_RESOURCE];
+  const known: readonly string[] = [VAULT_RESOURCE.vault, VAULT_RESOURCE.hsm, GRAPH_RESOURCE, MONITOR_RESOURCE];
   const audience = known.find((candidate) => candidate === resource.replace(/\/$/, ''));
-  if (audience === undefined) throw new EntraRefusal(500011, resource);
+  if (audience === undefined || (audience === MONITOR_RESOURCE && tenant.lacksMonitor === true)) {
+    throw new EntraRefusal(500011, resource);
+  }
   return audience;
 }
 

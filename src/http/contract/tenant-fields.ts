@@ -102,6 +102,30 @@ const members = {
       description:
         'Lets callers with the role `Keys.Lease` have keys to encrypt and decrypt locally, each for at most so many seconds: 10 to 3600. Absent: no leases. Needs a key with `form: compact` and a revocation bound.',
     }),
+  siem: named(
+    'TenantSiem',
+    z.object({
+      logsIngestion: named(
+        'LogsIngestion',
+        z.object({
+          endpoint: z.string().meta({
+            description: "URL of a data collection endpoint in the cloud's domain.",
+            example: 'https://vaultspan-a1b2.westeurope-1.ingest.monitor.azure.com',
+          }),
+          ruleId: z.string().meta({
+            description: "The rule's immutable id.",
+            example: 'dcr-0123456789abcdef0123456789abcdef',
+          }),
+          stream: z.string().meta({ example: 'Custom-Vaultspan' }),
+        }),
+      ),
+    }),
+  )
+    .optional()
+    .meta({
+      description:
+        "The customer's data collection rule, which gets the tenant's audit records. Needs `siem.enabled` in the configuration.",
+    }),
   metadata: z.record(z.string(), z.string()).optional(),
 };
 
@@ -159,6 +183,25 @@ export const TenantAnswer = named(
     createdAt: z.string().meta({ format: 'date-time' }),
     updatedAt: z.string().meta({ format: 'date-time' }),
     lastCheck: LastCheck.optional(),
+    siemDelivery: named(
+      'SiemDelivery',
+      z.object({
+        deliveredUntil: z
+          .string()
+          .optional()
+          .meta({ format: 'date-time', description: 'Time of the last delivered record. Absent before the first.' }),
+        deliveredAt: z.string().optional().meta({ format: 'date-time', description: 'Time of the last delivery.' }),
+        waiting: z.int().meta({ description: 'Records that are not delivered yet.' }),
+        trouble: z.string().optional().meta({ description: 'The reason that the last delivery failed.' }),
+        troubleSince: z.string().optional().meta({ format: 'date-time' }),
+        fix: z.string().optional(),
+      }),
+    )
+      .optional()
+      .meta({
+        description:
+          "How far the tenant's records are in the customer's SIEM. Only when one tenant is read, and absent without `siem`.",
+      }),
     keyPolicies: z
       .record(
         z.string(),

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { SiemFailure } from '../../audit/siem/siem-failure.ts';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { isCompact } from '../../format/compact.ts';
@@ -71,6 +72,7 @@ export async function examine(
   await runner.step('sign-in', ['discovery'], async () => ({ value: await probe.signIn(tenant) }));
   for (const [alias, key] of Object.entries(tenant.keys)) await examineKey(deps, runner, probe, tenant, alias, key);
   if (tenant.canarySecret !== undefined) await examineSecret(runner, probe, tenant, tenant.canarySecret);
+  if (tenant.siem) await runner.step('siem', ['sign-in'], () => examineSiem(probe, tenant));
   if (wantsDirectory(tenant)) await runner.step('directory facts', ['sign-in'], () => examineDirectory(probe, tenant));
   const { steps } = runner;
   const state = steps.every((step) => step.state === 'passed') ? 'passed' : 'failed';
@@ -140,6 +142,26 @@ async function examineSecret(runner: StepRunner, probe: TenantProbe, tenant: Ten
   await runner.step(`secret ${name}`, ['sign-in'], async () => ({
     value: await probe.readSecret(tenant, vaultUrl, name),
   }));
+}
+
+/**
+ * Tries a delivery. A refusal fails the step, since only the customer can end it; an outage is a
+ * warning, because records wait for its end.
+ */
+async function examineSiem(probe: TenantProbe, tenant: Tenant) {
+  try {
+    await probe.tryIngestion(tenant);
+    return { value: true, detail: tenant.siem?.logsIngestion.ruleId ?? '' };
+  } catch (error) {
+    if (!(error instanceof SiemFailure)) throw error;
+    const { reason, message, fix } = error;
+    if (fix === undefined) return { value: true, warnings: [message] };
+    throw new ServiceError('tenant-misconfigured', message, {
+      reason,
+      fix: { owner: 'resource-owner', ...fix },
+      cause: error,
+    });
+  }
 }
 
 /**

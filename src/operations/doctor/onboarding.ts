@@ -12,10 +12,12 @@ import {
 } from '../../tenants/azure-commands.ts';
 import { graphPermissions, wantsDirectory } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
+import type { RecordObstacles } from '../../tenants/record-obstacles.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
 import { assertGranted } from '../granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
 import { onboardingScript } from './onboarding-script.ts';
+import { siemStep } from './siem-step.ts';
 
 /** One task of the customer's side. */
 interface OnboardingStep {
@@ -41,6 +43,7 @@ export interface Onboarding {
 export interface OnboardingDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly appId: string;
+  readonly obstacles: Pick<RecordObstacles, 'siem'>;
 }
 
 /**
@@ -58,12 +61,13 @@ export async function getOnboarding(
   return onboarding;
 }
 
-function onboardingOf(tenant: Tenant, { appId }: Pick<OnboardingDeps, 'appId'>): Onboarding {
+function onboardingOf(tenant: Tenant, { appId, obstacles }: Pick<OnboardingDeps, 'appId' | 'obstacles'>): Onboarding {
   const keys = Object.entries(tenant.keys);
   const steps = [
     appStep(tenant, appId),
     ...(wantsDirectory(tenant) ? [consentStep(tenant, appId)] : []),
     ...keys.flatMap(([alias, key]) => [keyStep(tenant, alias, key), roleStep(alias, key, appId)]),
+    ...(obstacles.siem === undefined ? [siemStep(appId)] : []),
   ];
   return {
     tenantId: tenant.id,

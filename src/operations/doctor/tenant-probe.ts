@@ -24,6 +24,11 @@ export interface TenantProbe extends Pick<KeyWrapper, 'wrapKey' | 'unwrapKey'> {
   ): Promise<KekFacts>;
   /** Returns the facts that the record asks for, each with its consent state. */
   readDirectory(tenant: Tenant): Promise<DirectoryFacts>;
+  /**
+   * Sends one event that stands for no record to the tenant's SIEM.
+   * @throws SiemFailure
+   */
+  tryIngestion(tenant: Tenant): Promise<void>;
   /** Reads a secret and discards it. */
   readSecret(tenant: Tenant, vaultUrl: string, name: string): Promise<void>;
 }
