@@ -123,12 +123,12 @@ export const siemCursors = (database: SqlDatabase): SiemTable => {
     },
 
     lag: async (now) => {
-      const { oldest }: { readonly oldest: number | null } = await read((db) =>
+      const { oldest } = await read((db) =>
         withNews(db)
           .innerJoin('log_entries as e', (join) =>
             join.onRef('e.tenant_id', '=', 'c.tenant_id').onRef('e.sequence', '=', 'c.next'),
           )
-          .select(({ fn }) => fn.min('e.at').as('oldest'))
+          .select(sql<number>`coalesce(min(e.at), cast(${now} as bigint))`.as('oldest'))
           .executeTakeFirstOrThrow(),
       );
       const { failing } = await read((db) =>
@@ -139,7 +139,7 @@ export const siemCursors = (database: SqlDatabase): SiemTable => {
           .where('failures', '>', 0)
           .executeTakeFirstOrThrow(),
       );
-      return { seconds: oldest === null ? 0 : Math.max(0, now - oldest) / 1_000, failing: Number(failing) };
+      return { seconds: Math.max(0, now - oldest) / 1_000, failing: Number(failing) };
     },
   };
 };
