@@ -47,8 +47,14 @@ const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
     delete jsonSchema.minimum;
     delete jsonSchema.maximum;
   }
+  if (jsonSchema.type === 'integer' && jsonSchema.format === undefined) {
+    jsonSchema.format = 'int64';
+    if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+    if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+  }
+  if (jsonSchema.type === 'string') delete jsonSchema.items; // parts of a path, which print as one
   // A later version may add members to an answer; a strict client must accept them.
-  if (io === 'output' && jsonSchema.type === 'object' && jsonSchema.additionalProperties === false) {
+  if (io === 'output' && jsonSchema.additionalProperties === false) {
     delete jsonSchema.additionalProperties;
   }
 };

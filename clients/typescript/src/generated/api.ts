@@ -69,13 +69,16 @@ export interface components {
         readonly LeaseResult: {
             /** Format: date-time */
             readonly expiresAt: string;
+            /** Format: int64 */
             readonly expiresInSeconds: number;
             /** Format: byte */
             readonly key: string;
             readonly keyId: string;
             readonly kid: string;
             readonly leaseId: string;
+            /** Format: int64 */
             readonly maxBytes: number;
+            /** Format: int64 */
             readonly maxMessages: number;
             readonly requiredContext?: readonly string[];
         };
@@ -86,6 +89,7 @@ export interface components {
             readonly error?: components["schemas"]["Problem"];
             /** Format: date-time */
             readonly expiresAt?: string;
+            /** Format: int64 */
             readonly expiresInSeconds?: number;
             /** Format: byte */
             readonly key?: string;
@@ -135,10 +139,12 @@ export interface components {
         };
         readonly VersionTokens: {
             readonly tokens: readonly string[];
+            /** Format: int64 */
             readonly version: number;
         };
         readonly VersionValues: {
             readonly values: readonly string[];
+            /** Format: int64 */
             readonly version: number;
         };
     };
