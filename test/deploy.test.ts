@@ -108,8 +108,17 @@ test("the Kubernetes example uses the same names for its pods everywhere, and ru
 });
 
 test('systemd and compose wait for the drain', () => {
-  expect(read('deploy/systemd/vaultspan@.service')).toMatch(/^TimeoutStopSec=30$/m);
+  expect(read('deploy/systemd/vaultspan.service')).toMatch(/^TimeoutStopSec=30$/m);
   expect(parse(read('deploy/compose.yaml')).services.vaultspan.stop_grace_period).toBe('30s');
+});
+
+test('systemd and compose use all cores, and systemd reloads by replacing processes', () => {
+  const unit = read('deploy/systemd/vaultspan.service');
+  expect(unit).toMatch(/^ExecStart=.* serve --processes auto --config \S+$/m);
+  expect(unit).toMatch(/^ExecReload=\/bin\/kill -HUP \$MAINPID$/m);
+  expect(unit).toMatch(/^KillMode=mixed$/m);
+  const { command } = parse(read('deploy/compose.yaml')).services.vaultspan;
+  expect(command.slice(0, 3)).toEqual(['serve', '--processes', 'auto']);
 });
 
 test('Kubernetes makes no variables for Services, which could have the names of settings', () => {

@@ -6,6 +6,7 @@ import { DEADLINES, type Deadlines } from '../http/server/deadlines.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FailureLog } from '../telemetry/failure-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { type Audit, openAudit } from './audit.ts';
 import { openAzure } from './azure.ts';
 import { openBells } from './bells.ts';
@@ -26,8 +27,13 @@ export interface Service {
   readonly url: string;
   /** Address of the metrics, if they are enabled. */
   readonly metricsUrl: string | undefined;
-  /** Drains, ends the audit chain and closes every part. The signal cuts the drain short. */
-  stop(hurry?: AbortSignal): Promise<void>;
+  /** Present if metrics are enabled. */
+  readonly metrics: Pick<Metrics, 'snapshot'> | undefined;
+  /**
+   * Drains, ends the audit chain and closes every part. The signal cuts the drain short.
+   * `othersStay`: other processes on the port take new connections; by default on a shared port.
+   */
+  stop(hurry?: AbortSignal, othersStay?: boolean): Promise<void>;
 }
 
 export interface ServiceOptions {
@@ -62,14 +68,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const { server } = listener;
     logger.info({ url: server.url, metricsUrl: telemetry.metricsUrl }, 'listening');
     warnOfIssuers(config, logger);
-    const stop = async (hurry?: AbortSignal) => {
+    const stop: Service['stop'] = async (hurry, othersStay) => {
       logger.info('draining');
-      const cut = await server.drain(config.http.drainMs, hurry);
+      const cut = await server.drain(config.http.drainMs, hurry, othersStay);
       if (cut > 0) logger.warn({ cut }, 'requests were cut at the end of the drain');
       await opened.disposeAsync();
       logger.info('stopped');
     };
-    return { url: server.url, metricsUrl: telemetry.metricsUrl, stop };
+    return { url: server.url, metricsUrl: telemetry.metricsUrl, metrics: telemetry.metrics, stop };
   } catch (error) {
     await opened.disposeAsync();
     throw error;

@@ -129,6 +129,9 @@ export const addressMistake =
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
       return `${section}.host: this machine has no address ${host}: use one of its addresses, or 0.0.0.0 for all`;
     }
+    if (code === 'ENOTSUP') {
+      return `${section}.processes: this platform cannot share a port among processes, as Linux can: set 1, without ${section}.reusePort`;
+    }
     if (code === 'EACCES') return `${section}.port: this user may not listen on ${port}: choose a port above 1023`;
     return undefined;
   };

@@ -4,7 +4,12 @@ import { type Setting, settingsOf } from './settings.ts';
 
 const PREFIX = 'VAULTSPAN_';
 /** Variables that the commands read themselves; not settings. */
-const OTHERS: ReadonlySet<string> = new Set(['VAULTSPAN_CONFIG', 'VAULTSPAN_URL', 'VAULTSPAN_TOKEN']);
+const OTHERS: ReadonlySet<string> = new Set([
+  'VAULTSPAN_CONFIG',
+  'VAULTSPAN_URL',
+  'VAULTSPAN_TOKEN',
+  'VAULTSPAN_PROCESS',
+]);
 
 /** Names that platforms set by themselves; our own take precedence. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -16,7 +21,7 @@ export interface EnvironmentOverrides {
   /** The settings found, in the form of the configuration file. */
   readonly overrides: Readonly<Record<string, unknown>>;
   /** The variable of each setting, by the setting's path with dots. */
-  readonly variables: ReadonlyMap<string, string>;
+  readonly variables: Map<string, string>;
   readonly problems: string[];
   /** Variables with our prefix that are no setting, with the nearest name. */
   readonly unknown: string[];

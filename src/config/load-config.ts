@@ -6,7 +6,7 @@ import { didYouMean } from '../lib/nearest.ts';
 import { type Bag, isBag, parseDocument } from '../lib/parse-document.ts';
 import { environmentOverrides } from './environment.ts';
 import { issueText } from './issue-text.ts';
-import { type Config, resolveConfig } from './resolved.ts';
+import { type Config, type Machine, resolveConfig } from './resolved.ts';
 import { ConfigSchema, type Settings } from './schema.ts';
 import { settingsOf } from './settings.ts';
 
@@ -26,13 +26,13 @@ export class ConfigError extends Error {
   }
 }
 
-export interface ConfigSource {
+export interface ConfigSource extends Machine {
   /** Value of `--config`. */
   readonly path?: string | undefined;
+  /** Value of `--processes`, which overrides `http.processes`. */
+  readonly processes?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Memory of the machine or the container; memory limits depend on it. */
-  readonly memoryBytes?: number;
   /**
    * Called with each variable with our prefix that is not a setting. Without it each one is a
    * problem.
@@ -52,7 +52,8 @@ export function loadConfig(source: ConfigSource): Config {
   const { overrides, variables, problems, unknown } = environmentOverrides(ConfigSchema, source.env);
   if (source.onUnknown) for (const warning of unknown) source.onUnknown(warning);
   else problems.push(...unknown);
-  const settings = merge(document ?? {}, overrides);
+  if (source.processes !== undefined) variables.set('http.processes', '--processes');
+  const settings = merge(merge(document ?? {}, overrides), optionsOf(source));
   const parsed = ConfigSchema.safeParse(settings, { reportInput: true, error: issueText });
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => describe(issue, variables)));
   if (!parsed.success || problems.length > 0) {
@@ -60,7 +61,13 @@ export function loadConfig(source: ConfigSource): Config {
     throw new ConfigError(`Invalid configuration: ${where}`, problems);
   }
   const absolute = withAbsolutePaths(parsed.data, document === undefined ? source.cwd : dirname(file));
-  return resolveConfig(absolute, source.memoryBytes);
+  return resolveConfig(absolute, source);
+}
+
+/** Returns the settings of the command line, in the form of the configuration file. */
+function optionsOf({ processes }: ConfigSource): Bag {
+  if (processes === undefined) return {};
+  return { http: { processes: /^\d{1,9}$/.test(processes) ? Number(processes) : processes } };
 }
 
 function readDocument(file: string, isNamed: boolean): Bag | undefined {

@@ -10,18 +10,27 @@ import type { Settings } from './schema.ts';
  */
 export type Config = ReturnType<typeof resolveConfig>;
 
-/** Returns the configuration of checked settings. */
-export function resolveConfig(settings: Settings, memoryBytes?: number) {
+/** The machine, or the container. */
+export interface Machine {
+  /** Memory limits depend on it. */
+  readonly memoryBytes?: number | undefined;
+  /** Cores that may be used; `http.processes: auto` starts as many processes. */
+  readonly cores?: number | undefined;
+}
+
+/** Returns the configuration of checked settings, with the share of one process in each limit. */
+export function resolveConfig(settings: Settings, { memoryBytes, cores = 1 }: Machine = {}) {
+  const processes = settings.http.processes === 'auto' ? cores : settings.http.processes;
   const cloud = cloudOf(settings.cloud);
   const isEmulated = settings.emulator !== undefined;
   const { identity, managedIdentityClientId, ...home } = settings.home;
   const { intervalSeconds, ...rounds } = settings.rounds;
   const { maxAgeSeconds, ...dataKeys } = settings.dataKeys;
-  const { deadlineSeconds, ...vault } = settings.vault;
+  const { deadlineSeconds } = settings.vault;
   const { keepShippedSeconds, ...audit } = settings.audit;
   const { checkpointSeconds, ...receipts } = settings.receipts;
   return {
-    http: httpOf(settings.http, memoryBytes),
+    http: httpOf(settings.http, processes, memoryBytes),
     callers: settings.callers,
     home,
     /**
@@ -44,7 +53,7 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
     }),
     registry: settings.registry,
     database: databaseOf(settings.database),
-    rounds: { ...rounds, intervalMs: inMs(intervalSeconds) },
+    rounds: { ...rounds, maxConcurrent: share(rounds.maxConcurrent, processes), intervalMs: inMs(intervalSeconds) },
     dataKeys: { ...dataKeys, maxAgeMs: inMs(maxAgeSeconds) },
     branchKeys: branchKeysOf(settings),
     obstacles: obstaclesOf(settings),
@@ -53,7 +62,7 @@ export function resolveConfig(settings: Settings, memoryBytes?: number) {
       boundMs: inMs(settings.revocation.boundSeconds),
       tokenMaxAgeMs: inMsIf(settings.revocation.tokenMaxAgeSeconds),
     },
-    vault: { ...vault, deadlineMs: inMs(deadlineSeconds) },
+    vault: vaultOf(settings.vault, processes),
     audit: {
       ...audit,
       keepShippedMs: inMs(keepShippedSeconds),
@@ -103,7 +112,13 @@ function bufferedBytes(memoryBytes: number | undefined, maxPlaintextBytes: numbe
   return Math.max(min, Math.min(fitting, max), 4 * maxPlaintextBytes);
 }
 
-function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
+/** Returns the part of a limit that one of several processes has. */
+const share = (limit: number, processes: number, least = 1): number => Math.max(least, Math.floor(limit / processes));
+
+/** Fewer concurrent requests could not be shared fairly among tenants; the schema has the same. */
+const LEAST_CONCURRENT = 8;
+
+function httpOf(settings: Settings['http'], processes: number, memoryBytes: number | undefined) {
   const {
     certificateFile,
     keyFile,
@@ -116,9 +131,15 @@ function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
   } = settings;
   return {
     ...http,
+    processes,
+    reusePort: http.reusePort || processes > 1,
+    maxConcurrent: share(http.maxConcurrent, processes, LEAST_CONCURRENT),
     drainMs: inMs(drainSeconds),
     queueTargetMs: inMs(queueTargetSeconds),
-    maxBufferedBytes: http.maxBufferedBytes ?? bufferedBytes(memoryBytes, http.maxPlaintextBytes),
+    maxBufferedBytes:
+      http.maxBufferedBytes === undefined
+        ? bufferedBytes(memoryBytes && memoryBytes / processes, http.maxPlaintextBytes)
+        : share(http.maxBufferedBytes, processes, 4 * http.maxPlaintextBytes),
     /** Absent for plain HTTP. */
     certificate:
       certificateFile !== undefined && keyFile !== undefined ? { certificateFile, keyFile, clientCaFile } : undefined,
@@ -127,10 +148,23 @@ function httpOf(settings: Settings['http'], memoryBytes: number | undefined) {
       callerRequestsPerSecond === 0
         ? undefined
         : {
-            requestsPerSecond: callerRequestsPerSecond,
-            burst: callerBurst ?? Math.max(1, 2 * callerRequestsPerSecond),
+            requestsPerSecond: callerRequestsPerSecond / processes,
+            burst: Math.max(1, (callerBurst ?? 2 * callerRequestsPerSecond) / processes),
           },
   } as const;
+}
+
+/** Returns the settings of calls to vaults. */
+function vaultOf({ deadlineSeconds, budgetPerSecond, budgetBurst, ...vault }: Settings['vault'], processes: number) {
+  return {
+    ...vault,
+    deadlineMs: inMs(deadlineSeconds),
+    maxConcurrent: share(vault.maxConcurrent, processes),
+    /** All processes of the deployment. */
+    processes: vault.processes * processes,
+    budgetPerSecond: budgetPerSecond && budgetPerSecond / processes,
+    budgetBurst: budgetBurst && share(budgetBurst, processes),
+  };
 }
 
 function branchKeysOf({ branchKeys }: Settings) {

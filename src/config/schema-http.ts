@@ -6,7 +6,16 @@ import { httpsUrl, MIB, seconds, section } from './schema-kinds.ts';
 export const Http = section({
   host: z.string().default('127.0.0.1').describe('Address to listen on. Any address except loopback needs `http.tls`.'),
   port: z.int().min(0).max(65_535).default(8080).describe('Port to listen on; 0 selects a free one.'),
-  reusePort: z.boolean().default(false).describe('Let several processes of one user share the port. Linux only.'),
+  reusePort: z
+    .boolean()
+    .default(false)
+    .describe('Let processes of one user that were started separately share the port. Linux only.'),
+  processes: z
+    .union([z.enum(['auto']), z.int().min(1).max(256)], { error: 'must be auto, or a whole number from 1 to 256' })
+    .default(1)
+    .describe(
+      'Number of processes that `vaultspan serve` starts and replaces on this one port, also as `--processes`. `auto`: one per core of the machine or the container. They share the limits. Linux only. See [All cores](operating.md#all-cores).',
+    ),
   tls: z
     .enum(['none', 'terminated-upstream', 'certificate'])
     .default('none')
@@ -42,7 +51,7 @@ export const Http = section({
     .max(100_000)
     .default(2_000)
     .describe(
-      'Maximum number of concurrent requests in one process; more are shed. See [Limits](operating.md#limits).',
+      'Maximum number of concurrent requests; more are shed. `http.processes` share it. See [Limits](operating.md#limits).',
     ),
   maxBufferedBytes: z
     .int()
@@ -50,7 +59,7 @@ export const Http = section({
     .max(64 * 1024 * MIB)
     .optional()
     .describe(
-      'Maximum bytes of JSON bodies held in one process, at least 4 times `http.maxPlaintextBytes`; more are shed. By default an eighth of the memory of the container above 256 MiB, between 16 MiB and 1 GiB.',
+      'Maximum bytes of JSON bodies held in memory, at least 4 times `http.maxPlaintextBytes`; more are shed. `http.processes` share it. By default an eighth of the memory of the container above 256 MiB, and between 16 MiB and 1 GiB; each process counts its share of that memory.',
     ),
   queueTargetSeconds: z
     .number()
@@ -64,7 +73,7 @@ export const Http = section({
     .max(1_000_000)
     .default(10_000)
     .describe(
-      'Requests per second that each caller may send to one process. Each item of a batch counts; 0 means no limit.',
+      'Requests per second that each caller may send. `http.processes` share it. Each item of a batch counts; 0 means no limit.',
     ),
   callerBurst: z
     .int()
@@ -87,6 +96,10 @@ export const Http = section({
     ({ tls, ...files }) => tls === 'certificate' || !(files.certificateFile || files.keyFile || files.clientCaFile),
     { path: ['tls'], message: 'certificateFile, keyFile and clientCaFile need tls: certificate' },
   )
+  .refine(({ processes, port }) => processes === 1 || port !== 0, {
+    path: ['processes'],
+    message: 'processes can only share a fixed port, not port 0',
+  })
   .refine(({ reusePort, port }) => !reusePort || port !== 0, {
     path: ['reusePort'],
     message: 'processes can only share a fixed port, not port 0',

@@ -133,14 +133,14 @@ const Vault = section({
     .min(1)
     .max(1_000)
     .default(32)
-    .describe('Maximum number of concurrent calls to one vault from one process.'),
+    .describe('Maximum number of concurrent calls to one vault. `http.processes` share it.'),
   processes: z
     .int()
     .min(1)
     .max(1_000)
     .default(1)
     .describe(
-      'Number of processes of this deployment, which share the quota of each vault. See [Limits](operating.md#limits).',
+      'Number of services (`vaultspan serve`) of this deployment, which share the quota of each vault, each with its `http.processes`. See [Limits](operating.md#limits).',
     ),
   budgetPerSecond: z
     .number()
@@ -148,7 +148,7 @@ const Vault = section({
     .max(10_000)
     .optional()
     .describe(
-      "Calls per second to one vault from one process. By default 90 % of the vault's quota for its keys, divided by `processes`.",
+      "Calls per second to one vault; `http.processes` share them. By default 90 % of the vault's quota for its keys, divided by `processes`.",
     ),
   budgetBurst: z
     .int()
@@ -311,7 +311,7 @@ export const ConfigSchema = z
         .min(1)
         .max(256)
         .default(16)
-        .describe('Maximum number of concurrent checks in one process.'),
+        .describe('Maximum number of concurrent checks. `http.processes` share it.'),
       webhookUrl: httpsUrl
         .optional()
         .describe(

@@ -21,14 +21,18 @@ const SECRETS = [
  * else a field; redaction is a safety net, not the plan. Of an error only its names and codes are
  * logged: the SDK's errors contain whole requests, with tokens and bodies. It does not use pino's
  * own destination, which retries a failing write synchronously: a full disk under the log would
- * stop the process.
+ * stop the process. `base` is in every line.
  */
-export function createLogger(level: string, write: (line: string) => void): Logger {
+export function createLogger(
+  level: string,
+  write: (line: string) => void,
+  base?: { readonly process: number },
+): Logger {
   const options = {
     level,
     redact: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
     serializers: { error: describeError },
-    base: null,
+    base: base ?? null,
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   return pino(options, { write });

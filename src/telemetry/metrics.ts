@@ -5,6 +5,9 @@ import { RequestMetrics, type TenantLabelOptions } from './request-metrics.ts';
 import { RoundsMetrics } from './rounds-metrics.ts';
 import { type WatchedParts, watchParts } from './watched-parts.ts';
 
+/** The values of all metrics at one time. It passes through JSON unchanged. */
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
 /**
  * All metrics of one service in a registry of its own. None is global: one process may have several
  * services.
@@ -19,7 +22,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry });
     new Gauge({
       name: 'vaultspan_build_info',
-      help: 'Always 1; the labels show the versions',
+      help: 'Number of processes that answer; the labels show the versions',
       labelNames: ['version', 'node'],
       registers: [this.#registry],
     }).set({ version, node: versions.node }, 1);
@@ -35,6 +38,11 @@ export class Metrics {
   /** Returns the metrics in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  /** Returns all values, as a parent of several processes adds them up. */
+  snapshot(): Promise<MetricsSnapshot> {
+    return this.#registry.getMetricsAsJSON();
   }
 
   /** Called once, when the parts are built. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { type Aggregator, Counter, Gauge, type Registry } from 'prom-client';
 
 /** The source of a value may hang; Prometheus' scrape times out after 10 s. */
 const MAX_WAIT_MS = 1_000;
@@ -7,6 +7,8 @@ const MAX_WAIT_MS = 1_000;
 interface Described {
   readonly name: string;
   readonly help: string;
+  /** How values of several processes become one. Default: their sum. */
+  readonly aggregator?: Aggregator;
 }
 
 /** Registers a counter that other code counts. */

@@ -24,6 +24,7 @@ export class RoundsMetrics {
     this.#lastVisit = new Gauge({
       name: 'vaultspan_last_visit_timestamp_seconds',
       help: 'Time of the last check completed by this process',
+      aggregator: 'max',
       registers,
     });
     this.#webhooksLost = new Counter({

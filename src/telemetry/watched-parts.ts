@@ -97,11 +97,13 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
   const expiry = {
     name: 'vaultspan_home_credential_expiry_timestamp_seconds',
     help: "Expiry of the app's credential; absent if it never expires",
+    aggregator: 'min' as const,
   };
   askedGauge(registry, expiry, EXPIRY_MAX_AGE_MS, parts.homeCredentialExpiry);
   const certificate = {
     name: 'vaultspan_certificate_expiry_timestamp_seconds',
     help: "Expiry of the listener's certificate; absent without TLS",
+    aggregator: 'min' as const,
   };
   readGauge(registry, certificate, () => parts.certificate && parts.certificate.current.validTo.getTime() / 1_000);
 }
@@ -228,7 +230,11 @@ function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {
   readCounter(registry, failures, () => audit.counts().refused);
   const waiting = { name: 'vaultspan_audit_records_waiting', help: 'Audit records waiting to be written' };
   readGauge(registry, waiting, () => audit.counts().waiting);
-  const lag = { name: 'vaultspan_audit_lag_seconds', help: 'Age of the oldest audit record not yet written' };
+  const lag = {
+    name: 'vaultspan_audit_lag_seconds',
+    help: 'Age of the oldest audit record not yet written',
+    aggregator: 'max' as const,
+  };
   readGauge(registry, lag, () => audit.counts().lagMs / 1_000);
   const bytes = {
     name: 'vaultspan_audit_spool_bytes',
@@ -238,6 +244,7 @@ function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {
   const age = {
     name: 'vaultspan_audit_spool_age_seconds',
     help: 'Age of the oldest audit record not yet in the database; absent without one',
+    aggregator: 'max' as const,
   };
   readGauge(registry, age, () => spool?.backlog().ageSeconds);
 }
@@ -255,16 +262,19 @@ function watchReceipts(registry: Registry, receipts: WatchedReceipts): void {
   const refused = {
     name: 'vaultspan_log_refused',
     help: '1 while this process signs no checkpoint because the home vault does not know the database',
+    aggregator: 'max' as const,
   };
   readGauge(registry, refused, () => (receipts.isRefused() ? 1 : 0));
   const waiting = {
     name: 'vaultspan_log_records_waiting',
     help: 'Stored audit records that are in no transparency log yet, in the whole deployment',
+    aggregator: 'max' as const,
   };
   askedGauge(registry, waiting, BACKLOG_MAX_AGE_MS, async () => (await receipts.backlog()).records);
   const overdue = {
     name: 'vaultspan_log_checkpoint_overdue_seconds',
     help: 'Time for which the oldest checkpoint is overdue, in the whole deployment',
+    aggregator: 'max' as const,
   };
   askedGauge(registry, overdue, BACKLOG_MAX_AGE_MS, async () => (await receipts.backlog()).overdueSeconds);
 }
@@ -306,17 +316,20 @@ function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedPart
   const last = {
     name: 'vaultspan_last_tenant_change_timestamp_seconds',
     help: 'Time of the last change received by this process; 0 before the first',
+    aggregator: 'max' as const,
   };
   readGauge(registry, last, () => lastChangeAt);
   const staleness = {
     name: 'vaultspan_registry_staleness_seconds',
     help: 'Time since the tenants in memory were last known to be current',
+    aggregator: 'max' as const,
   };
   readGauge(registry, staleness, () => tenants.staleMs() / 1_000);
   if (!countOverdue) return;
   const overdue = {
     name: 'vaultspan_visits_overdue',
     help: 'Tenants whose visit is overdue by 5 minutes, in the whole deployment',
+    aggregator: 'max' as const,
   };
   askedGauge(registry, overdue, OVERDUE_MAX_AGE_MS, countOverdue);
 }

@@ -7,6 +7,7 @@ import { auditCommand } from '../../src/cli/commands/audit.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
 import { auditTable } from '../../src/database/tables/audit-table.ts';
 import { eventOf, START, temporaryDirectory } from '../support/chains.ts';
+import { noProcesses } from '../support/run-cli.ts';
 import { newPostgres } from '../support/sql-databases.ts';
 
 interface Run {
@@ -30,6 +31,8 @@ async function run(args: readonly string[], { cwd = '.', signal = new AbortContr
     stdoutBytes: () => new PassThrough(),
     env: {},
     memoryBytes: 4 * 1024 ** 3,
+    cores: 1,
+    ...noProcesses,
     setEnv: () => undefined,
     user: 'tester',
     cwd,

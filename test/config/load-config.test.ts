@@ -104,6 +104,9 @@ describe('the configuration', () => {
     ['TLS without its files', 'http: {tls: certificate, certificateFile: c.pem}', 'http.tls'],
     ['files of TLS without it', 'http: {clientCaFile: ca.pem}', 'http.tls'],
     ['a shared port without a number', 'http: {reusePort: true, port: 0}', 'http.reusePort'],
+    ['several processes without a number', 'http: {processes: auto, port: 0}', 'http.processes'],
+    ['no process', 'http: {processes: 0}', 'http.processes'],
+    ['a wrong number of processes', 'http: {processes: all}', 'http.processes'],
     ['a plaintext over the ceiling', 'http: {maxPlaintextBytes: 33554432}', 'http.maxPlaintextBytes'],
     ['a custom cloud without its addresses', 'cloud: {name: custom}', 'cloud.name'],
     ['addresses without a custom cloud', 'cloud: {authorityHost: https://login.example}', 'cloud.name'],
@@ -258,5 +261,63 @@ describe("the database's URL", () => {
       );
       expect(found).not.toContain('p4');
     }
+  });
+});
+
+describe('several processes', () => {
+  const GIB = 2 ** 30;
+  const written = (text: string): string => {
+    const path = join(folder, 'processes.yaml');
+    writeFileSync(path, `${MINIMAL}\n${text}`);
+    return path;
+  };
+  const of = (text: string, more: object = {}) =>
+    loadConfig({ path: written(text), env: {}, cwd: folder, memoryBytes: 4 * GIB, cores: 4, ...more });
+
+  test('are one per core with auto; the command line overrides the file', () => {
+    expect(of('http: {processes: auto}').http.processes).toBe(4);
+    expect(of('http: {processes: auto}', { processes: '2' }).http.processes).toBe(2);
+    expect(of('', { processes: 'auto' }).http.processes).toBe(4);
+    expect(of('', { processes: '3', env: { VAULTSPAN_HTTP_PROCESSES: '2' } }).http.processes).toBe(3);
+    expect(of('', { env: { VAULTSPAN_HTTP_PROCESSES: 'auto' } }).http.processes).toBe(4);
+    expect(() => of('', { processes: 'many' })).toThrow(
+      '--processes (http.processes): must be auto, or a whole number from 1 to 256',
+    );
+  });
+
+  test('have a share of each limit; one has all of it, and its port is its own', () => {
+    const text = `http: {maxConcurrent: 100, callerRequestsPerSecond: 1000, callerBurst: 4000}
+vault: {budgetPerSecond: 40, budgetBurst: 80, maxConcurrent: 32}
+rounds: {maxConcurrent: 16}`;
+    const limits = ({ http, vault, rounds }: ReturnType<typeof of>) => ({
+      reusePort: http.reusePort,
+      requests: http.maxConcurrent,
+      rates: http.callerRates,
+      vault: [vault.budgetPerSecond, vault.budgetBurst, vault.maxConcurrent, vault.processes],
+      visits: rounds.maxConcurrent,
+    });
+    expect(limits(of(text))).toEqual({
+      reusePort: false,
+      requests: 100,
+      rates: { requestsPerSecond: 1_000, burst: 4_000 },
+      vault: [40, 80, 32, 1],
+      visits: 16,
+    });
+    expect(limits(of(text, { processes: '4' }))).toEqual({
+      reusePort: true,
+      requests: 25,
+      rates: { requestsPerSecond: 250, burst: 1_000 },
+      vault: [10, 20, 8, 4],
+      visits: 4,
+    });
+    expect(of('vault: {processes: 3}', { processes: '4' }).vault.processes).toBe(12);
+  });
+
+  test('divide the memory, and keep room for a few of the largest bodies', () => {
+    const bytes = (text: string, processes: string) => of(text, { processes }).http.maxBufferedBytes;
+    expect(bytes('', '1')).toBe((4 * GIB - 256 * 2 ** 20) / 8);
+    expect(bytes('', '4')).toBe((GIB - 256 * 2 ** 20) / 8);
+    expect(bytes('http: {maxBufferedBytes: 64000000}', '4')).toBe(16_000_000);
+    expect(bytes('http: {maxBufferedBytes: 64000000}', '32')).toBe(4 * 2 ** 20);
   });
 });

@@ -12,6 +12,15 @@ export interface CliRun {
   readonly stop: () => void;
 }
 
+/** The part of the outside world of a command that starts no process. */
+export const noProcesses: Pick<CommandIo, 'startProcess' | 'parent' | 'onHangUp'> = {
+  startProcess: () => {
+    throw new Error('this command starts no process');
+  },
+  parent: undefined,
+  onHangUp: () => undefined,
+};
+
 export function runCli(
   args: readonly string[],
   options: {
@@ -44,6 +53,8 @@ export function runCli(
     env: options.env ?? {},
     cwd: options.cwd,
     memoryBytes: 4 * 1024 ** 3,
+    cores: 4,
+    ...noProcesses,
     user: 'tester',
     setEnv: (name, value) => {
       process.env[name] = value;

@@ -38,10 +38,12 @@ Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invali
       online: { type: 'boolean', default: false },
     });
     noArguments(positionals);
-    const config = loadConfig({ path: values.config, env: io.env, cwd: io.cwd, memoryBytes: io.memoryBytes });
+    const { env, cwd, memoryBytes, cores } = io;
+    const config = loadConfig({ path: values.config, env, cwd, memoryBytes, cores });
     io.stdout(
       [
         `listens     ${config.http.host}:${config.http.port}, TLS ${config.http.tls}`,
+        `processes   ${describeProcesses(config)}`,
         ...(await describeCertificate(config)),
         `app         ${config.home.appId}, signs in at ${config.cloud.authorityHost} with ${config.home.credential}`,
         `home vault  ${config.home.vaultUrl}, opened by ${config.platform.identity} identity`,
@@ -51,7 +53,7 @@ Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invali
         `receipts    ${describeReceipts(config)}`,
         `siem        ${config.siem.enabled ? `to hosts of ${config.cloud.ingestionSuffix}` : 'off'}`,
         `metrics     ${describeMetrics(config)}`,
-        `memory      bodies may take ${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
+        `memory      bodies may take ${config.http.processes > 1 ? `${config.http.processes} × ` : ''}${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
         `tenants     ${tenantsOf(config)}`,
         '',
       ].join('\n'),
@@ -59,6 +61,9 @@ Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invali
     return values.online ? checkOnline(config, io) : 0;
   },
 };
+
+const describeProcesses = ({ http: { processes, maxConcurrent } }: Config): string =>
+  processes === 1 ? '1' : `${processes}, each for at most ${maxConcurrent} concurrent requests`;
 
 async function describeCertificate({ http }: Config): Promise<string[]> {
   if (!http.certificate) return [];

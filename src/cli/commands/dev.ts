@@ -62,7 +62,7 @@ kept in .vaultspan/, so ciphertexts stay usable after a restart. Other commands 
     const emulator = await startEmulator({ stateFile: join(folder, 'emulator.json'), firstPort });
     try {
       await writeFiles(folder, emulator, port, logLevel);
-      const config = readConfig(join(folder, 'config.yaml'), { ...io, env });
+      const config = readConfig(join(folder, 'config.yaml'), { ...io, env }, '1');
       prepareForEmulator(config, io);
       const home = openHome(config);
       await createHomeKeys(home, () => undefined);

@@ -17,7 +17,7 @@ Usage: vaultspan health [--config FILE]
 
 Requests /healthz at the address of the configuration, over loopback if the service listens on all addresses. It is for health checks,
 for example of containers, without a shell or curl. If every client must present a certificate, a TLS handshake is enough.
-On a shared port (http.reusePort) any of the processes may answer.
+With several processes on the port any of them may answer.
 Exit codes: 0 healthy, 1 no answer within ${DEADLINE_MS / 1_000} s, 2 wrong configuration.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, { config: { type: 'string' } });

@@ -7,5 +7,9 @@ import type { CommandIo } from './command.ts';
  * that is no setting.
  * @throws ConfigError
  */
-export const readConfig = (path: string | undefined, { env, cwd, memoryBytes, stderr }: CommandIo): Config =>
-  loadConfig({ path, env, cwd, memoryBytes, onUnknown: (warning) => stderr(`warning: ${warning}\n`) });
+export function readConfig(path: string | undefined, io: CommandIo, processes?: string): Config {
+  const { env, cwd, memoryBytes, cores, stderr, parent } = io;
+  // The parent of several processes has printed the warnings.
+  const onUnknown = (warning: string) => (parent ? undefined : stderr(`warning: ${warning}\n`));
+  return loadConfig({ path, env, cwd, memoryBytes, cores, processes, onUnknown });
+}

@@ -43,10 +43,10 @@ export interface RunningServer {
   /**
    * Drains the server. For 2 s, readiness fails and answers carry `Connection: close`. Then no new
    * connection is accepted, and current requests have until the limit. On a shared port no new
-   * connection is accepted from the start: it goes to the other processes. Resolves with the number
-   * of connections that were cut.
+   * connection is accepted from the start: it goes to the other processes, unless none of them
+   * stays. Resolves with the number of connections that were cut.
    */
-  drain(limitMs: number, hurry?: AbortSignal): Promise<number>;
+  drain(limitMs: number, hurry?: AbortSignal, othersStay?: boolean): Promise<number>;
 }
 
 /**
@@ -91,11 +91,11 @@ export async function listen(
   return {
     url: `${options.certificate ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     openRequests: open,
-    drain: async (limitMs, hurry = new AbortController().signal) => {
+    drain: async (limitMs, hurry = new AbortController().signal, othersStay = reusePort) => {
       draining = true;
       // Closes only the listener: http's own close would also end idle connections, which may have
       // a request in transit.
-      if (reusePort) NetServer.prototype.close.call(server);
+      if (othersStay) NetServer.prototype.close.call(server);
       await sleep(Math.min(CLOSE_GRACE_MS, limitMs), undefined, { signal: hurry }).catch(() => undefined);
       idle.endHandshakes();
       return close(server, open, limitMs - CLOSE_GRACE_MS, hurry);
