@@ -18,11 +18,11 @@ export class Child {
   readonly ready: Promise<string>;
   readonly ended: Promise<ProcessEnd>;
 
-  constructor(process: StartedProcess) {
-    this.#process = process;
+  constructor(started: StartedProcess) {
+    this.#process = started;
     const { promise, resolve } = Promise.withResolvers<string>();
     this.ready = promise;
-    process.onMessage((received) => {
+    started.onMessage((received) => {
       const message = received as ProcessMessage; // the process runs the same program
       if (message.type === 'ready') {
         this.#state = 'serving';
@@ -31,7 +31,7 @@ export class Child {
       } else if (message.type === 'last-metrics') this.#lastMetrics = message.metrics;
       else this.#answer(message.id, message.metrics);
     });
-    this.ended = process.ended.then((end) => {
+    this.ended = started.ended.then((end) => {
       this.#state = 'ended';
       for (const id of this.#waiting.keys()) this.#answer(id, undefined);
       return end;
