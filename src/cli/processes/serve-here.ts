@@ -45,15 +45,14 @@ function listenToParent(parent: ParentLink) {
   parent.onDisconnect(stopAll); // without the parent nobody would replace this process
   parent.onMessage((message) => {
     const order = message as ParentMessage; // the parent is the same program
-    if (order.type === 'stop') stopAll();
-    else if (order.type === 'leave') stopping.abort();
-    else if (order.type === 'hurry') {
-      stopAll();
-      hurrying.abort();
-    } else if (order.type === 'read-metrics') {
+    if (order.type === 'read-metrics') {
       const { id } = order;
       const reply = (metrics: Awaited<ReturnType<typeof read>>) => tell(parent, { type: 'metrics', id, metrics });
       read().then(reply, () => reply(undefined));
+    } else if (order.type === 'leave') stopping.abort();
+    else {
+      stopAll();
+      if (order.type === 'hurry') hurrying.abort();
     }
   });
   const read = async () => service?.metrics?.snapshot();
