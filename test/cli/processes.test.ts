@@ -65,7 +65,7 @@ describe('several processes on one port', () => {
   test(
     'all serve, each with a chain and a number of its own in the log; one signal drains all',
     async () => {
-      const { crew, http, config } = await start(2);
+      const { crew, http, url, config } = await start(2);
       await using _closing = crew;
       expect(await crew.pids()).toHaveLength(2);
       const clients = new KeptClients(http.port, site.token);
@@ -74,6 +74,8 @@ describe('several processes on one port', () => {
       const listening = crew.lines().filter(({ msg }) => msg === 'listening');
       expect(listening.map(({ process: number }) => number).sort()).toEqual([1, 2]);
       crew.parent.kill('SIGTERM');
+      const status = async () => (await fetch(`${url}/readyz`).catch(() => Response.error())).status;
+      await until(async () => (await status()) === 503, 'readiness fails, while new connections are accepted');
       expect(await crew.exit).toEqual([0, null]);
       expect([...clients.outcomes.keys()]).toEqual(['200']);
       expect(await unrecorded(config, clients)).toEqual([]);

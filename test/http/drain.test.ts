@@ -78,6 +78,15 @@ describe('drain', () => {
     await other.drain(0);
   });
 
+  test('on a shared port accepts new connections in the grace if no other process stays', async () => {
+    const answering = () => (_req: unknown, res: ServerResponse) => res.end('last');
+    const shared = { host: '127.0.0.1', port: await freePorts(1), reusePort: true };
+    const last = await listen(answering, shared);
+    const drained = last.drain(3_000, undefined, false);
+    expect(await get(last.url, new Agent())).toEqual({ status: 200, connection: 'close' });
+    expect(await drained).toBe(0);
+  });
+
   test('a port in use is an error, not a silent failure', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
