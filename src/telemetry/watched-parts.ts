@@ -295,11 +295,13 @@ function watchSiem(registry: Registry, siem: WatchedSiem): void {
   const lag = {
     name: 'vaultspan_siem_lag_seconds',
     help: "Age of the oldest audit record that waits for its customer's SIEM, in the whole deployment",
+    aggregator: 'max' as const,
   };
   askedGauge(registry, lag, LAG_MAX_AGE_MS, async () => (await siem.lag()).seconds);
   const failing = {
     name: 'vaultspan_siem_tenants_failing',
     help: 'Tenants whose SIEM did not accept the last delivery, in the whole deployment',
+    aggregator: 'max' as const,
   };
   askedGauge(registry, failing, LAG_MAX_AGE_MS, async () => (await siem.lag()).failing);
 }
