@@ -131,7 +131,7 @@ describe('a rotation', () => {
       branchKeys: [{ keyId: before?.kid, keys: 1, copies: 1 }],
     });
     const run = await branchKeys('rewrap', 'contoso');
-    expect(run).toMatchObject({ code: 0, out: 'contoso: 1 moved, 0 moved before, 0 stay\n' });
+    expect(run).toMatchObject({ code: 0, out: 'contoso: 1 moved, 0 already current, 0 not moved\n' });
     const [after] = rows();
     expect(after).toMatchObject({ id: before?.id });
     expect(after?.kid).not.toBe(before?.kid);
@@ -189,7 +189,7 @@ describe('destroying', () => {
     await writeFile(copies, `${JSON.stringify(line)}\n`);
     const destroy = ['destroy', 'contoso', '--before', '2021-01-01', '--yes', 'contoso'];
     const run = await branchKeys(...destroy);
-    expect(run).toMatchObject({ code: 0, out: expect.stringContaining('1 branch key destroyed, 0 destroyed before') });
+    expect(run).toMatchObject({ code: 0, out: expect.stringContaining('1 branch key destroyed, 0 already destroyed') });
     expect(run.out).toContain('1 line in 1 file of');
     expect(run.out).toContain(`key version: ${kid}`);
     expect(rows()).toMatchObject([{ id, jwe: null }, { jwe: row?.jwe }]);

@@ -25,14 +25,14 @@ export async function destroyKeys(
   if (Number.isNaN(beforeMs)) throw new ConfigError('Give --before a date, such as 2026-11-01 or 2026-11-01T00:00:00Z');
   if (yes !== tenantId) {
     throw new ConfigError(
-      `Nothing can decrypt the compact messages of ${tenantId} from before ${new Date(beforeMs).toISOString()} afterwards. To destroy their keys, add: --yes ${tenantId}`,
+      `This makes the compact messages of ${tenantId} from before ${new Date(beforeMs).toISOString()} undecryptable. To destroy their keys, add: --yes ${tenantId}`,
     );
   }
   await using keyring = await openKeyring(tools);
   const deps = { ...tools, ...keyring, epochMs: tools.config.branchKeys.epochMs };
   const result = await destroyBranchKeys(deps, tools.call(), { tenantId, beforeMs });
   const { destroyed, before: earlier, staying } = result;
-  io.stdout(`${tenantId}: ${amount(destroyed.length, 'branch key')} destroyed, ${earlier.length} destroyed before\n`);
+  io.stdout(`${tenantId}: ${amount(destroyed.length, 'branch key')} destroyed, ${earlier.length} already destroyed\n`);
   if (staying > 0) {
     io.stdout(`${amount(staying, 'branch key')} began before then and may have encrypted later: not destroyed\n`);
   }

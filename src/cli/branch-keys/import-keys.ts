@@ -39,7 +39,7 @@ export async function importKeys(tools: Tools, path: string, io: CommandIo): Pro
     showCount(lines, 'read', io);
   }
   const { added, 'added-unopened': unopened, replaced, present, destroyed, rejected } = counts;
-  const notOpened = unopened === 0 ? '' : ` and ${unopened} that the vault does not open now`;
+  const notOpened = unopened === 0 ? '' : ` and ${unopened} that the vault cannot open now`;
   io.stdout(
     `${added} added${notOpened}, ${replaced} replaced, ${present} present, ${destroyed} destroyed, ${rejected} rejected\n`,
   );

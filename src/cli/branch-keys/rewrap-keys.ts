@@ -26,11 +26,11 @@ export async function rewrapKeys(
     if (!result.isComplete) io.stderr(`${moved} keys moved\n`);
   } while (!result.isComplete && !io.signal.aborted);
   for (const { branchId, keyId, code, reason } of result.stayingKeys) {
-    io.stdout(`${tenantId} ${branchId}: stays under ${keyId} (${reason ?? code})\n`);
+    io.stdout(`${tenantId} ${branchId}: not moved from ${keyId} (${reason ?? code})\n`);
   }
   const isStopped = !result.isComplete;
   const current = result.current + result.moved - moved;
-  io.stdout(`${tenantId}: ${moved} moved, ${current} moved before, ${result.staying} stay\n`);
+  io.stdout(`${tenantId}: ${moved} moved, ${current} already current, ${result.staying} not moved\n`);
   if (isStopped) io.stderr('branch-keys rewrap: stopped before the end; run it again\n');
   return isStopped || result.staying > 0 ? 1 : 0;
 }

@@ -15,7 +15,7 @@ Usage: vaultspan bell show TENANT [--config FILE]
        vaultspan bell renew TENANT [--config FILE]
 
 Prints the bell that the customer rings after it has revoked access: every process then asks the customer's vault before
-the next use, within a second. A bell can only take away. renew makes a new one; the old one rings no more.
+the next use, within a second. A bell cannot grant anything. renew replaces it, and the old one no longer works.
 
 It needs ${BELL_KEY_SECRET} in the home vault, which vaultspan init creates.`,
   async run(args, io) {

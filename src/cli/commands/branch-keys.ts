@@ -58,7 +58,7 @@ A process with another database, or without one that is named, decrypts compact 
 use it, then give its id with --replace.
 
 Tenants that were removed keep their keys: export, import and verify include them. An import never brings a destroyed key back. Exit codes:
-0 done, 1 some keys were rejected, stay or do not open, or the work was stopped, 2 wrong usage. A copy of an SQLite file has the id of its original: delete one of them.`,
+0 done; 1 some keys were rejected, not moved or not opened, or the work was stopped; 2 wrong usage. A copy of an SQLite file has the id of its original: delete one of them.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, {
       config: { type: 'string' },

@@ -44,7 +44,7 @@ Usage: vaultspan indexes ACTION [--config FILE]
                            destroy the key of a version that is no longer written: its tokens find nothing, its values cannot be decrypted
 
 A version is pending (searched, not written yet), written, searched or retired. Rewrite the rows of a version before you retire it:
-docs/searching.md. rotate also makes the first version of an index, which a running service does by itself at the tenant's next check.`,
+docs/searching.md. rotate also makes the first version of an index, which a running service does automatically at the tenant's next check.`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, { config: { type: 'string' }, yes: { type: 'string' } });
     const [action = '', ...given] = positionals;

@@ -18,7 +18,7 @@ const BranchKey = named(
     }),
     vaultKey: z.string().meta({ description: 'The Key Vault key that wraps it, in lower case.' }),
     kid: z.string().meta({ description: 'The key version that wraps it.' }),
-    jwe: z.string().optional().meta({ description: 'The key, wrapped: a JWE that the vault opens.' }),
+    jwe: z.string().optional().meta({ description: 'The wrapped key: a JWE that the vault can open.' }),
     destroyed: z.boolean().optional().meta({ description: '`true` if the key was destroyed: it has no `jwe`.' }),
   }),
 );
@@ -37,7 +37,7 @@ const RewrapBranchKeysRequest = named(
     to: z
       .strictObject({ key: Alias.meta({ description: 'Alias of a key with `use: data`.' }) })
       .optional()
-      .meta({ description: 'Absent: the newest version of the key that each one is under.' }),
+      .meta({ description: 'Absent: for each key the newest version of the key that wraps it.' }),
   }),
 );
 
@@ -45,8 +45,8 @@ const RewrapBranchKeysResult = named(
   'RewrapBranchKeysResult',
   z.object({
     moved: z.int().meta({ description: 'Keys that this call moved.' }),
-    current: z.int().meta({ description: 'Keys that were under the target version already.' }),
-    staying: z.int().meta({ description: 'Keys that stay under their version.' }),
+    current: z.int().meta({ description: 'Keys that the target version already wrapped.' }),
+    staying: z.int().meta({ description: 'Keys that were not moved; `stayingKeys` has the reasons.' }),
     stayingKeys: z
       .array(
         z.object({
@@ -59,7 +59,7 @@ const RewrapBranchKeysResult = named(
         }),
       )
       .meta({ description: 'The first 100 of them.' }),
-    isComplete: z.boolean().meta({ description: '`false`: the time ran out. Call again to continue.' }),
+    isComplete: z.boolean().meta({ description: '`false` if the time ran out: call again to continue.' }),
   }),
 );
 
@@ -100,7 +100,7 @@ export const branchKeyOperations = {
     tag: 'Tenants',
     summary: "Move a tenant's branch keys to the newest key version, or to another key",
     description:
-      'Wraps each branch and index key by the newest version of its key, or by the key in `to`, which may be in another vault. No stored ciphertext changes, and each one can still be decrypted. The service does the same by itself after a rotation; this call does it now. A call lasts up to 15 seconds; while `isComplete` is false, call again. `branchKeys` of the tenant shows which versions are still needed.',
+      'Wraps each branch and index key by the newest version of its key, or by the key in `to`, which may be in another vault. No stored ciphertext changes, and each one can still be decrypted. The service does the same automatically after a rotation; this call does it now. A call lasts up to 15 seconds; while `isComplete` is false, call again. `branchKeys` of the tenant shows which versions are still needed.',
     role: 'Tenants.Manage',
     params: TenantParams,
     body: RewrapBranchKeysRequest,

@@ -125,7 +125,7 @@ export const RewrapTarget = named(
     }),
     form: z.enum(['self-contained', 'compact']).optional().meta({
       description:
-        'The form of the new ciphertext. Absent: that of the target key. `self-contained` moves a compact message out of the database; `compact` is only accepted where it is the form of the key.',
+        'The form of the new ciphertext. Absent: that of the target key. With `self-contained`, a compact message no longer needs the database. `compact` is accepted only if it is the form of the target key.',
     }),
   }),
 );
@@ -180,7 +180,7 @@ export const Readiness = named(
     status: z.string().meta({ description: '`ready`' }),
     degraded: z.array(z.string()).optional().meta({
       description:
-        'Parts in trouble while requests are still answered, such as `registry`, `audit`, `audit-clock`, `audit-files`, `certificate`, `origin-key`, `audit-key`, `webhook-key`, `app-credential`, `branch-database`, `branch-copies` or `branch-keys`.',
+        'Parts in trouble while requests are still answered, such as `registry`, `audit`, `audit-clock`, `audit-files`, `certificate`, `origin-key`, `audit-key`, `webhook-key`, `app-credential`, `branch-database`, `branch-copies`, `branch-keys` or `receipts`.',
     }),
   }),
 );

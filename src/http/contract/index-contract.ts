@@ -51,7 +51,7 @@ export const indexOperations = {
     tag: 'Look-ups',
     summary: 'Get look-up tokens of values',
     description:
-      'Equal values of an index have equal tokens, which do not reveal the value. Store the token of `write` beside the ciphertext, and search for the tokens of `search`. Whoever may call this can test guesses: for a column of few or guessable values the role equals reading it.',
+      'Equal values of an index have equal tokens, which do not reveal the value. Store the token of `write` beside the ciphertext, and search for the tokens of `search`. A caller of this operation can test guesses: for a column of few or guessable values the role equals reading it.',
     role: 'Data.Index',
     params: IndexParams,
     body: IndexTokensRequest,
@@ -75,7 +75,7 @@ export const indexOperations = {
     tag: 'Look-ups',
     summary: 'Encrypt values so that equal values are equal',
     description:
-      "AES-SIV in Tink's format. Equal values under equal contexts have equal ciphertexts, so a column can be searched and decrypted. Prefer tokens beside ordinary ciphertexts where both fit. Off in FIPS mode (404 `route-not-found`).",
+      "AES-SIV in Tink's format. Equal values under equal contexts have equal ciphertexts, so a column can be searched and decrypted. Prefer tokens beside ordinary ciphertexts if you can add a column. Off in FIPS mode (404 `route-not-found`).",
     role: 'Data.Encrypt',
     params: IndexParams,
     body: DeterministicEncryptRequest,
@@ -96,7 +96,7 @@ export const indexOperations = {
     tag: 'Look-ups',
     summary: 'Decrypt deterministic values',
     description:
-      'Decrypts values of any version that is not retired. All or nothing: an error points at the value. Off in FIPS mode (404 `route-not-found`).',
+      'Decrypts values of any version that is not retired. If one value fails, the call fails, and the error points at that value. Off in FIPS mode (404 `route-not-found`).',
     role: 'Data.Decrypt',
     params: IndexParams,
     body: DeterministicDecryptRequest,
@@ -120,7 +120,7 @@ export const indexOperations = {
     path: '/tenants/{tenantId}/indexes/{name}',
     tag: 'Look-ups',
     summary: 'Read the versions of an index',
-    description: 'Returns every version and its state. An index that was taken out of the record keeps its versions.',
+    description: 'Returns every version and its state. An index that was removed from the record keeps its versions.',
     role: 'Tenants.Read',
     params: IndexParams,
     response: IndexAnswer,
@@ -134,7 +134,7 @@ export const indexOperations = {
     tag: 'Look-ups',
     summary: 'Make the next version of an index',
     description:
-      "Makes a key with the `bits` and `normalize` of the tenant's record. The version is searched at once, and written after `branchKeys.settleSeconds`, when every process knows it. Until then another call with the same settings makes nothing.",
+      "Makes a key with the `bits` and `normalize` of the tenant's record. The version is searched at once, and written after `branchKeys.settleSeconds`, when every process knows it. Until then another call with the same settings has no effect.",
     role: 'Tenants.Manage',
     params: IndexParams,
     response: IndexAnswer,
@@ -148,7 +148,7 @@ export const indexOperations = {
     tag: 'Look-ups',
     summary: 'Destroy a version of an index',
     description:
-      'Its tokens find nothing and its deterministic values cannot be decrypted any more: rewrite them first. The version that is written, and one that was written within `branchKeys.settleSeconds`, is refused. This cannot be undone.',
+      'Its tokens find nothing and its deterministic values can no longer be decrypted: rewrite them first. The version that is written, and one that was written within `branchKeys.settleSeconds`, is refused. This cannot be undone.',
     role: 'Tenants.Manage',
     params: IndexParams,
     body: RetireVersionRequest,

@@ -25,7 +25,7 @@ export const leaseOperations = {
     path: '/tenants/{tenantId}/leases',
     tag: 'Leases',
     summary: 'Lease a key to encrypt with locally',
-    description: `Returns the key of a new leaf, with which a client encrypts compact messages (docs/formats.md) without a call until the lease ends. It ends with the proof of access to the customer's key, so at most one revocation bound later, and after \`leases.maxSeconds\` at most. ${OFF} 409 \`key-use\` with a \`reason\` says that the key is not leased; 503 with the reason \`branch-not-ready\` passes. In both cases encryptData serves.`,
+    description: `Returns the key of a new leaf, with which a client encrypts compact messages (docs/formats.md) without a call until the lease ends. It ends with the proof of access to the customer's key, so at most one revocation bound later, and after \`leases.maxSeconds\` at most. ${OFF} 409 \`key-use\` with a \`reason\` says that the key cannot be leased; 503 with the reason \`branch-not-ready\` is temporary. In both cases use encryptData.`,
     role: 'Keys.Lease',
     alsoNeeds: ['Data.Encrypt'],
     params: TenantParams,
@@ -69,7 +69,7 @@ export const leaseOperations = {
     tag: 'Leases',
     summary: 'Report the usage of a lease',
     description:
-      'Reports how many messages a client encrypted and decrypted. Every number is the total since the lease began, so a report may be repeated, and a late one changes nothing. A lease without a report that has `isFinal` counts as `maxMessages`, unreported, 5 minutes after its end. It also accepts reports for a tenant that is suspended or removed, until a day after the end of the lease.',
+      'Reports how many messages a client encrypted and decrypted. Every number is the total since the lease began, so a report may be repeated, and an older one that arrives late changes nothing. A lease without a report that has `isFinal` counts as `maxMessages`, unreported, 5 minutes after its end. Reports are accepted until a day after the end, also for a tenant that is suspended or removed.',
     role: 'Keys.Lease',
     params: LeaseParams,
     body: LeaseUsageRequest,

@@ -59,7 +59,7 @@ export const logOperations = {
     path: '/tenants/{tenantId}/log/checkpoint',
     summary: "Read the last checkpoint of a tenant's transparency log",
     description:
-      "The signed size and root hash of the log of the tenant's audit records, as C2SP tlog-checkpoint has it. Keep it: nobody can later show you a log that lacks or changes any of its entries. A new one comes within `receipts.checkpointSeconds` of a record, or within an hour in a large deployment.",
+      "The signed size and root hash of the log of the tenant's audit records, as a C2SP tlog-checkpoint. Keep it: nobody can later show you a log that lacks or changes any of its entries. A new one comes within `receipts.checkpointSeconds` of a record, or within an hour in a large deployment.",
     params: TenantParams,
     raw: 'text/plain; charset=utf-8',
     responseExample: CHECKPOINT,
@@ -89,7 +89,7 @@ export const logOperations = {
     path: '/tenants/{tenantId}/log/proof',
     summary: 'Prove an entry, or that the log only grew',
     description:
-      'With `sequence`: the inclusion proof of an entry under the last checkpoint, as C2SP tlog-proof has it. With `from`: the consistency proof from an earlier size to the last checkpoint, as a C2SP witness takes it.',
+      'With `sequence`: the inclusion proof of an entry under the last checkpoint, as a C2SP tlog-proof. With `from`: the consistency proof from an earlier size to the last checkpoint, in the form for a C2SP witness.',
     params: TenantParams,
     query: ProofQuery,
     raw: 'text/plain; charset=utf-8',

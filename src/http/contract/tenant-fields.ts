@@ -24,7 +24,7 @@ const TenantKey = named(
     }),
     form: z.string().optional().meta({
       description:
-        'The form of messages, only with `use: data`: `self-contained` (default), or `compact`, whose messages are short and need the branch keys in the database to be decrypted. `compact` needs `branchKeys.copies` in the configuration.',
+        'The form of messages, only with `use: data`: `self-contained` (default), or `compact`, whose messages are short, and cannot be decrypted without the branch keys in the database. `compact` needs `branchKeys.copies` in the configuration.',
     }),
     fallback: z.string().optional().meta({
       description:
@@ -68,7 +68,7 @@ const members = {
     .optional()
     .meta({
       description:
-        'Picks the key of a call that names none: the alias `key` of the first rule all of whose pairs `when` are in the encryption context; otherwise `defaultKey`.',
+        'Chooses the key for calls that name none: `key` of the first rule whose `when` pairs are all in the encryption context, otherwise `defaultKey`.',
       example: [{ when: { purpose: 'payroll' }, key: 'payroll' }],
     }),
   retiredKeys: z.array(RetiredKey).optional().meta({ description: 'Keys that only decrypt.' }),
@@ -91,7 +91,7 @@ const members = {
   }),
   requiredAccess: z.array(z.string()).optional().meta({
     description:
-      'Claims that every call on data must make: any of `subject`, `reason` and `label`, each by its header `Access-Subject`, `Access-Reason` or `Access-Label`. Calls without are refused (400).',
+      'Claims that every call on data must make: any of `subject`, `reason` and `label`, each by its header `Access-Subject`, `Access-Reason` or `Access-Label`. Calls without them are refused (400).',
   }),
   checkIntervalSeconds: z.int32().optional(),
   canarySecret: z.string().optional(),
@@ -100,7 +100,7 @@ const members = {
     .optional()
     .meta({
       description:
-        'Lets callers with the role `Keys.Lease` have keys to encrypt and decrypt locally, each for at most so many seconds: 10 to 3600. Absent: no leases. Needs a key with `form: compact` and a revocation bound.',
+        'Lets callers with the role `Keys.Lease` lease keys, to encrypt and decrypt locally, for at most `maxSeconds` each: 10 to 3600. Absent: no leases. Needs a key with `form: compact` and a revocation bound.',
     }),
   siem: named(
     'TenantSiem',
@@ -170,7 +170,7 @@ const BranchKeyNeed = named(
   z.object({
     keyId: z.string(),
     keys: z.int().meta({ description: 'Branch and index keys in the database that this version wraps.' }),
-    copies: z.int().meta({ description: 'Keys whose newest copy outside of the database this version wraps.' }),
+    copies: z.int().meta({ description: 'Keys whose newest copy outside the database this version wraps.' }),
   }),
 );
 
