@@ -126,4 +126,7 @@ function bundle(lines: readonly string[]): Buffer {
 }
 
 const notInLog = (detail: string): ServiceError =>
-  new ServiceError('log-not-found', `The transparency log of the tenant has no such checkpoint, tile or entry. ${detail}`);
+  new ServiceError(
+    'log-not-found',
+    `The transparency log of the tenant has no such checkpoint, tile or entry. ${detail}`,
+  );
