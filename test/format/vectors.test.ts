@@ -14,11 +14,14 @@ describe.each(messages.cases.map((vector, index) => [index + 1, vector] as const
   const { tenantId, encryptionContext: context, ciphertext } = vector;
   const plaintext = Buffer.from(vector.plaintext, 'base64');
 
-  test("decrypt opens it with one call to its tenant's registered vault", async () => {
+  test("decrypt reads its tenant's registered key for a policy, and opens it with one more call", async () => {
     const process = deployment.start();
     deployment.vault.takeCalls();
     expect((await process.decrypt(ciphertext, { tenantId, context })).equals(plaintext)).toBe(true);
-    expect(deployment.vault.takeCalls()).toEqual([{ operation: 'unwrapKey', tenantId, kid: vector.kid }]);
+    expect(deployment.vault.takeCalls()).toEqual([
+      { operation: 'readKey', tenantId, kid: vector.kid.slice(0, vector.kid.lastIndexOf('/')) },
+      { operation: 'unwrapKey', tenantId, kid: vector.kid },
+    ]);
   });
 
   test('its context has the canonical form of the vector', () => {
@@ -65,7 +68,7 @@ describe('decrypt of an invalid message', () => {
       const { vault } = deployment;
       vault.takeCalls();
       expect(await codeOf(deployment.start().decrypt(ciphertext, { tenantId, context }))).toBe(code);
-      expect(vault.takeOperations()).toEqual(NEEDS_VAULT.has(name) ? ['unwrapKey'] : []);
+      expect(vault.takeOperations()).toEqual(NEEDS_VAULT.has(name) ? ['readKey', 'unwrapKey'] : []);
     },
   );
 

@@ -118,7 +118,8 @@ describe('after a rotation', () => {
   test('no branch goes back: a process that has not noticed the rotation reads the key first', async () => {
     const { deployment, keyring, moveIn } = await withDays(2);
     const late = deployment.start();
-    await late.encrypt(); // it knows the first version as the newest
+    await late.encrypt(); // it knows the first version as the newest, and makes the day's branch in the background
+    await until(() => deployment.branchEvents.filter((event) => event === 'branch-created').length === 3);
     deployment.vault.makeNewest(CMK_V2);
     await moveIn(deployment.start());
     const moved = keyring.rows.map(({ jwe }) => jwe);
