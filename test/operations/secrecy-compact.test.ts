@@ -1,0 +1,3 @@
+import { testSecrecy } from '../support/secrecy-tests.ts';
+
+testSecrecy('compact');
