@@ -93,7 +93,6 @@ export interface Schema {
     copied_kid: string | null;
     rewrapped_at: number | null;
     destroyed_at: number | null;
-    used_day: string | null;
     change_sequence: number;
   };
   /** The chains of `audit_records`, and how far their records are in the transparency logs. */

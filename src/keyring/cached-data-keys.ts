@@ -8,6 +8,7 @@ import { type Soon, whenReady } from '../lib/when-ready.ts';
 import { type DataKeyBounds, dataKeyBoundsOf, revocationBoundMsOf } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { type BranchDeps, notReady as branchNotReady } from './branches/branch-deps.ts';
+import { BranchLimit } from './branches/branch-limit.ts';
 import { leaseForOpening, leaseForSealing } from './branches/lease-leaves.ts';
 import { TenantBranches } from './branches/tenant-branches.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
@@ -32,7 +33,7 @@ const MAX_CLOCK_JUMP_MS = 60_000;
 /** The dependencies that branch keys have and data keys do not. */
 export type BranchParts = Omit<
   BranchDeps,
-  'clock' | 'draw' | 'jitter' | 'originKeys' | 'revocationBoundMs' | 'onBackgroundFailure'
+  'clock' | 'draw' | 'jitter' | 'originKeys' | 'revocationBoundMs' | 'onBackgroundFailure' | 'onOpened'
 >;
 
 export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 'counts'> {
@@ -54,6 +55,7 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
   readonly #options: CachedDataKeysOptions;
   readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
   readonly #ivs: IvPool;
+  readonly #branchLimit = new BranchLimit(() => this.#branches());
   readonly counts = new DataKeyCounts();
   #clockOffsetMs: number;
 
@@ -215,6 +217,11 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     return held;
   }
 
+  /** Returns the branch keys of each tenant, the most recently used first. */
+  *#branches(): Generator<TenantBranches> {
+    for (const { branches } of this.#tenants.values()) if (branches) yield branches;
+  }
+
   #keysOf(tenant: Tenant): TenantKeys {
     const known = this.#tenants.get(tenant.id);
     if (known?.dataKeys.tenant.revision === tenant.revision) return known;
@@ -239,7 +246,8 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
         indexes?.evict(kid);
       },
     });
-    const branchDeps = parts && { ...deps, ...parts, revocationBoundMs };
+    const onOpened = () => this.#branchLimit.opened();
+    const branchDeps = parts && { ...deps, ...parts, revocationBoundMs, onOpened };
     branches = branchDeps && new TenantBranches(tenant, dataKeys, branchDeps);
     indexes = branchDeps && new TenantIndexes(tenant, dataKeys, branchDeps);
     return { dataKeys, branches, indexes };

@@ -6,7 +6,8 @@ import type { NewStoredKey, StoredKey } from './keyring-store.ts';
 /** A key of an export or of a copy; without a JWE it was destroyed. */
 export type LinedKey = Omit<NewStoredKey, 'jwe'> & { readonly jwe?: string };
 
-const MAX_LINE_CHARACTERS = 8_192;
+/** The longest line of a key, and of one that `destroy` padded. */
+export const MAX_LINE_BYTES = 8_192;
 
 const Line = z.strictObject({
   tenantId: z.string().regex(TENANT_ID),
@@ -33,7 +34,7 @@ export function shownKey({ tenantId, kind, id, label, vaultKey, kid, jwe }: Line
 
 /** Returns the key of a line; undefined for a line that `keyLine` did not write. */
 export function parseKeyLine(line: string): LinedKey | undefined {
-  if (line.length > MAX_LINE_CHARACTERS) return undefined;
+  if (line.length > MAX_LINE_BYTES) return undefined;
   const parsed = Line.safeParse(jsonOf(line));
   if (!parsed.success) return undefined;
   const { destroyed, ...key } = parsed.data;

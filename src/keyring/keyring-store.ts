@@ -119,8 +119,6 @@ export interface KeyringStore {
    * Notes that these JWEs were copied outside the database; a row with another JWE stays unchanged.
    */
   markCopied(keys: readonly (KeyName & Pick<NewStoredKey, 'jwe' | 'kid'>)[]): Promise<void>;
-  /** Notes the day of the last use, `YYYY-MM-DD`. */
-  markUsed(names: readonly KeyName[], day: string): Promise<void>;
   /** Turns keys into tombstones; returns the names of those that were not tombstones before. */
   destroy(tenantId: string, ids: readonly string[]): Promise<readonly KeyName[]>;
   /** Returns the number of keys and copies that need each key version of a tenant. */

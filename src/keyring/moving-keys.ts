@@ -57,7 +57,7 @@ export async function moveKey(
     opened.bytes.fill(0);
     return 'not-ours';
   }
-  const moved = await rewrapped(deps, moving, row, opened.bytes, key);
+  const moved = await rewrapped(deps, moving, row, opened, key);
   if (moved.kid === row.kid) return 'current';
   const isCopied = await deps.copies.write(moved);
   const { vaultKey, jwe, kid } = moved;
@@ -84,8 +84,8 @@ export async function checkKey(
 async function openRow(deps: Omit<MovingDeps, 'store' | 'copies' | 'onEvent'>, moving: MovingTenant, row: StoredKey) {
   try {
     const jwe = parseStoredJwe(row);
-    const { dataKey } = await moving.dataKeys.forOpening(jwe, deps.kekOf(moving.tenant, jwe));
-    return openStoredKey(row, jwe, dataKey, deps.originKeys.current());
+    const { dataKey, vaultCall } = await moving.dataKeys.forOpening(jwe, deps.kekOf(moving.tenant, jwe));
+    return { ...openStoredKey(row, jwe, dataKey, deps.originKeys.current()), policy: vaultCall?.policy };
   } catch (error) {
     if (!(error instanceof ServiceError) || !isOfRow(error)) throw error;
     if (ALTERED.has(error.code)) deps.onDisagreement(row);
@@ -109,12 +109,14 @@ async function rewrapped(
   deps: MovingDeps,
   moving: MovingTenant,
   row: StoredKey,
-  bytes: Buffer,
+  { bytes, policy }: { readonly bytes: Buffer; readonly policy: string | undefined },
   key: RegisteredKey,
 ): Promise<NewStoredKey> {
   try {
     const use = await moving.dataKeys.forStoredKey(key, storedKeyBytes(row.kind));
     const { kek, kid } = use.key.dataKey;
+    const isOtherKey = vaultKeyOf(kek) !== row.vaultKey;
+    if (isOtherKey && policy !== undefined && policy !== use.vaultCall?.policy) throw otherPolicy(kek.name);
     const jwe = sealStoredKey(use, Buffer.from(bytes), row);
     const moved = { ...row, vaultKey: vaultKeyOf(kek), jwe, kid };
     const again = openStoredKey(moved, parseStoredJwe(moved), use.key.dataKey, deps.originKeys.current());
@@ -126,6 +128,21 @@ async function rewrapped(
     bytes.fill(0);
   }
 }
+
+/**
+ * Returns the refusal of a move that would take data out of the customer's policy: every message of
+ * the stored key would be judged by the policy of the target.
+ */
+const otherPolicy = (name: string): RowFailure =>
+  new RowFailure(
+    new ServiceError('policy-refused', "The key's policy would no longer hold for the moved data", {
+      reason: 'policy-differs',
+      fix: {
+        owner: 'customer-admin',
+        action: `Have the customer put the policy's tags on ${name} too, or remove them from the old key`,
+      },
+    }),
+  );
 
 /**
  * Returns the registered key to whose newest version a row belongs if no other target is given: the

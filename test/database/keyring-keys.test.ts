@@ -79,6 +79,17 @@ describe.each(STORES)('the keyring in %s', (_name, create) => {
     expect((await one.labelled('contoso', 'branch', branch().vaultKey, ['2026-11-27T00:00:00Z'])).keys).toEqual([]);
   });
 
+  test('moves a key to another registered key and back, where one was made meanwhile', async () => {
+    await using keyring = await create();
+    const store = await keyring.open();
+    const other = 'https://kv.vault.azure.net/keys/other';
+    await store.create(branch());
+    expect(await store.replace(named(branch()), 'one', { ...moved('two'), vaultKey: other })).toBe(true);
+    expect(await store.create(branch({ id: 'AAAAAAAAAAA' }))).toBe(true);
+    expect(await store.replace(named(branch()), 'two', moved('three'))).toBe(true);
+    expect(await store.create(branch({ id: 'BBBBBBBBBBA' }))).toBe(false); // still one of each epoch
+  });
+
   test('replaces a JWE only if it is still the one that was read', async () => {
     await using keyring = await create();
     const store = await keyring.open();
@@ -163,18 +174,6 @@ describe.each(STORES)('the keyring in %s', (_name, create) => {
 });
 
 describe.each(DATABASES)('the table of the keyring in %s', (_name, create) => {
-  test('notes the day of the last use without notifying others', async () => {
-    await using database = await create();
-    const sequences: number[] = [];
-    const open = await database.open();
-    const store = keyringKeys({ database: open, onWritten: (_tenantId, sequence) => sequences.push(sequence) });
-    await store.create(branch());
-    await store.markUsed([branch()], '2026-11-26');
-    const day = await open.read((db) => db.selectFrom('keyring_keys').select('used_day').executeTakeFirst());
-    expect(day).toEqual({ used_day: '2026-11-26' });
-    expect(sequences).toEqual([1]);
-  });
-
   test('is one database to all processes that open it, and another one elsewhere', async () => {
     await using database = await create();
     await using elsewhere = await create();

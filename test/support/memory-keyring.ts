@@ -107,7 +107,9 @@ export class MemoryKeyring implements KeyringStore {
 
   async replace(name: KeyName, before: string, { isCopied, ...after }: MovedKey): Promise<boolean> {
     const copied = isCopied ? { copiedJwe: after.jwe, copiedKid: after.kid } : {};
-    return this.#change(name, (row) => row.jwe === before, { ...after, ...copied });
+    const row = this.#named(name);
+    const madeUnder = row?.vaultKey === after.vaultKey ? row.madeUnder : undefined;
+    return this.#change(name, (stored) => stored.jwe === before, { ...after, ...copied, madeUnder });
   }
 
   async markCopied(keys: readonly (KeyName & Pick<NewStoredKey, 'jwe' | 'kid'>)[]): Promise<void> {
@@ -115,10 +117,6 @@ export class MemoryKeyring implements KeyringStore {
       const copiedAt = this.#named(name)?.copiedAt ?? this.#clock.wallMs();
       this.#change(name, (row) => row.jwe === jwe, { copiedJwe: jwe, copiedKid: kid, copiedAt });
     }
-  }
-
-  async markUsed(): Promise<void> {
-    this.#enter();
   }
 
   async destroy(tenantId: string, ids: readonly string[]): Promise<readonly KeyName[]> {

@@ -13,6 +13,7 @@ import { dateCopies } from './0007-date-copies.ts';
 import { storeLeases } from './0008-store-leases.ts';
 import { storeBells } from './0009-store-bells.ts';
 import { storeSiemCursors } from './0010-store-siem-cursors.ts';
+import { dropUsedDay } from './0011-drop-used-day.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -36,6 +37,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 8, name: 'store-leases', up: storeLeases },
   { version: 9, name: 'store-bells', up: storeBells },
   { version: 10, name: 'store-siem-cursors', up: storeSiemCursors },
+  { version: 11, name: 'drop-used-day', up: dropUsedDay },
 ];
 
 /**

@@ -147,6 +147,10 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
         const { numUpdatedRows } = await trx
           .updateTable('keyring_keys')
           .set({ vault_key: vaultKey, jwe, kid, rewrapped_at, change_sequence: sequence })
+          // Under another registered key it is not the one that is made there for its epoch.
+          .set((eb) => ({
+            made_under: eb.case().when('vault_key', '=', vaultKey).then(eb.ref('made_under')).end(),
+          }))
           .$if(isCopied, (query) =>
             query.set(({ fn, val }) => ({
               copied_digest: digestOf(jwe),
@@ -184,18 +188,6 @@ export function keyringKeys({ database, origin = randomUUID(), onWritten }: Keyr
         });
       }
     },
-    // Other processes need no notice of this change, so it takes no number.
-    markUsed: (names, day) =>
-      database.write(async (trx) => {
-        for (const { tenantId, id } of names) {
-          await trx
-            .updateTable('keyring_keys')
-            .set({ used_day: day })
-            .where('tenant_id', '=', tenantId)
-            .where('id', '=', id)
-            .execute();
-        }
-      }),
     destroy: async (tenantId, ids) => {
       const destroyed: KeyName[] = [];
       for (const id of ids) {

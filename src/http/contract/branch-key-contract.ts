@@ -54,7 +54,8 @@ const RewrapBranchKeysResult = named(
           keyId: z.string(),
           code: z.string().meta({ description: 'A code of Problem.' }),
           reason: z.string().optional().meta({
-            description: '`key-retired`, `not-ours` (planted: it never encrypts), or the reason of the code.',
+            description:
+              '`key-retired`, `not-ours` (planted: it never encrypts), `policy-differs`, or the reason of the code.',
           }),
         }),
       )

@@ -64,6 +64,8 @@ export interface BranchDeps {
   readonly onEvent: (event: BranchEvent, row: NewStoredKey) => Promise<void>;
   /** Called with a row whose JWE contradicts its columns. */
   readonly onDisagreement: (row: StoredKey) => void;
+  /** Called once a branch key is in memory that was not before. */
+  readonly onOpened: () => void;
   /** Called with failures that no request waits for. */
   readonly onBackgroundFailure: (error: unknown) => void;
 }

@@ -32,6 +32,10 @@ export class BranchMaker {
     return this.#making;
   }
 
+  get isMaking(): boolean {
+    return this.#making !== undefined;
+  }
+
   /**
    * Seals a new branch key under the current data key, which needs no vault call, stores it and
    * copies it.

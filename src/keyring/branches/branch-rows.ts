@@ -4,6 +4,8 @@ import type { KeyringStore, StoredKey } from '../keyring-store.ts';
 
 /** At most ten look-ups a second for a tenant, however many ids its messages name. */
 const PAUSE_MS = 100;
+/** Ids in one look-up: databases limit the parameters of a statement. */
+const MAX_IDS = 500;
 
 /** Reads rows of one tenant by id. Ids that are requested at the same time are read together. */
 export class BranchRows {
@@ -42,8 +44,9 @@ export class BranchRows {
   }
 
   async #read(): Promise<void> {
-    const asked = this.#asked;
-    this.#asked = new Map();
+    const all = [...this.#asked];
+    const asked = new Map(all.slice(0, MAX_IDS));
+    this.#asked = new Map(all.slice(MAX_IDS));
     this.#nextAt = this.#clock.monotonicMs() + PAUSE_MS;
     try {
       const { keys } = await this.#store.find(this.#tenantId, [...asked.keys()]);

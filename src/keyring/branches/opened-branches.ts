@@ -4,6 +4,8 @@ import type { BranchKey } from './branch-key.ts';
 
 const MAX_BRANCHES = 512;
 const MAX_LEAVES = 4_096;
+/** Characters at the beginning of K and of the branch id that both consist of bits of the id alone. */
+const COMMON_CHARACTERS = 10;
 
 /** A branch key in memory, and the time since when its row is known to be unchanged. */
 export interface OpenedBranch {
@@ -29,7 +31,9 @@ export class OpenedBranches {
 
   put(branch: BranchKey, readAt: number): OpenedBranch {
     const opened = { branch, readAt, isStale: false };
-    this.#branches.set(branch.row.id, opened);
+    const { id } = branch.row;
+    if (this.#branches.size >= MAX_BRANCHES && !this.#branches.has(id)) this.#dropOldest();
+    this.#branches.set(id, opened);
     return opened;
   }
 
@@ -61,9 +65,24 @@ export class OpenedBranches {
     this.#clearLeaves();
   }
 
+  /** Drops the least recently used branch with its leaves: no leaf outlives its branch in memory. */
+  #dropOldest(): void {
+    const { value: oldest } = this.#branches.rkeys().next();
+    if (oldest === undefined) return;
+    this.#branches.delete(oldest);
+    const start = oldest.slice(0, COMMON_CHARACTERS);
+    for (const leaves of Object.values(this.#leaves)) {
+      for (const kid of leaves.keys()) if (kid.startsWith(start)) leaves.delete(kid);
+    }
+  }
+
   #clearLeaves(): void {
     this.#leaves.message.clear();
     this.#leaves.stream.clear();
+  }
+
+  get size(): number {
+    return this.#branches.size;
   }
 
   /** Returns the branches in memory. */

@@ -1,4 +1,6 @@
+import type { KeyObject } from 'node:crypto';
 import type { KeyringReading, StoredKey } from '../keyring-store.ts';
+import { isOurRow } from '../stored-key-jwe.ts';
 import type { NotReady } from './branch-counts.ts';
 import type { BranchDeps } from './branch-deps.ts';
 import { type EpochTimes, epochAfter, epochAt, epochLabel } from './epoch.ts';
@@ -63,3 +65,19 @@ export function uncopiedRows(reading: Reading, now: number, epochMs: number): St
   const labels = [epochLabel(epoch), epochLabel(epochAfter(epoch, 1))];
   return reading.keys.filter(({ label, jwe, isCopied }) => labels.includes(label) && jwe !== undefined && !isCopied);
 }
+
+/**
+ * Returns the rows of these labels that the database lost between two readings. A row may never
+ * have been opened: one without our `mac` was planted, and removed again.
+ */
+export const lostRows = (
+  before: Reading,
+  after: KeyringReading,
+  labels: readonly string[],
+  originKeys: readonly KeyObject[],
+): StoredKey[] =>
+  before.keys.filter((row) => {
+    const { id, label, jwe } = row;
+    if (jwe === undefined || !labels.includes(label) || after.keys.some((other) => other.id === id)) return false;
+    return isOurRow({ ...row, jwe }, originKeys);
+  });

@@ -20,11 +20,19 @@ import {
 } from './epoch.ts';
 import type { OpenedBranch } from './opened-branches.ts';
 import { OwnLeaves } from './own-leaves.ts';
-import { type Conditions, candidates, epochOf, liveRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
+import {
+  type Conditions,
+  candidates,
+  epochOf,
+  liveRows,
+  lostRows,
+  type Reading,
+  uncopiedRows,
+  whyNotReady,
+} from './reading.ts';
 
 /** Failures in the background are retried after this time. */
 const RETRY_AFTER_MS = 10_000;
-
 /** The rows are weighed again after this time, so that branches are made and opened ahead in time. */
 const DECISION_MS = 1_000;
 /** A branch may be replaced this often between its opening and its use. */
@@ -174,6 +182,8 @@ export class SealingBranches {
         this.#lookAhead(reading, now);
         return { used: use(branch, now, reading) };
       }
+      // The branch that was opened is newer than the reading, which was taken before a move.
+      if (this.#reading === reading) this.#reading = undefined;
       reading = await this.#current();
     }
     this.#lookAhead(reading, clock.monotonicMs());
@@ -231,6 +241,8 @@ export class SealingBranches {
   async #openFirst(reading: Reading): Promise<BranchKey | undefined> {
     const { clock, onDisagreement } = this.#branches.deps;
     for (const row of this.#candidates(reading, clock.monotonicMs())) {
+      const held = this.#branches.held(row.id);
+      if (held && held.branch.row.jwe !== row.jwe) held.isStale = true; // moved: the change is not reported yet
       try {
         const { branch } = await this.#branches.open(row.id);
         if (branch.isOurs) return branch;
@@ -273,7 +285,7 @@ export class SealingBranches {
    * and are missing now.
    */
   async #read(): Promise<Reading> {
-    const { store, clock, settings } = this.#branches.deps;
+    const { store, clock, settings, originKeys } = this.#branches.deps;
     const before = this.#reading;
     const changes = this.#changes;
     const nowMs = before ? before.nowMs + (clock.monotonicMs() - before.at) : await store.now();
@@ -286,10 +298,7 @@ export class SealingBranches {
     this.#reading = changes === this.#changes ? reading : undefined;
     this.#refused.clear();
     this.#rotation.readAgain();
-    const lost = before?.keys.filter(
-      ({ id, label, jwe }) => jwe !== undefined && labels.includes(label) && !read.keys.some((row) => row.id === id),
-    );
-    for (const row of lost ?? []) {
+    for (const row of before ? lostRows(before, read, labels, originKeys.current()) : []) {
       await this.#branches.putBack(row);
       this.#reading = undefined; // the row exists again: the next use reads it
     }
@@ -344,7 +353,9 @@ export class SealingBranches {
     const { clock, settings, onBackgroundFailure, boundTo } = this.#branches.deps;
     const now = clock.monotonicMs();
     const epoch = this.#epoch(reading, now);
-    if (boundTo() !== reading.databaseId || this.#hasLive(reading, epoch) || now < this.#retryAt) return;
+    if (boundTo() !== reading.databaseId || this.#hasLive(reading, epoch)) return;
+    if (settings.settleMs === 0 && this.#maker.isMaking) return this.#maker.make(epoch);
+    if (now < this.#retryAt) return;
     this.#retryAt = now + RETRY_AFTER_MS;
     const making = this.#maker.make(epoch);
     if (settings.settleMs > 0) making.catch(onBackgroundFailure);

@@ -153,7 +153,9 @@ export class TenantBranches implements BranchSource {
       known.isStale = false;
       return known;
     }
-    return this.#opened.put(this.#openKey(row, jwe, dataKey), readAt);
+    const opened = this.#opened.put(this.#openKey(row, jwe, dataKey), readAt);
+    this.deps.onOpened();
+    return opened;
   }
 
   #parse(row: StoredKey): Jwe {
@@ -246,7 +248,7 @@ export class TenantBranches implements BranchSource {
   }
 
   get size(): number {
-    return this.#opened.held().length;
+    return this.#opened.size;
   }
 
   #isConfirmed(opened: OpenedBranch, now: number): boolean {

@@ -1,9 +1,8 @@
-import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { ignoreGone } from '../../lib/gone-files.ts';
 import { type LinedKey, parseKeyLine } from '../key-line.ts';
+import { linesOf } from './lines-of.ts';
 
 const FILE = /^branch-keys-[0-9TZ]+-[0-9a-z]+\.ndjson$/;
 
@@ -22,6 +21,5 @@ export async function copyFiles(directory: string): Promise<string[]> {
  * process that was killed while it wrote.
  */
 export async function* readCopies(file: string): AsyncGenerator<LinedKey | undefined> {
-  const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
-  for await (const line of lines) if (line !== '') yield parseKeyLine(line);
+  for await (const { bytes } of linesOf(file)) yield bytes && parseKeyLine(bytes.toString('utf8'));
 }

@@ -32,19 +32,46 @@ export async function restoreCopies(deps: RestoreCopiesDeps, directory: string):
   for (const file of files) await restoreFile(deps, file, destroyed);
 }
 
+/**
+ * Restores the keys of one file. A key that was rewrapped has several lines, and its last one is
+ * restored: a vault may refuse the key version of the others already.
+ */
 async function restoreFile(deps: RestoreCopiesDeps, file: string, destroyed: ReadonlySet<string>): Promise<void> {
-  let damaged = 0;
-  let chunk = new Map<string, NewStoredKey>();
+  const lost = await lostIn(deps, file, destroyed);
+  if (lost.size === 0) return;
+  let number = 0;
   for await (const line of readCopies(file)) {
+    number += 1;
+    const key = line && usable(line, deps);
+    if (key === undefined || key === 'destroyed' || lost.get(nameOf(key)) !== number) continue;
+    await restoreOne(deps, key);
+  }
+}
+
+/** Returns the number of the last line of each key that the database lacks, and reports damage. */
+async function lostIn(
+  deps: RestoreCopiesDeps,
+  file: string,
+  destroyed: ReadonlySet<string>,
+): Promise<ReadonlyMap<string, number>> {
+  const lost = new Map<string, number>();
+  let [number, damaged] = [0, 0];
+  let chunk = new Map<string, { readonly key: NewStoredKey; readonly number: number }>();
+  const ask = async () => {
+    const names = chunk.size === 0 ? [] : await deps.store.missing([...chunk.values()].map(({ key }) => key));
+    for (const name of names) lost.set(nameOf(name), chunk.get(nameOf(name))?.number ?? 0);
+    chunk = new Map();
+  };
+  for await (const line of readCopies(file)) {
+    number += 1;
     const key = line && usable(line, deps);
     if (key === undefined) damaged += 1;
-    else if (key !== 'destroyed' && !destroyed.has(nameOf(key))) chunk.set(nameOf(key), key);
-    if (chunk.size < CHUNK) continue;
-    await restoreMissing(deps, chunk);
-    chunk = new Map();
+    else if (key !== 'destroyed' && !destroyed.has(nameOf(key))) chunk.set(nameOf(key), { key, number });
+    if (chunk.size >= CHUNK) await ask();
   }
-  await restoreMissing(deps, chunk);
+  await ask();
   if (damaged > 0) deps.onDamage(file, damaged);
+  return lost;
 }
 
 /**
@@ -57,15 +84,8 @@ function usable({ jwe, ...line }: LinedKey, { originKeys }: RestoreCopiesDeps): 
   return isOurRow(key, originKeys.current()) ? key : undefined;
 }
 
-async function restoreMissing(
-  { store, onRestored }: RestoreCopiesDeps,
-  keys: ReadonlyMap<string, NewStoredKey>,
-): Promise<void> {
-  if (keys.size === 0) return;
-  for (const name of await store.missing([...keys.values()])) {
-    const key = keys.get(nameOf(name));
-    if (!key || (await store.restore(key)) !== 'added') continue;
-    await store.markCopied([key]);
-    await onRestored(key);
-  }
+async function restoreOne({ store, onRestored }: RestoreCopiesDeps, key: NewStoredKey): Promise<void> {
+  if ((await store.restore(key)) !== 'added') return;
+  await store.markCopied([key]);
+  await onRestored(key);
 }

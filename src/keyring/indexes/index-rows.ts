@@ -1,6 +1,7 @@
 import { ServiceError } from '../../errors.ts';
 import type { BranchDeps } from '../branches/branch-deps.ts';
 import type { KeyringReading, NewStoredKey, StoredKey } from '../keyring-store.ts';
+import { isOurRow } from '../stored-key-jwe.ts';
 import { type IndexPlan, planOf, type VersionRow, versionsByName } from './index-plan.ts';
 
 /**
@@ -149,6 +150,7 @@ export class IndexRows {
       if (now && now.label !== row.label) this.#deps.onDisagreement(now);
       if (now || row.jwe === undefined) continue;
       const lost: NewStoredKey = { ...row, jwe: row.jwe };
+      if (!isOurRow(lost, this.#deps.originKeys.current())) continue; // planted, and removed again
       if ((await this.#deps.store.restore(lost)) !== 'added') continue;
       isAdded = true;
       await this.#deps.onEvent('index-put-back', lost);

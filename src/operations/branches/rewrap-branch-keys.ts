@@ -4,7 +4,9 @@ import { type AuditDeps, recordSuccess } from '../record-success.ts';
 import { dataKeyByAlias } from '../registered-key.ts';
 import { type KeysMoved, type MoveKeysDeps, moveBranchKeys } from './move-branch-keys.ts';
 
-export interface RewrapBranchKeysDeps extends AuditDeps, GrantDeps, MoveKeysDeps {}
+export interface RewrapBranchKeysDeps extends AuditDeps, GrantDeps, MoveKeysDeps {
+  readonly dataKeys: MoveKeysDeps['dataKeys'] & { reread(tenantId: string): void };
+}
 
 export interface RewrapBranchKeysInput {
   readonly tenantId: string;
@@ -27,6 +29,7 @@ export async function rewrapBranchKeys(
 ): Promise<KeysMoved> {
   const grant = await openGrant(deps, request, 'Tenants.Manage', tenantId);
   const target = to && dataKeyByAlias(grant.tenant, to.key, '/to/key');
+  deps.dataKeys.reread(tenantId); // the rotation that the caller means may be younger than the last reading
   const moved = await moveBranchKeys(deps, {
     tenant: grant.tenant,
     to: target,
