@@ -22,13 +22,18 @@ export class CopiesDirectory {
   #file: FileHandle | undefined;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  #isClosed: boolean = false;
 
   constructor(options: CopiesDirectoryOptions) {
     this.#options = options;
   }
 
-  /** Appends a line for each key. Rejects with the system's error. */
+  /**
+   * Appends a line for each key. Rejects with the system's error, and after `close`: a later start
+   * copies those keys.
+   */
   append(keys: readonly LinedKey[]): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new Error('The folder of copies was closed'));
     const text = keys.map((key) => `${keyLine(key)}\n`).join('');
     const waiting = { text, ...Promise.withResolvers<void>() };
     this.#waiting.push(waiting);
@@ -39,6 +44,7 @@ export class CopiesDirectory {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#writing;
     await this.#file?.close();
     this.#file = undefined;
