@@ -53,7 +53,10 @@ interface TenantKeys {
 /** Keys in this process's memory, by tenant: minted and opened data keys, and branch keys. */
 export class CachedDataKeys implements DataKeys, LeasedLeaves {
   readonly #options: CachedDataKeysOptions;
-  readonly #tenants = new LRUCache<string, TenantKeys>({ max: MAX_TENANTS });
+  readonly #tenants = new LRUCache<string, TenantKeys>({
+    max: MAX_TENANTS,
+    dispose: ({ branches }) => branches?.close(),
+  });
   readonly #ivs: IvPool;
   readonly #branchLimit = new BranchLimit(() => this.#branches());
   readonly counts = new DataKeyCounts();

@@ -1,4 +1,5 @@
 import { createSecretKey } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { isCompact, leafIdOf } from '../../src/format/compact.ts';
 import { dataKeyFrom } from '../../src/format/data-key.ts';
@@ -21,6 +22,7 @@ import {
   tenantRecord,
 } from '../support/deployment.ts';
 import { refusal } from '../support/jwk-key-wrapper.ts';
+import { until } from '../support/until.ts';
 
 const { keys } = tenantRecord();
 const compact = (alias: string) => ({ ...(keys[alias] as (typeof keys)[string]), form: 'compact' as const });
@@ -165,6 +167,28 @@ test.each([
   expect(keyring.rows.map(({ id }) => id)).not.toContain(planted[0]?.id);
   expect(deployment.branchEvents).not.toContain(`${kind}-put-back`);
   expect(deployment.originKeys.keys).toBe(mine);
+});
+
+test('a process that forgot a tenant restores none of its rows, although a recheck was due', async () => {
+  const { deployment, keyring } = ready();
+  const process = deployment.start();
+  await process.encrypt();
+  process.dataKeys.branchesChanged('contoso');
+  process.dataKeys.forget('contoso');
+  keyring.rows = [];
+  await sleep(400); // rechecks come 200 ms after a change
+  expect(keyring.rows).toEqual([]);
+});
+
+test('a process that holds a row restores it once it hears of a change', async () => {
+  const { deployment, keyring } = ready();
+  const process = deployment.start();
+  await process.encrypt();
+  process.dataKeys.branchesChanged('contoso');
+  const before = keyring.rows.map(({ jwe }) => jwe);
+  keyring.rows = [];
+  await until(() => keyring.rows.length === 1);
+  expect(keyring.rows.map(({ jwe }) => jwe)).toEqual(before);
 });
 
 test('a rewrap that is requested reads the key anew: a rotation of this very moment is followed', async () => {

@@ -26,6 +26,8 @@ async function altered(alter: (row: BranchRow) => void, run: (ciphertext: string
   expect(isCompact(ciphertext)).toBe(true);
   const row = table.rows().find(({ id }) => id === branchIdOf(ciphertext));
   if (!row) throw new Error('no row');
+  // A process that holds the row would restore it once it hears of a change by the one before.
+  for (const action of ['suspend', 'resume']) await service.post(`/tenants/contoso/${action}`, '').expect(200);
   alter(row);
   try {
     await run(ciphertext, row);
@@ -38,6 +40,8 @@ async function altered(alter: (row: BranchRow) => void, run: (ciphertext: string
 }
 
 const DISAGREES = /^(?:undecryptable|context-mismatch|malformed-ciphertext)$/;
+/** Returns the JWE with one of the four last characters that a tag may have, but not its own. */
+const otherTag = (jwe: string | null): string => `${jwe?.slice(0, -1)}${jwe?.endsWith('A') ? 'Q' : 'A'}`;
 const otherJwe = () => String(table.rows('fabrikam')[0]?.jwe);
 
 describe('a row of branch keys encrypts nothing, opens nothing and is reported when it was given', () => {
@@ -55,7 +59,7 @@ describe('a row of branch keys encrypts nothing, opens nothing and is reported w
       DISAGREES,
     ],
     ["another tenant's JWE", ({ id }) => set('jwe', otherJwe(), id), DISAGREES],
-    ['a JWE with another ciphertext', ({ id, jwe }) => set('jwe', `${jwe?.slice(0, -1)}A`, id), DISAGREES],
+    ['a JWE with another ciphertext', ({ id, jwe }) => set('jwe', otherTag(jwe), id), DISAGREES],
     ['a self-contained message as its JWE', ({ id, jwe }) => set('jwe', messageOf(jwe), id), DISAGREES],
     ['a compact message as its JWE', ({ id }) => set('jwe', `${compactStart}..AAAA.AAAA.AAAA`, id), DISAGREES],
     ['another tenant', ({ id }) => set('tenant_id', 'fabrikam', id), /^unknown-key branch-unknown$/],

@@ -242,6 +242,15 @@ export class TenantBranches implements BranchSource {
     for (const sealing of this.#sealing.values()) sealing.drop(kid);
   }
 
+  /**
+   * Evicts everything. These keys are not used any more, as after a suspension: a recheck that is
+   * due must not restore rows.
+   */
+  close(): void {
+    clearTimeout(this.#recheckTimer);
+    this.evict();
+  }
+
   /** Returns the number of registered keys whose branch key of this epoch or the next has no copy. */
   get uncopied(): number {
     return [...this.#sealing.values()].filter(({ isUncopied }) => isUncopied).length;
