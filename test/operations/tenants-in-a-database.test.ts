@@ -93,6 +93,7 @@ describe('a tenant', () => {
         put: async (put: object) => ({ ...tenant, revision: String(stored.push(put)) }),
       },
       parseTenant: (input: unknown) => input,
+      obstacles: {},
       audit: { record: async () => undefined },
     };
     const request = { requestId: 'a', principal: { id: 'b', roles: new Set(['Tenants.Manage']) } };
