@@ -172,6 +172,7 @@ test('a directory that refuses Azure Monitor keeps the sign-ins to its vaults', 
   await control.setMonitorPrincipal({ tenant: 'contoso', present: false });
   service.clock.advance(400); // every token is too old, and a refused decryption needs none
   await service.post('/tenants/contoso/decrypt', { ciphertext: 'none' }, await bearer()).expect(400);
+  service.clock.advance(10); // deliveries wait for more records
   await until(() => service.logLines.some((line) => line.includes('siem-sign-in')), 'the refused sign-in');
   const ids = await encrypted(2);
   await control.setMonitorPrincipal({ tenant: 'contoso', present: true });
