@@ -44,8 +44,8 @@ const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
     Object.assign(jsonSchema, { type: 'object', additionalProperties: { type: 'string' } });
   if (jsonSchema.type === 'integer' && zodSchema instanceof z.ZodNumber && zodSchema.format === 'int32') {
     jsonSchema.format = 'int32';
-    delete jsonSchema.minimum;
-    delete jsonSchema.maximum;
+    if (jsonSchema.minimum === -(2 ** 31)) delete jsonSchema.minimum;
+    if (jsonSchema.maximum === 2 ** 31 - 1) delete jsonSchema.maximum;
   }
   if (jsonSchema.type === 'integer' && jsonSchema.format === undefined) {
     jsonSchema.format = 'int64';
