@@ -37,21 +37,20 @@ const TAGS: Readonly<Record<string, string>> = {
   Health: 'For probes. No token needed.',
 };
 
+/** Gives an integer its format, and takes out the bounds that the format has anyway. */
+function formatInteger(schema: { format?: string; minimum?: number; maximum?: number }, isSmall: boolean): void {
+  schema.format = isSmall ? 'int32' : 'int64';
+  if (schema.minimum === (isSmall ? -(2 ** 31) : Number.MIN_SAFE_INTEGER)) delete schema.minimum;
+  if (schema.maximum === (isSmall ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER)) delete schema.maximum;
+}
+
 /** Returns a schema that client generators understand; zod's own is made for validators. */
 const forGenerators: ZodOpenApiOverride = ({ jsonSchema, zodSchema, io }) => {
   if (jsonSchema.format === 'byte') delete jsonSchema.maxLength; // some limits count the bytes, not the text
   if (zodSchema instanceof z.ZodUnknown)
     Object.assign(jsonSchema, { type: 'object', additionalProperties: { type: 'string' } });
-  if (jsonSchema.type === 'integer' && zodSchema instanceof z.ZodNumber && zodSchema.format === 'int32') {
-    jsonSchema.format = 'int32';
-    if (jsonSchema.minimum === -(2 ** 31)) delete jsonSchema.minimum;
-    if (jsonSchema.maximum === 2 ** 31 - 1) delete jsonSchema.maximum;
-  }
-  if (jsonSchema.type === 'integer' && jsonSchema.format === undefined) {
-    jsonSchema.format = 'int64';
-    if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-    if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-  }
+  if (jsonSchema.type === 'integer')
+    formatInteger(jsonSchema, zodSchema instanceof z.ZodNumber && zodSchema.format === 'int32');
   if (jsonSchema.type === 'string') delete jsonSchema.items; // parts of a path, which print as one
   // A later version may add members to an answer; a strict client must accept them.
   if (io === 'output' && jsonSchema.additionalProperties === false) {
