@@ -39,7 +39,7 @@ const TAGS: Readonly<Record<string, string>> = {
 
 /** Gives an integer its format, and takes out the bounds that the format has anyway. */
 function formatInteger(schema: { format?: string; minimum?: number; maximum?: number }, isSmall: boolean): void {
-  schema.format = isSmall ? 'int32' : 'int64';
+  schema.format ??= isSmall ? 'int32' : 'int64';
   if (schema.minimum === (isSmall ? -(2 ** 31) : Number.MIN_SAFE_INTEGER)) delete schema.minimum;
   if (schema.maximum === (isSmall ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER)) delete schema.maximum;
 }
