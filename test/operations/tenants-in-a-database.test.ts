@@ -94,6 +94,7 @@ describe('a tenant', () => {
       },
       parseTenant: (input: unknown) => input,
       obstacles: {},
+      makeIndexKeys: () => undefined,
       audit: { record: async () => undefined },
     };
     const request = { requestId: 'a', principal: { id: 'b', roles: new Set(['Tenants.Manage']) } };

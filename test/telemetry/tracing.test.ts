@@ -114,7 +114,7 @@ test('no code of OpenTelemetry or Prometheus is loaded if neither is configured'
     registerHooks({ resolve: (name, context, next) => { const found = next(name, context); loaded.push(found.url); return found; } });
     const { openTelemetry } = await import('./src/compose/telemetry.ts');
     await import('./src/compose/service.ts');
-    const config = { metrics: { enabled: process.argv[1] === 'on', host: '127.0.0.1', port: 0 }, telemetry: {
+    const config = { http: { processes: 1 }, metrics: { enabled: process.argv[1] === 'on', host: '127.0.0.1', port: 0 }, telemetry: {
       sampleRatio: 1, tenantIds: false, ...(process.argv[1] === 'on' && { otlpEndpoint: 'http://127.0.0.1:9' }) } };
     await (await openTelemetry(config, console)).close();
     console.log(loaded.filter((url) => /@opentelemetry|prom-client/.test(url)).length);
