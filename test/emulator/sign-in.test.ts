@@ -290,7 +290,7 @@ describe('callers of the API', () => {
     );
 
   test.each([
-    ['demo', 7],
+    ['demo', 9],
     ['reader', 1],
   ])('%s signs in and has its roles', async (name, count) => {
     const caller = emulator.callers.find((candidate) => candidate.name === name);

@@ -44,6 +44,7 @@ beforeAll(async () => {
       rounds: {},
       audit: { database: true },
       receipts: { origin: 'vendor.example/vaultspan' },
+      siem: { enabled: true },
     },
   });
   await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' }).expect(200);
