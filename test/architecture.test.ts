@@ -26,7 +26,7 @@ const MAY_IMPORT: Allowances = {
   'audit/chain': ['audit', 'errors'],
   'audit/pages': ['audit', 'audit/chain', 'errors', 'lib'],
   'audit/retention': ['audit', 'audit/chain', 'lib'],
-  'audit/receipts': ['audit/chain', 'lib'],
+  'audit/receipts': ['audit', 'audit/chain', 'lib'],
   'audit/siem': ['audit', 'lib'],
   'audit/shipping': ['audit', 'audit/chain', 'audit/retention', 'lib'],
   'audit/verify': ['audit', 'audit/chain', 'lib'],

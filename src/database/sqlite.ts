@@ -2,6 +2,7 @@ import { chmod, mkdir, open as openFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler, sql } from 'kysely';
+import { ignoreGone } from '../lib/gone-files.ts';
 import { retry } from '../lib/retry.ts';
 import { contentionPauses } from './contention.ts';
 import { sqliteTrouble } from './describe-trouble.ts';
@@ -85,7 +86,7 @@ async function makePrivate(file: string): Promise<void> {
   } finally {
     await handle.close();
   }
-  for (const beside of [`${file}-wal`, `${file}-shm`]) await chmod(beside, 0o600).catch(() => undefined); // not there yet
+  for (const beside of [`${file}-wal`, `${file}-shm`]) await chmod(beside, 0o600).catch(ignoreGone);
 }
 
 async function open(file: string, patienceMs: number): Promise<Dialect> {

@@ -1,24 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import type { BranchCopies } from '../../src/keyring/branches/branch-deps.ts';
-import type { Tenant } from '../../src/tenants/record.ts';
-import { BOUND, CMK_V2, codeOf, Deployment, tenantRecord } from '../support/deployment.ts';
-import { refusal } from '../support/jwk-key-wrapper.ts';
-
-const SETTLE = 600;
-const INDEXES = { email: {}, name: { bits: 64, normalize: 'nfc' } } as const;
-
-/** Returns a deployment whose contoso has indexes that may write. */
-async function ready(change: Partial<Tenant> = {}, copies?: BranchCopies) {
-  const deployment = new Deployment();
-  deployment.copies = copies ?? deployment.copies;
-  deployment.register(tenantRecord({ indexes: INDEXES, ...change }));
-  const keyring = deployment.withKeyring();
-  const process = deployment.start();
-  await process.makeIndexKeys();
-  deployment.clock.advance(SETTLE);
-  return { deployment, keyring, process };
-}
+import { CMK_V2, codeOf, Deployment, tenantRecord } from '../support/deployment.ts';
+import { INDEXES, readyIndexes, SETTLE } from '../support/ready-indexes.ts';
 
 const states = (versions: readonly { readonly version: number; readonly state: string }[]) =>
   Object.fromEntries(versions.map(({ version, state }) => [version, state]));
@@ -27,7 +10,7 @@ const refused = (reason: string) => expect.objectContaining({ reason });
 
 describe('tokens of an index', () => {
   test('are equal for equal values in every process, and only there', async () => {
-    const { deployment, process } = await ready();
+    const { deployment, process } = await readyIndexes();
     const { write, search } = await process.tokens();
     expect(write).toEqual({ version: 1, token: search[1] });
     expect(Buffer.from(write.token ?? '', 'base64url')).toHaveLength(16);
@@ -46,7 +29,7 @@ describe('tokens of an index', () => {
   });
 
   test('cost neither vault nor database once the keys are in memory', async () => {
-    const { deployment, keyring, process } = await ready();
+    const { deployment, keyring, process } = await readyIndexes();
     await process.tokens();
     deployment.vault.takeCalls();
     const before = keyring.calls;
@@ -56,7 +39,7 @@ describe('tokens of an index', () => {
   });
 
   test('need an index in the record; one that returns to it has its old tokens', async () => {
-    const { deployment, process } = await ready();
+    const { deployment, process } = await readyIndexes();
     const { write } = await process.tokens();
     deployment.register(tenantRecord({ revision: '2' }));
     expect(await codeOf(process.tokens())).toBe('index-not-found');
@@ -66,13 +49,13 @@ describe('tokens of an index', () => {
   });
 
   test('of a member that every object inherits need an index too', async () => {
-    const { process } = await ready();
+    const { process } = await readyIndexes();
     for (const name of ['constructor', 'toString', '__proto__'])
       expect(await codeOf(process.tokens('a', { name }))).toBe('index-not-found');
   });
 
   test('name the value that cannot be normalised, and not its content', async () => {
-    const { process } = await ready();
+    const { process } = await readyIndexes();
     const refusal = await process.tokens('secret\u0378', { name: 'name' }).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'malformed-request', errors: [{ pointer: '/values/0' }] });
     expect(JSON.stringify(refusal)).not.toContain('secret');
@@ -81,7 +64,7 @@ describe('tokens of an index', () => {
   });
 
   test('are recorded with the index, the number of values and the proof, and never with a value', async () => {
-    const { process } = await ready();
+    const { process } = await readyIndexes();
     await process.tokens('secret');
     const record = process.audited.find(({ operation }) => operation === 'index-tokens');
     expect(record).toMatchObject({ index: 'email', items: { succeeded: 1 }, bytes: 6, keys: [{ count: 1 }] });
@@ -137,7 +120,7 @@ describe('the key of an index', () => {
   });
 
   test('is neither made nor used in a database that was not enabled', async () => {
-    const { deployment, keyring, process } = await ready();
+    const { deployment, keyring, process } = await readyIndexes();
     deployment.boundTo = 'another';
     await expect(process.tokens()).rejects.toEqual(refused('index-not-ready'));
     await expect(process.rotateIndex()).rejects.toEqual(refused('index-not-ready'));
@@ -147,7 +130,7 @@ describe('the key of an index', () => {
   });
 
   test('that the database lost is restored by a process that used it, and continues to write', async () => {
-    const { deployment, keyring, process } = await ready();
+    const { deployment, keyring, process } = await readyIndexes();
     const before = await process.tokens();
     keyring.rows = [];
     await process.dataKeys.recheckBranches();
@@ -158,7 +141,7 @@ describe('the key of an index', () => {
   });
 
   test('of a version that the database lost is reported instead of an incomplete search', async () => {
-    const { deployment, keyring, process } = await ready();
+    const { deployment, keyring, process } = await readyIndexes();
     await process.rotateIndex();
     keyring.rows = keyring.rows.filter(({ label }) => label !== 'email 1 128 none');
     const fresh = deployment.start();
@@ -177,7 +160,7 @@ describe('the key of an index', () => {
     ['another key', { vaultKey: 'https://contoso-kv.vault.azure.net/keys/other' }, 'index-key-altered'],
     ['another key version', { kid: CMK_V2 }, 'index-key-altered'],
   ])('whose row says %s than its JWE is refused and reported', async (_what, change, reason) => {
-    const { deployment, keyring } = await ready();
+    const { deployment, keyring } = await readyIndexes();
     deployment.register(tenantRecord({ id: 'fabrikam', indexes: INDEXES }));
     keyring.rows = keyring.rows.map((row) => (row.label === 'email 1 128 none' ? { ...row, ...change } : row));
     const tenantId = 'tenantId' in change ? 'fabrikam' : 'contoso';
@@ -186,14 +169,14 @@ describe('the key of an index', () => {
   });
 
   test('of another index, under its name, is refused', async () => {
-    const { deployment, keyring } = await ready();
+    const { deployment, keyring } = await readyIndexes();
     const [email, name] = keyring.rows;
     keyring.rows = keyring.rows.map((row) => (row === email ? { ...row, jwe: name?.jwe } : row));
     await expect(deployment.start().tokens()).rejects.toEqual(refused('index-key-altered'));
   });
 
   test("that an attacker planted makes no tokens, whatever the tenant's origin", async () => {
-    const { deployment, process } = await ready({ origin: 'optional' });
+    const { deployment, process } = await readyIndexes({ origin: 'optional' });
     const sealed = await process.sealDeterministic();
     const [mine] = deployment.originKeys.keys;
     deployment.originKeys.keys = [createSecretKey(Buffer.alloc(32, 9))];
@@ -209,7 +192,7 @@ describe('the key of an index', () => {
   });
 
   test('is not made anew where a label was altered', async () => {
-    const { deployment, keyring } = await ready();
+    const { deployment, keyring } = await readyIndexes();
     keyring.rows = keyring.rows.map((row) => ({ ...row, label: `${row.label}.` }));
     await deployment.start().makeIndexKeys();
     expect(keyring.rows).toHaveLength(2);
@@ -219,7 +202,7 @@ describe('the key of an index', () => {
 
 describe('a rotation', () => {
   test('is searched at once and written once every process knows it', async () => {
-    const { deployment, process } = await ready();
+    const { deployment, process } = await readyIndexes();
     const other = deployment.start();
     const first = (await other.tokens()).write.token;
     expect(states(await process.rotateIndex())).toEqual({ 1: 'written', 2: 'pending' });
@@ -234,7 +217,7 @@ describe('a rotation', () => {
   });
 
   test('by two processes at once, or repeated, makes one version', async () => {
-    const { deployment, process } = await ready();
+    const { deployment, process } = await readyIndexes();
     const other = deployment.start();
     const shown = await Promise.all([process.rotateIndex(), other.rotateIndex()]);
     expect(shown.map(states)).toEqual(Array(2).fill({ 1: 'written', 2: 'pending' }));
@@ -244,7 +227,7 @@ describe('a rotation', () => {
   });
 
   test('of each row that two processes write meanwhile, every search finds it', async () => {
-    const { deployment, process } = await ready();
+    const { deployment, process } = await readyIndexes();
     const other = deployment.start();
     const stored: string[] = [];
     const step = async (one: typeof process, another: typeof process) => {
@@ -263,7 +246,7 @@ describe('a rotation', () => {
   });
 
   test('takes the settings of the record; older versions keep theirs', async () => {
-    const { deployment, process } = await ready();
+    const { deployment, process } = await readyIndexes();
     deployment.register(tenantRecord({ revision: '2', indexes: { email: { bits: 256 } } }));
     expect((await process.tokens()).write.token).toHaveLength(22);
     await process.rotateIndex();
@@ -274,7 +257,7 @@ describe('a rotation', () => {
   });
 
   test('has a limit of versions until one is retired', async () => {
-    const { deployment, process } = await ready();
+    const { deployment, process } = await readyIndexes();
     for (let version = 2; version <= 8; version += 1) {
       await process.rotateIndex();
       deployment.clock.advance(SETTLE);
@@ -287,7 +270,7 @@ describe('a rotation', () => {
 
   test('is not undone by an older writer: a version that wrote before is not written again', async () => {
     const copies = { isRequired: true, write: async () => true, writeDestroyed: async () => undefined };
-    const { deployment, keyring, process } = await ready({}, copies);
+    const { deployment, keyring, process } = await readyIndexes({}, copies);
     await process.rotateIndex();
     deployment.clock.advance(SETTLE);
     expect((await process.tokens()).write.version).toBe(2);
@@ -302,7 +285,7 @@ describe('a rotation', () => {
 describe('a version that is retired', () => {
   test('was not written lately; then its key is destroyed everywhere', async () => {
     const inCopies: string[] = [];
-    const { deployment, keyring, process } = await ready(
+    const { deployment, keyring, process } = await readyIndexes(
       {},
       {
         isRequired: false,
@@ -337,7 +320,7 @@ describe('a version that is retired', () => {
   });
 
   test('waits from the copy of its successor, which may come late', async () => {
-    const { deployment, keyring, process } = await ready(
+    const { deployment, keyring, process } = await readyIndexes(
       {},
       { isRequired: true, write: async () => false, writeDestroyed: async () => undefined },
     );
@@ -356,152 +339,8 @@ describe('a version that is retired', () => {
   });
 
   test('must be one of the index', async () => {
-    const { process } = await ready();
+    const { process } = await readyIndexes();
     expect(await codeOf(process.retireIndex(7))).toBe('malformed-request');
     expect(await codeOf(process.retireIndex(1, 'phone'))).toBe('index-not-found');
-  });
-});
-
-describe('deterministic values', () => {
-  test('are equal, and open only under their index, tenant and context', async () => {
-    const { deployment, process } = await ready();
-    const context = { table: 'customers' };
-    const sealed = await process.sealDeterministic('a value', { context });
-    expect(await deployment.start().sealDeterministic('a value', { context })).toBe(sealed);
-    expect(await process.openDeterministic(sealed, { context })).toBe('a value');
-    expect(await codeOf(process.openDeterministic(sealed))).toBe('undecryptable');
-    expect(await codeOf(process.openDeterministic(sealed, { context, name: 'name' }))).toBe('undecryptable');
-    deployment.register(tenantRecord({ id: 'fabrikam', indexes: INDEXES }));
-    await process.makeIndexKeys('fabrikam');
-    deployment.clock.advance(SETTLE);
-    expect(await codeOf(process.openDeterministic(sealed, { context, tenantId: 'fabrikam' }))).toBe('undecryptable');
-  });
-
-  test('have one form with an empty context and without one', async () => {
-    const { process } = await ready();
-    const sealed = await process.sealDeterministic('a value');
-    expect(await process.sealDeterministic('a value', { context: {} })).toBe(sealed);
-    expect(await process.openDeterministic(sealed, { context: {} })).toBe('a value');
-  });
-
-  test('with an altered prefix name another version, whose key does not open them', async () => {
-    const { process } = await ready();
-    const bytes = Buffer.from(await process.sealDeterministic(), 'base64url');
-    bytes.writeUInt32BE(2, 1);
-    const altered = bytes.toString('base64url');
-    await expect(process.openDeterministic(altered)).rejects.toMatchObject({ reason: 'index-version-unknown' });
-    await process.rotateIndex();
-    expect(await codeOf(process.openDeterministic(altered))).toBe('undecryptable');
-    bytes[0] = 2;
-    expect(await codeOf(process.openDeterministic(bytes.toString('base64url')))).toBe('malformed-ciphertext');
-  });
-
-  test.each([
-    ['padding', (text: string) => `${text}=`],
-    ['the standard alphabet', (text: string) => Buffer.from(text, 'base64url').toString('base64')],
-    ['whitespace', (text: string) => `${text}\n`],
-    [
-      'spare bits',
-      (text: string) => `${text.slice(0, -1)}${String.fromCharCode(text.charCodeAt(text.length - 1) + 1)}`,
-    ],
-    ['nothing', () => ''],
-  ])('with %s have another spelling, and are refused', async (what, change) => {
-    const { process } = await ready();
-    // Values of 20 to 22 bytes: one of their texts has spare bits, and one a character of both alphabets.
-    const texts = await Promise.all(['a', 'bc', 'def', '?>?>?>?>'].map((value) => process.sealDeterministic(value)));
-    const changed = texts.map((text) => [text, change(text)] as const).filter(([text, other]) => text !== other);
-    expect(changed.length).toBeGreaterThan(0);
-    const codes = await Promise.all(changed.map(([, other]) => codeOf(process.openDeterministic(other))));
-    expect(codes).toContain('malformed-ciphertext');
-    expect(codes.filter((code) => code === 'ok')).toEqual([]);
-    if (what !== 'spare bits') expect(new Set(codes).size).toBe(1);
-  });
-
-  test('need the names that the record requires, and none more to open', async () => {
-    const { deployment, process } = await ready();
-    const sealed = await process.sealDeterministic();
-    deployment.register(tenantRecord({ indexes: INDEXES, requiredContext: ['table'], revision: '2' }));
-    expect(await codeOf(process.sealDeterministic())).toBe('malformed-request');
-    expect(await process.openDeterministic(sealed)).toBe('ann@example.org');
-  });
-
-  test('are off in FIPS mode, in which tokens still work', async () => {
-    const { process } = await ready();
-    const sealed = await process.sealDeterministic();
-    const deps = process.deps();
-    process.deps = () => ({ ...deps, isFips: true });
-    await expect(process.sealDeterministic()).rejects.toMatchObject({ code: 'route-not-found', reason: 'fips' });
-    await expect(process.openDeterministic(sealed)).rejects.toMatchObject({ code: 'route-not-found', reason: 'fips' });
-    expect(await codeOf(process.tokens())).toBe('ok');
-  });
-});
-
-describe('access to an index', () => {
-  test('ends within the bound after a refusal, and recovers once the vault allows it', async () => {
-    const { deployment, process } = await ready();
-    const sealed = await process.sealDeterministic();
-    deployment.vault.answer = () => {
-      throw refusal('role-missing');
-    };
-    expect(await codeOf(process.tokens())).toBe('ok'); // within the bound
-    deployment.clock.advance(BOUND);
-    expect(await codeOf(process.tokens())).toBe('access-revoked');
-    expect(await codeOf(process.openDeterministic(sealed))).toBe('access-revoked');
-    expect(await codeOf(process.rotateIndex())).toBe('access-revoked');
-    deployment.vault.answer = () => undefined;
-    deployment.clock.advance(61);
-    expect(await codeOf(process.tokens())).toBe('ok');
-  });
-
-  test('needs a fresh proof, however recently the rows were read', async () => {
-    const { deployment, process } = await ready();
-    await process.tokens();
-    deployment.vault.answer = () => {
-      throw refusal('role-missing');
-    };
-    deployment.clock.advance(BOUND - 1);
-    await process.dataKeys.recheckBranches();
-    deployment.clock.advance(2);
-    expect(await codeOf(process.tokens())).toBe('access-revoked');
-  });
-
-  test('is refused to a suspended tenant', async () => {
-    const { deployment, process } = await ready();
-    await process.tokens();
-    deployment.register(tenantRecord({ indexes: INDEXES, state: 'suspended', revision: '2' }));
-    expect(await codeOf(process.tokens())).toBe('tenant-suspended');
-    expect(await codeOf(process.sealDeterministic())).toBe('tenant-suspended');
-    expect(await codeOf(process.rotateIndex())).toBe('tenant-suspended');
-  });
-
-  test('needs no database for five minutes, and no longer', async () => {
-    const { deployment, keyring, process } = await ready({ revocationBoundSeconds: 60 });
-    const before = await process.tokens();
-    keyring.isAway = true;
-    deployment.clock.advance(299);
-    expect(await process.tokens()).toEqual(before);
-    deployment.clock.advance(2);
-    expect(await codeOf(process.tokens())).toBe('registry-unavailable');
-  });
-
-  test('calls database and vault each time if the bound is 0', async () => {
-    const { deployment, keyring, process } = await ready({ revocationBoundSeconds: 0 });
-    await process.tokens();
-    deployment.vault.takeCalls();
-    const before = keyring.calls;
-    await process.tokens();
-    expect(keyring.calls).toBeGreaterThan(before);
-    expect(deployment.vault.takeCalls().map(({ operation }) => operation)).toContain('unwrapKey');
-    keyring.isAway = true;
-    expect(await codeOf(process.tokens())).toBe('registry-unavailable');
-  });
-
-  test('is proven anew after the clock has jumped, as after a resumed snapshot', async () => {
-    const { deployment, process } = await ready();
-    await process.tokens();
-    deployment.vault.takeCalls();
-    deployment.clock.jumpWall(3_600);
-    await process.tokens();
-    expect(deployment.vault.takeCalls().map(({ operation }) => operation)).toContain('unwrapKey');
   });
 });

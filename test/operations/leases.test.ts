@@ -1,72 +1,25 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type HeldLeaf, openLocally, sealLocally } from '../support/lease-holder.ts';
+import { describe, expect, test } from '@jest/globals';
+import { openLocally, sealLocally } from '../support/lease-holder.ts';
+import {
+  CONTEXT,
+  checked,
+  type Lease,
+  leaseSite,
+  MAX_SECONDS,
+  NO_LEASE,
+  NOTHING,
+  refusalOf,
+} from '../support/lease-site.ts';
 import { formsOf } from '../support/planted.ts';
-import { scrape } from '../support/scrape.ts';
 import { startSecondProcess } from '../support/second-process.ts';
-import { ALL_ROLES, branchKeysIn, startService, type TestService } from '../support/start-service.ts';
+import { ALL_ROLES, branchKeysIn } from '../support/start-service.ts';
 
-const NOTHING = { sealed: 0, opened: {}, bytes: 0, isFinal: false };
-const NO_LEASE = '00000000-0000-4000-8000-000000000000';
-const CONTEXT = { purpose: 'invoice' };
-const MAX_SECONDS = 120;
-
-interface Lease extends HeldLeaf {
-  readonly leaseId: string;
-  readonly keyId: string;
-  readonly expiresInSeconds: number;
-  readonly expiresAt: string;
-  readonly maxMessages: number;
-}
-
-let service: TestService;
-beforeAll(async () => {
-  service = await startService({
-    compact: 'enabled',
-    config: { metrics: { enabled: true, port: 0 } },
-    tenant: (record) => {
-      if (record['id'] === 'contoso')
-        return { ...record, leases: { maxSeconds: MAX_SECONDS }, requiredContext: ['purpose'] };
-      return record['id'] === 'fabrikam' ? { ...record, leases: { maxSeconds: 3_600 } } : record;
-    },
-    limits: { 'of-fabrikam': ['fabrikam'], 'of-all': ['*'], 'another-one': ['*'] },
-  });
-});
-afterAll(async () => service[Symbol.asyncDispose]());
-
-const tokenOf = (roles: readonly string[] = ALL_ROLES, azp?: string) =>
-  service.emulator.issueCallerToken({ roles, ...(azp !== undefined && { claims: { azp } }) });
-const post = async (path: string, body: unknown, token?: string) =>
-  service.post(`/tenants/${path}`, body, token ?? (await tokenOf()));
-
-async function lease(tenant = 'contoso', token?: string): Promise<Lease> {
-  return (await post(`${tenant}/leases`, {}, token).then((response) => checked(response, 200))).body as Lease;
-}
-
-function checked<T extends { readonly status: number; readonly text: string }>(response: T, status: number): T {
-  if (response.status !== status) throw new Error(`${response.status}: ${response.text}`);
-  return response;
-}
-
-const open = async (messages: readonly unknown[], tenant = 'contoso', token?: string) =>
-  post(`${tenant}/leases/open`, { messages }, token);
-const report = async ({ leaseId }: Pick<Lease, 'leaseId'>, usage: object, tenant = 'contoso', token?: string) =>
-  post(`${tenant}/leases/${leaseId}/usage`, { ...NOTHING, ...usage }, token);
-
-const decrypted = async (ciphertext: string, encryptionContext?: object, tenant = 'contoso') => {
-  const { body } = await post(`${tenant}/decrypt`, { ciphertext, encryptionContext });
-  return body.code ?? Buffer.from(body.plaintext, 'base64').toString();
-};
-
-const refusalOf = ({ status, body }: { readonly status: number; readonly body: Record<string, unknown> }) =>
-  [status, body['code'], body['reason']].filter((part) => part !== undefined).join(' ');
-
-const recordsOf = async (operation: string) =>
-  (await service.auditRecords()).filter((record) => record['operation'] === operation);
+const { decrypted, get, lease, open, patch, post, recordsOf, report, service, tokenOf } = leaseSite();
 
 describe('a lease', () => {
   test('encrypts without a call what the service decrypts, and ends within leases.maxSeconds', async () => {
-    const before = service.clock.wallMs();
+    const before = service().clock.wallMs();
     const response = checked(await post('contoso/leases', {}), 200);
     const { key, ...shown } = response.body as Lease;
     expect(shown).toEqual({
@@ -210,7 +163,7 @@ describe('opening leaves', () => {
       leaves: leases.map(({ kid }) => kid),
       outcome: 'succeeded',
     });
-    const audit = JSON.stringify(await service.auditRecords());
+    const audit = JSON.stringify(await service().auditRecords());
     for (const { key } of leases) expect(audit).not.toContain(String(key).slice(0, 20));
   });
 });
@@ -277,118 +230,6 @@ describe('a record with leases', () => {
   });
 });
 
-async function get(tenant: string) {
-  return service
-    .request()
-    .get(`/tenants/${tenant}`)
-    .set('Authorization', `Bearer ${await tokenOf()}`);
-}
-
-async function patch(tenant: string, change: object) {
-  const { headers } = await get(tenant);
-  return service
-    .request()
-    .patch(`/tenants/${tenant}`)
-    .set('Authorization', `Bearer ${await tokenOf()}`)
-    .set('If-Match', String(headers['etag']))
-    .set('Content-Type', 'application/merge-patch+json')
-    .send(JSON.stringify(change));
-}
-
-describe('a report', () => {
-  test('is recorded as totals and counted for each key version; a repeat counts nothing', async () => {
-    const [one, other] = [await lease(), await lease()];
-    await open([{ ciphertext: sealLocally(other, 'a value', CONTEXT), encryptionContext: CONTEXT }]);
-    const before = await usesOf(one.keyId);
-    const usage = { sealed: 40, opened: { [one.kid]: 1, [other.kid]: 6 }, bytes: 640, isFinal: true };
-    for (let time = 0; time < 2; time += 1) checked(await report(one, usage), 204);
-    const after = await usesOf(one.keyId);
-    expect([after.sealed - before.sealed, after.opened - before.opened]).toEqual([40, 7]);
-    const records = (await recordsOf('lease-usage')).filter((record) => record['lease'] === one.leaseId);
-    expect(records).toHaveLength(2);
-    for (const record of records) {
-      expect(record).toMatchObject({
-        outcome: 'succeeded',
-        phase: 'finished',
-        keyId: one.keyId,
-        leaves: [one.kid],
-        bytes: 640,
-        items: { sealed: 40, opened: 7 },
-        keys: [{ keyId: one.keyId, count: 7 }],
-      });
-    }
-    const series = await scrape(service.metricsUrl);
-    expect(series.get('vaultspan_lease_messages_total{use="sealed"}')).toBeGreaterThanOrEqual(40);
-    expect(series.get('vaultspan_leases_total{event="finished"}')).toBeGreaterThanOrEqual(1);
-  });
-
-  test.each([
-    [{ sealed: -1 }, '/sealed'],
-    [{ sealed: 1.5 }, '/sealed'],
-    [{ sealed: '1' }, '/sealed'],
-    [{ sealed: 2 ** 24 + 1 }, '/sealed'],
-    [{ sealed: 2 ** 53 }, '/sealed'],
-    [{ bytes: -1 }, '/bytes'],
-    [{ bytes: 2 ** 53 }, '/bytes'],
-    [{ isFinal: 1 }, '/isFinal'],
-    [{ opened: [] }, '/opened'],
-    [{ opened: { x: 1 } }, '/opened'],
-    [{ opened: { AAAAAAAAAAAAAAAAAAAAAA: -1 } }, '/opened/AAAAAAAAAAAAAAAAAAAAAA'],
-    [{ opened: { AAAAAAAAAAAAAAAAAAAAAA: 1 } }, '/opened/AAAAAAAAAAAAAAAAAAAAAA'],
-    [{ opened: Object.fromEntries(Array.from({ length: 1_001 }, (_, at) => [`${at}`.padStart(22, 'A'), 1])) }, ''],
-    [{ other: 1 }, '/other'],
-  ])('of nonsense is refused: %j', async (usage, pointer) => {
-    const { status, body } = await report(await lease(), usage);
-    expect([status, body.code, body.errors[0].pointer]).toEqual([400, 'malformed-request', pointer]);
-  });
-
-  test('with a member __proto__ is refused', async () => {
-    const { leaseId } = await lease();
-    const body = '{"sealed":0,"opened":{"__proto__":1},"bytes":0,"isFinal":false}';
-    expect(refusalOf(await post(`contoso/leases/${leaseId}/usage`, body))).toBe('400 malformed-request');
-  });
-
-  test('of more than the final one is refused; the same again is not', async () => {
-    const held = await lease();
-    checked(await report(held, { sealed: 5, isFinal: true }), 204);
-    expect(refusalOf(await report(held, { sealed: 6 }))).toBe('400 malformed-request lease-finished');
-    expect(refusalOf(await report(held, { sealed: 5, isFinal: true }))).toBe('204');
-    expect(refusalOf(await report(held, { sealed: 1 }))).toBe('204');
-  });
-
-  test('finds no lease of another caller, of another tenant, nor one that never was: one answer for all', async () => {
-    const held = await lease();
-    const another = await tokenOf(ALL_ROLES, 'another-one');
-    const answers = [
-      await report(held, { sealed: 1 }, 'contoso', another),
-      await report(held, { sealed: 1 }, 'fabrikam'),
-      await report({ leaseId: NO_LEASE }, { sealed: 1 }),
-      await report({ leaseId: NO_LEASE }, { sealed: 1 }, 'nobody'),
-    ];
-    const bodies = answers.map(({ body: { requestId: _requestId, ...body } }) => body);
-    expect(answers.map(refusalOf)).toEqual(answers.map(() => '404 lease-not-found'));
-    expect(new Set(bodies.map((body) => JSON.stringify(body))).size).toBe(1);
-    expect(refusalOf(await report({ leaseId: 'x' }, {}))).toBe('400 malformed-request');
-  });
-
-  test('names no leaf that only another caller opened', async () => {
-    const [held, other] = [await lease(), await lease()];
-    const another = await tokenOf(ALL_ROLES, 'another-one');
-    const message = { ciphertext: sealLocally(other, 'a value', CONTEXT), encryptionContext: CONTEXT };
-    checked(await open([message], 'contoso', another), 200);
-    expect(refusalOf(await report(held, { opened: { [other.kid]: 1 } }))).toBe('400 malformed-request');
-    const theirs = await lease('contoso', another);
-    expect(refusalOf(await report(theirs, { opened: { [other.kid]: 1 } }, 'contoso', another))).toBe('204');
-  });
-});
-
-async function usesOf(keyId: string): Promise<{ readonly sealed: number; readonly opened: number }> {
-  const { keyUsage = [] } = (await get('contoso')).body as {
-    readonly keyUsage?: readonly { readonly keyId: string; readonly sealed: number; readonly opened: number }[];
-  };
-  return keyUsage.find((use) => use.keyId === keyId) ?? { sealed: 0, opened: 0 };
-}
-
 describe('a holder', () => {
   test('of a suspended tenant gets nothing more, and may still report', async () => {
     const held = await lease('fabrikam');
@@ -403,8 +244,8 @@ describe('a holder', () => {
   test('whose customer revokes gets nothing more within the bound, and may still report', async () => {
     const held = await lease('fabrikam');
     const ciphertext = sealLocally(held, 'a value');
-    await service.emulator.control.disableKey({ vault: 'fabrikam', key: 'data' });
-    service.clock.advance(301);
+    await service().emulator.control.disableKey({ vault: 'fabrikam', key: 'data' });
+    service().clock.advance(301);
     expect(refusalOf(await post('fabrikam/leases', {}))).toMatch(/^403 access-revoked/);
     const { items } = (await open([{ ciphertext }], 'fabrikam')).body;
     expect(items[0].error.code).toBe('access-revoked');
@@ -414,11 +255,11 @@ describe('a holder', () => {
 
 describe('a second process', () => {
   test('opens the leaf of a lease that the first gave, and accepts its report', async () => {
-    await using other = await startSecondProcess(service, {
+    await using other = await startSecondProcess(service(), {
       registry: {},
-      database: { file: join(service.folder, 'vaultspan.db') },
-      audit: { directory: join(service.folder, 'audit') },
-      branchKeys: branchKeysIn(service.folder),
+      database: { file: join(service().folder, 'vaultspan.db') },
+      audit: { directory: join(service().folder, 'audit') },
+      branchKeys: branchKeysIn(service().folder),
     });
     const [first, second] = [await lease(), await lease()];
     const ciphertext = sealLocally(first, 'a value', CONTEXT);
@@ -446,10 +287,10 @@ test('no key of a leaf is in the audit log, the log, the metrics or a refusal', 
   ];
   checked(await open([message]), 200);
   checked(await report(held, { sealed: 1, isFinal: true }), 204);
-  const metrics = await (await fetch(service.metricsUrl)).text();
-  const audit = JSON.stringify(await service.auditRecords());
+  const metrics = await (await fetch(service().metricsUrl)).text();
+  const audit = JSON.stringify(await service().auditRecords());
   expect(audit).toContain(held.leaseId);
-  const texts = [audit, service.logLines.join(''), metrics, ...answers.map(({ text }) => text)];
+  const texts = [audit, service().logLines.join(''), metrics, ...answers.map(({ text }) => text)];
   expect(texts.every((text) => text.length > 100)).toBe(true);
   for (const form of formsOf(Buffer.from(String(held.key), 'base64'))) {
     for (const text of texts) expect(text).not.toContain(form);

@@ -6,7 +6,7 @@ import { startDeadline } from './deadline.ts';
 import type { components } from './generated/api.ts';
 import { Plaintext } from './plaintext.ts';
 import { retrying } from './retry.ts';
-import type { TenantParts } from './tenant.ts';
+import type { TenantParts } from './tenant-parts.ts';
 
 type Schemas = components['schemas'];
 

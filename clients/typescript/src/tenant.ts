@@ -1,12 +1,11 @@
 import type { Access } from './access.ts';
 import { fieldMembers, itemMembers, textMember } from './answers.ts';
 import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
-import { type BatchOptions, Coalescer } from './coalescer.ts';
+import { Coalescer } from './coalescer.ts';
 import { checkContext, contextMember, type EncryptionContext } from './context.ts';
 import { checkTimeout, startDeadline, untilAborted } from './deadline.ts';
 import type { components } from './generated/api.ts';
 import { IndexClient } from './index-client.ts';
-import type { LocalKeys } from './local/local-keys.ts';
 import type { LocalTenant } from './local/local-tenant.ts';
 import { Plaintext } from './plaintext.ts';
 import {
@@ -21,7 +20,7 @@ import {
   withFields,
 } from './record.ts';
 import { type BytePair, throughService } from './streams.ts';
-import type { Transport } from './transport.ts';
+import type { TenantParts } from './tenant-parts.ts';
 
 type Schemas = components['schemas'];
 
@@ -46,21 +45,6 @@ export interface SealOptions extends CallOptions {
 export interface RewrapOptions extends CallOptions {
   /** Where to: another tenant, key or form. Default: the newest version of the tenant's default key. */
   readonly to?: Schemas['RewrapTarget'];
-}
-
-/** What a tenant's calls need from the client. */
-export interface TenantParts {
-  readonly transport: Transport;
-  readonly timeoutMs: number;
-  readonly batch: Required<BatchOptions>;
-  /** The batches that are being gathered, of all tenants, by tenant, operation and access. */
-  readonly lanes: Map<string, Coalescer<never, never>>;
-  /** What seals and opens in this process; absent where the service does all. */
-  readonly local?: LocalKeys;
-  /** @throws VaultspanError `closed` */
-  readonly assertOpen: () => void;
-  /** @throws VaultspanError `closed` */
-  readonly track: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
 interface Results {

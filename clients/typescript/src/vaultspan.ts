@@ -4,7 +4,8 @@ import { checkTimeout } from './deadline.ts';
 import { VaultspanError } from './errors.ts';
 import { type LocalKeys, openLocalKeys } from './local/local-keys.ts';
 import type { Time } from './local/time.ts';
-import { TenantClient, type TenantParts } from './tenant.ts';
+import { TenantClient } from './tenant.ts';
+import type { TenantParts } from './tenant-parts.ts';
 import { type TokenSource, tokensOf } from './token.ts';
 import { openTransport } from './transport.ts';
 

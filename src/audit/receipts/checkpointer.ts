@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RepeatedRounds } from '../repeated-rounds.ts';
 import { checkpointText, signedNote } from './checkpoint.ts';
 import type { Anchor, CheckpointTable, SignedHead } from './checkpoint-table.ts';
 import type { LogHead } from './log-table.ts';
@@ -55,7 +56,7 @@ type State = 'ok' | 'failing' | 'refused';
  * carries a mark, which each round replaces before it signs:
  * 1. the next mark is stored in the database, in one transaction with the reading of the heads;
  * 2. the vault gets it; 3. the database makes it current; 4. heads as read in step 1 are signed.
- * The vault's mark is always one of the two in the database, wherever a process is killed. In a
+ * If a process is killed at any step, the vault's mark is one of the two in the database. In a
  * copy that is older than a published checkpoint it is neither, and no checkpoint is signed.
  */
 export class Checkpointer {
@@ -65,13 +66,15 @@ export class Checkpointer {
   readonly #closing = new AbortController();
   #signed = 0;
   #state: State = 'ok';
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #rounds: RepeatedRounds;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
-    this.#plan();
+    this.#rounds = new RepeatedRounds(
+      () => this.#runOnce(),
+      () => this.#timing.intervalMs,
+    );
   }
 
   /** Checkpoints that this process published. */
@@ -86,24 +89,12 @@ export class Checkpointer {
 
   /** Signs what is due now. Never rejects. */
   run(): Promise<void> {
-    this.#round ??= this.#runOnce().finally(() => {
-      this.#round = undefined;
-    });
-    return this.#round;
+    return this.#rounds.run();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closing.abort();
-    clearTimeout(this.#timer);
-    await this.#round;
-  }
-
-  #plan(): void {
-    const next = async () => {
-      await this.run();
-      if (!this.#closing.signal.aborted) this.#plan();
-    };
-    this.#timer = setTimeout(() => void next(), this.#timing.intervalMs).unref();
+    return this.#rounds.close();
   }
 
   async #runOnce(): Promise<void> {

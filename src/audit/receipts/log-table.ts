@@ -70,7 +70,7 @@ export interface SequencerTransaction {
   gaps(chains: readonly string[]): Promise<readonly Gap[]>;
   /** Returns the tenants whose logs have entries about a chain: all, or those of these. */
   tenantsOf(chain: string, among?: readonly string[]): Promise<readonly string[]>;
-  /** Returns records that arrived in gaps which were given up. */
+  /** Returns records of gaps that were declared lost before they arrived. */
   lateRecords(limit: number): Promise<readonly NewRecord[]>;
 }
 

@@ -1,3 +1,4 @@
+import { RepeatedRounds } from '../repeated-rounds.ts';
 import { append, type PendingEntry } from './append.ts';
 import type { ChainNews, Gap, NewRecord, SequencerTable, SequencerTransaction } from './log-table.ts';
 import { lostEntry } from './lost-entry.ts';
@@ -33,58 +34,46 @@ const MAX_CHAINS = 64;
 
 /**
  * Gives each stored record the next number in its tenant's log, in one process of the deployment at
- * a time. Records of one chain keep their order. One that is missing holds up its chain until it
- * arrives or is given up; then each tenant of the chain gets a `lost` entry.
+ * a time. Records of one chain keep their order. The records after a missing one
+ * wait until it arrives or is declared lost; then each tenant of the chain gets a `lost` entry.
  */
 export class Sequencer {
   readonly #options: SequencerOptions;
   readonly #timing: SequencerTiming;
   readonly #counts = { entries: 0, lost: 0 };
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #rounds: RepeatedRounds;
   #searchedAt = Number.NEGATIVE_INFINITY;
   #foundAt = Number.NEGATIVE_INFINITY;
   #isFailing: boolean = false;
-  #isClosed: boolean = false;
 
   constructor(options: SequencerOptions) {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
-    this.#plan();
+    this.#rounds = new RepeatedRounds(
+      () => this.#runOnce(),
+      () => this.#timing.intervalMs,
+    );
   }
 
-  /** Entries made by this process, and gaps given up by it. */
+  /** Entries that this process made, and gaps that it declared lost. */
   counts(): Readonly<Record<'entries' | 'lost', number>> {
     return this.#counts;
   }
 
   /** Sequences the records that wait now. Never rejects. */
   run(): Promise<void> {
-    this.#round ??= this.#runOnce().finally(() => {
-      this.#round = undefined;
-    });
-    return this.#round;
+    return this.#rounds.run();
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-    await this.#round;
-  }
-
-  #plan(): void {
-    const next = async () => {
-      await this.run();
-      if (!this.#isClosed) this.#plan();
-    };
-    this.#timer = setTimeout(() => void next(), this.#timing.intervalMs).unref();
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
   async #runOnce(): Promise<void> {
     const { table, onTrouble, onRecovery } = this.#options;
     try {
       await this.#search();
-      while (!this.#isClosed && (await table.hasNews())) {
+      while (!this.#rounds.isStopped && (await table.hasNews())) {
         const step = await table.sequence((trx) => this.#step(trx));
         if (!step) break; // another process sequences
         this.#count(step);
@@ -180,7 +169,7 @@ export class Sequencer {
 /** The result of one transaction. */
 interface Step {
   readonly entries: number;
-  /** Gaps that were given up. */
+  /** Gaps that were declared lost. */
   readonly gaps: readonly Gap[];
   readonly isMoved: boolean;
 }

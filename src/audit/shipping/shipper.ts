@@ -5,6 +5,7 @@ import { hashLine, type Removal } from '../chain/chain.ts';
 import type { FileSink } from '../chain/file-sink.ts';
 import { readWholeLines } from '../chain/read-lines.ts';
 import type { ClockWatch } from '../clock-watch.ts';
+import { RepeatedRounds } from '../repeated-rounds.ts';
 import { rowOf } from './shipped-row.ts';
 import { Spool, type SpoolChain, type SpoolFile } from './spool.ts';
 
@@ -85,16 +86,17 @@ export class Shipper {
   #isCheckDue: boolean = true;
   #oldestAt: number | undefined;
   #trouble: string | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
-  #isClosed: boolean = false;
+  readonly #rounds: RepeatedRounds;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
     const { clocks } = options;
     this.#spool = new Spool({ ...options, ...this.#timing, now: () => clocks.now() });
-    this.#plan(this.#timing.intervalMs);
+    this.#rounds = new RepeatedRounds(
+      () => this.#shipAll(),
+      () => (this.#trouble === undefined ? this.#timing.intervalMs : this.#timing.retryMs),
+    );
   }
 
   /** Returns the reason that the database gets no records; undefined while it gets them. */
@@ -119,10 +121,7 @@ export class Shipper {
 
   /** Ships the records that wait now. Never rejects. */
   ship(): Promise<void> {
-    this.#round ??= this.#shipAll().finally(() => {
-      this.#round = undefined;
-    });
-    return this.#round;
+    return this.#rounds.run();
   }
 
   /**
@@ -130,26 +129,17 @@ export class Shipper {
    * records that remain.
    */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#rounds.stop();
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#timing.closeMs);
     await Promise.race([this.ship().then(() => this.ship()), late]);
     clearTimeout(timer);
   }
 
-  #plan(delayMs: number): void {
-    const next = async () => {
-      await this.ship();
-      if (!this.#isClosed) this.#plan(this.#trouble === undefined ? this.#timing.intervalMs : this.#timing.retryMs);
-    };
-    this.#timer = setTimeout(() => void next(), delayMs).unref();
-  }
-
   async #shipAll(): Promise<void> {
     try {
       if (await this.#spool.scan()) {
-        if (!this.#isClosed) await this.#spool.removeShipped();
+        if (!this.#rounds.isStopped) await this.#spool.removeShipped();
         this.#isCheckDue = true;
       }
       if (this.#isCheckDue) {

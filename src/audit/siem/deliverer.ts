@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { jittered } from '../../lib/retry.ts';
+import { RepeatedRounds } from '../repeated-rounds.ts';
 import { type OcsfEvent, ocsfEvent } from './ocsf.ts';
 import { SiemFailure } from './siem-failure.ts';
 import type { SiemClaim, SiemTable } from './siem-table.ts';
@@ -55,15 +56,16 @@ export class SiemDeliverer<Target> {
   readonly #timing: DelivererTiming;
   readonly #owner = randomUUID();
   readonly #counts = { delivered: 0, batches: 0, failures: 0, skipped: 0 };
-  #timer: NodeJS.Timeout | undefined;
-  #round: Promise<void> | undefined;
+  readonly #rounds: RepeatedRounds;
   #isTroubled: boolean = false;
-  #isClosed: boolean = false;
 
   constructor(options: DelivererOptions<Target>) {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
-    this.#plan();
+    this.#rounds = new RepeatedRounds(
+      () => this.#runOnce(),
+      () => this.#timing.intervalMs,
+    );
   }
 
   /** Records delivered and skipped, deliveries and failed ones, by this process. */
@@ -73,30 +75,17 @@ export class SiemDeliverer<Target> {
 
   /** Delivers what is due now. Never rejects. */
   run(): Promise<void> {
-    this.#round ??= this.#runOnce().finally(() => {
-      this.#round = undefined;
-    });
-    return this.#round;
+    return this.#rounds.run();
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-    await this.#round;
-  }
-
-  #plan(): void {
-    const next = async () => {
-      await this.run();
-      if (!this.#isClosed) this.#plan();
-    };
-    this.#timer = setTimeout(() => void next(), this.#timing.intervalMs).unref();
+  close(): Promise<void> {
+    return this.#rounds.close();
   }
 
   async #runOnce(): Promise<void> {
     const { table, now, onTrouble, onEnd } = this.#options;
     try {
-      while (!this.#isClosed) {
+      while (!this.#rounds.isStopped) {
         const claims = await table.claim(this.#owner, now(), this.#timing.leaseMs, MAX_CONCURRENT);
         const results = await Promise.allSettled(claims.map((claim) => this.#serve(claim)));
         for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -143,7 +132,7 @@ export class SiemDeliverer<Target> {
     const { table, now, onSkipped } = this.#options;
     let next = first;
     let maxRecords = MAX_RECORDS;
-    for (let batches = 0; next < size && batches < MAX_BATCHES && !this.#isClosed; batches += 1) {
+    for (let batches = 0; next < size && batches < MAX_BATCHES && !this.#rounds.isStopped; batches += 1) {
       const to = Math.min(size, next + maxRecords);
       const batch = batchOf(await table.lines(tenantId, next, to), { ...this.#options, tenantId, sequence: next });
       try {

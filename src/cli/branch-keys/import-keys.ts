@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ConfigError } from '../../config/load-config.ts';
 import { copyFiles, readCopies } from '../../keyring/copies/read-copies.ts';
 import type { LinedKey } from '../../keyring/key-line.ts';
 import type { BranchEvent, NewStoredKey } from '../../keyring/keyring-store.ts';
+import { statIfThere } from '../../lib/gone-files.ts';
 import { branchEventOf } from '../../operations/branches/branch-event.ts';
 import { type Imported, importBranchKeys } from '../../operations/branches/import-branch-keys.ts';
 import type { CommandIo } from '../support/command.ts';
@@ -51,7 +51,7 @@ const REJECTED = 'rejected: damaged, or of another deployment';
 
 /** Returns the files, newest first: the newest JWE of a key is most likely to open. */
 async function filesOf(path: string): Promise<readonly string[]> {
-  const found = await stat(path).catch(() => undefined);
+  const found = await statIfThere(path);
   if (!found) throw new ConfigError(`There is no file or folder ${path}`);
   return found.isDirectory() ? copyFiles(path) : [path];
 }

@@ -16,7 +16,7 @@ export interface Member {
 /**
  * Returns what `read` makes of a whole body, or undefined for a body of another shape, which
  * `JSON.parse` judges. The scanner accepts less than JSON: strings of ASCII without escapes, known
- * members, none twice. So whatever it accepts means the same to `JSON.parse`.
+ * members, none twice. `JSON.parse` returns the same value for every body that it accepts.
  */
 export function scanBody<T>(bytes: Buffer, read: (scanner: BodyScanner) => T): T | undefined {
   const scanner = new BodyScanner(bytes);

@@ -6,8 +6,8 @@ import type { StoredKey } from '../keyring-store.ts';
 import type { SealingSlot } from '../sealing-slot.ts';
 import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
-import { BranchMaker } from './branch-maker.ts';
 import { BranchRotation } from './branch-rotation.ts';
+import { BranchUpkeep } from './branch-upkeep.ts';
 import {
   type EpochTimes,
   epochAfter,
@@ -31,8 +31,6 @@ import {
   whyNotReady,
 } from './reading.ts';
 
-/** Failures in the background are retried after this time. */
-const RETRY_AFTER_MS = 10_000;
 /** The rows are weighed again after this time, so that branches are made and opened ahead in time. */
 const DECISION_MS = 1_000;
 /** A branch may be replaced this often between its opening and its use. */
@@ -68,24 +66,21 @@ export class SealingBranches {
   readonly #refused = new Set<string>();
   readonly #rotation: BranchRotation;
   #refreshing: Promise<Reading> | undefined;
-  readonly #maker: BranchMaker;
-  #retryAt = Number.NEGATIVE_INFINITY;
+  readonly #upkeep: BranchUpkeep;
   #isFirstReady: boolean = false;
-  /** The times in their quarters at which this process makes and opens branches. */
-  readonly #makeAt: number;
-  readonly #openAt: number;
 
   constructor(branches: BranchSource, key: RegisteredKey) {
     this.#branches = branches;
     this.#key = key;
     this.#leaves = new OwnLeaves(branches.deps.draw, branches.dataKeys);
     this.#rotation = new BranchRotation(branches, key);
-    this.#maker = new BranchMaker(branches, key, () => {
-      this.#reading = undefined;
+    this.#upkeep = new BranchUpkeep(branches, key, this.#rotation, {
+      conditions: () => this.#conditions(),
+      refresh: () => this.#refresh(),
+      onChanged: () => {
+        this.#reading = undefined;
+      },
     });
-    const { jitter } = branches.deps;
-    this.#makeAt = makingPart(placeInQuarter(branches.tenant.id, vaultKeyOf(key)), jitter());
-    this.#openAt = openingPart(jitter());
   }
 
   /** Returns the use at once if no call is needed; undefined otherwise. */
@@ -119,7 +114,7 @@ export class SealingBranches {
     const epochEndsAt = reading.at + (startMs + lengthMs - reading.nowMs);
     const until = Math.min(now + DECISION_MS, reading.at + settings.recheckMs, epochEndsAt);
     this.#decision = { opened, reading, newestKid: this.#slot().newestKid(), until };
-    this.#lookAhead(reading, now);
+    this.#upkeep.lookAhead(reading, now);
     return opened.branch;
   }
 
@@ -170,7 +165,7 @@ export class SealingBranches {
       reading = await this.#current();
     }
     if (this.#candidates(reading, clock.monotonicMs()).length === 0) {
-      await this.#makeFirst(reading);
+      await this.#upkeep.makeFirst(reading);
       reading = await this.#current();
     }
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -179,14 +174,14 @@ export class SealingBranches {
       // The process may have been paused while it waited: only a look in this turn counts.
       const now = clock.monotonicMs();
       if (this.#maySeal(branch, now)) {
-        this.#lookAhead(reading, now);
+        this.#upkeep.lookAhead(reading, now);
         return { used: use(branch, now, reading) };
       }
       // The branch that was opened is newer than the reading, which was taken before a move.
       if (this.#reading === reading) this.#reading = undefined;
       reading = await this.#current();
     }
-    this.#lookAhead(reading, clock.monotonicMs());
+    this.#upkeep.lookAhead(reading, clock.monotonicMs());
     return { reading };
   }
 
@@ -303,63 +298,6 @@ export class SealingBranches {
       this.#reading = undefined; // the row exists again: the next use reads it
     }
     return reading;
-  }
-
-  #lookAhead(reading: Reading, now: number): void {
-    const { settings, boundTo } = this.#branches.deps;
-    if (now < this.#retryAt || boundTo() !== reading.databaseId) return;
-    const epoch = this.#epoch(reading, now);
-    const part = partOfEpoch(epoch, reading.nowMs + (now - reading.at));
-    const next = reading.keys.find(({ label, jwe }) => jwe !== undefined && label === epochLabel(epochAfter(epoch, 1)));
-    const uncopied = this.#maker.uncopied(reading, now);
-    const outdated = this.#rotation.outdated(reading, this.#conditions());
-    if (now - reading.at >= settings.recheckMs / 2) this.#refreshAhead(now);
-    else if (outdated.length > 0) this.#inBackground(now, () => this.#rotation.follow(outdated));
-    else if (!this.#hasLive(reading, epoch)) this.#inBackground(now, () => this.#maker.make(epoch));
-    else if (!next && part >= this.#makeAt) this.#inBackground(now, () => this.#maker.make(epochAfter(epoch, 1)));
-    else if (uncopied) this.#inBackground(now, () => this.#maker.copy(uncopied));
-    else if (next && part >= this.#openAt && !this.#branches.held(next.id)) {
-      this.#inBackground(now, () => this.#branches.open(next.id));
-    }
-  }
-
-  /** Reads the rows again, then looks ahead: a tenant with few requests must not miss its turn. */
-  #refreshAhead(now: number): void {
-    const { clock } = this.#branches.deps;
-    this.#inBackground(now, async () => {
-      const reading = await this.#refresh();
-      this.#retryAt = Number.NEGATIVE_INFINITY;
-      this.#lookAhead(reading, clock.monotonicMs());
-    });
-  }
-
-  #inBackground(now: number, work: () => Promise<unknown>): void {
-    this.#retryAt = now + RETRY_AFTER_MS;
-    work().then(() => {
-      this.#retryAt = Number.NEGATIVE_INFINITY;
-    }, this.#branches.deps.onBackgroundFailure);
-  }
-
-  /** Returns whether the epoch has a branch under the newest version, ready or not. */
-  #hasLive(reading: Reading, epoch: EpochTimes): boolean {
-    return liveRows(reading, epoch, this.#conditions()).length > 0;
-  }
-
-  /**
-   * Makes this epoch's branch if it has none. Without a settling time the branch seals at once,
-   * otherwise later.
-   */
-  async #makeFirst(reading: Reading): Promise<void> {
-    const { clock, settings, onBackgroundFailure, boundTo } = this.#branches.deps;
-    const now = clock.monotonicMs();
-    const epoch = this.#epoch(reading, now);
-    if (boundTo() !== reading.databaseId || this.#hasLive(reading, epoch)) return;
-    if (settings.settleMs === 0 && this.#maker.isMaking) return this.#maker.make(epoch);
-    if (now < this.#retryAt) return;
-    this.#retryAt = now + RETRY_AFTER_MS;
-    const making = this.#maker.make(epoch);
-    if (settings.settleMs > 0) making.catch(onBackgroundFailure);
-    else await making;
   }
 
   /**
