@@ -42,6 +42,7 @@ export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, o
   if (role === undefined) {
     return async (_req, _res, given) => ({ params: schema && parseInput(schema, given, '/path') });
   }
+  const roles = [role, ...alsoNeeds];
   const isOnData = isDataRole(role);
   // The other operations look the tenant up by themselves: some create it, some read the rest of a
   // removed one.
@@ -51,7 +52,7 @@ export function authorizer({ verifyToken, admission, tenants }: AuthorizeDeps, o
     const principal = await authenticate(req, verifyToken);
     scope.principal = principal;
     admission.countCall(principal.id);
-    for (const needed of [role, ...alsoNeeds]) assertRole(principal, needed);
+    for (const needed of roles) assertRole(principal, needed);
     if (isOnData) scope.access = accessClaimsOf(req.headers);
     const params = schema && parseInput(schema, given, '/path');
     const { tenantId } = (params ?? {}) as { readonly tenantId?: string };

@@ -8,28 +8,10 @@ import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
 import { BranchRotation } from './branch-rotation.ts';
 import { BranchUpkeep } from './branch-upkeep.ts';
-import {
-  type EpochTimes,
-  epochAfter,
-  epochAt,
-  epochLabel,
-  makingPart,
-  openingPart,
-  partOfEpoch,
-  placeInQuarter,
-} from './epoch.ts';
+import { type EpochTimes, epochAfter, epochAt, epochLabel } from './epoch.ts';
 import type { OpenedBranch } from './opened-branches.ts';
 import { OwnLeaves } from './own-leaves.ts';
-import {
-  type Conditions,
-  candidates,
-  epochOf,
-  liveRows,
-  lostRows,
-  type Reading,
-  uncopiedRows,
-  whyNotReady,
-} from './reading.ts';
+import { type Conditions, candidates, epochOf, lostRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
 
 /** The rows are weighed again after this time, so that branches are made and opened ahead in time. */
 const DECISION_MS = 1_000;

@@ -1,12 +1,9 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { indexToken } from '../../format/index-key.ts';
-import type { OpenedIndexKey } from '../../keyring/indexes/opened-index-keys.ts';
-import type { Tenant } from '../../tenants/record.ts';
-import type { SliceDeps } from '../batch.ts';
 import { type GrantDeps, openGrant, underGrant } from '../granted-tenant.ts';
-import { assertTogether, eachValue } from './each-value.ts';
-import { indexOf } from './index-of.ts';
-import { type IndexUseDeps, recordIndexUse, useOf } from './record-index-use.ts';
+import { assertTogether } from './each-value.ts';
+import { lookUp, type OfVersion } from './look-up.ts';
+import { type IndexUseDeps, recordIndexUse } from './record-index-use.ts';
 
 export interface CreateTokensDeps extends IndexUseDeps, GrantDeps {}
 
@@ -41,30 +38,22 @@ export async function createTokens(
 ): Promise<IndexTokens> {
   const grant = await openGrant(deps, request, 'Data.Index', tenantId);
   const bytes = assertTogether(values, deps.maxPlaintextBytes);
-  const { uses, ...tokens } = await underGrant(grant, (tenant) => tokensOf(deps, request, tenant, name, values));
+  const { write, search, uses } = await underGrant(grant, (tenant) =>
+    lookUp(deps, {
+      tenant,
+      name,
+      values,
+      about: { operation: 'index', access: request.access },
+      countedAs: 'tokens',
+      make: ({ key, bits, normalize }, value) => indexToken(key, bits, normalize, value),
+    }),
+  );
   const facts = { operation: 'index-tokens', tenantId, index: name, values: values.length, bytes };
   await recordIndexUse(deps, request, facts, uses);
-  return tokens;
+  return { write: tokensOf(write), search: search.map(tokensOf) };
 }
 
-async function tokensOf(
-  deps: CreateTokensDeps,
-  { access }: AuthenticatedRequest,
-  tenant: Tenant,
-  name: string,
-  values: readonly Buffer[],
-) {
-  indexOf(tenant, name);
-  const indexes = deps.indexKeys.indexesOf(tenant);
-  const { writing, searched } = await indexes.forLookUp(name);
-  const uses = useOf(deps, tenant, searched, { operation: 'index', access }, writing);
-  const search: VersionTokens[] = [];
-  for (const key of searched) search.push({ version: key.version, tokens: await under(deps, key, values) });
-  const write = search[searched.indexOf(writing)];
-  if (!write) throw new Error('the writing version is not searched');
-  indexes.deps.counts.indexValues.tokens += values.length;
-  return { write, search, uses };
-}
-
-const under = (deps: SliceDeps, { key, bits, normalize }: OpenedIndexKey, values: readonly Buffer[]) =>
-  eachValue(deps, values, (value) => indexToken(key, bits, normalize, value));
+const tokensOf = ({ version, made }: OfVersion): VersionTokens => ({
+  version,
+  tokens: made,
+});

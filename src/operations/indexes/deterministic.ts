@@ -12,6 +12,7 @@ import { type GrantDeps, openGrant, underGrant } from '../granted-tenant.ts';
 import { contextForSealing } from '../sealing-context.ts';
 import { assertTogether, atValue, eachValue } from './each-value.ts';
 import { indexOf } from './index-of.ts';
+import { lookUp, type OfVersion } from './look-up.ts';
 import { type IndexUseDeps, recordIndexUse, useOf } from './record-index-use.ts';
 
 export interface DeterministicDeps extends IndexUseDeps, GrantDeps {
@@ -54,37 +55,25 @@ export async function encryptDeterministic(
   assertApproved(deps);
   const bytes = assertTogether(values, deps.maxPlaintextBytes);
   const context = contextForSealing(grant.tenant, encryptionContext);
-  const { uses, ...sealed } = await underGrant(grant, (tenant) =>
-    sealAll(deps, tenant, name, values, { operation: 'encrypt', context, access: request.access }),
+  const { write, search, uses } = await underGrant(grant, (tenant) =>
+    lookUp(deps, {
+      tenant,
+      name,
+      values,
+      about: { operation: 'encrypt', context, access: request.access },
+      countedAs: 'deterministic-encrypt',
+      make: ({ key }, value) => sealDeterministic(key, value, context),
+    }),
   );
   const facts = { operation: 'deterministic-encrypt', tenantId, index: name, values: values.length, bytes, context };
   await recordIndexUse(deps, request, facts, uses);
-  return sealed;
+  return { write: valuesOf(write), search: search.map(valuesOf) };
 }
 
-async function sealAll(
-  deps: DeterministicDeps,
-  tenant: Tenant,
-  name: string,
-  values: readonly Buffer[],
-  about: PolicedUse,
-) {
-  indexOf(tenant, name);
-  const indexes = deps.indexKeys.indexesOf(tenant);
-  const { writing, searched } = await indexes.forLookUp(name);
-  const uses = useOf(deps, tenant, searched, about, writing);
-  const search: VersionValues[] = [];
-  for (const { version, key } of searched) {
-    search.push({
-      version,
-      values: await eachValue(deps, values, (value) => sealDeterministic(key, value, about.context)),
-    });
-  }
-  const write = search[searched.indexOf(writing)];
-  if (!write) throw new Error('the writing version is not searched');
-  indexes.deps.counts.indexValues['deterministic-encrypt'] += values.length;
-  return { write, search, uses };
-}
+const valuesOf = ({ version, made }: OfVersion): VersionValues => ({
+  version,
+  values: made,
+});
 
 /**
  * Decrypts deterministic values. All or nothing.
