@@ -28,7 +28,11 @@ export interface Branches {
    * @throws ServiceError `registry-unavailable`
    */
   follow(dataKeys: Pick<CachedDataKeys, 'branchesChanged' | 'recheckBranches'>): Promise<void>;
-  /** Finds out whether this is the database whose keys encrypt; `follow` does it too. */
+  /**
+   * Finds out whether this is the database whose keys encrypt, for a command. `follow` does it for a
+   * service, which starts without an answer.
+   * @throws ServiceError if the home vault cannot be read
+   */
   bind(): Promise<void>;
   /** Resolves once the copies were compared with the database and the missing rows restored. */
   restored(): Promise<void>;
@@ -119,7 +123,7 @@ export function openBranches(parts: BranchesParts): Branches {
         dataKeys.recheckBranches().catch((error: unknown) => logger.warn({ error }, 'branch keys were not rechecked'));
       }, settings.recheckMs).unref();
     },
-    bind: () => binding.check(),
+    bind: () => binding.bind(),
     restored: async () => restoring,
     close: async () => {
       clearInterval(timer);
@@ -136,6 +140,11 @@ interface Binding {
   boundTo(): string | undefined;
   /** Compares the home vault with the database, and logs when the result changes. */
   check(): Promise<void>;
+  /**
+   * Compares them once.
+   * @throws ServiceError if the home vault cannot be read
+   */
+  bind(): Promise<void>;
   /** Returns the reason that no branch key may encrypt; undefined if one may, or if none is wanted. */
   trouble(): string | undefined;
 }
@@ -154,14 +163,19 @@ function openBinding({ config, home, logger, clock, store: { keyring } }: Branch
     if (id === undefined) return 'the home vault names no database of branch keys: run vaultspan branch-keys enable';
     return id === (await keyring.keys.databaseId()) ? undefined : `the home vault names another database: ${id}`;
   };
+  const check = async () => {
+    if (!isWanted) return;
+    const before = trouble;
+    trouble = await troubleNow().catch(() => trouble); // an unreachable database is reported elsewhere
+    if (trouble !== undefined && trouble !== before) logger.error({ trouble }, 'no compact messages are encrypted');
+    if (trouble === undefined && before !== undefined) logger.info('compact messages are encrypted again');
+  };
   return {
     boundTo: () => (isWanted ? named.current() : undefined),
-    check: async () => {
-      if (!isWanted) return;
-      const before = trouble;
-      trouble = await troubleNow().catch(() => trouble); // an unreachable database is reported elsewhere
-      if (trouble !== undefined && trouble !== before) logger.error({ trouble }, 'no compact messages are encrypted');
-      if (trouble === undefined && before !== undefined) logger.info('compact messages are encrypted again');
+    check,
+    bind: async () => {
+      await check();
+      if (named.failure() !== undefined) throw named.failure();
     },
     trouble: () => trouble,
   };

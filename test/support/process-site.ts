@@ -60,14 +60,17 @@ export async function openProcessSite(): Promise<ProcessSite> {
   };
 }
 
-/** Returns the records of all chains in a folder, by the chain's file. */
+/**
+ * Returns the records of all chains in a folder, by the chain's file. A line that is being written
+ * is left out.
+ */
 export async function recordsIn(folder: string): Promise<ReadonlyMap<string, readonly Record<string, unknown>[]>> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.ndjson'));
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
   const parsed = texts.map((text) =>
     text
       .split('\n')
-      .filter(Boolean)
+      .slice(0, -1)
       .map((line) => JSON.parse(line) as Record<string, unknown>),
   );
   return new Map(names.map((name, at) => [name, parsed[at] ?? []]));

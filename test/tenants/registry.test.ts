@@ -216,16 +216,16 @@ describe('the file registry', () => {
         keys,
       );
       await opened.store([record({ id: 'a', keys: { data } })]);
-      await until(() => opened.reloads.length === 1);
+      await until(() => opened.reloads.length >= 1);
       await opened.store([
         record({ id: 'a', keys: { data, x: { vaultUrl: `${vaultUrl}/`, name: 'W', use: 'data' } } }),
       ]);
-      await until(() => opened.broken.length === 1);
+      await until(() => opened.broken.length >= 1);
       await opened.store([
         record({ id: 'a', keys: { data } }),
         record({ id: 'b', keys: { data: { vaultUrl, name: 'w', use: 'data' } } }),
       ]);
-      await until(() => opened.broken.length === 2);
+      await until(() => opened.broken.length >= 2);
       expect(opened.broken).toEqual([
         expect.stringMatching(/yaml: a\/keys\/x: .*\(key-use\)/),
         expect.stringMatching(/yaml: b\/keys\/data: .*\(key-taken\)/),
@@ -233,7 +233,7 @@ describe('the file registry', () => {
       await expect(opened.registry.get('b')).rejects.toMatchObject({ code: 'tenant-not-found' });
       const again = [record({ id: 'a', keys: { data, w: { vaultUrl, name: 'W', use: 'wrap' } } })];
       await opened.store(again);
-      await until(() => opened.reloads.length === 2);
+      await until(() => opened.reloads.length >= 2);
     },
   );
 

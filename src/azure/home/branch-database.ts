@@ -21,7 +21,7 @@ export class BranchDatabase {
   readonly #options: BranchDatabaseOptions;
   #id: string | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
-  #isFailing = false;
+  #failure: unknown;
 
   constructor(options: BranchDatabaseOptions) {
     this.#options = options;
@@ -32,18 +32,23 @@ export class BranchDatabase {
     return this.#id;
   }
 
+  /** Returns the error of the last reading; undefined if it succeeded. */
+  failure(): unknown {
+    return this.#failure;
+  }
+
   /** Reads the secret again if it is time. */
   async refresh(): Promise<void> {
     const now = this.#options.clock.monotonicMs();
-    const isSettled = this.#id !== undefined && !this.#isFailing;
+    const isSettled = this.#id !== undefined && this.#failure === undefined;
     if (now - this.#readAt < (isSettled ? REREAD_MS : RETRY_MS)) return;
     this.#readAt = now;
     try {
       this.#id = await readBranchDatabase(this.#options.vault);
-      this.#isFailing = false;
+      this.#failure = undefined;
     } catch (error) {
-      if (!this.#isFailing) this.#options.onUnread(error);
-      this.#isFailing = true;
+      if (this.#failure === undefined) this.#options.onUnread(error);
+      this.#failure = error;
     }
   }
 }

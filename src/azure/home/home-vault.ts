@@ -57,9 +57,13 @@ export class HomeVault {
     return this.#call(name, async (abortSignal) => {
       const listed = (await this.#list(name, abortSignal)).sort((a, b) => b.created - a.created);
       const unusable = listed.filter((each) => each.reason !== undefined);
-      const newest = listed.filter(({ reason }) => reason === undefined).slice(0, limit);
+      const newest = await this.#currentFirst(
+        name,
+        listed.filter(({ reason }) => reason === undefined),
+        abortSignal,
+      );
       const usable = await Promise.all(
-        newest.map(async ({ version, created, expires }) => {
+        newest.slice(0, limit).map(async ({ version, created, expires }) => {
           const { value } = await this.#client.getSecret(name, { version, abortSignal });
           return { version, created, expires, value: value ?? '' };
         }),
@@ -92,6 +96,21 @@ export class HomeVault {
       if (foreign.status !== 404 || !isRefusedByVault(foreign)) throw error;
     }
     return listed;
+  }
+
+  /**
+   * Returns the versions with the current one first. Key Vault's times are in whole seconds, so that
+   * they do not order two versions of the same second.
+   */
+  async #currentFirst(name: string, newestFirst: ListedVersion[], abortSignal: AbortSignal): Promise<ListedVersion[]> {
+    if (newestFirst.length < 2 || newestFirst[0]?.created !== newestFirst[1]?.created) return newestFirst;
+    let current: string | undefined;
+    try {
+      current = (await this.#client.getSecret(name, { abortSignal })).properties.version;
+    } catch (error) {
+      if (!isRefusedByVault(readForeignError(error))) throw error; // the current version is disabled
+    }
+    return newestFirst.sort((a, b) => Number(b.version === current) - Number(a.version === current));
   }
 
   async #call<T>(name: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {

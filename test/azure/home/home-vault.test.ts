@@ -63,6 +63,16 @@ describe('usable versions', () => {
     expect(calls().filter((call) => call === 'getSecret')).toHaveLength(2 + 3);
   });
 
+  test('begin with the current one, also if several were made in one second', async () => {
+    const values = Array.from({ length: 8 }, (_, index) => `value ${index}`);
+    for (const value of values) await emulator.control.setSecret({ vault: 'home', name: 'quick', value });
+    expect(await valuesOf('quick', 1)).toEqual(['value 7']);
+    const last = await emulator.control.setSecret({ vault: 'home', name: 'quick', value: 'disabled' });
+    await emulator.control.disableSecretVersion({ vault: 'home', name: 'quick', version: last.version });
+    expect((await vault.versions('quick', 1)).unusable).toMatchObject([{ version: last.version, reason: 'disabled' }]);
+    expect(values).toEqual(expect.arrayContaining(await valuesOf('quick', 1)));
+  });
+
   test('exclude those that have expired, and those that expire during the run', async () => {
     await store('expiring', 'lasting');
     await store('expiring', 'short', inSeconds(60));
