@@ -34,6 +34,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Tenants: 'The registry of customers.',
   Audit: 'The audit log: who did what, with which key.',
   Doorbell: 'For customers that revoke access. No token needed.',
+  Drills: 'Revocations that a customer rehearses, with a signed report.',
   Health: 'For probes. No token needed.',
 };
 

@@ -11,6 +11,7 @@ import { directRoutes } from './http/routes/direct-routes.ts';
 import { docsRouter } from './http/routes/docs.ts';
 import { documentRoutes } from './http/routes/document-routes.ts';
 import { ringDoorbellRoute } from './http/routes/doorbell-route.ts';
+import { drillRoutes } from './http/routes/drill-routes.ts';
 import { healthRoute, type ReadinessDeps, readinessRoute } from './http/routes/health-routes.ts';
 import { type IndexRoutesDeps, indexRoutes } from './http/routes/index-routes.ts';
 import { unwrapKeyRoute, wrapKeyRoute } from './http/routes/key-routes.ts';
@@ -25,6 +26,7 @@ import type { ListAuditRecordsDeps } from './operations/audit/list-audit-records
 import type { ReadLogDeps } from './operations/audit/read-log.ts';
 import type { CreateDataKeyDeps } from './operations/create-data-key.ts';
 import type { DecryptDeps } from './operations/decrypt-data.ts';
+import type { DrillDeps } from './operations/drills/drills.ts';
 import type { EncryptDeps } from './operations/encrypt-data.ts';
 import type { RingDoorbellDeps } from './operations/ring-doorbell.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
@@ -38,6 +40,7 @@ export type AppDeps = EncryptDeps &
   UnwrapKeyDeps &
   LeaseRoutesDeps &
   RingDoorbellDeps &
+  DrillDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
   BranchKeyRoutesDeps &
@@ -111,6 +114,7 @@ const jsonRoutes = (deps: AppDeps) =>
       ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
       ringDoorbell: ringDoorbellRoute(deps),
+      ...drillRoutes(deps),
       ...logRoutes(deps),
       getHealth: healthRoute,
       getReadiness: readinessRoute(deps),

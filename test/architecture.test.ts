@@ -21,7 +21,16 @@ import {
  * compose, the commands and database know SQL; only compose and the commands know Azure.
  */
 const MAY_IMPORT: Allowances = {
-  app: ['callers', 'http/admission', 'http/answers', 'http/routes', 'http/server', 'operations', 'operations/audit'],
+  app: [
+    'callers',
+    'http/admission',
+    'http/answers',
+    'http/routes',
+    'http/server',
+    'operations',
+    'operations/audit',
+    'operations/drills',
+  ],
   audit: ['lib'],
   'audit/chain': ['audit', 'errors'],
   'audit/pages': ['audit', 'audit/chain', 'errors', 'lib'],
@@ -63,6 +72,7 @@ const MAY_IMPORT: Allowances = {
     'lib',
     'operations',
     'operations/doctor',
+    'operations/drills',
     'operations/indexes',
     'telemetry',
     'tenants',
@@ -115,6 +125,7 @@ const MAY_IMPORT: Allowances = {
     'operations',
     'operations/branches',
     'operations/doctor',
+    'operations/drills',
     'operations/indexes',
     'operations/leases',
     'rounds',
@@ -174,6 +185,7 @@ const MAY_IMPORT: Allowances = {
     'operations/branches',
     'operations/doctor',
     'operations/documents',
+    'operations/drills',
     'operations/indexes',
     'operations/leases',
     'tenants',
@@ -200,6 +212,7 @@ const MAY_IMPORT: Allowances = {
     'operations',
     'tenants',
   ],
+  'operations/drills': ['audit', 'callers', 'errors', 'keyring', 'keyring/policy', 'lib', 'operations', 'tenants'],
   'operations/documents': ['callers', 'errors', 'format', 'lib', 'operations', 'tenants'],
   'operations/indexes': [
     'audit',

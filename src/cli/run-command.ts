@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'branch-keys': async () => (await import('./commands/branch-keys.ts')).branchKeys,
   indexes: async () => (await import('./commands/indexes.ts')).indexes,
   bell: async () => (await import('./commands/bell.ts')).bell,
+  drill: async () => (await import('./commands/drill.ts')).drill,
   check: async () => (await import('./commands/check.ts')).check,
   onboard: async () => (await import('./commands/onboard.ts')).onboard,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,

@@ -19,9 +19,10 @@ import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
 import type { Bells } from './bells.ts';
 import type { Branches } from './branches.ts';
+import type { Drills } from './drills.ts';
 import type { Keys } from './keys.ts';
 import type { Leases } from './leases.ts';
-import type { Receipts } from './receipts.ts';
+import type { Receipts, ReportSigner } from './receipts.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Siem } from './siem.ts';
 import type { Store } from './store.ts';
@@ -46,6 +47,8 @@ export interface ListenerParts {
   readonly keys: Keys;
   readonly leases: Pick<Leases, 'leaseCounts'>;
   readonly bells: Pick<Bells, 'ring'>;
+  readonly drills: Pick<Drills, 'store'>;
+  readonly signReport: ReportSigner | undefined;
   readonly telemetry: Telemetry;
 }
 
@@ -85,12 +88,15 @@ function openAdmission(
 
 function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isDraining: () => boolean) {
   const { config, failures, clock, deadlines, certificate, azure, store } = parts;
-  const { audit, receipts, siem, refusals, branches, keys, leases, bells, telemetry } = parts;
+  const { audit, receipts, siem, refusals, branches, keys, leases, bells, drills, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   return createApp({
     ...store,
     ...keys,
     bells,
+    drills: drills.store,
+    signReport: parts.signReport,
+    revocation: config.revocation,
     leaseCounts: leases.leaseCounts,
     ...telemetry,
     indexKeys: keys.dataKeys,

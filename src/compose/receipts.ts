@@ -136,3 +136,21 @@ export const openReceiptsKey = ({
     clock,
     observer,
   });
+
+/** Returns a text as a JWS, compact and with ES256. */
+export type ReportSigner = (payload: string) => Promise<string>;
+
+/**
+ * Returns the signer of drills' reports, by the key of checkpoints; undefined if receipts are off. A
+ * checkpoint has line feeds and a JWS has none, so neither passes for the other.
+ */
+export function reportSigner(parts: Parameters<typeof openReceiptsKey>[0]): ReportSigner | undefined {
+  if (parts.config.receipts.origin === undefined) return undefined;
+  const key = openReceiptsKey(parts);
+  return async (payload) => {
+    const { version } = await key.read();
+    const header = { alg: 'ES256', typ: 'vaultspan-drill+json', kid: version };
+    const input = [JSON.stringify(header), payload].map((part) => Buffer.from(part).toString('base64url')).join('.');
+    return `${input}.${Buffer.from(await key.signForJws(version, input)).toString('base64url')}`;
+  };
+}

@@ -12,11 +12,12 @@ import { openAzure } from './azure.ts';
 import { openBells } from './bells.ts';
 import { openBranches } from './branches.ts';
 import { openCertificate } from './certificate.ts';
+import { openDrills } from './drills.ts';
 import { openHome } from './home.ts';
 import { openKeys } from './keys.ts';
 import { openLeases } from './leases.ts';
 import { type Listener, type ListenerParts, openListener } from './listener.ts';
-import { startReceipts, unwrapRecorder } from './receipts.ts';
+import { reportSigner, startReceipts, unwrapRecorder } from './receipts.ts';
 import { startRounds } from './rounds.ts';
 import { startSiem } from './siem.ts';
 import { openStore, type Store } from './store.ts';
@@ -110,6 +111,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
   const bells = keep(await openBells({ logger, clock, azure, store, keys }));
+  const drills = keep(await openDrills({ config, logger, clock, azure, store, audit, keys }));
   const leases = keep(openLeases({ logger, jitter, store, audit }));
   const opened = {
     telemetry,
@@ -124,8 +126,10 @@ async function openParts(options: ServiceOptions, keep: Keep) {
     keys,
     leases,
     bells,
+    drills,
   };
-  const parts = { config, failures, clock, deadlines, ...opened };
+  const signReport = reportSigner({ config, home, clock, observer });
+  const parts = { config, signReport, failures, clock, deadlines, ...opened };
   const listener = await openListener(parts);
   watch(parts, listener);
   keep(startRounds({ config, logger, clock, azure, store, keys, metrics: telemetry.metrics?.rounds }));

@@ -4,6 +4,7 @@ import { migrate } from '../database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../database/open-database.ts';
 import { bellTable } from '../database/tables/bells.ts';
 import { openClaims } from '../database/tables/claims.ts';
+import { drillTable } from '../database/tables/drills.ts';
 import { keyUsageTable } from '../database/tables/key-usage-table.ts';
 import { keyRegister } from '../database/tables/key-uses.ts';
 import { keyringKeys } from '../database/tables/keyring-keys.ts';
@@ -15,6 +16,7 @@ import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { BellStore } from '../tenants/bells.ts';
 import type { Claims, TenantHistory } from '../tenants/checks.ts';
+import type { DrillStore } from '../tenants/drills.ts';
 import { type FileRegistryOptions, openFileRegistry } from '../tenants/file-registry.ts';
 import type { KeyRegister } from '../tenants/key-register.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
@@ -33,6 +35,7 @@ export interface Store {
   readonly keyUsage: KeyUsageStore;
   readonly leases: LeaseStore;
   readonly bells: BellStore;
+  readonly drills: DrillStore;
   readonly keys: KeyRegister;
   readonly keyring: Keyring;
   readonly history: (tenantId: string) => Promise<TenantHistory>;
@@ -93,7 +96,7 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
       keyUsage: keyUsageTable(database),
       leases: leaseTable(database),
       keys,
-      ...openKeyringAndBells(database),
+      ...openNotified(database),
       history: (tenantId) => tenantHistory(database, tenantId),
       close: async () => {
         await tenants.close();
@@ -106,10 +109,11 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
   }
 }
 
-function openKeyringAndBells(database: SqlDatabase): Pick<Store, 'keyring' | 'bells'> {
+/** Returns the stores whose changes other processes are notified of. */
+function openNotified(database: SqlDatabase): Pick<Store, 'keyring' | 'bells' | 'drills'> {
   const origin = randomUUID();
   const keyring = { keys: keyringKeys({ database, origin }), database, origin };
-  return { keyring, bells: bellTable({ database, origin }) };
+  return { keyring, bells: bellTable({ database, origin }), drills: drillTable({ database, origin }) };
 }
 
 async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, logger: Logger): Promise<SqlDatabase> {

@@ -1,8 +1,8 @@
 /**
- * The kind of a change: tenants' records, keys of the keyring, or bells that rang. Each kind has its own sequence of
- * numbers.
+ * The kind of a change: tenants' records, keys of the keyring, bells that rang, or drills that
+ * started. Each kind has its own sequence of numbers.
  */
-export type ChangeChannel = 'tenants' | 'keyring' | 'bells';
+export type ChangeChannel = 'tenants' | 'keyring' | 'bells' | 'drills';
 
 /** A tenant whose record or keyring changed. */
 export interface TenantChange {

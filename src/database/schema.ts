@@ -214,4 +214,39 @@ export interface Schema {
     rung_at: number;
     change_sequence: number;
   };
+  /** As `tenant_changes`, for drills that started. */
+  readonly drill_changes: { id: number; sequence: number };
+  /** Drills of revocations, at most 20 of a tenant. Times are the database's own. */
+  readonly drills: {
+    tenant_id: string;
+    id: string;
+    state: string;
+    bound_ms: number;
+    sign_in_bound_ms: number;
+    started_by: string;
+    started_at: number;
+    ends_at: number;
+    ended_at: number | null;
+    /** The signed report: a JWS. */
+    report: string | null;
+    change_sequence: number;
+  };
+  /** The outcomes that each process saw during a drill: a row for each change. */
+  readonly drill_sightings: {
+    tenant_id: string;
+    drill_id: string;
+    process: string;
+    mode: string;
+    number: number;
+    outcome: string;
+    code: string | null;
+    reason: string | null;
+    scope: string | null;
+    key_id: string | null;
+    vault_request_id: string | null;
+    vault_client_request_id: string | null;
+    audit_request_id: string;
+    from_at: number;
+    to_at: number;
+  };
 }

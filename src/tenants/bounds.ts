@@ -15,6 +15,19 @@ export interface DataKeyBounds {
 export const revocationBoundMsOf = ({ revocationBoundSeconds }: Tenant, defaultMs: number): number =>
   revocationBoundSeconds === undefined ? defaultMs : revocationBoundSeconds * 1_000;
 
+/** Entra throttles an app that signs in constantly. */
+const MIN_TOKEN_AGE_MS = 60_000;
+
+/** The deployment's settings of revocation. */
+export interface RevocationBounds {
+  readonly boundMs: number;
+  readonly tokenMaxAgeMs?: number | undefined;
+}
+
+/** Returns how long a sign-in of the tenant serves: the deployment's setting, else half of the bound. */
+export const tokenMaxAgeMsOf = (tenant: Tenant, { boundMs, tokenMaxAgeMs }: RevocationBounds): number =>
+  Math.max(MIN_TOKEN_AGE_MS, tokenMaxAgeMs ?? revocationBoundMsOf(tenant, boundMs) / 2);
+
 /**
  * Returns the pause between two checks of the tenant: its record's interval, else the deployment's.
  */

@@ -77,7 +77,15 @@ export class VaultReceiptsKey {
    * @throws ServiceError
    */
   async sign(version: string, text: string): Promise<Uint8Array> {
-    return derOf(await this.#signer.sign(version, Buffer.from(text)));
+    return derOf(await this.signForJws(version, text));
+  }
+
+  /**
+   * Returns the same signature in the form of JWS (RFC 7518 §3.4).
+   * @throws ServiceError
+   */
+  signForJws(version: string, text: string): Promise<Uint8Array> {
+    return this.#signer.sign(version, Buffer.from(text));
   }
 
   /**

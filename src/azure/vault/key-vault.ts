@@ -6,7 +6,7 @@ import { kekTypeOf, type WrapAlgorithm } from '../../format/wrap-algorithms.ts';
 
 import type { KekFacts, KeyWrapper, VaultResult, VaultUse } from '../../keyring/key-wrapper.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { revocationBoundMsOf } from '../../tenants/bounds.ts';
+import { tokenMaxAgeMsOf } from '../../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import { type AzureObserver, vaultOutcome, withOutcome } from '../call-outcomes.ts';
 import { withinDeadline } from '../deadline.ts';
@@ -72,8 +72,6 @@ const UNREAD: KeySize = { bits: 3_072, isHsm: true };
 
 const MAX_CREDENTIALS = 10_000;
 const MAX_CLIENTS = 20_000;
-/** Entra throttles an app that signs in constantly. */
-const MIN_TOKEN_AGE_MS = 60_000;
 const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as const;
 
 /**
@@ -252,8 +250,8 @@ export class KeyVault implements KeyWrapper {
   }
 
   #tokenMaxAgeMs(tenant: Tenant): number {
-    const { tokenMaxAgeMs, revocationBoundMs: defaultMs } = this.#options;
-    return Math.max(MIN_TOKEN_AGE_MS, tokenMaxAgeMs ?? revocationBoundMsOf(tenant, defaultMs) / 2);
+    const { tokenMaxAgeMs, revocationBoundMs } = this.#options;
+    return tokenMaxAgeMsOf(tenant, { tokenMaxAgeMs, boundMs: revocationBoundMs });
   }
 }
 

@@ -34,6 +34,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly keys: Store['keys'];
   readonly lastChecks: Store['lastChecks'];
   readonly bells: Store['bells'];
+  readonly drills: Store['drills'];
   readonly keyring: Store['keyring'];
   readonly keyUsage: Store['keyUsage'];
 }
@@ -61,6 +62,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     history: store.history,
     keys: store.keys,
     bells: store.bells,
+    drills: store.drills,
     keyring: store.keyring,
     keyUsage: store.keyUsage,
     audit: audit.sink,

@@ -14,6 +14,7 @@ import { storeLeases } from './0008-store-leases.ts';
 import { storeBells } from './0009-store-bells.ts';
 import { storeSiemCursors } from './0010-store-siem-cursors.ts';
 import { dropUsedDay } from './0011-drop-used-day.ts';
+import { storeDrills } from './0012-store-drills.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -38,6 +39,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 9, name: 'store-bells', up: storeBells },
   { version: 10, name: 'store-siem-cursors', up: storeSiemCursors },
   { version: 11, name: 'drop-used-day', up: dropUsedDay },
+  { version: 12, name: 'store-drills', up: storeDrills },
 ];
 
 /**

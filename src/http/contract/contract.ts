@@ -4,6 +4,7 @@ import { batchOperations } from './batch-contract.ts';
 import { branchKeyOperations } from './branch-key-contract.ts';
 import { documentOperations } from './document-contract.ts';
 import { doorbellOperations } from './doorbell-contract.ts';
+import { drillOperations } from './drill-contract.ts';
 import {
   DataKeyRequest,
   DataKeyResult,
@@ -151,6 +152,7 @@ export const operations = {
   ...branchKeyOperations,
   ...auditOperations,
   ...doorbellOperations,
+  ...drillOperations,
   ...logOperations,
   getHealth: {
     method: 'get',

@@ -1,0 +1,330 @@
+import { createPublicKey } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { compactVerify } from 'jose';
+import { newSecretKey } from '../../src/azure/home/home-keys.ts';
+import { openHome } from '../../src/compose/home.ts';
+import { openReceiptsKey } from '../../src/compose/receipts.ts';
+import type { Control } from '../../src/emulator/control/control.ts';
+import type { DrillReport } from '../../src/operations/drills/drill-report.ts';
+import type { ShownDrill } from '../../src/operations/drills/drills.ts';
+import { settingsFor } from '../support/config.ts';
+import { addCustomers, changeTenant } from '../support/customers.ts';
+import { runCli } from '../support/run-cli.ts';
+import { type SecondProcess, startSecondProcess } from '../support/second-process.ts';
+import { startService, type TestService } from '../support/start-service.ts';
+import { until } from '../support/until.ts';
+import { ways } from '../support/ways-to-refuse.ts';
+
+/** Real processes and a real clock: the bound is short, and the drills run at the same time. */
+const BOUND_SECONDS = 2;
+const LIMIT_MS = 150_000;
+/** Without a bell these take a minute: a token serves for that long. */
+const SIGN_INS: ReadonlySet<string> = new Set(['disabled-app', 'removed-app', 'conditional-access']);
+
+interface Way {
+  readonly refuse: (control: Control, name: string) => Promise<void>;
+  readonly restore: (control: Control, name: string) => Promise<void>;
+  readonly reason: string;
+}
+
+const tags = (operations: string) => async (control: Control, vault: string) =>
+  control.setKeyAttributes({
+    vault,
+    key: 'data',
+    tags: { 'vaultspan-tenant': vault, 'vaultspan-operations': operations },
+  });
+const policy: Way = {
+  refuse: tags('encrypt'),
+  restore: tags('encrypt,decrypt'),
+  reason: 'vaultspan-operations',
+};
+const rows: readonly (readonly [string, Way])[] = [
+  ...Object.entries(ways).flatMap(([name, { refuse, restore, decrypt }]): [string, Way][] =>
+    decrypt ? [[name, { refuse, restore, reason: decrypt.reason }]] : [],
+  ),
+  ['policy', policy],
+];
+const OTHERS = ['expiry', 'cancelled', 'killed', 'suspended', 'command', 'bell'];
+
+let service: TestService;
+let other: SecondProcess;
+/** Of commands. */
+let config: string;
+beforeAll(async () => {
+  const audit = { database: true };
+  const receipts = { origin: 'vendor.example/vaultspan', checkpointSeconds: 1 };
+  service = await startService({
+    homeSecrets: { 'vaultspan-bell-key': newSecretKey() },
+    config: { audit, receipts },
+  });
+  config = join(service.folder, 'config.json');
+  await writeFile(join(service.folder, 'ca.pem'), service.emulator.caPem);
+  const settings = settingsFor(service.emulator, service.folder);
+  await writeFile(
+    config,
+    JSON.stringify({ ...settings, audit: { ...audit, directory: join(service.folder, 'audit') }, receipts }),
+  );
+  await addCustomers(service, [...rows.map(([name]) => name), ...OTHERS]);
+  for (const name of [...rows.map(([row]) => row), ...OTHERS]) {
+    const bound = name === 'bell' ? 600 : BOUND_SECONDS;
+    await changeTenant(service, name, (tenant) => ({ ...tenant, revocationBoundSeconds: bound }));
+  }
+  await policy.restore(service.emulator.control, 'policy'); // a first policy takes longer
+  other = await startSecondProcess(service, {
+    receipts,
+    audit: { ...audit, directory: join(service.folder, 'other-audit') },
+    database: { file: join(service.folder, 'vaultspan.db') },
+  });
+}, LIMIT_MS);
+afterAll(async () => {
+  await other[Symbol.asyncDispose]();
+  await service[Symbol.asyncDispose]();
+});
+
+const start = async (tenant: string, body: object = {}): Promise<ShownDrill> =>
+  (await service.post(`/tenants/${tenant}/drills`, body).expect(200)).body;
+const pathOf = ({ report: { tenantId, drillId } }: ShownDrill): string => `/tenants/${tenantId}/drills/${drillId}`;
+/** Reads with a pause, since many drills run at once. */
+const get = async (drill: ShownDrill): Promise<ShownDrill> => {
+  await sleep(200);
+  return (await service.request().get(pathOf(drill)).set('Authorization', `Bearer ${service.token()}`).expect(200))
+    .body;
+};
+const untilStep = (drill: ShownDrill, step: ShownDrill['step']) =>
+  until(async () => (await get(drill)).step === step, `${drill.report.tenantId}: ${step}`, LIMIT_MS);
+/** Waits until both processes, warm and cold, decrypt. */
+const untilAllTakePart = (drill: ShownDrill) =>
+  until(
+    async () => {
+      const found = await get(drill);
+      return found.step === 'revoke' && found.report.tracks.length === 4;
+    },
+    `${drill.report.tenantId}: both processes take part`,
+    LIMIT_MS,
+  );
+
+async function ring(tenant: string): Promise<void> {
+  const bell = runCli(['bell', 'show', tenant, '--config', config], { cwd: service.folder });
+  await bell.exitCode;
+  await service.request().post(`/doorbell/${bell.out().trim()}`).expect(202);
+}
+
+async function rehearse(name: string, { refuse, restore }: Way): Promise<ShownDrill> {
+  const { control } = service.emulator;
+  const drill = await start(name);
+  await untilAllTakePart(drill);
+  await refuse(control, name);
+  if (SIGN_INS.has(name)) {
+    await untilStep(drill, 'wait-for-refusals');
+    await ring(name);
+  }
+  await untilStep(drill, 'restore');
+  await restore(control, name);
+  await untilStep(drill, 'over');
+  return get(drill);
+}
+
+const auditOf = async (): Promise<readonly Record<string, unknown>[]> => {
+  const folder = join(service.folder, 'other-audit');
+  const texts = await Promise.all((await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')));
+  const lines = texts.flatMap((text) => text.split('\n').filter((line) => line !== ''));
+  return [...(await service.auditRecords()), ...lines.map((line) => JSON.parse(line))];
+};
+
+describe('a drill in which the customer revokes by', () => {
+  const found = new Map<string, Promise<ShownDrill>>();
+  beforeAll(async () => {
+    for (const [name, way] of rows) found.set(name, rehearse(name, way));
+    await Promise.allSettled(found.values());
+  }, LIMIT_MS);
+
+  test.each(rows)('%s shows that every process refused, warm and cold, and worked again', async (name, { reason }) => {
+    const { report, jws = '', markdown } = (await found.get(name)) ?? { report: undefined };
+    expect(report).toMatchObject({ state: 'finished', verdict: 'held', revokedBy: expect.arrayContaining([reason]) });
+    const { tracks, azureRefusedAt = '', longestUseSeconds, signInBoundSeconds } = report as DrillReport;
+    expect(tracks.map(({ mode }) => mode).toSorted()).toEqual(['cold', 'cold', 'warm', 'warm']);
+    expect(new Set(tracks.map(({ process }) => process)).size).toBe(2);
+    for (const { refusedAt = '', backAt = '', attempts } of tracks) {
+      expect([azureRefusedAt <= refusedAt, refusedAt < backAt]).toEqual([true, true]);
+      expect([attempts.at(0)?.outcome, attempts.at(-1)?.outcome]).toEqual(['allowed', 'allowed']);
+    }
+    expect(signInBoundSeconds).toBe(BOUND_SECONDS + 60);
+    expect(longestUseSeconds).toBeLessThanOrEqual(SIGN_INS.has(name) ? signInBoundSeconds : BOUND_SECONDS);
+    expect(markdown).toContain('**The bound was held.**');
+    const records = await auditOf();
+    for (const { outcome, code, auditRequestId, vaultRequestId } of tracks.flatMap(({ attempts }) => attempts)) {
+      const record = records.find(({ requestId }) => requestId === auditRequestId);
+      expect(record).toMatchObject({
+        operation: 'drill',
+        outcome: { allowed: 'succeeded', refused: 'refused', failed: 'failed' }[outcome],
+        tenantId: name,
+        ...(code !== undefined && { code }),
+        ...(vaultRequestId !== undefined && { vaultRequestId }),
+      });
+    }
+    expect((await verified(jws)).payload).toEqual(report);
+  });
+});
+
+/** Verifies with a library that is not ours. */
+async function verified(jws: string) {
+  const key = await openReceiptsKey({ config: service.config, home: openHome(service.config) }).read();
+  const publicKey = createPublicKey({ key: Buffer.from(key.publicKey), type: 'spki', format: 'der' });
+  const { payload, protectedHeader } = await compactVerify(jws, publicKey, { algorithms: ['ES256'] });
+  return { payload: JSON.parse(Buffer.from(payload).toString()) as DrillReport, protectedHeader };
+}
+
+test('an altered report does not verify', async () => {
+  const drill = await start('cancelled');
+  await service.request().delete(pathOf(drill)).set('Authorization', `Bearer ${service.token()}`).expect(204);
+  const { jws = '', report } = await get(drill);
+  expect(report).toMatchObject({ state: 'cancelled', verdict: 'not-shown' });
+  expect((await verified(jws)).protectedHeader).toMatchObject({ alg: 'ES256', typ: 'vaultspan-drill+json' });
+  const [header, , signature] = jws.split('.');
+  const payload = Buffer.from(JSON.stringify({ ...report, verdict: 'held' })).toString('base64url');
+  await expect(verified([header, payload, signature].join('.'))).rejects.toThrow();
+});
+
+test(
+  'an expired key still decrypts, so the drill shows nothing and ends after its time',
+  async () => {
+    const drill = await start('expiry', { maxSeconds: 10 });
+    await untilAllTakePart(drill);
+    await service.emulator.control.setKeyAttributes({ vault: 'expiry', key: 'data', exp: 1 });
+    await untilStep(drill, 'over');
+    const { report } = await get(drill);
+    expect(report).toMatchObject({ state: 'timed-out', verdict: 'not-shown', revokedBy: [] });
+  },
+  LIMIT_MS,
+);
+
+test(
+  'a process that stops interrupts the drill, and a new drill can start',
+  async () => {
+    const drill = await start('killed');
+    await untilAllTakePart(drill);
+    const running = await service.post('/tenants/killed/drills', {});
+    expect([running.status, running.body.code]).toEqual([409, 'drill-running']);
+    forgetProcess(drill);
+    await untilStep(drill, 'over');
+    expect((await get(drill)).report).toMatchObject({ state: 'interrupted', verdict: 'not-shown' });
+    const next = await start('killed');
+    expect(next.report.drillId).not.toBe(drill.report.drillId);
+    await service.request().delete(pathOf(next)).set('Authorization', `Bearer ${service.token()}`).expect(204);
+  },
+  LIMIT_MS,
+);
+
+/** Adds a process that was killed a minute ago. */
+function forgetProcess({ report: { tenantId, drillId } }: ShownDrill): void {
+  using database = new DatabaseSync(join(service.folder, 'vaultspan.db'));
+  database.exec('pragma busy_timeout = 5000');
+  const columns = 'tenant_id, drill_id, process, mode, number, outcome, audit_request_id, from_at, to_at';
+  const values = "?, ?, 'killed', 'warm', 0, 'allowed', 'none', ?, ?";
+  const at = Date.now() - 60_000;
+  database.prepare(`insert into drill_sightings (${columns}) values (${values})`).run(tenantId, drillId, at, at);
+}
+
+test(
+  'a suspended tenant gets no drill, and a suspension ends one',
+  async () => {
+    const drill = await start('suspended');
+    await untilAllTakePart(drill);
+    const become = (state: string) => changeTenant(service, 'suspended', (tenant) => ({ ...tenant, state }));
+    await become('suspended');
+    await untilStep(drill, 'over');
+    expect((await get(drill)).report.state).toBe('interrupted');
+    const { status, body } = await service.post('/tenants/suspended/drills', {});
+    expect([status, body.code]).toEqual([403, 'tenant-suspended']);
+  },
+  LIMIT_MS,
+);
+
+test(
+  'with the doorbell every process refuses long before the bound',
+  async () => {
+    const { control } = service.emulator;
+    const drill = await start('bell');
+    await untilAllTakePart(drill);
+    await control.disableKey({ vault: 'bell', key: 'data' });
+    await until(async () => (await get(drill)).step === 'wait-for-refusals', 'the cold ones are refused');
+    const before = (await get(drill)).report.tracks.filter(({ mode }) => mode === 'warm');
+    expect(before.map(({ refusedAt }) => refusedAt)).toEqual([undefined, undefined]); // the bound is 10 minutes
+    await ring('bell');
+    await untilStep(drill, 'restore');
+    await control.enableKey({ vault: 'bell', key: 'data' });
+    await untilStep(drill, 'over');
+    expect((await get(drill)).report).toMatchObject({ state: 'finished', verdict: 'held', boundSeconds: 600 });
+  },
+  LIMIT_MS,
+);
+
+test(
+  'the command says what to do next and writes the signed report',
+  async () => {
+    const { control } = service.emulator;
+    const run = runCli(['drill', 'command', '--to', service.folder, '--config', config], { cwd: service.folder });
+    await until(() => run.err().includes('Now revoke access'), 'the processes take part', LIMIT_MS);
+    await control.removeRole({ vault: 'command' });
+    await until(() => run.err().includes('Now restore access'), 'every process is refused', LIMIT_MS);
+    await control.grantRole({ vault: 'command', role: 'Key Vault Crypto Service Encryption User' });
+    expect(await run.exitCode).toBe(0);
+    expect(run.err()).toMatch(/warm keys: refused at .* \(role-missing\)/);
+    expect(run.err()).toContain('finished: the bound was held');
+    expect(run.out()).toContain('# Revocation drill of command');
+    const jws = (await readdir(service.folder)).find((file) => file.endsWith('.jws')) ?? '';
+    const { payload } = await verified((await readFile(join(service.folder, jws), 'utf8')).trim());
+    expect(payload).toMatchObject({ tenantId: 'command', verdict: 'held' });
+  },
+  LIMIT_MS,
+);
+
+test(
+  'stopped, the command cancels its drill',
+  async () => {
+    const run = runCli(['drill', 'command', '--config', config], { cwd: service.folder });
+    await until(() => run.err().includes('takes part'), 'a process takes part', LIMIT_MS);
+    run.stop();
+    expect(await run.exitCode).toBe(1);
+    expect(run.err()).toContain('cancelled: the drill does not show whether the bound holds');
+  },
+  LIMIT_MS,
+);
+
+test.each([
+  ['without a tenant', []],
+  ['with a time that is too short', ['command', '--max', '9']],
+  ['with a time that is too long', ['command', '--max', '7201']],
+])('the command refuses to start %s', async (_case, args) => {
+  expect(await runCli(['drill', ...args], { cwd: service.folder }).exitCode).toBe(2);
+});
+
+describe('a request is refused', () => {
+  const UNKNOWN = '/tenants/contoso/drills/0b5c2f7e-6a51-4a1e-9d0c-3f2b7a9c1d44';
+  const asking = async (method: 'get' | 'delete', path: string, role: string) => {
+    const token = await service.emulator.issueCallerToken({ roles: [role] });
+    const { status, body } = await service.request()[method](path).set('Authorization', `Bearer ${token}`);
+    return [status, body.code];
+  };
+
+  test('without the role, and for a drill that does not exist', async () => {
+    expect(await asking('get', UNKNOWN, 'Tenants.Read')).toEqual([404, 'drill-not-found']);
+    expect(await asking('get', UNKNOWN, 'Data.Decrypt')).toEqual([403, 'grant-missing']);
+    expect(await asking('delete', UNKNOWN, 'Tenants.Read')).toEqual([403, 'grant-missing']);
+    expect(await asking('get', UNKNOWN.replace('contoso', 'nobody'), 'Tenants.Read')).toEqual([
+      404,
+      'tenant-not-found',
+    ]);
+    const reader = await service.emulator.issueCallerToken({ roles: ['Tenants.Read'] });
+    expect((await service.post('/tenants/contoso/drills', {}, reader)).status).toBe(403);
+  });
+
+  test.each([{ maxSeconds: 9 }, { maxSeconds: 7_201 }, { other: 1 }])('with %o', async (body) => {
+    const { status, body: problem } = await service.post('/tenants/contoso/drills', body);
+    expect([status, problem.code]).toEqual([400, 'malformed-request']);
+  });
+});
