@@ -1,5 +1,5 @@
-import { bellChanges } from '../database/tables/bells.ts';
 import { ChangeFollower } from '../database/tables/change-follower.ts';
+import { bellChanges } from '../database/tables/revocations.ts';
 import type { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -1,6 +1,6 @@
 import type { Config } from '../config/resolved.ts';
 import { ChangeFollower } from '../database/tables/change-follower.ts';
-import { drillChanges } from '../database/tables/drills.ts';
+import { drillChanges } from '../database/tables/revocations.ts';
 import { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';

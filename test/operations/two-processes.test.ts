@@ -8,7 +8,7 @@ import process from 'node:process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
-import { bellTable } from '../../src/database/tables/bells.ts';
+import { bellTable } from '../../src/database/tables/revocations.ts';
 import { type Emulator, startEmulator } from '../../src/emulator/emulator.ts';
 import { bellDigest, bellOf } from '../../src/tenants/bells.ts';
 import { settingsFor } from '../support/config.ts';

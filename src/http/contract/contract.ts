@@ -3,8 +3,6 @@ import { auditOperations } from './audit-contract.ts';
 import { batchOperations } from './batch-contract.ts';
 import { branchKeyOperations } from './branch-key-contract.ts';
 import { documentOperations } from './document-contract.ts';
-import { doorbellOperations } from './doorbell-contract.ts';
-import { drillOperations } from './drill-contract.ts';
 import {
   DataKeyRequest,
   DataKeyResult,
@@ -25,6 +23,7 @@ import { indexOperations } from './index-contract.ts';
 import { leaseOperations } from './lease-contract.ts';
 import { logOperations } from './log-contract.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
+import { doorbellOperations, drillOperations } from './revocation-contract.ts';
 import { streamHeaderOperations } from './stream-contract.ts';
 import { tenantOperations } from './tenant-contract.ts';
 

@@ -1,27 +1,90 @@
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
+import type { BellStore } from '../../tenants/bells.ts';
 import type { Drill, DrillMode, DrillState, DrillStore, Sighting } from '../../tenants/drills.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 import type { ChangeSource } from './change-follower.ts';
 
-/** Drills of all tenants at one time: each costs every process a call of a vault a second. */
-const MAX_RUNNING = 20;
-const KEPT_PER_TENANT = 20;
+/** A bell that rang has no further effect for so long. */
+const QUIET_MS = 10_000;
 
-export interface DrillTableOptions {
+export interface RevocationTableOptions {
   readonly database: SqlDatabase;
   /** Name of this process in notifications. */
   readonly origin: string;
 }
 
+/** Returns the store of bells. Times are the database's. */
+export const bellTable = ({ database, origin }: RevocationTableOptions): BellStore => ({
+  async find(tenantId) {
+    return database.read((db) =>
+      db.selectFrom('bells').select(['generation', 'digest']).where('tenant_id', '=', tenantId).executeTakeFirst(),
+    );
+  },
+
+  async put(tenantId, generation, digest) {
+    const bell = { generation, digest };
+    await database.write((trx) =>
+      trx
+        .insertInto('bells')
+        .values({ tenant_id: tenantId, ...bell, rung_at: 0, change_sequence: 0 })
+        .onConflict((conflict) => conflict.column('tenant_id').doUpdateSet(bell))
+        .execute(),
+    );
+  },
+
+  async ring(digest) {
+    const { nowMs } = database.dialect;
+    const found = await database.read((db) =>
+      db
+        .selectFrom('bells')
+        .select(['tenant_id', sql<number>`${nowMs} - rung_at`.as('quiet_ms')])
+        .where('digest', '=', digest)
+        .executeTakeFirst(),
+    );
+    if (!found) return 'unknown';
+    if (found.quiet_ms < QUIET_MS) return 'quiet';
+    return database.write(async (trx) => {
+      const sequence = await nextSequence(trx, 'bell_changes');
+      const rung = await trx
+        .updateTable('bells')
+        .set({ rung_at: nowMs, change_sequence: sequence })
+        .where('digest', '=', digest)
+        .where('rung_at', '<=', sql<number>`${nowMs} - ${sql.lit(QUIET_MS)}`)
+        .returning('tenant_id')
+        .executeTakeFirst();
+      if (!rung) return 'quiet';
+      const tenantId = rung.tenant_id;
+      await database.dialect.notify(trx, 'bells', { origin, sequence, tenantId });
+      return { tenantId, sequence };
+    });
+  },
+});
+
+/** The bells that rang, by tenant. Another database than before has rung none. */
+export const bellChanges: ChangeSource = {
+  channel: 'bells',
+  lastSequence: (db) => lastSequence(db, 'bell_changes'),
+  async changesAfter(db, since) {
+    const sequence = await lastSequence(db, 'bell_changes');
+    if (sequence <= since) return { sequence, tenantIds: [] };
+    const rows = await db.selectFrom('bells').select('tenant_id').where('change_sequence', '>', since).execute();
+    return { sequence, tenantIds: rows.map(({ tenant_id }) => tenant_id) };
+  },
+};
+
+/** Drills of all tenants at one time: each costs every process a call of a vault a second. */
+const MAX_RUNNING = 20;
+const KEPT_PER_TENANT = 20;
+
 /** Returns the store of drills. Times are the database's. */
-export function drillTable({ database, origin }: DrillTableOptions): DrillStore {
+export function drillTable({ database, origin }: RevocationTableOptions): DrillStore {
   const { nowMs, notify } = database.dialect;
   return {
     start: (drill) =>
       database.write(async (trx) => {
         const { tenantId, id, boundMs, signInBoundMs, startedBy, maxMs } = drill;
-        const sequence = await nextSequence(trx); // serialises the starts
+        const sequence = await nextSequence(trx, 'drill_changes'); // serialises the starts
         const { count } = await countRunning(trx);
         if (count >= MAX_RUNNING) return 'too-many';
         const started = await trx
@@ -128,28 +191,14 @@ export function drillTable({ database, origin }: DrillTableOptions): DrillStore 
 /** The drills that started, by tenant. */
 export const drillChanges: ChangeSource = {
   channel: 'drills',
-  lastSequence,
+  lastSequence: (db) => lastSequence(db, 'drill_changes'),
   async changesAfter(db, since) {
-    const sequence = await lastSequence(db);
+    const sequence = await lastSequence(db, 'drill_changes');
     if (sequence <= since) return { sequence, tenantIds: [] };
     const rows = await db.selectFrom('drills').select('tenant_id').where('change_sequence', '>', since).execute();
     return { sequence, tenantIds: rows.map(({ tenant_id }) => tenant_id) };
   },
 };
-
-async function lastSequence(db: Kysely<Schema>): Promise<number> {
-  const { sequence } = await db.selectFrom('drill_changes').select('sequence').executeTakeFirstOrThrow();
-  return sequence;
-}
-
-async function nextSequence(trx: Transaction<Schema>): Promise<number> {
-  const { sequence } = await trx
-    .updateTable('drill_changes')
-    .set((eb) => ({ sequence: eb('sequence', '+', 1) }))
-    .returning('sequence')
-    .executeTakeFirstOrThrow();
-  return sequence;
-}
 
 const countRunning = (trx: Transaction<Schema>) =>
   trx
@@ -214,3 +263,19 @@ const rowOf = (seen: Omit<Sighting, 'from' | 'to'>) => ({
   vault_client_request_id: seen.vaultClientRequestId ?? null,
   audit_request_id: seen.auditRequestId,
 });
+
+type Sequence = 'bell_changes' | 'drill_changes';
+
+async function lastSequence(db: Kysely<Schema>, table: Sequence): Promise<number> {
+  const { sequence } = await db.selectFrom(table).select('sequence').executeTakeFirstOrThrow();
+  return sequence;
+}
+
+async function nextSequence(trx: Transaction<Schema>, table: Sequence): Promise<number> {
+  const { sequence } = await trx
+    .updateTable(table)
+    .set((eb) => ({ sequence: eb('sequence', '+', 1) }))
+    .returning('sequence')
+    .executeTakeFirstOrThrow();
+  return sequence;
+}
