@@ -52,6 +52,7 @@ describe('on every route', () => {
     await Promise.all(heads);
   });
 
+  const DRILL = '0b5c2f7e-6a51-4a1e-9d0c-3f2b7a9c1d44';
   test.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf'])(
     '%s is no tenant',
     async (name) => {
@@ -59,7 +60,12 @@ describe('on every route', () => {
       const answers = guarded.map(({ method, path, bodyExample }) => {
         const call = service
           .request()
-          [method](path.replace('{tenantId}', name).replace(/\{\w+\}/, 'email'))
+          [method](
+            path
+              .replace('{tenantId}', name)
+              .replace('{drillId}', DRILL)
+              .replace(/\{\w+\}/, 'email'),
+          )
           .set('Authorization', `Bearer ${service.token()}`);
         return bodyExample === undefined
           ? call
