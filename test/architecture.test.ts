@@ -166,7 +166,8 @@ const MAY_IMPORT: Allowances = {
   http: ['callers', 'errors'],
   'http/admission': ['audit', 'callers', 'errors', 'http', 'http/answers', 'http/contract', 'lib'],
   'http/answers': ['audit', 'callers', 'errors', 'http', 'lib'],
-  'http/contract': ['audit', 'callers', 'errors', 'format', 'http/answers'],
+  'http/contract': ['audit', 'callers', 'errors', 'format', 'http/answers', 'http/contract/tenants'],
+  'http/contract/tenants': ['http/contract'],
   'http/bodies': ['errors', 'format', 'http/contract', 'lib'],
   'http/routes': [
     'callers',

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { AuditEvent } from '../../audit/event.ts';
 import { named } from './fields.ts';
-import { PageQuery } from './tenant-fields.ts';
+import { PageQuery } from './tenants/tenant-fields.ts';
 
 const Hash = z.string().meta({ description: 'SHA-256, base64url.' });
 

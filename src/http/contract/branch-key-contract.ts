@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { Alias, named, TenantParams } from './fields.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
-import { PageQuery } from './tenant-fields.ts';
+import { PageQuery } from './tenants/tenant-fields.ts';
 
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { named } from './fields.ts';
-import { ProblemFix } from './problem-schema.ts';
+import { named } from '../fields.ts';
+import { ProblemFix } from '../problem-schema.ts';
 
 const CheckStepAnswer = named(
   'CheckStep',

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { named } from './fields.ts';
+import { named } from '../fields.ts';
 
 const state = z.string().meta({
   description:

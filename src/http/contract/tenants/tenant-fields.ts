@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { named } from './fields.ts';
+import { named } from '../fields.ts';
 
 const MAX_PAGE = 200;
 const DEFAULT_PAGE = 50;

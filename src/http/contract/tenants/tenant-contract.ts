@@ -1,6 +1,6 @@
+import { Document, TenantParams } from '../fields.ts';
+import { BODY_ERRORS, type Operation, TENANT_ERRORS } from '../operation.ts';
 import { DirectoryFactsAnswer } from './directory-fields.ts';
-import { Document, TenantParams } from './fields.ts';
-import { BODY_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import { OnboardingAnswer, TenantCheckAnswer } from './support-fields.ts';
 import { PageQuery, TenantAnswer, TenantList, TenantPatch, TenantRecord } from './tenant-fields.ts';
 
