@@ -11,6 +11,8 @@ FROM base AS build
 RUN npm ci --ignore-scripts && rm -rf node_modules/node-linux-* node_modules/.bin/node
 COPY tsconfig*.json ./
 COPY src src
+COPY console console
+COPY scripts scripts
 RUN npm run build
 
 FROM base AS dependencies

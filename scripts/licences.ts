@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { type Package, productionPackages } from './production-packages.ts';
+import { type Package, shippedPackages } from './production-packages.ts';
 
 /**
  * Permissive licences, suitable for a service that is distributed as an image. Adding one is a
@@ -30,8 +30,8 @@ export function licencesPage(packages: readonly Package[]): string {
   );
   return `# Licences
 
-Every package that runs in production, as \`npm run licences\` writes it; what the package asks for itself is bold. Their texts are in the image, beside
-each package. Allowed are ${[...ALLOWED].join(', ')}; anything else fails the command and the tests.
+Every package that runs in production, the console's in the browser included, as \`npm run licences\` writes it; what the package asks for itself is bold.
+The texts are in the image, beside each package; those of the console's are in \`dist/console/licences.md\`. Allowed are ${[...ALLOWED].join(', ')}; anything else fails the command and the tests.
 
 | package | version | licence |
 | --- | --- | --- |
@@ -40,7 +40,7 @@ ${rows.join('\n')}
 }
 
 if (import.meta.main) {
-  const packages = productionPackages();
+  const packages = shippedPackages();
   writeFileSync(LICENCES_FILE, licencesPage(packages));
   const wrong = forbidden(packages).map(({ name, version, licence }) => `${name}@${version}: ${licence}`);
   if (wrong.length > 0) {

@@ -26,22 +26,53 @@ const Lock = z.object({
 });
 const Manifest = z.object({ name: z.string(), version: z.string(), license: z.string().default('none') });
 
+/** Development packages that are built into the console; scripts/build-console.ts fails on another. */
+const BUNDLED = ['@azure/msal-browser', '@tanstack/react-query', 'react', 'react-dom', 'react-router'];
+
+/**
+ * Returns the packages that run in production: the service's own, and those in the console's bundle.
+ */
+export function shippedPackages(): readonly Package[] {
+  return sorted([...productionPackages(), ...bundledPackages()]);
+}
+
 /**
  * Returns the packages that `npm ci --omit=dev --omit=optional` installs, according to the lock,
  * with the licences that the installed packages state.
  */
-export function productionPackages(): readonly Package[] {
-  const { packages } = Lock.parse(read('package-lock.json'));
+function productionPackages(): readonly Package[] {
+  const { packages } = lock();
   const direct = packages['']?.dependencies ?? {};
   const paths = Object.entries(packages)
     .filter(([path, { dev, optional, devOptional }]) => path !== '' && !dev && !optional && !devOptional)
     .map(([path]) => path);
-  const found = paths.map((path): Package => {
-    const { name, version, license } = Manifest.parse(read(join(path, 'package.json')));
-    return { name, version, licence: license, isDirect: Object.hasOwn(direct, name) };
-  });
-  const unique = new Map(found.map((one) => [`${one.name}@${one.version}`, one]));
+  return sorted(paths.map((path) => packageAt(path, (name) => Object.hasOwn(direct, name))));
+}
+
+/** Returns the packages of the console's bundle, with what they depend on. */
+export function bundledPackages(): readonly Package[] {
+  const { packages } = lock();
+  const paths = new Set<string>();
+  const take = (name: string, from: string): void => {
+    const nested = join(from, 'node_modules', name);
+    const path = nested in packages ? nested : join('node_modules', name);
+    if (paths.has(path)) return;
+    paths.add(path);
+    for (const needed of Object.keys(packages[path]?.dependencies ?? {})) take(needed, path);
+  };
+  for (const name of BUNDLED) take(name, '');
+  return sorted([...paths].map((path) => packageAt(path, (name) => BUNDLED.includes(name))));
+}
+
+function packageAt(path: string, isDirect: (name: string) => boolean): Package {
+  const { name, version, license } = Manifest.parse(read(join(path, 'package.json')));
+  return { name, version, licence: license, isDirect: isDirect(name) };
+}
+
+function sorted(packages: readonly Package[]): readonly Package[] {
+  const unique = new Map(packages.map((one) => [`${one.name}@${one.version}`, one]));
   return [...unique].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
 }
 
+const lock = (): z.infer<typeof Lock> => Lock.parse(read('package-lock.json'));
 const read = (path: string): unknown => JSON.parse(readFileSync(join(ROOT, path), 'utf8'));

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import process from 'node:process';
 import * as z from 'zod';
-import { productionPackages } from './production-packages.ts';
+import { shippedPackages } from './production-packages.ts';
 
 /**
  * The runtime, which npm does not know: the official Node.js that runs this script, or the image's.
@@ -30,7 +30,7 @@ const MAX_BYTES = 64 * 1024 * 1024;
 const everything = Sbom.parse(
   JSON.parse(execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx'], { encoding: 'utf8', maxBuffer: MAX_BYTES })),
 );
-const wanted = new Set(productionPackages().map(({ name, version }) => `${name}@${version}`));
+const wanted = new Set(shippedPackages().map(({ name, version }) => `${name}@${version}`));
 const components = everything.components.filter(({ name, version }) => wanted.has(`${name}@${version}`));
 const kept = new Set([
   everything.metadata.component['bom-ref'],

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { describe, expect, test } from '@jest/globals';
 import { forbidden, LICENCES_FILE, licencesPage } from '../scripts/licences.ts';
-import { productionPackages } from '../scripts/production-packages.ts';
+import { shippedPackages } from '../scripts/production-packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const packages = productionPackages();
+const packages = shippedPackages();
 
 test('docs/licences.md lists every production package and none has a disallowed licence', () => {
   expect(readFileSync(LICENCES_FILE, 'utf8')).toBe(licencesPage(packages)); // if it fails: npm run licences

@@ -3,6 +3,112 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        readonly AuditAccess: {
+            readonly label?: string;
+            readonly reason?: string;
+            readonly subject?: string;
+        };
+        readonly AuditKeyUse: {
+            /** Format: int64 */
+            readonly count: number;
+            readonly keyId: string;
+            readonly policy?: string;
+            readonly vaultClientRequestId?: string;
+            readonly vaultRequestId: string;
+        };
+        readonly AuditPage: {
+            readonly nextCursor?: string;
+            readonly records: readonly components["schemas"]["AuditRecord"][];
+        };
+        readonly AuditRecord: {
+            readonly access?: components["schemas"]["AuditAccess"];
+            /** Format: date-time */
+            readonly at: string;
+            /** Format: int64 */
+            readonly bytes?: number;
+            readonly chain: string;
+            readonly clientRequestId?: string;
+            readonly code?: string;
+            readonly context?: string;
+            /** Format: int64 */
+            readonly count?: number;
+            readonly index?: string;
+            readonly items?: {
+                readonly [key: string]: number;
+            };
+            readonly keyId?: string;
+            readonly keys?: readonly components["schemas"]["AuditKeyUse"][];
+            readonly lease?: string;
+            readonly leaves?: readonly string[];
+            readonly mac?: string;
+            readonly operation?: string;
+            readonly outcome?: string;
+            readonly phase?: string;
+            readonly policy?: string;
+            readonly previous?: string;
+            readonly principal?: string;
+            readonly reason?: string;
+            readonly requestId?: string;
+            readonly salt: string;
+            /** Format: int64 */
+            readonly sequence: number;
+            readonly storedKey?: components["schemas"]["AuditStoredKey"];
+            readonly tenantId?: string;
+            /** Format: int64 */
+            readonly tenantSequence?: number;
+            readonly type: string;
+            readonly vaultClientRequestId?: string;
+            readonly vaultRequestId?: string;
+        };
+        readonly AuditStoredKey: {
+            readonly id: string;
+            readonly jweDigest: string;
+            readonly label: string;
+        };
+        readonly BranchKey: {
+            readonly destroyed?: boolean;
+            readonly id: string;
+            readonly jwe?: string;
+            readonly kid: string;
+            readonly kind: string;
+            readonly label: string;
+            readonly tenantId: string;
+            readonly vaultKey: string;
+        };
+        readonly BranchKeyList: {
+            readonly keys: readonly components["schemas"]["BranchKey"][];
+            readonly nextCursor?: string;
+        };
+        readonly BranchKeyNeed: {
+            /** Format: int64 */
+            readonly copies: number;
+            readonly keyId: string;
+            /** Format: int64 */
+            readonly keys: number;
+        };
+        readonly CheckStep: {
+            readonly because?: string;
+            readonly code?: string;
+            readonly detail?: string;
+            /** Format: int32 */
+            readonly durationMs?: number;
+            readonly fix?: components["schemas"]["ProblemFix"];
+            readonly name: string;
+            readonly reason?: string;
+            readonly state: string;
+            readonly warnings?: readonly string[];
+        };
+        readonly CountFact: {
+            /** Format: int64 */
+            readonly atLeast?: number;
+            readonly code?: string;
+            /** Format: int64 */
+            readonly count?: number;
+            readonly permission?: string;
+            /** Format: int32 */
+            readonly retryAfter?: number;
+            readonly state: string;
+        };
         readonly DecryptDocumentRequest: {
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
             readonly fields: {
@@ -29,6 +135,70 @@ export interface components {
         readonly DeterministicEncryptResult: {
             readonly search: readonly components["schemas"]["VersionValues"][];
             readonly write: components["schemas"]["VersionValues"];
+        };
+        readonly DirectoryFacts: {
+            readonly groups?: components["schemas"]["CountFact"];
+            readonly organization?: components["schemas"]["OrganizationFact"];
+            readonly users?: components["schemas"]["CountFact"];
+        };
+        readonly Drill: {
+            readonly jws?: string;
+            readonly markdown?: string;
+            readonly report: components["schemas"]["DrillReport"];
+            readonly step: string;
+        };
+        readonly DrillAttempts: {
+            readonly auditRequestId: string;
+            readonly code?: string;
+            /** Format: date-time */
+            readonly from: string;
+            readonly keyId?: string;
+            readonly outcome: string;
+            readonly reason?: string;
+            readonly scope?: string;
+            /** Format: date-time */
+            readonly to: string;
+            readonly vaultClientRequestId?: string;
+            readonly vaultRequestId?: string;
+        };
+        readonly DrillReport: {
+            /** Format: date-time */
+            readonly azureBackAt?: string;
+            /** Format: date-time */
+            readonly azureRefusedAt?: string;
+            /** Format: date-time */
+            readonly backEverywhereAt?: string;
+            readonly boundSeconds: number;
+            readonly drillId: string;
+            /** Format: date-time */
+            readonly endedAt?: string;
+            readonly format: string;
+            readonly longestUseSeconds?: number;
+            readonly refusedEverywhereAfterSeconds?: number;
+            readonly revokedBy: readonly string[];
+            readonly signInBoundSeconds: number;
+            /** Format: date-time */
+            readonly startedAt: string;
+            readonly startedBy: string;
+            readonly state: string;
+            readonly tenantId: string;
+            readonly tracks: readonly components["schemas"]["DrillTrack"][];
+            readonly verdict: string;
+        };
+        readonly DrillRequest: {
+            /** Format: int32 */
+            readonly maxSeconds?: number;
+        };
+        readonly DrillTrack: {
+            readonly attempts: readonly components["schemas"]["DrillAttempts"][];
+            /** Format: date-time */
+            readonly backAt?: string;
+            readonly mode: string;
+            readonly process: string;
+            readonly refusedAfterSeconds?: number;
+            /** Format: date-time */
+            readonly refusedAt?: string;
+            readonly usedForSeconds?: number;
         };
         readonly EncryptDocumentRequest: {
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
@@ -66,6 +236,38 @@ export interface components {
             readonly search: readonly components["schemas"]["VersionTokens"][];
             readonly write: components["schemas"]["VersionTokens"];
         };
+        readonly KeyPolicy: {
+            readonly detail?: string;
+            readonly policy?: string;
+            readonly state: string;
+            readonly tags?: {
+                readonly [key: string]: string;
+            };
+        };
+        readonly KeyRule: {
+            readonly key: string;
+            readonly when: {
+                readonly [key: string]: string;
+            };
+        };
+        readonly KeyUse: {
+            readonly keyId: string;
+            /** Format: date-time */
+            readonly lastUsedAt: string;
+            /** Format: int64 */
+            readonly opened: number;
+            /** Format: int64 */
+            readonly sealed: number;
+        };
+        readonly LastCheck: {
+            /** Format: date-time */
+            readonly checkedAt: string;
+            readonly code?: string;
+            readonly detail?: string;
+            readonly state: string;
+            readonly step?: string;
+            readonly warnings?: readonly string[];
+        };
         readonly LeaseResult: {
             /** Format: date-time */
             readonly expiresAt: string;
@@ -82,6 +284,25 @@ export interface components {
             readonly maxMessages: number;
             readonly requiredContext?: readonly string[];
         };
+        readonly LogsIngestion: {
+            readonly endpoint: string;
+            readonly ruleId: string;
+            readonly stream: string;
+        };
+        readonly Onboarding: {
+            readonly appId: string;
+            readonly script: string;
+            readonly steps: readonly components["schemas"]["OnboardingStep"][];
+            readonly takeBack: readonly components["schemas"]["TakeBack"][];
+            readonly tenantId: string;
+        };
+        readonly OnboardingStep: {
+            readonly check: string;
+            readonly commands: readonly string[];
+            readonly explanation: string;
+            readonly owner: string;
+            readonly title: string;
+        };
         readonly OpenLeasesResult: {
             readonly items: readonly components["schemas"]["OpenLeasesResultItem"][];
         };
@@ -95,6 +316,15 @@ export interface components {
             readonly key?: string;
             readonly keyId?: string;
             readonly kid?: string;
+        };
+        readonly OrganizationFact: {
+            readonly code?: string;
+            readonly displayName?: string;
+            readonly permission?: string;
+            /** Format: int32 */
+            readonly retryAfter?: number;
+            readonly state: string;
+            readonly verifiedDomains?: readonly string[];
         };
         readonly Problem: {
             readonly code: string;
@@ -119,6 +349,30 @@ export interface components {
             readonly command?: string;
             readonly owner: string;
         };
+        readonly RetiredKey: {
+            readonly name: string;
+            readonly vaultUrl: string;
+        };
+        readonly RewrapBranchKeysRequest: {
+            readonly to?: {
+                readonly key: string;
+            };
+        };
+        readonly RewrapBranchKeysResult: {
+            /** Format: int64 */
+            readonly current: number;
+            readonly isComplete: boolean;
+            /** Format: int64 */
+            readonly moved: number;
+            /** Format: int64 */
+            readonly staying: number;
+            readonly stayingKeys: readonly {
+                readonly branchId: string;
+                readonly code: string;
+                readonly keyId: string;
+                readonly reason?: string;
+            }[];
+        };
         readonly RewrapDocumentRequest: {
             readonly encryptionContext?: components["schemas"]["EncryptionContext"];
             readonly fields: {
@@ -136,6 +390,162 @@ export interface components {
             readonly form?: "self-contained" | "compact";
             readonly key?: string;
             readonly tenantId?: string;
+        };
+        readonly SiemDelivery: {
+            /** Format: date-time */
+            readonly deliveredAt?: string;
+            /** Format: date-time */
+            readonly deliveredUntil?: string;
+            readonly fix?: string;
+            readonly trouble?: string;
+            /** Format: date-time */
+            readonly troubleSince?: string;
+            /** Format: int64 */
+            readonly waiting: number;
+        };
+        readonly TakeBack: {
+            readonly command: string;
+            readonly title: string;
+        };
+        readonly Tenant: {
+            readonly branchKeys?: readonly components["schemas"]["BranchKeyNeed"][];
+            readonly canarySecret?: string;
+            /** Format: int32 */
+            readonly checkIntervalSeconds?: number;
+            /** Format: date-time */
+            readonly createdAt: string;
+            readonly dataKeys?: components["schemas"]["TenantDataKeys"];
+            readonly defaultKey: string;
+            readonly displayName?: string;
+            readonly entraTenantId: string;
+            readonly graph?: components["schemas"]["TenantGraph"];
+            readonly id: string;
+            readonly indexes?: {
+                readonly [key: string]: components["schemas"]["TenantIndex"];
+            };
+            readonly keyPolicies?: {
+                readonly [key: string]: components["schemas"]["KeyPolicy"];
+            };
+            /**
+             * @example [
+             *       {
+             *         "when": {
+             *           "purpose": "payroll"
+             *         },
+             *         "key": "payroll"
+             *       }
+             *     ]
+             */
+            readonly keyRules?: readonly components["schemas"]["KeyRule"][];
+            readonly keys: {
+                readonly [key: string]: components["schemas"]["TenantKey"];
+            };
+            readonly keyUsage?: readonly components["schemas"]["KeyUse"][];
+            readonly lastCheck?: components["schemas"]["LastCheck"];
+            readonly leases?: components["schemas"]["TenantLeases"];
+            readonly metadata?: {
+                readonly [key: string]: string;
+            };
+            readonly origin?: string;
+            readonly requiredAccess?: readonly string[];
+            readonly requiredContext?: readonly string[];
+            readonly retiredKeys?: readonly components["schemas"]["RetiredKey"][];
+            readonly revision: string;
+            /** Format: int32 */
+            readonly revocationBoundSeconds?: number;
+            readonly siem?: components["schemas"]["TenantSiem"];
+            readonly siemDelivery?: components["schemas"]["SiemDelivery"];
+            readonly state?: string;
+            /** Format: date-time */
+            readonly updatedAt: string;
+        };
+        readonly TenantCheck: {
+            /** Format: date-time */
+            readonly at: string;
+            readonly state: string;
+            readonly steps: readonly components["schemas"]["CheckStep"][];
+            readonly tenantId: string;
+        };
+        readonly TenantDataKeys: {
+            /** Format: int32 */
+            readonly maxAgeSeconds?: number;
+            /** Format: int64 */
+            readonly maxBytes?: number;
+            /** Format: int64 */
+            readonly maxMessages?: number;
+            readonly mode?: string;
+        };
+        readonly TenantGraph: {
+            readonly groups?: boolean;
+            readonly organization?: boolean;
+            readonly users?: boolean;
+        };
+        readonly TenantIndex: {
+            /** Format: int32 */
+            readonly bits?: number;
+            readonly normalize?: string;
+        };
+        readonly TenantKey: {
+            readonly algorithm?: string;
+            readonly fallback?: string;
+            readonly form?: string;
+            readonly keyVersion?: string;
+            readonly name: string;
+            readonly use: string;
+            readonly vaultUrl: string;
+        };
+        readonly TenantLeases: {
+            /** Format: int32 */
+            readonly maxSeconds: number;
+        };
+        readonly TenantList: {
+            readonly nextCursor?: string;
+            readonly tenants: readonly components["schemas"]["Tenant"][];
+        };
+        readonly TenantPatch: {
+            readonly [key: string]: unknown;
+        };
+        readonly TenantRecord: {
+            readonly canarySecret?: string;
+            /** Format: int32 */
+            readonly checkIntervalSeconds?: number;
+            readonly dataKeys?: components["schemas"]["TenantDataKeys"];
+            readonly defaultKey: string;
+            readonly displayName?: string;
+            readonly entraTenantId: string;
+            readonly graph?: components["schemas"]["TenantGraph"];
+            readonly indexes?: {
+                readonly [key: string]: components["schemas"]["TenantIndex"];
+            };
+            /**
+             * @example [
+             *       {
+             *         "when": {
+             *           "purpose": "payroll"
+             *         },
+             *         "key": "payroll"
+             *       }
+             *     ]
+             */
+            readonly keyRules?: readonly components["schemas"]["KeyRule"][];
+            readonly keys: {
+                readonly [key: string]: components["schemas"]["TenantKey"];
+            };
+            readonly leases?: components["schemas"]["TenantLeases"];
+            readonly metadata?: {
+                readonly [key: string]: string;
+            };
+            readonly origin?: string;
+            readonly requiredAccess?: readonly string[];
+            readonly requiredContext?: readonly string[];
+            readonly retiredKeys?: readonly components["schemas"]["RetiredKey"][];
+            /** Format: int32 */
+            readonly revocationBoundSeconds?: number;
+            readonly siem?: components["schemas"]["TenantSiem"];
+            readonly state?: string;
+        };
+        readonly TenantSiem: {
+            readonly logsIngestion: components["schemas"]["LogsIngestion"];
         };
         readonly VersionTokens: {
             readonly tokens: readonly string[];

@@ -1,0 +1,63 @@
+import { SignInExpired } from '../app/sign-in-expired.ts';
+import { ApiError, problemOf, Unreachable } from './api-error.ts';
+
+const TIMEOUT_MS = 60_000;
+
+interface Call {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  /** The revision that a change is based on. */
+  readonly revision?: string;
+  readonly accept?: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Api {
+  /** Returns the JSON of the answer. Rejects with ApiError, Unreachable or SignInExpired. */
+  json<Answer>(path: string, call?: Call): Promise<Answer>;
+  /** Returns the answer itself, for downloads. */
+  raw(path: string, call?: Call): Promise<Response>;
+}
+
+/** Returns calls of this service's API, each with a token that is valid now. */
+export function createApi(token: () => Promise<string>): Api {
+  async function raw(path: string, call: Call = {}): Promise<Response> {
+    const response = await send(path, call, await token());
+    if (response.ok) return response;
+    const problem = await problemOf(response);
+    throw problem.status === 401 ? new SignInExpired(problem.detail) : new ApiError(problem);
+  }
+  return {
+    raw,
+    async json<Answer>(path: string, call?: Call): Promise<Answer> {
+      const response = await raw(path, call);
+      return (response.status === 204 ? undefined : await response.json()) as Answer;
+    },
+  };
+}
+
+async function send(path: string, call: Call, token: string): Promise<Response> {
+  const url = new URL(path, location.origin);
+  for (const [name, value] of Object.entries(call.query ?? {})) {
+    if (value !== undefined && value !== '') url.searchParams.set(name, String(value));
+  }
+  const headers = new Headers({ Authorization: `Bearer ${token}`, Accept: call.accept ?? 'application/json' });
+  if (call.body !== undefined) headers.set('Content-Type', call.contentType ?? 'application/json');
+  if (call.revision !== undefined) headers.set('If-Match', `"${call.revision}"`);
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    return await fetch(url, {
+      method: call.method ?? 'GET',
+      headers,
+      body: call.body === undefined ? null : JSON.stringify(call.body),
+      signal: call.signal ? AbortSignal.any([call.signal, timeout]) : timeout,
+      cache: 'no-store',
+      credentials: 'omit',
+    });
+  } catch (error) {
+    if (call.signal?.aborted) throw error;
+    throw new Unreachable('The service does not answer.', { cause: error });
+  }
+}

@@ -1,0 +1,61 @@
+import { lazy, type ReactNode, Suspense, useMemo } from 'react';
+import { BrowserRouter, Link, Route, Routes } from 'react-router';
+import { createApi } from '../api/api.ts';
+import { Loading } from '../parts/loading.tsx';
+import { Banners } from './banners.tsx';
+import { Console } from './context.ts';
+import { NoPage, NoRole } from './no-page.tsx';
+import type { Settings } from './settings.ts';
+import type { Session } from './sign-in.ts';
+import { SignInPage } from './sign-in-page.tsx';
+
+const Overview = lazy(() => import('../pages/overview/overview-page.tsx'));
+
+/** The frame of all pages: who is signed in, where one is, and the page. */
+export function Shell({ settings, session }: { settings: Settings; session: Session }): ReactNode {
+  const { person } = session;
+  const context = useMemo(
+    () => person && { api: createApi(session.token), roles: person.roles },
+    [session.token, person],
+  );
+  return (
+    <BrowserRouter basename="/console">
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="top">
+        <Link to="/" className="brand">
+          Vaultspan console
+        </Link>
+        {settings.vendorName && <span className="vendor">{settings.vendorName}</span>}
+        {person && (
+          <span className="person">
+            <span className="clip">{person.name}</span>
+            <button type="button" onClick={() => void session.signOut()}>
+              Sign out
+            </button>
+          </span>
+        )}
+      </header>
+      <Banners onSignIn={session.signIn} />
+      <main id="main" tabIndex={-1}>
+        {context ? (
+          <Console value={context}>
+            <Suspense fallback={<Loading />}>
+              {context.roles.has('Tenants.Read') ? <Pages /> : <NoRole roles={context.roles} />}
+            </Suspense>
+          </Console>
+        ) : (
+          <SignInPage failure={session.failure} onSignIn={session.signIn} />
+        )}
+      </main>
+    </BrowserRouter>
+  );
+}
+
+const Pages = (): ReactNode => (
+  <Routes>
+    <Route index element={<Overview />} />
+    <Route path="*" element={<NoPage />} />
+  </Routes>
+);

@@ -1,0 +1,23 @@
+import { QueryClientProvider } from '@tanstack/react-query';
+import { createRoot } from 'react-dom/client';
+import { createQueryClient } from './api/query-client.ts';
+import { loadSettings } from './app/settings.ts';
+import { Shell } from './app/shell.tsx';
+import { startSignIn } from './app/sign-in.ts';
+import { StartFailure } from './app/start-failure.tsx';
+
+const element = document.querySelector('#console');
+if (!element) throw new Error('index.html has no element for the console');
+const root = createRoot(element);
+
+try {
+  const settings = await loadSettings();
+  const session = await startSignIn(settings);
+  root.render(
+    <QueryClientProvider client={createQueryClient()}>
+      <Shell settings={settings} session={session} />
+    </QueryClientProvider>,
+  );
+} catch (error) {
+  root.render(<StartFailure error={error} />);
+}
