@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { gzipSync } from 'node:zlib';
+import { build } from 'vite';
 import { bundledPackages } from './production-packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -9,10 +10,6 @@ const OUTPUT = join(ROOT, 'dist', 'console');
 /** What a browser loads before it shows the first page, compressed. */
 const MAX_FIRST_PAGE_BYTES = 350_000;
 
-// npm runs `prepare` after `npm ci --omit=dev` too, where there is nothing to build with.
-if (process.env['npm_lifecycle_event'] === 'prepare' && !existsSync(join(ROOT, 'node_modules', 'vite'))) process.exit();
-
-const { build } = await import('vite');
 const result = await build({
   configFile: false,
   root: join(ROOT, 'console'),
