@@ -11,8 +11,8 @@ what='client libraries'
 . scripts/chromium.sh
 
 NODES=(20.20.2 24.21.0)
-# Prints the first block of code below a heading of a README, which is what a user pastes.
-example() { awk -v heading="$2" '$0 == heading { below = 1 } below && /^```$/ && block { exit } block { print } below && /^```[a-z]+$/ && !/^```sh/ { block = 1 }' "$1"; }
+# Prints the first block of TypeScript (ts) or Python (python) below a heading of a page, which is what a user pastes.
+example() { awk -v heading="$2" -v fence="^\`\`\`$3" '$0 == heading { below = 1 } below && /^```$/ && block { exit } block { print } below && $0 ~ fence { block = 1 }' "$1"; }
 
 main() {
   trap clean_up EXIT
@@ -86,35 +86,37 @@ test_python() {
   echo "python $("$python/bin/python" --version): $(tail -1 "$work/log")"
 }
 
-# The examples of the READMEs, pasted into empty projects that have nothing but the built packages.
+# The examples of the pages, pasted into empty projects that have nothing but the built packages.
 try_packages() {
   local project=$work/project tarball
   mkdir -p "$project"
   tarball=$(cd clients/typescript && npm pack --silent --pack-destination "$work")
   (cd "$project" && npm init -y >/dev/null && npm install "$work/$tarball" kysely@0.29.9 pg@8.23.1 >/dev/null)
-  try_example clients/typescript/README.md '# @vaultspan/client' context-mismatch
-  try_example clients/typescript/README.md '## Kysely' ann@example.org
+  try_example clients/typescript/README.md '# @vaultspan/client' ts context-mismatch
+  try_example clients/typescript/README.md '## Kysely' ts ann@example.org
+  try_example docs/clients.md '## The first five minutes' ts 'call back'
   python3 -m venv "$work/venv"
   "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$(echo "$out"/wheel/*.whl)[sqlalchemy,tink]" 'psycopg[binary]'
-  try_example clients/python/README.md '# vaultspan' context-mismatch
-  try_example clients/python/README.md '## SQLAlchemy 2' ann@example.org
-  try_example clients/python/README.md '## Tink' 'a secret'
+  try_example clients/python/README.md '# vaultspan' python context-mismatch
+  try_example clients/python/README.md '## SQLAlchemy 2' python ann@example.org
+  try_example clients/python/README.md '## Tink' python 'a secret'
+  try_example docs/clients.md '## The first five minutes' python 'call back'
 }
 
 # Runs an example as a user would, with a database at hand, and looks for what it prints.
 try_example() {
-  local readme=$1 heading=$2 expected=$3 run
-  if [[ $readme = *typescript* ]]; then
-    example "$readme" "$heading" | sed -E 's/(process\.env\.[A-Z_]+)!/\1/g' >"$work/project/example.mjs"
+  local page=$1 heading=$2 language=$3 expected=$4 run
+  if [ "$language" = ts ]; then
+    example "$page" "$heading" ts | sed -E 's/(process\.env\.[A-Z_]+)!/\1/g' >"$work/project/example.mjs"
     run=("$out/node-${NODES[0]}/node_modules/.bin/node" example.mjs)
   else
-    example "$readme" "$heading" >"$work/project/example.py"
+    example "$page" "$heading" python >"$work/project/example.py"
     run=("$work/venv/bin/python" example.py)
   fi
   (cd "$work/project" && "$root/scripts/postgres.sh" bash -c 'DATABASE_URL=$TEST_DATABASE_URL
     [ "$2" != example.py ] || DATABASE_URL=${DATABASE_URL/postgres:/postgresql+psycopg:}
-    DATABASE_URL=$DATABASE_URL exec "$@"' example "${run[@]}") >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "the example of $readme fails: $heading"; }
-  grep -qF "$expected" "$work/log" || fail "the example of $readme does not print $expected: $heading"
+    DATABASE_URL=$DATABASE_URL exec "$@"' example "${run[@]}") >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "the example of $page fails: $heading"; }
+  grep -qF "$expected" "$work/log" || fail "the example of $page does not print $expected: $heading"
 }
 
 main
