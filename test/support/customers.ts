@@ -34,8 +34,12 @@ async function rewriteTenants(
   );
 }
 
+/** Changes every tenant that the file has. */
+export const changeTenants = (service: TestService, change: Change): Promise<void> =>
+  rewriteTenants(service, (tenants) => tenants.map(change));
+
 export const changeTenant = (service: TestService, id: string, change: Change): Promise<void> =>
-  rewriteTenants(service, (tenants) => tenants.map((tenant) => (tenant.id === id ? change(tenant) : tenant)));
+  changeTenants(service, (tenant) => (tenant.id === id ? change(tenant) : tenant));
 
 /**
  * Adds customers with one key each, every one with a directory and a vault of its own, where the

@@ -88,7 +88,7 @@ export interface DrillReport {
   readonly revokedBy: readonly string[];
   /** The first refusal by Azure that any process got. */
   readonly azureRefusedAt?: string;
-  /** The first new sign-in with a vault call that Azure allowed again. */
+  /** When Azure allowed the first vault call after a refusal. */
   readonly azureBackAt?: string;
   /** The longest use of the key after the first refusal. */
   readonly longestUseSeconds?: number;
@@ -157,15 +157,25 @@ function shownTrack(track: Track, azureAt: number | undefined, azureBack: number
   });
 }
 
-/** Returns when a cold attempt was first allowed after a refusal: from then on Azure allows every use. */
+/**
+ * Returns when Azure first allowed a call again after a refusal: from then on it allows every use. A
+ * warm attempt shows that only by a vault call that it did not rely on before.
+ */
 function azureBackAt(tracks: readonly Track[]): number | undefined {
   const backs = tracks.flatMap((track) => {
     const refusal = firstRefusal(track);
-    if (track.mode !== 'cold' || !refusal) return [];
-    return track.sightings.find(({ outcome, from }) => outcome === 'allowed' && from > refusal.from)?.from ?? [];
+    if (!refusal) return [];
+    const { mode, sightings } = track;
+    const before = new Set(sightings.filter(({ from }) => from <= refusal.from).map(vaultCallOf));
+    const isAsked = (seen: Sighting) => mode === 'cold' || !before.has(vaultCallOf(seen));
+    const isBack = (seen: Sighting) => seen.outcome === 'allowed' && seen.from > refusal.from && isAsked(seen);
+    return sightings.find(isBack)?.from ?? [];
   });
   return backs.length > 0 ? Math.min(...backs) : undefined;
 }
+
+const vaultCallOf = ({ vaultRequestId, vaultClientRequestId }: Sighting): string | undefined =>
+  vaultRequestId ?? vaultClientRequestId;
 
 /** Returns how long a process used the key while Azure refused it. */
 function usedFor(sightings: readonly Sighting[], azureAt: number, azureBack = Number.POSITIVE_INFINITY): number {
