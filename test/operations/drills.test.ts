@@ -97,22 +97,30 @@ const start = async (tenant: string, body: object = {}): Promise<ShownDrill> =>
 const pathOf = ({ report: { tenantId, drillId } }: ShownDrill): string => `/tenants/${tenantId}/drills/${drillId}`;
 /** Reads with a pause, since many drills run at once. */
 const get = async (drill: ShownDrill): Promise<ShownDrill> => {
-  await sleep(200);
+  await sleep(400);
   return (await service.request().get(pathOf(drill)).set('Authorization', `Bearer ${service.token()}`).expect(200))
     .body;
 };
-const untilStep = (drill: ShownDrill, step: ShownDrill['step']) =>
-  until(async () => (await get(drill)).step === step, `${drill.report.tenantId}: ${step}`, LIMIT_MS);
-/** Waits until both processes, warm and cold, decrypt. */
-const untilAllTakePart = (drill: ShownDrill) =>
+/**
+ * Waits until the drill is as the condition says.
+ * @throws Error when it ends before
+ */
+const untilDrill = (drill: ShownDrill, what: string, isSo: (found: ShownDrill) => boolean) =>
   until(
     async () => {
       const found = await get(drill);
-      return found.step === 'revoke' && found.report.tracks.length === 4;
+      if (isSo(found)) return true;
+      if (found.step === 'over') throw new Error(`${drill.report.tenantId}: ${found.report.state} before ${what}`);
+      return false;
     },
-    `${drill.report.tenantId}: both processes take part`,
+    `${drill.report.tenantId}: ${what}`,
     LIMIT_MS,
   );
+const untilStep = (drill: ShownDrill, wanted: ShownDrill['step']) =>
+  untilDrill(drill, wanted, ({ step }) => step === wanted);
+/** Waits until both processes, warm and cold, decrypt. */
+const untilAllTakePart = (drill: ShownDrill) =>
+  untilDrill(drill, 'all take part', ({ step, report }) => step === 'revoke' && report.tracks.length === 4);
 
 async function ring(tenant: string): Promise<void> {
   const bell = runCli(['bell', 'show', tenant, '--config', config], { cwd: service.folder });
@@ -146,7 +154,7 @@ async function rehearse(name: string, way: Way, onRevoked?: (drill: ShownDrill) 
     restore: async () => {
       await way.restore(control, name);
       const areBack = ({ mode, backAt }: DrillTrack) => mode === 'warm' || backAt !== undefined;
-      await until(async () => (await get(drill)).report.tracks.every(areBack), `${name}: Azure allows it`, LIMIT_MS);
+      await untilDrill(drill, 'Azure allows it', ({ report }) => report.tracks.every(areBack));
     },
     end: async () => {
       await untilStep(drill, 'over');
@@ -186,6 +194,8 @@ let beforeTheBell: readonly DrillTrack[];
 let expiring: ShownDrill;
 beforeAll(async () => {
   expiring = await start('expiry', { maxSeconds: 10 });
+  await untilAllTakePart(expiring);
+  await service.emulator.control.setKeyAttributes({ vault: 'expiry', key: 'data', exp: 1 });
   const drills = await Promise.all([
     ...rows.map(([name, way]) => rehearse(name, way, SIGN_INS.has(name) ? async () => undefined : undefined)),
     rehearse('bell', disableKey, async (drill) => {
@@ -193,8 +203,6 @@ beforeAll(async () => {
     }),
     rehearseByCommand(),
   ]);
-  await untilAllTakePart(expiring);
-  await service.emulator.control.setKeyAttributes({ vault: 'expiry', key: 'data', exp: 1 });
   await Promise.all(drills.map(({ revoke }) => revoke()));
   await Promise.all(drills.map(({ restore }) => restore()));
   service.clock.advance(LONGEST_PAUSE_SECONDS);
