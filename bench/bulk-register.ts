@@ -1,3 +1,4 @@
+import { listColumns } from '../src/database/list-columns.ts';
 import type { SqlDatabase } from '../src/database/open-database.ts';
 import { tenantSchema } from '../src/tenants/record-schema.ts';
 import { vaultHosts } from '../src/tenants/vault-hosts.ts';
@@ -46,6 +47,7 @@ export async function register(database: SqlDatabase, records: readonly unknown[
         state: record.state,
         record: JSON.stringify(record),
         change_sequence: sequence - at,
+        ...listColumns(record, record.id),
       }));
       await trx.insertInto('tenants').values(rows).execute();
     });

@@ -2,6 +2,7 @@ import { getFips, randomUUID } from 'node:crypto';
 import { createApp } from '../app.ts';
 import { keyedAccess } from '../audit/keyed-access.ts';
 import type { RefusalCounter } from '../audit/refusals.ts';
+import type { CallCounts } from '../azure/call-counts.ts';
 import { CallerRates } from '../callers/caller-rates.ts';
 import { createTokenVerifier } from '../callers/verify-token.ts';
 import type { Config } from '../config/resolved.ts';
@@ -20,6 +21,7 @@ import type { Azure } from './azure.ts';
 import type { Bells } from './bells.ts';
 import type { Branches } from './branches.ts';
 import type { Drills } from './drills.ts';
+import { figuresOf } from './figures.ts';
 import type { Keys } from './keys.ts';
 import type { Leases } from './leases.ts';
 import type { Receipts, ReportSigner } from './receipts.ts';
@@ -50,6 +52,7 @@ export interface ListenerParts {
   readonly drills: Pick<Drills, 'store'>;
   readonly signReport: ReportSigner | undefined;
   readonly telemetry: Telemetry;
+  readonly calls: CallCounts;
 }
 
 export interface Listener {
@@ -90,6 +93,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
   const { config, failures, clock, deadlines, certificate, azure, store } = parts;
   const { audit, receipts, siem, refusals, branches, keys, leases, bells, drills, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
+  const startedAtMs = clock.wallMs();
   return createApp({
     ...store,
     ...keys,
@@ -105,6 +109,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     contextDigest: azure.contextDigest,
     openProbe: azure.openProbe,
     directory: azure.directory,
+    figures: () => figuresOf({ startedAtMs, calls: parts.calls, azure, keys, admission }),
     audit: config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,
     auditRecords: audit.records,
     log: receipts?.reader,

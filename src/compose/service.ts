@@ -1,5 +1,6 @@
 import { RefusalCounter } from '../audit/refusals.ts';
 import type { AuditSink } from '../audit/sink.ts';
+import { CallCounts } from '../azure/call-counts.ts';
 import { issuerTrouble } from '../callers/issuer-keys.ts';
 import type { Config } from '../config/resolved.ts';
 import { DEADLINES, type Deadlines } from '../http/server/deadlines.ts';
@@ -98,11 +99,12 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const home = openHome(config, clock);
   let sink: AuditSink | undefined;
   const onUnwrap = unwrapRecorder(config, () => sink);
-  const azure = await openAzure(config, home, logger, clock, telemetry.metrics?.azure, onUnwrap);
+  const calls = new CallCounts(telemetry.metrics?.azure);
+  const azure = await openAzure(config, home, logger, clock, calls, onUnwrap);
   const store = keep(await openStore(config, home, logger));
   const audit = keep(await openAudit(config, home, azure.lineKey, logger));
   sink = audit.sink;
-  const observer = telemetry.metrics?.azure;
+  const observer = calls;
   const receipts = keep(startReceipts({ config, home, database: audit.database, logger, clock, observer }));
   const { tenants } = store;
   const siem = keep(await startSiem({ config, logger, clock, azure, tenants, database: audit.database }));
@@ -127,6 +129,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
     leases,
     bells,
     drills,
+    calls,
   };
   const signReport = reportSigner({ config, home, clock, observer });
   const parts = { config, signReport, failures, clock, deadlines, ...opened };

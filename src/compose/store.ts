@@ -85,8 +85,10 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
   const keys = keyRegister(database);
   try {
     const tenants =
-      file === undefined ? await openTable(config, logger, database) : await openList(config, file, keys, logger);
-    if (file !== undefined && config.rounds.enabled) await watchList(tenants, claims, logger);
+      file === undefined
+        ? await openTable(config, logger, database)
+        : await openList(config, file, { keys, lastChecks: claims.lastChecks }, logger);
+    if (file !== undefined) await watchList(tenants, claims, logger);
     return {
       tenants,
       claims,
@@ -126,13 +128,13 @@ async function openMigrated(config: StoreConfig, home: Pick<Home, 'platform'>, l
 function openList(
   { vaultHosts, obstacles }: StoreConfig,
   file: string,
-  keys: KeyRegister,
+  sources: Pick<FileRegistryOptions, 'keys' | 'lastChecks'>,
   logger: Logger,
 ): Promise<TenantRegistry> {
   const options: FileRegistryOptions = {
     file,
+    ...sources,
     hosts: vaultHosts,
-    keys,
     obstacles,
     onReload: (count) => logger.info({ count }, 'tenants reloaded'),
     onBrokenEdit: (error) =>
@@ -154,7 +156,7 @@ async function openTable({ vaultHosts }: StoreConfig, logger: Logger, database: 
   });
 }
 
-/** Writes the file's list of tenants to the database, now and after each edit. */
+/** Writes the file's list of active tenants to the database, now and after each edit. */
 async function watchList(tenants: TenantRegistry, claims: Claims, logger: Logger): Promise<void> {
   const watch = async () => {
     const ids: string[] = [];

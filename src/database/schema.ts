@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely';
+
 /**
  * The tables, in SQL that SQLite and PostgreSQL share. Times are milliseconds since 1970, so that
  * both compare and add them alike, whatever the server's time zone. Records are JSON in text
@@ -22,6 +24,10 @@ export interface Schema {
     /** If set, the row is a tombstone: only the proof that its id was once used. */
     removed_at: number | null;
     change_sequence: number;
+    /** The display name, or the id without one, as searches compare it. */
+    name_key: Generated<string>;
+    /** The customer's directory, from the record. */
+    directory_id: Generated<string>;
   };
   /**
    * The tenant that first had a vault key, and the use. Rows are permanent; a second row of one key
@@ -48,6 +54,11 @@ export interface Schema {
     due_at: number;
     lease_owner: string | null;
     last_check: string | null;
+    /** The state of the last check, and the step that failed, from its text. */
+    outcome: Generated<string | null>;
+    step: Generated<string | null>;
+    /** The time of the last check; 0 before the first. */
+    checked_at: Generated<number>;
     /** Number of state changes: the number of the newest row in check_history. */
     changes: number;
   };

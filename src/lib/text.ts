@@ -11,3 +11,6 @@ export function decodeText(bytes: Uint8Array): string {
     throw new Error('is not UTF-8: save it as UTF-8 text');
   }
 }
+
+/** Returns the text for comparisons that ignore case and the way in which characters are encoded. */
+export const foldText = (text: string): string => text.normalize('NFKC').toLowerCase();

@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { SiemCursor } from '../audit/siem/siem-table.ts';
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
@@ -9,12 +10,12 @@ import { defined } from '../lib/defined.ts';
 import type { Check } from '../tenants/checks.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
 import type { Tenant } from '../tenants/record.ts';
-import { findTenant, type TenantPage, type TenantRegistry } from '../tenants/registry.ts';
+import type { TenantPlace, TenantQuery, TenantRegistry } from '../tenants/registry.ts';
 import { assertGranted, assertRole } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
 
 export interface ReadTenantsDeps extends AuditDeps {
-  readonly tenants: Pick<TenantRegistry, 'get' | 'list'>;
+  readonly tenants: Pick<TenantRegistry, 'get' | 'search'>;
   /** Returns the key versions that were used, the last used first. */
   readonly keyUsageOf: (tenantId: string) => Promise<readonly ShownKeyUse[]>;
   readonly dataKeys: Pick<DataKeys, 'policyOf'>;
@@ -115,41 +116,63 @@ async function deliveryOf(
 const timeOf = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : new Date(ms).toISOString();
 
+export interface ListTenantsInput extends Pick<TenantQuery, 'limit' | 'sort' | 'search' | 'state'> {
+  readonly cursor?: string | undefined;
+}
+
 /**
- * Returns a page of the tenants that the caller may see, ordered by id.
+ * Returns a page of the tenants that the caller may see.
  * @throws ServiceError
  */
 export async function listTenants(
   deps: ReadTenantsDeps,
   request: AuthenticatedRequest,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+  { cursor, ...query }: ListTenantsInput,
 ): Promise<CheckedPage> {
   assertRole(request.principal, 'Tenants.Read');
-  const after = cursor === undefined ? undefined : idOf(cursor);
   const { tenantIds } = request.principal;
-  const page = tenantIds ? await pageOf(deps, [...tenantIds], limit, after) : await deps.tenants.list(limit, after);
+  const after = cursor === undefined ? undefined : placeOf(cursor, query.sort);
+  const page = await deps.tenants.search({ ...query, after, within: tenantIds && [...tenantIds] });
   await recordSuccess(deps, request, { operation: 'tenant-list' });
-  const { nextCursor } = page;
   const tenants = await withLastChecks(deps, page.tenants);
-  return nextCursor === undefined ? { tenants } : { tenants, nextCursor: cursorOf(nextCursor) };
-}
-
-/** Returns a page; a caller that is limited to some tenants sees only these. */
-async function pageOf(deps: ReadTenantsDeps, ids: string[], limit: number, after = ''): Promise<TenantPage> {
-  const following = ids.filter((id) => id > after).sort((a, b) => (a < b ? -1 : 1));
-  const wanted = following.slice(0, limit);
-  const found = await Promise.all(wanted.map((id) => findTenant(deps.tenants, id)));
-  const tenants = found.filter((tenant) => tenant !== undefined);
-  const last = wanted.at(-1);
-  return following.length > limit && last !== undefined ? { tenants, nextCursor: last } : { tenants };
+  return defined({ tenants, nextCursor: page.next && cursorOf(page.next, query.sort) });
 }
 
 /** Returns a cursor. It is opaque to clients, so that its content may change. */
-const cursorOf = (id: string): string => Buffer.from(`1:${id}`).toString('base64url');
+const cursorOf = ({ key, id }: TenantPlace, sort: TenantQuery['sort']): string =>
+  Buffer.from(JSON.stringify([sort, key, id])).toString('base64url');
 
-function idOf(cursor: string): string {
-  const [version, id = ''] = Buffer.from(cursor, 'base64url').toString('latin1').split(':');
-  if (version === '1' && TENANT_ID.test(id) && cursorOf(id) === cursor) return id;
-  const detail = 'is no cursor that a list gave';
+const KEYS: Readonly<Record<TenantQuery['sort'], (key: unknown) => boolean>> = {
+  id: (key) => typeof key === 'string' && TENANT_ID.test(key),
+  name: (key) => typeof key === 'string' && !key.includes('\0'),
+  updated: Number.isSafeInteger,
+  checked: Number.isSafeInteger,
+};
+
+/**
+ * Returns the place that a cursor names.
+ * @throws ServiceError `malformed-request`
+ */
+function placeOf(cursor: string, wanted: TenantQuery['sort']): TenantPlace {
+  const parsed = CursorContent.safeParse(cursor);
+  const [sort, key, id] = parsed.data ?? [];
+  if (sort === wanted && key !== undefined && id !== undefined && KEYS[wanted](key)) {
+    const place = { key, id };
+    if (cursorOf(place, wanted) === cursor) return place;
+  }
+  const detail = 'is no cursor that this list gave in this order';
   throw new ServiceError('malformed-request', `cursor ${detail}`, { errors: [{ pointer: '/query/cursor', detail }] });
+}
+
+const CursorContent = z
+  .string()
+  .transform((cursor) => parsedJson(Buffer.from(cursor, 'base64url').toString()))
+  .pipe(z.tuple([z.string(), z.union([z.string(), z.number()]), z.string().regex(TENANT_ID)]));
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defined } from '../lib/defined.ts';
-import type { TenantCheck } from '../operations/doctor/tenant-check.ts';
+import { checkOf, type TenantCheck } from '../operations/doctor/tenant-check.ts';
 import { checkIntervalMsOf } from '../tenants/bounds.ts';
 import type { Check, Claims } from '../tenants/checks.ts';
 import type { Tenant } from '../tenants/record.ts';
@@ -116,18 +115,4 @@ export class Rounds {
     const jitter = 1 + JITTER_PART * (Math.random() - 0.5);
     return Math.round(wallMs() + checkIntervalMsOf(tenant, intervalMs) * jitter);
   }
-}
-
-/** Returns the stored part of a check: its first failure, by code and not by text. */
-function checkOf({ at, state, steps }: TenantCheck): Check {
-  const failed = steps.find((step) => step.state === 'failed');
-  const warnings = steps.flatMap((step) => (step.warnings ?? []).map((warning) => `${step.name}: ${warning}`));
-  return defined({
-    state: failed?.reason ?? failed?.code ?? state,
-    checkedAt: at,
-    step: failed?.name,
-    code: failed?.code,
-    detail: failed?.detail,
-    warnings: warnings.length > 0 ? warnings : undefined,
-  });
 }

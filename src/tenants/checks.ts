@@ -15,6 +15,20 @@ export interface FinishedCheck {
   readonly previous?: Check;
 }
 
+/** A number of tenants whose last check failed at one step with one state. */
+export interface FailureCount {
+  readonly step: string;
+  readonly state: string;
+  readonly count: number;
+}
+
+export interface CheckCounts {
+  /** The tenants that were checked at least once. */
+  readonly checked: number;
+  /** The most frequent first. */
+  readonly failures: readonly FailureCount[];
+}
+
 /**
  * The tenants that are due for a check, shared by all processes. Times are the caller's, in
  * milliseconds since 1970, so a lease must exceed the difference between clocks. Every method
@@ -36,6 +50,10 @@ export interface Claims {
    * tenants.
    */
   watch(tenantIds: readonly string[], now: number): Promise<void>;
+  /** Makes an active tenant due at once, unless a visit is under way. */
+  hasten(tenantId: string, now: number): Promise<void>;
+  /** Returns the results of the last checks of active tenants, as numbers. */
+  countChecks(): Promise<CheckCounts>;
   /** Returns how many tenants were due before this time and have not been checked yet. */
   countOverdue(dueBefore: number): Promise<number>;
   lastCheck(tenantId: string): Promise<Check | undefined>;

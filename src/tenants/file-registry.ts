@@ -4,7 +4,8 @@ import { pollFile } from '../lib/poll-file.ts';
 import { type KeyConflict, type KeyRegister, keyClaims } from './key-register.ts';
 import type { Tenant } from './record.ts';
 import type { RecordObstacles } from './record-obstacles.ts';
-import { type TenantPage, type TenantRegistry, tenantNotFound } from './registry.ts';
+import { type TenantCounts, type TenantPage, type TenantRegistry, tenantNotFound } from './registry.ts';
+import { type LastChecks, searchList } from './search-list.ts';
 import { readTenantList, TenantListError } from './tenant-list.ts';
 import type { VaultHosts } from './vault-hosts.ts';
 
@@ -15,6 +16,8 @@ export interface FileRegistryOptions {
   /** A key of the list that had another use or tenant before makes the list unusable. */
   readonly keys: Pick<KeyRegister, 'take'>;
   readonly obstacles: RecordObstacles;
+  /** Returns the last checks of tenants by id. */
+  readonly lastChecks: LastChecks;
   /** Pause between polls of the file, in milliseconds. */
   readonly pollMs?: number;
   readonly onReload: (count: number) => void;
@@ -54,6 +57,8 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
       return tenant;
     },
     list: async (limit, cursor = '') => pageOf(polled.current(), limit, cursor),
+    search: (query) => searchList(polled.current().byId, options.lastChecks, query),
+    count: async () => countStates(polled.current().byId),
     put: () => Promise.reject(readOnly()),
     remove: () => Promise.reject(readOnly()),
     restore: () => Promise.reject(readOnly()),
@@ -62,6 +67,11 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
     staleMs: () => performance.now() - polled.confirmedAt(),
     close: polled.close,
   };
+}
+
+function countStates(byId: TenantsOfFile['byId']): TenantCounts {
+  const suspended = byId.values().reduce((count, { state }) => count + (state === 'suspended' ? 1 : 0), 0);
+  return { active: byId.size - suspended, suspended };
 }
 
 async function load({ file, hosts, keys, obstacles }: FileRegistryOptions): Promise<TenantsOfFile> {

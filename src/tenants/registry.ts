@@ -9,6 +9,41 @@ export interface TenantPage {
   readonly nextCursor?: string;
 }
 
+export const TENANT_SORTS = ['id', 'name', 'updated', 'checked'] as const;
+export const TENANT_FILTERS = ['active', 'suspended', 'failing', 'unchecked'] as const;
+
+/** A place in a sorted list: between the tenant with this key and this id, and the next one. */
+export interface TenantPlace {
+  /** The value by which the list is sorted: a text, or a time in milliseconds since 1970. */
+  readonly key: string | number;
+  readonly id: string;
+}
+
+/** A search of tenants. */
+export interface TenantQuery {
+  readonly limit: number;
+  /**
+   * By id or by name, ascending; `updated`: the last changed first; `checked`: the one whose last
+   * check is oldest first.
+   */
+  readonly sort: (typeof TENANT_SORTS)[number];
+  readonly after?: TenantPlace | undefined;
+  /** The beginning of an id or of a name in any case, or a directory's id. */
+  readonly search?: string | undefined;
+  /** `failing` and `unchecked` are active tenants, by their last check. */
+  readonly state?: (typeof TENANT_FILTERS)[number] | undefined;
+  /** The only tenants to search; absent: all. */
+  readonly within?: readonly string[] | undefined;
+}
+
+export interface TenantMatches {
+  readonly tenants: readonly Tenant[];
+  /** The place of the next page; absent at the end. */
+  readonly next?: TenantPlace;
+}
+
+export type TenantCounts = Readonly<Record<Tenant['state'], number>>;
+
 /**
  * The registered customers. Every method rejects with ServiceError `registry-unavailable` while the
  * store is unreachable.
@@ -21,6 +56,9 @@ export interface TenantRegistry {
   get(tenantId: string): Promise<Tenant>;
   /** Returns at most `limit` tenants whose id follows `cursor`. */
   list(limit: number, cursor?: string): Promise<TenantPage>;
+  /** Returns the tenants that match, in pages. */
+  search(query: TenantQuery): Promise<TenantMatches>;
+  count(): Promise<TenantCounts>;
   /**
    * Creates a tenant (`revision` undefined), or replaces one in exactly this revision. `by` is
    * stored with the previous record.

@@ -40,6 +40,7 @@ async function openFile(tenants: readonly object[], keys: FileRegistryOptions['k
     hosts,
     keys,
     obstacles: { compact: 'no copies' },
+    lastChecks: async () => new Map(),
     pollMs: 10,
     onReload: (count) => reloads.push(count),
     onBrokenEdit: (error) => broken.push(error.message),
@@ -246,7 +247,7 @@ describe('the file registry', () => {
 
   test('does not open with a missing or invalid file', async () => {
     const handlers = { onReload: () => undefined, onBrokenEdit: () => undefined };
-    const options = { hosts, keys: noMemory, obstacles: {}, ...handlers };
+    const options = { hosts, keys: noMemory, obstacles: {}, lastChecks: async () => new Map(), ...handlers };
     await expect(openFileRegistry({ ...options, file: join(tmpdir(), 'no-such-file.yaml') })).rejects.toMatchObject({
       code: 'ENOENT',
     });

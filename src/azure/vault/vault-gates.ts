@@ -8,6 +8,7 @@ import type { Rationing } from './vault-rationing.ts';
  * starts with a full budget.
  */
 const MAX_GATES = 20_000;
+const MAX_HOSTS = 100;
 
 export interface VaultGatesOptions {
   readonly limits: VaultLimits;
@@ -37,6 +38,16 @@ export class VaultGates {
   /** Returns the number of vaults whose circuit breaker is open. */
   countOpen(): number {
     return this.#gates.values().reduce((count, { isBreakerOpen }) => count + (isBreakerOpen ? 1 : 0), 0);
+  }
+
+  /** Returns the hosts of such vaults, at most 100. */
+  openHosts(): string[] {
+    return this.#gates
+      .entries()
+      .filter(([, { isBreakerOpen }]) => isBreakerOpen)
+      .map(([host]) => host)
+      .take(MAX_HOSTS)
+      .toArray();
   }
 
   of(vaultUrl: string): VaultGate {

@@ -30,6 +30,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   /** Returns a call of its own for every command, made by `cli:` and the user's name. */
   readonly call: () => AuthenticatedRequest;
   readonly lastCheck: CheckTenantDeps['lastCheck'];
+  readonly claims: CheckTenantDeps['claims'];
   readonly history: Store['history'];
   readonly keys: Store['keys'];
   readonly lastChecks: Store['lastChecks'];
@@ -58,6 +59,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     home,
     tenants: store.tenants,
     lastCheck: store.lastCheck,
+    claims: store.claims,
     lastChecks: store.lastChecks,
     history: store.history,
     keys: store.keys,

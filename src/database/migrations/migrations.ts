@@ -15,6 +15,7 @@ import { storeBells } from './0009-store-bells.ts';
 import { storeSiemCursors } from './0010-store-siem-cursors.ts';
 import { dropUsedDay } from './0011-drop-used-day.ts';
 import { storeDrills } from './0012-store-drills.ts';
+import { indexTenantLists } from './0013-index-tenant-lists.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -40,6 +41,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 10, name: 'store-siem-cursors', up: storeSiemCursors },
   { version: 11, name: 'drop-used-day', up: dropUsedDay },
   { version: 12, name: 'store-drills', up: storeDrills },
+  { version: 13, name: 'index-tenant-lists', up: indexTenantLists },
 ];
 
 /**

@@ -58,6 +58,18 @@ export async function watchOnly(trx: Transaction<Schema>, tenantIds: readonly st
   }
 }
 
+/** Makes an active tenant due at once, unless a visit is under way. */
+export async function hastenVisit(trx: Transaction<Schema>, tenantId: string, at: number): Promise<void> {
+  await trx
+    .updateTable('tenant_checks')
+    .set({ due_at: at })
+    .where('tenant_id', '=', tenantId)
+    .where('is_watched', '=', 1)
+    .where('lease_owner', 'is', null)
+    .where('due_at', '>', at)
+    .execute();
+}
+
 export async function lastCheckText(db: Kysely<Schema>, tenantIds: readonly string[]): Promise<Map<string, string>> {
   if (tenantIds.length === 0) return new Map();
   const rows = await db

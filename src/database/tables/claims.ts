@@ -1,11 +1,16 @@
 import type { Transaction } from 'kysely';
 import type { Check, Claims, FinishedCheck } from '../../tenants/checks.ts';
+import { checkColumns } from '../list-columns.ts';
+import { countChecks } from '../lists/tenant-counts.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
-import { lastCheckText, watchOnly } from './check-rows.ts';
+import { hastenVisit, lastCheckText, watchOnly } from './check-rows.ts';
 
 /** Older changes of a tenant's state are deleted. */
 const MAX_CHANGES_KEPT = 100;
+
+/** Databases bound the number of a statement's parameters. */
+const MAX_IDS = 5_000;
 
 /** Only `finish` writes these texts. */
 export const parseCheck = (text: string): Check => JSON.parse(text) as Check;
@@ -36,6 +41,10 @@ export const openClaims = ({ read, write, dialect }: SqlDatabase): Claims => ({
 
   watch: (tenantIds, now) => write((trx) => watchOnly(trx, tenantIds, now)),
 
+  hasten: (tenantId, now) => write((trx) => hastenVisit(trx, tenantId, now)),
+
+  countChecks: () => read(countChecks),
+
   countOverdue: async (dueBefore) => {
     const row = await read((db) =>
       db
@@ -54,8 +63,12 @@ export const openClaims = ({ read, write, dialect }: SqlDatabase): Claims => ({
   },
 
   lastChecks: async (tenantIds) => {
-    const texts = await read((db) => lastCheckText(db, tenantIds));
-    return new Map([...texts].map(([tenantId, text]) => [tenantId, parseCheck(text)]));
+    const found = new Map<string, Check>();
+    for (let start = 0; start < tenantIds.length; start += MAX_IDS) {
+      const ids = tenantIds.slice(start, start + MAX_IDS);
+      for (const [tenantId, text] of await read((db) => lastCheckText(db, ids))) found.set(tenantId, parseCheck(text));
+    }
+    return found;
   },
 });
 
@@ -79,7 +92,11 @@ async function finish(
   const previous = claimed.last_check === null ? undefined : parseCheck(claimed.last_check);
   const isChanged = previous?.state !== check.state;
   const changes = claimed.changes + (isChanged ? 1 : 0);
-  await trx.updateTable('tenant_checks').set({ last_check: text, changes }).where('tenant_id', '=', tenantId).execute();
+  await trx
+    .updateTable('tenant_checks')
+    .set({ last_check: text, changes, ...checkColumns(check) })
+    .where('tenant_id', '=', tenantId)
+    .execute();
   if (isChanged) await keepChange(trx, tenantId, changes, text);
   return previous ? { isChanged, previous } : { isChanged };
 }

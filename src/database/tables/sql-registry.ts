@@ -2,10 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { type DatabaseTrouble, ServiceError } from '../../errors.ts';
 import { TENANT_ID } from '../../format/jwe-header.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { defined } from '../../lib/defined.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type TenantInput, tenantOf, tenantSchema } from '../../tenants/record-schema.ts';
-import { type TenantPage, type TenantRegistry, tenantNotFound } from '../../tenants/registry.ts';
+import {
+  type TenantCounts,
+  type TenantMatches,
+  type TenantPage,
+  type TenantQuery,
+  type TenantRegistry,
+  tenantNotFound,
+} from '../../tenants/registry.ts';
 import type { VaultHosts } from '../../tenants/vault-hosts.ts';
+import { countTenants } from '../lists/tenant-counts.ts';
+import { type FoundRow, searchQuery } from '../lists/tenant-search.ts';
 import { assertMigrated } from '../migrations/migrations.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import { ChangeFollower } from './change-follower.ts';
@@ -109,11 +119,24 @@ class SqlRegistry implements TenantRegistry {
       this.#options.database.read((db) => tenantPage(db, limit + 1, cursor).execute()),
     );
     const page = rows.slice(0, limit);
-    const tenants = page
-      .map((row) => this.#parse(row))
-      .filter((read): read is Tenant => !(read instanceof ServiceError));
+    const tenants = this.#parseAll(page);
     const last = page.at(-1);
     return rows.length > limit && last ? { tenants, nextCursor: last.id } : { tenants };
+  }
+
+  async search(query: TenantQuery): Promise<TenantMatches> {
+    const { database } = this.#options;
+    const { limit } = query;
+    const rows: FoundRow[] = await this.#noting(() =>
+      database.read((db) => searchQuery(db, database.dialect, { ...query, limit: limit + 1 }).execute()),
+    );
+    const page = rows.slice(0, limit);
+    const last = rows.length > limit ? page.at(-1) : undefined;
+    return defined({ tenants: this.#parseAll(page), next: last && { key: last.key, id: last.id } });
+  }
+
+  count(): Promise<TenantCounts> {
+    return this.#noting(() => this.#options.database.read(countTenants));
   }
 
   async put(record: TenantInput, revision: string | undefined, by: string): Promise<Tenant> {
@@ -159,6 +182,11 @@ class SqlRegistry implements TenantRegistry {
   async #load(tenantId: string): Promise<Read | undefined> {
     const row = await this.#noting(() => this.#options.database.read((db) => findTenant(db, tenantId)));
     return row && this.#parse(row);
+  }
+
+  /** Returns the tenants, without those whose record is invalid. */
+  #parseAll(rows: readonly TenantRow[]): Tenant[] {
+    return rows.map((row) => this.#parse(row)).filter((read): read is Tenant => !(read instanceof ServiceError));
   }
 
   #parse(row: TenantRow): Read {

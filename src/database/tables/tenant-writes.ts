@@ -3,6 +3,7 @@ import { ServiceError } from '../../errors.ts';
 import { assertDistinct, assertNoConflict, keyClaims } from '../../tenants/key-register.ts';
 import type { TenantInput } from '../../tenants/record-schema.ts';
 import { tenantNotFound } from '../../tenants/registry.ts';
+import { listColumns } from '../list-columns.ts';
 import type { Schema } from '../schema.ts';
 import { endVisits, planVisit } from './check-rows.ts';
 import { takeKeys } from './key-uses.ts';
@@ -41,7 +42,14 @@ export async function putTenant(
   const revision = (before?.revision ?? 0) + 1;
   const createdAt = before?.created_at ?? at;
   const text = JSON.stringify(record);
-  const changed = { record: text, revision, state, updated_at: at, change_sequence: sequence };
+  const changed = {
+    record: text,
+    revision,
+    state,
+    updated_at: at,
+    change_sequence: sequence,
+    ...listColumns(record, id),
+  };
   await trx
     .insertInto('tenants')
     .values({ id, created_at: createdAt, ...changed })

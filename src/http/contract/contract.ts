@@ -25,6 +25,7 @@ import { logOperations } from './log-contract.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import { doorbellOperations, drillOperations } from './revocation-contract.ts';
 import { streamHeaderOperations } from './stream-contract.ts';
+import { overviewOperations } from './tenants/overview-contract.ts';
 import { tenantOperations } from './tenants/tenant-contract.ts';
 
 const KEY_ID = 'https://contoso-kv.vault.azure.net/keys/data/0f1e2d3c4b5a69788796a5b4c3d2e1f0';
@@ -147,6 +148,7 @@ export const operations = {
   },
   ...leaseOperations,
   ...streamHeaderOperations,
+  ...overviewOperations,
   ...tenantOperations,
   ...branchKeyOperations,
   ...auditOperations,

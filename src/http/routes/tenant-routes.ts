@@ -10,13 +10,23 @@ import {
 import { type CheckTenantDeps, checkTenant } from '../../operations/doctor/check-tenant.ts';
 import { getOnboarding, type OnboardingDeps } from '../../operations/doctor/onboarding.ts';
 import { type GetDirectoryDeps, getDirectory } from '../../operations/get-directory.ts';
+import { getOverview, type OverviewDeps } from '../../operations/overview/get-overview.ts';
+import { getTenantHistory, type TenantHistoryDeps } from '../../operations/overview/get-tenant-history.ts';
 import { getTenant, listTenants, type ReadTenantsDeps } from '../../operations/read-tenants.ts';
 import type { Handlers } from './mount.ts';
 
-export type TenantRoutesDeps = ReadTenantsDeps & ChangeTenantDeps & CheckTenantDeps & OnboardingDeps & GetDirectoryDeps;
+export type TenantRoutesDeps = OverviewDeps &
+  TenantHistoryDeps &
+  ReadTenantsDeps &
+  ChangeTenantDeps &
+  CheckTenantDeps &
+  OnboardingDeps &
+  GetDirectoryDeps;
 
 type TenantHandlers = Pick<
   Handlers,
+  | 'getOverview'
+  | 'getTenantHistory'
   | 'listTenants'
   | 'getTenant'
   | 'putTenant'
@@ -31,6 +41,8 @@ type TenantHandlers = Pick<
 >;
 
 export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
+  getOverview: (_input, call) => getOverview(deps, call),
+  getTenantHistory: ({ params }, call) => getTenantHistory(deps, call, params.tenantId),
   listTenants: ({ query }, call) => listTenants(deps, call, query),
   getTenant: ({ params }, call) => getTenant(deps, call, params.tenantId),
   putTenant: ({ params, body, ifMatch }, call) =>

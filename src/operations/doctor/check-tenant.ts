@@ -10,7 +10,7 @@ import { readablePolicyOf } from '../../keyring/policy/key-policies.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { TENANT_TAG } from '../../tenants/azure-commands.ts';
-import type { Check } from '../../tenants/checks.ts';
+import type { Check, Claims } from '../../tenants/checks.ts';
 import { wantsDirectory } from '../../tenants/directory-facts.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
@@ -18,7 +18,7 @@ import { assertGranted } from '../granted-tenant.ts';
 import { type OpenDeps, openMessage } from '../open-message.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
 import { sealMessage } from '../seal-message.ts';
-import { StepRunner, type TenantCheck } from './tenant-check.ts';
+import { checkOf, StepRunner, type TenantCheck } from './tenant-check.ts';
 import type { TenantProbe } from './tenant-probe.ts';
 
 const EXPIRES_SOON_MS = 30 * 86_400_000;
@@ -33,6 +33,7 @@ export interface CheckTenantDeps extends AuditDeps {
   readonly dataKeys: OpenDeps['dataKeys'] | undefined;
   /** Returns the result of the last visit of the rounds. */
   readonly lastCheck: (tenantId: string) => Promise<Check | undefined>;
+  readonly claims: Pick<Claims, 'lastCheck' | 'hasten'>;
   /** Makes the first keys of the tenant's indexes, in the background. */
   readonly makeIndexKeys: (tenant: Tenant) => void;
 }
@@ -50,8 +51,19 @@ export async function checkTenant(
   const tenant = await deps.tenants.get(tenantId);
   const check = await examine(deps, tenant);
   if (check.state === 'passed') deps.makeIndexKeys(tenant);
+  await hastenVisit(deps, tenant, check);
   await recordSuccess(deps, request, { operation: 'tenant-check', tenantId });
   return check;
+}
+
+/** Lists show the last visit of the rounds: a check with another result makes the next one due. */
+async function hastenVisit(
+  { claims, clock }: Pick<CheckTenantDeps, 'claims' | 'clock'>,
+  { id }: Tenant,
+  check: TenantCheck,
+): Promise<void> {
+  const last = await claims.lastCheck(id);
+  if (last && last.state !== checkOf(check).state) await claims.hasten(id, clock.wallMs());
 }
 
 /** Runs every step in order; the steps that depend on a failed one are skipped. */

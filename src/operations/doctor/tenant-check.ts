@@ -1,5 +1,6 @@
 import type { Fix, ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
+import type { Check } from '../../tenants/checks.ts';
 
 /** One step of the doctor. */
 export interface CheckStep {
@@ -23,6 +24,20 @@ export interface TenantCheck {
   /** RFC 3339. */
   readonly at: string;
   readonly steps: readonly CheckStep[];
+}
+
+/** Returns the stored part of a check: its first failure, by code and not by text. */
+export function checkOf({ at, state, steps }: TenantCheck): Check {
+  const failed = steps.find((step) => step.state === 'failed');
+  const warnings = steps.flatMap((step) => (step.warnings ?? []).map((warning) => `${step.name}: ${warning}`));
+  return defined({
+    state: failed?.reason ?? failed?.code ?? state,
+    checkedAt: at,
+    step: failed?.name,
+    code: failed?.code,
+    detail: failed?.detail,
+    warnings: warnings.length > 0 ? warnings : undefined,
+  });
 }
 
 /** Runs steps one after the other and skips those that depend on a failed one. */

@@ -2,7 +2,7 @@ import { Document, TenantParams } from '../fields.ts';
 import { BODY_ERRORS, type Operation, TENANT_ERRORS } from '../operation.ts';
 import { DirectoryFactsAnswer } from './directory-fields.ts';
 import { OnboardingAnswer, TenantCheckAnswer } from './support-fields.ts';
-import { PageQuery, TenantAnswer, TenantList, TenantPatch, TenantRecord } from './tenant-fields.ts';
+import { TenantAnswer, TenantList, TenantListQuery, TenantPatch, TenantRecord } from './tenant-fields.ts';
 
 const CHANGE_ERRORS = [
   ...BODY_ERRORS,
@@ -40,9 +40,10 @@ export const tenantOperations = {
     path: '/tenants',
     tag: 'Tenants',
     summary: 'List the tenants',
-    description: 'Returns pages of tenants, ordered by id. A caller that is limited to some tenants sees only these.',
+    description:
+      'Returns pages of tenants. A caller that is limited to some tenants sees only these. A page can have fewer items than `limit` and still be followed by another.',
     role: 'Tenants.Read',
-    query: PageQuery,
+    query: TenantListQuery,
     response: TenantList,
     responseExample: { tenants: [TENANT] },
     errors: ['malformed-request', 'registry-unavailable'],

@@ -1,8 +1,12 @@
 import * as z from 'zod';
+import { TENANT_FILTERS, TENANT_SORTS } from '../../../tenants/registry.ts';
 import { named } from '../fields.ts';
 
 const MAX_PAGE = 200;
 const DEFAULT_PAGE = 50;
+/** A cursor has the key of the last item: a folded display name may have more than its letters. */
+const MAX_CURSOR = 4_096;
+const MAX_SEARCH = 200;
 
 const VaultUrl = z.string().meta({
   description: 'An https URL in the Key Vault or Managed HSM domain of the cloud.',
@@ -141,7 +145,7 @@ export const TenantPatch = named(
   z.record(z.string(), z.any()).meta({ description: 'Members of a TenantRecord. `null` removes a member.' }),
 );
 
-const LastCheck = named(
+export const LastCheck = named(
   'LastCheck',
   z
     .object({
@@ -254,5 +258,22 @@ export const PageQuery = z.strictObject({
       maximum: MAX_PAGE,
       description: `Size of the page. Absent: ${DEFAULT_PAGE}.`,
     }),
-  cursor: z.string().max(200).optional().meta({ description: 'The `nextCursor` of the previous page.' }),
+  cursor: z.string().max(MAX_CURSOR).optional().meta({ description: 'The `nextCursor` of the previous page.' }),
+});
+
+export const TenantListQuery = PageQuery.extend({
+  search: z
+    .string()
+    .max(MAX_SEARCH)
+    .regex(/^[^\0]*$/, 'must not have the character U+0000')
+    .optional()
+    .meta({ description: 'The beginning of an id or of a display name, in any case; or the GUID of a directory.' }),
+  state: z
+    .enum(TENANT_FILTERS)
+    .optional()
+    .meta({ description: '`failing` and `unchecked` are active tenants, by their last check. Absent: all.' }),
+  sort: z.enum(TENANT_SORTS).default('id').meta({
+    description:
+      '`id` (default) or `name`, ascending; `updated`: the last changed first; `checked`: the oldest check first.',
+  }),
 });
