@@ -111,16 +111,17 @@ function describe(operationId: string, operation: Operation): object {
 }
 
 /** Returns the response to a call that succeeded. */
-function success({ response, isAccepted, raw, responseExample, etag, lines }: Operation): Record<number, object> {
+function success({ response, isAccepted, raw, responseExample, etag, lines, csv }: Operation): Record<number, object> {
   if (response) {
     return {
       200: {
         description: 'Done',
         ...(etag && { headers: ETAG }),
-        ...(lines !== undefined && { headers: NEXT_CURSOR }),
+        ...((lines !== undefined || csv) && { headers: NEXT_CURSOR }),
         content: {
           'application/json': { schema: response, example: responseExample },
           ...(lines !== undefined && { 'application/x-ndjson': { schema: { type: 'string' } } }),
+          ...(csv && { 'text/csv': { schema: { type: 'string' } } }),
         },
       },
     };

@@ -3,7 +3,7 @@ import express, { type Express, type Request, type Response } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
 import type { Admission } from './http/admission/admission.ts';
 import { answerFailure, type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
-import { listAuditRecordsRoute } from './http/routes/audit-routes.ts';
+import { listAuditRecordsRoute, readUsageRoute } from './http/routes/audit-routes.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
 import { type BranchKeyRoutesDeps, branchKeyRoutes } from './http/routes/branch-key-routes.ts';
 import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
@@ -24,6 +24,7 @@ import { type TenantRoutesDeps, tenantRoutes } from './http/routes/tenant-routes
 import { type OpenSpan, traced } from './http/server/trace-requests.ts';
 import type { ListAuditRecordsDeps } from './operations/audit/list-audit-records.ts';
 import type { ReadLogDeps } from './operations/audit/read-log.ts';
+import type { ReadUsageDeps } from './operations/audit/read-usage.ts';
 import type { CreateDataKeyDeps } from './operations/create-data-key.ts';
 import type { DecryptDeps } from './operations/decrypt-data.ts';
 import type { DrillDeps } from './operations/drills/drills.ts';
@@ -47,6 +48,7 @@ export type AppDeps = EncryptDeps &
   IndexRoutesDeps &
   ListAuditRecordsDeps &
   ReadLogDeps &
+  ReadUsageDeps &
   ProblemDeps &
   ReadinessDeps & {
     readonly verifyToken: VerifyToken;
@@ -113,6 +115,7 @@ const jsonRoutes = (deps: AppDeps) =>
       ...tenantRoutes(deps),
       ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
+      readUsage: readUsageRoute(deps),
       ringDoorbell: ringDoorbellRoute(deps),
       ...drillRoutes(deps),
       ...logRoutes(deps),

@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'lease-not-found'
   | 'log-not-found'
   | 'drill-not-found'
+  | 'usage-not-found'
   | 'route-not-found'
   | 'method-not-allowed'
   | 'tenant-misconfigured'

@@ -1,3 +1,5 @@
+import type { Usage } from './usage.ts';
+
 /** One record of the audit log, with its line exactly as in the file, without the newline. */
 export interface AuditRow {
   /** Milliseconds since 1970. */
@@ -9,6 +11,8 @@ export interface AuditRow {
   /** In a record of type `removed`: the chain whose first records were removed. */
   readonly removes: string | undefined;
   readonly line: string;
+  /** What it adds to the tenant's usage; absent for nothing. It is not stored with the record. */
+  readonly usage?: Usage | undefined;
 }
 
 /** The position of a record among those of all chains, by time. */
@@ -33,7 +37,8 @@ export interface AuditTable {
   /** Returns the database's time, milliseconds since 1970. */
   now(): Promise<number>;
   /**
-   * Stores rows and returns the number of new ones; rows that are already stored stay unchanged.
+   * Stores rows and returns the number of new ones; rows that are already stored stay unchanged. The
+   * usage of new rows is added to their tenants' sums in the same transaction.
    * With `after`, stores nothing and returns undefined when the table does not have that record.
    */
   add(rows: readonly AuditRow[], after?: AuditPlace): Promise<number | undefined>;

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   tenants: async () => (await import('./commands/tenants.ts')).tenants,
   'branch-keys': async () => (await import('./commands/branch-keys.ts')).branchKeys,
   indexes: async () => (await import('./commands/indexes.ts')).indexes,
+  usage: async () => (await import('./commands/usage.ts')).usage,
   bell: async () => (await import('./commands/bell.ts')).bell,
   drill: async () => (await import('./commands/drill.ts')).drill,
   check: async () => (await import('./commands/check.ts')).check,

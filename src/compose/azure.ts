@@ -7,7 +7,7 @@ import { GraphDirectory } from '../azure/graph/graph.ts';
 import type { ConfiguredHomeCredential } from '../azure/home/home-credential.ts';
 import { LogsIngestion } from '../azure/siem/logs-ingestion.ts';
 import { ColdStarts } from '../azure/vault/cold-starts.ts';
-import { KeyVault, type OnUnwrap } from '../azure/vault/key-vault.ts';
+import { KeyVault, type KeyVaultOptions } from '../azure/vault/key-vault.ts';
 import type { VaultLimits } from '../azure/vault/vault-gate.ts';
 import { VaultGates } from '../azure/vault/vault-gates.ts';
 import { UNITS_AT_ONCE, UNITS_PER_SECOND } from '../azure/vault/vault-quota.ts';
@@ -38,7 +38,7 @@ export async function openAzure(
   logger: Logger,
   clock: Clock,
   observer?: AzureObserver,
-  onUnwrap?: OnUnwrap,
+  hooks: Pick<KeyVaultOptions, 'onUnwrap' | 'onCall'> = {},
 ) {
   const credential = homeCredentialOf(config, home, logger, clock, observer);
   await credential.load();
@@ -51,7 +51,7 @@ export async function openAzure(
     observer,
   };
   const signIns = new SignIns(signInsOptions);
-  const access = { ...accessOf(config, signIns, clock, observer), onUnwrap };
+  const access = { ...accessOf(config, signIns, clock, observer), ...hooks };
   const ingestion = openIngestion(config, new SignIns(signInsOptions), clock);
   const gates = openGates(config, logger, clock);
   const { authorityHost, graphEndpoint, vaultSuffix } = config.cloud;

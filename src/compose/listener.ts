@@ -29,6 +29,7 @@ import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Siem } from './siem.ts';
 import type { Store } from './store.ts';
 import type { Telemetry } from './telemetry.ts';
+import type { Usage } from './usage.ts';
 
 /** The parts that requests need. */
 export interface ListenerParts {
@@ -44,6 +45,7 @@ export interface ListenerParts {
   /** Absent if they are off. */
   readonly receipts: Receipts | undefined;
   readonly siem: Siem | undefined;
+  readonly usage: Usage | undefined;
   readonly refusals: RefusalCounter;
   readonly branches: Pick<Branches, 'degraded' | 'parts'>;
   readonly keys: Keys;
@@ -114,6 +116,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     auditRecords: audit.records,
     log: receipts?.reader,
     siemCursorOf: siem?.find,
+    usage: parts.usage,
     auditDegraded: () => [...audit.degraded(), ...(receipts?.degraded() ?? [])],
     degradedHome: azure.degradedHome,
     branchesDegraded: branches.degraded,

@@ -23,6 +23,7 @@ import { startRounds } from './rounds.ts';
 import { startSiem } from './siem.ts';
 import { openStore, type Store } from './store.ts';
 import { openTelemetry } from './telemetry.ts';
+import { startUsage, type Usage } from './usage.ts';
 
 /** A service that listens. */
 export interface Service {
@@ -98,12 +99,16 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const certificate = keep(await openCertificate(config, logger, clock));
   const home = openHome(config, clock);
   let sink: AuditSink | undefined;
-  const onUnwrap = unwrapRecorder(config, () => sink);
+  let usage: Usage | undefined;
   const calls = new CallCounts(telemetry.metrics?.azure);
-  const azure = await openAzure(config, home, logger, clock, calls, onUnwrap);
+  const azure = await openAzure(config, home, logger, clock, calls, {
+    onUnwrap: unwrapRecorder(config, () => sink),
+    onCall: (tenantId) => usage?.countVaultCall(tenantId),
+  });
   const store = keep(await openStore(config, home, logger));
   const audit = keep(await openAudit(config, home, azure.lineKey, logger));
   sink = audit.sink;
+  usage = keep(startUsage(audit.database, logger, clock));
   const observer = calls;
   const receipts = keep(startReceipts({ config, home, database: audit.database, logger, clock, observer }));
   const { tenants } = store;
@@ -123,6 +128,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
     audit,
     receipts,
     siem,
+    usage,
     refusals,
     branches,
     keys,

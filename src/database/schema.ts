@@ -260,4 +260,19 @@ export interface Schema {
     from_at: number;
     to_at: number;
   };
+  /**
+   * What each tenant used, by hour, and by day once the hours are old: `hours` is 1 or 24. A tenant's
+   * records are counted in the transaction that stores them.
+   */
+  readonly usage_sums: {
+    tenant_id: string;
+    start: number;
+    hours: number;
+    operations: number;
+    failures: number;
+    bytes: number;
+    vault_calls: number;
+    leases: number;
+    leased_messages: number;
+  };
 }

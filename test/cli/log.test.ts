@@ -128,3 +128,27 @@ test('a restart continues the log under the next origin, which is recorded', asy
   const texts = await Promise.all(names.map((name) => readFile(join(folder, '.vaultspan', 'audit', name), 'utf8')));
   expect(texts.join('')).toContain('"operation":"log-restart","outcome":"succeeded"');
 }, 30_000);
+
+test('usage prints what tenants used, as a table, CSV or JSON, and refuses what it cannot sum up', async () => {
+  const rows = async (...more: string[]) =>
+    (await tools('usage', '--tenant', 'contoso', ...more)).out.trim().split('\n');
+  await until(async () => Number(JSON.parse((await rows('--json'))[0] ?? '{}').operations) >= 3, 'the sums');
+  const [json = ''] = await rows('--json');
+  const { operations, bytes } = JSON.parse(json);
+  expect(bytes).toBe(5 * operations);
+  const [heading = '', line = ''] = await rows();
+  expect(heading.trim().split(/ +/)).toEqual([
+    ...'operations failures bytes vaultCalls leases leasedMessages of'.split(' '),
+  ]);
+  expect(line.trim().split(/ +/)).toEqual([`${operations}`, '0', `${bytes}`, expect.any(String), '0', '0', 'contoso']);
+  const csv = await rows('--csv', '--by', 'day');
+  expect(csv[0]?.trim()).toBe('tenantId,start,operations,failures,bytes,vaultCalls,leases,leasedMessages');
+  expect(csv[1]).toMatch(/^contoso,\d{4}-\d\d-\d\dT00:00:00.000Z,\d+,0,/);
+  expect(await tools('usage', '--by', 'day')).toMatchObject({ exitCode: 2, err: expect.stringContaining('--tenant') });
+  expect(await tools('usage', '--by', 'week')).toMatchObject({ exitCode: 2 });
+  expect(await tools('usage', '--from', 'monday')).toMatchObject({ exitCode: 2 });
+  expect(await tools('usage', '--from', '2026-11-01T00:30:00Z')).toMatchObject({
+    exitCode: 1,
+    err: expect.stringContaining('from must be a full hour'),
+  });
+});

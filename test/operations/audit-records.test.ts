@@ -36,3 +36,9 @@ test('a deployment without receipts has no transparency logs', async () => {
   expect(status).toBe(404);
   expect(body).toMatchObject({ code: 'log-not-found' });
 });
+
+test('a deployment that keeps its records in files sums up no usage', async () => {
+  const { status, body } = await service.request().get('/usage').set('Authorization', `Bearer ${service.token()}`);
+  expect(status).toBe(404);
+  expect(body).toMatchObject({ code: 'usage-not-found', fix: { owner: 'vendor' } });
+});

@@ -1,4 +1,5 @@
 import type { AuditRow } from '../audit-table.ts';
+import { usageOf } from '../usage.ts';
 
 /**
  * The table names its days by years of four digits. A clock beyond them is wrong, but its records
@@ -24,6 +25,7 @@ export function rowOf(line: string, chain: string): AuditRow | undefined {
     tenantId: storable(tenantId),
     removes: storable(removes),
     line,
+    usage: usageOf(record),
   };
 }
 

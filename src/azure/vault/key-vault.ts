@@ -30,6 +30,9 @@ interface AnsweredUnwrap {
 /** Called with each unwrap before its result is used. A rejection fails the unwrap. */
 export type OnUnwrap = (unwrap: AnsweredUnwrap) => Promise<void>;
 
+/** Called with each call that a vault answered, whatever the answer. */
+export type OnVaultCall = (tenantId: string) => void;
+
 export interface KeyVaultOptions {
   readonly signIns: Pick<SignIns, 'appId' | 'signIn'>;
   readonly unsafeAllowEmulator: boolean;
@@ -44,6 +47,7 @@ export interface KeyVaultOptions {
   readonly clock: Clock;
   readonly observer?: AzureObserver | undefined;
   readonly onUnwrap?: OnUnwrap | undefined;
+  readonly onCall?: OnVaultCall | undefined;
   /**
    * The rate limits of calls by vault; absent for the doctor, which must see the vault itself and
    * makes few calls.
@@ -149,7 +153,7 @@ export class KeyVault implements KeyWrapper {
     { tenant, kek, operation, use, algorithm, cost }: Asked,
     call: (client: VaultClient, options: CallOptions) => Promise<T>,
   ): Promise<Called<T>> {
-    const { signIns, deadlineMs, gates, coldStarts, observer } = this.#options;
+    const { signIns, deadlineMs, gates, coldStarts, observer, onCall } = this.#options;
     const { appId } = signIns;
     const gate = gates?.of(kek.vaultUrl);
     let vaultCall: VaultCallIds | undefined;
@@ -170,6 +174,8 @@ export class KeyVault implements KeyWrapper {
         const failure = failAs(error);
         if (failure.reason === TOKEN_REFUSED) this.credentialOf(tenant).renew();
         throw failure;
+      } finally {
+        if (ids.vaultRequestId !== undefined) onCall?.(tenant.id);
       }
     };
     const inTurn = (signal: AbortSignal) =>

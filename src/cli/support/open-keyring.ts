@@ -25,14 +25,9 @@ export interface Keyring extends AsyncDisposable {
 export async function openKeyring(tools: Tools): Promise<Keyring> {
   const { config, home, audit, keyring, tenants, keyUsage } = tools;
   const [logger, clock] = [silentLogger(), systemClock];
-  const azure = await openAzure(
-    config,
-    home,
-    logger,
-    clock,
-    undefined,
-    unwrapRecorder(config, () => audit),
-  );
+  const azure = await openAzure(config, home, logger, clock, undefined, {
+    onUnwrap: unwrapRecorder(config, () => audit),
+  });
   const branches = openBranches({ config, home, logger, clock, store: { keyring }, audit: { sink: audit }, azure });
   await branches.bind();
   const store = { tenants, keyUsage };

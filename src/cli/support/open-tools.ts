@@ -7,9 +7,11 @@ import { openAzure } from '../../compose/azure.ts';
 import { type Home, openHome } from '../../compose/home.ts';
 import { unwrapRecorder } from '../../compose/receipts.ts';
 import { openStore, type Store } from '../../compose/store.ts';
+import { usageReader } from '../../compose/usage.ts';
 import type { Config } from '../../config/resolved.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { parseInput } from '../../lib/parse-input.ts';
+import type { ReadUsageDeps } from '../../operations/audit/read-usage.ts';
 import type { ChangeTenantDeps } from '../../operations/change-tenant.ts';
 import type { CheckTenantDeps } from '../../operations/doctor/check-tenant.ts';
 import type { OnboardingDeps } from '../../operations/doctor/onboarding.ts';
@@ -38,9 +40,11 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly drills: Store['drills'];
   readonly keyring: Store['keyring'];
   readonly keyUsage: Store['keyUsage'];
+  /** Absent if audit records stay in files. */
+  readonly usage: ReadUsageDeps['usage'];
 }
 
-const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage'];
+const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage', 'Audit.Read'];
 
 /**
  * Opens the registry and a chain of the audit log, in this process.
@@ -67,6 +71,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     drills: store.drills,
     keyring: store.keyring,
     keyUsage: store.keyUsage,
+    usage: audit.database && usageReader(audit.database),
     audit: audit.sink,
     parseTenant: (record) => parseInput(schema, record, ''),
     obstacles: config.obstacles,
@@ -87,14 +92,9 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
  * @throws ServiceError
  */
 export async function openDoctor(tools: Tools): Promise<CheckTenantDeps> {
-  const { openProbe } = await openAzure(
-    tools.config,
-    tools.home,
-    silentLogger(),
-    systemClock,
-    undefined,
-    unwrapRecorder(tools.config, () => tools.audit),
-  );
+  const { openProbe } = await openAzure(tools.config, tools.home, silentLogger(), systemClock, undefined, {
+    onUnwrap: unwrapRecorder(tools.config, () => tools.audit),
+  });
   return { ...tools, openProbe, clock: systemClock, dataKeys: undefined };
 }
 

@@ -16,6 +16,7 @@ import { storeSiemCursors } from './0010-store-siem-cursors.ts';
 import { dropUsedDay } from './0011-drop-used-day.ts';
 import { storeDrills } from './0012-store-drills.ts';
 import { indexTenantLists } from './0013-index-tenant-lists.ts';
+import { sumUsage } from './0014-sum-usage.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -42,6 +43,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 11, name: 'drop-used-day', up: dropUsedDay },
   { version: 12, name: 'store-drills', up: storeDrills },
   { version: 13, name: 'index-tenant-lists', up: indexTenantLists },
+  { version: 14, name: 'sum-usage', up: sumUsage },
 ];
 
 /**

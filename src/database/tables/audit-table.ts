@@ -4,13 +4,14 @@ import { DAY_MS, dayOf } from '../../audit/days.ts';
 import type { RowColumns, SqlDialect } from '../dialect.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
+import { addUsage } from '../usage/usage-sums.ts';
 import { noteChains } from './audit-chains.ts';
 import { auditDays } from './audit-days.ts';
 
 const PLACED = ['at', 'chain', 'sequence', 'line'] as const;
 
 export function auditTable(database: SqlDatabase): AuditTable {
-  const { read, write, dialect } = database;
+  const { read, dialect } = database;
   const days = auditDays(database);
   return {
     createDay: days.create,
@@ -25,12 +26,7 @@ export function auditTable(database: SqlDatabase): AuditTable {
     async add(rows, after) {
       for (const day of new Set(rows.map(({ at }) => dayOf(at)))) await days.create(day);
       try {
-        // All in one transaction: a failover between them would hide the records that it lost.
-        return await write(async (trx) => {
-          if (after && !(await has(trx, after))) return undefined;
-          await noteChains(trx, lastOfChains(rows));
-          return Number((await insert(dialect, rows).execute(trx)).numAffectedRows ?? 0);
-        });
+        return await addAll(database, rows, after);
       } catch (error) {
         days.forget(); // another process may have dropped a partition
         throw error;
@@ -126,13 +122,56 @@ export function auditTable(database: SqlDatabase): AuditTable {
 }
 
 /**
+ * Stores rows and their usage in one transaction: a failover between them would hide the records
+ * that it lost. Rows that are stored already are rare, so which ones they are is asked only then.
+ */
+async function addAll(
+  { write, dialect }: SqlDatabase,
+  rows: readonly AuditRow[],
+  after: AuditPlace | undefined,
+): Promise<number | undefined> {
+  const attempt = (isRepeat: boolean) =>
+    write(async (trx) => {
+      if (after && !(await has(trx, after))) return undefined;
+      await noteChains(trx, lastOfChains(rows));
+      if (isRepeat) {
+        const { rows: added } = await sql<NewRow>`${insert(dialect, rows)} returning chain, sequence`.execute(trx);
+        const places = new Set(added.map(({ chain, sequence }) => `${chain} ${sequence}`));
+        await addUsage(
+          trx,
+          dialect,
+          rows.filter(({ chain, sequence }) => places.has(`${chain} ${sequence}`)),
+        );
+        return added.length;
+      }
+      const added = Number((await insert(dialect, rows).execute(trx)).numAffectedRows ?? 0);
+      if (added < rows.length) throw new SomeStored();
+      await addUsage(trx, dialect, rows);
+      return added;
+    });
+  try {
+    return await attempt(false);
+  } catch (error) {
+    if (!(error instanceof SomeStored)) throw error;
+    return await attempt(true);
+  }
+}
+
+/** Rolls back: some of the rows are in the table. */
+class SomeStored extends Error {
+  override readonly name = 'SomeStored'; // a plain error would count as an outage of the database
+}
+
+type NewRow = Pick<AuditRow, 'chain' | 'sequence'>;
+
+/**
  * Returns one statement with a parameter for each column, however many rows. Lines have no line
  * break, so PostgreSQL gets them joined, without escapes for their many quotes.
  */
 function insert({ name, rows: tableOf }: SqlDialect, rows: readonly AuditRow[]) {
   const into = sql`insert into audit_records (at, chain, sequence, tenant_id, removes, line)`;
   if (name === 'SQLite') {
-    const members = rows.map(({ tenantId: tenant_id, ...row }) => ({ ...row, tenant_id }));
+    const members = rows.map(({ tenantId: tenant_id, usage: _usage, ...row }) => ({ ...row, tenant_id }));
     return sql`${into} select at, chain, sequence, tenant_id, removes, line from ${tableOf(COLUMNS, members)}
       where true on conflict do nothing`;
   }

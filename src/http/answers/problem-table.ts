@@ -14,6 +14,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'lease-not-found': { status: 404, title: 'The caller has no such lease' },
   'log-not-found': { status: 404, title: 'The transparency log has no such checkpoint, tile or entry' },
   'drill-not-found': { status: 404, title: 'The tenant has no such drill' },
+  'usage-not-found': { status: 404, title: 'The deployment does not sum up usage' },
   'route-not-found': { status: 404, title: 'The route does not exist' },
   'method-not-allowed': { status: 405, title: 'The route does not support this method' },
   'key-use': { status: 409, title: 'The key is registered for another use' },

@@ -1,4 +1,4 @@
-import { AuditPage, AuditQuery } from './audit-fields.ts';
+import { AuditPage, AuditQuery, USAGE_CSV, UsagePage, UsageQuery } from './audit-fields.ts';
 import { TenantParams } from './fields.ts';
 import type { Operation } from './operation.ts';
 
@@ -40,5 +40,34 @@ export const auditOperations = {
       nextCursor: 'MToxNzk1NDI…',
     },
     errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
+  },
+  readUsage: {
+    auditedAs: 'usage-read',
+    method: 'get',
+    path: '/usage',
+    tag: 'Audit',
+    summary: 'Read what tenants used',
+    description:
+      'Sums of the audit records by tenant, day or hour, for billing and capacity. Each stored record counts once, about a second after the answer that it records; vault calls are counted by each process, within 30 seconds. Days are kept for 400 days. With `Accept: text/csv` the rows are CSV (RFC 4180) with a header, and `Next-Cursor` has the cursor. A caller that is limited to some tenants sees only these. Without `audit.database` it is 404 `usage-not-found`.',
+    role: 'Audit.Read',
+    query: UsageQuery,
+    response: UsagePage,
+    csv: { member: 'usage', columns: USAGE_CSV },
+    responseExample: {
+      from: '2026-11-01T00:00:00.000Z',
+      to: '2026-11-27T09:00:00.000Z',
+      usage: [
+        {
+          tenantId: 'contoso',
+          operations: 184_220,
+          failures: 12,
+          bytes: 94_371_840,
+          vaultCalls: 8_412,
+          leases: 0,
+          leasedMessages: 0,
+        },
+      ],
+    },
+    errors: ['malformed-request', 'tenant-not-found', 'usage-not-found', 'registry-unavailable'],
   },
 } as const satisfies Record<string, Operation>;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { AuditEvent } from '../../audit/event.ts';
-import { named } from './fields.ts';
+import { named, TenantParams } from './fields.ts';
 import { PageQuery } from './tenants/tenant-fields.ts';
 
 const Hash = z.string().meta({ description: 'SHA-256, base64url.' });
@@ -126,6 +126,42 @@ export const AuditPage = named(
   }),
 );
 
+const USAGE_COLUMNS = {
+  tenantId: z.string(),
+  start: z
+    .string()
+    .optional()
+    .meta({ format: 'date-time', description: 'Start of the day or hour. Absent with `by=tenant`.' }),
+  operations: z.int().meta({
+    description:
+      'Values encrypted, decrypted, rewrapped, wrapped, unwrapped or looked up: each item of a batch, each field of a document.',
+  }),
+  failures: z.int().meta({ description: 'Operations that were refused or failed; of a whole request, 1.' }),
+  bytes: z.int().meta({ description: 'Bytes of plaintexts, keys and values in successful operations.' }),
+  vaultCalls: z.int().meta({
+    description: "Calls that the customer's vaults answered, those of checks included.",
+  }),
+  leases: z.int().meta({ description: 'Leases that were given out.' }),
+  leasedMessages: z.int().meta({
+    description: 'Messages that holders of leases encrypted and decrypted locally, by their final reports.',
+  }),
+};
+
+/** The columns as CSV. */
+export const USAGE_CSV = Object.keys(USAGE_COLUMNS);
+
+export const UsagePage = named(
+  'UsagePage',
+  z.object({
+    from: z.string().meta({ format: 'date-time' }),
+    to: z.string().meta({ format: 'date-time', description: 'Exclusive.' }),
+    usage: z.array(named('Usage', z.object(USAGE_COLUMNS))).meta({
+      description: 'Tenants by id, or days or hours by time. Those without any usage are absent.',
+    }),
+    nextCursor: z.string().optional().meta({ description: 'Absent on the last page.' }),
+  }),
+);
+
 const Time = z.iso
   .datetime({ offset: true, error: 'must be an RFC 3339 time, such as 2026-11-23T08:00:00Z' })
   .transform((text) => Date.parse(text))
@@ -134,4 +170,25 @@ const Time = z.iso
 export const AuditQuery = PageQuery.extend({
   from: Time.meta({ type: 'string', format: 'date-time', description: 'Only records from this time on.' }),
   to: Time.meta({ type: 'string', format: 'date-time', description: 'Only records before this time.' }),
+});
+
+export const UsageQuery = PageQuery.extend({
+  by: z.enum(['tenant', 'day', 'hour']).default('tenant').meta({
+    type: 'string',
+    description: 'A row for each tenant that used anything, or for each day or hour of one tenant. Absent: `tenant`.',
+  }),
+  tenantId: TenantParams.shape.tenantId
+    .optional()
+    .meta({ description: 'Only this tenant. Required with `by=day` and `by=hour`.' }),
+  from: Time.meta({
+    type: 'string',
+    format: 'date-time',
+    description:
+      'Only from this full hour on. Hours are kept for the last 8 days; before them it must be midnight UTC. Absent: the start of the month.',
+  }),
+  to: Time.meta({
+    type: 'string',
+    format: 'date-time',
+    description: 'Only before this full hour, at most 366 days after `from`. Absent: the end of the current hour.',
+  }),
 });

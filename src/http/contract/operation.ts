@@ -47,6 +47,8 @@ export interface Operation {
   readonly encode?: (answer: never) => string | Buffer;
   /** The member of the answer that is also available as NDJSON. */
   readonly lines?: string;
+  /** The member of the answer that is also available as CSV, with the columns of its rows. */
+  readonly csv?: { readonly member: string; readonly columns: readonly string[] };
   /** The answer's `revision` is also sent as `ETag`. */
   readonly etag?: true;
   /**

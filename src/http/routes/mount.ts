@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Express, Request, RequestHandler } from 'express';
+import type { Express, RequestHandler } from 'express';
 import * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
@@ -7,6 +7,7 @@ import { parseInput } from '../../lib/parse-input.ts';
 import { type Admission, declaredBytes } from '../admission/admission.ts';
 import { admit } from '../admission/admit.ts';
 import { sendBytes, sendNothing, sendText } from '../answers/answer.ts';
+import { encodeCsv } from '../answers/encode-csv.ts';
 import { type BodyLimit, type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
 import { type DataReaders, dataReaders } from '../bodies/data-readers.ts';
 import { parseJson } from '../bodies/parse-json.ts';
@@ -61,8 +62,8 @@ interface Routed {
   readonly params: unknown;
   /** Returns the query; absent on a route whose path cannot have one. */
   readonly query?: () => unknown;
-  /** Returns whether the caller prefers lines; absent on a route whose answer is no list. */
-  readonly prefersLines?: () => boolean;
+  /** Returns whether the caller prefers this media type to JSON; absent on a route without others. */
+  readonly prefers?: (type: string) => boolean;
 }
 
 /** Handles a request of one operation. Rejects with the failure, which is not answered yet. */
@@ -92,7 +93,7 @@ export function mount(app: Express, routes: readonly Route[]): void {
       handle(req, res, {
         params: joined(req.params, operation),
         query: () => req.query,
-        prefersLines: () => prefersLines(req),
+        prefers: (type) => req.accepts(['application/json', type]) === type,
       }),
     );
   }
@@ -130,7 +131,7 @@ function handleOf(
     );
     const headers = ['X-Request-Id', scope.requestId];
     if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
-    send(operation, answer, res, headers, routed.prefersLines);
+    send(operation, answer, res, headers, routed.prefers);
     deps.onAnswered?.(scope, res.statusCode);
   };
 }
@@ -154,14 +155,15 @@ export function parseQuery(
 }
 
 function send(
-  { response, raw, lines, isAccepted, encode = JSON.stringify }: Operation,
+  { response, raw, lines, csv, isAccepted, encode = JSON.stringify }: Operation,
   answer: unknown,
   res: ServerResponse,
   headers: string[],
-  prefersLines: () => boolean = () => false,
+  prefers: (type: string) => boolean = () => false,
 ): void {
   if (raw !== undefined) sendBytes(res, raw, Buffer.from(answer as string | Buffer), headers);
-  else if (lines !== undefined) sendList(answer, lines, res, headers, prefersLines());
+  else if (lines !== undefined) sendList(answer, res, headers, prefers(NDJSON) && linesOf(lines));
+  else if (csv) sendList(answer, res, headers, prefers(CSV) && csvOf(csv.member, csv.columns));
   // Not `res.json`: its ETag costs a hash of every answer, and our answers are never cached.
   else if (response) sendJson(res, encode(answer as never), headers);
   else sendNothing(res, headers, isAccepted ? 202 : 204);
@@ -173,24 +175,41 @@ function sendJson(res: ServerResponse, json: string | Buffer, headers: string[])
 }
 
 /**
- * Sends a list as JSON or, if the caller prefers it, each item as a line, with the cursor in a
+ * Sends a list as JSON or, if the caller prefers it, as rows of another type, with the cursor in a
  * header.
  */
-function sendList(answer: unknown, member: string, res: ServerResponse, headers: string[], isByLine: boolean): void {
+function sendList(answer: unknown, res: ServerResponse, headers: string[], rows: ListRows | false): void {
   headers.push('Vary', 'Accept');
-  if (!isByLine) {
+  if (!rows) {
     sendText(res, 200, 'application/json', JSON.stringify(answer), headers);
     return;
   }
-  const { [member]: items, nextCursor } = answer as { readonly [name: string]: unknown; readonly nextCursor?: string };
+  const { nextCursor, ...members } = answer as { readonly [name: string]: unknown; readonly nextCursor?: string };
   if (nextCursor !== undefined) headers.push('Next-Cursor', nextCursor);
-  const text = (items as readonly unknown[]).map((item) => `${JSON.stringify(item)}\n`).join('');
-  sendText(res, 200, NDJSON, text, headers);
+  sendText(res, 200, rows.type, rows.encode(members[rows.member] as readonly object[]), headers);
+}
+
+/** Another form of one member of an answer. */
+interface ListRows {
+  readonly member: string;
+  readonly type: string;
+  readonly encode: (items: readonly object[]) => string;
 }
 
 const NDJSON = 'application/x-ndjson';
+const CSV = 'text/csv';
 
-const prefersLines = (req: Request): boolean => req.accepts(['application/json', NDJSON]) === NDJSON;
+const linesOf = (member: string): ListRows => ({
+  member,
+  type: NDJSON,
+  encode: (items) => items.map((item) => `${JSON.stringify(item)}\n`).join(''),
+});
+
+const csvOf = (member: string, columns: readonly string[]): ListRows => ({
+  member,
+  type: `${CSV}; charset=utf-8; header=present`,
+  encode: (items) => encodeCsv(columns, items),
+});
 
 const MOUNTED: readonly Pick<Operation, 'method' | 'path' | 'rest'>[] = [
   ...Object.values(operations),

@@ -1,0 +1,51 @@
+import type { UsageTable } from '../audit/usage/usage-table.ts';
+import { startUsageUpkeep } from '../audit/usage/usage-upkeep.ts';
+import { VaultCallCounts } from '../audit/usage/vault-call-counts.ts';
+import type { SqlDatabase } from '../database/open-database.ts';
+import { usageSums } from '../database/usage/usage-sums.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+/** The sums of what tenants use. */
+export interface Usage extends Pick<UsageTable, 'byTenant' | 'ofTenants' | 'byPeriod'> {
+  countVaultCall(tenantId: string): void;
+  /** Adds this process's vault calls to the sums. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Returns the sums for a command, which makes no vault calls that count. */
+export const usageReader = (database: SqlDatabase): Pick<Usage, 'byTenant' | 'ofTenants' | 'byPeriod' | 'flush'> => ({
+  ...usageSums(database),
+  flush: async () => undefined,
+});
+
+/**
+ * Starts the counts of vault calls and the upkeep of the sums, to which the shipper adds the audit
+ * records; undefined if records stay in files.
+ * @param database that of the audit records
+ */
+export function startUsage(database: SqlDatabase | undefined, logger: Logger, clock: Clock): Usage | undefined {
+  if (!database) return undefined;
+  const table = usageSums(database);
+  const now = () => clock.wallMs();
+  const counts = new VaultCallCounts({
+    table,
+    now,
+    onFailure: (error) => logger.warn({ error }, "vault calls were not added to tenants' usage; they are kept"),
+  });
+  const upkeep = startUsageUpkeep({
+    table,
+    now,
+    onFailure: (error) => logger.warn({ error }, "old hours of tenants' usage were not added up to days"),
+  });
+  return {
+    ...table,
+    countVaultCall: (tenantId) => counts.count(tenantId),
+    flush: () => counts.flush(),
+    close: async () => {
+      await upkeep.close();
+      await counts.close();
+    },
+  };
+}
