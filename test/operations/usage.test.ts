@@ -15,7 +15,9 @@ beforeAll(async () => {
     limits: { 'of-fabrikam': ['fabrikam'] },
   });
 }, 30_000);
-afterAll(() => service[Symbol.asyncDispose]());
+afterAll(async () => {
+  await service[Symbol.asyncDispose]();
+});
 
 async function get(query: string, token = service.token(), accept = 'application/json') {
   return service.request().get(`/usage${query}`).set('Authorization', `Bearer ${token}`).set('Accept', accept);
@@ -122,7 +124,10 @@ test('only an auditor reads usage, and only that of its tenants', async () => {
 
 describe('what a record counts for', () => {
   test('every call on data counts, and no other call', () => {
-    const all = Object.values<Pick<Operation, 'auditedAs' | 'role'>>({ ...operations, ...streamOperations });
+    const all: readonly Pick<Operation, 'auditedAs' | 'role'>[] = [
+      ...Object.values<Operation>(operations),
+      ...Object.values(streamOperations),
+    ];
     const notCounted = ['lease', 'lease-open', 'lease-usage'];
     for (const { auditedAs = '', role } of all) {
       const counts = (usageOf({ operation: auditedAs, outcome: 'succeeded' })?.operations ?? 0) > 0;

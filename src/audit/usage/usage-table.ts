@@ -13,11 +13,11 @@ export interface UsageRange {
   readonly to: number;
 }
 
-export interface TenantUsage extends MeteredUsage {
+interface TenantUsage extends MeteredUsage {
   readonly tenantId: string;
 }
 
-export interface PeriodUsage extends MeteredUsage {
+interface PeriodUsage extends MeteredUsage {
   /** Start of the day or hour in UTC, milliseconds since 1970. */
   readonly start: number;
 }

@@ -31,7 +31,7 @@ interface AnsweredUnwrap {
 export type OnUnwrap = (unwrap: AnsweredUnwrap) => Promise<void>;
 
 /** Called with each call that a vault answered, whatever the answer. */
-export type OnVaultCall = (tenantId: string) => void;
+type OnVaultCall = (tenantId: string) => void;
 
 export interface KeyVaultOptions {
   readonly signIns: Pick<SignIns, 'appId' | 'signIn'>;

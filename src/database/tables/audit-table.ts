@@ -153,7 +153,7 @@ async function addAll(
     return await attempt(false);
   } catch (error) {
     if (!(error instanceof SomeStored)) throw error;
-    return await attempt(true);
+    return attempt(true);
   }
 }
 
