@@ -1,7 +1,15 @@
 import { createDefaultHttpClient, type HttpClient, type PipelineResponse } from '@azure/core-rest-pipeline';
+import { SharedContextAgent } from './shared-context-agent.ts';
+
+/**
+ * An idle connection is closed after this time. Each customer has a vault of its own: with 10,000
+ * of them, connections that stay until Azure closes them would hold more memory than the keys.
+ */
+const IDLE_MS = 10_000;
 
 /** One pool of connections for all clients of the SDK. */
 const connections = createDefaultHttpClient();
+const agent = new SharedContextAgent({ keepAlive: true, timeout: IDLE_MS });
 
 export interface BoundedHttpOptions {
   /** Longest time for one request, from its start to the last byte of its answer. */
@@ -25,6 +33,7 @@ function boundedHttp({ timeoutMs, signal, onResponse }: BoundedHttpOptions): Htt
       const timer = setTimeout(() => limit.abort(), timeoutMs);
       const signals = [limit.signal, signal, request.abortSignal as AbortSignal | undefined]; // the SDK's type lacks members
       request.abortSignal = AbortSignal.any(signals.filter((each) => each !== undefined));
+      if (request.url.startsWith('https:')) request.agent ??= agent; // a proxy's agent stays
       try {
         const response = await connections.sendRequest(request);
         onResponse?.(response);

@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { CompiledQuery, type DatabaseConnection, type Driver, type QueryResult } from 'kysely';
-import { boundedMap } from '../lib/bounded-map.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
 
 const MAX_STATEMENTS = 256;
 
@@ -36,7 +36,7 @@ interface Prepared {
 
 class SqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
-  readonly #prepared = boundedMap<Prepared>(MAX_STATEMENTS);
+  readonly #prepared = new BoundedMap<Prepared>(MAX_STATEMENTS);
 
   constructor(database: DatabaseSync) {
     this.#database = database;

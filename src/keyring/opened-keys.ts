@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ServiceError } from '../errors.ts';
 import type { DataKey, WrappedDataKey } from '../format/data-key.ts';
-import { boundedMap } from '../lib/bounded-map.ts';
+import { BoundedMap, ExpiringMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 
@@ -39,12 +39,12 @@ class OpenedKey {
  * reported as not its own.
  */
 export class OpenedKeys {
-  readonly #opened = boundedMap<OpenedKey>(MAX_OPENED);
-  readonly #refused;
+  readonly #opened = new BoundedMap<OpenedKey>(MAX_OPENED);
+  readonly #refused: ExpiringMap<ServiceError>;
   readonly #unwraps = new Map<string, Promise<DataKey>>();
 
   constructor(clock: Clock) {
-    this.#refused = boundedMap<ServiceError>(MAX_REFUSED, { ttlMs: REFUSED_FOR_MS, clock });
+    this.#refused = new ExpiringMap(MAX_REFUSED, { ttlMs: REFUSED_FOR_MS, clock });
   }
 
   get(wrapped: WrappedDataKey): OpenedKey | undefined {

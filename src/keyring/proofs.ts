@@ -1,7 +1,7 @@
 import { ServiceError } from '../errors.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, type WrappedDataKey } from '../format/data-key.ts';
 import { type KekRef, kidOf } from '../format/kek-ref.ts';
-import { boundedMap } from '../lib/bounded-map.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 import type { Tenant } from '../tenants/record.ts';
@@ -37,9 +37,9 @@ export class Proofs {
   /** The customer's policies on the keys. */
   readonly policies: KeyPolicies;
   readonly #signIn: Access;
-  readonly #access = boundedMap<Access>(MAX_KEY_VERSIONS);
+  readonly #access = new BoundedMap<Access>(MAX_KEY_VERSIONS);
   /** Of keys that are read for their policy alone. */
-  readonly #reads = boundedMap<Access>(MAX_KEY_VERSIONS);
+  readonly #reads = new BoundedMap<Access>(MAX_KEY_VERSIONS);
   readonly #renewals = new Map<string, Promise<void>>();
 
   constructor(tenant: Tenant, deps: ProofsDeps, evict: Evict) {

@@ -1,6 +1,6 @@
 import type { KekRef } from '../format/kek-ref.ts';
 import type { WrapAlgorithm } from '../format/wrap-algorithms.ts';
-import { boundedMap } from '../lib/bounded-map.ts';
+import { ExpiringMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 import { isSameKey, type RegisteredKey, type Tenant } from '../tenants/record.ts';
@@ -18,12 +18,12 @@ const REREAD_AFTER_MS = 15 * 60_000;
  */
 export class TaggedKeys implements KeyWrapper {
   readonly #vaults: KeyWrapper;
-  readonly #tagged;
+  readonly #tagged: ExpiringMap<object>;
   readonly #reads = new Map<string, Promise<KekFacts>>();
 
   constructor(vaults: KeyWrapper, clock: Clock) {
     this.#vaults = vaults;
-    this.#tagged = boundedMap<object>(MAX_KEYS, { ttlMs: REREAD_AFTER_MS, clock });
+    this.#tagged = new ExpiringMap(MAX_KEYS, { ttlMs: REREAD_AFTER_MS, clock });
   }
 
   async readKey(tenant: Tenant, key: Pick<RegisteredKey, 'vaultUrl' | 'name' | 'keyVersion'>): Promise<KekFacts> {

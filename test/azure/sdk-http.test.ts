@@ -7,7 +7,7 @@ import { signInByAssertion } from '../../src/azure/home/home-sign-in.ts';
 import { HomeVault } from '../../src/azure/home/home-vault.ts';
 import { VaultSigner } from '../../src/azure/home/home-vault-signer.ts';
 import { platformCredential } from '../../src/azure/home/platform-credential.ts';
-import { VaultClient } from '../../src/azure/vault/vault-client.ts';
+import { sharedPipeline, VaultClient } from '../../src/azure/vault/vault-client.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { until } from '../support/until.ts';
 
@@ -76,7 +76,7 @@ const calls: Readonly<Record<string, () => Promise<unknown>>> = {
   'call of a customer’s vault': () => {
     const { vaultUrl, credential } = vaultAccess();
     const options = { clientRequestId: APP, abortSignal: new AbortController().signal, onRequestId: () => undefined };
-    return new VaultClient(vaultUrl, credential, vaultAccess()).getKey('data', undefined, options);
+    return new VaultClient(vaultUrl, credential, vaultAccess(), sharedPipeline(vaultAccess())).getKey('data', undefined, options);
   },
 };
 

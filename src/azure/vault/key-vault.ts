@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Pipeline } from '@azure/core-rest-pipeline';
 import { LRUCache } from 'lru-cache';
 import { ServiceError, type VaultCallIds } from '../../errors.ts';
 import { type KekRef, kidOf } from '../../format/kek-ref.ts';
@@ -14,7 +15,7 @@ import type { SignIns } from '../entra/sign-ins.ts';
 import { TenantCredential } from '../entra/tenant-credential.ts';
 import type { ColdStarts } from './cold-starts.ts';
 import { factsOf } from './key-facts.ts';
-import { type CallOptions, VaultClient } from './vault-client.ts';
+import { type CallOptions, sharedPipeline, VaultClient } from './vault-client.ts';
 import { TOKEN_REFUSED, type VaultCall, vaultFailure } from './vault-failures.ts';
 import type { VaultGates } from './vault-gates.ts';
 import { costOf, READ_COST } from './vault-quota.ts';
@@ -84,6 +85,7 @@ const OBSERVED_AS = { getKey: 'read', wrapKey: 'wrap', unwrapKey: 'unwrap' } as 
  */
 export class KeyVault implements KeyWrapper {
   readonly #options: KeyVaultOptions;
+  #pipeline: Pipeline | undefined;
   readonly #credentials = new LRUCache<string, TenantCredential>({ max: MAX_CREDENTIALS });
   readonly #clients = new LRUCache<string, VaultClient>({ max: MAX_CLIENTS });
   /** Sizes of keys that were read, by URL: they determine the cost of calls. */
@@ -219,7 +221,8 @@ export class KeyVault implements KeyWrapper {
     const key = this.#clientKey(tenant, vaultUrl);
     const known = this.#clients.get(key);
     if (known) return known;
-    const client = new VaultClient(vaultUrl, this.credentialOf(tenant), this.#options);
+    this.#pipeline ??= sharedPipeline(this.#options);
+    const client = new VaultClient(vaultUrl, this.credentialOf(tenant), this.#options, this.#pipeline);
     this.#clients.set(key, client);
     return client;
   }

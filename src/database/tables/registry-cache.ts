@@ -1,4 +1,4 @@
-import { boundedMap } from '../../lib/bounded-map.ts';
+import { BoundedMap, ExpiringMap } from '../../lib/bounded-map.ts';
 import type { Clock } from '../../lib/clock.ts';
 
 export interface RegistryCacheOptions<T> {
@@ -32,15 +32,15 @@ const ABSENT_TTL_MS = 5_000;
  */
 export class RegistryCache<T> {
   readonly #options: RegistryCacheOptions<T>;
-  readonly #entries: ReturnType<typeof boundedMap<Entry<T>>>;
-  readonly #absent: ReturnType<typeof boundedMap<object>>;
+  readonly #entries: BoundedMap<Entry<T>>;
+  readonly #absent: ExpiringMap<object>;
   readonly #flights = new Map<string, Flight<T>>();
   #confirmedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RegistryCacheOptions<T>) {
     this.#options = options;
-    this.#entries = boundedMap(options.maxEntries);
-    this.#absent = boundedMap(MAX_ABSENT, { ttlMs: ABSENT_TTL_MS, clock: options.clock });
+    this.#entries = new BoundedMap(options.maxEntries);
+    this.#absent = new ExpiringMap(MAX_ABSENT, { ttlMs: ABSENT_TTL_MS, clock: options.clock });
   }
 
   get(id: string): Promise<T | undefined> | T | undefined {

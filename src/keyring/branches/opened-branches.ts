@@ -1,5 +1,5 @@
 import { deriveLeafKey, LeafKey, type LeafUse } from '../../format/compact.ts';
-import { boundedMap } from '../../lib/bounded-map.ts';
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { BranchKey } from './branch-key.ts';
 
 const MAX_BRANCHES = 512;
@@ -18,11 +18,11 @@ export interface OpenedBranch {
 
 /** One tenant's branch keys in memory, and the leaf keys that were derived to open messages. */
 export class OpenedBranches {
-  readonly #branches = boundedMap<OpenedBranch>(MAX_BRANCHES);
+  readonly #branches = new BoundedMap<OpenedBranch>(MAX_BRANCHES);
   /** By K: no text of use and K is made for each message. */
-  readonly #leaves: Readonly<Record<LeafUse, ReturnType<typeof boundedMap<LeafKey>>>> = {
-    message: boundedMap<LeafKey>(MAX_LEAVES),
-    stream: boundedMap<LeafKey>(MAX_LEAVES),
+  readonly #leaves: Readonly<Record<LeafUse, BoundedMap<LeafKey>>> = {
+    message: new BoundedMap<LeafKey>(MAX_LEAVES),
+    stream: new BoundedMap<LeafKey>(MAX_LEAVES),
   };
 
   get(branchId: string): OpenedBranch | undefined {
@@ -49,7 +49,7 @@ export class OpenedBranches {
 
   /** Marks every row to be read again before its next use. */
   markStale(): void {
-    for (const [, opened] of this.#branches.entries()) opened.isStale = true;
+    for (const opened of this.#branches.values()) opened.isStale = true;
   }
 
   /** Evicts the branches under one key version, or all of them, with their leaves. */
@@ -67,7 +67,7 @@ export class OpenedBranches {
 
   /** Drops the least recently used branch with its leaves: no leaf outlives its branch in memory. */
   #dropOldest(): void {
-    const { value: oldest } = this.#branches.rkeys().next();
+    const oldest = this.#branches.oldestKey();
     if (oldest === undefined) return;
     this.#branches.delete(oldest);
     const start = oldest.slice(0, COMMON_CHARACTERS);
@@ -87,6 +87,6 @@ export class OpenedBranches {
 
   /** Returns the branches in memory. */
   held(): readonly OpenedBranch[] {
-    return [...this.#branches.entries()].map(([, opened]) => opened);
+    return [...this.#branches.values()];
   }
 }

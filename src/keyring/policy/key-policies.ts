@@ -1,6 +1,6 @@
 import { ServiceError } from '../../errors.ts';
 import { type KekRef, kidOf } from '../../format/kek-ref.ts';
-import { boundedMap } from '../../lib/bounded-map.ts';
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { singleFlight } from '../../lib/single-flight.ts';
 import { isSameKey, type Tenant } from '../../tenants/record.ts';
@@ -104,7 +104,7 @@ export class KeyPolicies {
   readonly #wrapper: Pick<KeyWrapper, 'readKey'>;
   readonly #clock: Clock;
   readonly #boundMs: number;
-  readonly #keys = boundedMap<PolicyOfKey>(MAX_KEYS);
+  readonly #keys = new BoundedMap<PolicyOfKey>(MAX_KEYS);
   readonly #reads = new Map<string, Promise<void>>();
 
   constructor(tenant: Tenant, wrapper: Pick<KeyWrapper, 'readKey'>, clock: Clock, boundMs: number) {

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { ClientSecretCredential } from '@azure/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { type CallOptions, VaultClient } from '../../../src/azure/vault/vault-client.ts';
+import { type CallOptions, sharedPipeline, VaultClient } from '../../../src/azure/vault/vault-client.ts';
 import type { Emulator } from '../../../src/emulator/emulator.ts';
 import type { KekRef } from '../../../src/format/kek-ref.ts';
 import { appCredential, customerNamed, failureOf, startTrusted } from '../../support/emulator-clients.ts';
@@ -11,6 +11,7 @@ import { appCredential, customerNamed, failureOf, startTrusted } from '../../sup
  * changes it fails here.
  */
 const access = { unsafeAllowEmulator: true, deadlineMs: 10_000 };
+const pipeline = sharedPipeline(access);
 let emulator: Emulator;
 let credential: ClientSecretCredential;
 let vaultUrl: string;
@@ -21,11 +22,11 @@ beforeAll(async () => {
   emulator = await startTrusted();
   credential = await appCredential(emulator, 'contoso');
   ({ vaultUrl } = customerNamed(emulator, 'contoso'));
-  const reader = new VaultClient(vaultUrl, credential, access);
+  const reader = new VaultClient(vaultUrl, credential, access, pipeline);
   [data, wrap] = [await newest(reader, 'data'), await newest(reader, 'wrap')];
 });
 beforeEach(() => {
-  client = new VaultClient(vaultUrl, credential, access);
+  client = new VaultClient(vaultUrl, credential, access, pipeline);
   emulator.control.clearRequests();
 });
 afterEach(() => emulator.control.clearFaults());
