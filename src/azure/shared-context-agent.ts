@@ -14,7 +14,10 @@ export class SharedContextAgent extends Agent {
     options: RequestOptions,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | null | undefined {
-    const shared: RequestOptions & Pick<ConnectionOptions, 'secureContext'> = { ...options, secureContext: this.#contextNow() };
+    const shared: RequestOptions & Pick<ConnectionOptions, 'secureContext'> = {
+      ...options,
+      secureContext: this.#contextNow(),
+    };
     return super.createConnection(shared, callback);
   }
 

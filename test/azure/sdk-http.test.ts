@@ -76,7 +76,11 @@ const calls: Readonly<Record<string, () => Promise<unknown>>> = {
   'call of a customer’s vault': () => {
     const { vaultUrl, credential } = vaultAccess();
     const options = { clientRequestId: APP, abortSignal: new AbortController().signal, onRequestId: () => undefined };
-    return new VaultClient(vaultUrl, credential, vaultAccess(), sharedPipeline(vaultAccess())).getKey('data', undefined, options);
+    return new VaultClient(vaultUrl, credential, vaultAccess(), sharedPipeline(vaultAccess())).getKey(
+      'data',
+      undefined,
+      options,
+    );
   },
 };
 

@@ -5,6 +5,7 @@ import { type CallOptions, sharedPipeline, VaultClient } from '../../../src/azur
 import type { Emulator } from '../../../src/emulator/emulator.ts';
 import type { KekRef } from '../../../src/format/kek-ref.ts';
 import { appCredential, customerNamed, failureOf, startTrusted } from '../../support/emulator-clients.ts';
+import { heapInUse } from '../../support/heap-in-use.ts';
 
 /**
  * SDK behaviour that is undocumented, and that VaultClient relies on. A new SDK version that
@@ -177,6 +178,16 @@ describe('concurrent first calls', () => {
 });
 
 describe('a client', () => {
+  test('takes less than 5 KiB, because it shares all but its challenge with those of other vaults', async () => {
+    const count = 500;
+    const make = () => new VaultClient(vaultUrl, credential, access, pipeline);
+    const warm = make();
+    const before = await heapInUse();
+    const clients = Array.from({ length: count }, make);
+    expect(((await heapInUse()) - before) / count / 1_024).toBeLessThan(5);
+    expect([warm, ...clients]).toHaveLength(count + 1); // all of them are still in use
+  });
+
   test('is open after its challenge is met, not before', async () => {
     expect(client.isOpened).toBe(false);
     await client.getKey('data', undefined, options());
