@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Parses the Terraform (*.tf) and Bicep (*.bicep) files of folders: HashiCorp's own parser and the tree-sitter grammar of Bicep. Both also find
+# names that nobody declares. Members of resources are not checked: that needs the providers and Microsoft's compiler.
+# Usage: scripts/check-templates.sh FOLDER…
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+main() {
+  terraform=$PWD/node_modules/.cache/templates/check-terraform
+  (cd scripts/templates && go build -o "$terraform" .)
+  python=$(scripts/python-venv.sh templates-python scripts/templates/requirements.txt)
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  local folder faults=0
+  for folder in "$@"; do
+    check "$folder" || faults=1
+    finds_faults_in "$folder"
+  done
+  [ "$faults" = 0 ] || fail 'see above'
+  echo "templates: $* valid"
+}
+
+check() {
+  local checked=1
+  if compgen -G "$1/*.tf" >/dev/null; then "$terraform" "$1" || return 1; checked=0; fi
+  if compgen -G "$1/*.bicep" >/dev/null; then "$python" scripts/templates/check_bicep.py "$1"/*.bicep || return 1; checked=0; fi
+  [ "$checked" = 0 ] || echo "$1: no template"
+  return "$checked"
+}
+
+# A check that accepts everything would pass too: in copies of the files, an unclosed block and an undeclared name must be found.
+finds_faults_in() {
+  local file name
+  for file in "$1"/*.tf "$1"/*.bicep; do
+    [ -e "$file" ] || continue
+    name=${file##*/}
+    must_fail "$1" "$name" 'output "unclosed" {'
+    case $name in
+    *.tf) must_fail "$1" "$name" $'output "undeclared" {\n  value = var.nobody\n}' ;;
+    *) must_fail "$1" "$name" 'output undeclared string = nobody' ;;
+    esac
+  done
+}
+
+must_fail() {
+  rm -rf "$work/wrong"
+  mkdir "$work/wrong"
+  cp "$1"/*."${2##*.}" "$work/wrong"
+  printf '%s\n' "$3" >>"$work/wrong/$2"
+  ! check "$work/wrong" >/dev/null || fail "accepts $1/$2 with: $3"
+}
+
+fail() {
+  echo "templates: $1" >&2
+  exit 1
+}
+
+main "$@"
