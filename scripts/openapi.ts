@@ -32,6 +32,7 @@ const TAGS: Readonly<Record<string, string>> = {
   'Look-ups': 'Search encrypted columns by tokens or by deterministic values.',
   Leases: 'Keys for clients that encrypt and decrypt locally.',
   Tenants: 'The registry of customers.',
+  Onboarding: "Links to the page of a customer's administrator.",
   Audit: 'The audit log: who did what, with which key.',
   Doorbell: 'For customers that revoke access. No token needed.',
   Drills: 'Revocations that a customer rehearses, with a signed report.',

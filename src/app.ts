@@ -19,6 +19,7 @@ import { type LeaseRoutesDeps, leaseRoutes } from './http/routes/lease-routes.ts
 import { logRoutes } from './http/routes/log-routes.ts';
 import { mount, routesOf } from './http/routes/mount.ts';
 import { mountStreams } from './http/routes/mount-streams.ts';
+import { onboardingRoutes } from './http/routes/onboarding-routes.ts';
 import { rewrapStreamHeaderRoute, type StreamRoutesDeps, streamRoutes } from './http/routes/stream-routes.ts';
 import { type TenantRoutesDeps, tenantRoutes } from './http/routes/tenant-routes.ts';
 import { type OpenSpan, traced } from './http/server/trace-requests.ts';
@@ -29,6 +30,7 @@ import type { CreateDataKeyDeps } from './operations/create-data-key.ts';
 import type { DecryptDeps } from './operations/decrypt-data.ts';
 import type { DrillDeps } from './operations/drills/drills.ts';
 import type { EncryptDeps } from './operations/encrypt-data.ts';
+import type { LinkDeps } from './operations/onboarding/links.ts';
 import type { RingDoorbellDeps } from './operations/ring-doorbell.ts';
 import type { UnwrapKeyDeps } from './operations/unwrap-key.ts';
 import type { WrapKeyDeps } from './operations/wrap-key.ts';
@@ -44,6 +46,7 @@ export type AppDeps = EncryptDeps &
   DrillDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
+  LinkDeps &
   BranchKeyRoutesDeps &
   IndexRoutesDeps &
   ListAuditRecordsDeps &
@@ -113,6 +116,7 @@ const jsonRoutes = (deps: AppDeps) =>
       unwrapKey: unwrapKeyRoute(deps),
       rewrapStreamHeader: rewrapStreamHeaderRoute(deps),
       ...tenantRoutes(deps),
+      ...onboardingRoutes(deps),
       ...branchKeyRoutes(deps),
       listAuditRecords: listAuditRecordsRoute(deps),
       readUsage: readUsageRoute(deps),

@@ -91,6 +91,8 @@ export interface AuditEvent {
    * key can be found.
    */
   readonly leaves?: readonly string[] | undefined;
+  /** Id of the onboarding link that was issued or revoked. The holder of a link is a principal. */
+  readonly link?: string | undefined;
   /** The number of requests that this record stands for; absent for one. */
   readonly count?: number | undefined;
 }

@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   bell: async () => (await import('./commands/bell.ts')).bell,
   drill: async () => (await import('./commands/drill.ts')).drill,
   check: async () => (await import('./commands/check.ts')).check,
+  links: async () => (await import('./commands/links.ts')).links,
   onboard: async () => (await import('./commands/onboard.ts')).onboard,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
   log: async () => (await import('./commands/log.ts')).log,

@@ -3,6 +3,7 @@ import { accessDigestOf, contextDigestOf } from '../audit/tenant-digests.ts';
 import {
   AUDIT_KEY_SECRET,
   HomeKeys,
+  LINK_KEY_SECRET,
   ORIGIN_KEY_SECRET,
   parseSecretKey,
   WEBHOOK_KEY_SECRET,
@@ -13,10 +14,16 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Home } from './home.ts';
 
 /**
- * Reads the deployment's own keys from the home vault; the webhook's only if there is a webhook.
+ * Reads the deployment's own keys from the home vault; the webhook's only if there is a webhook, that of links
+ * only if there are onboarding pages.
  * @throws ServiceError
  */
-export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }: Home, logger: Logger, clock: Clock) {
+export async function openHomeKeys(
+  { rounds, onboarding }: Pick<Config, 'rounds' | 'onboarding'>,
+  { vault }: Home,
+  logger: Logger,
+  clock: Clock,
+) {
   const keysOf = (name: string) =>
     new HomeKeys({
       name,
@@ -29,16 +36,22 @@ export async function openHomeKeys({ rounds }: Pick<Config, 'rounds'>, { vault }
   const originKeys = keysOf(ORIGIN_KEY_SECRET);
   const auditKeys = keysOf(AUDIT_KEY_SECRET);
   const webhookKeys = rounds.webhookUrl === undefined ? undefined : keysOf(WEBHOOK_KEY_SECRET);
-  await Promise.all([originKeys.load(), auditKeys.load(), webhookKeys?.load()]);
+  const linkKeys = onboarding.url === undefined ? undefined : keysOf(LINK_KEY_SECRET);
+  await Promise.all([originKeys.load(), auditKeys.load(), webhookKeys?.load(), linkKeys?.load()]);
   const [auditKey] = auditKeys.current();
   if (!auditKey) throw new Error('no audit key');
   const webhookKey = webhookKeys?.current()[0];
-  const watched = Object.entries({ 'origin-key': originKeys, 'audit-key': auditKeys, 'webhook-key': webhookKeys });
+  const watched = Object.entries({
+    'origin-key': originKeys,
+    'audit-key': auditKeys,
+    'webhook-key': webhookKeys,
+    'link-key': linkKeys,
+  });
   /** Returns the names of the keys that the home vault no longer provides. */
   const degradedKeys = () => watched.flatMap(([name, keys]) => (keys?.trouble() === undefined ? [] : [name]));
   const lineKey = lineKeyOf(auditKey);
   const digests = { contextDigest: contextDigestOf(auditKey), accessDigest: accessDigestOf(auditKey) };
-  return { originKeys, webhookKey, lineKey, ...digests, degradedKeys };
+  return { originKeys, webhookKey, linkKeys, lineKey, ...digests, degradedKeys };
 }
 
 /**

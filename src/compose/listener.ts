@@ -14,6 +14,7 @@ import { answerUnroutable, listen, type RunningServer } from '../http/server/ser
 import type { Clock } from '../lib/clock.ts';
 import { parseInput } from '../lib/parse-input.ts';
 import { systemRandom } from '../lib/random.ts';
+import type { LinkMaker } from '../operations/onboarding/links.ts';
 import type { FailureLog } from '../telemetry/failure-log.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
@@ -127,6 +128,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     draw: systemRandom,
     isDraining,
     appId: config.home.appId,
+    onboarding: linkMakerOf(config, azure),
     maxPlaintextBytes: config.http.maxPlaintextBytes,
     maxBufferedBytes: config.http.maxBufferedBytes,
     bodyTimeoutMs: deadlines.bodyMs,
@@ -136,6 +138,11 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     countRefusal: (event) => refusals.count(event),
     onFailure: ({ requestId, operation }, error) => failures.add({ requestId, operation }, error),
   });
+}
+
+/** Returns the maker of links; undefined without onboarding pages. */
+function linkMakerOf({ onboarding: { url } }: Config, { linkKeys }: Pick<Azure, 'linkKeys'>): LinkMaker | undefined {
+  return url === undefined || !linkKeys ? undefined : { url, keys: linkKeys };
 }
 
 function listenOptions({ config, certificate, deadlines, refusals }: ListenerParts) {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../config/resolved.ts';
+import { linkTable } from '../database/customers/link-table.ts';
 import { migrate } from '../database/migrations/migrations.ts';
 import { type DatabaseOptions, openDatabase, type SqlDatabase } from '../database/open-database.ts';
 import { openClaims } from '../database/tables/claims.ts';
@@ -20,6 +21,7 @@ import { type FileRegistryOptions, openFileRegistry } from '../tenants/file-regi
 import type { KeyRegister } from '../tenants/key-register.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
 import type { LeaseStore } from '../tenants/lease-store.ts';
+import type { LinkStore } from '../tenants/onboarding-links.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Home } from './home.ts';
 import { databaseMistake, fileMistake, namingSettings } from './setting-mistakes.ts';
@@ -35,6 +37,7 @@ export interface Store {
   readonly leases: LeaseStore;
   readonly bells: BellStore;
   readonly drills: DrillStore;
+  readonly links: LinkStore;
   readonly keys: KeyRegister;
   readonly keyring: Keyring;
   readonly history: (tenantId: string) => Promise<TenantHistory>;
@@ -96,6 +99,7 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
       lastChecks: claims.lastChecks,
       keyUsage: keyUsageTable(database),
       leases: leaseTable(database),
+      links: linkTable(database),
       keys,
       ...openNotified(database),
       history: (tenantId) => tenantHistory(database, tenantId),

@@ -69,6 +69,7 @@ export function resolveConfig(settings: Settings, { memoryBytes, cores = 1 }: Ma
       database: audit.database ?? settings.database.url !== undefined,
     },
     receipts: { ...receipts, checkpointMs: inMs(checkpointSeconds) },
+    onboarding: settings.onboarding,
     metrics: settings.metrics,
     telemetry: settings.telemetry,
     emulator: settings.emulator,

@@ -4,6 +4,7 @@ import { postgresUrlProblem } from '../lib/postgres-url.ts';
 import { BranchKeys } from './schema-branch-keys.ts';
 import { Caller, Http } from './schema-http.ts';
 import { guid, HOUR, httpsUrl, MIB, seconds, section } from './schema-kinds.ts';
+import { Onboarding } from './schema-onboarding.ts';
 
 const secretNameSchema = z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'must be 1 to 127 of 0-9, A-Z, a-z and -');
 
@@ -335,6 +336,7 @@ export const ConfigSchema = z
     vault: Vault,
     audit: Audit,
     receipts: Receipts,
+    onboarding: Onboarding,
     siem: Siem,
     metrics: Metrics,
     telemetry: Telemetry,

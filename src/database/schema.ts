@@ -275,4 +275,15 @@ export interface Schema {
     leases: number;
     leased_messages: number;
   };
+  /** Links to the page of a tenant's customer. `allow` is a list with commas. */
+  readonly onboarding_links: {
+    id: string;
+    tenant_id: string;
+    allow: string;
+    created_at: number;
+    created_by: string;
+    expires_at: number;
+    revoked_at: number | null;
+    used_at: number | null;
+  };
 }

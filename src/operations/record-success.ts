@@ -12,7 +12,7 @@ export interface AuditDeps {
 interface Facts
   extends Pick<
     AuditEvent,
-    'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'index' | 'lease' | 'leaves' | 'items' | 'keys'
+    'operation' | 'phase' | 'tenantId' | 'keyId' | 'bytes' | 'index' | 'lease' | 'leaves' | 'items' | 'keys' | 'link'
   > {
   /** The vault call that proves access, if the operation relies on one. */
   readonly vaultCall?: VaultCallIds | undefined;
@@ -46,6 +46,7 @@ export async function recordSuccess(
     policy: facts.vaultCall?.policy,
     access: request.access,
     ...(facts.lease !== undefined && leaseFacts(facts)),
+    ...(facts.link !== undefined && { link: facts.link }),
   });
 }
 

@@ -79,3 +79,9 @@ describe('writing tenants', () => {
     expect([response.status, response.body.code]).toEqual([409, 'registry-read-only']);
   });
 });
+
+test('without onboarding.url no link can be issued, and there is none', async () => {
+  const { body } = await service.post('/tenants/contoso/onboarding-links', {});
+  expect(body).toMatchObject({ code: 'link-not-found', fix: { owner: 'vendor' } });
+  expect((await get('/tenants/contoso/onboarding-links')).body).toEqual({ links: [] });
+});

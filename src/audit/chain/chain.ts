@@ -81,6 +81,7 @@ export function encodeRecord(head: RecordHead, event: Partial<AuditEvent>, tenan
     index: event.index,
     lease: event.lease,
     leaves: event.leaves,
+    link: event.link,
     storedKey: event.storedKey && {
       id: event.storedKey.id,
       label: event.storedKey.label,

@@ -77,6 +77,7 @@ const EventRecord = z.strictObject({
     access: z.strictObject({ subject: text, reason: text, label: text }).exactOptional(),
     lease: text,
     leaves: z.array(z.string()).exactOptional(),
+    link: text,
     count: z.number().exactOptional(),
   } satisfies Record<keyof AuditEvent, z.ZodType>),
   tenantSequence: Count.exactOptional(),

@@ -20,9 +20,9 @@ const ACTIVITIES = [
     /^(?:batch-|deterministic-)?(?:decrypt|unwrap)|^vault-unwrap$|^index-tokens$|^lease-open$|-(?:read|list|export|verify|check)$/,
     READ,
   ],
-  [/^lease$|-restore$|-create$/, CREATE],
+  [/^lease$|-restore$|-create$|-issue$/, CREATE],
   [/^rewrap|-(?:rewrap|put|patch|rotate)$/, UPDATE],
-  [/-(?:remove|destroy|retire|forget)$/, DELETE],
+  [/-(?:remove|destroy|retire|forget|revoke)$/, DELETE],
 ] as const;
 
 /** Members of the record that OCSF has no place for. Salt, MAC and hashes of the chain stay here. */
@@ -41,6 +41,7 @@ const UNMAPPED = [
   'storedKey',
   'lease',
   'leaves',
+  'link',
 ] as const satisfies readonly (keyof AuditEvent)[];
 
 /** The top-level attributes of an event: the columns of the customer's table. */

@@ -14,6 +14,8 @@ export const AUDIT_KEY_SECRET = 'vaultspan-audit-key';
 export const WEBHOOK_KEY_SECRET = 'vaultspan-webhook-key';
 /** Secret that customers' doorbells are derived from. */
 export const BELL_KEY_SECRET = 'vaultspan-bell-key';
+/** Key of the HMAC in onboarding links and in what the sign-in page sends back. */
+export const LINK_KEY_SECRET = 'vaultspan-link-key';
 const KEY_BYTES = 32;
 const MAX_VERSIONS = 32;
 const REREAD_COOLDOWN_MS = 10_000;

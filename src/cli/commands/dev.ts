@@ -154,6 +154,12 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
     revocation: { boundSeconds: 5 }, // so that a customer's actions take effect at once
     audit: { directory: 'audit', database: true },
     siem: { enabled: true },
+    onboarding: {
+      url: `http://127.0.0.1:${port}`,
+      vendorName: 'Example Vendor',
+      vendorContact: 'help@vendor.example',
+      egressAddresses: ['203.0.113.7', '203.0.113.64/28'],
+    },
     receipts: { origin: 'localhost/vaultspan', checkpointSeconds: 5 }, // so that a checkpoint comes soon
     telemetry: { logLevel },
     emulator: {

@@ -1,6 +1,7 @@
 import {
   AUDIT_KEY_SECRET,
   BELL_KEY_SECRET,
+  LINK_KEY_SECRET,
   newSecretKey,
   ORIGIN_KEY_SECRET,
   WEBHOOK_KEY_SECRET,
@@ -19,11 +20,12 @@ export const init: Command = {
   help: `
 Usage: vaultspan init [--config FILE]
 
-Creates four secrets in the home vault, each 32 random bytes, unless they already exist:
+Creates five secrets in the home vault, each 32 random bytes, unless they already exist:
   ${ORIGIN_KEY_SECRET}  marks the data keys of this deployment; without it no ciphertext can be decrypted, so back up the vault
   ${AUDIT_KEY_SECRET}   hides encryption contexts in the audit log
   ${WEBHOOK_KEY_SECRET} signs the webhook's messages (Standard Webhooks)
   ${BELL_KEY_SECRET}    makes the customers' doorbells (vaultspan bell)
+  ${LINK_KEY_SECRET}    makes the links to the customers' pages (vaultspan onboard TENANT --link)
 
 With receipts it also creates an EC key, which signs the checkpoints of the transparency logs (receipts.keyName).
 
@@ -46,7 +48,7 @@ Officer" too; the service itself needs only "Key Vault Secrets User", and "Key V
  * @throws ServiceError
  */
 export async function createHomeKeys({ vault }: Pick<Home, 'vault'>, tell: CommandIo['stdout']): Promise<void> {
-  for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET, BELL_KEY_SECRET]) {
+  for (const name of [ORIGIN_KEY_SECRET, AUDIT_KEY_SECRET, WEBHOOK_KEY_SECRET, BELL_KEY_SECRET, LINK_KEY_SECRET]) {
     const exists = Object.values(await vault.versions(name, 1)).some(({ length }) => length > 0);
     if (!exists) await vault.add(name, newSecretKey(), 'application/vnd.vaultspan.key');
     tell(`${name}: ${exists ? 'already exists' : 'created'}\n`);

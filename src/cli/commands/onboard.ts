@@ -1,5 +1,8 @@
 import { ConfigError } from '../../config/load-config.ts';
 import { getOnboarding, type Onboarding } from '../../operations/doctor/onboarding.ts';
+import { issueOnboardingLink } from '../../operations/onboarding/links.ts';
+import { LINK_GRANTS, type LinkGrant } from '../../tenants/onboarding-links.ts';
+import { linkDeps, openLinkMaker } from '../onboarding/link-deps.ts';
 import { readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { openTools } from '../support/open-tools.ts';
@@ -9,27 +12,62 @@ export const onboard: Command = {
   summary: "Print the onboarding commands for a customer's administrator",
   help: `
 Usage: vaultspan onboard TENANT [--json | --script] [--config FILE]
+       vaultspan onboard TENANT --link [--expires DAYS] [--allow records,branch-keys] [--config FILE]
 
 Prints each step with the tenant's real ids: adding the app, the key and its tag, the least role on the key, and the commands that revoke
 access. After each step, vaultspan check TENANT shows which steps pass.
 
   --json     as JSON
-  --script   as a shell script that can be run twice`,
+  --script   as a shell script that can be run twice
+  --link     print a link to the page on which the customer's administrator does the same; whoever has it may use it
+
+  --expires DAYS   the link's life, 1 to 90 days; default 14
+  --allow LIST     what the page may read beside the onboarding: records (audit records and receipts), branch-keys (their export)`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, {
       json: { type: 'boolean', default: false },
       script: { type: 'boolean', default: false },
+      link: { type: 'boolean', default: false },
+      expires: { type: 'string' },
+      allow: { type: 'string' },
       config: { type: 'string' },
     });
     const [tenantId, ...more] = positionals;
     if (tenantId === undefined || more.length > 0) throw new ConfigError('Give one tenant');
+    if (!values.link && (values.expires !== undefined || values.allow !== undefined)) {
+      throw new ConfigError('--expires and --allow need --link');
+    }
+    const wanted = { expiresInSeconds: secondsOf(values.expires), allow: grantsOf(values.allow) };
     await using tools = await openTools(values.config, io);
+    if (values.link) {
+      const deps = linkDeps(tools, await openLinkMaker(tools));
+      const { id, url, expiresAt } = await issueOnboardingLink(deps, tools.call(), { tenantId, ...wanted });
+      io.stdout(`${url}\n`);
+      io.stderr(`Link ${id}, until ${expiresAt}. Revoke it: vaultspan links revoke ${tenantId} ${id}\n`);
+      return 0;
+    }
     const onboarding = await getOnboarding(tools, tools.call(), tenantId);
     if (values.json) io.stdout(`${JSON.stringify(onboarding, undefined, 2)}\n`);
     else io.stdout(values.script ? onboarding.script : describe(onboarding));
     return 0;
   },
 };
+
+const DAY = 86_400;
+const MOST_DAYS = 90;
+
+function secondsOf(days: string | undefined): number | undefined {
+  if (days === undefined) return undefined;
+  if (/^\d{1,2}$/.test(days) && Number(days) >= 1 && Number(days) <= MOST_DAYS) return Number(days) * DAY;
+  throw new ConfigError(`--expires is a number of days between 1 and ${MOST_DAYS}, not ${days}`);
+}
+
+function grantsOf(list: string | undefined): readonly LinkGrant[] | undefined {
+  if (list === undefined) return undefined;
+  const grants = list.split(',').map((name) => LINK_GRANTS.find((grant) => grant === name));
+  if (grants.every((grant) => grant !== undefined)) return grants;
+  throw new ConfigError(`--allow takes ${LINK_GRANTS.join(' and ')}, not ${list}`);
+}
 
 function describe({ tenantId, steps, takeBack }: Onboarding): string {
   const lines = steps.flatMap(({ title, owner, explanation, commands }, index) => [

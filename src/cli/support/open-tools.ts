@@ -38,6 +38,7 @@ export interface Tools extends AsyncDisposable, Omit<OnboardingDeps & ChangeTena
   readonly lastChecks: Store['lastChecks'];
   readonly bells: Store['bells'];
   readonly drills: Store['drills'];
+  readonly links: Store['links'];
   readonly keyring: Store['keyring'];
   readonly keyUsage: Store['keyUsage'];
   /** Absent if audit records stay in files. */
@@ -69,6 +70,7 @@ export async function openTools(path: string | undefined, io: CommandIo): Promis
     keys: store.keys,
     bells: store.bells,
     drills: store.drills,
+    links: store.links,
     keyring: store.keyring,
     keyUsage: store.keyUsage,
     usage: audit.database && usageReader(audit.database),

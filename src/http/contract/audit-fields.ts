@@ -92,6 +92,7 @@ const event = {
   leaves: z.array(z.string()).optional().meta({
     description: 'The `kid` of each leaf whose key was given out; the messages of a leaf have the same `kid`.',
   }),
+  link: z.string().optional().meta({ description: 'Id of the onboarding link that was issued or revoked.' }),
   count: z.int().optional().meta({ description: 'The number of requests that the record stands for. Absent for one.' }),
 } satisfies Record<keyof AuditEvent, z.ZodType>;
 

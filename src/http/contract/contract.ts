@@ -25,6 +25,7 @@ import { logOperations } from './log-contract.ts';
 import { ACCESS_ERRORS, BODY_ERRORS, CIPHERTEXT_ERRORS, type Operation, TENANT_ERRORS } from './operation.ts';
 import { doorbellOperations, drillOperations } from './revocation-contract.ts';
 import { streamHeaderOperations } from './stream-contract.ts';
+import { linkOperations } from './tenants/link-contract.ts';
 import { overviewOperations } from './tenants/overview-contract.ts';
 import { tenantOperations } from './tenants/tenant-contract.ts';
 
@@ -150,6 +151,7 @@ export const operations = {
   ...streamHeaderOperations,
   ...overviewOperations,
   ...tenantOperations,
+  ...linkOperations,
   ...branchKeyOperations,
   ...auditOperations,
   ...doorbellOperations,

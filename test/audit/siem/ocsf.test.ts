@@ -44,6 +44,7 @@ const FULL: Required<AuditEvent> = {
   access: { subject: 'ticket 4711' },
   lease: 'the-lease',
   leaves: ['leaf'],
+  link: 'the-link',
   count: 3,
 };
 
