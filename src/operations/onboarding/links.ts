@@ -5,11 +5,9 @@ import { ServiceError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { DrawRandom } from '../../lib/random.ts';
 import {
-  isLinkText,
   type LinkGrant,
   type LinkState,
   type LinkStore,
-  linkIdIn,
   linkStateAt,
   linkText,
   type OnboardingLink,
@@ -27,7 +25,7 @@ export interface LinkDeps extends AuditDeps {
   readonly draw: DrawRandom;
 }
 
-/** What makes links and recognises them. */
+/** Makes links. */
 export interface LinkMaker {
   /** Public origin of the service. */
   readonly url: string;
@@ -37,7 +35,6 @@ export interface LinkMaker {
 /** The versions of the key of links, the newest first. */
 interface LinkKeys {
   current(): readonly KeyObject[];
-  reread(): Promise<readonly KeyObject[]>;
 }
 
 export interface NewLink {
@@ -158,24 +155,6 @@ export async function revokeOnboardingLink(
     throw new ServiceError('link-not-found', 'The tenant has no link with this id');
   }
   await recordSuccess(deps, request, { operation: 'onboarding-link-revoke', tenantId, link: linkId });
-}
-
-/**
- * Returns the link of a text that is valid now; undefined for every other text, whatever is wrong
- * with it.
- * @throws ServiceError `registry-unavailable`
- */
-export async function openLink(
-  { links, onboarding, clock }: Pick<LinkDeps, 'links' | 'onboarding' | 'clock'>,
-  text: string,
-): Promise<OnboardingLink | undefined> {
-  const id = linkIdIn(text);
-  const link = id === undefined ? undefined : await links.find(id);
-  if (!link || !onboarding || linkStateAt(link, clock.wallMs()) !== 'active') return undefined;
-  if (isLinkText(text, onboarding.keys.current(), link)) return link;
-  // Another process may already use a version of the key that this one has not read.
-  const keys = await onboarding.keys.reread().catch((): readonly KeyObject[] => []);
-  return isLinkText(text, keys, link) ? link : undefined;
 }
 
 const isoTime = (ms: number): string => new Date(ms).toISOString();
