@@ -11,6 +11,7 @@ interface Call {
   /** The revision that a change is based on. */
   readonly revision?: string;
   readonly accept?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +44,11 @@ async function send(path: string, call: Call, token: string): Promise<Response> 
   for (const [name, value] of Object.entries(call.query ?? {})) {
     if (value !== undefined && value !== '') url.searchParams.set(name, String(value));
   }
-  const headers = new Headers({ Authorization: `Bearer ${token}`, Accept: call.accept ?? 'application/json' });
+  const headers = new Headers({
+    ...call.headers,
+    Authorization: `Bearer ${token}`,
+    Accept: call.accept ?? 'application/json',
+  });
   if (call.body !== undefined) headers.set('Content-Type', call.contentType ?? 'application/json');
   if (call.revision !== undefined) headers.set('If-Match', `"${call.revision}"`);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);

@@ -2,6 +2,18 @@ import type { components } from '../../../clients/typescript/src/generated/api.t
 
 type Schemas = components['schemas'];
 
+export type AuditPage = Schemas['AuditPage'];
+export type AuditRecord = Schemas['AuditRecord'];
+export type CheckStep = Schemas['CheckStep'];
+export type DecryptResult = Schemas['DecryptResult'];
+export type DirectoryFacts = Schemas['DirectoryFacts'];
+export type Drill = Schemas['Drill'];
+export type EncryptResult = Schemas['EncryptResult'];
+export type Onboarding = Schemas['Onboarding'];
 export type Problem = Schemas['Problem'];
 export type ProblemFix = Schemas['ProblemFix'];
+export type RewrapBranchKeysResult = Schemas['RewrapBranchKeysResult'];
+export type Tenant = Schemas['Tenant'];
+export type TenantCheck = Schemas['TenantCheck'];
+export type TenantKey = Schemas['TenantKey'];
 export type TenantList = Schemas['TenantList'];

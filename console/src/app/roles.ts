@@ -1,4 +1,6 @@
 /** Roles of the API. The service decides; the console only leaves out what would be refused. */
+export type Role = 'Data.Encrypt' | 'Data.Decrypt' | 'Tenants.Read' | 'Tenants.Manage' | 'Audit.Read';
+
 export type Roles = ReadonlySet<string>;
 
 /** Returns the roles in an access token, and none if the token is opaque or has none. */

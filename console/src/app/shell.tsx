@@ -10,6 +10,7 @@ import type { Session } from './sign-in.ts';
 import { SignInPage } from './sign-in-page.tsx';
 
 const Overview = lazy(() => import('../pages/overview/overview-page.tsx'));
+const TenantPage = lazy(() => import('../pages/tenant/tenant-page.tsx'));
 
 /** The frame of all pages: who is signed in, where one is, and the page. */
 export function Shell({ settings, session }: { settings: Settings; session: Session }): ReactNode {
@@ -56,6 +57,7 @@ export function Shell({ settings, session }: { settings: Settings; session: Sess
 const Pages = (): ReactNode => (
   <Routes>
     <Route index element={<Overview />} />
+    <Route path="tenants/:tenantId/*" element={<TenantPage />} />
     <Route path="*" element={<NoPage />} />
   </Routes>
 );

@@ -56,11 +56,14 @@ const OWNERS: Readonly<Record<string, string>> = {
   'resource-owner': 'The owner of the vault',
 };
 
+/** Returns the words for the person that the API names. */
+export const ownerText = (owner: string): string => OWNERS[owner] ?? owner;
+
 /** Says who fixes it and how, with the command to copy. */
-const Fix = ({ fix }: { fix: ProblemFix }): ReactNode => (
+export const Fix = ({ fix }: { fix: ProblemFix }): ReactNode => (
   <div className="fix">
     <p className="break">
-      <strong>{OWNERS[fix.owner] ?? fix.owner}</strong> can fix it: {fix.action}
+      <strong>{ownerText(fix.owner)}</strong> can fix it: {fix.action}
     </p>
     {fix.command !== undefined && <Copyable text={fix.command} what="the command that fixes it" />}
   </div>

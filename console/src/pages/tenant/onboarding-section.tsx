@@ -1,0 +1,61 @@
+import { useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { tenantPath } from '../../api/paths.ts';
+import type { Onboarding } from '../../api/types.ts';
+import { useApi } from '../../app/context.ts';
+import { Copyable } from '../../parts/copy-button.tsx';
+import { saveFile } from '../../parts/download.ts';
+import { Failure, ownerText } from '../../parts/failure.tsx';
+import { Loading } from '../../parts/loading.tsx';
+import type { SectionProps } from './tenant-page.tsx';
+
+export default function OnboardingSection({ tenant }: SectionProps): ReactNode {
+  const api = useApi();
+  const onboarding = useQuery({
+    queryKey: ['onboarding', tenant.id, tenant.revision],
+    queryFn: ({ signal }) => api.json<Onboarding>(tenantPath(tenant.id, '/onboarding'), { signal }),
+  });
+  return (
+    <>
+      <h2>Onboarding</h2>
+      {onboarding.isPending && <Loading what="the steps" />}
+      {onboarding.isError && <Failure error={onboarding.error} onRetry={onboarding.refetch} />}
+      {onboarding.data && <Steps onboarding={onboarding.data} />}
+    </>
+  );
+}
+
+const Steps = ({ onboarding }: { onboarding: Onboarding }): ReactNode => (
+  <>
+    <p>
+      The customer takes these steps. The check shows which are done.{' '}
+      <button
+        type="button"
+        onClick={() => saveFile(`onboard-${onboarding.tenantId}.sh`, new Blob([onboarding.script]))}
+      >
+        Download all steps as a script
+      </button>
+    </p>
+    <ol className="steps">
+      {onboarding.steps.map(({ title, owner, explanation, commands, check }) => (
+        <li key={title}>
+          <h3>{title}</h3>
+          <p>
+            {ownerText(owner)}. {explanation} Afterwards the step “{check}” of the check passes.
+          </p>
+          {commands.map((command) => (
+            <Copyable key={command} text={command} what={`Command: ${title}`} />
+          ))}
+        </li>
+      ))}
+    </ol>
+    <h3>How the customer takes access back</h3>
+    <p>The fastest way comes first.</p>
+    {onboarding.takeBack.map(({ title, command }) => (
+      <section key={title} aria-label={title}>
+        <p>{title}</p>
+        <Copyable text={command} what={`Command: ${title}`} />
+      </section>
+    ))}
+  </>
+);
