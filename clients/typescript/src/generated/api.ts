@@ -98,6 +98,11 @@ export interface components {
             readonly state: string;
             readonly warnings?: readonly string[];
         };
+        readonly Count: {
+            /** Format: int64 */
+            readonly count: number;
+            readonly name: string;
+        };
         readonly CountFact: {
             /** Format: int64 */
             readonly atLeast?: number;
@@ -232,6 +237,12 @@ export interface components {
             readonly ciphertext: string;
             readonly keyId: string;
         };
+        readonly FailureCount: {
+            /** Format: int64 */
+            readonly count: number;
+            readonly state: string;
+            readonly step: string;
+        };
         readonly IndexTokensResult: {
             readonly search: readonly components["schemas"]["VersionTokens"][];
             readonly write: components["schemas"]["VersionTokens"];
@@ -326,6 +337,11 @@ export interface components {
             readonly state: string;
             readonly verifiedDomains?: readonly string[];
         };
+        readonly Overview: {
+            readonly failures: readonly components["schemas"]["FailureCount"][];
+            readonly process?: components["schemas"]["ProcessFigures"];
+            readonly tenants: components["schemas"]["TenantCounts"];
+        };
         readonly Problem: {
             readonly code: string;
             readonly detail: string;
@@ -348,6 +364,17 @@ export interface components {
             readonly action: string;
             readonly command?: string;
             readonly owner: string;
+        };
+        readonly ProcessFigures: {
+            readonly degraded: readonly string[];
+            readonly openBreakers: readonly string[];
+            readonly rationed: readonly components["schemas"]["Count"][];
+            readonly refusals: readonly components["schemas"]["Count"][];
+            readonly shed: readonly components["schemas"]["Count"][];
+            readonly signIns: readonly components["schemas"]["Count"][];
+            /** Format: date-time */
+            readonly startedAt: string;
+            readonly vaultCalls: readonly components["schemas"]["VaultCallCount"][];
         };
         readonly RetiredKey: {
             readonly name: string;
@@ -459,12 +486,31 @@ export interface components {
             /** Format: date-time */
             readonly updatedAt: string;
         };
+        readonly TenantChange: {
+            readonly action: string;
+            /** Format: date-time */
+            readonly at: string;
+            readonly by: string;
+            readonly revision: string;
+        };
         readonly TenantCheck: {
             /** Format: date-time */
             readonly at: string;
             readonly state: string;
             readonly steps: readonly components["schemas"]["CheckStep"][];
             readonly tenantId: string;
+        };
+        readonly TenantCounts: {
+            /** Format: int64 */
+            readonly active: number;
+            /** Format: int64 */
+            readonly failing: number;
+            /** Format: int64 */
+            readonly suspended: number;
+            /** Format: int64 */
+            readonly total: number;
+            /** Format: int64 */
+            readonly unchecked: number;
         };
         readonly TenantDataKeys: {
             /** Format: int32 */
@@ -479,6 +525,10 @@ export interface components {
             readonly groups?: boolean;
             readonly organization?: boolean;
             readonly users?: boolean;
+        };
+        readonly TenantHistory: {
+            readonly changes: readonly components["schemas"]["TenantChange"][];
+            readonly checks: readonly components["schemas"]["LastCheck"][];
         };
         readonly TenantIndex: {
             /** Format: int32 */
@@ -546,6 +596,12 @@ export interface components {
         };
         readonly TenantSiem: {
             readonly logsIngestion: components["schemas"]["LogsIngestion"];
+        };
+        readonly VaultCallCount: {
+            /** Format: int64 */
+            readonly count: number;
+            readonly operation: string;
+            readonly outcome: string;
         };
         readonly VersionTokens: {
             readonly tokens: readonly string[];

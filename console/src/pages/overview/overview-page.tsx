@@ -1,31 +1,31 @@
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
-import type { TenantList } from '../../api/types.ts';
+import type { Overview } from '../../api/types.ts';
 import { useApi } from '../../app/context.ts';
 import { Failure } from '../../parts/failure.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { PageTitle } from '../../parts/page-title.tsx';
+import { Counts } from './counts.tsx';
+import { Figures } from './figures.tsx';
+import { TenantTable } from './tenant-table.tsx';
+
+const REFRESH_MS = 10_000;
 
 export default function OverviewPage(): ReactNode {
   const api = useApi();
-  const tenants = useQuery({
-    queryKey: ['tenants'],
-    queryFn: ({ signal }) => api.json<TenantList>('/tenants', { signal }),
+  const overview = useQuery({
+    queryKey: ['overview'],
+    queryFn: ({ signal }) => api.json<Overview>('/overview', { signal }),
+    refetchInterval: REFRESH_MS,
   });
   return (
     <>
-      <PageTitle>Tenants</PageTitle>
-      {tenants.isPending && <Loading what="the tenants" />}
-      {tenants.isError && <Failure error={tenants.error} onRetry={tenants.refetch} />}
-      {tenants.data && (
-        <ul>
-          {tenants.data.tenants.map(({ id, displayName }) => (
-            <li key={id} className="break">
-              {id} {displayName}
-            </li>
-          ))}
-        </ul>
-      )}
+      <PageTitle>Overview</PageTitle>
+      {overview.isPending && <Loading what="the overview" />}
+      {overview.isError && <Failure error={overview.error} onRetry={overview.refetch} />}
+      {overview.data && <Counts overview={overview.data} />}
+      <TenantTable />
+      {overview.data?.process && <Figures figures={overview.data.process} />}
     </>
   );
 }

@@ -24,6 +24,7 @@ const SECTIONS: readonly Section[] = [
   { path: 'check', title: 'Check', Page: lazy(() => import('./check-section.tsx')) },
   { path: 'onboarding', title: 'Onboarding', Page: lazy(() => import('./onboarding-section.tsx')) },
   { path: 'drill', title: 'Drill', Page: lazy(() => import('./drill-section.tsx')) },
+  { path: 'history', title: 'History', Page: lazy(() => import('./history-section.tsx')) },
   { path: 'audit', title: 'Audit', needs: ['Audit.Read'], Page: lazy(() => import('./audit-section.tsx')) },
   { path: 'receipts', title: 'Receipts', needs: ['Audit.Read'], Page: lazy(() => import('./receipts-section.tsx')) },
   {
