@@ -22,9 +22,9 @@ export async function repeatCall<Answer>(
   onAnswer: (answer: Answer) => void,
 ): Promise<void> {
   const startedAt = Date.now();
-  while (!signal.aborted) {
+  while (!isStopped(signal)) {
     const answer = await callOnce(options, signal);
-    if (signal.aborted || answer === undefined) return;
+    if (isStopped(signal) || answer === undefined) return;
     onAnswer(answer);
     const isLate = options.maxMs !== undefined && Date.now() - startedAt >= options.maxMs;
     if (options.isOver(answer) || isLate) return;
@@ -37,17 +37,19 @@ async function callOnce<Answer>(
   { call }: RepeatedCallOptions<Answer>,
   signal: AbortSignal,
 ): Promise<Answer | undefined> {
-  for (let retries = 0; !signal.aborted; retries += 1) {
+  for (let retries = 0; !isStopped(signal); retries += 1) {
     try {
       return await call(signal);
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (isStopped(signal)) return undefined;
       if (!isPassing(error) || retries >= MAX_RETRIES) throw error;
       await pause(RETRY_MS, signal);
     }
   }
   return undefined;
 }
+
+const isStopped = (signal: AbortSignal): boolean => signal.aborted;
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
