@@ -13,14 +13,15 @@ export interface EmulatedAzure {
   /** Configuration of a service that uses it. */
   readonly config: Readonly<Record<string, unknown>>;
   /**
-   * Token of a caller with all roles, valid for a day; a clock that is set back by hours still
+   * Token of a caller with all roles, valid for half a day; a clock that is set back by hours still
    * accepts it.
    */
   readonly token: string;
 }
 
 const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
-const DAY_SECONDS = 86_400;
+/** Callers' tokens are valid for at most a day. */
+const HALF_DAY_SECONDS = 43_200;
 
 /**
  * The emulated Azure in a process of its own, so that its work does not count as a caller's
@@ -37,7 +38,7 @@ for (const name of ['vaultspan-origin-key', 'vaultspan-audit-key']) {
   await emulator.control.setSecret({ vault: 'home', name, value: newSecretKey() });
 }
 await writeFile(join(folder, 'ca.pem'), emulator.caPem);
-const startedAt = Math.floor(Date.now() / 1_000) - DAY_SECONDS;
+const startedAt = Math.floor(Date.now() / 1_000) - HALF_DAY_SECONDS;
 process.on('disconnect', () => process.exit());
 process.send?.({
   controlUrl: emulator.controlUrl,
@@ -45,7 +46,7 @@ process.send?.({
   config: settingsFor(emulator, folder),
   token: await emulator.issueCallerToken({
     roles: ALL_ROLES,
-    expiresInSeconds: DAY_SECONDS,
+    expiresInSeconds: HALF_DAY_SECONDS,
     claims: { iat: startedAt, nbf: startedAt },
   }),
 } satisfies EmulatedAzure);

@@ -1,5 +1,6 @@
 import { getFips, randomUUID } from 'node:crypto';
 import { createApp } from '../app.ts';
+import type { DeferredRecords } from '../audit/deferred-records.ts';
 import { keyedAccess } from '../audit/keyed-access.ts';
 import type { RefusalCounter } from '../audit/refusals.ts';
 import type { CallCounts } from '../azure/call-counts.ts';
@@ -48,6 +49,7 @@ export interface ListenerParts {
   readonly siem: Siem | undefined;
   readonly usage: Usage | undefined;
   readonly refusals: RefusalCounter;
+  readonly laterRecords: DeferredRecords;
   readonly branches: Pick<Branches, 'degraded' | 'parts'>;
   readonly keys: Keys;
   readonly leases: Pick<Leases, 'leaseCounts'>;
@@ -94,7 +96,7 @@ function openAdmission(
 
 function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isDraining: () => boolean) {
   const { config, failures, clock, deadlines, certificate, azure, store } = parts;
-  const { audit, receipts, siem, refusals, branches, keys, leases, bells, drills, telemetry } = parts;
+  const { audit, receipts, siem, refusals, laterRecords, branches, keys, leases, bells, drills, telemetry } = parts;
   const tenantRecord = tenantSchema(config.vaultHosts);
   const startedAtMs = clock.wallMs();
   return createApp({
@@ -136,6 +138,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     parseTenant: (record) => parseInput(tenantRecord, record, ''),
     obstacles: config.obstacles,
     countRefusal: (event) => refusals.count(event),
+    recordLater: (event) => laterRecords.add(event),
     onFailure: ({ requestId, operation }, error) => failures.add({ requestId, operation }, error),
   });
 }

@@ -1,3 +1,4 @@
+import { DeferredRecords } from '../audit/deferred-records.ts';
 import { RefusalCounter } from '../audit/refusals.ts';
 import type { AuditSink } from '../audit/sink.ts';
 import { CallCounts } from '../azure/call-counts.ts';
@@ -114,6 +115,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const { tenants } = store;
   const siem = keep(await startSiem({ config, logger, clock, azure, tenants, database: audit.database }));
   const refusals = keep(openRefusals(audit, logger));
+  const laterRecords = keep(openLaterRecords(audit, logger));
   const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
   const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
   await branches.follow(keys.dataKeys);
@@ -130,6 +132,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
     siem,
     usage,
     refusals,
+    laterRecords,
     branches,
     keys,
     leases,
@@ -144,6 +147,9 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   keep(startRounds({ config, logger, clock, azure, store, keys, metrics: telemetry.metrics?.rounds }));
   return { listener, telemetry };
 }
+
+const openLaterRecords = ({ sink }: Audit, logger: Logger): DeferredRecords =>
+  new DeferredRecords({ sink, onRefused: (error) => logger.error({ error }, 'records of doorbells are pending') });
 
 const openRefusals = ({ sink }: Audit, logger: Logger): RefusalCounter =>
   new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals were not recorded') });

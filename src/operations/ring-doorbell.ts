@@ -2,12 +2,13 @@ import type { AuditEvent } from '../audit/event.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../lib/token-bucket.ts';
 import { type BellStore, bellDigest } from '../tenants/bells.ts';
-import type { AuditDeps } from './record-success.ts';
 
-export interface RingDoorbellDeps extends Pick<AuditDeps, 'audit'> {
+export interface RingDoorbellDeps {
   /** Rings in every process. */
   readonly bells: Pick<BellStore, 'ring'>;
   readonly clock: Clock;
+  /** Records a ring in the audit log, later if the log is away: a ring takes effect and is accepted. */
+  readonly recordLater: (event: AuditEvent) => void;
   /** Counts refusals, of which a stranger can cause any number. */
   readonly countRefusal: (event: AuditEvent) => void;
 }
@@ -21,11 +22,11 @@ export const doorbellRate = (): TokenBucket => new TokenBucket(PER_SECOND, BURST
 
 /**
  * Rings a tenant's bell: every process drops the tenant's keys and proofs, and must ask the vault at
- * the next use. An unknown bell looks like a known one.
- * @throws ServiceError `registry-unavailable`, `audit-unavailable`
+ * the next use. An unknown bell looks like a known one, while the audit log is away too.
+ * @throws ServiceError `registry-unavailable`
  */
 export async function ringDoorbell(
-  { bells, clock, audit, countRefusal }: RingDoorbellDeps,
+  { bells, clock, recordLater, countRefusal }: RingDoorbellDeps,
   rate: TokenBucket,
   { requestId, bell }: { readonly requestId: string; readonly bell: string },
 ): Promise<void> {
@@ -38,6 +39,6 @@ export async function ringDoorbell(
   const ring = digest === undefined ? 'unknown' : await bells.ring(digest);
   if (ring === 'unknown') countRefusal({ ...refused, code: 'tenant-not-found', reason: 'bell-unknown' });
   else if (ring !== 'quiet') {
-    await audit.record({ operation: 'doorbell', outcome: 'succeeded', requestId, tenantId: ring.tenantId });
+    recordLater({ operation: 'doorbell', outcome: 'succeeded', requestId, tenantId: ring.tenantId });
   }
 }

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -7,6 +7,7 @@ import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { settingsFor } from '../support/config.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService, type TestService } from '../support/start-service.ts';
+import { until } from '../support/until.ts';
 
 const plaintext = Buffer.from('an invoice').toString('base64');
 const UNKNOWN = 'A'.repeat(43);
@@ -64,7 +65,9 @@ test('a bell is the HMAC of tenant and generation', () => {
 });
 
 test('a ring makes the next use ask the vault, and is recorded', async () => {
+  const before = (await rings()).length;
   expect(await hasEffect(bell)).toBe(true);
+  await until(async () => (await rings()).length > before, 'the ring is recorded');
   expect((await rings()).at(-1)).toMatchObject({ outcome: 'succeeded', tenantId: 'contoso' });
   expect((await rings()).at(-1)).not.toHaveProperty('principal');
 });
@@ -85,6 +88,30 @@ test('a second ring within 10 seconds has no effect and no record', async () => 
   const before = (await rings()).length;
   expect(await hasEffect(bell)).toBe(false);
   expect((await rings()).length).toBe(before);
+});
+
+test('while the audit log is away a known bell rings, and looks like an unknown one', async () => {
+  const recorded = (await rings()).length;
+  const directory = join(service.folder, 'audit');
+  await rename(directory, `${directory}-away`);
+  await writeFile(directory, 'not a folder');
+  try {
+    expect(await decrypt()).toBe('audit-unavailable');
+    const before = calls();
+    const answers = await Promise.all([bell, UNKNOWN].map((which) => service.request().post(`/doorbell/${which}`)));
+    expect(answers.map(({ status, text }) => [status, text])).toEqual([
+      [202, ''],
+      [202, ''],
+    ]);
+    await decrypt();
+    expect(calls()).toBeGreaterThan(before);
+  } finally {
+    await rm(directory);
+    await rename(`${directory}-away`, directory);
+  }
+  await until(async () => (await rings()).length > recorded, 'the ring is recorded');
+  expect((await rings()).at(-1)).toMatchObject({ outcome: 'succeeded', tenantId: 'contoso' });
+  expect(await decrypt()).toBe('ok');
 });
 
 test.each([

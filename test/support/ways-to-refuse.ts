@@ -1,4 +1,4 @@
-import type { Control } from '../../src/emulator/control/control.ts';
+import type { Actions } from '../../src/emulator/control/control.ts';
 
 const SETTINGS = 'az keyvault key set-attributes --vault-name localhost --name data';
 const ENABLE = /^az keyvault key set-attributes .* --version [0-9a-f]{32} --enabled true$/;
@@ -11,8 +11,8 @@ export interface Refusal {
 }
 
 interface Way {
-  readonly refuse: (control: Control, name: string) => Promise<void>;
-  readonly restore: (control: Control, name: string) => Promise<void>;
+  readonly refuse: (control: Actions, name: string) => Promise<void>;
+  readonly restore: (control: Actions, name: string) => Promise<void>;
   readonly encrypt: Refusal;
   /** Absent: earlier messages still open. */
   readonly decrypt?: Refusal;
