@@ -64,7 +64,7 @@ describe.each(DATABASES)('drills in %s', (_name, create) => {
       ['one', 'two'].map(async (origin) => drillTable({ database: await database.open(), origin })),
     );
     const started = await Promise.all(
-      Array.from({ length: 21 }, (_, index) => stores[index % 2]?.start(newDrill(`tenant-${index}`))),
+      Array.from({ length: 21 }, async (_, index) => stores[index % 2]?.start(newDrill(`tenant-${index}`))),
     );
     expect(started.filter((outcome) => outcome === 'too-many').length).toBe(1);
     expect(new Set(started.filter((outcome) => typeof outcome === 'number')).size).toBe(20);
