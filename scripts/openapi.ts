@@ -112,12 +112,14 @@ function describe(operationId: string, operation: Operation): object {
 }
 
 /** Returns the response to a call that succeeded. */
-function success({ response, isAccepted, raw, responseExample, etag, lines, csv }: Operation): Record<number, object> {
+function success(operation: Operation): Record<number, object> {
+  const { response, isAccepted, raw, responseExample, etag, lines, csv } = operation;
   if (response) {
     return {
       200: {
         description: 'Done',
         ...(etag && { headers: ETAG }),
+        ...(hasQuota(operation) && { headers: RATE_LIMIT }),
         ...((lines !== undefined || csv) && { headers: NEXT_CURSOR }),
         content: {
           'application/json': { schema: response, example: responseExample },
@@ -151,7 +153,11 @@ function describeStream(operationId: string, operation: StreamOperation): object
     requestParams: { path: params, ...(query && { query }), header: CONTEXT_HEADER.extend(ACCESS.shape) },
     requestBody: { required: true, content: OCTETS },
     responses: {
-      200: { description: 'The stream. It counts only when it is complete.', headers: KEY_ID, content: OCTETS },
+      200: {
+        description: 'The stream. It counts only when it is complete.',
+        headers: { ...KEY_ID, ...RATE_LIMIT },
+        content: OCTETS,
+      },
       ...failures(operation),
       default: { description: 'Failure', content: { 'application/problem+json': { schema: ProblemResult } } },
     },
@@ -223,20 +229,42 @@ const KEY_ID = {
   },
 };
 
+/** Returns whether the call is refused without a rest of the tenant's quota. */
+const hasQuota = ({ role, errors }: Pick<Operation, 'errors' | 'role'>): boolean =>
+  role !== undefined && isDataRole(role) && errors.includes('tenant-suspended');
+
 function failures(operation: Pick<Operation, 'errors' | 'role'>): Record<number, object> {
-  const codes = [...operation.errors, ...(operation.role === undefined ? [] : AUTHENTICATED)];
+  const codes = [
+    ...operation.errors,
+    ...(operation.role === undefined ? [] : AUTHENTICATED),
+    ...(hasQuota(operation) ? (['quota-exceeded'] as const) : []),
+  ];
   const byStatus = Map.groupBy(codes, (code) => problemTable[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, some]) => [
       status,
       {
         description: some.map((code) => `\`${code}\`: ${problemTable[code].title}.`).join('\n\n'),
-        ...(status === 429 || status === 503 ? { headers: RETRY_AFTER } : {}),
+        ...(status === 429 ? { headers: { ...RETRY_AFTER, ...RATE_LIMIT } } : {}),
+        ...(status === 503 ? { headers: RETRY_AFTER } : {}),
         content: { 'application/problem+json': { schema: ProblemResult } },
       },
     ]),
   );
 }
+
+const RATE_LIMIT = {
+  'RateLimit-Policy': {
+    description: "The tenant's quota, or the caller's rate (draft-ietf-httpapi-ratelimit-headers-10).",
+    schema: { type: 'string' },
+    example: '"operations";q=1000000;w=86400',
+  },
+  RateLimit: {
+    description: 'What is left, and the seconds until more is.',
+    schema: { type: 'string' },
+    example: '"operations";r=998211;t=3601',
+  },
+};
 
 const RETRY_AFTER = {
   'Retry-After': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },

@@ -4,6 +4,7 @@ import type { VerifyToken } from './callers/verify-token.ts';
 import type { Admission } from './http/admission/admission.ts';
 import { answerFailure, type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
 import { listAuditRecordsRoute, readUsageRoute } from './http/routes/audit-routes.ts';
+import type { AuthorizeDeps } from './http/routes/authorize.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
 import { type BranchKeyRoutesDeps, branchKeyRoutes } from './http/routes/branch-key-routes.ts';
 import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
@@ -55,6 +56,7 @@ export type AppDeps = EncryptDeps &
   ProblemDeps &
   ReadinessDeps & {
     readonly verifyToken: VerifyToken;
+    readonly quotas: AuthorizeDeps['quotas'];
     readonly openSpan: OpenSpan | undefined;
     readonly bodyTimeoutMs: number;
     readonly maxBufferedBytes: number;
@@ -129,6 +131,7 @@ const jsonRoutes = (deps: AppDeps) =>
     {
       verifyToken: deps.verifyToken,
       tenants: deps.tenants,
+      quotas: deps.quotas,
       admission: deps.admission,
       maxPlaintextBytes: deps.maxPlaintextBytes,
       maxBufferedBytes: deps.maxBufferedBytes,

@@ -37,6 +37,7 @@ export type ErrorCode =
   | 'context-mismatch'
   | 'undecryptable'
   | 'caller-throttled'
+  | 'quota-exceeded'
   | 'vault-throttled'
   | 'internal'
   | 'vault-unavailable'
@@ -83,6 +84,17 @@ export interface VaultCallIds {
   readonly policy?: string | undefined;
 }
 
+/** A limit of a caller or a tenant, and what is left of it. */
+export interface SpentLimit {
+  readonly name: string;
+  /** In a window of this length. */
+  readonly limit: number;
+  readonly windowSeconds: number;
+  readonly left: number;
+  /** Time until more is left. */
+  readonly seconds: number;
+}
+
 export interface ServiceErrorOptions extends ErrorOptions {
   /** Machine-readable cause within the code, such as `role-missing`. */
   readonly reason?: string | undefined;
@@ -95,6 +107,8 @@ export interface ServiceErrorOptions extends ErrorOptions {
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number | undefined;
   readonly errors?: readonly FieldError[] | undefined;
+  /** Of a refusal for a limit: all limits that apply. */
+  readonly limits?: readonly SpentLimit[] | undefined;
   /** The vault call that failed; for the audit, never for the caller. */
   readonly vaultCall?: VaultCallIds | undefined;
 }
@@ -111,6 +125,7 @@ export class ServiceError extends Error {
   readonly scope: 'key' | 'tenant' | undefined;
   readonly retryAfter: number | undefined;
   readonly errors: readonly FieldError[] | undefined;
+  readonly limits: readonly SpentLimit[] | undefined;
   readonly vaultCall: VaultCallIds | undefined;
 
   constructor(code: ErrorCode, detail: string, options: ServiceErrorOptions = {}) {
@@ -121,14 +136,15 @@ export class ServiceError extends Error {
     this.scope = options.scope;
     this.retryAfter = options.retryAfter;
     this.errors = options.errors;
+    this.limits = options.limits;
     this.vaultCall = options.vaultCall;
   }
 
   /** Returns the same failure with some options replaced. */
   with(change: ServiceErrorOptions): ServiceError {
-    const { reason, fix, scope, retryAfter, errors, vaultCall, cause } = this;
+    const { reason, fix, scope, retryAfter, errors, limits, vaultCall, cause } = this;
     return new ServiceError(this.code, this.message, {
-      ...{ reason, fix, scope, retryAfter, errors, vaultCall, cause },
+      ...{ reason, fix, scope, retryAfter, errors, limits, vaultCall, cause },
       ...change,
     });
   }

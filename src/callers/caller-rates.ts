@@ -33,8 +33,12 @@ export class CallerRates {
     const bucket = this.#bucketOf(callerId);
     const now = this.#options.clock.monotonicMs();
     if (bucket.take(now)) return;
+    const { requestsPerSecond, burst } = this.#options;
+    const seconds = Math.max(1, Math.ceil(bucket.msUntil(now) / 1_000));
+    const windowSeconds = Math.max(1, Math.ceil(burst / requestsPerSecond));
     throw new ServiceError('caller-throttled', 'The caller exceeds its request rate', {
-      retryAfter: Math.max(1, Math.ceil(bucket.msUntil(now) / 1_000)),
+      retryAfter: seconds,
+      limits: [{ name: 'caller', limit: Math.floor(burst), windowSeconds, left: 0, seconds }],
     });
   }
 

@@ -2,6 +2,7 @@ import { getFips, randomUUID } from 'node:crypto';
 import { createApp } from '../app.ts';
 import type { DeferredRecords } from '../audit/deferred-records.ts';
 import { keyedAccess } from '../audit/keyed-access.ts';
+import { meteredSink } from '../audit/metered-sink.ts';
 import type { RefusalCounter } from '../audit/refusals.ts';
 import type { CallCounts } from '../azure/call-counts.ts';
 import { CallerRates } from '../callers/caller-rates.ts';
@@ -17,6 +18,7 @@ import { parseInput } from '../lib/parse-input.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { LinkMaker } from '../operations/onboarding/links.ts';
 import type { FailureLog } from '../telemetry/failure-log.ts';
+import type { TenantQuotas } from '../tenants/quotas.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
@@ -48,6 +50,7 @@ export interface ListenerParts {
   readonly receipts: Receipts | undefined;
   readonly siem: Siem | undefined;
   readonly usage: Usage | undefined;
+  readonly quotas: TenantQuotas;
   readonly refusals: RefusalCounter;
   readonly laterRecords: DeferredRecords;
   readonly branches: Pick<Branches, 'degraded' | 'parts'>;
@@ -115,11 +118,15 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     openProbe: azure.openProbe,
     directory: azure.directory,
     figures: () => figuresOf({ startedAtMs, calls: parts.calls, azure, keys, admission }),
-    audit: config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,
+    audit: meteredSink(
+      config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,
+      parts.quotas,
+    ),
     auditRecords: audit.records,
     log: receipts?.reader,
     siemCursorOf: siem?.find,
     usage: parts.usage,
+    quotas: parts.quotas,
     auditDegraded: () => [...audit.degraded(), ...(receipts?.degraded() ?? [])],
     degradedHome: azure.degradedHome,
     branchesDegraded: branches.degraded,

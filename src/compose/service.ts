@@ -24,7 +24,7 @@ import { startRounds } from './rounds.ts';
 import { startSiem } from './siem.ts';
 import { openStore, type Store } from './store.ts';
 import { openTelemetry } from './telemetry.ts';
-import { startUsage, type Usage } from './usage.ts';
+import { openQuotas, startUsage, type Usage } from './usage.ts';
 
 /** A service that listens. */
 export interface Service {
@@ -114,6 +114,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const receipts = keep(startReceipts({ config, home, database: audit.database, logger, clock, observer }));
   const { tenants } = store;
   const siem = keep(await startSiem({ config, logger, clock, azure, tenants, database: audit.database }));
+  const quotas = keep(openQuotas(config, store, logger, clock));
   const refusals = keep(openRefusals(audit, logger));
   const laterRecords = keep(openLaterRecords(audit, logger));
   const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
@@ -131,6 +132,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
     receipts,
     siem,
     usage,
+    quotas,
     refusals,
     laterRecords,
     branches,

@@ -11,6 +11,7 @@ import { leaseTable } from '../database/tables/lease-table.ts';
 import { bellTable, drillTable } from '../database/tables/revocations.ts';
 import { openSqlRegistry } from '../database/tables/sql-registry.ts';
 import { tenantHistory } from '../database/tables/tenant-history.ts';
+import { quotaTable } from '../database/usage/quota-table.ts';
 import type { KeyringStore } from '../keyring/keyring-store.ts';
 import { defined } from '../lib/defined.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -22,6 +23,7 @@ import type { KeyRegister } from '../tenants/key-register.ts';
 import type { KeyUsageStore } from '../tenants/key-usage.ts';
 import type { LeaseStore } from '../tenants/lease-store.ts';
 import type { LinkStore } from '../tenants/onboarding-links.ts';
+import type { QuotaStore } from '../tenants/quotas.ts';
 import type { TenantRegistry } from '../tenants/registry.ts';
 import type { Home } from './home.ts';
 import { databaseMistake, fileMistake, namingSettings } from './setting-mistakes.ts';
@@ -34,6 +36,7 @@ export interface Store {
   readonly lastCheck: Claims['lastCheck'];
   readonly lastChecks: Claims['lastChecks'];
   readonly keyUsage: KeyUsageStore;
+  readonly quotas: QuotaStore;
   readonly leases: LeaseStore;
   readonly bells: BellStore;
   readonly drills: DrillStore;
@@ -98,6 +101,7 @@ async function open(config: StoreConfig, home: Pick<Home, 'platform'>, logger: L
       lastCheck: claims.lastCheck,
       lastChecks: claims.lastChecks,
       keyUsage: keyUsageTable(database),
+      quotas: quotaTable(database),
       leases: leaseTable(database),
       links: linkTable(database),
       keys,

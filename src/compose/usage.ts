@@ -1,10 +1,13 @@
 import type { UsageTable } from '../audit/usage/usage-table.ts';
 import { startUsageUpkeep } from '../audit/usage/usage-upkeep.ts';
 import { VaultCallCounts } from '../audit/usage/vault-call-counts.ts';
+import type { Config } from '../config/resolved.ts';
 import type { SqlDatabase } from '../database/open-database.ts';
 import { usageSums } from '../database/usage/usage-sums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { TenantQuotas } from '../tenants/quotas.ts';
+import type { Store } from './store.ts';
 
 /** The sums of what tenants use. */
 export interface Usage extends Pick<UsageTable, 'byTenant' | 'ofTenants' | 'byPeriod'> {
@@ -49,3 +52,18 @@ export function startUsage(database: SqlDatabase | undefined, logger: Logger, cl
     },
   };
 }
+
+/** Starts the counts of tenants' quotas. */
+export const openQuotas = (
+  { quota }: Pick<Config, 'quota'>,
+  { quotas: store }: Pick<Store, 'quotas'>,
+  logger: Logger,
+  clock: Clock,
+): TenantQuotas =>
+  new TenantQuotas({
+    store,
+    quota,
+    clock,
+    onTrouble: (error) => logger.warn({ error }, "tenants' quotas are counted by each process alone"),
+    onRecovery: () => logger.info("tenants' quotas are counted by all processes together again"),
+  });

@@ -58,6 +58,8 @@ export function resolveConfig(settings: Settings, { memoryBytes, cores = 1 }: Ma
     branchKeys: branchKeysOf(settings),
     obstacles: obstaclesOf(settings),
     siem: settings.siem,
+    /** The default of tenants; absent for none. */
+    quota: settings.quota.operations === undefined && settings.quota.bytes === undefined ? undefined : settings.quota,
     revocation: {
       boundMs: inMs(settings.revocation.boundSeconds),
       tokenMaxAgeMs: inMsIf(settings.revocation.tokenMaxAgeSeconds),

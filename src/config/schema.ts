@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { overlaps } from '../callers/issuer-forms.ts';
 import { postgresUrlProblem } from '../lib/postgres-url.ts';
+import { quotaSchema } from '../tenants/record-schema.ts';
 import { BranchKeys } from './schema-branch-keys.ts';
 import { Caller, Http } from './schema-http.ts';
 import { guid, HOUR, httpsUrl, MIB, seconds, section } from './schema-kinds.ts';
@@ -278,6 +279,16 @@ const Siem = section({
     ),
 });
 
+const QuotaSection = section({
+  operations: quotaSchema.shape.operations.describe(
+    'Default [quota](operating.md#quotas) of each tenant without its own: operations in a period. By default tenants have none.',
+  ),
+  bytes: quotaSchema.shape.bytes.describe('The same in bytes of plaintexts, keys and values.'),
+  periodSeconds: quotaSchema.shape.periodSeconds
+    .default(24 * HOUR)
+    .describe('Length of a period; 86400 begins at midnight UTC.'),
+});
+
 /** All settings, with their defaults and bounds. Durations are in seconds. */
 export const ConfigSchema = z
   .strictObject({
@@ -338,6 +349,7 @@ export const ConfigSchema = z
     receipts: Receipts,
     onboarding: Onboarding,
     siem: Siem,
+    quota: QuotaSection,
     metrics: Metrics,
     telemetry: Telemetry,
     emulator: z

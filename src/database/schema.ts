@@ -260,6 +260,8 @@ export interface Schema {
     from_at: number;
     to_at: number;
   };
+  /** What tenants with a quota used in their current period. */
+  readonly quota_uses: { tenant_id: string; start: number; period_ms: number; operations: number; bytes: number };
   /**
    * What each tenant used, by hour, and by day once the hours are old: `hours` is 1 or 24. A tenant's
    * records are counted in the transaction that stores them.

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AccessClaims } from '../callers/access-claims.ts';
 import type { Principal } from '../callers/principal.ts';
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode, SpentLimit } from '../errors.ts';
 
 /** The known data of a request while it is served; the problem handler and the audit read it. */
 export interface RequestScope {
@@ -14,6 +14,8 @@ export interface RequestScope {
   principal: Principal | undefined;
   tenantId: string | undefined;
   access: AccessClaims | undefined;
+  /** The tenant's limits, if it has a quota. */
+  limits: readonly SpentLimit[] | undefined;
 }
 
 /** Called with each request once its answer is sent; `code` is that of a problem. */
@@ -35,6 +37,7 @@ export function scopeOf(res: ServerResponse & { [SCOPE]?: RequestScope }): Reque
     principal: undefined,
     tenantId: undefined,
     access: undefined,
+    limits: undefined,
   };
   return res[SCOPE];
 }

@@ -59,6 +59,21 @@ const membersOf = <T extends z.ZodType>(names: z.ZodString, members: T) =>
     .custom((value) => !Object.hasOwn(Object(value), '__proto__'), 'must not have a member named __proto__')
     .pipe(z.record(names, members));
 
+/** Structured fields of headers have integers of at most 15 digits (RFC 9651 §3.3.1). */
+const Amount = z.int().min(1).max(999_999_999_999_999);
+
+/** A quota, of a tenant and of the configuration. */
+export const quotaSchema = z
+  .strictObject({
+    operations: Amount.optional(),
+    bytes: Amount.optional(),
+    periodSeconds: z
+      .int()
+      .min(60)
+      .max(31 * DAY_SECONDS),
+  })
+  .refine(({ operations, bytes }) => operations !== undefined || bytes !== undefined, 'must have operations or bytes');
+
 /** Immutable ids are given by Azure; a rule's name or resource id in its place is a mistake. */
 const RULE_ID = /^dcr-[0-9a-f]{32}$/;
 const STREAM = /^Custom-[A-Za-z][A-Za-z0-9_]{0,99}$/;
@@ -149,6 +164,7 @@ export function tenantSchema(hosts: VaultHosts) {
         })
         .optional(),
       leases: z.strictObject({ maxSeconds: z.int().min(MIN_LEASE_SECONDS).max(MAX_BOUND_SECONDS) }).optional(),
+      quota: quotaSchema.optional(),
       siem: z.strictObject({ logsIngestion: logsIngestionSchema(hosts) }).optional(),
       metadata: membersOf(z.string().min(1).max(128), z.string().max(1_024)).optional(),
     })

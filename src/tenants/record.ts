@@ -43,6 +43,13 @@ export interface LogsIngestion {
   readonly stream: string;
 }
 
+/** What a tenant may use in each period, which begins with UTC: a day at midnight. */
+export interface Quota {
+  readonly operations?: number | undefined;
+  readonly bytes?: number | undefined;
+  readonly periodSeconds: number;
+}
+
 /** A registered customer. */
 export interface Tenant {
   readonly id: string;
@@ -75,6 +82,8 @@ export interface Tenant {
   readonly metadata?: Readonly<Record<string, string>>;
   /** If present, callers may lease leaf keys, and a lease lasts at most this long. */
   readonly leases?: { readonly maxSeconds: number };
+  /** Default: the configuration's. */
+  readonly quota?: Quota;
   /** The customer's SIEM, which gets the tenant's audit records. */
   readonly siem?: { readonly logsIngestion: LogsIngestion };
   /** Changes with every change of the record. */

@@ -18,6 +18,7 @@ import { storeDrills } from './0012-store-drills.ts';
 import { indexTenantLists } from './0013-index-tenant-lists.ts';
 import { sumUsage } from './0014-sum-usage.ts';
 import { storeOnboardingLinks } from './0015-store-onboarding-links.ts';
+import { countQuotas } from './0016-count-quotas.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -46,6 +47,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 13, name: 'index-tenant-lists', up: indexTenantLists },
   { version: 14, name: 'sum-usage', up: sumUsage },
   { version: 15, name: 'store-onboarding-links', up: storeOnboardingLinks },
+  { version: 16, name: 'count-quotas', up: countQuotas },
 ];
 
 /**

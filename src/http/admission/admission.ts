@@ -85,6 +85,7 @@ const UNKNOWN = {
   principal: undefined,
   tenantId: undefined,
   access: undefined,
+  limits: undefined,
 };
 
 const TENANT_PATH = /^\/tenants\/([a-z0-9-]{1,64})\b/;

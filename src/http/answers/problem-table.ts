@@ -36,6 +36,7 @@ export const problemTable: Readonly<Record<ErrorCode, { readonly status: number;
   'context-mismatch': { status: 422, title: 'The encryption context does not match the ciphertext' },
   undecryptable: { status: 422, title: 'The ciphertext cannot be decrypted' },
   'caller-throttled': { status: 429, title: 'The caller sends too many requests' },
+  'quota-exceeded': { status: 429, title: 'The tenant has used up its quota' },
   'vault-throttled': { status: 429, title: "The customer's vault receives too many requests" },
   internal: { status: 500, title: 'The service failed' },
   'vault-unavailable': { status: 503, title: 'The vault is unreachable or failing' },

@@ -6,10 +6,11 @@ import type { AuditSink } from '../../audit/sink.ts';
 import { type ErrorCode, ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { type OnAnswered, type RequestScope, scopeOf } from '../scope.ts';
-import { type EndAnswer, sendText } from './answer.ts';
+import { type EndAnswer, type Headers, sendText } from './answer.ts';
 import { challengeOf, unauthenticatedDetail } from './challenge.ts';
 import { endEarly } from './end-early.ts';
 import { problemTable } from './problem-table.ts';
+import { rateLimitHeaders } from './rate-limit.ts';
 
 export interface ProblemDeps {
   readonly audit: AuditSink;
@@ -43,7 +44,7 @@ const SHED: ReadonlySet<ErrorCode> = new Set(['overloaded', 'caller-throttled'])
  * Refusals that a caller can cause without limit, at no cost of its own: the audit has one record
  * for many.
  */
-const GATHERED: ReadonlySet<ErrorCode> = new Set([...SHED, 'grant-missing']);
+const GATHERED: ReadonlySet<ErrorCode> = new Set([...SHED, 'grant-missing', 'quota-exceeded']);
 
 /** Returns whether this is a fault of ours or a failure of a dependency. */
 export const isWorthLogging = ({ code }: ServiceError): boolean => problemTable[code].status >= 500 && !SHED.has(code);
@@ -63,7 +64,10 @@ export async function answerFailure(
   if (isWorthLogging(failure)) deps.onFailure(scope, failure);
   if (res.headersSent) {
     res.socket?.resetAndDestroy(); // no clean end, which could pass for an answer without a length
-  } else await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason);
+  } else {
+    const limits = failure.limits && rateLimitHeaders(failure.limits);
+    await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason, limits);
+  }
   deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
 }
 
@@ -83,14 +87,15 @@ export async function answerProblem(
   res: ServerResponse,
   problem: Problem,
   reason?: string,
+  more: Headers = [],
 ): Promise<void> {
   if (!req.complete) await setImmediate();
   if (req.complete) {
-    sendProblem(res, problem, reason);
+    sendProblem(res, problem, reason, more);
     return;
   }
   res.setHeader('Connection', 'close');
-  sendProblem(res, problem, reason, (body) => endEarly(req, res, body));
+  sendProblem(res, problem, reason, more, (body) => endEarly(req, res, body));
 }
 
 export const routeNotFound: RequestHandler = () => {
@@ -116,8 +121,14 @@ export function problemOf(failure: ServiceError, requestId: string): Problem {
 }
 
 /** Sends a problem; `reason` is for `WWW-Authenticate` only (RFC 6750 §3.1). */
-function sendProblem(res: ServerResponse, problem: Problem, reason?: string, end?: EndAnswer): void {
-  const headers: (string | number)[] = ['X-Request-Id', problem.requestId];
+function sendProblem(
+  res: ServerResponse,
+  problem: Problem,
+  reason: string | undefined,
+  more: Headers,
+  end?: EndAnswer,
+): void {
+  const headers: (string | number)[] = ['X-Request-Id', problem.requestId, ...more];
   if (problem.retryAfter !== undefined) headers.push('Retry-After', problem.retryAfter);
   if (problem.code === 'unauthenticated') headers.push('WWW-Authenticate', challengeOf(reason));
   sendText(res, problem.status, 'application/problem+json', JSON.stringify(problem), headers, end);

@@ -5,6 +5,7 @@ import { decodePrefix, SEGMENT_BYTES, type StreamPrefix } from '../../format/str
 import type { StreamWork } from '../../operations/stream-work.ts';
 import { admit } from '../admission/admit.ts';
 import { setApiHeaders } from '../answers/answer.ts';
+import { rateLimitHeaders } from '../answers/rate-limit.ts';
 import { assertMediaType, OCTETS } from '../bodies/media-type.ts';
 import { type StreamOperation, type StreamOperationId, streamOperations } from '../contract/stream-contract.ts';
 import { scopeOf } from '../scope.ts';
@@ -36,7 +37,7 @@ interface StreamInput {
 type StreamHandler = (input: StreamInput, request: AuthenticatedRequest) => Promise<StreamWork>;
 export type StreamHandlers = { readonly [K in StreamOperationId]: StreamHandler };
 
-type StreamMountDeps = Pick<MountDeps, 'verifyToken' | 'admission' | 'tenants' | 'onAnswered'>;
+type StreamMountDeps = Pick<MountDeps, 'verifyToken' | 'admission' | 'tenants' | 'quotas' | 'onAnswered'>;
 
 /** Mounts one handler for each stream operation of the contract; a missing one does not compile. */
 export function mountStreams(app: Express, handlers: StreamHandlers, deps: StreamMountDeps): void {
@@ -120,7 +121,10 @@ async function readPrefix(exchange: Exchange): Promise<StreamPrefix> {
 
 function setHead(res: Response, { keyId, answerBytes }: StreamWork): void {
   setApiHeaders(res);
-  res.setHeader('X-Request-Id', scopeOf(res).requestId);
+  const { requestId, limits } = scopeOf(res);
+  res.setHeader('X-Request-Id', requestId);
+  const [policyName = '', policy = '', stateName = '', state = ''] = limits ? rateLimitHeaders(limits) : [];
+  if (limits) res.setHeader(policyName, policy).setHeader(stateName, state);
   res.setHeader('Content-Type', 'application/octet-stream');
   res.setHeader('Key-Id', keyId);
   if (answerBytes !== undefined) res.setHeader('Content-Length', answerBytes);

@@ -8,6 +8,7 @@ import { type Admission, declaredBytes } from '../admission/admission.ts';
 import { admit } from '../admission/admit.ts';
 import { sendBytes, sendNothing, sendText } from '../answers/answer.ts';
 import { encodeCsv } from '../answers/encode-csv.ts';
+import { rateLimitHeaders } from '../answers/rate-limit.ts';
 import { type BodyLimit, type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
 import { type DataReaders, dataReaders } from '../bodies/data-readers.ts';
 import { parseJson } from '../bodies/parse-json.ts';
@@ -130,6 +131,7 @@ function handleOf(
       request as never,
     );
     const headers = ['X-Request-Id', scope.requestId];
+    if (scope.limits) headers.push(...rateLimitHeaders(scope.limits));
     if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
     send(operation, answer, res, headers, routed.prefers);
     deps.onAnswered?.(scope, res.statusCode);

@@ -106,6 +106,15 @@ const members = {
       description:
         'Lets callers with the role `Keys.Lease` lease keys, to encrypt and decrypt locally, for at most `maxSeconds` each: 10 to 3600. Absent: no leases. Needs a key with `form: compact` and a revocation bound.',
     }),
+  quota: named(
+    'TenantQuota',
+    z.object({ operations: z.int().optional(), bytes: z.int().optional(), periodSeconds: z.int32() }),
+  )
+    .optional()
+    .meta({
+      description:
+        'What the tenant may use in each period of 60 to 2678400 seconds, which begin in UTC: `operations`, `bytes` or both, as readUsage counts them. Beyond it calls on data are 429 `quota-exceeded`. Absent: `quota` of the configuration.',
+    }),
   siem: named(
     'TenantSiem',
     z.object({
