@@ -4,7 +4,7 @@ import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { Quota, Tenant } from './record.ts';
 
 /** A tenant's use of its quota in one period, by all processes or by one. */
-export interface QuotaUse {
+interface QuotaUse {
   readonly tenantId: string;
   /** Start of the period, milliseconds since 1970. */
   readonly start: number;
