@@ -96,10 +96,10 @@ describe.each(DATABASES)('quotas in %s', (_name, create) => {
 test('while the database is away a process counts for itself, and adds its counts later', async () => {
   const clock = new TestClock();
   const trouble: unknown[] = [];
-  let isAway = true;
+  const database = { isAway: true };
   let stored = 0;
   const add: QuotaStore['add'] = async (uses) => {
-    if (isAway) throw new Error('away');
+    if (database.isAway) throw new Error('away');
     return uses.map((one) => {
       stored += one.operations;
       return { ...one, operations: stored };
@@ -111,7 +111,7 @@ test('while the database is away a process counts for itself, and adds its count
   await quotas.exchange();
   expect(await leftOf(quotas)).toEqual([4, 1_000]);
   expect(trouble).toEqual([expect.objectContaining({ message: 'away' })]);
-  isAway = false;
+  database.isAway = false;
   await quotas.exchange();
   expect([stored, trouble.at(-1)]).toEqual([6, 'recovered']);
   await quotas.close();
