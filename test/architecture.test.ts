@@ -126,6 +126,7 @@ const MAY_IMPORT: Allowances = {
     'database/migrations',
     'database/tables',
     'database/usage',
+    'format',
     'http',
     'http/admission',
     'http/server',

@@ -1,6 +1,7 @@
 import type { Config } from '../config/resolved.ts';
 import { ChangeFollower } from '../database/tables/change-follower.ts';
 import { drillChanges } from '../database/tables/revocations.ts';
+import type { Gcm } from '../format/aes-gcm.ts';
 import { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
@@ -22,6 +23,7 @@ export interface DrillsParts {
   readonly config: Pick<Config, 'dataKeys' | 'revocation'>;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly gcm: Gcm;
   readonly azure: Pick<Azure, 'openProbe' | 'originKeys'>;
   readonly store: Pick<Store, 'tenants' | 'drills' | 'keyring'>;
   readonly audit: Pick<Audit, 'sink'>;
@@ -97,7 +99,7 @@ export async function openDrills(parts: DrillsParts): Promise<Drills> {
 }
 
 /** Returns empty keys, whose vault calls come with a sign-in of their own. */
-function coldKeys({ config, clock, azure }: DrillsParts): CachedDataKeys {
+function coldKeys({ config, clock, gcm, azure }: DrillsParts): CachedDataKeys {
   const probe = azure.openProbe();
   return new CachedDataKeys({
     wrapper: {
@@ -106,6 +108,7 @@ function coldKeys({ config, clock, azure }: DrillsParts): CachedDataKeys {
       unwrapKey: (...asked) => probe.unwrapKey(...asked),
     },
     originKeys: azure.originKeys,
+    gcm,
     draw: systemRandom,
     jitter: () => 0,
     clock,

@@ -1,4 +1,5 @@
 import type { Config } from '../config/resolved.ts';
+import type { Gcm } from '../format/aes-gcm.ts';
 import { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import { systemRandom } from '../lib/random.ts';
@@ -29,18 +30,20 @@ export interface KeysParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly jitter: () => number;
+  readonly gcm: Gcm;
   readonly azure: Pick<Azure, 'keys' | 'vault' | 'originKeys'>;
   readonly store: Pick<Store, 'tenants' | 'keyUsage'>;
   readonly branches: Pick<Branches, 'parts' | 'restored'>;
 }
 
-export function openKeys({ config, logger, clock, jitter, azure, store, branches }: KeysParts): Keys {
+export function openKeys({ config, logger, clock, jitter, gcm, azure, store, branches }: KeysParts): Keys {
   const renewals = new FailureLog({
     write: (fields) => logger.warn(fields, 'a data key was not renewed in advance'),
   });
   const dataKeys = new CachedDataKeys({
     wrapper: azure.keys,
     originKeys: azure.originKeys,
+    gcm,
     draw: systemRandom,
     jitter,
     clock,

@@ -15,6 +15,7 @@ import { openBells } from './bells.ts';
 import { openBranches } from './branches.ts';
 import { openCertificate } from './certificate.ts';
 import { openDrills } from './drills.ts';
+import { openGcm } from './gcm.ts';
 import { openHome } from './home.ts';
 import { openKeys } from './keys.ts';
 import { openLeases } from './leases.ts';
@@ -98,6 +99,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const failures = keep(new FailureLog({ write: (fields) => logger.error(fields, 'request failed') }));
   const telemetry = keep(await openTelemetry(config, logger));
   const certificate = keep(await openCertificate(config, logger, clock));
+  const gcm = openGcm(config, logger);
   const home = openHome(config, clock);
   let sink: AuditSink | undefined;
   let usage: Usage | undefined;
@@ -118,10 +120,10 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const refusals = keep(openRefusals(audit, logger));
   const laterRecords = keep(openLaterRecords(audit, logger));
   const branches = keep(openBranches({ config, home, logger, clock, azure, store, audit }));
-  const keys = keep(openKeys({ config, logger, clock, jitter, azure, store, branches }));
+  const keys = keep(openKeys({ config, logger, clock, jitter, gcm, azure, store, branches }));
   await branches.follow(keys.dataKeys);
   const bells = keep(await openBells({ logger, clock, azure, store, keys }));
-  const drills = keep(await openDrills({ config, logger, clock, azure, store, audit, keys }));
+  const drills = keep(await openDrills({ config, logger, clock, gcm, azure, store, audit, keys }));
   const leases = keep(openLeases({ logger, jitter, store, audit }));
   const opened = {
     telemetry,

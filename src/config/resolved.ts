@@ -54,6 +54,7 @@ export function resolveConfig(settings: Settings, { memoryBytes, cores = 1 }: Ma
     registry: settings.registry,
     database: databaseOf(settings.database),
     rounds: { ...rounds, maxConcurrent: share(rounds.maxConcurrent, processes), intervalMs: inMs(intervalSeconds) },
+    accelerator: settings.accelerator,
     dataKeys: { ...dataKeys, maxAgeMs: inMs(maxAgeSeconds) },
     branchKeys: branchKeysOf(settings),
     obstacles: obstaclesOf(settings),

@@ -331,6 +331,12 @@ export const ConfigSchema = z
         ),
     }),
     dataKeys: DataKeys,
+    accelerator: z
+      .enum(['auto', 'off', 'required'])
+      .default('auto')
+      .describe(
+        'The native module for AES-256-GCM of short messages: [operating.md](operating.md#the-native-accelerator). `auto` uses it if it was built and works, except in FIPS mode; `off` never; with `required` the service does not start without it.',
+      ),
     branchKeys: BranchKeys,
     revocation: section({
       boundSeconds: seconds(0, HOUR)

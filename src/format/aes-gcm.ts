@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
 
@@ -17,6 +17,65 @@ export interface GcmParts {
   readonly tag: Buffer;
 }
 
+/** A key of AES-256-GCM. Its bytes do not leave it. */
+export interface GcmKey {
+  /** Returns `IV.CIPHERTEXT.TAG`, each in base64url. `iv` has 12 bytes and is new to this key. */
+  seal(aad: Buffer, iv: Buffer, plaintext: Uint8Array): string;
+  /** Returns the plaintext, or undefined if the tag is wrong. */
+  open(parts: GcmParts): Buffer | undefined;
+  /**
+   * Overwrites a key of one use. A lasting key is overwritten when the garbage collector drops it.
+   */
+  release(): void;
+}
+
+/** An implementation of AES-256-GCM. All give the same bytes and the same refusals. */
+export interface Gcm {
+  readonly name: 'javascript' | 'native';
+  /** Returns a lasting key with a copy of 32 bytes, which the caller overwrites. */
+  lastingKey(bytes: Uint8Array): GcmKey;
+  /** Returns a key of one use, which takes over 32 bytes. */
+  keyOfOneUse(bytes: Buffer): GcmKey;
+}
+
+/** AES-256-GCM by node:crypto: the reference, and the implementation of every platform. */
+export const javascriptGcm: Gcm = {
+  name: 'javascript',
+  lastingKey: (bytes) => new NodeKey(createSecretKey(bytes)),
+  keyOfOneUse: (bytes) => new NodeKey(bytes),
+};
+
+class NodeKey implements GcmKey {
+  readonly #key: KeyObject | Buffer;
+
+  constructor(key: KeyObject | Buffer) {
+    this.#key = key;
+  }
+
+  seal(aad: Buffer, iv: Buffer, plaintext: Uint8Array): string {
+    const cipher = createCipheriv(CIPHER, this.#key, iv).setAAD(aad);
+    const ciphertext = cipher.update(plaintext).toString('base64url');
+    cipher.final(); // GCM is a stream cipher: no bytes remain, the tag is made
+    return `${iv.toString('base64url')}.${ciphertext}.${cipher.getAuthTag().toString('base64url')}`;
+  }
+
+  open({ aad, iv, ciphertext, tag }: GcmParts): Buffer | undefined {
+    const decipher = createDecipheriv(CIPHER, this.#key, iv, { authTagLength: TAG_BYTES }).setAAD(aad).setAuthTag(tag);
+    const plaintext = decipher.update(ciphertext);
+    try {
+      decipher.final();
+    } catch {
+      plaintext.fill(0);
+      return undefined;
+    }
+    return plaintext;
+  }
+
+  release(): void {
+    if (Buffer.isBuffer(this.#key)) this.#key.fill(0);
+  }
+}
+
 /**
  * Returns the bytes of a protected header that stays in memory. They are outside Buffer's pool: a
  * short buffer from the pool would keep all 64 KiB of it.
@@ -32,33 +91,23 @@ export function lastingAad(protectedHeader: string): Buffer {
  * `aad` has the bytes of the protected header.
  */
 export function sealGcm(
-  key: KeyObject | Uint8Array,
+  key: GcmKey,
   protectedHeader: string,
   encryptedKey: string,
   iv: Buffer,
   plaintext: Uint8Array,
   aad: Buffer = Buffer.from(protectedHeader, 'latin1'),
 ): JsonSafe {
-  const cipher = createCipheriv(CIPHER, key, iv).setAAD(aad);
-  const ciphertext = cipher.update(plaintext).toString('base64url');
-  cipher.final(); // GCM is a stream cipher: no bytes remain, the tag is made
-  const tag = cipher.getAuthTag().toString('base64url');
-  return `${protectedHeader}.${encryptedKey}.${iv.toString('base64url')}.${ciphertext}.${tag}` as JsonSafe; // each part is base64url
+  return `${protectedHeader}.${encryptedKey}.${key.seal(aad, iv, plaintext)}` as JsonSafe; // each part is base64url
 }
 
 /**
- * Returns the plaintext, which is overwritten if the tag is wrong.
+ * Returns the plaintext.
  * @throws ServiceError `undecryptable`
  */
-export function openGcm(key: KeyObject | Uint8Array, { aad, iv, ciphertext, tag }: GcmParts): Buffer {
-  const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES }).setAAD(aad).setAuthTag(tag);
-  const plaintext = decipher.update(ciphertext);
-  try {
-    decipher.final();
-  } catch (cause) {
-    plaintext.fill(0);
-    throw undecryptable(cause);
-  }
+export function openGcm(key: GcmKey, parts: GcmParts): Buffer {
+  const plaintext = key.open(parts);
+  if (!plaintext) throw undecryptable();
   return plaintext;
 }
 

@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import type { JsonSafe } from '../lib/json-safe.ts';
-import { lastingAad, openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
+import { type Gcm, type GcmKey, lastingAad, openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import { IV_BYTES } from './iv-pool.ts';
 import { type JweType, malformed } from './jwe-header.ts';
@@ -163,37 +163,31 @@ export function deriveContentKey(leafKey: KeyObject, context: Uint8Array | undef
   return (context ? hmac.update(context) : hmac).update(BLOCK_ONE).digest();
 }
 
-/** A content key: a raw buffer of one use, or the lasting key of a leaf without a context. */
-export type ContentKey = Buffer | KeyObject;
-
-/** Overwrites a content key of one use. */
-export function wipeContentKey(key: ContentKey): void {
-  if (Buffer.isBuffer(key)) key.fill(0);
-}
-
 /**
  * A leaf key that is used many times. Its content key without a context is made once, since it
  * costs as much as the sealing of a short message.
  */
 export class LeafKey {
+  readonly #gcm: Gcm;
   readonly #key: KeyObject;
-  #withoutContext: KeyObject | undefined;
+  #withoutContext: GcmKey | undefined;
 
-  constructor(key: KeyObject) {
+  constructor(gcm: Gcm, key: KeyObject) {
+    this.#gcm = gcm;
     this.#key = key;
   }
 
-  /** Returns CEK, as `deriveContentKey`. */
-  contentKey(context: Uint8Array | undefined): ContentKey {
-    if (context) return deriveContentKey(this.#key, context);
+  /** Returns CEK, as `deriveContentKey`; the user releases it. */
+  contentKey(context: Uint8Array | undefined): GcmKey {
+    if (context) return this.#gcm.keyOfOneUse(deriveContentKey(this.#key, context));
     this.#withoutContext ??= this.#makeWithoutContext();
     return this.#withoutContext;
   }
 
-  #makeWithoutContext(): KeyObject {
+  #makeWithoutContext(): GcmKey {
     const bytes = deriveContentKey(this.#key, undefined);
     try {
-      return createSecretKey(bytes);
+      return this.#gcm.lastingKey(bytes);
     } finally {
       bytes.fill(0);
     }
@@ -205,7 +199,7 @@ export class LeafKey {
  * `compactHeader` of the leaf.
  */
 export const sealCompact = (
-  contentKey: ContentKey,
+  contentKey: GcmKey,
   { text, aad }: CompactHeader,
   iv: Buffer,
   plaintext: Uint8Array,
@@ -216,7 +210,7 @@ export const sealCompact = (
  * @throws ServiceError `undecryptable`, also for another context: the format cannot distinguish the
  * two
  */
-export const openCompact = (contentKey: ContentKey, message: CompactMessage): Buffer => openGcm(contentKey, message);
+export const openCompact = (contentKey: GcmKey, message: CompactMessage): Buffer => openGcm(contentKey, message);
 
 /** Returns whether the text is a branch id: canonical base64url of 8 bytes. */
 export const isBranchId = (text: string): boolean =>

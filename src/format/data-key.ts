@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { copied } from '../lib/copied.ts';
+import type { Gcm, GcmKey } from './aes-gcm.ts';
 import type { KekRef } from './kek-ref.ts';
 import type { WrapAlgorithm } from './wrap-algorithms.ts';
 
@@ -21,11 +22,11 @@ export interface WrappedDataKey {
 }
 
 /**
- * A data key ready for use. Its bytes are in KeyObjects only, which OpenSSL clears when they are
- * collected.
+ * A data key ready for use. Its bytes are outside JavaScript's memory only, where they are
+ * overwritten when the key is collected.
  */
 export interface DataKey extends WrappedDataKey {
-  readonly cek: KeyObject;
+  readonly cek: GcmKey;
   /** Kc: the key of the HMAC of encryption contexts. */
   readonly contextKey: KeyObject;
   /** base64url of the 32 bytes that commit a ciphertext to this one key; AES-GCM alone does not. */
@@ -36,8 +37,8 @@ export interface DataKey extends WrappedDataKey {
  * Returns the data key of these bytes, which it takes over and overwrites. OKM = HKDF-SHA256(CEK,
  * no salt, "vaultspan 1", 64 bytes): the first half commits to the key, the second is Kc.
  */
-export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey {
-  const okm = Buffer.from(hkdfSync('sha256', bytes, '', HKDF_INFO, OKM_BYTES));
+export function dataKeyFrom(gcm: Gcm, bytes: Uint8Array, wrapped: WrappedDataKey): DataKey {
+  const okm = okmOf(bytes);
   const kc = okm.subarray(DATA_KEY_BYTES);
   try {
     return {
@@ -46,7 +47,7 @@ export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey
       kid: wrapped.kid,
       tenantId: wrapped.tenantId,
       encryptedKey: copied(wrapped.encryptedKey),
-      cek: createSecretKey(bytes),
+      cek: gcm.lastingKey(bytes),
       contextKey: createSecretKey(kc),
       commitment: okm.toString('base64url', 0, DATA_KEY_BYTES),
     };
@@ -55,6 +56,16 @@ export function dataKeyFrom(bytes: Uint8Array, wrapped: WrappedDataKey): DataKey
     kc.fill(0);
   }
 }
+
+/** Returns what `commitment` is for a data key of these bytes, which stay as they are. */
+export function commitmentOf(bytes: Uint8Array): string {
+  const okm = okmOf(bytes);
+  const commitment = okm.toString('base64url', 0, DATA_KEY_BYTES);
+  okm.fill(0);
+  return commitment;
+}
+
+const okmOf = (bytes: Uint8Array): Buffer => Buffer.from(hkdfSync('sha256', bytes, '', HKDF_INFO, OKM_BYTES));
 
 /**
  * Returns the `mac` of a header, the proof that this service made the data key: anyone can wrap one

@@ -33,7 +33,7 @@ const MAX_CLOCK_JUMP_MS = 60_000;
 /** The dependencies that branch keys have and data keys do not. */
 export type BranchParts = Omit<
   BranchDeps,
-  'clock' | 'draw' | 'jitter' | 'originKeys' | 'revocationBoundMs' | 'onBackgroundFailure' | 'onOpened'
+  'gcm' | 'clock' | 'draw' | 'jitter' | 'originKeys' | 'revocationBoundMs' | 'onBackgroundFailure' | 'onOpened'
 >;
 
 export interface CachedDataKeysOptions extends Omit<SealingSlotDeps, 'bounds' | 'counts'> {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import type { CompactHeader, CompactMessage, ContentKey, LeafUse } from '../format/compact.ts';
+import type { GcmKey } from '../format/aes-gcm.ts';
+import type { CompactHeader, CompactMessage, LeafUse } from '../format/compact.ts';
 import type { DataKey } from '../format/data-key.ts';
 import type { Jwe } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
@@ -27,8 +28,8 @@ export interface OpeningUse {
 
 /** One use of a leaf to seal a message: its key is for this context only. */
 export interface LeafSealing {
-  /** The user overwrites it after use: `wipeContentKey`. */
-  readonly contentKey: ContentKey;
+  /** The user releases it. */
+  readonly contentKey: GcmKey;
   readonly header: CompactHeader;
   readonly keyId: string;
   readonly vaultCall: ProofOfAccess | undefined;
@@ -43,8 +44,8 @@ export interface CompactSealing extends LeafSealing {
 
 /** One use of a compact message's key to open it. */
 export interface CompactOpening {
-  /** The user overwrites it after use: `wipeContentKey`. */
-  readonly contentKey: ContentKey;
+  /** The user releases it. */
+  readonly contentKey: GcmKey;
   /** Version of the registered key that wraps the branch. */
   readonly keyId: string;
   readonly vaultCall: ProofOfAccess | undefined;

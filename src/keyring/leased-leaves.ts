@@ -1,4 +1,5 @@
 import { ServiceError } from '../errors.ts';
+import type { GcmKey } from '../format/aes-gcm.ts';
 import type { CompactMessage } from '../format/compact.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import type { ProofOfAccess } from './policy/assert-allowed.ts';
@@ -24,8 +25,8 @@ export interface SealingLeaf extends LeasedLeaf {
 
 /** The leaf of an existing message. */
 export interface OpeningLeaf extends LeasedLeaf {
-  /** The key of that message, 32 bytes; the user overwrites them after use. */
-  readonly contentKey: Buffer;
+  /** The key of that message; the user releases it. */
+  readonly contentKey: GcmKey;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors.ts';
-import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, type WrappedDataKey } from '../format/data-key.ts';
+import { commitmentOf, DATA_KEY_BYTES, type DataKey, type WrappedDataKey } from '../format/data-key.ts';
 import { type KekRef, kidOf } from '../format/kek-ref.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -98,7 +98,7 @@ export class Proofs {
 
   #isSame(unwrapped: Buffer, dataKey: DataKey): boolean {
     if (unwrapped.length !== DATA_KEY_BYTES) return false;
-    if (dataKeyFrom(Buffer.from(unwrapped), dataKey).commitment === dataKey.commitment) return true;
+    if (commitmentOf(unwrapped) === dataKey.commitment) return true;
     this.#evict(dataKey.kid); // the key in memory may be the wrong one
     return false;
   }

@@ -1,5 +1,6 @@
 import { constants, publicEncrypt, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
+import type { Gcm } from '../format/aes-gcm.ts';
 import { DATA_KEY_BYTES, dataKeyFrom, originMac, type WrappedDataKey } from '../format/data-key.ts';
 import { headerTemplate } from '../format/jwe-header.ts';
 import { kidOf } from '../format/kek-ref.ts';
@@ -24,6 +25,7 @@ const RETRY_AFTER_MS = 10_000;
 const MAX_OLDER = 256;
 
 export interface SealingSlotDeps extends ProofsDeps {
+  readonly gcm: Gcm;
   readonly originKeys: OriginKeys;
   /** Source of data keys. */
   readonly draw: DrawRandom;
@@ -302,7 +304,7 @@ export class SealingSlot {
   #sealingKey(bytes: Buffer, wrapped: WrappedDataKey): MintedSealingKey {
     const [newest] = this.#deps.originKeys.current();
     if (!newest) throw new Error('no origin key');
-    const dataKey = dataKeyFrom(bytes, wrapped);
+    const dataKey = dataKeyFrom(this.#deps.gcm, bytes, wrapped);
     const mac = originMac(newest, wrapped);
     return { dataKey, mac, header: headerTemplate(dataKey, mac, 'vaultspan+jwe') };
   }

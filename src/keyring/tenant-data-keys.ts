@@ -130,7 +130,7 @@ export class TenantDataKeys {
         bytes.fill(0);
         throw undecryptable();
       }
-      const dataKey = dataKeyFrom(bytes, wrapped);
+      const dataKey = dataKeyFrom(this.#deps.gcm, bytes, wrapped);
       this.#deps.counts.unwrapped += 1;
       this.#opened.put(dataKey);
       return dataKey;

@@ -1,5 +1,5 @@
 import { ServiceError, type VaultCallIds } from '../errors.ts';
-import { type CompactMessage, JWE_TYPES, type LeafUse, openCompact, wipeContentKey } from '../format/compact.ts';
+import { type CompactMessage, JWE_TYPES, type LeafUse, openCompact } from '../format/compact.ts';
 import { type Jwe, openJwe } from '../format/jwe.ts';
 import { malformed } from '../format/jwe-header.ts';
 import type { KekRef } from '../format/kek-ref.ts';
@@ -63,7 +63,7 @@ function openCompactMessage(
       deps.countKeyUse(tenant.id, keyId, 'opened');
       return { plaintext, keyId, vaultCall };
     } finally {
-      wipeContentKey(contentKey);
+      contentKey.release();
     }
   });
 }
@@ -83,7 +83,7 @@ export function accessProver(
   if (isCompactMessage(message)) {
     return async (tenant) => {
       const { contentKey, vaultCall } = await dataKeys.forCompactOpening(tenant, message, use, undefined);
-      wipeContentKey(contentKey);
+      contentKey.release();
       assertAllowed(vaultCall, about);
     };
   }

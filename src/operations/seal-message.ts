@@ -1,5 +1,5 @@
 import type { VaultCallIds } from '../errors.ts';
-import { JWE_TYPES, type LeafUse, sealCompact, wipeContentKey } from '../format/compact.ts';
+import { JWE_TYPES, type LeafUse, sealCompact } from '../format/compact.ts';
 import { type SealingKey, sealJwe } from '../format/jwe.ts';
 import { headerTemplate } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
@@ -47,7 +47,7 @@ export function sealMessage(
       deps.countKeyUse(tenant.id, keyId, 'sealed');
       return { ciphertext, keyId, vaultCall, accessEndsAt };
     } finally {
-      wipeContentKey(contentKey);
+      contentKey.release();
     }
   });
 }

@@ -2,6 +2,7 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { dataKeyFrom, isOriginMac, originMac } from '../../src/format/data-key.ts';
 import { BOUND, CMK_V1, codeOf, Deployment, ORIGIN_KEY, settle } from '../support/deployment.ts';
+import { gcm } from '../support/gcm.ts';
 import { refusal } from '../support/jwk-key-wrapper.ts';
 
 const wrapped = {
@@ -17,9 +18,11 @@ const isWiped = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0
 describe('key material', () => {
   test('the buffer from which a data key is made is zero afterwards', () => {
     const bytes = randomBytes(32);
-    const { cek } = dataKeyFrom(bytes, wrapped);
+    const copy = Buffer.from(bytes);
+    const { cek } = dataKeyFrom(gcm, bytes, wrapped);
     expect(isWiped(bytes)).toBe(true);
-    expect(isWiped(cek.export())).toBe(false);
+    const [aad, iv, plaintext] = [Buffer.from('a'), Buffer.alloc(12), Buffer.from('an invoice')];
+    expect(cek.seal(aad, iv, plaintext)).toBe(gcm.lastingKey(copy).seal(aad, iv, plaintext));
   });
 
   test('the buffer is zero even if no data key is made', () => {
@@ -29,7 +32,7 @@ describe('key material', () => {
         throw new Error('broken');
       },
     });
-    expect(() => dataKeyFrom(bytes, broken)).toThrow('broken');
+    expect(() => dataKeyFrom(gcm, bytes, broken)).toThrow('broken');
     expect(isWiped(bytes)).toBe(true);
   });
 

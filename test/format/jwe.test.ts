@@ -7,6 +7,7 @@ import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { type KekRef, kidOf } from '../../src/format/kek-ref.ts';
 import { contexts } from '../support/arbitraries.ts';
 import { CMK_V1, codeOf, Deployment, encryptedKeyOf, HSM_KEY, headerOf, ORIGIN_KEY } from '../support/deployment.ts';
+import { gcm } from '../support/gcm.ts';
 
 const context = { purpose: 'invoice', id: '4711' };
 const deployment = new Deployment();
@@ -36,7 +37,7 @@ describe('sealing and opening', () => {
   test('the bytes of a header that stays keep no pool of buffers in memory', () => {
     const kek: KekRef = { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'cmk', keyVersion: '0'.repeat(32) };
     const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid: kidOf(kek), tenantId: 'contoso', encryptedKey: '' } as const;
-    const { aad, withoutContext } = headerTemplate(dataKeyFrom(randomBytes(32), wrapped), 'mac', 'vaultspan+jwe');
+    const { aad, withoutContext } = headerTemplate(dataKeyFrom(gcm, randomBytes(32), wrapped), 'mac', 'vaultspan+jwe');
     expect(aad.toString()).toBe(withoutContext);
     expect(aad.buffer.byteLength).toBe(aad.length);
   });
@@ -340,7 +341,7 @@ describe('the form of a message', () => {
 function sealingKey(kek: KekRef, tenantId = 'contoso'): SealingKey {
   const encryptedKey = Buffer.alloc(256).toString('base64url');
   const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid: kidOf(kek), tenantId, encryptedKey } as const;
-  const dataKey = dataKeyFrom(randomBytes(32), wrapped);
+  const dataKey = dataKeyFrom(gcm, randomBytes(32), wrapped);
   return { dataKey, header: headerTemplate(dataKey, originMac(ORIGIN_KEY, wrapped), 'vaultspan+jwe') };
 }
 

@@ -10,6 +10,7 @@ import { canonicalContext } from '../../src/format/encryption-context.ts';
 import { sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { parseKid } from '../../src/format/kek-ref.ts';
+import { gcm } from '../support/gcm.ts';
 import { runCli } from '../support/run-cli.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { postStream } from '../support/stream-client.ts';
@@ -233,7 +234,7 @@ async function stream({ file, streamKey }: StreamVector): Promise<Buffer> {
   const cek = randomBytes(32);
   const key = { key: createPublicKey({ key: jwk, format: 'jwk' }), oaepHash: 'sha256' };
   const encryptedKey = publicEncrypt({ ...key, padding: constants.RSA_PKCS1_OAEP_PADDING }, cek).toString('base64url');
-  const dataKey = dataKeyFrom(cek, { kek, algorithm: 'RSA-OAEP-256', kid, tenantId: 'contoso', encryptedKey });
+  const dataKey = dataKeyFrom(gcm, cek, { kek, algorithm: 'RSA-OAEP-256', kid, tenantId: 'contoso', encryptedKey });
   const header = headerTemplate(dataKey, 'A'.repeat(22), 'vaultspan-stream+jwe');
   const context = canonicalContext(CONTEXT);
   const jwe = sealJwe({ dataKey, header }, randomBytes(12), Buffer.from(streamKey, 'base64url'), context);

@@ -2,11 +2,12 @@ import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { compactHeader, deriveContentKey, deriveLeafKey, leafIdOf, sealCompact } from '../../src/format/compact.ts';
+import { compactHeader, deriveLeafKey, leafIdOf, sealCompact } from '../../src/format/compact.ts';
 import { dataKeyFrom } from '../../src/format/data-key.ts';
 import { sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import type { WrapAlgorithm } from '../../src/format/wrap-algorithms.ts';
+import { contentKeyOf, gcm } from '../support/gcm.ts';
 
 const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'sizes.md'), 'utf8');
 
@@ -19,7 +20,7 @@ const VALUES = [16, 64, 1_024];
 type Length = (bytes: number) => number;
 
 function selfContained(algorithm: WrapAlgorithm, wrappedBytes: number, context?: Buffer): Length {
-  const dataKey = dataKeyFrom(Buffer.alloc(32, 1), {
+  const dataKey = dataKeyFrom(gcm, Buffer.alloc(32, 1), {
     kek: KEK,
     algorithm,
     kid: `${KEK.vaultUrl}/keys/${KEK.name}/${KEK.keyVersion}`,
@@ -34,7 +35,7 @@ function compact(context?: Buffer): Length {
   const { kid } = leafIdOf(Buffer.alloc(8), Buffer.alloc(8));
   const leaf = deriveLeafKey(createSecretKey(Buffer.alloc(32)), 'message', 'contoso', kid);
   const header = compactHeader(kid);
-  return (bytes) => sealCompact(deriveContentKey(leaf, context), header, Buffer.alloc(12), Buffer.alloc(bytes)).length;
+  return (bytes) => sealCompact(contentKeyOf(leaf, context), header, Buffer.alloc(12), Buffer.alloc(bytes)).length;
 }
 
 /** `vault:v1:` and base64 of IV, ciphertext and tag. */

@@ -5,6 +5,7 @@ import { canonicalContext } from '../../src/format/encryption-context.ts';
 import { parseJwe, sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { codeOf, Deployment, ORIGIN_KEY, tenantRecord } from '../support/deployment.ts';
+import { gcm } from '../support/gcm.ts';
 import { messages, negatives } from '../support/vectors.ts';
 
 const deployment = new Deployment();
@@ -36,7 +37,7 @@ describe.each(messages.cases.map((vector, index) => [index + 1, vector] as const
   test('sealing the same plaintext with the same data key and IV gives the same bytes', () => {
     const { header, kek, encryptedKey, iv } = parseJwe(ciphertext, 'vaultspan+jwe');
     const wrapped = { kek, algorithm: header.alg, kid: vector.kid, tenantId, encryptedKey };
-    const dataKey = dataKeyFrom(Buffer.from(vector.cek, 'base64url'), wrapped);
+    const dataKey = dataKeyFrom(gcm, Buffer.from(vector.cek, 'base64url'), wrapped);
     const template = headerTemplate(dataKey, originMac(ORIGIN_KEY, wrapped), 'vaultspan+jwe');
     const sealed = sealJwe({ dataKey, header: template }, iv, plaintext, canonicalContext(context));
     expect(sealed).toBe(ciphertext);

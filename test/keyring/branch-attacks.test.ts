@@ -21,6 +21,7 @@ import {
   settle,
   tenantRecord,
 } from '../support/deployment.ts';
+import { gcm } from '../support/gcm.ts';
 import { refusal } from '../support/jwk-key-wrapper.ts';
 import { until } from '../support/until.ts';
 
@@ -277,8 +278,8 @@ describe('branch keys in memory', () => {
   });
 
   test('take their leaves with them at the limit of a tenant', () => {
-    const opened = new OpenedBranches();
-    const dataKey = dataKeyFrom(Buffer.alloc(32, 1), {
+    const opened = new OpenedBranches(gcm);
+    const dataKey = dataKeyFrom(gcm, Buffer.alloc(32, 1), {
       kek: { vaultUrl: 'https://contoso-kv.vault.azure.net', name: 'cmk', keyVersion: '1' },
       algorithm: 'RSA-OAEP-256',
       kid: CMK_V1,

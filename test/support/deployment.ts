@@ -17,6 +17,7 @@ import { kekOf } from '../../src/operations/open-message.ts';
 import type { DataKeyBounds } from '../../src/tenants/bounds.ts';
 import type { Tenant } from '../../src/tenants/record.ts';
 import { tenantNotFound } from '../../src/tenants/registry.ts';
+import { gcm } from './gcm.ts';
 import { JwkKeyWrapper } from './jwk-key-wrapper.ts';
 import { MemoryKeyring } from './memory-keyring.ts';
 import { TestClock } from './test-clock.ts';
@@ -196,6 +197,7 @@ class Process {
     this.dataKeys = new CachedDataKeys({
       wrapper: deployment.vault,
       originKeys: deployment.originKeys,
+      gcm,
       draw: deployment.draw,
       jitter: () => deployment.jitter(),
       clock: deployment.clock,

@@ -1,6 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { compactHeader, deriveContentKey, openCompact, parseCompact, sealCompact } from '../../src/format/compact.ts';
+import { compactHeader, openCompact, parseCompact, sealCompact } from '../../src/format/compact.ts';
 import { canonicalContext, fieldContexts } from '../../src/format/encryption-context.ts';
+import { contentKeyOf } from './gcm.ts';
 
 /** The parts of a lease, or of an opened leaf, that encrypt and decrypt. */
 export interface HeldLeaf {
@@ -15,12 +16,12 @@ const keyOf = ({ key }: HeldLeaf): KeyObject =>
 /** Returns a message, or a document's field, that a client makes by itself, with nothing but its leaf. */
 export function sealLocally(leaf: HeldLeaf, plaintext: string, encryptionContext?: object, field?: string): string {
   const context = field === undefined ? canonicalContext(encryptionContext) : fieldContexts(encryptionContext)(field);
-  const contentKey = deriveContentKey(keyOf(leaf), context);
+  const contentKey = contentKeyOf(keyOf(leaf), context);
   return sealCompact(contentKey, compactHeader(leaf.kid), randomBytes(12), Buffer.from(plaintext));
 }
 
 /** Opens a message with nothing but its leaf. */
 export function openLocally(leaf: HeldLeaf, ciphertext: string, encryptionContext?: object): string {
-  const contentKey = deriveContentKey(keyOf(leaf), canonicalContext(encryptionContext));
+  const contentKey = contentKeyOf(keyOf(leaf), canonicalContext(encryptionContext));
   return openCompact(contentKey, parseCompact(ciphertext)).toString();
 }

@@ -1,5 +1,6 @@
 import { openAzure } from '../../compose/azure.ts';
 import { openBranches } from '../../compose/branches.ts';
+import { openGcm } from '../../compose/gcm.ts';
 import { type Keys, openKeys } from '../../compose/keys.ts';
 import { unwrapRecorder } from '../../compose/receipts.ts';
 import type { BranchCopies } from '../../keyring/branches/branch-deps.ts';
@@ -31,7 +32,7 @@ export async function openKeyring(tools: Tools): Promise<Keyring> {
   const branches = openBranches({ config, home, logger, clock, store: { keyring }, audit: { sink: audit }, azure });
   await branches.bind();
   const store = { tenants, keyUsage };
-  const keys = openKeys({ config, logger, clock, jitter: Math.random, azure, store, branches });
+  const keys = openKeys({ config, logger, clock, jitter: Math.random, gcm: openGcm(config, logger), azure, store, branches });
   return {
     dataKeys: keys.dataKeys,
     copies: branches.parts.copies,

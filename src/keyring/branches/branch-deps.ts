@@ -1,4 +1,5 @@
 import { ServiceError } from '../../errors.ts';
+import type { Gcm } from '../../format/aes-gcm.ts';
 import type { Jwe } from '../../format/jwe.ts';
 import type { KekRef } from '../../format/kek-ref.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -42,6 +43,7 @@ export interface BranchDeps {
   readonly settings: BranchSettings;
   readonly copies: BranchCopies;
   readonly clock: Clock;
+  readonly gcm: Gcm;
   readonly draw: DrawRandom;
   /** Returns a random number from 0 to 1. */
   readonly jitter: () => number;

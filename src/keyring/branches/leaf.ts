@@ -1,3 +1,4 @@
+import type { Gcm } from '../../format/aes-gcm.ts';
 import {
   type CompactHeader,
   compactHeader,
@@ -39,14 +40,14 @@ export class Leaf {
   #bytes = 0;
 
   /** `salt` is 8 random bytes, used as they are except for the bit that marks leases. */
-  constructor(branch: BranchKey, use: LeafUse, salt: Buffer, bounds: DataKeyBounds, madeAt: number) {
+  constructor(gcm: Gcm, branch: BranchKey, use: LeafUse, salt: Buffer, bounds: DataKeyBounds, madeAt: number) {
     const own = Buffer.from(salt);
     own[0] = (own[0] ?? 0) & WITHOUT_LEASE_BIT;
     const { row } = branch;
     const { kid } = leafIdOf(Buffer.from(row.id, 'base64url'), own);
     this.branch = branch;
     this.header = compactHeader(kid);
-    this.key = new LeafKey(deriveLeafKey(branch.key, use, row.tenantId, kid));
+    this.key = new LeafKey(gcm, deriveLeafKey(branch.key, use, row.tenantId, kid));
     this.#bounds = bounds;
     this.#madeAt = madeAt;
   }

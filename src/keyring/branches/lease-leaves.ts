@@ -57,7 +57,10 @@ export async function leaseForOpening(
   await renewProof(branches, branch.dataKey);
   const opened = await usable(branches, branchId);
   const key = leafKeyOf(branches, opened.branch, kid);
-  return { ...leased(branches, opened.branch, kid, key), contentKey: deriveContentKey(key, context) };
+  return {
+    ...leased(branches, opened.branch, kid, key),
+    contentKey: branches.deps.gcm.keyOfOneUse(deriveContentKey(key, context)),
+  };
 }
 
 /** Returns the branch, which may have been evicted or changed while its proof was renewed. */

@@ -1,3 +1,4 @@
+import type { Gcm } from '../../format/aes-gcm.ts';
 import { deriveLeafKey, LeafKey, type LeafUse } from '../../format/compact.ts';
 import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { BranchKey } from './branch-key.ts';
@@ -18,12 +19,17 @@ export interface OpenedBranch {
 
 /** One tenant's branch keys in memory, and the leaf keys that were derived to open messages. */
 export class OpenedBranches {
+  readonly #gcm: Gcm;
   readonly #branches = new BoundedMap<OpenedBranch>(MAX_BRANCHES);
   /** By K: no text of use and K is made for each message. */
   readonly #leaves: Readonly<Record<LeafUse, BoundedMap<LeafKey>>> = {
     message: new BoundedMap<LeafKey>(MAX_LEAVES),
     stream: new BoundedMap<LeafKey>(MAX_LEAVES),
   };
+
+  constructor(gcm: Gcm) {
+    this.#gcm = gcm;
+  }
 
   get(branchId: string): OpenedBranch | undefined {
     return this.#branches.get(branchId);
@@ -42,7 +48,7 @@ export class OpenedBranches {
     const leaves = this.#leaves[use];
     const known = leaves.get(kid);
     if (known) return known;
-    const key = new LeafKey(deriveLeafKey(branch.key, use, branch.row.tenantId, kid));
+    const key = new LeafKey(this.#gcm, deriveLeafKey(branch.key, use, branch.row.tenantId, kid));
     leaves.set(kid, key);
     return key;
   }

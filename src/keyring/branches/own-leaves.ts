@@ -1,18 +1,18 @@
 import { ServiceError } from '../../errors.ts';
 import type { LeafUse } from '../../format/compact.ts';
-import type { DrawRandom } from '../../lib/random.ts';
 import type { DataKeyBounds } from '../../tenants/bounds.ts';
+import type { BranchDeps } from './branch-deps.ts';
 import type { BranchKey } from './branch-key.ts';
 import { Leaf } from './leaf.ts';
 
 /** The current leaves of one registered key: one for messages and one for the headers of streams. */
 export class OwnLeaves {
   readonly #leaves = new Map<LeafUse, Leaf>();
-  readonly #draw: DrawRandom;
+  readonly #deps: Pick<BranchDeps, 'gcm' | 'draw'>;
   readonly #limits: { readonly bounds: DataKeyBounds };
 
-  constructor(draw: DrawRandom, limits: { readonly bounds: DataKeyBounds }) {
-    this.#draw = draw;
+  constructor(deps: Pick<BranchDeps, 'gcm' | 'draw'>, limits: { readonly bounds: DataKeyBounds }) {
+    this.#deps = deps;
     this.#limits = limits;
   }
 
@@ -22,7 +22,7 @@ export class OwnLeaves {
     const { bounds } = this.#limits;
     const isKept = bounds.mode === 'cached' && current?.branch === branch;
     if (isKept && current.take(now, bytes)) return current;
-    const leaf = new Leaf(branch, use, this.#draw(Leaf.saltBytes), bounds, now);
+    const leaf = new Leaf(this.#deps.gcm, branch, use, this.#deps.draw(Leaf.saltBytes), bounds, now);
     if (!leaf.take(now, bytes))
       throw new ServiceError('body-too-large', 'The message is larger than one leaf key may encrypt');
     this.#leaves.set(use, leaf);

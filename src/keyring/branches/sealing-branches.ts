@@ -54,7 +54,7 @@ export class SealingBranches {
   constructor(branches: BranchSource, key: RegisteredKey) {
     this.#branches = branches;
     this.#key = key;
-    this.#leaves = new OwnLeaves(branches.deps.draw, branches.dataKeys);
+    this.#leaves = new OwnLeaves(branches.deps, branches.dataKeys);
     this.#rotation = new BranchRotation(branches, key);
     this.#upkeep = new BranchUpkeep(branches, key, this.#rotation, {
       conditions: () => this.#conditions(),

@@ -28,7 +28,7 @@ export class TenantBranches implements BranchSource {
   readonly deps: BranchDeps;
   readonly dataKeys: BranchDataKeys;
   readonly #rows: BranchRows;
-  readonly #opened = new OpenedBranches();
+  readonly #opened: OpenedBranches;
   readonly #opening = new Map<string, Promise<OpenedBranch>>();
   readonly #sealing = new Map<string, SealingBranches>();
   /** The same by the record's own object, so that a message costs no text of a name. */
@@ -40,6 +40,7 @@ export class TenantBranches implements BranchSource {
     this.tenant = tenant;
     this.dataKeys = dataKeys;
     this.deps = deps;
+    this.#opened = new OpenedBranches(deps.gcm);
     this.#rows = new BranchRows(tenant.id, deps.store, deps.clock);
   }
 

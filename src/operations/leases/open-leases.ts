@@ -85,7 +85,7 @@ function provenBytes({ contentKey, leafKey, vaultCall }: OpeningLeaf, message: C
     leafKey.fill(0);
     throw error;
   } finally {
-    contentKey.fill(0);
+    contentKey.release();
   }
 }
 

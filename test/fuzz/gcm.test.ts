@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { javascriptGcm } from '../../src/format/aes-gcm.ts';
+import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
+import { gcm, partsOf } from '../support/gcm.ts';
+
+const exactly = (length: number) =>
+  fc.uint8Array({ minLength: length, maxLength: length }).map((array) => Buffer.from(array));
+/** Lengths around the blocks of AES, and around the longest text and header of the native module. */
+const texts = fc
+  .tuple(
+    fc.oneof(fc.nat(100), fc.constantFrom(0, 15, 16, 17, 1_024, 8_176, 8_191, 8_192, 8_193, 20_000), fc.nat(9_000)),
+    exactly(32),
+  )
+  .map(([length, seed]) => Buffer.alloc(length, seed));
+const headers = fc
+  .tuple(fc.oneof(fc.nat(900), fc.constantFrom(2_047, 2_048, 2_049)), exactly(32))
+  .map(([length, seed]) => Buffer.alloc(length, seed));
+
+/** A lasting key and keys of one use: of the implementation under test, and of the reference. */
+const keysOf = (key: Buffer) =>
+  [gcm, javascriptGcm].flatMap((implementation) => [
+    implementation.lastingKey(key),
+    implementation.keyOfOneUse(Buffer.from(key)),
+  ]);
+
+describe(`AES-256-GCM, ${gcm.name}`, () => {
+  test(
+    'gives the same message as node:crypto for every key, header, IV and plaintext, and opens it',
+    async () => {
+      await fuzz(
+        'sealing',
+        0.1,
+        fc.tuple(exactly(32), headers, exactly(12), texts),
+        async ([key, aad, iv, plaintext]) => {
+          const message = javascriptGcm.lastingKey(key).seal(aad, iv, plaintext);
+          for (const each of keysOf(key)) {
+            expect(each.seal(aad, iv, plaintext)).toBe(message);
+            expect(each.open(partsOf(message, aad))?.equals(plaintext)).toBe(true);
+          }
+        },
+      );
+    },
+    NO_LIMIT,
+  );
+
+  test(
+    'refuses what node:crypto refuses: any bit changed in key, header, IV, ciphertext or tag',
+    async () => {
+      const changes = fc.tuple(exactly(32), headers, texts, fc.nat(), fc.nat(4));
+      await fuzz('opening', 0.1, changes, async ([key, header, plaintext, bit, which]) => {
+        const sealed = javascriptGcm.lastingKey(key).seal(header, randomBytes(12), plaintext);
+        const { aad, iv, ciphertext, tag } = partsOf(sealed, Buffer.from(header));
+        const changed = [key, aad, iv, ciphertext, tag][which];
+        if (!changed || changed.length === 0) return;
+        const at = bit % (8 * changed.length);
+        changed[at >> 3] = (changed[at >> 3] ?? 0) ^ (1 << (at & 7));
+        for (const each of keysOf(key)) expect(each.open({ aad, iv, ciphertext, tag })).toBeUndefined();
+      });
+    },
+    NO_LIMIT,
+  );
+});
