@@ -32,7 +32,16 @@ export async function openKeyring(tools: Tools): Promise<Keyring> {
   const branches = openBranches({ config, home, logger, clock, store: { keyring }, audit: { sink: audit }, azure });
   await branches.bind();
   const store = { tenants, keyUsage };
-  const keys = openKeys({ config, logger, clock, jitter: Math.random, gcm: openGcm(config, logger), azure, store, branches });
+  const keys = openKeys({
+    config,
+    logger,
+    clock,
+    jitter: Math.random,
+    gcm: openGcm(config, logger),
+    azure,
+    store,
+    branches,
+  });
   return {
     dataKeys: keys.dataKeys,
     copies: branches.parts.copies,
