@@ -15,7 +15,7 @@ const isNative = globalThis.usesNativeModule === true;
 export const accelerator = isNative ? 'required' : 'off';
 
 /** Returns the implementation of the native module, which must have been built. */
-export const openNativeGcm = (): Gcm => nativeGcm(createRequire(import.meta.url)('../../native/vaultspan-native.node'));
+const openNativeGcm = (): Gcm => nativeGcm(createRequire(import.meta.url)('../../native/vaultspan-native.node'));
 
 /** The implementation of AES-256-GCM under test. */
 export const gcm: Gcm = isNative ? openNativeGcm() : javascriptGcm;
