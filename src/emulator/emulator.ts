@@ -4,12 +4,12 @@ import { createControl } from './control/control-actions.ts';
 import { controlServer } from './control/control-listener.ts';
 import { demo } from './demo.ts';
 import { appTokenClaims, createTokenSigner, type TokenSigner } from './entra/access-tokens.ts';
-import { entraSite } from './entra/entra.ts';
+import { browserSite, entraSite } from './entra/entra.ts';
 import { createFaults } from './faults.ts';
 import { INGESTION_PREFIX, type IngestedRow, ingestionSite } from './ingestion/ingestion.ts';
-import { type Listener, listen, openSite } from './listener.ts';
+import { answering, type Listener, listen, openSite } from './listener.ts';
 import { createLog, type RequestLogEntry } from './request-log.ts';
-import { type Seed, seedState, tagUntagged } from './seed.ts';
+import { CONSOLE_CLIENT_ID, registerConsole, type Seed, seedState, tagUntagged } from './seed.ts';
 import type { CallerState, State, VaultState } from './state.ts';
 import { memoryOnly, openStateFile, readStateFile } from './state-file.ts';
 import type { AuditEventRow } from './vault/audit-log.ts';
@@ -68,6 +68,12 @@ export interface Emulator {
   /** The client id of the callers' API registration; callers' tokens carry it as `aud`. */
   readonly callerAudience: string;
   readonly callerIssuer: string;
+  /** Where browsers reach the sign-in of people, by plain HTTP: the control listener. */
+  readonly signInUrl: string;
+  /** The client id of the console, a single-page app of the home tenant. */
+  readonly consoleClientId: string;
+  /** Replaces the addresses to which a sign-in may return. */
+  registerConsole(redirectUris: readonly string[]): void;
   readonly callers: readonly Caller[];
   readonly customers: readonly Customer[];
   readonly control: Control;
@@ -127,10 +133,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   };
 
   const entra = entraSite(cloud, signer);
+  const signIns = answering(listenerDeps, browserSite(entra));
   const ingestion = { prefix: INGESTION_PREFIX, site: ingestionSite(cloud, signer, ingested) };
   let controlPort = 0;
   try {
-    controlPort = opened(await listen(controlServer(control), port(-1), 'its control listener')).port;
+    controlPort = opened(await listen(controlServer(control, signIns), port(-1), 'its control listener')).port;
     entraPort = opened(
       await openSite(listenerDeps, { ...entra, branches: [...(entra.branches ?? []), ingestion] }, port(0), 'Entra ID'),
     ).port;
@@ -152,6 +159,12 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     managedIdentity: { endpoint: `${cloud.authorityHost()}/msi/token`, header: state.managedIdentityHeader },
     controlUrl: `http://127.0.0.1:${controlPort}`,
     callerAudience: state.callerAudience,
+    signInUrl: `http://127.0.0.1:${controlPort}`,
+    consoleClientId: CONSOLE_CLIENT_ID,
+    registerConsole: (redirectUris) => {
+      registerConsole(state, redirectUris);
+      cloud.changed();
+    },
     callerIssuer: `${cloud.authorityHost()}/${state.homeTenantId}/v2.0`,
     callers: state.callers.map((caller) => ({ ...caller, scope: `api://${state.callerAudience}/.default` })),
     get customers() {
@@ -167,6 +180,7 @@ async function loadState(options: EmulatorOptions, now: () => number): Promise<S
   const saved = options.stateFile === undefined ? undefined : await readStateFile(options.stateFile);
   if (saved === undefined) return seedState(options.seed ?? demo, now);
   tagUntagged(saved);
+  registerConsole(saved, []);
   if (needsRenewal(saved.leaf)) saved.leaf = await createLeaf(saved.ca);
   return saved;
 }

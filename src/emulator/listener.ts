@@ -89,7 +89,8 @@ function explain(error: NodeJS.ErrnoException, port: number, what: string): Erro
   return new Error(`Port ${port} ${trouble}; the emulated Azure wanted it for ${what}`, { cause: error });
 }
 
-const answering =
+/** Returns the handler of a site's requests. */
+export const answering =
   (deps: ListenerDeps, site: Site): RequestListener =>
   (request, response) => {
     answer(deps, siteFor(site, request), request, response).catch(() => response.destroy());

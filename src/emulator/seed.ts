@@ -13,6 +13,9 @@ const CALLER_AUDIENCE = 'e85a3d17-4c69-4b02-b7f1-a9260c5d8e34';
 const MANAGED_IDENTITY_CLIENT_ID = '2d9c6a50-7e13-4864-9fb2-c4185be07d93';
 const CALLER_CLIENT_IDS = ['914ef3b2-5d08-4c7a-a6e9-30f7b8125dc4', '5ba80d6e-f127-4390-8e4c-d7291fa3604b'] as const;
 
+/** The operator's console, a single-page app of the vendor. */
+export const CONSOLE_CLIENT_ID = 'a7f0c3d2-6b14-4e89-9d35-81c2f4e6b709';
+
 const TOKEN_LIFETIME_SECONDS = 65 * 60;
 const SECRET_LIFETIME_MS = 365 * 86_400_000;
 // Azure's pages have 25 entries. Ours are smaller: a handful of versions already needs a second
@@ -129,10 +132,30 @@ function seedHome(cloud: Cloud): void {
       federatedCredentials: [],
     });
   }
+  registerConsole(state, []);
   const vault = newVault({ name: HOME, tenantId: HOME_TENANT_ID, kind: 'vault' });
   state.vaults.push(vault);
   assignRole(cloud, vault, identity.objectId, 'Key Vault Secrets Officer');
   addAppSecret(cloud, { storeInHomeVault: true });
+}
+
+/** Registers the console, also in a state from before there was one, with its redirect URIs. */
+export function registerConsole(state: State, redirectUris: readonly string[]): void {
+  const known = state.apps.find(({ appId }) => appId === CONSOLE_CLIENT_ID);
+  if (known) {
+    known.redirectUris = redirectUris;
+    return;
+  }
+  state.apps.push({
+    appId: CONSOLE_CLIENT_ID,
+    name: 'console',
+    homeTenantId: state.homeTenantId,
+    isMultiTenant: false,
+    secrets: [],
+    certificates: [],
+    federatedCredentials: [],
+    redirectUris,
+  });
 }
 
 /** Adds a client secret to the vendor's app, and to the home vault on request. */

@@ -59,6 +59,8 @@ export interface AppState {
   secrets: AppSecret[];
   certificates: AppCertificate[];
   federatedCredentials: FederatedCredential[];
+  /** Of a single-page app: where the browser may be sent back to; absent for other apps. */
+  redirectUris?: readonly string[];
 }
 
 export interface AppSecret {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { exchangeOf, MalformedRequest } from '../exchange.ts';
 import { ok, type Reply } from '../reply.ts';
 import { isRecord } from '../vault/vault-items.ts';
@@ -22,12 +22,19 @@ const choices: Readonly<Record<string, readonly string[]>> = {
   'add-vault.kind': ['vault', 'hsm'],
 };
 
+/** Addresses of Entra begin with the id of a directory; actions have one word. */
+const OF_DIRECTORY = /^\/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\//;
+
 /**
  * Returns the control server: plain HTTP on loopback, without a password. Anyone who can reach it
- * may break the emulated Azure.
+ * may break the emulated Azure. Browsers sign in here too, through `signIns`.
  */
-export function controlServer(control: Control): Server {
+export function controlServer(control: Control, signIns: RequestListener): Server {
   return createServer((request, response) => {
+    if (OF_DIRECTORY.test(request.url ?? '')) {
+      signIns(request, response);
+      return;
+    }
     answer(control, request)
       .catch(failureOf)
       .then(({ status, body }) => {

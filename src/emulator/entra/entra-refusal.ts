@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Cloud } from '../cloud.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Reply } from '../reply.ts';
+import { userErrors } from './user-refusals.ts';
 
-interface EntraError {
+export interface EntraError {
   readonly status: number;
   readonly error: string;
   readonly text: (subject: string) => string;
@@ -13,6 +14,7 @@ interface EntraError {
 
 /** The refusals by their AADSTS number. The messages are ours, the rest is Entra's. */
 const errors = {
+  ...userErrors,
   50027: { status: 400, error: 'invalid_request', text: (what) => `The JWT token is not valid: ${what}.` },
   50059: {
     status: 400,
@@ -162,6 +164,11 @@ export class EntraRefusal extends Error {
   constructor(number: AadstsNumber, subject = '') {
     super(errors[number].text(subject));
     this.number = number;
+  }
+
+  /** The `error` of OAuth. */
+  get code(): string {
+    return errors[this.number].error;
   }
 }
 

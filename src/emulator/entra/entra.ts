@@ -14,27 +14,77 @@ import {
 import { authenticateClient } from './client-authentication.ts';
 import { EntraRefusal, orderedFailure, refusalReply, statusOf } from './entra-refusal.ts';
 import { managedIdentityToken } from './managed-identity.ts';
+import { corsHeaders, createSignIn, type SignIn } from './sign-in.ts';
 
 const DEFAULT_SCOPE = /^(\S+)\/\.default$/;
 const GUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const DNS_NAME = /^[a-z\d-]+(\.[a-z\d-]+)+$/i;
 
-export const entraOperations = ['discovery', 'jwks', 'token', 'managedIdentityToken'] as const;
+export const entraOperations = [
+  'discovery',
+  'jwks',
+  'token',
+  'managedIdentityToken',
+  'authorize',
+  'logout',
+  'preflight',
+] as const;
+/** The operations that browsers need. */
+const BROWSER_OPERATIONS: ReadonlySet<Operation> = new Set([
+  'discovery',
+  'jwks',
+  'token',
+  'authorize',
+  'logout',
+  'preflight',
+]);
 type Operation = (typeof entraOperations)[number] | 'unknown';
 
+/**
+ * Returns the site that sign-ins of people also use by plain HTTP: browsers do not trust the
+ * emulator's certificate. It has no other operation, and answers under loopback's own names only.
+ */
+export function browserSite(entra: Site): Site {
+  const operationFor = (exchange: Exchange): Operation => {
+    const operation = operationOf(exchange);
+    const isLoopback = /^(127\.0\.0\.1|localhost)(:\d+)?$/.test(exchange.headers.host ?? '');
+    return isLoopback && BROWSER_OPERATIONS.has(operation) ? operation : 'unknown';
+  };
+  const { branches: _branches, ...site } = entra;
+  return {
+    ...site,
+    operationOf: operationFor,
+    handle: (exchange) => (operationFor(exchange) === 'unknown' ? NOT_FOUND : entra.handle(exchange)),
+  };
+}
+
+const NOT_FOUND: Reply = {
+  status: 404,
+  body: { error: 'not_found', error_description: 'The emulated Entra ID has no such page.' },
+};
+
 export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
+  const signIn = createSignIn(cloud, signer);
   const operations: Record<Operation, (exchange: Exchange) => Promise<Reply> | Reply> = {
     discovery: (exchange) => discovery(cloud, exchange),
     jwks: (exchange) => {
       tenantOf(cloud, exchange.segments[0]);
       return ok({ keys: [{ ...signer.publicJwk, use: 'sig', alg: 'RS256', kid: signer.kid }] });
     },
-    token: (exchange) => token(cloud, signer, exchange),
+    token: (exchange) => token(cloud, signer, signIn, exchange),
+    authorize: (exchange) => signIn.authorize(exchange),
+    logout: (exchange) => signIn.logout(exchange),
+    preflight: () => ({ status: 204 }),
     managedIdentityToken: (exchange) => managedIdentityToken(cloud, signer, exchange),
-    unknown: () => ({
-      status: 404,
-      body: { error: 'not_found', error_description: 'The emulated Entra ID has no such page.' },
-    }),
+    unknown: () => NOT_FOUND,
+  };
+  const handle = async (exchange: Exchange): Promise<Reply> => {
+    try {
+      return await operations[operationOf(exchange)](exchange);
+    } catch (error) {
+      if (error instanceof EntraRefusal) return refusalReply(cloud, exchange, error);
+      throw error;
+    }
   };
   return {
     at: 'entra',
@@ -42,12 +92,8 @@ export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
     isRefusing: () => false,
     operationOf,
     handle: async (exchange) => {
-      try {
-        return await operations[operationOf(exchange)](exchange);
-      } catch (error) {
-        if (error instanceof EntraRefusal) return refusalReply(cloud, exchange, error);
-        throw error;
-      }
+      const reply = await handle(exchange);
+      return { ...reply, headers: { ...corsHeaders(cloud, exchange.headers.origin), ...reply.headers } };
     },
     failure: (status, code, message) => orderedFailure(cloud, status, code, message),
     statusOf,
@@ -57,6 +103,7 @@ export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
 
 function operationOf({ method, path, segments }: Exchange): Operation {
   if (method === 'POST' && /^\/[^/]+\/oauth2\/(v2\.0\/)?token$/.test(path)) return 'token';
+  if (method === 'OPTIONS') return 'preflight';
   if (method !== 'GET') return 'unknown';
   if (path === '/msi/token') return 'managedIdentityToken';
   const page = segments.slice(1).join('/');
@@ -65,6 +112,10 @@ function operationOf({ method, path, segments }: Exchange): Operation {
     case 'v2.0/.well-known/openid-configuration':
     case '.well-known/openid-configuration':
       return 'discovery';
+    case 'oauth2/v2.0/authorize':
+      return 'authorize';
+    case 'oauth2/v2.0/logout':
+      return 'logout';
     case 'discovery/v2.0/keys':
     case 'discovery/keys':
       return 'jwks';
@@ -87,9 +138,12 @@ function discovery(cloud: Cloud, exchange: Exchange): Reply {
     issuer: isV2 ? `${authority}/${tenantId}/v2.0` : `${authority}/${tenantId}/`,
     authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
     token_endpoint: `${base}/oauth2/v2.0/token`,
+    end_session_endpoint: `${base}/oauth2/v2.0/logout`,
     jwks_uri: `${base}/discovery/v2.0/keys`,
     token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt'],
-    response_types_supported: ['token'],
+    response_modes_supported: ['query', 'fragment'],
+    response_types_supported: ['code'],
+    scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
     subject_types_supported: ['pairwise'],
     id_token_signing_alg_values_supported: ['RS256'],
     cloud_instance_name: 'localhost',
@@ -112,8 +166,8 @@ function tenantOf(cloud: Cloud, wanted = ''): TenantState {
   return tenant;
 }
 
-/** Returns the answer to the client credentials grant, after the checks in Entra's order. */
-async function token(cloud: Cloud, signer: TokenSigner, exchange: Exchange): Promise<Reply> {
+/** Returns the answer to a grant, after the checks in Entra's order. */
+async function token(cloud: Cloud, signer: TokenSigner, signIn: SignIn, exchange: Exchange): Promise<Reply> {
   const form = new URLSearchParams((await exchange.body()).toString());
   const clientId = form.get('client_id');
   if (clientId !== null) exchange.appId = clientId;
@@ -123,6 +177,7 @@ async function token(cloud: Cloud, signer: TokenSigner, exchange: Exchange): Pro
   exchange.tenantId = tenant.tenantId;
   const grant = form.get('grant_type');
   if (grant === null) throw new EntraRefusal(900144, 'grant_type');
+  if (grant === 'authorization_code' || grant === 'refresh_token') return signIn.token(exchange, form);
   if (grant !== 'client_credentials') throw new EntraRefusal(70003, grant);
   if (clientId === null) throw new EntraRefusal(900144, 'client_id');
   const { app, principal } = clientIn(cloud, tenant, clientId);
