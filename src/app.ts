@@ -3,6 +3,7 @@ import express, { type Express, type Request, type Response } from 'express';
 import type { VerifyToken } from './callers/verify-token.ts';
 import type { Admission } from './http/admission/admission.ts';
 import { answerFailure, type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
+import { type ConsoleDeps, consoleRouter } from './http/pages/console.ts';
 import { listAuditRecordsRoute, readUsageRoute } from './http/routes/audit-routes.ts';
 import type { AuthorizeDeps } from './http/routes/authorize.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
@@ -58,6 +59,8 @@ export type AppDeps = EncryptDeps &
     readonly verifyToken: VerifyToken;
     readonly quotas: AuthorizeDeps['quotas'];
     readonly openSpan: OpenSpan | undefined;
+    /** Absent if the console is off. */
+    readonly console: ConsoleDeps | undefined;
     readonly bodyTimeoutMs: number;
     readonly maxBufferedBytes: number;
     readonly admission: Pick<Admission, 'admit' | 'countCall' | 'chargeItems'>;
@@ -78,6 +81,7 @@ export function createApp(deps: AppDeps): App {
   mountStreams(app, streamRoutes(deps), deps);
   mount(app, routes);
   app.use(docsRouter());
+  if (deps.console) app.use(consoleRouter(deps.console));
   app.use(routeNotFound);
   app.use(problemHandler(deps));
 

@@ -30,6 +30,8 @@ const V2_FORM = /\/[0-9a-f-]{36}\/v2\.0$/;
 export interface IssuerForm {
   readonly issuer: string;
   readonly subjectClaim: SubjectClaim;
+  /** Whether Entra is the issuer, whose tokens may name a person. */
+  readonly isEntra: boolean;
 }
 
 /**
@@ -41,7 +43,10 @@ export function formsOf({ issuer, subjectClaim }: Pick<CallerIssuer, 'issuer' | 
   const cloud = CLOUDS.find(({ v1, v2 }) => host === v1 || host === v2);
   const issuers = cloud && GUID.test(directory) ? [v1Form(cloud, directory), v2Form(cloud, directory)] : [];
   const all = new Set([issuer, ...issuers]);
-  return [...all].map((form) => ({ issuer: form, subjectClaim: subjectClaim ?? defaultClaim(form) }));
+  return [...all].map((form) => {
+    const usual = defaultClaim(form);
+    return { issuer: form, subjectClaim: subjectClaim ?? usual, isEntra: usual !== 'sub' };
+  });
 }
 
 /**

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { ServiceError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { CallerIssuer } from './caller-issuer.ts';
+import { type DelegatedClient, isDelegated, personOf } from './delegated-caller.ts';
 import { formsOf, type IssuerForm } from './issuer-forms.ts';
 import { type IssuerKeys, openIssuerKeys } from './issuer-keys.ts';
 import type { Principal } from './principal.ts';
@@ -58,14 +59,19 @@ interface Remembered {
 
 /**
  * Returns a verifier of the configured issuers' tokens. It caches a bounded number of verified
- * tokens until they expire, or until the issuer's keys are read again.
+ * tokens until they expire, or until the issuer's keys are read again. `console`: the one app that
+ * may call as a person.
  */
-export function createTokenVerifier(issuers: readonly CallerIssuer[], clock: Clock): VerifyToken {
+export function createTokenVerifier(
+  issuers: readonly CallerIssuer[],
+  clock: Clock,
+  console?: DelegatedClient,
+): VerifyToken {
   const byIssuer = new Map(issuers.flatMap((entry) => acceptedForms(entry, clock)));
   const remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
   const verifyWith = async (token: string, issuer: AcceptedIssuer, getKey: JWTVerifyGetKey): Promise<Principal> => {
     const claims = await verify(token, issuer, getKey, clock.wallMs());
-    const principal = principalOf(claims, issuer);
+    const principal = principalOf(claims, issuer, console);
     const expires = ((claims.exp ?? 0) + LEEWAY_SECONDS) * 1_000;
     remembered.set(token, { principal, issuer, generation: issuer.keys.generation(), expires });
     return principal;
@@ -159,9 +165,14 @@ function reasonOf({ claim, reason }: errors.JWTClaimValidationFailed): Unauthent
   return claim === 'nbf' && reason === 'check_failed' ? 'not-yet-valid' : 'lifetime';
 }
 
-function principalOf(claims: JWTPayload, { issuer, subjectClaim, entry }: AcceptedIssuer): Principal {
-  const subject = claims[subjectClaim];
-  if (typeof subject !== 'string' || subject === '') throw unauthenticated('subject');
+function principalOf(
+  claims: JWTPayload,
+  { issuer, subjectClaim, isEntra, entry }: AcceptedIssuer,
+  console: DelegatedClient | undefined,
+): Principal {
+  const isOfPerson = isEntra && isDelegated(claims);
+  const subject = isOfPerson ? personOf(claims, console) : claims[subjectClaim];
+  if (typeof subject !== 'string' || subject === '') throw unauthenticated(isOfPerson ? 'delegated' : 'subject');
   const roles = claims[entry.rolesClaim];
   return {
     id: `${issuer}#${subject}`,
@@ -188,6 +199,7 @@ export type UnauthenticatedReason =
   | 'audience'
   | 'issuer'
   | 'subject'
+  | 'delegated'
   | 'signature';
 
 /**

@@ -1,4 +1,5 @@
 import { getFips, randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { createApp } from '../app.ts';
 import type { DeferredRecords } from '../audit/deferred-records.ts';
 import { keyedAccess } from '../audit/keyed-access.ts';
@@ -63,6 +64,9 @@ export interface ListenerParts {
   readonly calls: CallCounts;
 }
 
+/** The build's folder, both for sources and for compiled ones. */
+const CONSOLE_DIRECTORY = fileURLToPath(new URL('../../dist/console', import.meta.url));
+
 export interface Listener {
   readonly server: RunningServer;
   readonly admission: Admission;
@@ -117,6 +121,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     contextDigest: azure.contextDigest,
     openProbe: azure.openProbe,
     directory: azure.directory,
+    console: config.console && { ...config.console, directory: CONSOLE_DIRECTORY },
     figures: () => figuresOf({ startedAtMs, calls: parts.calls, azure, keys, admission }),
     audit: meteredSink(
       config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,
@@ -141,7 +146,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     maxPlaintextBytes: config.http.maxPlaintextBytes,
     maxBufferedBytes: config.http.maxBufferedBytes,
     bodyTimeoutMs: deadlines.bodyMs,
-    verifyToken: createTokenVerifier(config.callers, clock),
+    verifyToken: createTokenVerifier(config.callers, clock, config.console),
     parseTenant: (record) => parseInput(tenantRecord, record, ''),
     obstacles: config.obstacles,
     countRefusal: (event) => refusals.count(event),

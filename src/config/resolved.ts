@@ -2,6 +2,7 @@ import { type Cloud, clouds } from '../azure/cloud.ts';
 import { defined } from '../lib/defined.ts';
 import type { RecordObstacles } from '../tenants/record-obstacles.ts';
 import { vaultHosts } from '../tenants/vault-hosts.ts';
+import { consoleOf } from './console.ts';
 import type { Settings } from './schema.ts';
 
 /**
@@ -73,6 +74,8 @@ export function resolveConfig(settings: Settings, { memoryBytes, cores = 1 }: Ma
     },
     receipts: { ...receipts, checkpointMs: inMs(checkpointSeconds) },
     onboarding: settings.onboarding,
+    /** Absent if the console is off. */
+    console: consoleOf(settings),
     metrics: settings.metrics,
     telemetry: settings.telemetry,
     emulator: settings.emulator,

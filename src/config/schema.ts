@@ -3,6 +3,7 @@ import { overlaps } from '../callers/issuer-forms.ts';
 import { postgresUrlProblem } from '../lib/postgres-url.ts';
 import { quotaSchema } from '../tenants/record-schema.ts';
 import { BranchKeys } from './schema-branch-keys.ts';
+import { audienceFor, Console, isAuthority } from './schema-console.ts';
 import { Caller, Http } from './schema-http.ts';
 import { guid, HOUR, httpsUrl, MIB, seconds, section } from './schema-kinds.ts';
 import { Onboarding } from './schema-onboarding.ts';
@@ -354,6 +355,7 @@ export const ConfigSchema = z
     audit: Audit,
     receipts: Receipts,
     onboarding: Onboarding,
+    console: Console,
     siem: Siem,
     quota: QuotaSection,
     metrics: Metrics,
@@ -366,6 +368,7 @@ export const ConfigSchema = z
         caFile: z.string().min(1),
         identityEndpoint: z.url(),
         identityHeader: z.string().min(1),
+        signInUrl: z.url().optional(),
       })
       .optional()
       .describe('Written by `vaultspan dev`.'),
@@ -377,7 +380,15 @@ export const ConfigSchema = z
   .refine(({ audit, database, siem }) => !siem.enabled || (audit.database ?? database.url !== undefined), {
     path: ['siem', 'enabled'],
     message: 'needs the records in the database: set audit.database: true',
-  });
+  })
+  .refine(
+    ({ callers, console: { enabled, authority } }) =>
+      !enabled || !isAuthority(authority ?? '') || audienceFor(callers, authority ?? '') !== undefined,
+    {
+      path: ['console', 'authority'],
+      message: 'is of a directory whose tokens no entry of callers accepts: add its issuer, AUTHORITY/v2.0',
+    },
+  );
 
 /** The validated settings of the file and the environment. */
 export type Settings = Readonly<z.output<typeof ConfigSchema>>;

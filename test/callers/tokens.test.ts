@@ -22,6 +22,7 @@ const issue = (claims: Record<string, unknown>, expiresInSeconds = 600) =>
   service.emulator.issueCallerToken({ roles: ALL_ROLES, claims, expiresInSeconds });
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
+const PERSON = { azp: 'a7f0c3d2-6b14-4e89-9d35-81c2f4e6b709', scp: 'access_as_user', oid: 'ann' };
 const DETAILS: Readonly<Record<string, RegExp>> = {
   expired: /has expired/,
   'not-yet-valid': /not valid yet/,
@@ -29,6 +30,7 @@ const DETAILS: Readonly<Record<string, RegExp>> = {
   subject: /names the caller/,
   audience: /another audience/,
   issuer: /is not configured/,
+  delegated: /acts for a person/,
   signature: /signed with its issuer's keys/,
 };
 
@@ -49,6 +51,7 @@ describe('a token', () => {
 
   test.each([
     ['expired for longer than the leeway', async () => issue({}, -61), 'expired'],
+    ['acting for a person, without a console', async () => issue(PERSON), 'delegated'],
     ['not valid yet', async () => issue({ nbf: Math.floor(Date.now() / 1_000) + 120 }), 'not-yet-valid'],
     ['for two days', async () => issue({}, 2 * 86_400), 'lifetime'],
     ['without a subject', async () => issue({ azp: undefined }), 'subject'],

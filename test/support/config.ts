@@ -43,6 +43,7 @@ export function settingsFor(
       caFile: join(folder, 'ca.pem'),
       identityEndpoint: emulator.managedIdentity.endpoint,
       identityHeader: emulator.managedIdentity.header,
+      signInUrl: emulator.signInUrl,
     },
   };
 }

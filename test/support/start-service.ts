@@ -56,6 +56,8 @@ export interface TestServiceOptions {
    * made, once the database is `enabled`.
    */
   readonly compact?: 'enabled' | 'not-enabled';
+  /** The console is on, signed in by the emulator; its redirect URIs are for the test to register. */
+  readonly console?: boolean;
   /** Changes each tenant's record. */
   readonly tenant?: (record: Record<string, unknown>) => Record<string, unknown>;
 }
@@ -128,6 +130,7 @@ async function startAt(site: Site, options: TestServiceOptions): Promise<TestSer
     ...settingsFor(emulator, folder, options.limits),
     ...(isInDatabase && { registry: {} }),
     ...(options.compact && { branchKeys: branchKeysIn(folder) }),
+    ...(options.console && consoleSettings(emulator)),
     ...options.config,
     audit: { directory: join(folder, 'audit'), ...(options.config?.['audit'] as object | undefined) },
   });
@@ -202,6 +205,15 @@ export const branchKeysIn = (folder: string): object => ({
   settleSeconds: 0,
   recheckSeconds: 1,
   copies: { directory: join(folder, 'copies') },
+});
+
+/** Returns the settings of the console. */
+const consoleSettings = (emulator: Emulator) => ({
+  console: {
+    enabled: true,
+    clientId: emulator.consoleClientId,
+    authority: `${emulator.authorityHost}/${emulator.homeTenantId}`,
+  },
 });
 
 type ChangeRecord = NonNullable<TestServiceOptions['tenant']>;

@@ -52,6 +52,7 @@ Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invali
         `audit       ${describeAudit(config)}`,
         `receipts    ${describeReceipts(config)}`,
         `siem        ${config.siem.enabled ? `to hosts of ${config.cloud.ingestionSuffix}` : 'off'}`,
+        `console     ${describeConsole(config)}`,
         `metrics     ${describeMetrics(config)}`,
         `memory      bodies may take ${config.http.processes > 1 ? `${config.http.processes} × ` : ''}${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
         `tenants     ${tenantsOf(config)}`,
@@ -77,6 +78,9 @@ async function describeCertificate({ http }: Config): Promise<string[]> {
       : [`clients     must present a certificate of an authority in ${clientCaFile}`]),
   ];
 }
+
+const describeConsole = ({ console }: Config): string =>
+  console ? `/console, signs in at ${console.page.authority} for ${console.page.scopes[0]}` : 'off';
 
 function describeAudit(config: Config): string {
   const { directory, durability, retentionDays } = config.audit;

@@ -61,6 +61,7 @@ kept in .vaultspan/, so ciphertexts stay usable after a restart. Other commands 
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const emulator = await startEmulator({ stateFile: join(folder, 'emulator.json'), firstPort });
     try {
+      emulator.registerConsole(['127.0.0.1', 'localhost'].map((host) => `http://${host}:${port}/console/`));
       await writeFiles(folder, emulator, port, logLevel);
       const config = readConfig(join(folder, 'config.yaml'), { ...io, env }, '1');
       prepareForEmulator(config, io);
@@ -154,6 +155,11 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
     revocation: { boundSeconds: 5 }, // so that a customer's actions take effect at once
     audit: { directory: 'audit', database: true },
     siem: { enabled: true },
+    console: {
+      enabled: true,
+      clientId: emulator.consoleClientId,
+      authority: `${emulator.authorityHost}/${emulator.homeTenantId}`,
+    },
     onboarding: {
       url: `http://127.0.0.1:${port}`,
       vendorName: 'Example Vendor',
@@ -167,6 +173,7 @@ function configOf(emulator: Emulator, port: number, logLevel: string): object {
       caFile: 'ca.pem',
       identityEndpoint: emulator.managedIdentity.endpoint,
       identityHeader: emulator.managedIdentity.header,
+      signInUrl: emulator.signInUrl,
     },
   };
 }

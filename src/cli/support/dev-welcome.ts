@@ -18,6 +18,7 @@ export function welcome(url: string, emulator: Emulator): string {
 Vaultspan runs against an emulated Azure. Nothing here is real; state is kept in .vaultspan/
 
   service    ${url}        documentation ${url}/docs
+  console    ${url}/console/        sign in as operator, auditor or nobody
   Entra      ${emulator.authorityHost}
   home vault ${emulator.homeVaultUrl}
   control    ${emulator.controlUrl}        change the customers' access with curl

@@ -2,15 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Cloud } from '../cloud.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Reply } from '../reply.ts';
-import { userErrors } from './user-refusals.ts';
-
-export interface EntraError {
-  readonly status: number;
-  readonly error: string;
-  readonly text: (subject: string) => string;
-  /** Conditional Access adds a `suberror` and the claims that a sign-in would have to carry. */
-  readonly isConditionalAccess?: boolean;
-}
+import { type EntraError, userErrors } from './user-refusals.ts';
 
 /** The refusals by their AADSTS number. The messages are ours, the rest is Entra's. */
 const errors = {

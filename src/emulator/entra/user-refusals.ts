@@ -1,4 +1,10 @@
-import type { EntraError } from './entra-refusal.ts';
+export interface EntraError {
+  readonly status: number;
+  readonly error: string;
+  readonly text: (subject: string) => string;
+  /** Conditional Access adds a `suberror` and the claims that a sign-in would have to carry. */
+  readonly isConditionalAccess?: boolean;
+}
 
 /** The refusals of sign-ins of people. */
 export const userErrors = {

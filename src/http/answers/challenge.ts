@@ -12,6 +12,7 @@ const DETAILS: Readonly<Record<UnauthenticatedReason, string>> = {
   audience: 'The token was issued for another audience',
   issuer: 'The issuer of the token is not configured in this service',
   subject: 'The token lacks the claim that names the caller',
+  delegated: 'The token acts for a person, and the console of this service did not get it',
   signature: "The token is not an access token signed with its issuer's keys",
 };
 const details: Readonly<Record<string, string | undefined>> = DETAILS;

@@ -3,8 +3,9 @@ import helmet from 'helmet';
 
 /**
  * Returns helmet's headers for the pages that a browser renders, under a CSP without exceptions.
+ * Pages may call their own origin and `origins`.
  */
-export const pageHeaders = (): RequestHandler =>
+export const pageHeaders = (origins: readonly string[] = []): RequestHandler =>
   helmet({
     contentSecurityPolicy: {
       useDefaults: false,
@@ -13,7 +14,7 @@ export const pageHeaders = (): RequestHandler =>
         scriptSrc: ["'self'"],
         styleSrc: ["'self'"],
         imgSrc: ["'self'", 'data:'],
-        connectSrc: ["'self'"],
+        connectSrc: ["'self'", ...origins],
         baseUri: ["'none'"],
         formAction: ["'none'"],
         frameAncestors: ["'none'"],
