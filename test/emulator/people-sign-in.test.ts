@@ -42,7 +42,7 @@ const authorizeUrl = (change: Change = {}) =>
       code_challenge_method: 'S256',
     },
     change,
-  )}`;
+  ).toString()}`;
 
 /** Returns the parameters with which the browser comes back. */
 async function returned(change: Change): Promise<URLSearchParams> {
@@ -192,7 +192,9 @@ describe('a refresh token', () => {
 describe('the rest', () => {
   test('a sign-out returns to a registered address only', async () => {
     const signOut = (uri: string) =>
-      fetch(`${endpoint('logout')}?${new URLSearchParams({ post_logout_redirect_uri: uri })}`, { redirect: 'manual' });
+      fetch(`${endpoint('logout')}?${new URLSearchParams({ post_logout_redirect_uri: uri }).toString()}`, {
+        redirect: 'manual',
+      });
     expect((await signOut(REDIRECT_URI)).headers.get('location')).toBe(REDIRECT_URI);
     const elsewhere = await signOut('https://evil.example/');
     expect([elsewhere.status, elsewhere.headers.get('location')]).toEqual([200, null]);

@@ -14,7 +14,7 @@ export async function personToken(emulator: Emulator, person: string, redirectUr
     code_challenge_method: 'S256',
     choice: person,
   });
-  const { headers } = await fetch(`${base}/authorize?${query}`, { redirect: 'manual' });
+  const { headers } = await fetch(`${base}/authorize?${query.toString()}`, { redirect: 'manual' });
   const code = new URL(headers.get('location') ?? '').searchParams.get('code') ?? '';
   const response = await fetch(`${base}/token`, {
     method: 'POST',

@@ -81,7 +81,7 @@ function authorize(cloud: Cloud, keep: (code: IssuedCode) => string, { query, pa
     redirect(withParameters(redirectUri, query, { ...parameters, state: query.get('state') ?? '' }));
   try {
     const challenge = assertAnswerable(cloud, query);
-    if (choice === null) return peoplePage((name) => `${path}?${withParameter(query, 'choice', name)}`);
+    if (choice === null) return peoplePage((name) => `${path}?${withParameter(query, 'choice', name).toString()}`);
     const person = PEOPLE.find(({ key }) => key === choice);
     if (!person) throw new EntraRefusal(65004);
     const nonce = query.get('nonce') ?? undefined;
@@ -163,7 +163,7 @@ function required(parameters: URLSearchParams, name: string): string {
 
 function withParameters(uri: string, query: URLSearchParams, parameters: Readonly<Record<string, string>>): string {
   const mark = query.get('response_mode') === 'fragment' ? '#' : '?';
-  return `${uri}${mark}${new URLSearchParams(parameters)}`;
+  return `${uri}${mark}${new URLSearchParams(parameters).toString()}`;
 }
 
 function withParameter(query: URLSearchParams, name: string, value: string): URLSearchParams {
