@@ -114,8 +114,10 @@ function describe(operationId: string, operation: Operation): object {
 /** Returns the response to a call that succeeded. */
 function success(operation: Operation): Record<number, object> {
   const { response, isAccepted, raw, responseExample, etag, lines, csv } = operation;
+  const accepted = isAccepted && { 202: { description: 'Accepted, whatever came of it' } };
   if (response) {
     return {
+      ...accepted,
       200: {
         description: 'Done',
         ...(etag && { headers: ETAG }),
@@ -133,7 +135,7 @@ function success(operation: Operation): Record<number, object> {
     const content = { [mediaType(raw)]: { schema: rawSchema(raw), example: responseExample } };
     return { 200: { description: 'Done', content } };
   }
-  return isAccepted ? { 202: { description: 'Accepted, whatever came of it' } } : { 204: { description: 'Done' } };
+  return accepted || { 204: { description: 'Done' } };
 }
 
 const rolesText = (roles: readonly string[]): string =>
@@ -164,8 +166,8 @@ function describeStream(operationId: string, operation: StreamOperation): object
   };
 }
 
-function requestBody({ body, bodyInPrint, bodyType, bodyExample }: Operation): object {
-  const schema = bodyInPrint ?? body;
+function requestBody({ body, bodyInPrint, bodyType, bodyExample, bodyWith }: Operation): object {
+  const schema = bodyWith ? undefined : (bodyInPrint ?? body);
   return schema
     ? {
         requestBody: {

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { settingsFor } from '../support/config.ts';
 import { runCli } from '../support/run-cli.ts';
@@ -127,6 +127,66 @@ test('a bell of a suspended tenant gets the same answer', async () => {
   expect(await ring(bell)).toBe(202);
   await service.post('/tenants/contoso/resume', undefined);
   expect(await decrypt()).toBe('ok');
+});
+
+describe('Event Grid', () => {
+  const CODE = '512d38b6-c7b8-40c8-89fe-f46f9e9622b6';
+  const event = (eventType: string, data: object) => [
+    { id: '1', topic: 'vault', subject: '', data, eventType, eventTime: '2026-11-27T00:00:00Z', dataVersion: '1' },
+  ];
+  const validation = event('Microsoft.EventGrid.SubscriptionValidationEvent', { validationCode: CODE });
+  const deliver = (which: string, kind: string, body: unknown, type = 'application/json; charset=utf-8') =>
+    service
+      .request()
+      .post(`/doorbell/${which}`)
+      .set('aeg-event-type', kind)
+      .set('Content-Type', type)
+      .send(body as object);
+
+  test('gets the code of its validation, for every bell, and that rings nothing', async () => {
+    expect(await decrypt()).toBe('ok');
+    const before = calls();
+    for (const which of [bell, UNKNOWN]) {
+      const { status, body } = await deliver(which, 'SubscriptionValidation', validation);
+      expect([status, body]).toEqual([200, { validationResponse: CODE }]);
+    }
+    expect(await decrypt()).toBe('ok');
+    expect(calls()).toBe(before);
+  });
+
+  test.each([
+    ['of its own schema', 'application/json; charset=utf-8'],
+    ['of the CloudEvents schema', 'application/cloudevents+json; charset=utf-8'],
+  ])('rings with an event %s', async (_which, type) => {
+    expect(await decrypt()).toBe('ok');
+    const before = calls();
+    const events = event('Microsoft.KeyVault.VaultAccessPolicyChanged', {});
+    expect((await deliver(bell, 'Notification', JSON.stringify(events), type)).status).toBe(202);
+    expect(await decrypt()).toBe('ok');
+    expect(calls()).toBeGreaterThan(before);
+  });
+
+  test.each([
+    ['no list', { eventType: 'Microsoft.EventGrid.SubscriptionValidationEvent' }, 400, 'malformed-request'],
+    ['a code with other characters', event('x', { validationCode: '<script>' }), 400, 'malformed-request'],
+    ['a long code', event('x', { validationCode: 'a'.repeat(129) }), 400, 'malformed-request'],
+    ['a large body', event('x', { validationCode: CODE, more: 'a'.repeat(300_000) }), 413, 'body-too-large'],
+  ])('is refused a validation with %s', async (_what, body, status, code) => {
+    const answer = await deliver(bell, 'SubscriptionValidation', body);
+    expect([answer.status, answer.body.code]).toEqual([status, code]);
+  });
+
+  test('is allowed as the origin of CloudEvents, for every bell, and no other origin is', async () => {
+    const ask = (which: string, origin: string) =>
+      service.request().options(`/doorbell/${which}`).set('WebHook-Request-Origin', origin);
+    for (const which of [bell, UNKNOWN]) {
+      const { status, headers } = await ask(which, 'eventgrid.azure.net');
+      expect([status, headers['webhook-allowed-origin']]).toEqual([200, 'eventgrid.azure.net']);
+      expect(Number(headers['webhook-allowed-rate'])).toBeGreaterThan(0);
+      const other = await ask(which, 'eventgrid.azure.net.attacker.example');
+      expect([other.status, other.headers['webhook-allowed-origin']]).toEqual([405, undefined]);
+    }
+  });
 });
 
 test('renewed, the old bell rings no more and the new one does', async () => {

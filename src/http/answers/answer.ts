@@ -54,6 +54,6 @@ export function sendBytes(res: ServerResponse, type: string, bytes: Buffer, head
   res.end(bytes);
 }
 
-export function sendNothing(res: ServerResponse, headers: Headers, status: 202 | 204): void {
+export function sendNothing(res: ServerResponse, headers: Headers, status: 200 | 202 | 204): void {
   res.writeHead(status, [...API_HEADERS, ...headers] as string[]).end();
 }

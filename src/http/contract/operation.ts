@@ -33,7 +33,9 @@ export interface Operation {
   /** Whether `If-Match` is required, or needed only to replace a record. Absent: ignored. */
   readonly ifMatch?: 'required' | 'to-replace';
   readonly bodyExample?: unknown;
-  /** The answer is 202 without content, whatever came of it. */
+  /** The header with which a request has the body. Without it no body is read, nor printed. */
+  readonly bodyWith?: { readonly header: string; readonly value: string };
+  /** The answer is 202 without content, whatever came of it, unless the handler returns one. */
   readonly isAccepted?: true;
   /** Absent: the answer is raw, or 204. */
   readonly response?: z.ZodType;

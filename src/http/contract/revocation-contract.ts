@@ -173,6 +173,25 @@ export const drillOperations = {
   },
 } as const satisfies Record<string, Operation>;
 
+/** The events of Event Grid's own schema; of the validation, the code to return. */
+const EventGridEvents = z
+  .array(
+    z.looseObject({
+      data: z
+        .looseObject({
+          validationCode: z
+            .string()
+            .regex(/^[\w-]{1,128}$/)
+            .optional(),
+        })
+        .optional(),
+    }),
+  )
+  .min(1)
+  .max(10);
+
+const WebhookValidation = named('WebhookValidation', z.object({ validationResponse: z.string() }));
+
 /** The bell that a customer rings after a revocation. */
 export const doorbellOperations = {
   ringDoorbell: {
@@ -182,14 +201,18 @@ export const doorbellOperations = {
     tag: 'Doorbell',
     summary: "Make every process ask the customer's vault again",
     description:
-      "For the customer, after it has revoked access: within a second every process drops the tenant's data keys, sign-ins and proofs of access, and must ask the vault at the next use. It cannot grant anything. The answer is 202 for every bell, known or not. A bell has an effect at most once in 10 s, and all callers together are limited.",
+      "For the customer, after it has revoked access: within a second every process drops the tenant's data keys, sign-ins and proofs of access, and must ask the vault at the next use. It cannot grant anything. The answer is 202 for every bell, known or not. A bell has an effect at most once in 10 s, and all callers together are limited. A body is ignored, so an Event Grid subscription of the vault can ring too. A request with the header `aeg-event-type: SubscriptionValidation` does not ring: it gets 200 with the code of its event, and OPTIONS with `WebHook-Request-Origin` answers the handshake of CloudEvents, both for every bell.",
     params: z.object({
       bell: z.string().meta({
         description: 'The bell that `vaultspan bell show` printed: 43 characters of base64url.',
         example: 'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA',
       }),
     }),
+    body: EventGridEvents,
+    bodyWith: { header: 'aeg-event-type', value: 'SubscriptionValidation' },
     isAccepted: true,
-    errors: ['registry-unavailable', 'audit-unavailable'],
+    response: WebhookValidation,
+    responseExample: { validationResponse: '512d38b6-c7b8-40c8-89fe-f46f9e9622b6' },
+    errors: ['registry-unavailable', ...BODY_ERRORS],
   },
 } as const satisfies Record<string, Operation>;

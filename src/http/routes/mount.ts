@@ -18,6 +18,7 @@ import type { Operation } from '../contract/operation.ts';
 import { streamOperations } from '../contract/stream-contract.ts';
 import { type OnAnswered, scopeOf } from '../scope.ts';
 import { type AuthorizeDeps, authorizer } from './authorize.ts';
+import { mountWebhookHandshake } from './webhook-handshake.ts';
 
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
 /** The body as a reader of its bytes returns it. */
@@ -27,7 +28,7 @@ type Part<K extends OperationId, P extends string> = Operations[K] extends Recor
 interface Input<K extends OperationId> {
   readonly params: Part<K, 'params'>;
   readonly query: Part<K, 'query'>;
-  readonly body: Part<K, 'body'> | Read<K>;
+  readonly body: Part<K, 'body'> | Read<K> | (Operations[K] extends { bodyWith: object } ? undefined : never);
   /** The header as received, for operations that read it. */
   readonly ifMatch: string | undefined;
   readonly requestId: string;
@@ -40,7 +41,7 @@ type Answer<K extends OperationId> = Operations[K] extends { raw: string }
   : Operations[K] extends { encode: (answer: infer T) => string | Buffer }
     ? T
     : Operations[K] extends { response: infer T extends z.ZodType }
-      ? DeepReadonly<z.input<T>>
+      ? DeepReadonly<z.input<T>> | (Operations[K] extends { isAccepted: true } ? undefined : never)
       : undefined;
 
 /** Takes plain input and returns a plain answer; operations with a role have a `request`. */
@@ -98,6 +99,7 @@ export function mount(app: Express, routes: readonly Route[]): void {
       }),
     );
   }
+  mountWebhookHandshake(app);
   app.use(methodNotAllowed);
 }
 
@@ -122,7 +124,8 @@ function handleOf(
     const { request, params } = await authorize(req, res, routed.params);
     const held = admit(deps.admission, res, operation.body ? declaredBytes(req, limit) : 0);
     const query = parseQuery(operation, req.url ?? '', routed.query);
-    const { body: schema, bodyType: expected } = operation;
+    const { bodyType: expected } = operation;
+    const schema = hasBody(operation, req) ? operation.body : undefined;
     const bytes = schema && (await deps.readBody(req, { limit, expected, held }));
     const body = schema && bytes && (read?.(bytes) ?? parseBody(schema, bytes, limit));
     const ifMatch = operation.ifMatch && req.headers['if-match'];
@@ -137,6 +140,9 @@ function handleOf(
     deps.onAnswered?.(scope, res.statusCode);
   };
 }
+
+const hasBody = ({ bodyWith }: Operation, { headers }: IncomingMessage): boolean =>
+  bodyWith === undefined || headers[bodyWith.header] === bodyWith.value;
 
 const parseBody = (schema: z.ZodType, bytes: Buffer, { values }: BodyLimit): unknown =>
   parseInput(schema, parseJson(bytes, { maxValues: values }), '');
@@ -167,7 +173,7 @@ function send(
   else if (lines !== undefined) sendList(answer, res, headers, prefers(NDJSON) && linesOf(lines));
   else if (csv) sendList(answer, res, headers, prefers(CSV) && csvOf(csv.member, csv.columns));
   // Not `res.json`: its ETag costs a hash of every answer, and our answers are never cached.
-  else if (response) sendJson(res, encode(answer as never), headers);
+  else if (response && answer !== undefined) sendJson(res, encode(answer as never), headers);
   else sendNothing(res, headers, isAccepted ? 202 : 204);
 }
 
