@@ -51,7 +51,7 @@ const MAY_IMPORT: Allowances = {
   'azure/vault': ['azure', 'azure/entra', 'errors', 'format', 'keyring', 'lib', 'tenants'],
   callers: ['errors', 'lib'],
   cli: ['cli/commands', 'cli/support', 'config', 'errors', 'http/server', 'lib', 'tenants'],
-  'cli/onboarding': ['azure/home', 'cli/support', 'lib', 'operations/onboarding'],
+  'cli/onboarding': ['azure/home', 'cli/support', 'errors', 'lib', 'operations/onboarding', 'tenants'],
   'cli/processes': ['cli/support', 'compose', 'config', 'telemetry'],
   'cli/branch-keys': ['cli/support', 'config', 'keyring', 'keyring/copies', 'lib', 'operations', 'operations/branches'],
   'cli/commands': [

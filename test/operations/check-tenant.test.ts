@@ -152,6 +152,9 @@ describe('onboarding', () => {
     const { body } = await onboarding('contoso');
     expect(() => execFileSync('bash', ['-n'], { input: body.script })).not.toThrow();
     expect(body.script).toContain('--name wrap');
+    expect(() => execFileSync('bash', ['-n'], { input: body.revokeScript })).not.toThrow();
+    expect(body.revokeScript).toContain('--name wrap');
+    expect(body.doorbell.ring).toBe('curl -sS -X POST "$DOORBELL"'); // the service has no key of bells
   });
 
   test('makes the check pass and the tenant usable when it is followed', async () => {

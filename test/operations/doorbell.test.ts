@@ -129,6 +129,19 @@ test('a bell of a suspended tenant gets the same answer', async () => {
   expect(await decrypt()).toBe('ok');
 });
 
+test('the onboarding and the revoke script have the bell', async () => {
+  const run = async (...options: string[]) => {
+    const { exitCode, out } = runCli(['onboard', 'contoso', ...options, '--config', config], { cwd: service.folder });
+    expect(await exitCode).toBe(0);
+    return out();
+  };
+  const address = `https://YOUR-SERVICE/doorbell/${bell}`;
+  expect(await run()).toContain(`curl -sS -X POST '${address}'`);
+  expect(JSON.parse(await run('--json')).doorbell.ring).toContain(address);
+  expect(await run('--revoke-script')).toContain(address);
+  expect(await run('--script')).not.toContain(bell);
+});
+
 describe('Event Grid', () => {
   const CODE = '512d38b6-c7b8-40c8-89fe-f46f9e9622b6';
   const event = (eventType: string, data: object) => [

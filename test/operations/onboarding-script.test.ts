@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { doorbellSection, revokeScript } from '../../src/operations/doctor/doorbell-section.ts';
 import { onboardingScript } from '../../src/operations/doctor/onboarding-script.ts';
 import type { RegisteredKey, Tenant } from '../../src/tenants/record.ts';
 import { fakeAz } from '../support/fake-az.ts';
@@ -8,24 +9,21 @@ const DIRECTORY = '80c5e2b9-d36f-4712-9e84-2ba7f1064c5d';
 const VAULT = 'https://northwind-kv.vault.azure.net';
 const HSM = 'https://northwind-hsm.managedhsm.azure.net';
 
-const scriptOf = (key: Partial<RegisteredKey> = {}, graph?: Tenant['graph']): string =>
-  onboardingScript(
-    {
-      id: 'northwind',
-      entraTenantId: DIRECTORY,
-      state: 'active',
-      keys: { data: { vaultUrl: VAULT, name: 'data', use: 'data', ...key } },
-      defaultKey: 'data',
-      retiredKeys: [],
-      origin: 'required',
-      requiredContext: [],
-      revision: '1',
-      createdAt: '2026-11-01T00:00:00Z',
-      updatedAt: '2026-11-01T00:00:00Z',
-      ...(graph && { graph }),
-    },
-    APP,
-  );
+const tenantWith = (key: Partial<RegisteredKey> = {}, graph?: Tenant['graph']): Tenant => ({
+  id: 'northwind',
+  entraTenantId: DIRECTORY,
+  state: 'active',
+  keys: { data: { vaultUrl: VAULT, name: 'data', use: 'data', ...key } },
+  defaultKey: 'data',
+  retiredKeys: [],
+  origin: 'required',
+  requiredContext: [],
+  revision: '1',
+  createdAt: '2026-11-01T00:00:00Z',
+  updatedAt: '2026-11-01T00:00:00Z',
+  ...(graph && { graph }),
+});
+const scriptOf = (...tenant: Parameters<typeof tenantWith>): string => onboardingScript(tenantWith(...tenant), APP);
 
 describe('the onboarding script', () => {
   test('creates everything once, and nothing on a second run', async () => {
@@ -100,5 +98,65 @@ describe('the onboarding script', () => {
     const { code, changes } = await az.run(scriptOf());
     expect(code).not.toBe(0);
     expect(changes.join('\n')).not.toMatch(/role assignment create|set-policy/);
+  });
+});
+
+describe('the revoke script', () => {
+  const BELL = 'https://keys.vendor.example/doorbell/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA';
+  const disabled = ['1', '2'].map(
+    (version) => `az keyvault key set-attributes --enabled false --id https://kv/keys/data/${version}`,
+  );
+
+  test('disables every version of the key and then rings the doorbell; a second run does the same', async () => {
+    await using az = await fakeAz();
+    const script = revokeScript(tenantWith(), BELL);
+    for (const run of [1, 2]) {
+      const { code, changes } = await az.run(script);
+      expect([run, code, changes.slice(0, 2)]).toEqual([run, 0, disabled]);
+      expect(changes.slice(2)).toEqual([expect.stringMatching(/^curl .*-X POST .*/)]);
+      expect(changes.at(-1)?.endsWith(` ${BELL}`)).toBe(true);
+    }
+  });
+
+  test.each([
+    ['keyvault key list-versions', 'was not disabled'],
+    ['keyvault key set-attributes', 'was not disabled'],
+  ])('rings also when %s fails, and fails', async (failing, complaint) => {
+    await using az = await fakeAz({ failing });
+    const { code, stderr, changes } = await az.run(revokeScript(tenantWith(), BELL));
+    expect([code, stderr]).toEqual([1, expect.stringContaining(complaint)]);
+    expect(changes.at(-1)).toContain(BELL);
+  });
+
+  test('fails when the doorbell is not answered', async () => {
+    await using az = await fakeAz({ failing: 'curl' });
+    const { code, changes } = await az.run(revokeScript(tenantWith(), BELL));
+    expect([code, changes.slice(0, 2)]).toEqual([1, disabled]);
+  });
+
+  test('without a doorbell disables the key and says what applies', async () => {
+    await using az = await fakeAz();
+    const { code, stderr, changes } = await az.run(revokeScript(tenantWith(), undefined));
+    expect([code, changes]).toEqual([0, disabled]);
+    expect(stderr).toContain('set DOORBELL');
+  });
+});
+
+describe('the subscription of the doorbell', () => {
+  test('is one template, deployed beside each vault of the tenant, with the address of the bell', () => {
+    const { eventGrid, ring } = doorbellSection(tenantWith(), 'https://keys.vendor.example/doorbell/abc');
+    const [template = '', deploy = ''] = eventGrid;
+    expect(eventGrid).toHaveLength(2);
+    expect(template).toContain("'Microsoft.KeyVault.VaultAccessPolicyChanged'");
+    expect(deploy).toContain("vault=northwind-kv doorbell='https://keys.vendor.example/doorbell/abc'");
+    expect(ring).toBe("curl -sS -X POST 'https://keys.vendor.example/doorbell/abc'");
+  });
+
+  test('does not exist for a Managed HSM, which has no events', () => {
+    expect(doorbellSection(tenantWith({ vaultUrl: HSM }), undefined)).toMatchObject({
+      eventGrid: [],
+      ring: 'curl -sS -X POST "$DOORBELL"',
+      explanation: expect.stringContaining('Set DOORBELL'),
+    });
   });
 });

@@ -49,12 +49,20 @@ case "$all" in
   "keyvault key show"*values*) have tags && sed 's/^[^=]*=//' tags; true ;;
   "keyvault key show"*) have key || exit 3 ;;
   "keyvault key create"*) change key; echo vaultspan-tenant=northwind > tags ;;
+  "keyvault key list-versions"*) printf 'https://kv/keys/data/1\nhttps://kv/keys/data/2\n' ;;
+  "keyvault key set-attributes --enabled false"*) change disabled ;;
   "keyvault key set-attributes"*) change tagged; echo vaultspan-tenant=northwind >> tags ;;
   *"role assignment list"*) have role && echo assignment-2; true ;;
   *"role assignment create"*) have role && { echo MatchingRoleAssignmentExists >&2; exit 1; }; change role ;;
   "keyvault set-policy"*) change policy ;;
   *) echo "the fake az has no: $all" >&2; exit 2 ;;
 esac
+`;
+
+/** A curl that logs its arguments and fails as ordered. */
+const CURL = `#!/usr/bin/env bash
+echo "curl $*" >> "$(dirname "$0")/changes"
+[ -z "$FAILING" ] || [[ "curl $*" != "$FAILING"* ]]
 `;
 
 export interface FakeAz extends AsyncDisposable {
@@ -65,6 +73,7 @@ export interface FakeAz extends AsyncDisposable {
 export async function fakeAz(world: World = {}): Promise<FakeAz> {
   const folder = await mkdtemp(join(tmpdir(), 'fake-az-'));
   await writeFile(join(folder, 'az'), AZ, { mode: 0o755 });
+  await writeFile(join(folder, 'curl'), CURL, { mode: 0o755 });
   const changesFile = join(folder, 'changes');
   if (world.tags) {
     await writeFile(join(folder, 'key'), '');

@@ -3,6 +3,7 @@ import { getOnboarding, type Onboarding } from '../../operations/doctor/onboardi
 import { issueOnboardingLink } from '../../operations/onboarding/links.ts';
 import { LINK_GRANTS, type LinkGrant } from '../../tenants/onboarding-links.ts';
 import { linkDeps, openLinkMaker } from '../onboarding/link-deps.ts';
+import { doorbellOf } from '../onboarding/tenant-bell.ts';
 import { readArguments } from '../support/arguments.ts';
 import type { Command } from '../support/command.ts';
 import { openTools } from '../support/open-tools.ts';
@@ -11,14 +12,15 @@ export const onboard: Command = {
   name: 'onboard',
   summary: "Print the onboarding commands for a customer's administrator",
   help: `
-Usage: vaultspan onboard TENANT [--json | --script] [--config FILE]
+Usage: vaultspan onboard TENANT [--json | --script | --revoke-script] [--config FILE]
        vaultspan onboard TENANT --link [--expires DAYS] [--allow records,branch-keys] [--config FILE]
 
 Prints each step with the tenant's real ids: adding the app, the key and its tag, the least role on the key, and the commands that revoke
-access. After each step, vaultspan check TENANT shows which steps pass.
+access and ring the tenant's doorbell. After each step, vaultspan check TENANT shows which steps pass.
 
-  --json     as JSON
-  --script   as a shell script that can be run twice
+  --json            as JSON
+  --script          as a shell script that can be run twice
+  --revoke-script   a shell script for the customer to keep: it disables the keys and rings the doorbell
   --link     print a link to the page on which the customer's administrator does the same; whoever has it may use it
 
   --expires DAYS   the link's life, 1 to 90 days; default 14
@@ -27,6 +29,7 @@ access. After each step, vaultspan check TENANT shows which steps pass.
     const { values, positionals } = readArguments(args, {
       json: { type: 'boolean', default: false },
       script: { type: 'boolean', default: false },
+      'revoke-script': { type: 'boolean', default: false },
       link: { type: 'boolean', default: false },
       expires: { type: 'string' },
       allow: { type: 'string' },
@@ -46,13 +49,17 @@ access. After each step, vaultspan check TENANT shows which steps pass.
       io.stderr(`Link ${id}, until ${expiresAt}. Revoke it: vaultspan links revoke ${tenantId} ${id}\n`);
       return 0;
     }
-    const onboarding = await getOnboarding(tools, tools.call(), tenantId);
+    const deps = { ...tools, doorbellOf: (id: string) => doorbellOf(tools, id) };
+    const onboarding = await getOnboarding(deps, tools.call(), tenantId);
     if (values.json) io.stdout(`${JSON.stringify(onboarding, undefined, 2)}\n`);
-    else io.stdout(values.script ? onboarding.script : describe(onboarding));
+    else if (values.script) io.stdout(onboarding.script);
+    else io.stdout(values['revoke-script'] ? onboarding.revokeScript : describe(onboarding));
     return 0;
   },
 };
 
+const EVENT_GRID =
+  'Optional: the vault rings by Event Grid at a new key version, an expired key or a changed access policy. A disabled key has no event.';
 const DAY = 86_400;
 const MOST_DAYS = 90;
 
@@ -69,7 +76,7 @@ function grantsOf(list: string | undefined): readonly LinkGrant[] | undefined {
   throw new ConfigError(`--allow takes ${LINK_GRANTS.join(' and ')}, not ${list}`);
 }
 
-function describe({ tenantId, steps, takeBack }: Onboarding): string {
+function describe({ tenantId, steps, takeBack, doorbell }: Onboarding): string {
   const lines = steps.flatMap(({ title, owner, explanation, commands }, index) => [
     `${index + 1}. ${title} (${owner})`,
     `   ${explanation}`,
@@ -77,5 +84,18 @@ function describe({ tenantId, steps, takeBack }: Onboarding): string {
     '',
   ]);
   const back = takeBack.flatMap(({ title, command }) => [`   ${title}`, `   ${command}`]);
-  return [`Onboarding of ${tenantId}`, '', ...lines, 'To revoke access:', ...back, ''].join('\n');
+  const events = doorbell.eventGrid.map((command) => `   ${command}`);
+  return [
+    `Onboarding of ${tenantId}`,
+    '',
+    ...lines,
+    'To revoke access:',
+    ...back,
+    '',
+    'Then ring the doorbell:',
+    `   ${doorbell.explanation}`,
+    `   ${doorbell.ring}`,
+    ...(events.length > 0 ? [`   ${EVENT_GRID}`, ...events] : []),
+    '',
+  ].join('\n');
 }

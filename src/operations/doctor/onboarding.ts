@@ -16,6 +16,7 @@ import type { RecordObstacles } from '../../tenants/record-obstacles.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
 import { assertGranted } from '../granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
+import { type DoorbellSection, doorbellSection, revokeScript } from './doorbell-section.ts';
 import { onboardingScript } from './onboarding-script.ts';
 import { siemStep } from './siem-step.ts';
 
@@ -36,14 +37,23 @@ export interface Onboarding {
   readonly steps: readonly OnboardingStep[];
   /** The ways in which the customer can revoke everything, the fastest first. */
   readonly takeBack: readonly { readonly title: string; readonly command: string }[];
+  /** What makes a revocation effective at once. */
+  readonly doorbell: DoorbellSection;
   /** The steps as a shell script that can run twice. */
   readonly script: string;
+  /** The fastest way to revoke everything, with the doorbell, as a shell script that can run twice. */
+  readonly revokeScript: string;
 }
 
 export interface OnboardingDeps extends AuditDeps {
   readonly tenants: Pick<TenantRegistry, 'get'>;
   readonly appId: string;
   readonly obstacles: Pick<RecordObstacles, 'siem'>;
+  /**
+   * Returns the address of the tenant's doorbell. Absent in the service, which has no key to derive
+   * bells from.
+   */
+  readonly doorbellOf?: ((tenantId: string) => Promise<string | undefined>) | undefined;
 }
 
 /**
@@ -56,12 +66,17 @@ export async function getOnboarding(
   tenantId: string,
 ): Promise<Onboarding> {
   assertGranted(request.principal, 'Tenants.Read', tenantId);
-  const onboarding = onboardingOf(await deps.tenants.get(tenantId), deps);
+  const tenant = await deps.tenants.get(tenantId);
+  const onboarding = onboardingOf(tenant, deps, await deps.doorbellOf?.(tenantId));
   await recordSuccess(deps, request, { operation: 'tenant-onboarding', tenantId });
   return onboarding;
 }
 
-function onboardingOf(tenant: Tenant, { appId, obstacles }: Pick<OnboardingDeps, 'appId' | 'obstacles'>): Onboarding {
+function onboardingOf(
+  tenant: Tenant,
+  { appId, obstacles }: Pick<OnboardingDeps, 'appId' | 'obstacles'>,
+  doorbell: string | undefined,
+): Onboarding {
   const keys = Object.entries(tenant.keys);
   const steps = [
     appStep(tenant, appId),
@@ -74,7 +89,9 @@ function onboardingOf(tenant: Tenant, { appId, obstacles }: Pick<OnboardingDeps,
     appId,
     steps,
     takeBack: takeBackOf(tenant, appId),
+    doorbell: doorbellSection(tenant, doorbell),
     script: onboardingScript(tenant, appId),
+    revokeScript: revokeScript(tenant, doorbell),
   };
 }
 

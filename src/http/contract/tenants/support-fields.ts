@@ -46,6 +46,21 @@ export const OnboardingAnswer = named(
     appId: z.string(),
     steps: z.array(OnboardingStepAnswer),
     takeBack: z.array(TakeBackAnswer).meta({ description: 'How the customer revokes access, the fastest way first.' }),
+    doorbell: named(
+      'OnboardingDoorbell',
+      z.object({
+        explanation: z.string(),
+        ring: z.string().meta({ description: 'The command that rings. It takes the address from `DOORBELL`.' }),
+        eventGrid: z.array(z.string()).meta({
+          description:
+            'Optional commands: an Event Grid subscription by which each vault rings at a new key version, an expired key or a changed access policy. Azure has no event for a disabled key.',
+        }),
+      }),
+    ),
     script: z.string().meta({ description: 'All steps as a Bash script for the Azure CLI.' }),
+    revokeScript: z.string().meta({
+      description:
+        'The fastest way to revoke access as a Bash script: it disables every version of each key and rings the doorbell at the address in `DOORBELL`.',
+    }),
   }),
 );

@@ -224,7 +224,13 @@ export const tenantOperations = {
           command: 'az ad sp delete --id c0b7e1f4-92d6-4f38-8a5b-1d64e93f7a02',
         },
       ],
+      doorbell: {
+        explanation: 'After you revoke access, ring the doorbell.',
+        ring: 'curl -sS -X POST "$DOORBELL"',
+        eventGrid: [],
+      },
       script: '#!/usr/bin/env bash…',
+      revokeScript: '#!/usr/bin/env bash…',
     },
     errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
   },
