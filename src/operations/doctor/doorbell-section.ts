@@ -15,7 +15,7 @@ const FILE = 'vaultspan-doorbell.bicep';
 const EVENTS = ['KeyNewVersionCreated', 'KeyExpired', 'VaultAccessPolicyChanged'];
 
 /** Returns the template of a subscription to the events of one vault. */
-export const doorbellTemplate = (): string => `param vault string
+const doorbellTemplate = (): string => `param vault string
 @secure()
 param doorbell string
 
