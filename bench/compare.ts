@@ -1,11 +1,10 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
-import { pathToFileURL } from 'node:url';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { leastQuarter, median } from '../test/support/statistics.ts';
+import { openCheckout } from './checkout.ts';
 import { startMeasured } from './cpu.ts';
-import { callOf, PATIENT, rowsNamed } from './data-rows.ts';
-import type * as Product from './product.ts';
+import { callOf, rowsNamed } from './data-rows.ts';
 import { openSlices, requestsIn, type SliceClient } from './slices.ts';
 
 /**
@@ -18,18 +17,8 @@ const TURN_MS = 200;
 const [otherCheckout, ...parts] = process.argv.slice(2);
 if (otherCheckout === undefined) throw new Error('usage: npm run bench -- compare OTHER_CHECKOUT [ROW…]');
 
-/** Each checkout has an emulated Azure of its own, since formats of configurations differ. */
-async function open(checkout: string) {
-  const url = pathToFileURL(resolve(checkout, 'bench', 'product.ts')).href;
-  const { openBenchSite } = (await import(url)) as typeof Product;
-  const site = await openBenchSite();
-  // An older checkout may not know the setting.
-  const server = await site.startProduct(PATIENT).catch(() => site.startProduct());
-  return { site, token: site.token, server };
-}
-
-const ours = await open(join(import.meta.dirname, '..'));
-const other = await open(otherCheckout);
+const ours = await openCheckout(join(import.meta.dirname, '..'));
+const other = await openCheckout(otherCheckout);
 const express = await startMeasured(join(import.meta.dirname, 'bare-server.ts'), ['express']);
 const sides = [ours, other, { server: express, token: ours.token }] as const;
 const table: string[][] = [];

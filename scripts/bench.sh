@@ -9,7 +9,7 @@ all=(data-path compact streams cold cold-crowd batch-crowd many-tenants active-t
 
 main() {
   local names=() name
-  if [ "${1:-}" = compare ] || { [ "${1:-}" = compact ] && [ -d "${2:-}" ]; }; then
+  if [ "${1:-}" = compare ] || [ "${1:-}" = refusals ] || { [ "${1:-}" = compact ] && [ -d "${2:-}" ]; }; then
     exec node "bench/$1.ts" "${@:2}"
   fi
   while [ $# != 0 ]; do

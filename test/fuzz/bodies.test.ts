@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import type * as z from 'zod';
 import { messageParser } from '../../src/format/message.ts';
 import { bodyLimitOf } from '../../src/http/bodies/body-limit.ts';
@@ -14,12 +13,11 @@ import {
 } from '../../src/http/contract/document-fields.ts';
 import { DecryptRequest, EncryptRequest, RewrapRequest } from '../../src/http/contract/fields.ts';
 import { parseInput } from '../../src/lib/parse-input.ts';
+import { dataBodies, type Reader } from '../support/data-bodies.ts';
 import { Deployment } from '../support/deployment.ts';
 import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
-import { type Mutation, textMutation } from '../support/mutations.ts';
 import { compact } from '../support/vectors.ts';
 
-type Reader = keyof typeof dataReaders;
 const ITEM_SCHEMAS: Readonly<Partial<Record<Reader, z.ZodType>>> = {
   encryptBatch: EncryptRequest,
   decryptBatch: DecryptRequest,
@@ -72,87 +70,7 @@ const CIPHERTEXTS = [
   await sealer.encrypt('by another key', { key: 'hsm' }),
   ...compact.cases.map(({ message }) => message),
 ];
-const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
-const plaintext = fc.oneof(
-  fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes).toString('base64')),
-  fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
-  fc.nat(60_000).map((length) => Buffer.alloc(length, length).toString('base64')),
-);
-const ciphertext = fc.constantFrom(...CIPHERTEXTS);
-const encryptionContext = optional(
-  fc.oneof(
-    fc.constantFrom<unknown>({}, null, [], 'a', { table: 'invoices', row: '4711' }, { 10: 'b', 9: 'a' }, { a: 1 }),
-    fc.dictionary(fc.string({ minLength: 1, maxLength: 20 }), fc.string({ maxLength: 20 }), { maxKeys: 70 }),
-  ),
-);
-const key = optional(fc.constantFrom<unknown>('data', 'archive', '', 'a'.repeat(64), 'a'.repeat(65), null));
-const to = optional(
-  fc.record(
-    {
-      tenantId: optional(fc.constantFrom('contoso', 'Contoso', '')),
-      key,
-      form: optional(fc.constantFrom('compact', 'self-contained', 'other')),
-    },
-    { noNullPrototype: true },
-  ),
-);
-const names = fc.oneof(fc.constantFrom('ssn', 'name', '7', '1a', '', '__proto__', 'a'.repeat(129)), fc.string());
-const fieldsOf = (value: fc.Arbitrary<string>) =>
-  fc.array(fc.tuple(names, value), { maxLength: 5 }).map((pairs) => Object.fromEntries(pairs));
-const items = {
-  encrypt: fc.record({ plaintext, encryptionContext, key }, { noNullPrototype: true }),
-  decrypt: fc.record({ ciphertext, encryptionContext }, { noNullPrototype: true }),
-  rewrap: fc.record({ ciphertext, encryptionContext, to }, { noNullPrototype: true }),
-  encryptDocument: fc.record({ fields: fieldsOf(plaintext), encryptionContext, key }, { noNullPrototype: true }),
-  decryptDocument: fc.record({ fields: fieldsOf(ciphertext), encryptionContext }, { noNullPrototype: true }),
-  rewrapDocument: fc.record({ fields: fieldsOf(ciphertext), encryptionContext, to }, { noNullPrototype: true }),
-};
-const batchOf = (item: fc.Arbitrary<unknown>) => fc.record({ items: fc.array(item, { maxLength: 4 }) });
-const VALUES: Readonly<Record<Reader, fc.Arbitrary<unknown>>> = {
-  encryptData: items.encrypt,
-  decryptData: items.decrypt,
-  rewrapData: items.rewrap,
-  encryptBatch: batchOf(items.encrypt),
-  decryptBatch: batchOf(items.decrypt),
-  rewrapBatch: batchOf(items.rewrap),
-  encryptDocument: items.encryptDocument,
-  decryptDocument: items.decryptDocument,
-  rewrapDocument: items.rewrapDocument,
-  encryptDocumentBatch: batchOf(items.encryptDocument),
-  decryptDocumentBatch: batchOf(items.decryptDocument),
-  rewrapDocumentBatch: batchOf(items.rewrapDocument),
-};
-
-/** Pieces that change the meaning of JSON, or only its spelling. */
-const PIECES = [
-  ...['"', '\\', '\\"', '{', '}', '[', ']', ',', ':', ' ', '\n', '\t', '\r', '\0', '\x7f', '\u00a0', '\ufeff', 'é'],
-  ...['\\u0041', '\\/', '=', '-', '_', '+', '/', '.', 'null', '1', '"key":"data",', '"plaintext":"aGk=",'],
-  ...['"encryptionContext":{},', '{"a":"b","a":"b"},', '"__proto__":"a",', '"to":{"key":"data","key":"data"},'],
-];
-/** Inserts a piece at a place, or after the next sign of JSON's structure. */
-const pieceMutation: fc.Arbitrary<Mutation> = fc
-  .tuple(fc.nat(), fc.constantFrom(...PIECES), fc.constantFrom('', '"', ',', ':', '{', '}'), fc.nat(1))
-  .map(([place, piece, sign, removed]) => (text: string) => {
-    const at = place % (text.length + 1);
-    const start = sign === '' ? at : text.indexOf(sign, at) + 1;
-    return text.slice(0, start) + piece + text.slice(start + removed);
-  });
-const mutations: fc.Arbitrary<readonly Mutation[]> = fc.oneof(
-  { weight: 1, arbitrary: fc.constant<readonly Mutation[]>([]) },
-  { weight: 3, arbitrary: fc.array(fc.oneof(pieceMutation, textMutation), { minLength: 1, maxLength: 3 }) },
-);
-const byteMutation = fc.option(fc.tuple(fc.nat(), fc.nat(255)), { freq: 8 });
-const body = fc.constantFrom(...readers).chain((reader) =>
-  fc
-    .tuple(VALUES[reader], fc.constantFrom(undefined, 1, '\t'), mutations, byteMutation)
-    .map(([value, space, changes, flip]) => {
-      const bytes = Buffer.from(
-        changes.reduce((text, change) => change(text), JSON.stringify(value, undefined, space)),
-      );
-      if (flip && bytes.length > 0) bytes[flip[0] % bytes.length] = flip[1];
-      return { reader, bytes };
-    }),
-);
+const body = dataBodies(readers, CIPHERTEXTS);
 
 test(
   'a body that is read from its bytes is accepted by the schemas, with the same value',
