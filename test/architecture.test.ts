@@ -152,7 +152,7 @@ const MAY_IMPORT: Allowances = {
   'database/lists': ['database', 'database/tables', 'lib', 'tenants'],
   'database/customers': ['database', 'lib', 'tenants'],
   'database/migrations': ['database'],
-  'database/usage': ['audit', 'audit/usage', 'database', 'tenants'],
+  'database/usage': ['audit', 'audit/siem', 'audit/usage', 'database', 'tenants'],
   'database/tables': [
     'audit',
     'audit/receipts',

@@ -122,7 +122,8 @@ async function openAuditDatabase(
   const maxConnections =
     AUDIT_CONNECTIONS +
     (config.receipts.origin === undefined ? 0 : LOG_CONNECTIONS) +
-    (config.siem.enabled ? LOG_CONNECTIONS : 0);
+    (config.siem.enabled ? LOG_CONNECTIONS : 0) +
+    (config.siem.otlpEndpoint === undefined ? 0 : 1);
   const options = { ...databaseOptions(config, home), maxConnections };
   // If tenants or visits are in the database, it is migrated already.
   if (config.registry.file !== undefined && !config.rounds.enabled && config.database.migrate === 'at-start') {

@@ -29,6 +29,7 @@ import type { Drills } from './drills.ts';
 import { figuresOf } from './figures.ts';
 import type { Keys } from './keys.ts';
 import type { Leases } from './leases.ts';
+import type { OtlpLogs } from './otlp-logs.ts';
 import type { Receipts, ReportSigner } from './receipts.ts';
 import { addressMistake, namingSettings } from './setting-mistakes.ts';
 import type { Siem } from './siem.ts';
@@ -50,6 +51,7 @@ export interface ListenerParts {
   /** Absent if they are off. */
   readonly receipts: Receipts | undefined;
   readonly siem: Siem | undefined;
+  readonly otlpLogs: OtlpLogs | undefined;
   readonly usage: Usage | undefined;
   readonly quotas: TenantQuotas;
   readonly refusals: RefusalCounter;

@@ -20,6 +20,7 @@ import { openHome } from './home.ts';
 import { openKeys } from './keys.ts';
 import { openLeases } from './leases.ts';
 import { type Listener, type ListenerParts, openListener } from './listener.ts';
+import { startOtlpLogs } from './otlp-logs.ts';
 import { reportSigner, startReceipts, unwrapRecorder } from './receipts.ts';
 import { startRounds } from './rounds.ts';
 import { startSiem } from './siem.ts';
@@ -116,6 +117,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
   const receipts = keep(startReceipts({ config, home, database: audit.database, logger, clock, observer }));
   const { tenants } = store;
   const siem = keep(await startSiem({ config, logger, clock, azure, tenants, database: audit.database }));
+  const otlpLogs = keep(await startOtlpLogs({ config, home, logger, clock, database: audit.database }));
   const quotas = keep(openQuotas(config, store, logger, clock));
   const refusals = keep(openRefusals(audit, logger));
   const laterRecords = keep(openLaterRecords(audit, logger));
@@ -133,6 +135,7 @@ async function openParts(options: ServiceOptions, keep: Keep) {
     audit,
     receipts,
     siem,
+    otlpLogs,
     usage,
     quotas,
     refusals,
@@ -159,7 +162,21 @@ const openRefusals = ({ sink }: Audit, logger: Logger): RefusalCounter =>
   new RefusalCounter({ sink, onFailure: (error) => logger.error({ error }, 'refusals were not recorded') });
 
 function watch(parts: ListenerParts, { server, admission }: Listener): void {
-  const { config, clock, telemetry, certificate, azure, store, audit, receipts, siem, branches, keys, leases } = parts;
+  const {
+    config,
+    clock,
+    telemetry,
+    certificate,
+    azure,
+    store,
+    audit,
+    receipts,
+    siem,
+    otlpLogs,
+    branches,
+    keys,
+    leases,
+  } = parts;
   telemetry.metrics?.watch({
     requestsInFlight: () => server.openRequests(),
     requestsShed: admission.shed,
@@ -172,6 +189,7 @@ function watch(parts: ListenerParts, { server, admission }: Listener): void {
     spool: audit.shipper,
     receipts,
     siem,
+    otlpLogs,
     certificate,
     tenants: store.tenants,
     countOverdue: overdueCounter(config, store, clock),

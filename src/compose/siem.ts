@@ -1,4 +1,5 @@
 import { SiemDeliverer } from '../audit/siem/deliverer.ts';
+import { ocsfEvent } from '../audit/siem/ocsf.ts';
 import type { SiemCursor, SiemTable } from '../audit/siem/siem-table.ts';
 import type { IngestionTarget } from '../azure/siem/logs-ingestion.ts';
 import type { Config } from '../config/resolved.ts';
@@ -35,11 +36,16 @@ export async function startSiem(parts: SiemParts): Promise<Siem | undefined> {
   if (!config.siem.enabled || !database) return undefined;
   const table = siemCursors(database);
   const now = () => clock.wallMs();
+  const version = packageVersion();
   const deliverer = new SiemDeliverer<IngestionTarget>({
     table,
-    findTarget: async (tenantId) => targetOf(await findTenant(tenants, tenantId)),
+    findTarget: async (tenantId) => {
+      const target = targetOf(await findTenant(tenants, tenantId));
+      if (!target) await table.unfollow([tenantId]);
+      return target;
+    },
     send: (target, events) => azure.ingestion.send(target, events),
-    version: packageVersion(),
+    eventOf: (line, tenantId, sequence) => ocsfEvent(line, { tenantId, sequence, version }),
     now,
     onFailing: (tenantId, { reason, message }) =>
       logger.warn({ tenantId, reason, problem: message }, "a customer's SIEM accepts no audit records; they wait"),

@@ -8,3 +8,5 @@ export const httpsUrl = z
 export const guid = z.guid().transform((id) => id.toLowerCase());
 export const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
 export const seconds = (min: number, max: number) => z.int().min(min).max(max);
+/** Name of a secret or a key of a vault. */
+export const secretName = z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'must be 1 to 127 of 0-9, A-Z, a-z and -');

@@ -1,14 +1,12 @@
 import * as z from 'zod';
 import { overlaps } from '../callers/issuer-forms.ts';
 import { postgresUrlProblem } from '../lib/postgres-url.ts';
-import { quotaSchema } from '../tenants/record-schema.ts';
+import { Audit, Quota, Receipts, Siem } from './schema-audit.ts';
 import { BranchKeys } from './schema-branch-keys.ts';
 import { audienceFor, Console, isAuthority } from './schema-console.ts';
 import { Caller, Http } from './schema-http.ts';
-import { guid, HOUR, httpsUrl, MIB, seconds, section } from './schema-kinds.ts';
+import { guid, HOUR, httpsUrl, MIB, seconds, secretName, section } from './schema-kinds.ts';
 import { Onboarding } from './schema-onboarding.ts';
-
-const secretNameSchema = z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'must be 1 to 127 of 0-9, A-Z, a-z and -');
 
 const Home = z.strictObject({
   tenantId: guid.describe("The vendor's own directory."),
@@ -20,10 +18,8 @@ const Home = z.strictObject({
     .describe(
       'How the app signs in. `client-secret` and `certificate` (PEM or PFX) are in the home vault. `vault-signed` is a certificate whose key never leaves that vault. `managed-identity` (the user-assigned identity of the machine) and `workload-identity` (the service account of the pod on AKS) are federated, so there is no secret.',
     ),
-  certificateName: secretNameSchema.default('vaultspan-app').describe('Name of the certificate in the home vault.'),
-  secretName: secretNameSchema
-    .default('vaultspan-client-secret')
-    .describe('Name of the client secret in the home vault.'),
+  certificateName: secretName.default('vaultspan-app').describe('Name of the certificate in the home vault.'),
+  secretName: secretName.default('vaultspan-client-secret').describe('Name of the client secret in the home vault.'),
   identity: z
     .enum(['default', 'managed-identity'])
     .default('default')
@@ -201,95 +197,6 @@ const Telemetry = section({
   tenantIds: z.boolean().default(false).describe('Include ids of tenants and addresses of their vaults in traces.'),
 });
 
-const Audit = section({
-  directory: z
-    .string()
-    .min(1)
-    .default('audit')
-    .describe('Folder to which each process writes its chain: [audit.md](audit.md).'),
-  durability: z
-    .enum(['write', 'fsync'])
-    .default('write')
-    .describe(
-      'Crash that a record survives once its response is sent: `write`, of the process; `fsync`, of the machine.',
-    ),
-  access: z
-    .enum(['plain', 'keyed'])
-    .default('plain')
-    .describe(
-      "How records store what callers say about an access (`Access-Subject`, `Access-Reason`, `Access-Label`): as text, or as HMACs under the tenant's audit key, which can be looked for but not read.",
-    ),
-  maxFileBytes: z
-    .int()
-    .min(64 * 1024)
-    .max(1024 * MIB)
-    .default(64 * MIB)
-    .describe('Size at which a chain continues in a new file. It also does so at midnight UTC.'),
-  retentionDays: z
-    .int()
-    .min(1)
-    .max(36_500)
-    .optional()
-    .describe('Days after which records are removed. By default they are kept for ever.'),
-  database: z
-    .boolean()
-    .optional()
-    .describe(
-      'Ship records from the files to the database, which collects those of all processes. By default true with PostgreSQL (`database.url`) and false with SQLite.',
-    ),
-  maxSpoolBytes: z
-    .int()
-    .min(MIB)
-    .max(2 ** 40)
-    .default(1024 * MIB)
-    .describe('Maximum bytes that wait in files for the database. Beyond it no request is answered.'),
-  keepShippedSeconds: seconds(0, 30 * 24 * HOUR)
-    .default(24 * HOUR)
-    .describe('Time that a file is kept after the database has its records, in case the database loses them.'),
-});
-
-const Receipts = section({
-  origin: z
-    .string()
-    .regex(
-      /^[a-z0-9](?:[a-z0-9.:/_-]{0,198}[a-z0-9])?$/,
-      'must be a name such as vendor.example/vaultspan, without https://',
-    )
-    .optional()
-    .describe(
-      'Name of the transparency logs, such as `vendor.example/vaultspan`; that of a tenant adds `/tenants/ID`. Turns [receipts](operating.md#receipts) on; needs `audit.database`.',
-    ),
-  keyName: secretNameSchema
-    .default('vaultspan-receipts')
-    .describe('Name of the EC key in the home vault that signs checkpoints.'),
-  checkpointSeconds: seconds(1, HOUR).default(300).describe('Time from a new entry of a log to its next checkpoint.'),
-  signaturesPerSecond: z
-    .int()
-    .min(1)
-    .max(200)
-    .default(40)
-    .describe('Maximum signatures per second in the whole deployment. Each checkpoint is one call of the home vault.'),
-});
-
-const Siem = section({
-  enabled: z
-    .boolean()
-    .default(false)
-    .describe(
-      "Deliver audit records to the customers' [SIEM](siem.md): tenants may have `siem`. Needs `audit.database`.",
-    ),
-});
-
-const QuotaSection = section({
-  operations: quotaSchema.shape.operations.describe(
-    'Default [quota](operating.md#quotas) of each tenant without its own: operations in a period. By default tenants have none.',
-  ),
-  bytes: quotaSchema.shape.bytes.describe('The same in bytes of plaintexts, keys and values.'),
-  periodSeconds: quotaSchema.shape.periodSeconds
-    .default(24 * HOUR)
-    .describe('Length of a period; 86400 begins at midnight UTC.'),
-});
-
 /** All settings, with their defaults and bounds. Durations are in seconds. */
 export const ConfigSchema = z
   .strictObject({
@@ -357,7 +264,7 @@ export const ConfigSchema = z
     onboarding: Onboarding,
     console: Console,
     siem: Siem,
-    quota: QuotaSection,
+    quota: Quota,
     metrics: Metrics,
     telemetry: Telemetry,
     emulator: z
@@ -376,6 +283,13 @@ export const ConfigSchema = z
   .refine(
     ({ audit, database, receipts }) => receipts.origin === undefined || (audit.database ?? database.url !== undefined),
     { path: ['receipts', 'origin'], message: 'needs the records in the database: set audit.database: true' },
+  )
+  .refine(
+    ({ audit, database, siem }) => siem.otlpEndpoint === undefined || (audit.database ?? database.url !== undefined),
+    {
+      path: ['siem', 'otlpEndpoint'],
+      message: 'needs the records in the database: set audit.database: true',
+    },
   )
   .refine(({ audit, database, siem }) => !siem.enabled || (audit.database ?? database.url !== undefined), {
     path: ['siem', 'enabled'],

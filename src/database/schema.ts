@@ -260,6 +260,17 @@ export interface Schema {
     from_at: number;
     to_at: number;
   };
+  /** How far the records of each chain are in the vendor's collector: up to the number before `next`. */
+  readonly otlp_cursors: {
+    chain: string;
+    next: number;
+    delivered_until: number | null;
+    delivered_at: number | null;
+    /** As in `tenant_checks`: while a lease runs, its end. */
+    due_at: number;
+    lease_owner: string | null;
+    failures: number;
+  };
   /** What tenants with a quota used in their current period. */
   readonly quota_uses: { tenant_id: string; start: number; period_ms: number; operations: number; bytes: number };
   /**

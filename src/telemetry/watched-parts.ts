@@ -7,6 +7,12 @@ interface WatchedSiem {
   lag(): Promise<{ readonly seconds: number; readonly failing: number }>;
 }
 
+/** The deliveries to the vendor's collector, as metrics show them. */
+interface WatchedOtlpLogs {
+  counts(): Readonly<Record<'delivered' | 'failures' | 'skipped' | 'rejected', number>>;
+  lag(): Promise<{ readonly seconds: number }>;
+}
+
 const LAG_MAX_AGE_MS = 15_000;
 
 /**
@@ -54,6 +60,8 @@ export interface WatchedParts {
   readonly receipts: WatchedReceipts | undefined;
   /** Absent without deliveries to SIEMs. */
   readonly siem: WatchedSiem | undefined;
+  /** Absent without deliveries to the vendor's collector. */
+  readonly otlpLogs: WatchedOtlpLogs | undefined;
   /** Absent when the service itself does not terminate TLS. */
   readonly certificate: { readonly current: { readonly validTo: Date } } | undefined;
   readonly tenants: {
@@ -91,6 +99,7 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchAudit(registry, parts);
   if (parts.receipts) watchReceipts(registry, parts.receipts);
   if (parts.siem) watchSiem(registry, parts.siem);
+  if (parts.otlpLogs) watchOtlpLogs(registry, parts.otlpLogs);
   watchTenants(registry, parts);
   const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests in progress' };
   readGauge(registry, inFlight, parts.requestsInFlight);
@@ -304,6 +313,30 @@ function watchSiem(registry: Registry, siem: WatchedSiem): void {
     aggregator: 'max' as const,
   };
   askedGauge(registry, failing, LAG_MAX_AGE_MS, async () => (await siem.lag()).failing);
+}
+
+function watchOtlpLogs(registry: Registry, otlpLogs: WatchedOtlpLogs): void {
+  const delivered = {
+    name: 'vaultspan_otlp_log_records_total',
+    help: "Audit records that the vendor's collector accepted from this process",
+  };
+  readCounter(registry, delivered, () => otlpLogs.counts().delivered);
+  const failures = {
+    name: 'vaultspan_otlp_log_failures_total',
+    help: "Deliveries that the vendor's collector did not accept",
+  };
+  readCounter(registry, failures, () => otlpLogs.counts().failures);
+  const refused = {
+    name: 'vaultspan_otlp_log_records_refused_total',
+    help: 'Audit records that the collector refused by themselves, or as too large; they were left out',
+  };
+  readCounter(registry, refused, () => otlpLogs.counts().rejected + otlpLogs.counts().skipped);
+  const lag = {
+    name: 'vaultspan_otlp_log_lag_seconds',
+    help: "Age of the oldest audit record that waits for the vendor's collector, in the whole deployment",
+    aggregator: 'max' as const,
+  };
+  askedGauge(registry, lag, LAG_MAX_AGE_MS, async () => (await otlpLogs.lag()).seconds);
 }
 
 function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedParts): void {

@@ -121,6 +121,16 @@ describe('the configuration', () => {
       'home.appId',
     ],
     ['more messages than AES-GCM bears', `dataKeys: {maxMessages: ${2 ** 32 + 1}}`, 'dataKeys.maxMessages'],
+    [
+      'a collector of audit records in the open',
+      'siem: {otlpEndpoint: "http://collector:4318"}\naudit: {database: true}',
+      'siem.otlpEndpoint',
+    ],
+    [
+      'a collector of audit records that stay in files',
+      'siem: {otlpEndpoint: "https://collector"}',
+      'siem.otlpEndpoint',
+    ],
     ['a collector that is no HTTP', 'telemetry: {otlpEndpoint: "grpc://collector:4317"}', 'telemetry.otlpEndpoint'],
     ['a retention of no day', 'audit: {retentionDays: 0}', 'audit.retentionDays'],
     ['the emulator without saying that it is unsafe', 'emulator: {caFile: ca.pem}', 'emulator.unsafeAllowEmulator'],

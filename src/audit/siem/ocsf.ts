@@ -67,9 +67,10 @@ export interface OcsfEvent {
 }
 
 export interface EventPlace {
-  readonly tenantId: string;
-  /** Number of the record in its tenant's log. */
-  readonly sequence: number;
+  /** Absent for a record of no tenant. */
+  readonly tenantId: string | undefined;
+  /** Number of the record in its tenant's log; absent outside of one. */
+  readonly sequence?: number;
   /** Version of the service. */
   readonly version: string;
 }
@@ -100,6 +101,12 @@ export function ocsfEvent(line: string, place: EventPlace): OcsfEvent {
     metadata: metadataOf(place, `${record.chain ?? ''}/${record.sequence ?? ''}`, at),
     ...(Object.keys(unmapped).length > 0 && { unmapped }),
   };
+}
+
+/** Returns the event of a line of a chain; undefined for a line about the chain itself. */
+export function chainEvent(line: string, version: string): OcsfEvent | undefined {
+  const { type, tenantId } = readLine(line);
+  return type === 'event' ? ocsfEvent(line, { tenantId, version }) : undefined;
 }
 
 /** Returns the event of the doctor's dry ingestion; it stands for no record. */
@@ -164,8 +171,8 @@ const metadataOf = ({ tenantId, sequence, version }: EventPlace, uid: string, at
   version: OCSF_VERSION,
   product: productOf(version),
   uid,
-  sequence,
-  tenant_uid: tenantId,
+  ...(sequence !== undefined && { sequence }),
+  ...(tenantId !== undefined && { tenant_uid: tenantId }),
   log_name: 'audit',
   original_time: at,
 });

@@ -53,6 +53,7 @@ Exit codes: 0 usable, 1 a test of --online failed, 2 the configuration is invali
         `receipts    ${describeReceipts(config)}`,
         `siem        ${config.siem.enabled ? `to hosts of ${config.cloud.ingestionSuffix}` : 'off'}`,
         `console     ${describeConsole(config)}`,
+        `otlp logs   ${config.siem.otlpEndpoint ?? 'off'}`,
         `metrics     ${describeMetrics(config)}`,
         `memory      bodies may take ${config.http.processes > 1 ? `${config.http.processes} × ` : ''}${Math.floor(config.http.maxBufferedBytes / 2 ** 20)} MiB of ${Math.floor(io.memoryBytes / 2 ** 20)} MiB`,
         `tenants     ${tenantsOf(config)}`,

@@ -19,6 +19,7 @@ import { indexTenantLists } from './0013-index-tenant-lists.ts';
 import { sumUsage } from './0014-sum-usage.ts';
 import { storeOnboardingLinks } from './0015-store-onboarding-links.ts';
 import { countQuotas } from './0016-count-quotas.ts';
+import { storeOtlpCursors } from './0017-store-otlp-cursors.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -48,6 +49,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 14, name: 'sum-usage', up: sumUsage },
   { version: 15, name: 'store-onboarding-links', up: storeOnboardingLinks },
   { version: 16, name: 'count-quotas', up: countQuotas },
+  { version: 17, name: 'store-otlp-cursors', up: storeOtlpCursors },
 ];
 
 /**

@@ -77,7 +77,7 @@ export const siemCursors = (database: SqlDatabase): SiemTable => {
           .execute();
         const sizes = new Map(heads.map(({ tenant_id, size }) => [tenant_id, size]));
         return claimed.map(({ tenant_id, next, failures }) => {
-          return { tenantId: tenant_id, next, failures, size: sizes.get(tenant_id) ?? next };
+          return { source: tenant_id, next, failures, size: sizes.get(tenant_id) ?? next };
         });
       }),
 

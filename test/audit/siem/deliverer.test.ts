@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { type DelivererOptions, SiemDeliverer } from '../../../src/audit/siem/deliverer.ts';
-import type { OcsfEvent } from '../../../src/audit/siem/ocsf.ts';
+import { type OcsfEvent, ocsfEvent } from '../../../src/audit/siem/ocsf.ts';
 import { SiemFailure } from '../../../src/audit/siem/siem-failure.ts';
 import type { SqlDatabase } from '../../../src/database/open-database.ts';
 import { auditTable } from '../../../src/database/tables/audit-table.ts';
@@ -46,7 +46,7 @@ function delivererOn(
     table: siemCursors(database),
     findTarget: async (tenantId) => tenantId,
     send: (_target, events) => siem.send(events),
-    version: '0.1.0',
+    eventOf: (line, tenantId, sequence) => ocsfEvent(line, { tenantId, sequence, version: '0.1.0' }),
     now: () => clock.wallMs(),
     timing: { intervalMs: 1_000_000_000 },
     onFailing: (_tenantId, { reason }) => failing.push(reason),
@@ -206,7 +206,12 @@ describe.each(DATABASES)('deliveries on %s', (_name, create) => {
     const clock = new TestClock();
     const size = await withRecords(database, clock, 20);
     const siem = new FakeSiem();
-    const without = delivererOn(database, siem, clock, { findTarget: async () => undefined });
+    const without = delivererOn(database, siem, clock, {
+      findTarget: async (tenantId) => {
+        await siemCursors(database).unfollow([tenantId]);
+        return undefined;
+      },
+    });
     await without.deliverer.run();
     expect(siem.calls).toBe(0);
     const { deliverer } = delivererOn(database, siem, clock);
