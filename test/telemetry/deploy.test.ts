@@ -44,7 +44,7 @@ beforeAll(async () => {
       rounds: {},
       audit: { database: true },
       receipts: { origin: 'vendor.example/vaultspan' },
-      siem: { enabled: true },
+      siem: { enabled: true, otlpEndpoint: 'http://127.0.0.1:9' },
     },
   });
   await service.post('/tenants/contoso/encrypt', { plaintext: 'aGk=' }).expect(200);
