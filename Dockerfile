@@ -18,6 +18,13 @@ RUN npm run build
 FROM base AS dependencies
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
+# The native accelerator. Debian's rustc-web is the Rust that builds its browsers: newer than its rustc, and kept up to date.
+FROM dependencies AS native
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates cargo-web gcc libc6-dev rustc-web
+COPY native native
+COPY scripts/native.ts scripts/crates.ts scripts/
+RUN npm run native
+
 # Nothing at run time needs a shell, a package manager or a writable file system. The configuration names the
 # writable paths: audit.directory, and database.file without PostgreSQL.
 FROM node:26-bookworm-slim@sha256:367679cf9792759492a486e4aa4b421764d71a9546a6dae8aab81a99eb797b3e
@@ -25,6 +32,7 @@ ENV NODE_ENV=production NODE_COMPILE_CACHE=/tmp/node-compile-cache
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY --from=native /app/native/vaultspan-native.node /app/native/licences.txt native/
 COPY package.json openapi.yaml LICENSE ./
 COPY docs/licences.md docs/
 # A number, since runAsNonRoot cannot check a name. It is the image's user `node`.

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import process from 'node:process';
 import * as z from 'zod';
+import { cratesOfNative } from './crates.ts';
 import { shippedPackages } from './production-packages.ts';
 
 /**
@@ -39,6 +40,30 @@ const kept = new Set([
 const dependencies = everything.dependencies
   .filter(({ ref }) => kept.has(ref))
   .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((needed) => kept.has(needed)) }));
-process.stdout.write(
-  `${JSON.stringify({ ...everything, components: [runtime, ...components], dependencies }, undefined, 2)}\n`,
-);
+const root = everything.metadata.component['bom-ref'];
+const crates = cratesOfNative();
+const refs = new Map(crates.map(({ name, version }) => [name, `pkg:cargo/${name}@${version}`]));
+/** The crates of the native accelerator, which the image contains and a checkout may not have. */
+const ofCrates = crates.map(({ name, version, licence, checksum }) => ({
+  type: 'library',
+  'bom-ref': refs.get(name),
+  name,
+  version,
+  scope: 'optional',
+  purl: refs.get(name),
+  hashes: [{ alg: 'SHA-256', content: checksum }],
+  licenses: [{ expression: licence }],
+}));
+const refsOf = (names: readonly string[]): readonly string[] => names.flatMap((name) => refs.get(name) ?? []);
+const needs = new Map([
+  ...dependencies.map(({ ref, dependsOn }) => [ref, dependsOn] as const),
+  ...crates.map(({ name, needs }) => [refs.get(name) ?? name, refsOf(needs)] as const),
+]);
+const direct = crates.filter(({ isDirect }) => isDirect).map(({ name }) => name);
+needs.set(root, [...(needs.get(root) ?? []), ...refsOf(direct)]);
+const sbom = {
+  ...everything,
+  components: [runtime, ...components, ...ofCrates],
+  dependencies: [...needs].map(([ref, dependsOn]) => ({ ref, dependsOn })),
+};
+process.stdout.write(`${JSON.stringify(sbom, undefined, 2)}\n`);

@@ -3,16 +3,44 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, expect, test } from '@jest/globals';
-import { forbidden, LICENCES_FILE, licencesPage } from '../scripts/licences.ts';
+import { cratesOfNative } from '../scripts/crates.ts';
+import { forbidden, forbiddenCrates, LICENCES_FILE, licencesPage } from '../scripts/licences.ts';
 import { shippedPackages } from '../scripts/production-packages.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const packages = shippedPackages();
+const crates = cratesOfNative();
 
 test('docs/licences.md lists every production package and none has a disallowed licence', () => {
-  expect(readFileSync(LICENCES_FILE, 'utf8')).toBe(licencesPage(packages)); // if it fails: npm run licences
+  expect(readFileSync(LICENCES_FILE, 'utf8')).toBe(licencesPage(packages, crates)); // if it fails: npm run licences
   expect(forbidden(packages)).toEqual([]);
 });
+
+test('the crates of the native accelerator are locked with hashes, and each has an allowed licence', () => {
+  expect(crates.filter(({ isDirect }) => isDirect).map(({ name }) => name)).toEqual([
+    'aes-gcm',
+    'base64',
+    'napi',
+    'napi-derive',
+    'zeroize',
+  ]);
+  expect(crates.filter(({ checksum }) => !/^[0-9a-f]{64}$/.test(checksum))).toEqual([]);
+  expect(forbiddenCrates(crates)).toEqual([]); // `none`: npm run native writes native/licences.json
+  const manifest = readFileSync(join(ROOT, 'native/Cargo.toml'), 'utf8');
+  const versions = [...manifest.matchAll(/^\S+ = \{ version = "([^"]+)"/gm)].map(([, version = '']) => version);
+  expect(versions.length).toBe(5);
+  expect(versions.filter((version) => !/^=\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+});
+
+test.each(['GPL-3.0-only', 'MIT AND GPL-3.0-only', '(GPL-3.0-only OR AGPL-3.0-only) AND MIT', 'none'])(
+  'a crate under %s is reported',
+  (licence) => {
+    const [crate] = crates;
+    if (!crate) throw new Error('crates');
+    expect(forbiddenCrates([{ ...crate, licence }]).length).toBe(1);
+    expect(forbiddenCrates([{ ...crate, licence: 'GPL-3.0-only OR MIT' }])).toEqual([]);
+  },
+);
 
 test('a licence that is not on the list is reported, and so is a package without one', () => {
   const foreign = ['GPL-3.0-only', '(MIT OR GPL-3.0-only)', 'none'].map((licence) => {
@@ -40,17 +68,23 @@ test('the SBOM is CycloneDX and has the runtime and exactly the production packa
     maxBuffer: 64 * 1_024 * 1_024,
   });
   const { bomFormat, specVersion, components: all, dependencies } = JSON.parse(text) as Sbom;
-  const [runtime, ...components] = all;
+  const [runtime, ...libraries] = all;
+  const [components = [], ofCrates = []] = ['pkg:npm/', 'pkg:cargo/'].map((kind) =>
+    libraries.filter(({ purl }) => purl.startsWith(kind)),
+  );
+  expect(components.length + ofCrates.length).toBe(libraries.length);
   expect(runtime).toMatchObject({ type: 'platform', name: 'node', version: process.versions.node });
   expect(bomFormat).toBe('CycloneDX');
   expect(Number(specVersion)).toBeGreaterThanOrEqual(1.5);
   const listed = [...new Set(components.map(({ name, version }) => `${name}@${version}`))].sort();
   expect(listed).toEqual(packages.map(({ name, version }) => `${name}@${version}`).sort());
+  expect(ofCrates.map(({ name, version, hashes }) => [name, version, hashes?.[0]?.content])).toEqual(
+    crates.map(({ name, version, checksum }) => [name, version, checksum]),
+  );
   const unhashed = components.filter(({ hashes }) => !hashes?.some(({ alg }) => alg === 'SHA-512'));
   expect(unhashed).toEqual([]);
   const known = new Set(dependencies.map(({ ref }) => ref));
   expect(dependencies.flatMap(({ dependsOn }) => dependsOn).filter((ref) => !known.has(ref))).toEqual([]);
-  expect(components.filter(({ purl }) => !purl.startsWith('pkg:npm/'))).toEqual([]);
 });
 
 describe('the image', () => {

@@ -5,14 +5,14 @@ import { deriveContentKey } from '../../src/format/compact.ts';
 import { nativeGcm } from '../../src/format/native-gcm.ts';
 
 declare global {
-  /** Set by the Jest project that repeats tests with the native module: jest.config.js. */
-  var usesNativeModule: true | undefined;
+  /** Set by Jest's projects, one of which repeats tests with the native module: jest.config.js. */
+  var usesNativeModule: boolean | undefined;
 }
 
 const isNative = globalThis.usesNativeModule === true;
 
-/** The setting of services under test. */
-export const accelerator = isNative ? 'required' : 'off';
+/** The setting of services under test. Benches and long suites have the one of production. */
+export const accelerator = globalThis.usesNativeModule === undefined ? 'auto' : isNative ? 'required' : 'off';
 
 /** Returns the implementation of the native module, which must have been built. */
 const openNativeGcm = (): Gcm => nativeGcm(createRequire(import.meta.url)('../../native/vaultspan-native.node'));
