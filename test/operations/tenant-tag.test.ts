@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startService, type TestService } from '../support/start-service.ts';
+import { ALL_ROLES, startService, type TestService } from '../support/start-service.ts';
 
 const plaintext = 'aGk=';
 type Answer = { readonly status: number; readonly body: { readonly [member: string]: never } };
@@ -80,5 +80,21 @@ describe('by default', () => {
     const { fix } = (await post(service, 'encrypt', { plaintext })).body as unknown as { fix: { command: string } };
     await tag(service, 'data', { 'vaultspan-tenant': 'contoso' });
     expect(fix.command).toMatch(/--tags 'team=O'\\''Neil; rm -rf ~' vaultspan-tenant=contoso$/);
+  });
+
+  test.each([
+    ['encrypt', () => ({ plaintext })],
+    ['decrypt', () => sealed],
+    ['data-keys', () => ({})],
+    ['unwrap', () => wrapped],
+  ])('a cold %s reads the key once, for its tag and its policy', async (operation, body) => {
+    for (const key of ['data', 'wrap']) {
+      await tag(service, key, { 'vaultspan-tenant': 'contoso', 'vaultspan-bound': '60' });
+    }
+    service.clock.advance(3_601);
+    service.emulator.control.clearRequests();
+    const token = await service.emulator.issueCallerToken({ roles: ALL_ROLES });
+    expect((await service.post(`/tenants/contoso/${operation}`, body(), token)).status).toBe(200);
+    expect(service.vaultCalls('contoso').filter((call) => call === 'getKey')).toHaveLength(1);
   });
 });
