@@ -57,6 +57,29 @@ test('the welcome of dev shows the checkpoint and a proof', async () => {
   expect(await proof.text()).toMatch(/^c2sp\.org\/tlog-proof@v1\nindex 0\n/);
 });
 
+test('dev has reasons in records, a doorbell, and the SIEM among the tasks of the customer', async () => {
+  expect(service.out()).toContain("-H 'Access-Reason: ticket-4711'");
+  expect(service.out()).toContain(`curl -s -X POST ${url}/doorbell/$(npx vaultspan bell show contoso)`);
+  const claimed = { ...headers(), 'Access-Subject': 'ann@example.org', 'Access-Reason': 'ticket-4711' };
+  const body = '{"plaintext":"aGVsbG8="}';
+  await fetch(`${url}/tenants/contoso/encrypt`, { method: 'POST', headers: claimed, body });
+  const recordsOf = async () => (await fetch(`${url}/tenants/contoso/audit`, { headers: headers() })).text();
+  await until(async () => (await recordsOf()).includes('ticket-4711'), 'the record has the reason');
+
+  const bell = (await tools('bell', 'show', 'contoso')).out.trim();
+  expect((await fetch(`${url}/doorbell/${bell}`, { method: 'POST' })).status).toBe(202);
+  const ring = /"operation":"doorbell","outcome":"succeeded"/;
+  await until(async () => ring.test(await recordsOf()), 'the ring is recorded');
+
+  const { steps, doorbell, revokeScript } = JSON.parse((await tools('onboard', 'contoso', '--json')).out);
+  expect([doorbell.ring, revokeScript]).toEqual(Array(2).fill(expect.stringContaining(`${url}/doorbell/${bell}`)));
+  const siem = steps.find(({ check }: { readonly check: string }) => check === 'siem');
+  expect(siem.commands).toEqual([
+    expect.stringContaining("kind: 'Direct'"),
+    expect.stringMatching(/^az deployment group create .*--template-file vaultspan-siem.bicep/),
+  ]);
+});
+
 test('the key is printed, and as a verifier key for a tenant', async () => {
   const { exitCode, out } = await tools('log', 'key', 'contoso');
   expect(exitCode).toBe(0);

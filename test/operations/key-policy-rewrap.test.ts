@@ -124,7 +124,7 @@ test('an unreadable policy of either refuses', async () => {
 
 test("each tenant's record has the hash of its own policy", async () => {
   await setPolicies({ contoso: { 'vaultspan-bound': '60' }, fabrikam: { 'vaultspan-leases': 'refused' } });
-  await rewraps('contoso')['rewrap']?.();
+  expect(await answerOf('contoso')).toBe('200');
   const records = (await service.auditRecords()).slice(-2);
   const hashes = records.map(({ tenantId, policy }) => [tenantId, policy]);
   expect(hashes.toSorted()).toEqual([

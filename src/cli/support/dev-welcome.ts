@@ -34,6 +34,9 @@ Try it in another terminal, in this folder:
   CIPHERTEXT=$(${post('contoso/encrypt', `'{"plaintext":"aGVsbG8=","encryptionContext":{"purpose":"demo"}}'`)} | sed 's/.*"ciphertext":"\\([^"]*\\)".*/\\1/')
   ${post('contoso/decrypt', `'{"ciphertext":"'$CIPHERTEXT'","encryptionContext":{"purpose":"demo"}}'`)}
 
+  # for whom and why: the audit record has both
+  ${post('contoso/decrypt', `'{"ciphertext":"'$CIPHERTEXT'","encryptionContext":{"purpose":"demo"}}'`)} -H 'Access-Subject: ann@example.org' -H 'Access-Reason: ticket-4711'
+
   # the same value under a compact key: a sixth of the length; the branch key it names is in the database
   ${post('contoso/encrypt', `'{"plaintext":"aGVsbG8=","key":"compact"}'`)}
 
@@ -47,6 +50,10 @@ Try it in another terminal, in this folder:
   # contoso disables its key: requests are refused within 5 s; it enables the key: they succeed within 10 s
   curl -s ${emulator.controlUrl}/disable-key -d '{"vault":"contoso","key":"data"}'
   curl -s ${emulator.controlUrl}/enable-key -d '{"vault":"contoso","key":"data"}'
+
+  # contoso's doorbell: after it rings, the next use must ask the vault. A drill shows how fast each process obeys: disable and enable the key meanwhile
+  curl -s -X POST ${url}/doorbell/$(npx vaultspan bell show contoso)
+  npx vaultspan drill contoso
 
   # contoso's receipts: a signed checkpoint of its audit records, and the proof of the first (5 s after a record)
   curl -s ${url}/tenants/contoso/log/checkpoint -H "Authorization: Bearer $TOKEN"
