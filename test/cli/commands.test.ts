@@ -152,7 +152,10 @@ describe('dev', () => {
     const [, issuer = ''] = /^callers {5}(\S+)$/m.exec(config.out()) ?? [];
     expect(config.out()).toContain(`issuer      ${issuer}: keys read\n`);
     const VAULTSPAN_CALLERS = JSON.stringify([{ issuer: `${issuer}/`, audience: ['api'] }]);
-    const other = runCli(['check-config', '--online'], { cwd: folder, env: { VAULTSPAN_CALLERS } });
+    const other = runCli(['check-config', '--online'], {
+      cwd: folder,
+      env: { VAULTSPAN_CALLERS, VAULTSPAN_CONSOLE_ENABLED: 'false' }, // its sign-in is not of these callers
+    });
     expect(await other.exitCode).toBe(1);
     expect(other.out()).toContain(
       `${issuer}/: its discovery document names the issuer ${issuer}, which its tokens will contain`,
