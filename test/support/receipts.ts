@@ -1,12 +1,13 @@
 import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { AuditTable } from '../../src/audit/audit-table.ts';
 import { checkpointText, signedNote } from '../../src/audit/receipts/checkpoint.ts';
 import { Checkpointer, type CheckpointerOptions, type ReceiptsKey } from '../../src/audit/receipts/checkpointer.ts';
 import type { Gap } from '../../src/audit/receipts/log-table.ts';
 import { Sequencer, type SequencerOptions } from '../../src/audit/receipts/sequencer.ts';
-import { addLeaf, leafHash, rootOf } from '../../src/audit/receipts/tree.ts';
+import { tilePath, tilesOf } from '../../src/audit/receipts/tile-path.ts';
+import { addLeaf, leafHash, rootOf, TILE_WIDTH } from '../../src/audit/receipts/tree.ts';
 import { rowOf } from '../../src/audit/shipping/shipped-row.ts';
 import type { SqlDatabase } from '../../src/database/open-database.ts';
 import { checkpointTable } from '../../src/database/tables/log-checkpoints.ts';
@@ -42,17 +43,22 @@ export class MemoryKey implements ReceiptsKey {
     return sign('sha256', Buffer.from(text), this.#pair.privateKey);
   }
 
-  /** Makes the entries of an export, fewer than 256, the ones that its checkpoint signs. */
+  /** Writes the entries of an export, their hashes, and a checkpoint of now that signs them. */
   async writeExport(folder: string, lines: readonly string[]): Promise<void> {
     const edge: Buffer[] = [];
     const leaves = lines.map(leafHash);
     for (const [number, leaf] of leaves.entries()) addLeaf(edge, number, leaf);
-    const tiles = join(folder, 'tile', '0', '000.p');
+    await writeFile(join(folder, 'entries.ndjson'), lines.map((line) => `${line}\n`).join(''));
     await rm(join(folder, 'tile'), { recursive: true });
-    await mkdir(tiles, { recursive: true });
-    await writeFile(join(tiles, String(leaves.length)), Buffer.concat(leaves));
+    for (const place of tilesOf(0, leaves.length)) {
+      const path = join(folder, 'tile', '0', tilePath(place));
+      await mkdir(dirname(path), { recursive: true });
+      const from = place.index * TILE_WIDTH;
+      await writeFile(path, Buffer.concat(leaves.slice(from, from + place.width)));
+    }
     const [origin = ''] = (await readFile(join(folder, 'checkpoint'), 'utf8')).split('\n');
-    const text = checkpointText({ origin, size: leaves.length, root: rootOf(edge), at: '2026-11-26T21:00:00.000Z' });
+    const at = new Date().toISOString();
+    const text = checkpointText({ origin, size: leaves.length, root: rootOf(edge), at });
     const note = signedNote(text, origin, this.publicKey, await this.sign('1', text));
     await writeFile(join(folder, 'checkpoint'), note);
   }

@@ -83,6 +83,23 @@ describe('two checkpoints show', () => {
     expect(output).toContain('the log does not begin with that of the kept checkpoint');
   });
 
+  /** The vendor holds the key: without a kept checkpoint a new log is as good as the old one. */
+  test.each<[string, (lines: string[]) => string[]]>([
+    ['altered', (lines) => lines.with(5, (lines[5] ?? '').replace('encrypt', 'decrypt'))],
+    ['removed', (lines) => lines.toSpliced(5, 1)],
+    ['inserted', (lines) => lines.toSpliced(5, 0, lines[4] ?? '')],
+    ['moved', (lines) => lines.with(5, lines[6] ?? '').with(6, lines[5] ?? '')],
+  ])('a record that was %s before the vendor signed the log again', async (_how, tamper) => {
+    const copy = await changed(async (path) => {
+      const lines = (await readFile(join(path, 'entries.ndjson'), 'utf8')).trimEnd().split('\n');
+      await key.writeExport(path, tamper(lines));
+    });
+    expect(await problemsOf(copy, exports.kept)).toContain('not-consistent');
+    const { isGood, output } = await script(copy, '--since', exports.kept);
+    expect(isGood).toBe(false);
+    expect(output).toContain('the log does not begin with that of the kept checkpoint');
+  });
+
   test('a checkpoint that is withheld', async () => {
     const newer = join(exports.latest, 'checkpoint');
     expect(await problemsOf(exports.old)).toEqual([]);
