@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { loadConfig } from '../src/config/load-config.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -12,52 +12,11 @@ interface Probe {
   readonly httpGet: { readonly path: string; readonly port: number | string };
 }
 
-interface Container {
-  readonly image: string;
-  readonly probes?: readonly Probe[];
-  readonly livenessProbe?: Probe;
-  readonly readinessProbe?: Probe;
-  readonly startupProbe?: Probe;
-  readonly ports?: readonly object[];
-  readonly volumeMounts: readonly { readonly name?: string; readonly mountPath: string }[];
-}
-
 interface Pod {
   readonly terminationGracePeriodSeconds: number;
-  readonly enableServiceLinks?: boolean;
-  readonly securityContext?: { readonly runAsUser: number };
-  readonly containers: readonly [Container];
-  readonly initContainers?: readonly (Pick<Container, 'image' | 'volumeMounts'> & {
-    readonly args: readonly string[];
-  })[];
-}
-
-interface Ingress {
-  readonly from: readonly { readonly namespaceSelector: { readonly matchLabels: object } }[];
-  readonly ports: readonly { readonly port: string }[];
-}
-
-function kubernetes(): {
-  readonly config: string;
-  readonly pod: Pod;
-  readonly selectors: readonly unknown[];
-  readonly ingress: readonly Ingress[];
-} {
-  const objects = parseAllDocuments(read('deploy/kubernetes/vaultspan.yaml')).map((document) => document.toJS());
-  const of = (kind: string) => objects.find((object) => object.kind === kind);
-  const { spec } = of('Deployment');
-  const selectors = [
-    spec.selector.matchLabels,
-    of('Service').spec.selector,
-    of('PodDisruptionBudget').spec.selector.matchLabels,
-    of('NetworkPolicy').spec.podSelector.matchLabels,
+  readonly containers: readonly [
+    { readonly probes: readonly Probe[]; readonly volumeMounts: readonly { readonly mountPath: string }[] },
   ];
-  return {
-    config: of('ConfigMap').data['config.yaml'],
-    pod: spec.template.spec,
-    selectors,
-    ingress: of('NetworkPolicy').spec.ingress,
-  };
 }
 
 function containerApps(): { readonly config: string; readonly pod: Pod } {
@@ -71,10 +30,8 @@ function loaded(text: string) {
   return loadConfig({ path, env: {}, cwd: tmpdir() });
 }
 
-describe.each([
-  ['Kubernetes', kubernetes()],
-  ['Azure Container Apps', containerApps()],
-])('the example for %s', (_name, { config: text, pod }) => {
+describe('the example for Azure Container Apps', () => {
+  const { config: text, pod } = containerApps();
   const config = loaded(text);
   const [container] = pod.containers;
 
@@ -84,8 +41,7 @@ describe.each([
 
   test('waits for the drain, and probes only existing endpoints', () => {
     expect(pod.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(config.http.drainMs / 1_000 + 5);
-    const { startupProbe, livenessProbe, readinessProbe, probes } = container;
-    const paths = (probes ?? [startupProbe, livenessProbe, readinessProbe]).map((probe) => probe?.httpGet.path);
+    const paths = container.probes.map((probe) => probe.httpGet.path);
     expect(paths).toEqual(['/healthz', '/healthz', '/readyz']);
   });
 });
@@ -97,14 +53,16 @@ test('every image in deploy/ is the one of the package’s version', () => {
     .filter((name) => name.endsWith('.yaml'))
     .flatMap((name) => [...read(`deploy/${name}`).matchAll(/image: \S*\bvaultspan:(\S+)/g)])
     .map(([, tag]) => tag);
-  expect(images).toEqual([version, version, version, version]); // compose, Container Apps, and two containers of Kubernetes
+  expect(images).toEqual([version, version]); // compose and Container Apps
 });
 
-test("the Kubernetes example uses the same names for its pods everywhere, and runs as the image's user", () => {
-  const { pod, selectors } = kubernetes();
-  const labels = { 'app.kubernetes.io/name': 'vaultspan' };
-  expect(selectors).toEqual([labels, labels, labels, labels]);
-  expect(read('Dockerfile')).toContain(`\nUSER ${pod.securityContext?.runAsUser}:`);
+// scripts/check-kubernetes.sh renders the chart and checks its objects: it needs Go and minutes.
+test("the Helm chart is of the package's version and runs as the image's user", () => {
+  const { version } = JSON.parse(read('package.json')) as { readonly version: string };
+  expect(parse(read('deploy/helm/Chart.yaml'))).toMatchObject({ version, appVersion: version });
+  const [, user] = /^runAsUser: (\d+)$/m.exec(read('deploy/helm/templates/_helpers.tpl')) ?? [];
+  expect(user).toBeDefined();
+  expect(read('Dockerfile')).toContain(`\nUSER ${user}:`);
 });
 
 test('systemd and compose wait for the drain', () => {
@@ -119,32 +77,4 @@ test('systemd and compose use all cores, and systemd reloads by replacing proces
   expect(unit).toMatch(/^KillMode=mixed$/m);
   const { command } = parse(read('deploy/compose.yaml')).services.vaultspan;
   expect(command.slice(0, 3)).toEqual(['serve', '--processes', 'auto']);
-});
-
-test('Kubernetes makes no variables for Services, which could have the names of settings', () => {
-  expect(kubernetes().pod.enableServiceLinks).toBe(false);
-});
-
-test('Kubernetes migrates the database before a pod serves, with the image and configuration that serve', () => {
-  const { pod, config } = kubernetes();
-  const [migration] = pod.initContainers ?? [];
-  const [container] = pod.containers;
-  expect(loaded(config).database.migrate).toBe('by-command');
-  expect([migration?.image, migration?.args]).toEqual([
-    container.image,
-    ['migrate', '--config', '/etc/vaultspan/config.yaml'],
-  ]);
-  expect(migration?.volumeMounts).toContainEqual(container.volumeMounts.find(({ name }) => name === 'config'));
-  expect(read('Dockerfile')).toMatch(/^ENTRYPOINT /m);
-});
-
-test('Kubernetes allows only the monitoring to reach the metrics', () => {
-  const { pod, config, ingress } = kubernetes();
-  const { metrics } = loaded(config);
-  expect([metrics.enabled, metrics.host]).toEqual([true, '0.0.0.0']);
-  expect(pod.containers[0].ports).toContainEqual({ name: 'metrics', containerPort: metrics.port });
-  const labels = ingress
-    .filter(({ ports }) => ports.some(({ port }) => port === 'metrics'))
-    .flatMap(({ from }) => from.map(({ namespaceSelector }) => namespaceSelector.matchLabels));
-  expect(labels).toEqual([{ 'vaultspan-monitoring': 'true' }]);
 });

@@ -2,8 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { HELM_SCHEMA_FILE, helmSchema } from '../scripts/helm-schema.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+
+test("the schema of the Helm chart's values has the settings of the service", () => {
+  expect(readFileSync(HELM_SCHEMA_FILE, 'utf8')).toBe(helmSchema()); // if it fails: npm run configuration
+});
 
 interface Link {
   readonly page: string;
