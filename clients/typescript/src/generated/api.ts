@@ -40,6 +40,7 @@ export interface components {
             readonly keys?: readonly components["schemas"]["AuditKeyUse"][];
             readonly lease?: string;
             readonly leaves?: readonly string[];
+            readonly link?: string;
             readonly mac?: string;
             readonly operation?: string;
             readonly outcome?: string;
@@ -302,10 +303,17 @@ export interface components {
         };
         readonly Onboarding: {
             readonly appId: string;
+            readonly doorbell: components["schemas"]["OnboardingDoorbell"];
+            readonly revokeScript: string;
             readonly script: string;
             readonly steps: readonly components["schemas"]["OnboardingStep"][];
             readonly takeBack: readonly components["schemas"]["TakeBack"][];
             readonly tenantId: string;
+        };
+        readonly OnboardingDoorbell: {
+            readonly eventGrid: readonly string[];
+            readonly explanation: string;
+            readonly ring: string;
         };
         readonly OnboardingStep: {
             readonly check: string;
@@ -474,6 +482,7 @@ export interface components {
                 readonly [key: string]: string;
             };
             readonly origin?: string;
+            readonly quota?: components["schemas"]["TenantQuota"];
             readonly requiredAccess?: readonly string[];
             readonly requiredContext?: readonly string[];
             readonly retiredKeys?: readonly components["schemas"]["RetiredKey"][];
@@ -555,6 +564,14 @@ export interface components {
         readonly TenantPatch: {
             readonly [key: string]: unknown;
         };
+        readonly TenantQuota: {
+            /** Format: int64 */
+            readonly bytes?: number;
+            /** Format: int64 */
+            readonly operations?: number;
+            /** Format: int32 */
+            readonly periodSeconds: number;
+        };
         readonly TenantRecord: {
             readonly canarySecret?: string;
             /** Format: int32 */
@@ -586,6 +603,7 @@ export interface components {
                 readonly [key: string]: string;
             };
             readonly origin?: string;
+            readonly quota?: components["schemas"]["TenantQuota"];
             readonly requiredAccess?: readonly string[];
             readonly requiredContext?: readonly string[];
             readonly retiredKeys?: readonly components["schemas"]["RetiredKey"][];
