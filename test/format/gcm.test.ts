@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { javascriptGcm } from '../../src/format/aes-gcm.ts';
-import { gcm, partsOf } from '../support/gcm.ts';
+import { gcm } from '../support/gcm.ts';
+import { partsOf } from '../support/jwe-parts.ts';
 
 /** Both kinds of keys, of the implementation under test and of the reference, which are one here without the native module. */
 const keysOf = (key: Buffer) =>

@@ -1,3 +1,5 @@
+import type { GcmParts } from '../../src/format/aes-gcm.ts';
+
 /** Members of a ciphertext's protected header, in their order. */
 export type Header = Readonly<Record<string, unknown>>;
 
@@ -29,4 +31,11 @@ export function withSegment(ciphertext: string, segment: number, change: (text: 
     .split('.')
     .map((text, index) => (index === segment ? change(text) : text))
     .join('.');
+}
+
+/** Returns the parts of `IV.CIPHERTEXT.TAG`, each in memory of its own. */
+export function partsOf(message: string, aad: Buffer): GcmParts {
+  const [iv, ciphertext, tag] = message.split('.').map((text) => Buffer.from(text, 'base64url'));
+  if (!iv || !ciphertext || !tag) throw new Error('three segments');
+  return { aad, iv, ciphertext, tag };
 }
