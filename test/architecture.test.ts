@@ -271,7 +271,7 @@ const MAY_IMPORT: Allowances = {
     'operations',
     'tenants',
   ],
-  'operations/overview': ['callers', 'operations', 'tenants'],
+  'operations/overview': ['callers', 'lib', 'operations', 'tenants'],
   'operations/doctor': [
     'audit/siem',
     'callers',

@@ -18,6 +18,7 @@ import type { Clock } from '../lib/clock.ts';
 import { parseInput } from '../lib/parse-input.ts';
 import { systemRandom } from '../lib/random.ts';
 import type { LinkMaker } from '../operations/onboarding/links.ts';
+import { sharedCounts } from '../operations/overview/shared-counts.ts';
 import type { FailureLog } from '../telemetry/failure-log.ts';
 import type { TenantQuotas } from '../tenants/quotas.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
@@ -123,6 +124,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     openProbe: azure.openProbe,
     directory: azure.directory,
     console: config.console && { ...config.console, directory: CONSOLE_DIRECTORY },
+    countAll: sharedCounts({ ...store, clock }),
     figures: () => figuresOf({ startedAtMs, calls: parts.calls, azure, keys, admission }),
     audit: meteredSink(
       config.audit.access === 'keyed' ? keyedAccess(audit.sink, azure.accessDigest) : audit.sink,

@@ -1,10 +1,11 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
-import type { CheckCounts, Claims, FailureCount } from '../../tenants/checks.ts';
+import type { Claims, FailureCount } from '../../tenants/checks.ts';
 import type { Tenant } from '../../tenants/record.ts';
-import type { TenantCounts, TenantRegistry } from '../../tenants/registry.ts';
+import type { TenantRegistry } from '../../tenants/registry.ts';
 import { assertRole } from '../granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
 import { degradedParts, type PartsDeps } from './degraded-parts.ts';
+import type { Counts } from './shared-counts.ts';
 
 /** A number of calls or refusals, by the reason or the outcome. */
 interface Count {
@@ -35,8 +36,10 @@ export interface ProcessFigures {
 }
 
 export interface OverviewDeps extends AuditDeps, PartsDeps {
-  readonly tenants: PartsDeps['tenants'] & Pick<TenantRegistry, 'count' | 'search'>;
-  readonly claims: Pick<Claims, 'countChecks' | 'lastChecks'>;
+  readonly tenants: PartsDeps['tenants'] & Pick<TenantRegistry, 'search'>;
+  readonly claims: Pick<Claims, 'lastChecks'>;
+  /** Returns the numbers of all tenants, a second old at most. */
+  readonly countAll: () => Promise<Counts>;
   readonly figures: () => ProcessFigures;
 }
 
@@ -55,8 +58,6 @@ interface Overview {
   readonly process?: ProcessFigures & { readonly degraded: readonly string[] };
 }
 
-type Counts = TenantCounts & CheckCounts;
-
 /**
  * Returns the state of the tenants that the caller may see, in numbers, and the figures of this
  * process.
@@ -65,7 +66,7 @@ type Counts = TenantCounts & CheckCounts;
 export async function getOverview(deps: OverviewDeps, request: AuthenticatedRequest): Promise<Overview> {
   assertRole(request.principal, 'Tenants.Read');
   const { tenantIds } = request.principal;
-  const counts = tenantIds ? await countSome(deps, [...tenantIds]) : await countAll(deps);
+  const counts = tenantIds ? await countSome(deps, [...tenantIds]) : await deps.countAll();
   await recordSuccess(deps, request, { operation: 'overview' });
   const { active, suspended, checked, failures } = counts;
   const failing = failures.reduce((sum, { count }) => sum + count, 0);
@@ -79,11 +80,6 @@ export async function getOverview(deps: OverviewDeps, request: AuthenticatedRequ
   if (tenantIds) return { tenants, failures };
   return { tenants, failures, process: { ...deps.figures(), degraded: degradedParts(deps) } };
 }
-
-const countAll = async ({ tenants, claims }: OverviewDeps): Promise<Counts> => ({
-  ...(await tenants.count()),
-  ...(await claims.countChecks()),
-});
 
 /** Counts the tenants of a caller that is limited to these. */
 async function countSome({ tenants, claims }: OverviewDeps, within: readonly string[]): Promise<Counts> {
