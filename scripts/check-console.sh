@@ -15,7 +15,7 @@ main() {
   export CHROMIUM=$chromium
   [ -f dist/console/index.html ] || npm run -s build:console
   start_service
-  timeout 120 node scripts/console/try-console.ts "$url"
+  timeout 120 node scripts/console/try-console.ts "$url" "$control"
 }
 
 main "$@"

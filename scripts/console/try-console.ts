@@ -1,4 +1,4 @@
-// Tests the console's sign-in and its defences in a browser: node try-console.ts URL, with the path of
+// Tests the console's sign-in and its defences in a browser: node try-console.ts URL CONTROL, with the path of
 // Chromium in CHROMIUM.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
@@ -8,6 +8,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 
 const DEADLINE_MS = 30_000;
 const url = process.argv[2] ?? assert.fail('Name the URL of the service');
+const control = process.argv[3] ?? assert.fail('Name the control URL of the emulated Azure');
 const executablePath = process.env['CHROMIUM'] ?? assert.fail('Set CHROMIUM');
 const consoleUrl = `${url}/console/`;
 
@@ -146,6 +147,38 @@ async function givesAnotherSiteNothing(browser: Browser): Promise<void> {
   }
 }
 
+/** Tokens that are about to expire are renewed unseen; once Entra refuses that, the person is asked. */
+async function renewsTokensAndAsksAgain(browser: Browser): Promise<void> {
+  await order('set-token-lifetime', { seconds: 60 });
+  const tab = await openTab(browser);
+  try {
+    await choose(tab, 'operator');
+    await tab.page.getByRole('link', { name: 'contoso' }).click();
+    await tab.page.getByRole('button', { name: 'Suspend…' }).waitFor();
+    const renewals = tab.requests.filter((one) => one.includes('/oauth2/v2.0/token')).length;
+    assert.ok(renewals > 1, `${renewals} calls of the token endpoint`);
+    assert.deepEqual(tab.complaints, []);
+    await order('inject-fault', { at: 'entra', operation: 'token', kind: 'status', code: 'AADSTS700084' });
+    await tab.page.getByRole('link', { name: 'History' }).click();
+    await tab.page.getByRole('button', { name: 'Sign in again' }).waitFor();
+    await order('clear-faults', {});
+    await tab.page.getByRole('button', { name: 'Sign in again' }).click();
+    await tab.page.locator('#operator').click();
+    await tab.page.getByRole('heading', { name: 'Changes of the record' }).waitFor();
+    assert.match(tab.page.url(), /\/console\/tenants\/contoso\/history$/);
+  } finally {
+    await order('clear-faults', {});
+    await order('set-token-lifetime', { seconds: 3_900 });
+    await tab.context.close();
+  }
+}
+
+/** Has the emulated Azure do something. */
+async function order(action: string, body: object): Promise<void> {
+  const response = await fetch(`${control}/${action}`, { method: 'POST', body: JSON.stringify(body) });
+  assert.ok(response.ok, `${action}: ${await response.text()}`);
+}
+
 async function signsOut(browser: Browser): Promise<void> {
   const tab = await openTab(browser);
   await choose(tab, 'auditor');
@@ -182,6 +215,7 @@ const CHECKS = [
   callsOnlyItsOwnHosts,
   runsNoForeignCode,
   givesAnotherSiteNothing,
+  renewsTokensAndAsksAgain,
   signsOut,
 ];
 

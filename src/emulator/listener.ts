@@ -21,7 +21,8 @@ export interface Site {
   readonly isRefusing: () => boolean;
   readonly operationOf: (exchange: Exchange) => string;
   readonly handle: (exchange: Exchange) => Promise<Reply> | Reply;
-  readonly failure: (status: number, code: string, message: string) => Reply;
+  /** `exchange` is absent for a request whose path is not well encoded. */
+  readonly failure: (status: number, code: string, message: string, exchange?: Exchange) => Reply;
   /** Called for each answered request; a site can keep its own log with it. */
   readonly onAnswer?: (exchange: Exchange, answer: Answer) => void;
   /** Returns the status of a code here, for an ordered failure without one. */
@@ -162,7 +163,7 @@ function faultReply(site: Site, exchange: Exchange, fault: Fault): Reply {
   const status = fault.status ?? site.statusOf?.(fault.code ?? '') ?? 503;
   const code = fault.code ?? (status === 429 ? 'Throttled' : 'ServiceUnavailable');
   exchange.errorCode = code;
-  const reply = site.failure(status, code, 'This failure was ordered from the control listener.');
+  const reply = site.failure(status, code, 'This failure was ordered from the control listener.', exchange);
   return { ...reply, headers: { ...reply.headers, ...fault.headers } };
 }
 
@@ -171,9 +172,9 @@ async function handled(site: Site, exchange: Exchange): Promise<Reply> {
     return await site.handle(exchange);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof MalformedRequest) return site.failure(400, 'BadParameter', message);
+    if (error instanceof MalformedRequest) return site.failure(400, 'BadParameter', message, exchange);
     exchange.errorCode = 'InternalServerError';
-    return site.failure(500, 'InternalServerError', `The emulator failed: ${message}`);
+    return site.failure(500, 'InternalServerError', `The emulator failed: ${message}`, exchange);
   }
 }
 

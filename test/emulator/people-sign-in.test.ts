@@ -160,6 +160,20 @@ describe('a code', () => {
     expect((await redeem({ code: late })).body).toMatchObject({ error_codes: [70008] });
   });
 
+  test('that Entra refuses on order is refused in a way that the page can read', async () => {
+    const code = await codeOf('operator');
+    await emulator.control.injectFault({
+      at: 'entra',
+      operation: 'token',
+      kind: 'status',
+      code: 'AADSTS700084',
+      times: 1,
+    });
+    const { response, body } = await redeem({ code });
+    expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([400, ORIGIN]);
+    expect(body).toMatchObject({ error: 'invalid_grant', error_codes: [700084] });
+  });
+
   test('is answered without CORS headers to an origin that is not registered', async () => {
     const { response } = await redeem({ code: await codeOf('operator') }, 'https://evil.example');
     expect(response.headers.get('access-control-allow-origin')).toBeNull();

@@ -1,4 +1,9 @@
-import { CacheLookupPolicy, InteractionRequiredAuthError, PublicClientApplication } from '@azure/msal-browser';
+import {
+  AuthError,
+  CacheLookupPolicy,
+  InteractionRequiredAuthError,
+  PublicClientApplication,
+} from '@azure/msal-browser';
 import { type Roles, rolesOf } from './roles.ts';
 import type { Settings } from './settings.ts';
 import { SignInExpired } from './sign-in-expired.ts';
@@ -50,7 +55,7 @@ export async function startSignIn(settings: Settings): Promise<Session> {
       const cacheLookupPolicy = CacheLookupPolicy.AccessTokenAndRefreshToken;
       return (await app.acquireTokenSilent({ scopes, account, cacheLookupPolicy })).accessToken;
     } catch (error) {
-      if (error instanceof InteractionRequiredAuthError) throw new SignInExpired('Your sign-in has expired.');
+      if (needsPerson(error)) throw new SignInExpired('Your sign-in has expired.');
       throw error;
     }
   };
@@ -62,6 +67,13 @@ export async function startSignIn(settings: Settings): Promise<Session> {
     token,
   };
 }
+
+/**
+ * Returns whether only a new sign-in helps. Entra refuses an expired refresh token with
+ * `invalid_grant`, for which MSAL would try a hidden frame.
+ */
+const needsPerson = (error: unknown): boolean =>
+  error instanceof InteractionRequiredAuthError || (error instanceof AuthError && error.errorCode === 'invalid_grant');
 
 /** Returns Entra's error text when the page was opened by a sign-in that failed. */
 async function finishRedirect(app: PublicClientApplication): Promise<string | undefined> {

@@ -86,16 +86,18 @@ export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
       throw error;
     }
   };
+  /** Returns the answer as pages of registered origins may read it. */
+  const readable = (exchange: Exchange | undefined, reply: Reply): Reply => ({
+    ...reply,
+    headers: { ...corsHeaders(cloud, exchange?.headers.origin), ...reply.headers },
+  });
   return {
     at: 'entra',
     requestIdHeader: 'client-request-id',
     isRefusing: () => false,
     operationOf,
-    handle: async (exchange) => {
-      const reply = await handle(exchange);
-      return { ...reply, headers: { ...corsHeaders(cloud, exchange.headers.origin), ...reply.headers } };
-    },
-    failure: (status, code, message) => orderedFailure(cloud, status, code, message),
+    handle: async (exchange) => readable(exchange, await handle(exchange)),
+    failure: (status, code, message, exchange) => readable(exchange, orderedFailure(cloud, status, code, message)),
     statusOf,
     branches: [{ prefix: GRAPH_PREFIX, site: graphSite(cloud, signer) }],
   };
