@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import process from 'node:process';
 import type { AuditRow } from '../src/audit/audit-table.ts';
 import { ChainWriter } from '../src/audit/chain/chain-writer.ts';
+import { grow } from '../src/audit/receipts/grow.ts';
 import { migrate } from '../src/database/migrations/migrations.ts';
 import { openDatabase } from '../src/database/open-database.ts';
 import { auditTable } from '../src/database/tables/audit-table.ts';
+import { checkpointTable } from '../src/database/tables/log-checkpoints.ts';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { emptyDatabase } from '../test/support/empty-database.ts';
 import { logProcess, MemoryKey } from '../test/support/receipts.ts';
@@ -88,6 +90,15 @@ for (let minute = 0; minute < MINUTES; minute += 1) {
   const { cpu, time } = await measured(() => parts.sequencer.run(), TENANTS);
   results.push({ work: `record of minute ${minute + 1}`, units: TENANTS, cpu, time });
 }
+const checkpoints = checkpointTable(database);
+const growth = async () => {
+  while (await checkpoints.grow(Date.now(), grow));
+};
+results.push({
+  work: 'growth of the trees, for a record',
+  units: TENANTS,
+  ...(await measured(growth, MINUTES * TENANTS)),
+});
 const signed = await measured(() => parts.checkpointer.run(), TENANTS);
 results.push({ work: 'checkpoint, signed here instead of in the vault', units: TENANTS, ...signed });
 if (parts.failures.length > 0) throw new Error('the bench failed', { cause: parts.failures[0] });

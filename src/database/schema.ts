@@ -137,8 +137,9 @@ export interface Schema {
   readonly log_heads: {
     tenant_id: string;
     size: number;
-    /** Roots of the perfect subtrees that make up the tree, the largest first. */
+    /** Roots of the perfect subtrees that make up the tree of the first `edge_size` entries, the largest first. */
     edge: string;
+    edge_size: number;
     /** Time of the next checkpoint; NULL while the last one is current. */
     due_at: number | null;
     signed_size: number;

@@ -1,5 +1,5 @@
 import type { Appended, LogHead, NewEntry } from './log-table.ts';
-import { addLeaf, leafHash } from './tree.ts';
+import { leafHash } from './tree.ts';
 
 /** An entry before it has its place in its tenant's log. */
 export interface PendingEntry extends Pick<NewEntry, 'tenantId' | 'chain' | 'chainSequence' | 'at'> {
@@ -8,20 +8,14 @@ export interface PendingEntry extends Pick<NewEntry, 'tenantId' | 'chain' | 'cha
 
 /** Returns the entries with their numbers and hashes, and the heads after them. */
 export function append(heads: ReadonlyMap<string, LogHead>, pending: readonly PendingEntry[]): Omit<Appended, 'dueAt'> {
-  const grown = new Map<string, { size: number; readonly edge: Buffer[] }>();
+  const sizes = new Map<string, number>();
   const entries: NewEntry[] = [];
-  const subtrees: Appended['subtrees'][number][] = [];
   for (const { line, ...entry } of pending) {
     const { tenantId } = entry;
-    const head = grown.getOrInsertComputed(tenantId, () => {
-      const { size = 0, edge = [] } = heads.get(tenantId) ?? {};
-      return { size, edge: [...edge] };
-    });
-    const leaf = leafHash(line);
+    const sequence = sizes.get(tenantId) ?? heads.get(tenantId)?.size ?? 0;
     const own = entry.chainSequence === undefined ? { line } : {};
-    entries.push({ ...entry, ...own, sequence: head.size, leaf });
-    for (const subtree of addLeaf(head.edge, head.size, leaf)) subtrees.push({ ...subtree, tenantId });
-    head.size += 1;
+    entries.push({ ...entry, ...own, sequence, leaf: leafHash(line) });
+    sizes.set(tenantId, sequence + 1);
   }
-  return { entries, subtrees, heads: [...grown].map(([tenantId, head]) => ({ tenantId, ...head })) };
+  return { entries, heads: [...sizes].map(([tenantId, size]) => ({ tenantId, size })) };
 }

@@ -1,4 +1,4 @@
-import type { LogHead } from './log-table.ts';
+import type { FullSubtree } from './tree.ts';
 
 /** The state by which the home vault recognises the database: `checkpointer.ts`. */
 export interface Anchor {
@@ -7,6 +7,18 @@ export interface Anchor {
   readonly pending: string | undefined;
   /** Number of the origin that logs have now; a restart begins the next one. */
   readonly generation: number;
+}
+
+/** The tree of a log's first entries, which a checkpoint can cover. */
+export interface TreeHead {
+  readonly tenantId: string;
+  readonly size: number;
+  /** Roots of the tree's perfect subtrees: `tree.ts`. */
+  readonly edge: readonly Buffer[];
+}
+
+export interface GrownTree extends TreeHead {
+  readonly subtrees: readonly FullSubtree[];
 }
 
 export interface SignedHead {
@@ -22,14 +34,19 @@ export interface CheckpointTable {
   /** Returns the anchor once this owner has the lease; undefined while another one has it. */
   lease(owner: string, leaseMs: number): Promise<Anchor | undefined>;
   /**
-   * Stores the next mark of the home vault, and returns the heads that are due, the longest first.
+   * Adds entries to the trees of logs that are due before this time, some thousands at once. Returns
+   * whether more may remain.
+   */
+  grow(before: number, grow: (head: TreeHead, leaves: readonly Buffer[]) => GrownTree): Promise<boolean>;
+  /**
+   * Stores the next mark of the home vault, and returns the trees that are due, the longest first.
    * Undefined when the lease was lost.
    */
   claim(
     owner: string,
     pending: string,
     due: { readonly before: number; readonly limit: number },
-  ): Promise<readonly LogHead[] | undefined>;
+  ): Promise<readonly TreeHead[] | undefined>;
   /** Makes the pending mark the current one. Returns false when the lease was lost. */
   confirm(owner: string, pending: string): Promise<boolean>;
   /**

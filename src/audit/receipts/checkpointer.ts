@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RepeatedRounds } from '../repeated-rounds.ts';
 import { checkpointText, signedNote } from './checkpoint.ts';
-import type { Anchor, CheckpointTable, SignedHead } from './checkpoint-table.ts';
-import type { LogHead } from './log-table.ts';
+import type { Anchor, CheckpointTable, SignedHead, TreeHead } from './checkpoint-table.ts';
+import { grow } from './grow.ts';
 import { rootOf } from './tree.ts';
 
 /** The key of checkpoints, in the home vault, and the mark that it carries. */
@@ -130,9 +130,11 @@ export class Checkpointer {
       return false;
     }
     if (this.#state === 'refused') this.#recovered();
+    const before = now();
+    while (!this.#closing.signal.aborted && (await table.grow(before, grow)));
     const token = newMark(anchor.generation);
     const limit = Math.max(GROUP, signaturesPerSecond * ROUND_SECONDS);
-    const heads = await table.claim(this.#owner, token, { before: now(), limit });
+    const heads = await table.claim(this.#owner, token, { before, limit });
     if (!heads) return false;
     await key.mark(version, token);
     if (!(await table.confirm(this.#owner, token))) return false;
@@ -149,7 +151,7 @@ export class Checkpointer {
     return true;
   }
 
-  async #sign({ tenantId, size, edge }: LogHead, { version, publicKey, generation }: Signer): Promise<SignedHead> {
+  async #sign({ tenantId, size, edge }: TreeHead, { version, publicKey, generation }: Signer): Promise<SignedHead> {
     const { key, now } = this.#options;
     const origin = originOf(this.#options.origin, tenantId, generation);
     const text = checkpointText({ origin, size, root: rootOf(edge), at: new Date(now()).toISOString() });

@@ -1,5 +1,3 @@
-import type { FullSubtree } from './tree.ts';
-
 /** A chain whose records are not all in their tenants' logs. */
 export interface ChainNews {
   readonly chain: string;
@@ -19,11 +17,17 @@ export interface NewRecord {
   readonly line: string;
 }
 
+/** The number of a log's entries. */
 export interface LogHead {
   readonly tenantId: string;
   readonly size: number;
-  /** Roots of the tree's perfect subtrees: `tree.ts`. */
-  readonly edge: Buffer[];
+}
+
+/** Records of one chain, by their numbers in it. */
+export interface Range {
+  readonly chain: string;
+  readonly first: number;
+  readonly last: number;
 }
 
 export interface NewEntry {
@@ -37,17 +41,12 @@ export interface NewEntry {
   readonly line?: string;
 }
 
-/** Records that a chain lacks, by their numbers in it. */
-export interface Gap {
-  readonly chain: string;
-  readonly first: number;
-  readonly last: number;
-}
+/** Records that a chain lacks. */
+export type Gap = Range;
 
 export interface Appended {
   readonly entries: readonly NewEntry[];
   readonly heads: readonly LogHead[];
-  readonly subtrees: readonly (FullSubtree & { readonly tenantId: string })[];
   /** The time of the next checkpoint of these logs, unless one is due already. */
   readonly dueAt: number;
 }
@@ -60,6 +59,12 @@ export interface SequencerTransaction {
   /** Returns the heads of those tenants that have a log. */
   heads(tenantIds: readonly string[]): Promise<readonly LogHead[]>;
   append(appended: Appended): Promise<void>;
+  /**
+   * Appends the records of whole ranges within the database, where their lines need not be read.
+   * Returns the number of entries; undefined, without any change, if a number is missing or the
+   * database cannot do it.
+   */
+  appendRanges(ranges: readonly Range[], dueAt: number): Promise<number | undefined>;
   /**
    * Moves a chain on.
    * @throws Error when another process moved it meanwhile

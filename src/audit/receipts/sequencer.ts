@@ -1,6 +1,6 @@
 import { RepeatedRounds } from '../repeated-rounds.ts';
 import { append, type PendingEntry } from './append.ts';
-import type { ChainNews, Gap, NewRecord, SequencerTable, SequencerTransaction } from './log-table.ts';
+import type { ChainNews, Gap, NewRecord, Range, SequencerTable, SequencerTransaction } from './log-table.ts';
 import { lostEntry } from './lost-entry.ts';
 
 export interface SequencerOptions {
@@ -30,6 +30,8 @@ interface SequencerTiming {
 const TIMING: SequencerTiming = { intervalMs: 1_000, lostAfterMs: 3_600_000, searchMs: 60_000, findMs: 3_600_000 };
 /** Small enough that hashing them delays no request by more than some milliseconds. */
 const MAX_RECORDS = 500;
+/** Records that the database appends by itself in one transaction. */
+const MAX_WHOLE = 5_000;
 const MAX_CHAINS = 64;
 
 /**
@@ -109,6 +111,37 @@ export class Sequencer {
   }
 
   async #step(trx: SequencerTransaction): Promise<Step> {
+    return (await this.#appendWhole(trx)) ?? this.#appendRead(trx);
+  }
+
+  /**
+   * Appends the next records of chains within the database; undefined if one of the chains has
+   * missing records, now or earlier, so that its lines must be read.
+   */
+  async #appendWhole(trx: SequencerTransaction): Promise<Step | undefined> {
+    const all = await trx.news(MAX_CHAINS);
+    const taken: { readonly news: ChainNews; readonly range: Range }[] = [];
+    let room = MAX_WHOLE;
+    for (const news of all) {
+      if (news.waitingSince !== undefined) return undefined;
+      const { chain, sequenced, stored } = news;
+      const last = Math.min(stored, sequenced + room);
+      if (last === sequenced) break;
+      taken.push({ news, range: { chain, first: sequenced + 1, last } });
+      room -= last - sequenced;
+    }
+    if (taken.length === 0 || (await trx.gaps(taken.map(({ range }) => range.chain))).length > 0) return undefined;
+    const dueAt = this.#options.now() + this.#options.checkpointMs;
+    const entries = await trx.appendRanges(
+      taken.map(({ range }) => range),
+      dueAt,
+    );
+    if (entries === undefined) return undefined;
+    for (const { news, range } of taken) await trx.advance(news, { sequenced: range.last, waitingSince: undefined });
+    return { entries, gaps: [], isMoved: true };
+  }
+
+  async #appendRead(trx: SequencerTransaction): Promise<Step> {
     const now = this.#options.now();
     const records: NewRecord[] = [];
     const gaps: Gap[] = [];

@@ -3,11 +3,20 @@ import type { Anchor, CheckpointTable } from '../../audit/receipts/checkpoint-ta
 import type { RowColumns } from '../dialect.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
-import { edgeOf } from './log-sequencer.ts';
 
+const GROWN = { tenant_id: 'text', edge: 'text', edge_size: 'bigint' } as const satisfies RowColumns;
+const SUBTREES = { tenant_id: 'text', level: 'bigint', place: 'bigint', root: 'text' } as const satisfies RowColumns;
+const LEAVES = { tenant_id: 'text', first: 'bigint', last: 'bigint' } as const satisfies RowColumns;
 const SIGNED = { tenant_id: 'text', size: 'bigint', checkpoint: 'text' } as const satisfies RowColumns;
 
 type AnchorRow = Pick<Selectable<Schema['log_anchor']>, 'generation' | 'token' | 'pending'>;
+
+/** Logs and entries of one transaction: few enough that hashing them delays no request by much. */
+const GROWN_LOGS = 500;
+const GROWN_ENTRIES = 2_000;
+
+/** Any number other than those of the other locks. */
+const GROW_LOCK = 7_355_614;
 
 const ANCHOR = ['generation', 'token', 'pending'] as const;
 
@@ -42,6 +51,50 @@ export const checkpointTable = ({ read, write, dialect }: SqlDatabase): Checkpoi
     return row && anchorOf(row);
   },
 
+  grow: (before, grow) =>
+    write(async (trx) => {
+      // A process whose lease has ended may be at it still.
+      if (!(await dialect.tryLock(trx, GROW_LOCK))) return false;
+      const heads = await trx
+        .selectFrom('log_heads')
+        .select(['tenant_id', 'size', 'edge', 'edge_size'])
+        .where('due_at', '<=', before)
+        .whereRef('edge_size', '<', 'size')
+        .orderBy('due_at')
+        .limit(GROWN_LOGS)
+        .execute();
+      if (heads.length === 0) return false;
+      let room = GROWN_ENTRIES;
+      const some = heads.flatMap(({ tenant_id, size, edge, edge_size }) => {
+        const last = Math.min(size, edge_size + room) - 1;
+        room -= last + 1 - edge_size;
+        return last < edge_size ? [] : { tenant_id, edge, first: edge_size, last };
+      });
+      const joined = dialect.name === 'SQLite' ? sql.raw('group_concat') : sql.raw('string_agg');
+      const { rows } = await sql<{ tenant_id: string; leaves: string | null }>`select tenant_id,
+          (select ${joined}(e.leaf, ' ' order by e.sequence) from log_entries as e
+            where e.tenant_id = rows.tenant_id and e.sequence between rows.first and rows.last) as leaves
+        from ${dialect.rows(LEAVES, some)}`.execute(trx);
+      const leaves = new Map(rows.map((row) => [row.tenant_id, hashesOf(row.leaves ?? '')]));
+      const grown = some.map(({ tenant_id, edge, first, last }) => {
+        const added = leaves.get(tenant_id) ?? [];
+        if (added.length !== last + 1 - first) throw new Error('entries of a transparency log are missing');
+        return grow({ tenantId: tenant_id, size: first, edge: hashesOf(edge) }, added);
+      });
+      const trees = grown.map(({ tenantId, size, edge }) => {
+        return { tenant_id: tenantId, edge_size: size, edge: edge.map(base64).join(' ') };
+      });
+      await sql`update log_heads set edge = rows.edge, edge_size = rows.edge_size
+        from ${dialect.rows(GROWN, trees)} where rows.tenant_id = log_heads.tenant_id`.execute(trx);
+      const subtrees = grown.flatMap(({ tenantId, subtrees: full }) =>
+        full.map(({ level, place, root }) => ({ tenant_id: tenantId, level, place, root: base64(root) })),
+      );
+      if (subtrees.length > 0)
+        await sql`insert into log_subtrees (tenant_id, level, place, root)
+          select tenant_id, level, place, root from ${dialect.rows(SUBTREES, subtrees)}`.execute(trx);
+      return true;
+    }),
+
   claim: (owner, pending, { before, limit }) =>
     write(async (trx) => {
       // Heads are read after the mark is written: a copy of the database that has the mark has them.
@@ -53,12 +106,16 @@ export const checkpointTable = ({ read, write, dialect }: SqlDatabase): Checkpoi
       if (numUpdatedRows !== 1n) return undefined;
       const rows = await trx
         .selectFrom('log_heads')
-        .select(['tenant_id', 'size', 'edge'])
+        .select(['tenant_id', 'edge', 'edge_size'])
         .where('due_at', '<=', before)
+        .where('edge_size', '>', 0) // a log that became due since the trees grew has its turn later
         .orderBy('due_at')
+        .orderBy('tenant_id')
         .limit(limit)
         .execute();
-      return rows.map(({ tenant_id, size, edge }) => ({ tenantId: tenant_id, size, edge: edgeOf(edge) }));
+      return rows.map(({ tenant_id, edge, edge_size }) => {
+        return { tenantId: tenant_id, size: edge_size, edge: hashesOf(edge) };
+      });
     }),
 
   confirm: (owner, pending) =>
@@ -94,6 +151,10 @@ export const checkpointTable = ({ read, write, dialect }: SqlDatabase): Checkpoi
       await trx.updateTable('log_heads').set({ due_at: now }).execute();
     }),
 });
+
+const base64 = (bytes: Buffer): string => bytes.toString('base64');
+const hashesOf = (text: string): Buffer[] =>
+  text === '' ? [] : text.split(' ').map((hash) => Buffer.from(hash, 'base64'));
 
 const anchorOf = ({ generation, token, pending }: AnchorRow): Anchor => ({
   generation,

@@ -49,6 +49,31 @@ describe.each(DATABASES)('the sequencer on %s', (_name, create) => {
     await process.close();
   });
 
+  test('a log that grew by thousands between two checkpoints has the right root, whatever its lines contain', async () => {
+    await using created = await create();
+    const database = await created.open();
+    const process = logProcess({ database, key: new MemoryKey() });
+    const writer = new ChainWriter(A);
+    const lines = [writer.open(START, undefined)];
+    for (let n = 0; n < 3_000; n += 1)
+      lines.push(writer.event(START + n, { ...eventOf(n), tenantId: 'tenant-1', principal: `Jürgen "\\${n}" 🔑` }));
+    const leaves = ofTenant(lines, 'tenant-1').map(leafOf);
+    for (const [from, to] of [
+      [0, 2_701],
+      [2_701, 3_001],
+    ] as const) {
+      await store(auditTable(database), lines.slice(from, to));
+      await process.run();
+      const { checkpoint = '' } = (await logReader(database).signed('tenant-1')) ?? {};
+      expect(parseCheckpoint(checkpoint)).toMatchObject({ size: to - 1, root: treeHash(leaves.slice(0, to - 1)) });
+    }
+    const tiles = tilesOfTenant(logReader(database), 'tenant-1');
+    const proof = await inclusionProof(tiles, 2_000, leaves.length);
+    expect(rootOfInclusion(leaves[2_000] ?? Buffer.alloc(0), 2_000, leaves.length, proof)).toEqual(treeHash(leaves));
+    expect(process.failures).toEqual([]);
+    await process.close();
+  });
+
   test('signs a log once for each time that it has news', async () => {
     await using created = await create();
     const database = await created.open();
