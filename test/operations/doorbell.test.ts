@@ -183,7 +183,7 @@ describe('Event Grid', () => {
     ['no list', { eventType: 'Microsoft.EventGrid.SubscriptionValidationEvent' }, 400, 'malformed-request'],
     ['a code with other characters', event('x', { validationCode: '<script>' }), 400, 'malformed-request'],
     ['a long code', event('x', { validationCode: 'a'.repeat(129) }), 400, 'malformed-request'],
-    ['a large body', event('x', { validationCode: CODE, more: 'a'.repeat(300_000) }), 413, 'body-too-large'],
+    ['a large body', event('x', { validationCode: CODE, more: 'a'.repeat(17_000) }), 413, 'body-too-large'],
   ])('is refused a validation with %s', async (_what, body, status, code) => {
     const answer = await deliver(bell, 'SubscriptionValidation', body);
     expect([answer.status, answer.body.code]).toEqual([status, code]);

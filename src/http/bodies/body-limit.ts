@@ -35,6 +35,8 @@ const ITEM_BYTES = 8 * 1_024;
  */
 const LONGEST_ESCAPE = 6;
 const STREAMS_HINT = '; POST /tenants/{tenantId}/streams/encrypt and /streams/decrypt accept data of any size';
+/** A body that is read without a token: anybody may hold so much of the memory for bodies. */
+const STRANGERS_BYTES = 16 * 1_024;
 const SMALL_VALUES = 10_000;
 /** An item with a full context has 64 values in it, and a few more. */
 const ITEM_VALUES = 100;
@@ -46,10 +48,11 @@ const ITEM_VALUES = 100;
  */
 export function bodyLimitOf(
   { maxPlaintextBytes, maxBufferedBytes }: BodyLimitOptions,
-  { carries }: Pick<Operation, 'carries'>,
+  { carries, role }: Pick<Operation, 'carries' | 'role'>,
 ): BodyLimit {
   if (carries === undefined) {
-    return { bytes: SMALL_BYTES, usualBytes: SMALL_BYTES, values: SMALL_VALUES, hint: '' };
+    const bytes = role === undefined ? STRANGERS_BYTES : SMALL_BYTES;
+    return { bytes, usualBytes: bytes, values: SMALL_VALUES, hint: '' };
   }
   const isBatch = carries === 'batch';
   const base64Bytes = 4 * Math.ceil(maxPlaintextBytes / 3);
