@@ -4,6 +4,7 @@ import type { VerifyToken } from './callers/verify-token.ts';
 import type { Admission } from './http/admission/admission.ts';
 import { answerFailure, type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
 import { type ConsoleDeps, consoleRouter } from './http/pages/console.ts';
+import { type OnboardingPagesDeps, onboardingRouter } from './http/pages/onboarding-router.ts';
 import { listAuditRecordsRoute, readUsageRoute } from './http/routes/audit-routes.ts';
 import type { AuthorizeDeps } from './http/routes/authorize.ts';
 import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/routes/batch-routes.ts';
@@ -49,6 +50,7 @@ export type AppDeps = EncryptDeps &
   StreamRoutesDeps &
   TenantRoutesDeps &
   LinkDeps &
+  OnboardingPagesDeps &
   BranchKeyRoutesDeps &
   IndexRoutesDeps &
   ListAuditRecordsDeps &
@@ -82,6 +84,7 @@ export function createApp(deps: AppDeps): App {
   mount(app, routes);
   app.use(docsRouter());
   if (deps.console) app.use(consoleRouter(deps.console));
+  if (deps.onboarding) app.use(onboardingRouter(deps, deps.onboarding));
   app.use(routeNotFound);
   app.use(problemHandler(deps));
 

@@ -9,7 +9,7 @@ import type { Azure } from './azure.ts';
 import type { Store } from './store.ts';
 
 /** The bells of tenants, rung here and in other processes. */
-export interface Bells extends Pick<BellStore, 'ring'> {
+export interface Bells extends BellStore {
   close(): Promise<void>;
 }
 
@@ -48,6 +48,7 @@ export async function openBells({ logger, clock, azure, store, keys }: BellsPart
   });
   await follower.start();
   return {
+    ...store.bells,
     ring: async (digest) => {
       const ring = await store.bells.ring(digest);
       if (typeof ring === 'string') return ring;

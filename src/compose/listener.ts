@@ -20,11 +20,11 @@ import { systemRandom } from '../lib/random.ts';
 import type { LinkMaker } from '../operations/onboarding/links.ts';
 import { sharedCounts } from '../operations/overview/shared-counts.ts';
 import type { FailureLog } from '../telemetry/failure-log.ts';
+import type { BellStore } from '../tenants/bells.ts';
 import type { TenantQuotas } from '../tenants/quotas.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
-import type { Bells } from './bells.ts';
 import type { Branches } from './branches.ts';
 import type { Drills } from './drills.ts';
 import { figuresOf } from './figures.ts';
@@ -59,7 +59,7 @@ export interface ListenerParts {
   readonly branches: Pick<Branches, 'degraded' | 'parts'>;
   readonly keys: Keys;
   readonly leases: Pick<Leases, 'leaseCounts'>;
-  readonly bells: Pick<Bells, 'ring'>;
+  readonly bells: BellStore;
   readonly drills: Pick<Drills, 'store'>;
   readonly signReport: ReportSigner | undefined;
   readonly telemetry: Telemetry;
@@ -146,6 +146,9 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     isDraining,
     appId: config.home.appId,
     onboarding: linkMakerOf(config, azure),
+    vendor: config.onboarding,
+    authorityHost: config.cloud.authorityHost,
+    branchKeys: store.keyring.keys,
     maxPlaintextBytes: config.http.maxPlaintextBytes,
     maxBufferedBytes: config.http.maxBufferedBytes,
     bodyTimeoutMs: deadlines.bodyMs,

@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject } from 'node:crypto';
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 /** Reading that a link allows only if its issuer said so: audit records with receipts, branch keys. */
 export const LINK_GRANTS = ['records', 'branch-keys'] as const;
@@ -37,13 +37,27 @@ export interface LinkStore {
   use(id: string, at: number): Promise<void>;
 }
 
+const ID_CHARACTERS = 22;
+const LINK = /^[\w-]{65}$/;
+
 /** Returns the secret part of a link's URL: its id, and an HMAC over everything that it allows. */
 export const linkText = (key: KeyObject, link: OnboardingLink): string => `${link.id}${macOf(key, link)}`;
+
+/** Returns the id in the text of a link; undefined for text that is no link. */
+export const linkIdIn = (text: string): string | undefined =>
+  LINK.test(text) ? text.slice(0, ID_CHARACTERS) : undefined;
+
+/** Returns whether one of the keys made this text for the stored link, as it is stored now. */
+export const isLinkText = (text: string, keys: readonly KeyObject[], link: OnboardingLink): boolean =>
+  keys.some((key) => isSame(text, linkText(key, link)));
 
 const macOf = (key: KeyObject, { id, tenantId, expiresAt, allow }: OnboardingLink): string =>
   createHmac('sha256', key)
     .update(`vaultspan link 1\n${id}\n${tenantId}\n${expiresAt}\n${allow.join(',')}`)
     .digest('base64url');
+
+const isSame = (one: string, other: string): boolean =>
+  one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
 
 export type LinkState = 'active' | 'expired' | 'revoked';
 

@@ -1,6 +1,11 @@
 import { ConfigError } from '../../config/load-config.ts';
 import { getOnboarding, type Onboarding } from '../../operations/doctor/onboarding.ts';
 import { issueOnboardingLink } from '../../operations/onboarding/links.ts';
+import {
+  getOnboardingFile,
+  ONBOARDING_FORMATS,
+  type OnboardingFormat,
+} from '../../operations/onboarding/onboarding-file.ts';
 import { LINK_GRANTS, type LinkGrant } from '../../tenants/onboarding-links.ts';
 import { linkDeps, openLinkMaker } from '../onboarding/link-deps.ts';
 import { doorbellOf } from '../onboarding/tenant-bell.ts';
@@ -12,7 +17,7 @@ export const onboard: Command = {
   name: 'onboard',
   summary: "Print the onboarding commands for a customer's administrator",
   help: `
-Usage: vaultspan onboard TENANT [--json | --script | --revoke-script] [--config FILE]
+Usage: vaultspan onboard TENANT [--json | --script | --revoke-script | --format FORMAT] [--config FILE]
        vaultspan onboard TENANT --link [--expires DAYS] [--allow records,branch-keys] [--config FILE]
 
 Prints each step with the tenant's real ids: adding the app, the key and its tag, the least role on the key, and the commands that revoke
@@ -21,15 +26,17 @@ access and ring the tenant's doorbell. After each step, vaultspan check TENANT s
   --json            as JSON
   --script          as a shell script that can be run twice
   --revoke-script   a shell script for the customer to keep: it disables the keys and rings the doorbell
-  --link     print a link to the page on which the customer's administrator does the same; whoever has it may use it
+  --format FORMAT   the tasks as a file: portal (steps), az (as --script), bicep, terraform, or json with the vendor's contact and addresses
+  --link            print a link to the page on which the customer's administrator does the same; whoever has it may use it
 
-  --expires DAYS   the link's life, 1 to 90 days; default 14
-  --allow LIST     what the page may read beside the onboarding: records (audit records and receipts), branch-keys (their export)`,
+  --expires DAYS    the link's life, 1 to 90 days; default 14
+  --allow LIST      what the page may read beside the onboarding: records (audit records and receipts), branch-keys (their export)`,
   async run(args, io) {
     const { values, positionals } = readArguments(args, {
       json: { type: 'boolean', default: false },
       script: { type: 'boolean', default: false },
       'revoke-script': { type: 'boolean', default: false },
+      format: { type: 'string' },
       link: { type: 'boolean', default: false },
       expires: { type: 'string' },
       allow: { type: 'string' },
@@ -40,6 +47,7 @@ access and ring the tenant's doorbell. After each step, vaultspan check TENANT s
     if (!values.link && (values.expires !== undefined || values.allow !== undefined)) {
       throw new ConfigError('--expires and --allow need --link');
     }
+    const format = values.format === undefined ? undefined : formatOf(values.format);
     const wanted = { expiresInSeconds: secondsOf(values.expires), allow: grantsOf(values.allow) };
     await using tools = await openTools(values.config, io);
     if (values.link) {
@@ -49,7 +57,11 @@ access and ring the tenant's doorbell. After each step, vaultspan check TENANT s
       io.stderr(`Link ${id}, until ${expiresAt}. Revoke it: vaultspan links revoke ${tenantId} ${id}\n`);
       return 0;
     }
-    const deps = { ...tools, doorbellOf: (id: string) => doorbellOf(tools, id) };
+    const deps = { ...tools, vendor: tools.config.onboarding, doorbellOf: (id: string) => doorbellOf(tools, id) };
+    if (format !== undefined) {
+      io.stdout(await getOnboardingFile(deps, tools.call(), { tenantId, format }));
+      return 0;
+    }
     const onboarding = await getOnboarding(deps, tools.call(), tenantId);
     if (values.json) io.stdout(`${JSON.stringify(onboarding, undefined, 2)}\n`);
     else if (values.script) io.stdout(onboarding.script);
@@ -67,6 +79,12 @@ function secondsOf(days: string | undefined): number | undefined {
   if (days === undefined) return undefined;
   if (/^\d{1,2}$/.test(days) && Number(days) >= 1 && Number(days) <= MOST_DAYS) return Number(days) * DAY;
   throw new ConfigError(`--expires is a number of days between 1 and ${MOST_DAYS}, not ${days}`);
+}
+
+function formatOf(text: string): OnboardingFormat {
+  const format = ONBOARDING_FORMATS.find((known) => known === text);
+  if (format === undefined) throw new ConfigError(`--format is one of ${ONBOARDING_FORMATS.join(', ')}, not ${text}`);
+  return format;
 }
 
 function grantsOf(list: string | undefined): readonly LinkGrant[] | undefined {

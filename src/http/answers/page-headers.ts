@@ -1,11 +1,16 @@
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
+interface PageHeaderOptions {
+  readonly origins?: readonly string[];
+  readonly mayPost?: boolean;
+}
+
 /**
  * Returns helmet's headers for the pages that a browser renders, under a CSP without exceptions.
- * Pages may call their own origin and `origins`.
+ * Pages may call their own origin and `origins`. `mayPost`: their forms may post to the service.
  */
-export const pageHeaders = (origins: readonly string[] = []): RequestHandler =>
+export const pageHeaders = ({ origins = [], mayPost = false }: PageHeaderOptions = {}): RequestHandler =>
   helmet({
     contentSecurityPolicy: {
       useDefaults: false,
@@ -16,7 +21,7 @@ export const pageHeaders = (origins: readonly string[] = []): RequestHandler =>
         imgSrc: ["'self'", 'data:'],
         connectSrc: ["'self'", ...origins],
         baseUri: ["'none'"],
-        formAction: ["'none'"],
+        formAction: [mayPost ? "'self'" : "'none'"],
         frameAncestors: ["'none'"],
       },
     },

@@ -60,8 +60,7 @@ export async function answerFailure(
   error: unknown,
 ): Promise<void> {
   const scope = scopeOf(res);
-  const failure = await recorded(deps, scope, toFailure(error));
-  if (isWorthLogging(failure)) deps.onFailure(scope, failure);
+  const failure = await settleFailure(deps, scope, error);
   if (res.headersSent) {
     res.socket?.resetAndDestroy(); // no clean end, which could pass for an answer without a length
   } else {
@@ -69,6 +68,15 @@ export async function answerFailure(
     await answerProblem(req, res, problemOf(failure, scope.requestId), failure.reason, limits);
   }
   deps.onAnswered?.(scope, problemTable[failure.code].status, failure.code);
+}
+
+/**
+ * Records a failure, and logs it if it is a fault of ours. Returns the failure to answer with.
+ */
+export async function settleFailure(deps: ProblemDeps, scope: RequestScope, error: unknown): Promise<ServiceError> {
+  const failure = await recorded(deps, scope, toFailure(error));
+  if (isWorthLogging(failure)) deps.onFailure(scope, failure);
+  return failure;
 }
 
 /** Returns the same for Express, which recognises an error handler by its four parameters. */

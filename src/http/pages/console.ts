@@ -31,7 +31,7 @@ export function consoleRouter({ directory, page, signInOrigins }: ConsoleDeps): 
     files = undefined;
   };
   const router = Router({ caseSensitive: true, strict: true });
-  router.use('/console', pageHeaders(signInOrigins));
+  router.use('/console', pageHeaders({ origins: signInOrigins }));
   router.get('/console', (_req, res) => {
     res.redirect(308, '/console/');
   });

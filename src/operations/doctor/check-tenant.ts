@@ -18,7 +18,7 @@ import { assertGranted } from '../granted-tenant.ts';
 import { type OpenDeps, openMessage } from '../open-message.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
 import { sealMessage } from '../seal-message.ts';
-import { checkOf, StepRunner, type TenantCheck } from './tenant-check.ts';
+import { checkOf, type OnStep, StepRunner, type TenantCheck } from './tenant-check.ts';
 import type { TenantProbe } from './tenant-probe.ts';
 
 const EXPIRES_SOON_MS = 30 * 86_400_000;
@@ -46,10 +46,11 @@ export async function checkTenant(
   deps: CheckTenantDeps,
   request: AuthenticatedRequest,
   tenantId: string,
+  onStep?: OnStep,
 ): Promise<TenantCheck> {
   assertGranted(request.principal, 'Tenants.Manage', tenantId);
   const tenant = await deps.tenants.get(tenantId);
-  const check = await examine(deps, tenant);
+  const check = await examine(deps, tenant, onStep);
   if (check.state === 'passed') deps.makeIndexKeys(tenant);
   await hastenVisit(deps, tenant, check);
   await recordSuccess(deps, request, { operation: 'tenant-check', tenantId });
@@ -70,9 +71,10 @@ async function hastenVisit(
 export async function examine(
   deps: Pick<CheckTenantDeps, 'openProbe' | 'clock' | 'dataKeys' | 'lastCheck'>,
   tenant: Tenant,
+  onStep?: OnStep,
 ): Promise<TenantCheck> {
   const probe = deps.openProbe();
-  const runner = new StepRunner(() => deps.clock.monotonicMs(), describeAfter(await deps.lastCheck(tenant.id)));
+  const runner = new StepRunner(() => deps.clock.monotonicMs(), describeAfter(await deps.lastCheck(tenant.id)), onStep);
   await runner.step('configuration', [], async () => ({
     value: true,
     detail: `${Object.keys(tenant.keys).length} keys`,

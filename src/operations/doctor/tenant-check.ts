@@ -40,14 +40,19 @@ export function checkOf({ at, state, steps }: TenantCheck): Check {
   });
 }
 
+/** Is called with each step once it has a result. */
+export type OnStep = (step: CheckStep) => void;
+
 /** Runs steps one after the other and skips those that depend on a failed one. */
 export class StepRunner {
   readonly #steps: CheckStep[] = [];
   readonly #now: () => number;
   readonly #describe: (error: unknown) => ServiceError;
+  readonly #onStep: OnStep;
 
   /** `now` is monotonic, in milliseconds; `describe` rethrows our own faults. */
-  constructor(now: () => number, describe: (error: unknown) => ServiceError) {
+  constructor(now: () => number, describe: (error: unknown) => ServiceError, onStep: OnStep = () => undefined) {
+    this.#onStep = onStep;
     this.#now = now;
     this.#describe = describe;
   }
@@ -60,6 +65,11 @@ export class StepRunner {
     return this.#steps.some((step) => step.name === name && step.state !== 'passed');
   }
 
+  #add(step: CheckStep): void {
+    this.#steps.push(step);
+    this.#onStep(step);
+  }
+
   /** Returns the result of `run`; undefined when the step failed or was skipped. */
   async step<T>(
     name: string,
@@ -68,14 +78,14 @@ export class StepRunner {
   ): Promise<T | undefined> {
     const because = needs.find((need) => this.hasFailed(need));
     if (because !== undefined) {
-      this.#steps.push({ name, state: 'skipped', because });
+      this.#add({ name, state: 'skipped', because });
       return undefined;
     }
     const startedAt = this.#now();
     const durationMs = () => Math.round(this.#now() - startedAt);
     try {
       const { value, detail, warnings = [] } = await run();
-      this.#steps.push(
+      this.#add(
         defined({
           name,
           state: 'passed',
@@ -86,7 +96,7 @@ export class StepRunner {
       );
       return value;
     } catch (error) {
-      this.#steps.push(failed(name, durationMs(), this.#describe(error)));
+      this.#add(failed(name, durationMs(), this.#describe(error)));
       return undefined;
     }
   }

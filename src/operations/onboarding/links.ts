@@ -25,7 +25,7 @@ export interface LinkDeps extends AuditDeps {
   readonly draw: DrawRandom;
 }
 
-/** Makes links. */
+/** What makes links and recognises them. */
 export interface LinkMaker {
   /** Public origin of the service. */
   readonly url: string;
@@ -35,6 +35,7 @@ export interface LinkMaker {
 /** The versions of the key of links, the newest first. */
 interface LinkKeys {
   current(): readonly KeyObject[];
+  reread(): Promise<readonly KeyObject[]>;
 }
 
 export interface NewLink {

@@ -75,6 +75,13 @@ const EXAMPLE = {
 };
 const ERRORS = ['tenant-not-found', 'link-not-found', 'registry-unavailable'] as const;
 
+const FileParams = TenantParams.extend({
+  format: z.enum(['portal', 'az', 'bicep', 'terraform', 'json']).meta({
+    description: '`portal`: steps as text; `az`: a shell script; `bicep`; `terraform`; `json`.',
+    example: 'az',
+  }),
+});
+
 /** Links to the page on which a customer's administrator onboards. */
 export const linkOperations = {
   issueOnboardingLink: {
@@ -92,6 +99,20 @@ export const linkOperations = {
     response: IssuedLink,
     responseExample: { ...EXAMPLE, url: 'https://keys.vendor.example/onboarding/Uo3yQW7mT1u2gk0bX5sZfA….' },
     errors: [...BODY_ERRORS, ...ERRORS, 'too-many-links'],
+  },
+  getOnboardingFile: {
+    auditedAs: 'tenant-onboarding',
+    method: 'get',
+    path: '/tenants/{tenantId}/onboarding/files/{format}',
+    tag: 'Onboarding',
+    summary: "Get the customer's tasks as a file",
+    description:
+      "The same tasks by the portal, the Azure CLI, Bicep or Terraform, with the tenant's real ids, the roles that the person needs, and the vendor's egress addresses.",
+    role: 'Tenants.Read',
+    params: FileParams,
+    raw: 'text/plain; charset=utf-8',
+    responseExample: '#!/usr/bin/env bash…',
+    errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
   },
   listOnboardingLinks: {
     auditedAs: 'onboarding-link-list',

@@ -1,0 +1,120 @@
+import { TENANT_TAG } from '../../tenants/azure-commands.ts';
+import type { Tenant } from '../../tenants/record.ts';
+import { fileHead, hsmLines } from './file-head.ts';
+import { keysByVault, type VaultKeys } from './keys-by-vault.ts';
+import type { Vendor } from './vendor.ts';
+
+/** Returns the Terraform configuration with the providers azurerm and azuread. */
+export function terraformFile(tenant: Tenant, appId: string, vendor: Vendor): string {
+  const { vaults, hsmKeys } = keysByVault(tenant);
+  return [
+    ...fileHead('#', tenant, appId, vendor),
+    `# Sign in first: az login --tenant ${tenant.entraTenantId}`,
+    '# A key that exists already: terraform import the key, or remove its resource and use its resource id as the scope.',
+    ...vaults.map(
+      ({ vaultName }) => `# Purge protection: az keyvault update --name ${vaultName} --enable-purge-protection true`,
+    ),
+    ...hsmLines('#', hsmKeys, tenant.id, appId),
+    '',
+    ...PROVIDERS,
+    `  tenant_id       = "${tenant.entraTenantId}"`,
+    '  subscription_id = var.subscription_id',
+    '}',
+    '',
+    'provider "azuread" {',
+    `  tenant_id = "${tenant.entraTenantId}"`,
+    '}',
+    '',
+    ...VARIABLES,
+    '# The app in your directory. It has no rights until the role below.',
+    'resource "azuread_service_principal" "vendor" {',
+    `  client_id    = "${appId}"`,
+    '  use_existing = true',
+    '}',
+    ...vaults.flatMap((vault) => vaultLines(tenant.id, vault)),
+    '',
+  ].join('\n');
+}
+
+const PROVIDERS = [
+  'terraform {',
+  '  required_version = ">= 1.5"',
+  '  required_providers {',
+  '    azurerm = {',
+  '      source  = "hashicorp/azurerm"',
+  '      version = "~> 4.0"',
+  '    }',
+  '    azuread = {',
+  '      source  = "hashicorp/azuread"',
+  '      version = "~> 3.0"',
+  '    }',
+  '  }',
+  '}',
+  '',
+  'provider "azurerm" {',
+  '  features {}',
+];
+
+const VARIABLES = [
+  'variable "subscription_id" {',
+  '  type        = string',
+  '  description = "The subscription of the vaults"',
+  '}',
+  '',
+  'variable "resource_groups" {',
+  '  type        = map(string)',
+  '  description = "The resource group of each vault, by the name of the vault"',
+  '}',
+  '',
+  'variable "access_model" {',
+  '  type        = string',
+  '  default     = "roles"',
+  '  description = "roles: Azure roles decide about the vault. policies: it has access policies"',
+  '  validation {',
+  '    condition     = contains(["roles", "policies"], var.access_model)',
+  '    error_message = "access_model is roles or policies."',
+  '  }',
+  '}',
+  '',
+];
+
+const vaultLines = (tenantId: string, { symbol, vaultName, keys }: VaultKeys): string[] => [
+  '',
+  `data "azurerm_key_vault" "${symbol}" {`,
+  `  name                = "${vaultName}"`,
+  `  resource_group_name = var.resource_groups["${vaultName}"]`,
+  '}',
+  '',
+  `resource "azurerm_key_vault_access_policy" "${symbol}" {`,
+  '  count           = var.access_model == "policies" ? 1 : 0',
+  `  key_vault_id    = data.azurerm_key_vault.${symbol}.id`,
+  `  tenant_id       = data.azurerm_key_vault.${symbol}.tenant_id`,
+  '  object_id       = azuread_service_principal.vendor.object_id',
+  '  key_permissions = ["Get", "WrapKey", "UnwrapKey"]',
+  '}',
+  ...keys.flatMap(({ symbol: keySymbol, key: { name } }) => [
+    '',
+    `resource "azurerm_key_vault_key" "${keySymbol}" {`,
+    `  name         = "${name}"`,
+    `  key_vault_id = data.azurerm_key_vault.${symbol}.id`,
+    '  key_type     = "RSA"',
+    '  key_size     = 3072',
+    '  key_opts     = ["wrapKey", "unwrapKey"]',
+    '  tags = {',
+    `    "${TENANT_TAG}" = "${tenantId}"`,
+    '  }',
+    '  lifecycle {',
+    '    prevent_destroy = true',
+    '    ignore_changes  = [tags]',
+    '  }',
+    '}',
+    '',
+    `resource "azurerm_role_assignment" "${keySymbol}" {`,
+    '  count                = var.access_model == "roles" ? 1 : 0',
+    `  scope                = azurerm_key_vault_key.${keySymbol}.resource_versionless_id`,
+    '  role_definition_name = "Key Vault Crypto Service Encryption User"',
+    '  principal_id         = azuread_service_principal.vendor.object_id',
+    '  principal_type       = "ServicePrincipal"',
+    '}',
+  ]),
+];
