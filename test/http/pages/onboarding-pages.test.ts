@@ -270,7 +270,7 @@ describe('the answer of the sign-in page', () => {
   const callback = async (query: Readonly<Record<string, string>>) => {
     const url = await stateOf();
     const state = url.searchParams.get('state') ?? '';
-    return get(`/onboarding/consent?${new URLSearchParams({ state, ...query })}`);
+    return get(`/onboarding/consent?${new URLSearchParams({ state, ...query }).toString()}`);
   };
   const directoryOf = (name: string) =>
     service.emulator.customers.find((customer) => customer.name === name)?.tenantId ?? '';
@@ -340,7 +340,7 @@ describe('the answer of the sign-in page', () => {
     const url = await stateOf();
     service.clock.advance(86_401);
     const { text } = await get(
-      `/onboarding/consent?${new URLSearchParams({ state: url.searchParams.get('state') ?? '' })}`,
+      `/onboarding/consent?${new URLSearchParams({ state: url.searchParams.get('state') ?? '' }).toString()}`,
     );
     expect(text).toContain('This page cannot tell what happened');
   });
