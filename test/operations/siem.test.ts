@@ -1,7 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
+
+/** Deliveries come in rounds of a second, and later while a SIEM refuses. */
+jest.setTimeout(30_000);
 
 let service: TestService;
 beforeAll(async () => {
@@ -76,6 +80,13 @@ async function encrypted(count: number, tenant = 'contoso'): Promise<string[]> {
   return ids;
 }
 
+/** Reads with a pause, since each reading makes a record that is delivered too. */
+const untilDelivery = (what: string, isSo: (delivery: Record<string, unknown> | undefined) => boolean) =>
+  until(async () => {
+    await sleep(200);
+    return isSo((await read()).siemDelivery);
+  }, what);
+
 const delivered = (ids: readonly string[]) =>
   until(() => ids.every((id) => requestsOf().includes(id)), 'the records in the SIEM');
 
@@ -112,10 +123,10 @@ test('neither contexts nor tokens, plaintexts and hashes of the chain leave with
 test('GET shows how far the records are, and the fix while the role is missing; no request is harmed', async () => {
   await connect();
   await delivered(await encrypted(1));
-  await until(async () => (await read()).siemDelivery?.deliveredUntil !== undefined, 'the cursor');
+  await untilDelivery('the cursor', (delivery) => delivery?.['deliveredUntil'] !== undefined);
   await service.emulator.control.revokeRule({ tenant: 'contoso' });
   const ids = await encrypted(3);
-  await until(async () => (await read()).siemDelivery?.trouble === 'siem-refused', 'the refusal');
+  await untilDelivery('the refusal', (delivery) => delivery?.['trouble'] === 'siem-refused');
   const { siemDelivery } = await read();
   expect(siemDelivery).toMatchObject({
     trouble: 'siem-refused',
@@ -128,7 +139,7 @@ test('GET shows how far the records are, and the fix while the role is missing; 
   await service.emulator.control.grantRule({ tenant: 'contoso' });
   service.clock.advance(60);
   await delivered(ids);
-  await until(async () => (await read()).siemDelivery?.trouble === undefined, 'the recovery');
+  await untilDelivery('the recovery', (delivery) => delivery?.['trouble'] === undefined);
 });
 
 test('an outage loses nothing, and 429 and 413 only cost time', async () => {
@@ -136,7 +147,7 @@ test('an outage loses nothing, and 429 and 413 only cost time', async () => {
   await connect();
   await control.injectFault({ at: 'ingestion', kind: 'reset' });
   const ids = await encrypted(4);
-  await until(async () => (await read()).siemDelivery?.trouble === 'siem-unavailable', 'the outage');
+  await untilDelivery('the outage', (delivery) => delivery?.['trouble'] === 'siem-unavailable');
   expect(requestsOf().includes(ids[0])).toBe(false);
   await control.clearFaults();
   await control.injectFault({ at: 'ingestion', kind: 'status', status: 413, times: 2 });
@@ -146,9 +157,9 @@ test('an outage loses nothing, and 429 and 413 only cost time', async () => {
   await control.injectFault({ at: 'ingestion', kind: 'status', status: 429, headers, times: 1 });
   const after = await encrypted(1);
   service.clock.advance(6);
-  await until(async () => (await read()).siemDelivery?.trouble === 'siem-throttled', 'the 429');
+  await untilDelivery('the 429', (delivery) => delivery?.['trouble'] === 'siem-throttled');
   service.clock.advance(20);
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await sleep(1_500);
   expect(requestsOf().includes(after[0])).toBe(false);
   service.clock.advance(20);
   await delivered(after);
@@ -162,7 +173,7 @@ test('a redirect to another host is not followed', async () => {
   await control.injectFault({ at: 'ingestion', kind: 'status', status: 307, headers });
   await encrypted(1);
   service.clock.advance(10);
-  await until(async () => (await read()).siemDelivery?.trouble === 'siem-unavailable', 'the failure');
+  await untilDelivery('the failure', (delivery) => delivery?.['trouble'] === 'siem-unavailable');
   expect(control.requests().filter(({ path }) => path === '/elsewhere')).toEqual([]);
 });
 
@@ -172,7 +183,7 @@ test('a directory that refuses Azure Monitor keeps the sign-ins to its vaults', 
   await control.setMonitorPrincipal({ tenant: 'contoso', present: false });
   service.clock.advance(400); // every token is too old
   const ids = await encrypted(1);
-  await until(async () => (await read()).siemDelivery?.trouble === 'siem-sign-in', 'the refused sign-in');
+  await untilDelivery('the refused sign-in', (delivery) => delivery?.['trouble'] === 'siem-sign-in');
   service.clock.advance(400);
   await encrypted(2);
   await control.setMonitorPrincipal({ tenant: 'contoso', present: true });
