@@ -16,6 +16,7 @@ main() {
   take_token
   mkdir -p docs/images
   CHROMIUM=$chromium timeout 300 node scripts/console/screenshots.ts "$url" docs/images
+  CHROMIUM=$chromium timeout 180 node scripts/onboarding/try-onboarding.ts "$url" "$control" docs/images
 }
 
 main "$@"
