@@ -123,6 +123,33 @@ describe('an export', () => {
   });
 });
 
+describe('check', () => {
+  const check = async () => {
+    const run = runCli(['check', 'contoso', '--json', '--config', config], { cwd: service.folder });
+    const code = await run.exitCode;
+    const { steps } = JSON.parse(run.out()) as { readonly steps: readonly { readonly name: string }[] };
+    return { code, compact: steps.find(({ name }) => name === 'compact with data') };
+  };
+
+  test('encrypts and decrypts a compact message where the key is', async () => {
+    const [row] = rows();
+    expect(await check()).toMatchObject({ code: 0, compact: { state: 'passed', detail: row?.kid } });
+    expect(rows()).toEqual([row]);
+  });
+
+  test('warns while no branch key may encrypt, and makes none', async () => {
+    const [row] = rows();
+    sql("update keyring_keys set label = '2020-01-01T00:00:00Z' returning *");
+    const { code, compact } = await check();
+    expect([code, compact]).toMatchObject([
+      0,
+      { state: 'passed', warnings: [expect.stringContaining('self-contained')] },
+    ]);
+    expect(rows()).toMatchObject([{ id: row?.id }]);
+    sql('update keyring_keys set label = ? returning *', row?.label ?? '');
+  });
+});
+
 describe('a rotation', () => {
   test('moves the keys, shows what still needs each version, and changes no message', async () => {
     const [before] = rows();

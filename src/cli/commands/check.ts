@@ -5,6 +5,7 @@ import type { CheckStep, TenantCheck } from '../../operations/doctor/tenant-chec
 import type { Tenant } from '../../tenants/record.ts';
 import { readArguments } from '../support/arguments.ts';
 import type { Command, CommandIo } from '../support/command.ts';
+import { openKeyringToTry } from '../support/open-keyring.ts';
 import { allTenants, openDoctor, openTools, type Tools } from '../support/open-tools.ts';
 
 const RETRY_MS = 5_000;
@@ -15,7 +16,8 @@ export const check: Command = {
   help: `
 Usage: vaultspan check TENANT | --all [--wait 10m] [--json] [--config FILE]
 
-Tests a tenant as the service uses it, with a new sign-in: discovery, sign-in, and for each key its vault, read, wrap and unwrap.
+Tests a tenant as the service uses it, with a new sign-in: discovery, sign-in, and for each key its vault, read, wrap and unwrap, and
+for a compact key one message, which is encrypted and decrypted. It makes no branch key.
 Each step passes, fails, or is skipped because of another. A failed step shows who must fix it, and the command.
 
   --all        every tenant
@@ -34,7 +36,9 @@ Exit codes: 0 all passed, 1 a step failed, 2 wrong usage.`,
     if (values.all === (tenantId !== undefined) || more.length > 0) throw new ConfigError('Give one tenant, or --all');
     const waitMs = values.wait === undefined ? 0 : durationOf(values.wait);
     await using tools = await openTools(values.config, io);
-    const deps = await openDoctor(tools);
+    // Without copies no key may be compact, and there is nothing to try.
+    await using keyring = tools.obstacles.compact === undefined ? await openKeyringToTry(tools) : undefined;
+    const deps = { ...(await openDoctor(tools)), dataKeys: keyring?.dataKeys };
     const ids = tenantId === undefined ? allIds(tools) : [tenantId];
     const failing: string[] = [];
     for await (const id of ids) {

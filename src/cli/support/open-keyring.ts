@@ -23,8 +23,23 @@ export interface Keyring extends AsyncDisposable {
  * Opens the customers' vaults as the service does, with the app's credential of the home vault.
  * @throws ServiceError
  */
-export async function openKeyring(tools: Tools): Promise<Keyring> {
-  const { config, home, audit, keyring, tenants, keyUsage } = tools;
+export const openKeyring = (tools: Tools): Promise<Keyring> => open(tools, tools);
+
+/**
+ * Opens the same for checks: it makes, copies and moves no stored key, since the command may run on
+ * a machine that does not keep them.
+ * @throws ServiceError
+ */
+export function openKeyringToTry(tools: Tools): Promise<Keyring> {
+  const { config, keyring } = tools;
+  const no = async () => false;
+  const keys = { ...keyring.keys, create: no, replace: no, markCopied: async () => undefined };
+  const branchKeys = { ...config.branchKeys, copies: 'none' as const };
+  return open(tools, { config: { ...config, branchKeys }, keyring: { ...keyring, keys } });
+}
+
+async function open(tools: Tools, { config, keyring }: Pick<Tools, 'config' | 'keyring'>): Promise<Keyring> {
+  const { home, audit, tenants, keyUsage } = tools;
   const [logger, clock] = [silentLogger(), systemClock];
   const azure = await openAzure(config, home, logger, clock, undefined, {
     onUnwrap: unwrapRecorder(config, () => audit),
