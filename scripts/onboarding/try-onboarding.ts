@@ -94,6 +94,27 @@ async function onboards(link: string): Promise<Page> {
   return page;
 }
 
+/** Adatum has not added the app: its administrator cancels first, then accepts on the emulated page of Entra. */
+async function addsTheApp(link: string): Promise<void> {
+  const page = await openTab({}, link);
+  for (const [choice, title] of [
+    ['cancel', 'Nothing was added'],
+    ['user', 'Your account may not add apps'],
+    ['accept', 'The app was added'],
+  ] as const) {
+    const opened = page.waitForEvent('popup');
+    await page.getByRole('link', { name: 'Add the app at Microsoft' }).click();
+    const tab = await opened;
+    await tab.locator(`#${choice}`).click();
+    await tab.getByRole('heading', { name: title }).waitFor();
+    assert.equal(await tab.evaluate('document.referrer'), '');
+    await tab.close();
+  }
+  await page.getByRole('button', { name: 'Check now' }).click();
+  await page.getByText('The app has no role on the key').waitFor();
+  await page.context().close();
+}
+
 async function rehearses(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Start a drill' }).click();
   await page.getByText('Every process decrypts. Now take access back').first().waitFor();
@@ -117,6 +138,7 @@ try {
       if (colorScheme === 'dark' && width === 360) await picture(page, 'onboarding-narrow-dark');
     }
   }
+  await addsTheApp(await issueLink('adatum'));
   await rehearses(page);
   await isAccessible(page, 'after a drill');
   assert.deepEqual({ complaints, elsewhere }, { complaints: [], elsewhere: [] });

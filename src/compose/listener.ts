@@ -147,7 +147,7 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     appId: config.home.appId,
     onboarding: linkMakerOf(config, azure),
     vendor: config.onboarding,
-    authorityHost: config.cloud.authorityHost,
+    authorityHost: config.emulator?.signInUrl ?? config.cloud.authorityHost,
     branchKeys: store.keyring.keys,
     maxPlaintextBytes: config.http.maxPlaintextBytes,
     maxBufferedBytes: config.http.maxBufferedBytes,

@@ -63,6 +63,9 @@ Try it in another terminal, in this folder:
   curl -s ${emulator.controlUrl}/ingested-rows
   curl -s ${url}/tenants/contoso -H "Authorization: Bearer $TOKEN" | grep -o '"siemDelivery":{[^}]*}'
 
+  # a link to northwind's page, on which its administrator adds the app, grants the role and checks
+  npx vaultspan onboard northwind --link
+
 Stop with Ctrl-C.
 `;
 }

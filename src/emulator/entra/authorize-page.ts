@@ -23,6 +23,17 @@ export function peoplePage(addressOf: (choice: string) => string): Reply {
   );
 }
 
+/** Returns a page that offers to add the vendor's app to a directory, as different people. */
+export const consentChoices = (directory: string, addressOf: (choice: string) => string): Reply =>
+  page(
+    200,
+    'Emulated consent',
+    `<p>This is the emulated Entra ID of <code>vaultspan dev</code>. The vendor's app asks to be added to the directory ${escaped(directory)}.</p>
+<ul><li><a id="accept" href="${escaped(addressOf('accept'))}">Accept, as an administrator</a></li>
+<li><a id="user" href="${escaped(addressOf('user'))}">Accept, as a user without that role</a></li>
+<li><a id="cancel" href="${escaped(addressOf('cancel'))}">Cancel</a></li></ul>`,
+  );
+
 /** Returns a page with a refusal that must not be sent to an unknown address. */
 export const refusalPage = (message: string): Reply => page(400, 'Sign-in refused', `<p>${escaped(message)}</p>`);
 

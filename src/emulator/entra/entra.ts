@@ -11,6 +11,7 @@ import {
   MONITOR_RESOURCE,
   type TokenSigner,
 } from './access-tokens.ts';
+import { adminConsent } from './admin-consent.ts';
 import { authenticateClient } from './client-authentication.ts';
 import { EntraRefusal, orderedFailure, refusalReply, statusOf } from './entra-refusal.ts';
 import { managedIdentityToken } from './managed-identity.ts';
@@ -26,6 +27,7 @@ export const entraOperations = [
   'token',
   'managedIdentityToken',
   'authorize',
+  'adminConsent',
   'logout',
   'preflight',
 ] as const;
@@ -35,6 +37,7 @@ const BROWSER_OPERATIONS: ReadonlySet<Operation> = new Set([
   'jwks',
   'token',
   'authorize',
+  'adminConsent',
   'logout',
   'preflight',
 ]);
@@ -73,6 +76,7 @@ export function entraSite(cloud: Cloud, signer: TokenSigner): Site {
     },
     token: (exchange) => token(cloud, signer, signIn, exchange),
     authorize: (exchange) => signIn.authorize(exchange),
+    adminConsent: (exchange) => adminConsent(cloud, tenantOf(cloud, exchange.segments[0]), exchange),
     logout: (exchange) => signIn.logout(exchange),
     preflight: () => ({ status: 204 }),
     managedIdentityToken: (exchange) => managedIdentityToken(cloud, signer, exchange),
@@ -116,6 +120,8 @@ function operationOf({ method, path, segments }: Exchange): Operation {
       return 'discovery';
     case 'oauth2/v2.0/authorize':
       return 'authorize';
+    case 'v2.0/adminconsent':
+      return 'adminConsent';
     case 'oauth2/v2.0/logout':
       return 'logout';
     case 'discovery/v2.0/keys':
