@@ -29,7 +29,13 @@ const takeBackPart = ({
 ${onboarding.takeBack.map(({ title, command }) => html`<p>${title}:</p><pre tabindex="0">${command}</pre>`)}
 <form method="post" action="${path}/bell" data-live="bell"><button>Ring the doorbell</button></form>
 ${hasRung ? html`<p class="notice good">The bell rang. Every process asks your vault before it uses a key again.</p>` : undefined}
-<p>The bell can only take away: it makes every process ask your vault before it uses a key again.</p>`;
+<p>The bell can only take away: it makes every process ask your vault before it uses a key again.</p>
+<details><summary>Without this page: a script to keep, and the events of your vault</summary>
+<p>${onboarding.doorbell.explanation} This script disables every version of your keys and rings:</p>
+<pre tabindex="0">${onboarding.revokeScript}</pre>
+${onboarding.doorbell.eventGrid.length > 0 ? html`<p>With these commands your vault rings by Event Grid at a new key version, an expired key or a changed access policy. Azure has no event for a disabled key.</p>` : undefined}
+${onboarding.doorbell.eventGrid.map((command) => html`<pre tabindex="0">${command}</pre>`)}
+</details>`;
 
 const rehearsalPart = ({ path, drill }: OnboardingPageInput): Html => html`<h3>Rehearse it</h3>
 <p>In a drill every process decrypts a sample each second, while you take access back in a way of your choice and give it again. The report says when each process obeyed, and is signed if receipts are on. While it runs, each process makes one sign-in and two calls of your vault a second.</p>

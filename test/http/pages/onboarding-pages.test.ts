@@ -231,6 +231,13 @@ describe('the rest of step 5', () => {
     });
   });
 
+  test('the page has the revoke script and the subscription by which the vault rings', async () => {
+    const { text } = await get(await linkOf('contoso'));
+    expect(text).toContain('set DOORBELL to the address from your vendor');
+    expect(text).toContain('Microsoft.KeyVault.VaultAccessPolicyChanged');
+    expect(text).toMatch(/list-versions .*--name data .*--enabled false/);
+  });
+
   test('a drill starts, is followed and is cancelled', async () => {
     const contoso = await linkOf('contoso');
     const started = await post(`${contoso}/drill`);
