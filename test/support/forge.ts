@@ -1,10 +1,10 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
+import { javascriptGcm } from '../../src/format/aes-gcm.ts';
 import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
 import { sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { parseKid } from '../../src/format/kek-ref.ts';
 import { CMK_V1, ORIGIN_KEY } from './deployment.ts';
-import { gcm } from './gcm.ts';
 
 interface Forgery {
   readonly kid?: string;
@@ -27,7 +27,11 @@ export function forge({
   const kek = parseKid(kid);
   if (!kek) throw new Error(`${kid} is no key id`);
   const wrapped = { kek, algorithm: 'RSA-OAEP-256', kid, tenantId: 'contoso', encryptedKey } as const;
-  const header = headerTemplate(dataKeyFrom(gcm, committed, wrapped), originMac(originKey, wrapped), 'vaultspan+jwe');
-  const dataKey = dataKeyFrom(gcm, randomBytes(32), wrapped);
+  const header = headerTemplate(
+    dataKeyFrom(javascriptGcm, committed, wrapped),
+    originMac(originKey, wrapped),
+    'vaultspan+jwe',
+  );
+  const dataKey = dataKeyFrom(javascriptGcm, randomBytes(32), wrapped);
   return sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('a'), undefined);
 }
