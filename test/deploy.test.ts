@@ -78,3 +78,39 @@ test('systemd and compose use all cores, and systemd reloads by replacing proces
   const { command } = parse(read('deploy/compose.yaml')).services.vaultspan;
   expect(command.slice(0, 3)).toEqual(['serve', '--processes', 'auto']);
 });
+
+describe("the vendor's Terraform", () => {
+  test('fills in a configuration that the service accepts', () => {
+    const guid = '11111111-1111-4111-8111-111111111111';
+    const values: Readonly<Record<string, string>> = {
+      vault_url: 'https://vendor-home.vault.azure.net',
+      identity_name: 'vaultspan',
+      database_host: 'db.example',
+    };
+    const template = read('deploy/azure-config.yaml').replace(/^#.*\n/gm, '');
+    const text = template.replaceAll(/\$\{(\w+)\}/g, (_whole, name: string) => values[name] ?? guid);
+    const { home, database } = loaded(text);
+    expect([home.credential, database.migrate]).toEqual(['managed-identity', 'at-start']);
+    const given =
+      /templatefile\("[^"]+azure-config\.yaml", \{([^}]*)\}/.exec(read('deploy/terraform/container-app.tf'))?.[1] ?? '';
+    const names = [...given.matchAll(/^ *(\w+) +=/gm)].map(([, name]) => name).sort();
+    expect(names).toEqual([...new Set([...template.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name))].sort());
+  });
+
+  test('creates the roles that the service knows', () => {
+    const [, type = ''] = /export type Role =([^;]+);/.exec(read('src/callers/principal.ts')) ?? [];
+    const known = [...type.matchAll(/'([A-Za-z.]+)'/g)].map(([, role]) => role);
+    const created = [...read('deploy/terraform/apps.tf').matchAll(/^ {4}"([A-Za-z.]+)" +=/gm)].map(([, role]) => role);
+    expect(created).toEqual(known);
+  });
+
+  test('protects the home vault from being purged or destroyed, and opens the database to Entra alone', () => {
+    const vault = read('deploy/terraform/vault.tf');
+    expect(vault).toMatch(/^ {2}purge_protection_enabled += true$/m);
+    expect(vault).toMatch(/^ {2}rbac_authorization_enabled += true$/m);
+    expect(vault).toMatch(/^ {4}prevent_destroy = true$/m);
+    const database = read('deploy/terraform/database.tf');
+    expect(database).toMatch(/^ {4}password_auth_enabled += false$/m);
+    expect(database).toMatch(/^ {2}public_network_access_enabled += false$/m);
+  });
+});
