@@ -11,7 +11,8 @@ const USED = [
 // The console (console/ at the top of the repository) has no description of the API but this one.
 const USED_BY_CONSOLE = [
   'TenantList', 'Tenant', 'TenantRecord', 'TenantPatch', 'TenantCheck', 'Onboarding', 'DirectoryFacts', 'BranchKeyList', 'RewrapBranchKeysRequest',
-  'RewrapBranchKeysResult', 'AuditPage', 'DrillRequest', 'Drill', 'Overview', 'TenantHistory',
+  'RewrapBranchKeysResult', 'AuditPage', 'DrillRequest', 'Drill', 'Overview', 'TenantHistory', 'OnboardingLinkRequest',
+  'IssuedOnboardingLink', 'OnboardingLinkList',
 ];
 
 // Without the texts, which change more often than the types.

@@ -10,7 +10,19 @@ export const Badge = ({ mood, children }: { mood: Mood; children: ReactNode }): 
 export function moodOf(state: string | undefined): Mood {
   if (state === undefined) return 'plain';
   if (['active', 'passed', 'succeeded', 'allowed', 'held', 'finished', 'in-force'].includes(state)) return 'good';
-  if (['suspended', 'skipped', 'running', 'not-shown', 'cancelled', 'timed-out', 'interrupted'].includes(state))
+  if (
+    [
+      'suspended',
+      'skipped',
+      'expired',
+      'revoked',
+      'running',
+      'not-shown',
+      'cancelled',
+      'timed-out',
+      'interrupted',
+    ].includes(state)
+  )
     return 'caution';
   return 'bad';
 }

@@ -248,6 +248,13 @@ export interface components {
             readonly search: readonly components["schemas"]["VersionTokens"][];
             readonly write: components["schemas"]["VersionTokens"];
         };
+        readonly IssuedOnboardingLink: {
+            readonly allow: readonly string[];
+            /** Format: date-time */
+            readonly expiresAt: string;
+            readonly id: string;
+            readonly url: string;
+        };
         readonly KeyPolicy: {
             readonly detail?: string;
             readonly policy?: string;
@@ -314,6 +321,28 @@ export interface components {
             readonly eventGrid: readonly string[];
             readonly explanation: string;
             readonly ring: string;
+        };
+        readonly OnboardingLink: {
+            readonly allow: readonly string[];
+            /** Format: date-time */
+            readonly createdAt: string;
+            readonly createdBy: string;
+            /** Format: date-time */
+            readonly expiresAt: string;
+            readonly id: string;
+            /** Format: date-time */
+            readonly revokedAt?: string;
+            readonly state: string;
+            /** Format: date-time */
+            readonly usedAt?: string;
+        };
+        readonly OnboardingLinkList: {
+            readonly links: readonly components["schemas"]["OnboardingLink"][];
+        };
+        readonly OnboardingLinkRequest: {
+            readonly allow?: readonly ("records" | "branch-keys")[];
+            /** Format: int32 */
+            readonly expiresInSeconds?: number;
         };
         readonly OnboardingStep: {
             readonly check: string;

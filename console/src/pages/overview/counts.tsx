@@ -30,7 +30,7 @@ export function Counts({ overview }: { overview: Overview }): ReactNode {
         ))}
       </nav>
       {overview.failures.length > 0 && (
-        <p className="row" role="note">
+        <p className="row middle" role="note">
           <span>Failed at</span>
           {overview.failures.map(({ step, state, count }) => (
             <Badge key={`${step} ${state}`} mood="bad">

@@ -9,7 +9,7 @@ import { Counts } from './counts.tsx';
 import { Figures } from './figures.tsx';
 import { TenantTable } from './tenant-table.tsx';
 
-const REFRESH_MS = 10_000;
+const REFRESH_MS = 30_000;
 
 export default function OverviewPage(): ReactNode {
   const api = useApi();

@@ -11,7 +11,7 @@ import { TableFrame } from '../../parts/table-frame.tsx';
 import { Time } from '../../parts/time.tsx';
 
 const PAGE = 50;
-const REFRESH_MS = 10_000;
+const REFRESH_MS = 30_000;
 const TYPING_MS = 300;
 
 interface Narrowing {

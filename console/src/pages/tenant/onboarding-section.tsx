@@ -7,6 +7,7 @@ import { Copyable } from '../../parts/copy-button.tsx';
 import { saveFile } from '../../parts/download.ts';
 import { Failure, ownerText } from '../../parts/failure.tsx';
 import { Loading } from '../../parts/loading.tsx';
+import { Links } from './links.tsx';
 import type { SectionProps } from './tenant-page.tsx';
 
 export default function OnboardingSection({ tenant }: SectionProps): ReactNode {
@@ -18,6 +19,8 @@ export default function OnboardingSection({ tenant }: SectionProps): ReactNode {
   return (
     <>
       <h2>Onboarding</h2>
+      <Links tenant={tenant} />
+      <h3>Steps</h3>
       {onboarding.isPending && <Loading what="the steps" />}
       {onboarding.isError && <Failure error={onboarding.error} onRetry={onboarding.refetch} />}
       {onboarding.data && <Steps onboarding={onboarding.data} />}
@@ -39,7 +42,7 @@ const Steps = ({ onboarding }: { onboarding: Onboarding }): ReactNode => (
     <ol className="steps">
       {onboarding.steps.map(({ title, owner, explanation, commands, check }) => (
         <li key={title}>
-          <h3>{title}</h3>
+          <h4>{title}</h4>
           <p>
             {ownerText(owner)}. {explanation} Afterwards the step “{check}” of the check passes.
           </p>

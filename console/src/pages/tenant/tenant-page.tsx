@@ -78,7 +78,7 @@ export default function TenantPage(): ReactNode {
 const isShown = ({ needs }: Section, roles: Roles): boolean => needs?.every((role) => roles.has(role)) ?? true;
 
 const Heading = ({ tenant }: { tenant: Tenant }): ReactNode => (
-  <div className="row">
+  <div className="row middle">
     <code>{tenant.id}</code>
     <Badge mood={moodOf(tenant.state ?? 'active')}>{tenant.state ?? 'active'}</Badge>
     {tenant.lastCheck && (
