@@ -21,7 +21,12 @@ export function ConfirmDialog(props: ConfirmDialogProps): ReactNode {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   const [word, setWord] = useState('');
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const opener = document.activeElement;
+    dialog.current?.showModal();
+    // The browser gives the focus back on close, and not when the element is removed.
+    return () => (opener instanceof HTMLElement ? opener.focus() : undefined);
+  }, []);
   const isAllowed = (typed === undefined || word === typed) && !isPending;
   return (
     <dialog ref={dialog} aria-labelledby={heading} onClose={onClose}>

@@ -1,4 +1,5 @@
 import { type ReactNode, useState } from 'react';
+import { Scrollable } from './scrollable.tsx';
 
 const CONFIRMED_MS = 2_000;
 
@@ -26,10 +27,9 @@ function CopyButton({ text, what }: { text: string; what: string }): ReactNode {
 /** A command or address to be copied. */
 export const Copyable = ({ text, what }: { text: string; what: string }): ReactNode => (
   <div className="copyable">
-    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, so keyboards must reach it */}
-    <section className="scroll" tabIndex={0} aria-label={what}>
+    <Scrollable label={what} className="scroll">
       <pre>{text}</pre>
-    </section>
+    </Scrollable>
     <CopyButton text={text} what={what} />
   </div>
 );

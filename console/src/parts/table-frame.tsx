@@ -1,9 +1,8 @@
 import type { ReactNode } from 'react';
+import { Scrollable } from './scrollable.tsx';
 
-/** A table that scrolls sideways by itself on a narrow screen, also by keyboard. */
 export const TableFrame = ({ label, children }: { label: string; children: ReactNode }): ReactNode => (
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls sideways, so keyboards must reach it
-  <section className="table-frame" tabIndex={0} aria-label={label}>
+  <Scrollable label={label} className="table-frame">
     <table>{children}</table>
-  </section>
+  </Scrollable>
 );

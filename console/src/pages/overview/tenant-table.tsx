@@ -67,7 +67,7 @@ export function TenantTable(): ReactNode {
           )}
         </Field>
       </search>
-      <Pages key={JSON.stringify(narrowing)} narrowing={narrowing} />
+      <Pages narrowing={narrowing} />
     </section>
   );
 }
@@ -93,7 +93,10 @@ function SearchField({ search, onSearch }: { search: string; onSearch: (search: 
 /** One page at a time, so that 100,000 tenants weigh no more than 50. */
 function Pages({ narrowing }: { narrowing: Narrowing }): ReactNode {
   const api = useApi();
-  const [cursors, setCursors] = useState<readonly string[]>([]);
+  const list = JSON.stringify(narrowing);
+  const [paging, setPaging] = useState<{ list: string; cursors: readonly string[] }>({ list, cursors: [] });
+  const cursors = paging.list === list ? paging.cursors : []; // another list starts at its first page
+  const setCursors = (after: readonly string[]): void => setPaging({ list, cursors: after });
   const cursor = cursors.at(-1);
   const page = useQuery({
     queryKey: ['tenants', narrowing, cursor],

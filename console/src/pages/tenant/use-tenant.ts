@@ -3,6 +3,9 @@ import { tenantPath } from '../../api/paths.ts';
 import type { Tenant } from '../../api/types.ts';
 import { useApi } from '../../app/context.ts';
 
+/** Seldom, since each read is in the audit log. */
+const REFRESH_MS = 30_000;
+
 const keyOf = (tenantId: string): readonly string[] => ['tenant', tenantId];
 
 /** Returns the current record, shared by the parts of the page. */
@@ -11,6 +14,7 @@ export function useTenant(tenantId: string): UseQueryResult<Tenant> {
   return useQuery({
     queryKey: keyOf(tenantId),
     queryFn: ({ signal }) => api.json<Tenant>(tenantPath(tenantId), { signal }),
+    refetchInterval: REFRESH_MS,
   });
 }
 
