@@ -78,7 +78,7 @@ export async function signsInAgainWhereItWas({ page, open, complaints }: Tab): P
 }
 
 /** Takes complaints out that the test caused, and asserts that there was one. */
-export function expected(complaints: string[], pattern: RegExp): void {
+function expected(complaints: string[], pattern: RegExp): void {
   const others = complaints.filter((complaint) => !pattern.test(complaint));
   assert.ok(others.length < complaints.length, `no complaint like ${pattern}`);
   complaints.splice(0, complaints.length, ...others);

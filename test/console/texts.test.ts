@@ -74,7 +74,7 @@ describe('a filter of audit records', () => {
   test.each([
     { ...any, operation: 'wrap' },
     { ...any, outcome: 'succeeded' },
-    { ...any, text: 'x' },
+    { ...any, text: 'zzz' },
     { operation: 'decrypt', outcome: 'refused', text: 'nobody' },
   ])('%j does not fit', (filter) => {
     expect(matches(record, filter)).toBe(false);
