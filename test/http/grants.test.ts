@@ -119,7 +119,7 @@ test('the reader, with a token of its own from Entra, decrypts and may do nothin
 
 describe('a refusal reads no body', () => {
   const WITH_BODY = [
-    ...Object.values<Operation>(operations).filter(({ body }) => body),
+    ...Object.values<Operation>(operations).filter(({ body, role }) => body && role !== undefined),
     ...Object.values(streamOperations),
   ];
   const LEASE_ID = '00000000-0000-4000-8000-000000000000';

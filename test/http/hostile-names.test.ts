@@ -64,6 +64,7 @@ describe('on every route', () => {
             path
               .replace('{tenantId}', name)
               .replace('{drillId}', DRILL)
+              .replace('{format}', 'az')
               .replace(/\{\w+\}/, 'email'),
           )
           .set('Authorization', `Bearer ${service.token()}`);
