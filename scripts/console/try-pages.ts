@@ -1,7 +1,6 @@
 // Tests the console's pages in a browser: node try-pages.ts URL CONTROL, with a token of all roles in
-// TOKEN and the path of Chromium in CHROMIUM. With IMAGES it also saves screenshots to that folder.
+// TOKEN and the path of Chromium in CHROMIUM.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import process from 'node:process';
 import { chromium } from 'playwright-core';
 import { assertAccessible, signIn, type Tab } from './browser.ts';
@@ -14,7 +13,6 @@ const place = {
   token: process.env['TOKEN'] ?? assert.fail('Set TOKEN'),
 };
 const executablePath = process.env['CHROMIUM'] ?? assert.fail('Set CHROMIUM');
-const images = process.env['IMAGES'];
 
 const TASKS = [
   tasks.looksAtTheOverview,
@@ -37,7 +35,6 @@ const PARTS = ['record', 'keys', 'check', 'onboarding', 'drill', 'history', 'aud
 const browser = await chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 try {
   const operator = await signIn(browser, place.url, 'operator');
-  if (images) await takePictures(operator, images);
   for (const task of TASKS) {
     await named(task.name, task(operator, place));
     // A refusal that the task asked for is no complaint; Chromium logs each answer above 399.
@@ -70,16 +67,4 @@ async function named(name: string, work: Promise<void>): Promise<void> {
 async function firstPaint({ open, page }: Tab): Promise<number> {
   await open('');
   return Math.round(Number(await page.evaluate('performance.getEntriesByName("first-contentful-paint")[0].startTime')));
-}
-
-async function takePictures({ open, page }: Tab, folder: string): Promise<void> {
-  await page.setViewportSize({ width: 1_200, height: 900 });
-  await open('');
-  await page.screenshot({ path: join(folder, 'console-overview.png') });
-  await page.emulateMedia({ colorScheme: 'dark' });
-  await open('tenants/adatum/check');
-  await page.getByRole('button', { name: 'Check now' }).click();
-  await page.getByText('can fix it').first().waitFor();
-  await page.screenshot({ path: join(folder, 'console-check-dark.png') });
-  await page.emulateMedia({ colorScheme: 'light' });
 }
