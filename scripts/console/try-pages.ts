@@ -66,5 +66,10 @@ async function named(name: string, work: Promise<void>): Promise<void> {
 
 async function firstPaint({ open, page }: Tab): Promise<number> {
   await open('');
-  return Math.round(Number(await page.evaluate('performance.getEntriesByName("first-contentful-paint")[0].startTime')));
+  const painted = await page.evaluate(`(async () => {
+    const painted = () => performance.getEntriesByName('first-contentful-paint')[0];
+    while (!painted()) await new Promise((resolve) => setTimeout(resolve, 50));
+    return painted().startTime;
+  })()`);
+  return Math.round(Number(painted));
 }
