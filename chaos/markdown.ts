@@ -20,7 +20,7 @@ export function whereAndWhen(command: string, seconds: number): string {
   const load = loadavg()
     .map((average) => average.toFixed(1))
     .join(', ');
-  return `\`${command}\`, ended ${new Date().toISOString()} after ${(seconds / 60).toFixed(1)} minutes, on ${describeMachine()}. Load of the machine over the last 1, 5 and 15 minutes: ${load}; other work may go on beside.`;
+  return `\`${command}\`, ended ${new Date().toISOString()} after ${(seconds / 60).toFixed(1)} minutes, on ${describeMachine()}. Load of the machine over the last 1, 5 and 15 minutes: ${load}; other work may run beside it.`;
 }
 
 /** Returns `code × 12, other × 3`. */

@@ -69,6 +69,6 @@ export function consentPage(vendor: Vendor, outcome: ConsentOutcome): string {
     title,
     html`<h1>${title}</h1>
 <p class="notice ${outcome === 'added' ? 'good' : 'bad'}">${text}</p>
-<p>You can close this tab and go on in the tab with your onboarding page from ${nameOf(vendor)}. Questions: ${contactOf(vendor)}.</p>`,
+<p>You can close this tab and continue in the tab with your onboarding page from ${nameOf(vendor)}. Questions: ${contactOf(vendor)}.</p>`,
   );
 }

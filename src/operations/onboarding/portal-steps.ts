@@ -23,7 +23,7 @@ function keyStep(tenantId: string, key: RegisteredKey): PortalStep {
     actions: [
       `Open portal.azure.com, search for ${vaultOf(key)} and open it.`,
       `Choose Settings, Properties, and check that purge protection is enabled. ${PURGE_REASON}`,
-      'Choose Objects, Keys, then Generate/Import. If the key exists already, open its current version and go on with its tag.',
+      'Choose Objects, Keys, then Generate/Import. If the key exists already, open its current version and continue with its tag.',
       isHsm
         ? `Name it ${key.name}, as the commands for az show: the portal makes no AES keys.`
         : `Name it ${key.name}, type RSA, 3072 bits. ${KEY_SIZE_REASON}`,

@@ -13,7 +13,7 @@ interface ChangeConflictProps {
   onStartAgain(): void;
 }
 
-/** Shows what another admin saved since this form was opened, and both ways to go on. */
+/** Shows what another admin saved since this form was opened, and both ways to continue. */
 export function ChangeConflict({
   base,
   latest,
