@@ -1,20 +1,23 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
 import type { JsonSafe } from '../lib/json-safe.ts';
+import { IV_BYTES } from './iv-pool.ts';
 
 export const TAG_BYTES = 16;
 const CIPHER = 'aes-256-gcm';
+const OPENING = { authTagLength: TAG_BYTES } as const;
 
 /**
  * The parts of a JWE that AES-256-GCM (RFC 7518 §5.3) uses; the protected header is the additional
- * data.
+ * data. IV, ciphertext and tag follow one another in `bytes`, which other messages share.
  */
 export interface GcmParts {
   /** The bytes of the protected header. */
   readonly aad: Buffer;
-  readonly iv: Buffer;
-  readonly ciphertext: Buffer;
-  readonly tag: Buffer;
+  readonly bytes: Buffer;
+  /** Place of the IV. */
+  readonly at: number;
+  readonly ciphertextBytes: number;
 }
 
 /** A key of AES-256-GCM. Its bytes do not leave it. */
@@ -59,9 +62,13 @@ class NodeKey implements GcmKey {
     return `${iv.toString('base64url')}.${ciphertext}.${cipher.getAuthTag().toString('base64url')}`;
   }
 
-  open({ aad, iv, ciphertext, tag }: GcmParts): Buffer | undefined {
-    const decipher = createDecipheriv(CIPHER, this.#key, iv, { authTagLength: TAG_BYTES }).setAAD(aad).setAuthTag(tag);
-    const plaintext = decipher.update(ciphertext);
+  open({ aad, bytes, at, ciphertextBytes }: GcmParts): Buffer | undefined {
+    const ciphertextAt = at + IV_BYTES;
+    const tagAt = ciphertextAt + ciphertextBytes;
+    const decipher = createDecipheriv(CIPHER, this.#key, bytes.subarray(at, ciphertextAt), OPENING)
+      .setAAD(aad)
+      .setAuthTag(bytes.subarray(tagAt, tagAt + TAG_BYTES));
+    const plaintext = decipher.update(bytes.subarray(ciphertextAt, tagAt));
     try {
       decipher.final();
     } catch {

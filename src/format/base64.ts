@@ -45,6 +45,65 @@ export function decodeBase64In(text: Buffer, start: number, end: number): Buffer
   return bytes;
 }
 
+/** Up to this length a loop over the characters costs less than a string of them. */
+const SHORT = 64;
+/** The value of each character of the URL-safe alphabet; no value of a character has these bits. */
+const URL_SAFE_VALUES = new Uint8Array(256).fill(0xff);
+const NO_VALUE = 0b1100_0000;
+/** Spare bits of a last group of two and of three characters: none may be set. */
+const SPARE_BITS = [0, 0, 0b1111, 0b11] as const;
+
+/**
+ * Decodes the text between two places of `text` into `target` from `at` on. Returns whether it is
+ * canonical base64url, as decodeBase64Url judges it. If not, the bytes in `target` mean nothing.
+ */
+export function decodeBase64UrlInto(text: Buffer, start: number, end: number, target: Buffer, at: number): boolean {
+  if (end - start <= SHORT) return decodeShort(text, start, end, target, at);
+  for (let from = start; from < end; from += PIECE) {
+    const to = Math.min(from + PIECE, end);
+    const piece = text.toString('latin1', from, to);
+    if (piece.includes('+') || piece.includes('/') || !hasNoSpareBits(piece, URL_SAFE)) return false;
+    const bytes = bytesOf(piece.length);
+    if (target.write(piece, at, bytes, 'base64url') !== bytes) return false;
+    at += bytes;
+  }
+  return true;
+}
+
+function decodeShort(text: Buffer, start: number, end: number, target: Buffer, at: number): boolean {
+  const rest = (end - start) % 4;
+  if (rest === 1) return false;
+  const wholeEnd = end - rest;
+  let seen = 0;
+  let to = at;
+  for (let from = start; from < wholeEnd; from += 4) {
+    const a = valueAt(text, from);
+    const b = valueAt(text, from + 1);
+    const c = valueAt(text, from + 2);
+    const d = valueAt(text, from + 3);
+    seen |= a | b | c | d;
+    target[to] = (a << 2) | (b >> 4);
+    target[to + 1] = (b << 4) | (c >> 2);
+    target[to + 2] = (c << 6) | d;
+    to += 3;
+  }
+  if (rest !== 0) {
+    const a = valueAt(text, wholeEnd);
+    const b = valueAt(text, wholeEnd + 1);
+    const c = rest === 3 ? valueAt(text, wholeEnd + 2) : 0;
+    const last = rest === 3 ? c : b;
+    seen |= a | b | c | ((last & (SPARE_BITS[rest] ?? 0)) === 0 ? 0 : NO_VALUE);
+    target[to] = (a << 2) | (b >> 4);
+    if (rest === 3) target[to + 1] = (b << 4) | (c >> 2);
+  }
+  return (seen & NO_VALUE) === 0;
+}
+
+const valueAt = (text: Buffer, at: number): number => URL_SAFE_VALUES[text[at] ?? 0] ?? NO_VALUE;
+
+/** Returns the number of bytes in an unpadded base64 text of so many characters. */
+export const bytesOf = (characters: number): number => Math.floor((characters * 3) / 4);
+
 /** Returns the number of bytes in a base64 text, whatever its errors. */
 export function decodedBytes(text: string): number {
   const padding = text.endsWith('==') ? 2 : Number(text.endsWith('='));
@@ -53,21 +112,24 @@ export function decodedBytes(text: string): number {
 
 const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+for (const [value, letter] of [...URL_SAFE].entries()) URL_SAFE_VALUES[letter.charCodeAt(0)] = value;
 
 /**
  * Returns the decoded bytes. Buffer reads both alphabets whichever is named, but the other one ten
  * times slower.
  */
 function decode(text: string, alphabet: 'base64' | 'base64url', letters: string): Buffer | undefined {
-  const rest = text.length % 4;
   // Buffer uses the low byte of a character outside ASCII.
-  if (rest === 1 || Buffer.byteLength(text) !== text.length) return undefined;
-  if (rest !== 0) {
-    const spareBits = rest === 2 ? 0b1111 : 0b11;
-    if ((letters.indexOf(text.charAt(text.length - 1)) & spareBits) !== 0) return undefined;
-  }
+  if (!hasNoSpareBits(text, letters) || Buffer.byteLength(text) !== text.length) return undefined;
   const bytes = Buffer.from(text, alphabet);
-  return bytes.length === Math.floor((text.length * 3) / 4) ? bytes : undefined;
+  return bytes.length === bytesOf(text.length) ? bytes : undefined;
+}
+
+/** Returns whether the text's length is possible, and its last character sets no spare bits. */
+function hasNoSpareBits(text: string, letters: string): boolean {
+  const rest = text.length % 4;
+  if (rest <= 1) return rest === 0;
+  return (letters.indexOf(text.charAt(text.length - 1)) & (SPARE_BITS[rest] ?? 0)) === 0;
 }
 
 function withoutPadding(text: string): string | undefined {

@@ -1,9 +1,17 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import type { JsonSafe } from '../lib/json-safe.ts';
-import { type Gcm, type GcmKey, lastingAad, openGcm, sealGcm, TAG_BYTES } from './aes-gcm.ts';
+import { type Gcm, type GcmKey, type GcmParts, lastingAad, openGcm, sealGcm } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
-import { IV_BYTES } from './iv-pool.ts';
 import { type JweType, malformed } from './jwe-header.ts';
+import {
+  bytesOfMessage,
+  ciphertextBytesIn,
+  decodeSealed,
+  IV_CHARACTERS,
+  type ParseAt,
+  PartMemory,
+  TAG_CHARACTERS,
+} from './sealed-text.ts';
 
 /**
  * The compact message: JWE Compact Serialization with `alg: dir` (RFC 7518 §4.5) and an empty
@@ -22,8 +30,8 @@ const KID_BYTES = 2 * ID_BYTES;
 const TAIL = /^[A-Za-z0-9_-]{21}[AQgw]"\}$/;
 const KID_CHARACTERS = 22;
 const BRANCH_ID_CHARACTERS = 11;
-const IV_CHARACTERS = 16;
-const TAG_CHARACTERS = 22;
+const SEALED_AT = HEADER_CHARACTERS + 2;
+const DOT = 0x2e;
 /** First bit of the leaf salt: set for the leaf of a lease, clear for one of the service. */
 const LEASE_BIT = 0x80;
 
@@ -45,14 +53,12 @@ export interface LeafId {
   readonly isLease: boolean;
 }
 
-/** A compact message with a valid form; no part of it is authenticated yet. */
-export interface CompactMessage {
+/**
+ * A compact message with a valid form; no part of it is authenticated yet. `aad` has the bytes of
+ * its first segment (RFC 7516 §5.1, step 14).
+ */
+export interface CompactMessage extends GcmParts {
   readonly leaf: LeafId;
-  /** The bytes of the first segment: the additional authenticated data (RFC 7516 §5.1, step 14). */
-  readonly aad: Buffer;
-  readonly iv: Buffer;
-  readonly ciphertext: Buffer;
-  readonly tag: Buffer;
 }
 
 /**
@@ -60,6 +66,14 @@ export interface CompactMessage {
  * every other text.
  */
 export const isCompact = (text: string): boolean => text.startsWith(ENCODED_START);
+
+/** Returns the same for the text that starts at this place of a buffer. */
+export function isCompactAt(text: Buffer, start: number): boolean {
+  for (let n = 0; n < ENCODED_START.length; n += 1) {
+    if (text[start + n] !== ENCODED_START.charCodeAt(n)) return false;
+  }
+  return true;
+}
 
 /** Returns K of a branch id and a leaf salt, 8 bytes each. */
 export function leafIdOf(branchId: Uint8Array, leafSalt: Uint8Array): LeafId {
@@ -88,41 +102,43 @@ export function compactHeader(kid: string): CompactHeader {
  * header, an empty second segment, every length.
  * @throws ServiceError `malformed-ciphertext`
  */
-export const parseCompact = (text: string): CompactMessage => compactParser()(text);
+export function parseCompact(text: string): CompactMessage {
+  const bytes = bytesOfMessage(text);
+  return compactParser()(bytes, 0, bytes.length);
+}
 
 /**
  * Returns the same for many messages. Those of one leaf share their header: it is parsed again only
  * if it differs from the last.
  */
-export function compactParser(): (text: string) => CompactMessage {
+export function compactParser(): ParseAt<CompactMessage> {
+  const memory = new PartMemory();
   let last: ParsedHeader | undefined;
-  return (text) => {
-    const encoded = text.slice(0, HEADER_CHARACTERS);
-    const header = last?.encoded === encoded ? last : parseHeader(encoded);
-    const message = parseRest(text, header);
+  return (text, start, end) => {
+    const headerEnd = Math.min(start + HEADER_CHARACTERS, end);
+    const isLast = last !== undefined && text.compare(last.aad, 0, HEADER_CHARACTERS, start, headerEnd) === 0;
+    const header = isLast && last ? last : parseHeader(text.toString('latin1', start, headerEnd));
+    const at = parseRest(text, start, end, memory);
     last = header;
-    return message;
+    const ciphertextBytes = ciphertextBytesIn(end - start - SEALED_AT);
+    return { leaf: header.leaf, aad: header.aad, bytes: memory.bytes, at, ciphertextBytes };
   };
 }
 
-interface ParsedHeader extends Pick<CompactMessage, 'leaf' | 'aad'> {
-  readonly encoded: string;
-}
+type ParsedHeader = Pick<CompactMessage, 'leaf' | 'aad'>;
 
-function parseRest(text: string, { leaf, aad }: ParsedHeader): CompactMessage {
-  const ivEnd = HEADER_CHARACTERS + 2 + IV_CHARACTERS;
-  if (!text.startsWith('..', HEADER_CHARACTERS))
+/** Returns the place of the sealed bytes. */
+function parseRest(text: Buffer, start: number, end: number, memory: PartMemory): number {
+  const ivEnd = start + SEALED_AT + IV_CHARACTERS;
+  if (text[start + HEADER_CHARACTERS] !== DOT || text[start + HEADER_CHARACTERS + 1] !== DOT) {
     throw malformed('the encrypted key of a compact message must be empty');
-  if (text[ivEnd] !== '.') throw malformed('the IV must have 12 bytes');
-  const tagDot = text.length - TAG_CHARACTERS - 1;
-  if (tagDot <= ivEnd || text[tagDot] !== '.') throw malformed('the tag must have 16 bytes');
-  const iv = decodeBase64Url(text.slice(HEADER_CHARACTERS + 2, ivEnd));
-  const ciphertext = decodeBase64Url(text.slice(ivEnd + 1, tagDot));
-  const tag = decodeBase64Url(text.slice(tagDot + 1));
-  if (iv?.length !== IV_BYTES || !ciphertext || tag?.length !== TAG_BYTES) {
-    throw malformed('a segment is not canonical base64url');
   }
-  return { leaf, aad, iv, ciphertext, tag };
+  if (text[ivEnd] !== DOT) throw malformed('the IV must have 12 bytes');
+  const tagDot = end - TAG_CHARACTERS - 1;
+  if (tagDot <= ivEnd || text[tagDot] !== DOT) throw malformed('the tag must have 16 bytes');
+  const at = decodeSealed(text, start + SEALED_AT, end, memory);
+  if (at === undefined) throw malformed('a segment is not canonical base64url');
+  return at;
 }
 
 function parseHeader(encoded: string): ParsedHeader {
@@ -132,8 +148,7 @@ function parseHeader(encoded: string): ParsedHeader {
   if (!isCanonical) throw malformed('the header is not in canonical form');
   const kid = json.slice(0, KID_CHARACTERS);
   const bytes = Buffer.from(kid, 'base64url');
-  const leaf = leafIdOf(bytes.subarray(0, ID_BYTES), bytes.subarray(ID_BYTES));
-  return { encoded, leaf, aad: Buffer.from(encoded, 'latin1') };
+  return { leaf: leafIdOf(bytes.subarray(0, ID_BYTES), bytes.subarray(ID_BYTES)), aad: Buffer.from(encoded, 'latin1') };
 }
 
 /**

@@ -1,5 +1,6 @@
-import { type CompactMessage, compactParser, isCompact, JWE_TYPES, type LeafUse } from './compact.ts';
+import { type CompactMessage, compactParser, isCompactAt, JWE_TYPES, type LeafUse } from './compact.ts';
 import { type Jwe, jweParser } from './jwe.ts';
+import { bytesOfMessage, type ParseAt } from './sealed-text.ts';
 
 /** A message of either form with a valid form; no part of it is authenticated yet. */
 export type Message = Jwe | CompactMessage;
@@ -11,8 +12,17 @@ export const isCompactMessage = (message: Message): message is CompactMessage =>
  * batch share most of the time.
  * The parser throws ServiceError `malformed-ciphertext`.
  */
-export function messageParser(use: LeafUse): (text: string) => Message {
+export function messageParser(use: LeafUse): ParseAt<Message> {
   const parseJwe = jweParser(JWE_TYPES[use]);
   const parseCompact = compactParser();
-  return (text) => (isCompact(text) ? parseCompact(text) : parseJwe(text));
+  return (text, start, end) => (isCompactAt(text, start) ? parseCompact(text, start, end) : parseJwe(text, start, end));
+}
+
+/**
+ * Returns the parsed message of a text.
+ * @throws ServiceError `malformed-ciphertext`
+ */
+export function parseMessage(text: string, use: LeafUse): Message {
+  const bytes = bytesOfMessage(text);
+  return messageParser(use)(bytes, 0, bytes.length);
 }

@@ -1,22 +1,20 @@
-import { type Gcm, type GcmKey, type GcmParts, javascriptGcm, TAG_BYTES } from './aes-gcm.ts';
+import { type Gcm, type GcmKey, type GcmParts, javascriptGcm } from './aes-gcm.ts';
 import { IV_BYTES } from './iv-pool.ts';
 
-/** The exports of `native/`: calls on one scratch buffer, and the places of its parts. */
+/** The exports of `native/`. Each call checks the lengths of what it gets. */
 export interface NativeModule {
-  readonly KEY_AT: number;
   readonly KEY_BYTES: number;
-  readonly AAD_AT: number;
   readonly MAX_AAD: number;
-  readonly IV_AT: number;
-  readonly TEXT_AT: number;
   readonly MAX_TEXT: number;
   readonly MESSAGE_AT: number;
-  readonly SCRATCH_BYTES: number;
+  readonly SEALING_BYTES: number;
   newKey(bytes: Uint8Array): object;
-  seal(key: object, scratch: Buffer, aadBytes: number, textBytes: number): void;
-  sealOnce(scratch: Buffer, aadBytes: number, textBytes: number): void;
-  open(key: object, scratch: Buffer, aadBytes: number, textBytes: number): boolean;
-  openOnce(scratch: Buffer, aadBytes: number, textBytes: number): boolean;
+  /** Writes the message from MESSAGE_AT on to `sealing`, which has SEALING_BYTES. */
+  seal(key: object, aad: Buffer, iv: Buffer, text: Uint8Array, sealing: Buffer): void;
+  sealOnce(key: Buffer, aad: Buffer, iv: Buffer, text: Uint8Array, sealing: Buffer): void;
+  /** Writes the text, which is as long as the ciphertext; returns false for a wrong tag. */
+  open(key: object, aad: Buffer, bytes: Buffer, at: number, text: Buffer): boolean;
+  openOnce(key: Buffer, aad: Buffer, bytes: Buffer, at: number, text: Buffer): boolean;
 }
 
 /**
@@ -26,11 +24,11 @@ export interface NativeModule {
  * @throws Error if the module is of another version, or its results differ from node:crypto
  */
 export function nativeGcm(module: NativeModule): Gcm {
-  const scratch = new Scratch(module);
+  const calls = new NativeCalls(module);
   const gcm: Gcm = {
     name: 'native',
-    lastingKey: (bytes) => new LastingKey(module, scratch, bytes),
-    keyOfOneUse: (bytes) => new KeyOfOneUse(module, scratch, bytes),
+    lastingKey: (bytes) => new LastingKey(calls, bytes),
+    keyOfOneUse: (bytes) => new KeyOfOneUse(calls, bytes),
   };
   assertSameResults(gcm);
   return gcm;
@@ -45,59 +43,34 @@ function assertSameResults(gcm: Gcm): void {
     for (const length of [0, 1, 16, 1_000]) {
       const text = Buffer.alloc(length, 4);
       const message = key.seal(aad, iv, text);
-      const [, ciphertext = '', tag = ''] = message.split('.');
-      const parts = { aad, iv, ciphertext: Buffer.from(ciphertext, 'base64url'), tag: Buffer.from(tag, 'base64url') };
+      const sealed = message.split('.').map((part) => Buffer.from(part, 'base64url'));
+      const parts = { aad, bytes: Buffer.concat([Buffer.of(5), ...sealed]), at: 1, ciphertextBytes: length };
       const isSame = message === reference.seal(aad, iv, text) && key.open(parts)?.equals(text) === true;
-      if (!isSame || key.open({ ...parts, tag: Buffer.alloc(TAG_BYTES) })) throw new Error('its results are wrong');
+      parts.bytes.fill(0, 1 + IV_BYTES + length);
+      if (!isSame || key.open(parts)) throw new Error('its results are wrong');
     }
   }
 }
 
-/** The memory that JavaScript shares with the module. No part of a text or of a key stays in it. */
-class Scratch {
-  /** Outside Buffer's pool, which other code reads. */
-  readonly bytes: Buffer;
-  readonly #layout: NativeModule;
+/** Calls of the module, for parts of lengths that it takes. */
+class NativeCalls {
+  readonly module: NativeModule;
+  /** Gets ciphertexts and messages, never a text or a key. Outside Buffer's pool, which other code uses. */
+  readonly sealing: Buffer;
 
-  constructor(layout: NativeModule) {
-    this.#layout = layout;
-    this.bytes = Buffer.alloc(layout.SCRATCH_BYTES);
+  constructor(module: NativeModule) {
+    this.module = module;
+    this.sealing = Buffer.alloc(module.SEALING_BYTES);
   }
 
-  /** Returns whether the module takes parts of these lengths. */
-  fits(aad: Buffer, iv: Buffer, text: Uint8Array): boolean {
-    const { MAX_AAD, MAX_TEXT } = this.#layout;
-    return text.length <= MAX_TEXT && aad.length <= MAX_AAD && iv.length === IV_BYTES;
+  fits(aad: Buffer, textBytes: number): boolean {
+    return textBytes <= this.module.MAX_TEXT && aad.length <= this.module.MAX_AAD;
   }
 
-  putKey(key: Buffer): void {
-    this.bytes.set(key, this.#layout.KEY_AT);
-  }
-
-  putParts(aad: Buffer, iv: Buffer, text: Uint8Array): void {
-    const { AAD_AT, IV_AT, TEXT_AT } = this.#layout;
-    this.bytes.set(aad, AAD_AT);
-    this.bytes.set(iv, IV_AT);
-    this.bytes.set(text, TEXT_AT);
-  }
-
-  putTag(tag: Buffer, textBytes: number): void {
-    this.bytes.set(tag, this.#layout.TEXT_AT + textBytes);
-  }
-
-  /** Returns the sealed `IV.CIPHERTEXT.TAG`. */
+  /** Returns the message that was sealed last: `IV.CIPHERTEXT.TAG`. */
   message(textBytes: number): string {
-    const { MESSAGE_AT } = this.#layout;
-    return this.bytes.toString('latin1', MESSAGE_AT, MESSAGE_AT + FRAME_CHARACTERS + Math.ceil((textBytes * 4) / 3));
-  }
-
-  /** Returns a copy of the opened text and overwrites it here. */
-  takeText(textBytes: number): Buffer {
-    const { TEXT_AT } = this.#layout;
-    const text = Buffer.allocUnsafe(textBytes);
-    this.bytes.copy(text, 0, TEXT_AT, TEXT_AT + textBytes);
-    this.bytes.fill(0, TEXT_AT, TEXT_AT + textBytes);
-    return text;
+    const { MESSAGE_AT } = this.module;
+    return this.sealing.toString('latin1', MESSAGE_AT, MESSAGE_AT + FRAME_CHARACTERS + Math.ceil((textBytes * 4) / 3));
   }
 }
 
@@ -105,35 +78,30 @@ class Scratch {
 const FRAME_CHARACTERS = 16 + 22 + 2;
 
 class LastingKey implements GcmKey {
-  readonly #module: NativeModule;
-  readonly #scratch: Scratch;
+  readonly #calls: NativeCalls;
   readonly #native: object;
   /** For parts that the module does not take. */
   readonly #other: GcmKey;
 
-  constructor(module: NativeModule, scratch: Scratch, bytes: Uint8Array) {
-    this.#module = module;
-    this.#scratch = scratch;
-    this.#native = module.newKey(bytes);
+  constructor(calls: NativeCalls, bytes: Uint8Array) {
+    this.#calls = calls;
+    this.#native = calls.module.newKey(bytes);
     this.#other = javascriptGcm.lastingKey(bytes);
   }
 
   seal(aad: Buffer, iv: Buffer, plaintext: Uint8Array): string {
-    const scratch = this.#scratch;
-    if (!scratch.fits(aad, iv, plaintext)) return this.#other.seal(aad, iv, plaintext);
-    scratch.putParts(aad, iv, plaintext);
-    this.#module.seal(this.#native, scratch.bytes, aad.length, plaintext.length);
-    return scratch.message(plaintext.length);
+    const calls = this.#calls;
+    if (iv.length !== IV_BYTES || !calls.fits(aad, plaintext.length)) return this.#other.seal(aad, iv, plaintext);
+    calls.module.seal(this.#native, aad, iv, plaintext, calls.sealing);
+    return calls.message(plaintext.length);
   }
 
   open(parts: GcmParts): Buffer | undefined {
-    const { aad, iv, ciphertext, tag } = parts;
-    const scratch = this.#scratch;
-    if (!scratch.fits(aad, iv, ciphertext) || tag.length !== TAG_BYTES) return this.#other.open(parts);
-    scratch.putParts(aad, iv, ciphertext);
-    scratch.putTag(tag, ciphertext.length);
-    const isOpen = this.#module.open(this.#native, scratch.bytes, aad.length, ciphertext.length);
-    return isOpen ? scratch.takeText(ciphertext.length) : undefined;
+    const { aad, bytes, at, ciphertextBytes } = parts;
+    const calls = this.#calls;
+    if (!calls.fits(aad, ciphertextBytes)) return this.#other.open(parts);
+    const text = Buffer.allocUnsafe(ciphertextBytes);
+    return calls.module.open(this.#native, aad, bytes, at, text) ? text : undefined;
   }
 
   release(): void {}
@@ -141,40 +109,36 @@ class LastingKey implements GcmKey {
 
 /** Its bytes stay in JavaScript, as with node:crypto: a native object costs more than one use. */
 class KeyOfOneUse implements GcmKey {
-  readonly #module: NativeModule;
-  readonly #scratch: Scratch;
+  readonly #calls: NativeCalls;
   readonly #bytes: Buffer;
 
-  constructor(module: NativeModule, scratch: Scratch, bytes: Buffer) {
-    if (bytes.length !== module.KEY_BYTES) throw new Error('a key has 32 bytes');
-    this.#module = module;
-    this.#scratch = scratch;
+  constructor(calls: NativeCalls, bytes: Buffer) {
+    if (bytes.length !== calls.module.KEY_BYTES) throw new Error('a key has 32 bytes');
+    this.#calls = calls;
     this.#bytes = bytes;
   }
 
   seal(aad: Buffer, iv: Buffer, plaintext: Uint8Array): string {
-    const scratch = this.#scratch;
-    if (!scratch.fits(aad, iv, plaintext)) return javascriptGcm.keyOfOneUse(this.#bytes).seal(aad, iv, plaintext);
-    scratch.putParts(aad, iv, plaintext);
-    scratch.putKey(this.#bytes);
-    this.#module.sealOnce(scratch.bytes, aad.length, plaintext.length);
-    return scratch.message(plaintext.length);
+    const calls = this.#calls;
+    if (iv.length !== IV_BYTES || !calls.fits(aad, plaintext.length)) return this.#other().seal(aad, iv, plaintext);
+    calls.module.sealOnce(this.#bytes, aad, iv, plaintext, calls.sealing);
+    return calls.message(plaintext.length);
   }
 
   open(parts: GcmParts): Buffer | undefined {
-    const { aad, iv, ciphertext, tag } = parts;
-    const scratch = this.#scratch;
-    if (!scratch.fits(aad, iv, ciphertext) || tag.length !== TAG_BYTES) {
-      return javascriptGcm.keyOfOneUse(this.#bytes).open(parts);
-    }
-    scratch.putParts(aad, iv, ciphertext);
-    scratch.putTag(tag, ciphertext.length);
-    scratch.putKey(this.#bytes);
-    const isOpen = this.#module.openOnce(scratch.bytes, aad.length, ciphertext.length);
-    return isOpen ? scratch.takeText(ciphertext.length) : undefined;
+    const { aad, bytes, at, ciphertextBytes } = parts;
+    const calls = this.#calls;
+    if (!calls.fits(aad, ciphertextBytes)) return this.#other().open(parts);
+    const text = Buffer.allocUnsafe(ciphertextBytes);
+    return calls.module.openOnce(this.#bytes, aad, bytes, at, text) ? text : undefined;
   }
 
   release(): void {
     this.#bytes.fill(0);
+  }
+
+  /** Returns a key of the same bytes for parts that the module does not take. */
+  #other(): GcmKey {
+    return javascriptGcm.keyOfOneUse(this.#bytes);
   }
 }

@@ -3,7 +3,7 @@ import { type CompactMessage, JWE_TYPES, type LeafUse, openCompact } from '../fo
 import { type Jwe, openJwe } from '../format/jwe.ts';
 import { malformed } from '../format/jwe-header.ts';
 import type { KekRef } from '../format/kek-ref.ts';
-import { isCompactMessage, type Message, messageParser } from '../format/message.ts';
+import { isCompactMessage, type Message, parseMessage } from '../format/message.ts';
 import { isDefaultAlgorithm } from '../format/wrap-algorithms.ts';
 import type { DataKeys, OpeningUse } from '../keyring/data-keys.ts';
 import { assertAllowed, type PolicedUse } from '../keyring/policy/assert-allowed.ts';
@@ -97,7 +97,7 @@ export function accessProver(
  * @throws ServiceError `malformed-ciphertext`
  */
 function messageOf(ciphertext: Ciphertext, use: LeafUse): Message {
-  if (typeof ciphertext === 'string') return messageParser(use)(ciphertext);
+  if (typeof ciphertext === 'string') return parseMessage(ciphertext, use);
   const isOfUse = isCompactMessage(ciphertext) || ciphertext.header.typ === JWE_TYPES[use];
   if (!isOfUse) throw new Error('a message that was parsed for another use');
   return ciphertext;

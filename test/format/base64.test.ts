@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeAnyBase64, decodeBase64Url } from '../../src/format/base64.ts';
+import { bytesOf, decodeAnyBase64, decodeBase64Url, decodeBase64UrlInto } from '../../src/format/base64.ts';
 
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
@@ -66,6 +66,59 @@ describe('decodeBase64Url', () => {
 
   test('returns no bytes for the empty text', () => {
     expect(decodeBase64Url('')?.length).toBe(0);
+  });
+});
+
+/** Returns what decodeBase64UrlInto writes for a text in the middle of another; undefined if it refuses. */
+function decodedIn(text: string): Buffer | undefined {
+  const around = Buffer.from(`AAAA${text}AAAA`, 'latin1');
+  const target = Buffer.alloc(3 + bytesOf(text.length) + 3, 0xa5);
+  const isCanonical = decodeBase64UrlInto(around, 4, around.length - 4, target, 3);
+  expect([...target.subarray(0, 3), ...target.subarray(-3)]).toEqual(new Array(6).fill(0xa5));
+  return isCanonical ? target.subarray(3, -3) : undefined;
+}
+
+describe('decodeBase64UrlInto', () => {
+  const PIECE = 32 * 1_024;
+
+  test('judges each text as decodeBase64Url does, and writes nothing beside its bytes', () => {
+    const character = fc.oneof(
+      { weight: 30, arbitrary: fc.constantFrom(...URL_SAFE) },
+      { weight: 1, arbitrary: fc.constantFrom(...'+/= \n\t.%\0é') },
+    );
+    const length = fc.oneof(fc.nat(8), fc.nat(80), fc.constantFrom(63, 64, 65, 66, 67, 68, 100, 1_366));
+    const text = length.chain((characters) =>
+      fc.array(character, { minLength: characters, maxLength: characters, size: 'max' }),
+    );
+    fc.assert(
+      fc.property(text, (characters) => {
+        const one = characters.join('');
+        expect(decodedIn(one)).toEqual(decodeBase64Url(one));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('judges every text of up to three characters as decodeBase64Url does', () => {
+    for (const first of URL_SAFE) {
+      expect(decodedIn(first)).toBeUndefined();
+      for (const second of URL_SAFE) {
+        expect(decodedIn(first + second)).toEqual(decodeBase64Url(first + second));
+        expect(decodedIn(`A${first}${second}`)).toEqual(decodeBase64Url(`A${first}${second}`));
+      }
+    }
+  });
+
+  test.each([0, 1, 2, 3, 4])('decodes pieces of long texts, and %i characters more', (more) => {
+    const text = Buffer.alloc(PIECE * 2, 'ab')
+      .toString('base64url')
+      .slice(0, PIECE * 2 + more);
+    const long = `${text.slice(0, -1)}A`;
+    expect(decodedIn(long)).toEqual(decodeBase64Url(long));
+    for (const at of [PIECE - 1, PIECE, PIECE + 1, long.length - 2]) {
+      expect(decodedIn(`${long.slice(0, at)}+${long.slice(at + 1)}`)).toBeUndefined();
+      expect(decodedIn(`${long.slice(0, at)}=${long.slice(at + 1)}`)).toBeUndefined();
+    }
   });
 });
 

@@ -12,27 +12,20 @@ const keysOf = (key: Buffer) =>
   }));
 
 describe(`AES-256-GCM, ${gcm.name}`, () => {
-  test('refuses an IV or a tag of another length as node:crypto does', () => {
-    const key = randomBytes(32);
+  test('opens no message that its buffer ends in', () => {
     const aad = Buffer.from('header');
+    const key = randomBytes(32);
     const parts = partsOf(javascriptGcm.lastingKey(key).seal(aad, Buffer.alloc(12), Buffer.from('text')), aad);
-    const outcome = (open: () => unknown) => {
-      try {
-        return open();
-      } catch (error) {
-        return (error as Error).message;
+    const { at, ciphertextBytes } = parts;
+    const end = at + 12 + ciphertextBytes + 16;
+    for (const { lasting, once } of keysOf(key)) {
+      expect(lasting.open({ ...parts, bytes: parts.bytes.subarray(0, end) })).toEqual(Buffer.from('text'));
+      for (const cut of [end - 1, end - 15, end - 16, at + 12, at + 11, 0]) {
+        const changed = { ...parts, bytes: parts.bytes.subarray(0, cut) };
+        expect(() => lasting.open(changed)).toThrow();
+        expect(() => once().open(changed)).toThrow();
       }
-    };
-    for (const changed of [
-      { ...parts, tag: parts.tag.subarray(0, 12) },
-      { ...parts, tag: Buffer.concat([parts.tag, Buffer.alloc(1)]) },
-      { ...parts, iv: parts.iv.subarray(0, 11) },
-      { ...parts, iv: Buffer.alloc(16) },
-    ]) {
-      const [own, reference] = keysOf(key);
-      expect(outcome(() => own?.lasting.open(changed))).toEqual(outcome(() => reference?.lasting.open(changed)));
-      expect(outcome(() => own?.once().open(changed))).toEqual(outcome(() => reference?.once().open(changed)));
-      expect(outcome(() => own?.lasting.open(changed))).not.toEqual(Buffer.from('text'));
+      expect(() => lasting.seal(aad, Buffer.alloc(0), Buffer.from('text'))).toThrow();
     }
   });
 

@@ -1,50 +1,93 @@
 import { describe, expect, test } from '@jest/globals';
-import type { NativeModule } from '../../src/format/native-gcm.ts';
 import { builtModule } from '../support/native-module.ts';
 
 const module = builtModule();
-const { MAX_AAD, MAX_TEXT, SCRATCH_BYTES, KEY_AT, KEY_BYTES } = module;
-const key = module.newKey(Buffer.alloc(32, 1));
-const scratch = (bytes = SCRATCH_BYTES): Buffer => Buffer.alloc(bytes, 1);
+const { MAX_AAD, MAX_TEXT, SEALING_BYTES, KEY_BYTES } = module;
+const bytesOfKey = Buffer.alloc(KEY_BYTES, 1);
+const key = module.newKey(bytesOfKey);
 
-/** Each call of the module with a scratch buffer and two lengths. */
-const CALLS = [
-  ['seal', (one: NativeModule, ...given: [Buffer, number, number]) => one.seal(key, ...given)],
-  ['sealOnce', (one: NativeModule, ...given: [Buffer, number, number]) => one.sealOnce(...given)],
-  ['open', (one: NativeModule, ...given: [Buffer, number, number]) => one.open(key, ...given)],
-  ['openOnce', (one: NativeModule, ...given: [Buffer, number, number]) => one.openOnce(...given)],
+/** Lengths of what a call gets; the others are right. */
+interface Lengths {
+  readonly aad?: number;
+  readonly iv?: number;
+  readonly text?: number;
+  readonly sealing?: number;
+  /** Of the buffer that has the sealed message, and its place. */
+  readonly bytes?: number;
+  readonly at?: number;
+}
+
+const SEAL = [
+  ['seal', module.seal.bind(module, key)],
+  ['sealOnce', module.sealOnce.bind(module, bytesOfKey)],
+] as const;
+const OPEN = [
+  ['open', module.open.bind(module, key)],
+  ['openOnce', module.openOnce.bind(module, bytesOfKey)],
 ] as const;
 
 /** The native module checks lengths itself: JavaScript's checks could have a fault. */
-describe.each(CALLS)('%s of the native module', (_name, call) => {
-  test('accepts the largest lengths', () => {
-    expect(() => call(module, scratch(), MAX_AAD, MAX_TEXT)).not.toThrow();
-    expect(() => call(module, scratch(), 0, 0)).not.toThrow();
+describe.each(SEAL)('%s of the native module', (_name, call) => {
+  const run = ({ aad = 16, iv = 12, text = 16, sealing = SEALING_BYTES }: Lengths) =>
+    call(Buffer.alloc(aad), Buffer.alloc(iv), Buffer.alloc(text), Buffer.alloc(sealing));
+
+  test('accepts the largest and the smallest lengths', () => {
+    expect(() => run({ aad: MAX_AAD, text: MAX_TEXT })).not.toThrow();
+    expect(() => run({ aad: 0, text: 0 })).not.toThrow();
   });
 
-  test.each([
-    ['a longer header', MAX_AAD + 1, 0],
-    ['a longer text', 0, MAX_TEXT + 1],
-    ['the largest numbers', 2 ** 32 - 1, 2 ** 32 - 1],
-    ['negative lengths', -1, -1],
-  ])('refuses %s', (_what, aadBytes, textBytes) => {
-    expect(() => call(module, scratch(), aadBytes, textBytes)).toThrow();
-  });
-
-  test.each([0, 10, SCRATCH_BYTES - 1, SCRATCH_BYTES + 1])('refuses a scratch buffer of %i bytes', (bytes) => {
-    expect(() => call(module, scratch(bytes), 0, 0)).toThrow();
+  test.each<[string, Lengths]>([
+    ['a longer header', { aad: MAX_AAD + 1 }],
+    ['a longer text', { text: MAX_TEXT + 1 }],
+    ['a shorter IV', { iv: 11 }],
+    ['a longer IV', { iv: 13 }],
+    ['no memory', { sealing: 0 }],
+    ['less memory', { sealing: SEALING_BYTES - 1 }],
+    ['more memory', { sealing: SEALING_BYTES + 1 }],
+  ])('refuses %s', (_what, lengths) => {
+    expect(() => run(lengths)).toThrow();
   });
 });
 
-test('a key of one use is overwritten, and a key of another length is refused', () => {
-  for (const call of [module.sealOnce, module.openOnce]) {
-    const shared = scratch();
-    call(shared, 16, 16);
-    expect(shared.subarray(KEY_AT, KEY_AT + KEY_BYTES)).toEqual(Buffer.alloc(KEY_BYTES));
-  }
-  for (const bytes of [0, 16, 31, 33]) expect(() => module.newKey(Buffer.alloc(bytes))).toThrow();
+describe.each(OPEN)('%s of the native module', (_name, call) => {
+  const run = ({ aad = 16, text = 16, bytes = 12 + text + 16, at = 0 }: Lengths) =>
+    call(Buffer.alloc(aad), Buffer.alloc(bytes), at, Buffer.alloc(text));
+
+  test('accepts the largest and the smallest lengths', () => {
+    expect(run({ aad: MAX_AAD, text: MAX_TEXT })).toBe(false);
+    expect(run({ aad: 0, text: 0 })).toBe(false);
+    expect(run({ at: 5, bytes: 5 + 12 + 16 + 16 })).toBe(false);
+  });
+
+  test.each<[string, Lengths]>([
+    ['a longer header', { aad: MAX_AAD + 1 }],
+    ['a longer text', { text: MAX_TEXT + 1 }],
+    ['a buffer that ends in the tag', { bytes: 12 + 16 + 15 }],
+    ['a buffer that ends in the ciphertext', { bytes: 12 + 15 }],
+    ['a buffer that ends in the IV', { bytes: 11 }],
+    ['an empty buffer', { bytes: 0 }],
+    ['a place that leaves no room', { at: 1 }],
+    ['a place after the end', { at: 1_000 }],
+    ['the largest place', { at: 2 ** 32 - 1 }],
+    ['a negative place', { at: -1 }],
+  ])('refuses %s', (_what, lengths) => {
+    expect(() => run(lengths)).toThrow();
+  });
+
+  test('writes nothing if the tag is wrong', () => {
+    const text = Buffer.alloc(16, 7);
+    expect(call(Buffer.alloc(0), Buffer.alloc(44), 0, text)).toBe(false);
+    expect(text).toEqual(Buffer.alloc(16, 7));
+  });
+});
+
+test.each([0, 16, 31, 33])('a key of %i bytes is refused', (length) => {
+  const [none, sealing] = [Buffer.alloc(0), Buffer.alloc(SEALING_BYTES)];
+  expect(() => module.newKey(Buffer.alloc(length))).toThrow();
+  expect(() => module.sealOnce(Buffer.alloc(length), none, Buffer.alloc(12), none, sealing)).toThrow();
+  expect(() => module.openOnce(Buffer.alloc(length), none, Buffer.alloc(28), 0, none)).toThrow();
 });
 
 test('a key is no other object, and no other object is a key', () => {
-  expect(() => module.seal({}, scratch(), 0, 0)).toThrow();
+  expect(() => module.open({}, Buffer.alloc(0), Buffer.alloc(28), 0, Buffer.alloc(0))).toThrow();
 });

@@ -33,9 +33,21 @@ export function withSegment(ciphertext: string, segment: number, change: (text: 
     .join('.');
 }
 
-/** Returns the parts of `IV.CIPHERTEXT.TAG`, each in memory of its own. */
+/** Returns the parts of `IV.CIPHERTEXT.TAG`, whose bytes begin and end in a larger buffer. */
 export function partsOf(message: string, aad: Buffer): GcmParts {
   const [iv, ciphertext, tag] = message.split('.').map((text) => Buffer.from(text, 'base64url'));
   if (!iv || !ciphertext || !tag) throw new Error('three segments');
-  return { aad, iv, ciphertext, tag };
+  const around = Buffer.alloc(3, 0xa5);
+  return {
+    aad,
+    bytes: Buffer.concat([around, iv, ciphertext, tag, around]),
+    at: around.length,
+    ciphertextBytes: ciphertext.length,
+  };
 }
+
+/** Returns parsed parts in memory of their own, so that two messages can be compared. */
+export const inOwnMemory = <T extends GcmParts>({ bytes, at, ...message }: T) => ({
+  ...message,
+  sealed: Buffer.from(bytes.subarray(at, at + 12 + message.ciphertextBytes + 16)),
+});

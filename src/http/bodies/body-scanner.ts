@@ -110,12 +110,12 @@ export class BodyScanner {
   }
 
   /**
-   * Returns what `parse` makes of a text with at most `max` characters. `parse` throws unless each
-   * character is one that JSON never escapes.
+   * Returns what `parse` makes of the place of a text with at most `max` characters. `parse` throws
+   * unless each character is one that JSON never escapes.
    */
-  parsed<T>(max: number, parse: (text: string) => T): T {
+  parsed<T>(max: number, parse: (text: Buffer, start: number, end: number) => T): T {
     const { start, end } = this.#span(max);
-    return parse(this.#bytes.toString('latin1', start, end));
+    return parse(this.#bytes, start, end);
   }
 
   /**
