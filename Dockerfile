@@ -9,7 +9,7 @@ COPY package.json package-lock.json .npmrc ./
 # TypeScript's compiler is itself an optional package, so this stage installs those and removes the repackaged Node.
 FROM base AS build
 RUN npm ci --ignore-scripts && rm -rf node_modules/node-linux-* node_modules/.bin/node
-COPY tsconfig*.json ./
+COPY tsconfig*.json openapi.yaml ./
 COPY src src
 COPY console console
 COPY scripts scripts

@@ -13,7 +13,7 @@ main() {
   trap clean_up EXIT
   have_chromium
   export CHROMIUM=$chromium
-  [ -f dist/console/index.html ] || npm run -s build:console
+  [ -f dist/console/index.html ] || npm run -s build:pages
   start_service
   take_token
   timeout 120 node scripts/console/try-console.ts "$url" "$control"

@@ -37,5 +37,5 @@ take_token
 encrypted=$(curl -sS --fail-with-body "$url/tenants/contoso/encrypt" \
   -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"plaintext":"aGVsbG8="}') || fail "encrypt: $encrypted"
 [[ $encrypted == '{"ciphertext":"eyJ'* ]] || fail "encrypt: $encrypted"
-curl -sS --fail "$url/docs" | grep -q '<title>' || fail 'the package has no page at /docs'
+curl -sS --fail "$url/docs" | grep -q '<title>Vaultspan API</title>' || fail 'the package has no page at /docs'
 echo "npm-package: $(wc -l <<<"$contents") files, $(stat -c %s "$tarball") bytes; $version installed into an empty folder, ran and encrypted"

@@ -43,8 +43,8 @@ export function licencesPage(packages: readonly Package[], crates: readonly Crat
   const rows = packages.map(rowOf);
   return `# Licences
 
-Every package that runs in production, the console's in the browser included, as \`npm run licences\` writes it; what the package asks for itself is bold.
-The texts are in the image, beside each package; those of the console's are in \`dist/console/licences.md\`. Allowed are ${[...ALLOWED].join(', ')}; anything else fails the command and the tests.
+Every package that runs in production, those of the pages in the browser included, as \`npm run licences\` writes it; what the package asks for itself is bold.
+The texts are in the image, beside each package; those of the pages are in \`licences.md\` of \`dist/console\` and \`dist/docs\`. Allowed are ${[...ALLOWED].join(', ')}; anything else fails the command and the tests.
 
 | package | version | licence |
 | --- | --- | --- |

@@ -2,4 +2,4 @@
 // JavaScript because the Node of such a machine may not run TypeScript.
 import { existsSync } from 'node:fs';
 
-if (existsSync(new URL('../node_modules/vite', import.meta.url))) await import('./build-console.ts');
+if (existsSync(new URL('../node_modules/vite', import.meta.url))) await import('./build-pages.ts');

@@ -26,11 +26,11 @@ const Lock = z.object({
 });
 const Manifest = z.object({ name: z.string(), version: z.string(), license: z.string().default('none') });
 
-/** Development packages that are built into the console; scripts/build-console.ts fails on another. */
+/** Development packages that are built into the pages; scripts/build-pages.ts fails on another. */
 const BUNDLED = ['@azure/msal-browser', '@tanstack/react-query', 'react', 'react-dom', 'react-router'];
 
 /**
- * Returns the packages that run in production: the service's own, and those in the console's bundle.
+ * Returns the packages that run in production: the service's own, and those in the bundles of the pages.
  */
 export function shippedPackages(): readonly Package[] {
   return sorted([...productionPackages(), ...bundledPackages()]);
@@ -49,7 +49,7 @@ function productionPackages(): readonly Package[] {
   return sorted(paths.map((path) => packageAt(path, (name) => Object.hasOwn(direct, name))));
 }
 
-/** Returns the packages of the console's bundle, with what they depend on. */
+/** Returns the packages of the pages' bundles, with what they depend on. */
 export function bundledPackages(): readonly Package[] {
   const { packages } = lock();
   const paths = new Set<string>();

@@ -11,7 +11,7 @@ export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 main() {
   trap clean_up EXIT
   have_chromium
-  npm run -s build:console
+  npm run -s build:pages
   start_service
   take_token
   mkdir -p docs/images

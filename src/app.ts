@@ -4,6 +4,7 @@ import type { VerifyToken } from './callers/verify-token.ts';
 import type { Admission } from './http/admission/admission.ts';
 import { answerFailure, type ProblemDeps, problemHandler, routeNotFound } from './http/answers/problem.ts';
 import { type ConsoleDeps, consoleRouter } from './http/pages/console.ts';
+import { type DocsDeps, docsRouter } from './http/pages/docs.ts';
 import { type OnboardingPagesDeps, onboardingRouter } from './http/pages/onboarding-router.ts';
 import { listAuditRecordsRoute, readUsageRoute } from './http/routes/audit-routes.ts';
 import type { AuthorizeDeps } from './http/routes/authorize.ts';
@@ -11,7 +12,6 @@ import { decryptBatchRoute, encryptBatchRoute, rewrapBatchRoute } from './http/r
 import { type BranchKeyRoutesDeps, branchKeyRoutes } from './http/routes/branch-key-routes.ts';
 import { createDataKeyRoute, decryptDataRoute, encryptDataRoute, rewrapDataRoute } from './http/routes/data-routes.ts';
 import { directRoutes } from './http/routes/direct-routes.ts';
-import { docsRouter } from './http/routes/docs.ts';
 import { documentRoutes } from './http/routes/document-routes.ts';
 import { ringDoorbellRoute } from './http/routes/doorbell-route.ts';
 import { drillRoutes } from './http/routes/drill-routes.ts';
@@ -63,6 +63,8 @@ export type AppDeps = EncryptDeps &
     readonly openSpan: OpenSpan | undefined;
     /** Absent if the console is off. */
     readonly console: ConsoleDeps | undefined;
+    /** The folder of the built API reference. */
+    readonly docsDirectory: DocsDeps['directory'];
     readonly bodyTimeoutMs: number;
     readonly maxBufferedBytes: number;
     readonly admission: Pick<Admission, 'admit' | 'countCall' | 'chargeItems'>;
@@ -82,7 +84,7 @@ export function createApp(deps: AppDeps): App {
   const routes = jsonRoutes(deps);
   mountStreams(app, streamRoutes(deps), deps);
   mount(app, routes);
-  app.use(docsRouter());
+  app.use(docsRouter({ directory: deps.docsDirectory, signIn: deps.console }));
   if (deps.console) app.use(consoleRouter(deps.console));
   if (deps.onboarding) app.use(onboardingRouter(deps, deps.onboarding));
   app.use(routeNotFound);

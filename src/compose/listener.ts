@@ -66,8 +66,8 @@ export interface ListenerParts {
   readonly calls: CallCounts;
 }
 
-/** The build's folder, both for sources and for compiled ones. */
-const CONSOLE_DIRECTORY = fileURLToPath(new URL('../../dist/console', import.meta.url));
+/** Returns the build's folder of a page, both for sources and for compiled ones. */
+const builtPage = (name: string): string => fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
 
 export interface Listener {
   readonly server: RunningServer;
@@ -123,7 +123,8 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     contextDigest: azure.contextDigest,
     openProbe: azure.openProbe,
     directory: azure.directory,
-    console: config.console && { ...config.console, directory: CONSOLE_DIRECTORY },
+    console: config.console && { ...config.console, directory: builtPage('console') },
+    docsDirectory: builtPage('docs'),
     countAll: sharedCounts({ ...store, clock }),
     figures: () => figuresOf({ startedAtMs, calls: parts.calls, azure, keys, admission }),
     audit: meteredSink(

@@ -263,20 +263,6 @@ describe('a request', () => {
   });
 });
 
-describe('documentation', () => {
-  test('is served only from here, with the contract', async () => {
-    const page = await service.request().get('/docs');
-    expect(page.status).toBe(200);
-    expect(page.text).not.toMatch(/https?:|<script>|<style|onload/);
-    for (const path of ['/docs/start.js', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js']) {
-      expect((await service.request().get(path)).status).toBe(200);
-    }
-    const odd = { Range: 'bytes=99999999-', 'If-Match': '"x"' };
-    expect((await service.request().get('/docs/swagger-ui.css').set(odd)).status).toBe(200);
-    expect((await service.request().get('/openapi.yaml')).text).toMatch(/^openapi: 3\.0\.3/);
-  });
-});
-
 /** Sends bytes unchanged and returns the answer until the other side closes. */
 function exchange(raw: string): Promise<string> {
   return new Promise((resolve) => {

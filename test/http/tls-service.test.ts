@@ -127,7 +127,7 @@ async function expectHsts(url: string, token: string, shown: object): Promise<vo
   const answers: readonly [path: string, status: number, options: Parameters<typeof send>[1]][] = [
     ['/healthz', 200, {}],
     ['/openapi.yaml', 200, {}],
-    ['/docs', 200, {}],
+    ['/docs/settings.json', 200, {}],
     ['/nowhere', 404, {}],
     ['/tenants', 401, {}],
     ['/tenants', 200, { headers }],

@@ -1,7 +1,7 @@
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type RequestHandler, Router } from 'express';
 import { ServiceError } from '../../errors.ts';
 import { pageHeaders } from '../answers/page-headers.ts';
-import { type ConsoleFile, type ConsoleFiles, PAGE, readConsoleFiles } from './console-files.ts';
+import { type BuiltFiles, builtFiles, PAGE, sendFile, sendNotBuilt } from './built-files.ts';
 
 export interface ConsoleDeps {
   /** The folder of the built console. */
@@ -11,8 +11,6 @@ export interface ConsoleDeps {
   readonly signInOrigins: readonly string[];
 }
 
-const NOT_BUILT = 'The console is not built: run `npm run build` in the folder of Vaultspan.\n';
-const YEAR_SECONDS = 31_536_000;
 const IS_PAGE = /^[^.]*$/;
 
 /**
@@ -20,16 +18,7 @@ const IS_PAGE = /^[^.]*$/;
  * every address that the page understands.
  */
 export function consoleRouter({ directory, page, signInOrigins }: ConsoleDeps): Router {
-  let files: Promise<ConsoleFiles | undefined> | undefined;
-  const read = async (): Promise<ConsoleFiles | undefined> => {
-    files ??= readConsoleFiles(directory);
-    const found = await files.catch(forget);
-    if (!found) forget(); // it may be built at any time
-    return found;
-  };
-  const forget = (): undefined => {
-    files = undefined;
-  };
+  const read = builtFiles(directory);
   const router = Router({ caseSensitive: true, strict: true });
   router.use('/console', pageHeaders({ origins: signInOrigins }));
   router.get('/console', (_req, res) => {
@@ -53,12 +42,11 @@ export function consoleRouter({ directory, page, signInOrigins }: ConsoleDeps): 
 }
 
 const answerFile =
-  (read: () => Promise<ConsoleFiles | undefined>): RequestHandler =>
+  (read: () => Promise<BuiltFiles | undefined>): RequestHandler =>
   async (req, res, next) => {
     const files = await read();
     if (!files) {
-      res.status(503).setHeader('Cache-Control', 'no-store');
-      res.type('text/plain').send(NOT_BUILT);
+      sendNotBuilt(res, 'The console');
       return;
     }
     const name = req.path.slice('/console/'.length);
@@ -66,18 +54,3 @@ const answerFile =
     if (file) sendFile(req, res, file);
     else next();
   };
-
-function sendFile(req: Request, res: Response, { type, bytes, gzipped, isImmutable }: ConsoleFile): void {
-  res.setHeader('Cache-Control', isImmutable ? `public, max-age=${YEAR_SECONDS}, immutable` : 'no-store');
-  res.setHeader('Content-Type', type);
-  if (gzipped === undefined) {
-    res.end(bytes);
-    return;
-  }
-  res.setHeader('Vary', 'Accept-Encoding');
-  const isGzip = req.acceptsEncodings('gzip') === 'gzip';
-  if (isGzip) res.setHeader('Content-Encoding', 'gzip');
-  const body = isGzip ? gzipped : bytes;
-  res.setHeader('Content-Length', body.length);
-  res.end(body); // Node leaves the body out of an answer to HEAD
-}

@@ -1,46 +1,32 @@
+import { THEME_CSS } from './theme.ts';
+
 /** The style of the customer's pages: light and dark, from 320 px, printable. */
-export const PAGE_CSS = `:root {
-  color-scheme: light dark;
-  --page: #ffffff; --text: #1b1a19; --soft: #f3f2f1; --line: #8a8886; --accent: #005a9e; --on-accent: #ffffff;
-  --good: #0b6a0b; --bad: #a80000; --quiet: #484644;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #1b1a19; --text: #f3f2f1; --soft: #292827; --line: #979593; --accent: #7ab8ec; --on-accent: #10222f;
-    --good: #7fd07f; --bad: #ff9a92; --quiet: #d2d0ce;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text); font: 1rem/1.55 system-ui, 'Segoe UI', sans-serif; }
+export const PAGE_CSS = `${THEME_CSS}body { font: 1rem/1.55 var(--type); }
 main { max-width: 50rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.25; }
 h2 { font-size: 1.25rem; margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: 1rem; }
 h3 { font-size: 1.05rem; }
-a { color: var(--accent); }
-.skip { position: absolute; left: -100rem; }
-.skip:focus { position: static; }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-pre { background: var(--soft); border: 1px solid var(--line); padding: 0.75rem; overflow-x: auto; white-space: pre-wrap; }
-code, pre { font-family: ui-monospace, Consolas, monospace; font-size: 0.875rem; }
+pre { background: var(--surface); border: 1px solid var(--line); padding: 0.75rem; overflow-x: auto; white-space: pre-wrap; }
+code, pre { font-size: 0.875rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.5rem; border-bottom: 1px solid var(--line); }
 button, .button {
-  display: inline-block; font: inherit; padding: 0.5rem 1rem; border: 1px solid var(--accent); border-radius: 4px;
-  background: var(--accent); color: var(--on-accent); text-decoration: none; cursor: pointer; margin: 0.25rem 0.5rem 0.25rem 0;
+  display: inline-block; font: inherit; padding: 0.5rem 1rem; border: 1px solid var(--brand); border-radius: 4px;
+  background: var(--brand); color: var(--on-brand); text-decoration: none; cursor: pointer; margin: 0.25rem 0.5rem 0.25rem 0;
 }
-button.second, .button.second { background: transparent; color: var(--accent); }
+button.second, .button.second { background: transparent; color: var(--brand); }
 button[disabled] { opacity: 0.6; cursor: default; }
 .copy { font-size: 0.875rem; padding: 0.2rem 0.6rem; }
-.notice { border-left: 4px solid var(--accent); background: var(--soft); padding: 0.5rem 1rem; }
-.notice.bad { border-color: var(--bad); }
-.notice.good { border-color: var(--good); }
+.notice { border-left: 4px solid var(--brand); background: var(--surface); padding: 0.5rem 1rem; }
+.notice.bad { border-color: var(--error); }
+.notice.good { border-color: var(--success); }
 .quiet { color: var(--quiet); }
 ol.steps { list-style: none; padding: 0; }
-ol.steps > li { border-left: 4px solid var(--line); padding: 0.25rem 0.75rem; margin: 0.5rem 0; }
-ol.steps > li.passed { border-color: var(--good); }
-ol.steps > li.failed { border-color: var(--bad); }
-.passed .state { color: var(--good); }
-.failed .state { color: var(--bad); }
+ol.steps > li { border-left: 4px solid var(--line-control); padding: 0.25rem 0.75rem; margin: 0.5rem 0; }
+ol.steps > li.passed { border-color: var(--success); }
+ol.steps > li.failed { border-color: var(--error); }
+.passed .state { color: var(--success); }
+.failed .state { color: var(--error); }
 .state { font-weight: 600; }
 nav ol { padding-left: 1.25rem; }
 @media print {

@@ -1,0 +1,4 @@
+declare module '*/openapi.yaml' {
+  const contract: import('./contract.ts').Contract;
+  export default contract;
+}
