@@ -1,7 +1,7 @@
 // CPU of the TypeScript client, against data keys by hand and the AWS Encryption SDK: node node.mjs, with VAULTSPAN_URL
 // and VAULTSPAN_TOKEN for the rows of remote calls. Prints JSON lines {row, microseconds}: CPU of this process per field.
 import assert from 'node:assert/strict';
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import {
   buildClient,
   CommitmentPolicy,
@@ -19,6 +19,7 @@ const recurring = { table: 'users', column: 'email' };
 const contextOf = (kind, at) => (kind === 'recurring' ? recurring : { table: 'users', id: String(at) });
 
 await local();
+await floor();
 await byHand();
 await aws();
 if (process.env.VAULTSPAN_URL !== undefined) await remote();
@@ -65,6 +66,36 @@ async function local() {
     4,
   );
   await client.close();
+}
+
+/** What no client can leave out in Node: one cipher with an IV at hand and base64url; for a new context, one HMAC too. */
+async function floor() {
+  const key = randomBytes(32);
+  const ivs = randomBytes(12 * 256);
+  const associated = Buffer.alloc(80, 'e');
+  const ivOf = (at) => ivs.subarray((at & 255) * 12, ((at & 255) + 1) * 12);
+  const seal = (contentKey, at) => {
+    const cipher = createCipheriv('aes-256-gcm', contentKey, ivOf(at));
+    cipher.setAAD(associated);
+    const bytes = cipher.update(FIELD, 'utf8');
+    cipher.final();
+    return `${bytes.toString('base64url')}.${cipher.getAuthTag().toString('base64url')}`;
+  };
+  const sealed = [];
+  await measure('floor: one cipher, base64url', FIELDS, async (at) => {
+    sealed[at] = seal(key, at);
+  });
+  await measure('floor: one decipher, base64url', FIELDS, async (at) => {
+    const [bytes, tag] = sealed[at].split('.');
+    const decipher = createDecipheriv('aes-256-gcm', key, ivOf(at));
+    decipher.setAAD(associated).setAuthTag(Buffer.from(tag, 'base64url'));
+    decipher.update(Buffer.from(bytes, 'base64url'));
+    decipher.final();
+  });
+  await measure('floor: one HMAC, one cipher, base64url', FIELDS, async (at) => {
+    const context = JSON.stringify(contextOf('new', at));
+    sealed[at] = seal(createHmac('sha256', key).update(context).digest(), at);
+  });
 }
 
 /** A data key by hand: AES-256-GCM, the context as associated data, base64url. The least that any library does. */

@@ -31,6 +31,8 @@ interface Entry<Item, Result> {
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
   isSettled: boolean;
+  /** Tells the request that carries the item that nobody waits for it any more. */
+  leave?: (() => void) | undefined;
 }
 
 /**
@@ -52,9 +54,11 @@ export class Coalescer<Item, Result> {
   add(item: Item, bytes: number, deadline: Deadline): Promise<Result> {
     return new Promise((resolve, reject) => {
       const entry: Entry<Item, Result> = { item, bytes, deadline, resolve, reject, isSettled: false };
-      const onAbort = () => settle(entry, () => reject(deadline.signal.reason));
-      if (deadline.signal.aborted) return onAbort();
-      deadline.signal.addEventListener('abort', onAbort, { once: true });
+      deadline.whenOver((reason) => {
+        settle(entry, () => reject(reason));
+        entry.leave?.();
+      });
+      if (entry.isSettled) return;
       this.#entries.push(entry);
       this.#schedule();
     });
@@ -96,7 +100,7 @@ export class Coalescer<Item, Result> {
     if (entries.length > 1 && errors.every(isTooLarge)) {
       // The service's limits may be lower than the client's: half as many at a time.
       const half = Math.ceil(entries.length / 2);
-      await Promise.all([this.#run(entries.slice(0, half), tries), this.#run(entries.slice(half), tries)]);
+      await Promise.all([this.#runOpen(entries.slice(0, half), tries), this.#runOpen(entries.slice(half), tries)]);
       return;
     }
     let longestMs = 0;
@@ -114,17 +118,24 @@ export class Coalescer<Item, Result> {
     });
     if (again.length === 0) return;
     await new Promise((resolve) => setTimeout(resolve, longestMs));
-    const open = again.filter((entry) => !entry.isSettled);
-    if (open.length > 0) await this.#run(open, tries + 1);
+    await this.#runOpen(again, tries + 1);
+  }
+
+  /** Sends those of the entries that somebody still waits for. */
+  async #runOpen(entries: readonly Entry<Item, Result>[], tries: number): Promise<void> {
+    const open = entries.filter((entry) => !entry.isSettled);
+    if (open.length > 0) await this.#run(open, tries);
   }
 
   /** Settles the entries that have a result. Returns the error of each other one. */
   async #sendAll(entries: readonly Entry<Item, Result>[]): Promise<unknown[]> {
     const controller = new AbortController();
-    const stopWatching = watch(
-      entries.map(({ deadline }) => deadline),
-      () => controller.abort(),
-    );
+    let waiting = entries.length;
+    const leave = () => {
+      waiting -= 1;
+      if (waiting === 0) controller.abort();
+    };
+    for (const entry of entries) entry.leave = leave;
     try {
       const results = await this.#parts.send(
         entries.map(({ item }) => item),
@@ -139,22 +150,9 @@ export class Coalescer<Item, Result> {
     } catch (error) {
       return entries.map(() => error);
     } finally {
-      stopWatching();
+      for (const entry of entries) entry.leave = undefined;
     }
   }
-}
-
-/** Calls `onAll` once nobody waits for any of the entries. Returns how to stop watching. */
-function watch(deadlines: readonly Deadline[], onAll: () => void): () => void {
-  let open = deadlines.length;
-  const onAbort = () => {
-    open -= 1;
-    if (open === 0) onAll();
-  };
-  for (const { signal } of deadlines) signal.addEventListener('abort', onAbort, { once: true });
-  return () => {
-    for (const { signal } of deadlines) signal.removeEventListener('abort', onAbort);
-  };
 }
 
 function hasError<Result>(result: Result | { error: unknown }): result is { error: unknown } {

@@ -10,7 +10,8 @@ export function contextMember(context: EncryptionContext | undefined): { encrypt
 /** @throws TypeError for a value that is no text */
 export function checkContext(context: EncryptionContext | undefined): void {
   if (context === undefined) return;
-  for (const [name, value] of Object.entries(context)) {
+  for (const name of Object.keys(context)) {
+    const value: unknown = context[name];
     if (typeof value !== 'string') {
       throw new TypeError(`context.${name} is ${value === null ? 'null' : `a ${typeof value}`}: values are strings`);
     }

@@ -1,46 +1,78 @@
 import { VaultspanError } from './errors.ts';
 
-/** How long a call may take, and what cancels it. */
-export interface Deadline {
-  /** Milliseconds left, by the monotonic clock. */
-  readonly left: () => number;
-  /** Aborted at the end of the time, by the caller's signal, or by `release`. */
-  readonly signal: AbortSignal;
-  /** Throws what ended the call, if anything did. */
-  readonly check: () => void;
-  /** Remembers why a try failed: the cause of `timed-out`, if it comes to that. */
-  readonly failed: (error: unknown) => void;
-  readonly release: () => void;
-}
-
 /** JavaScript's timers take a longer time for none at all. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Starts the clock of a call. Whoever starts it releases it.
- * @throws TypeError for a time that is no number of milliseconds
+ * How long one call may take, and what cancels it: the end of its time, or the caller's signal. A batch has up to 1,000
+ * of these, so that a deadline costs one timer, and an AbortController only if somebody asks for its signal.
  */
-export function startDeadline(timeoutMs: number, caller: AbortSignal | undefined): Deadline {
-  checkTimeout(timeoutMs);
-  let last: unknown;
-  const controller = new AbortController();
-  const endsAt = performance.now() + timeoutMs;
-  const timer = setTimeout(() => controller.abort(timedOut(timeoutMs, last)), timeoutMs);
-  const onAbort = () => controller.abort(caller?.reason);
-  if (caller?.aborted) onAbort();
-  else caller?.addEventListener('abort', onAbort, { once: true });
-  return {
-    left: () => endsAt - performance.now(),
-    signal: controller.signal,
-    check: () => controller.signal.throwIfAborted(),
-    failed: (error) => {
-      last = error;
-    },
-    release: () => {
-      clearTimeout(timer);
-      caller?.removeEventListener('abort', onAbort);
-    },
-  };
+export class Deadline {
+  readonly #timeoutMs: number;
+  readonly #endsAt: number;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #caller: AbortSignal | undefined;
+  readonly #onAbort = () => this.#end(this.#caller?.reason);
+  #controller: AbortController | undefined;
+  #whenOver: ((reason: unknown) => void) | undefined;
+  #over: { readonly reason: unknown } | undefined;
+  #last: unknown;
+
+  /**
+   * Starts the clock of a call. Whoever starts it releases it.
+   * @throws TypeError for a time that is no number of milliseconds
+   */
+  constructor(timeoutMs: number, caller: AbortSignal | undefined) {
+    checkTimeout(timeoutMs);
+    this.#timeoutMs = timeoutMs;
+    this.#caller = caller;
+    this.#endsAt = performance.now() + timeoutMs;
+    this.#timer = setTimeout(() => this.#end(timedOut(this.#timeoutMs, this.#last)), timeoutMs);
+    if (caller?.aborted) this.#onAbort();
+    else caller?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Aborted when the call is over before its result. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#over !== undefined) this.#controller.abort(this.#over.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Has one function called when the call is over, at once if it is already. */
+  whenOver(act: (reason: unknown) => void): void {
+    this.#whenOver = act;
+    if (this.#over !== undefined) act(this.#over.reason);
+  }
+
+  /** Returns the milliseconds left, by the monotonic clock. */
+  left(): number {
+    return this.#endsAt - performance.now();
+  }
+
+  /** Throws what ended the call, if anything did. */
+  check(): void {
+    if (this.#over !== undefined) throw this.#over.reason;
+  }
+
+  /** Remembers why a try failed: the cause of `timed-out`, if it comes to that. */
+  failed(error: unknown): void {
+    this.#last = error;
+  }
+
+  release(): void {
+    clearTimeout(this.#timer);
+    this.#caller?.removeEventListener('abort', this.#onAbort);
+  }
+
+  #end(reason: unknown): void {
+    if (this.#over !== undefined) return;
+    this.#over = { reason };
+    this.#controller?.abort(reason);
+    this.#whenOver?.(reason);
+  }
 }
 
 /** @throws TypeError for what is no time in milliseconds, or more than a timer can wait */

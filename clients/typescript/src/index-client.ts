@@ -2,7 +2,7 @@ import type { Access } from './access.ts';
 import { unexpectedAnswer } from './answers.ts';
 import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
 import { contextMember, type EncryptionContext } from './context.ts';
-import { startDeadline } from './deadline.ts';
+import { Deadline } from './deadline.ts';
 import type { components } from './generated/api.ts';
 import { Plaintext } from './plaintext.ts';
 import { retrying } from './retry.ts';
@@ -67,7 +67,7 @@ export class IndexClient {
   #call<T>(call: string, body: unknown, options: IndexOptions): Promise<T> {
     const { timeoutMs = this.#parts.timeoutMs, signal, access = this.#access } = options;
     return this.#parts.track(async () => {
-      const deadline = startDeadline(timeoutMs, signal);
+      const deadline = new Deadline(timeoutMs, signal);
       const path = `indexes/${encodeURIComponent(this.#name)}/${call}`;
       try {
         return await retrying(deadline, () =>

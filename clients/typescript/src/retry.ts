@@ -1,5 +1,4 @@
-import type { Deadline } from './deadline.ts';
-import { pause } from './deadline.ts';
+import { type Deadline, pause } from './deadline.ts';
 import { VaultspanError } from './errors.ts';
 
 const FIRST_MS = 100;

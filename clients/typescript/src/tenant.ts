@@ -3,7 +3,7 @@ import { fieldMembers, itemMembers, textMember } from './answers.ts';
 import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
 import { Coalescer } from './coalescer.ts';
 import { checkContext, contextMember, type EncryptionContext } from './context.ts';
-import { checkTimeout, startDeadline, untilAborted } from './deadline.ts';
+import { checkTimeout, Deadline, untilAborted } from './deadline.ts';
 import type { components } from './generated/api.ts';
 import { IndexClient } from './index-client.ts';
 import type { LocalTenant } from './local/local-tenant.ts';
@@ -88,7 +88,7 @@ export class TenantClient {
   async encrypt(data: Data, options: SealOptions = {}): Promise<string> {
     const bytes = bytesOf(data, 'data');
     const local = this.#locally(options, (tenant) => tenant.seal(bytes, options.context, options.key));
-    const sealed = local && (await local);
+    const sealed = local instanceof Promise ? await local : local;
     if (sealed !== undefined) return sealed;
     const item = { plaintext: base64Of(bytes), ...contextMember(options.context), ...keyMember(options.key) };
     return textMember(await this.#call('encrypt', item, bytes.length, options), 'ciphertext');
@@ -101,7 +101,7 @@ export class TenantClient {
   async decrypt(ciphertext: string, options: CallOptions = {}): Promise<Plaintext> {
     assertCiphertext(ciphertext);
     const local = this.#locally(options, (tenant) => tenant.open(ciphertext, options.context));
-    const opened = local && (await local);
+    const opened = local instanceof Promise ? await local : local;
     if (opened !== undefined) return new Plaintext(opened);
     const item = { ciphertext, ...contextMember(options.context) };
     const answered = await this.#call('decrypt', item, ciphertext.length, options);
@@ -128,7 +128,7 @@ export class TenantClient {
     if (fields.size === 0) return withFields(record, {});
     const { context, key } = options;
     const local = this.#locally(options, (tenant) => tenant.sealFields(fields, context, key));
-    const sealed = local && (await local);
+    const sealed = local instanceof Promise ? await local : local;
     if (sealed !== undefined) return withFields(record, sealed);
     const item = { fields: inBase64(fields), ...contextMember(context), ...keyMember(key) };
     const answered = await this.#call('documents/encrypt', item, sizeOf(fields), options);
@@ -147,7 +147,7 @@ export class TenantClient {
     if (fields.size === 0) return withFields(record, {});
     const { context, bytes } = options;
     const local = this.#locally(options, (tenant) => tenant.openFields(fields, context));
-    const opened = local && (await local);
+    const opened = local instanceof Promise ? await local : local;
     if (opened !== undefined) return withFields(record, openedFields(opened, bytes));
     const item = { fields: Object.fromEntries(fields), ...contextMember(context) };
     const answered = await this.#call('documents/decrypt', item, sizeOf(fields), options);
@@ -208,7 +208,7 @@ export class TenantClient {
     const done = work(tenant);
     if (!(done instanceof Promise)) return done;
     return this.#parts.track(async () => {
-      const deadline = startDeadline(timeoutMs, signal);
+      const deadline = new Deadline(timeoutMs, signal);
       try {
         return await untilAborted(done, deadline.signal);
       } finally {
@@ -220,7 +220,7 @@ export class TenantClient {
   #call<O extends Operation>(operation: O, item: Items[O], bytes: number, options: CallOptions): Promise<Results[O]> {
     const { timeoutMs = this.#parts.timeoutMs, signal, access = this.#access } = options;
     return this.#parts.track(async () => {
-      const deadline = startDeadline(timeoutMs, signal);
+      const deadline = new Deadline(timeoutMs, signal);
       try {
         return await this.#lane(operation, access).add(item, bytes, deadline);
       } finally {

@@ -34,7 +34,9 @@ export class Vaultspan {
   readonly #parts: TenantParts;
   readonly #url: URL;
   readonly #local: LocalKeys | undefined;
-  readonly #open = new Set<Promise<unknown>>();
+  /** How many calls are under way, and what is called when the last of them has ended. */
+  #open = 0;
+  #whenIdle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws TypeError for an address that is none, or plain HTTP to another machine */
@@ -76,7 +78,7 @@ export class Vaultspan {
   /** Waits for the calls that are open, and reports what leased keys were used for; further calls fail with `closed`. Closing twice is the same as once. */
   close(): Promise<void> {
     this.#closing ??= (async () => {
-      await Promise.allSettled(this.#open);
+      if (this.#open > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
       await this.#local?.close();
     })();
     return this.#closing;
@@ -92,12 +94,12 @@ export class Vaultspan {
 
   async #track<T>(work: () => Promise<T>): Promise<T> {
     this.#assertOpen();
-    const promise = work();
-    this.#open.add(promise);
+    this.#open += 1;
     try {
-      return await promise;
+      return await work();
     } finally {
-      this.#open.delete(promise);
+      this.#open -= 1;
+      if (this.#open === 0) this.#whenIdle?.();
     }
   }
 }

@@ -16,8 +16,11 @@ export function canonicalContext(
   context: EncryptionContext | undefined,
   required: readonly string[] | undefined,
 ): string {
-  const members = membersOf(context, required);
-  return members.length === 0 ? '' : bounded(`{${members.map(([, json]) => json).join(',')}}`);
+  const names = namesOf(context, required);
+  if (context === undefined || names.length === 0) return '';
+  let text = '';
+  for (const name of names) text += `${text === '' ? '{' : ','}${memberOf(context, name)}`;
+  return bounded(`${text}}`);
 }
 
 /** Returns a function that returns the canonical context of a record's field, which is bound to its name. */
@@ -27,12 +30,17 @@ export function fieldContexts(
   fields: number,
 ): (name: string) => string {
   if (fields > MAX_FIELDS) throw malformed(`/fields`, `must have at most ${MAX_FIELDS} fields, got ${fields}`);
-  const members = membersOf(context, required);
-  bounded(`{${members.map(([, json]) => json).join(',')}}`);
-  const before = members.filter(([name]) => name < FIELD).map(([, json]) => `${json},`);
-  const after = members.filter(([name]) => name > FIELD).map(([, json]) => `,${json}`);
-  const start = `{${before.join('')}"${FIELD}":`;
-  const end = `${after.join('')}}`;
+  let before = '';
+  let after = '';
+  for (const name of namesOf(context, required)) {
+    const member = memberOf(context as EncryptionContext, name);
+    if (name < FIELD) before += `${member},`;
+    else after += `,${member}`;
+  }
+  // The limit holds for the caller's part: one comma is in the place of the other brace.
+  bounded(`{${before}${after}`);
+  const start = `{${before}"${FIELD}":`;
+  const end = `${after}}`;
   return (name) => {
     if (name === '__proto__' || name.length < 1 || name.length > MAX_NAME || !isWellFormed(name)) {
       throw malformed('/fields', `a field's name must have 1 to ${MAX_NAME} characters of well-formed Unicode`);
@@ -41,23 +49,22 @@ export function fieldContexts(
   };
 }
 
-/** Returns the members as the canonical form has them, sorted by UTF-16 code units (RFC 8785 §3.2.3). */
-function membersOf(
-  context: EncryptionContext | undefined,
-  required: readonly string[] | undefined,
-): readonly (readonly [string, string])[] {
+/** Returns the names of the members, sorted by UTF-16 code units (RFC 8785 §3.2.3). */
+function namesOf(context: EncryptionContext | undefined, required: readonly string[] | undefined): readonly string[] {
   const names = context === undefined ? [] : Object.keys(context);
   for (const name of required ?? []) {
     if (!names.includes(name)) throw malformed('/encryptionContext', `must have the member ${name}`);
   }
-  if (context === undefined) return [];
   if (names.length > MAX_MEMBERS) throw malformed('/encryptionContext', `at most ${MAX_MEMBERS} members`);
-  return names.sort(byCodeUnit).map((name) => {
-    const value = context[name];
-    const fault = faultOf(name, value);
-    if (fault !== undefined) throw malformed('/encryptionContext', fault);
-    return [name, `${JSON.stringify(name)}:${JSON.stringify(value)}`];
-  });
+  return names.length < 2 ? names : names.sort(byCodeUnit);
+}
+
+/** Returns a member as the canonical form has it. */
+function memberOf(context: EncryptionContext, name: string): string {
+  const value = context[name];
+  const fault = faultOf(name, value);
+  if (fault !== undefined) throw malformed('/encryptionContext', fault);
+  return `${JSON.stringify(name)}:${JSON.stringify(value)}`;
 }
 
 function faultOf(name: string, value: unknown): string | undefined {

@@ -3,7 +3,7 @@ import { itemMembers, textMember, unexpectedAnswer } from '../answers.ts';
 import { fromBase64 } from '../bytes.ts';
 import { Coalescer } from '../coalescer.ts';
 import type { EncryptionContext } from '../context.ts';
-import { startDeadline } from '../deadline.ts';
+import { Deadline } from '../deadline.ts';
 import type { components } from '../generated/api.ts';
 import { retrying } from '../retry.ts';
 import type { Transport } from '../transport.ts';
@@ -52,7 +52,7 @@ const KEY_BYTES = 32;
 /** Callers of one turn of the event loop share a call; one caller's cancellation does not end it. */
 export function leaseCalls({ transport, tenantId, access, timeoutMs, isRequired }: LeaseCallsParts): LeaseCalls {
   const post = async <T>(path: string, body: unknown, isTriedAgain: boolean): Promise<T> => {
-    const deadline = startDeadline(timeoutMs, undefined);
+    const deadline = new Deadline(timeoutMs, undefined);
     const attempt = () => transport.json<T>({ tenantId, path, body, access, signal: deadline.signal });
     try {
       return await (isTriedAgain ? retrying(deadline, attempt) : attempt());
@@ -82,7 +82,7 @@ export function leaseCalls({ transport, tenantId, access, timeoutMs, isRequired 
       return { ...lease, ...leafOf(lease), leaseId: textMember(lease, 'leaseId') };
     },
     open: async (proof) => {
-      const deadline = startDeadline(timeoutMs, undefined);
+      const deadline = new Deadline(timeoutMs, undefined);
       try {
         lane ??= newLane();
         return leafOf(await lane.add(proof, proof.ciphertext.length, deadline));
