@@ -150,7 +150,14 @@ async function aws() {
 async function remote() {
   const url = process.env.VAULTSPAN_URL;
   const token = process.env.VAULTSPAN_TOKEN ?? assert.fail('Set VAULTSPAN_TOKEN');
-  const client = new Vaultspan({ url, token });
+  let answers = 0;
+  const counting = async (input, init) => {
+    const response = await fetch(input, init);
+    assert.equal(response.status, 200);
+    answers += 1;
+    return response;
+  };
+  const client = new Vaultspan({ url, token, fetch: counting });
   const contoso = client.tenant('contoso');
   const contexts = Array.from({ length: 100 }, (_, at) => contextOf('new', at));
   const coalesced = () => Promise.all(contexts.map((context) => contoso.encrypt(FIELD, { context, key: 'compact' })));
@@ -163,9 +170,11 @@ async function remote() {
       headers,
       body: JSON.stringify({ items }),
     });
+    assert.equal(response.status, 200);
     assert.equal((await response.json()).items.length, 100);
   };
   await compare('remote, 100 fields', { coalesced, 'the batch call itself': batch }, 200);
+  assert.equal(answers, (RUNS + 1) * 200, 'each time 100 fields are one request');
   await client.close();
 }
 

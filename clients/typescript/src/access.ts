@@ -1,3 +1,5 @@
+import { checkNames } from './options.ts';
+
 /**
  * On whose behalf and why a call is made, for the customer's audit records. They are the caller's claims: the service
  * records them beside the caller that it authenticated. Each is at most 256 characters once percent-encoded.
@@ -11,8 +13,14 @@ export interface Access {
   readonly label?: string;
 }
 
-/** Returns the headers of an access: visible ASCII, the rest percent-encoded as UTF-8. */
+const MEMBERS = new Set(['subject', 'reason', 'label']);
+
+/**
+ * Returns the headers of an access: visible ASCII, the rest percent-encoded as UTF-8.
+ * @throws TypeError for an unknown member, which no audit record would have
+ */
 export function accessHeaders(access: Access | undefined): Record<string, string> {
+  if (access !== undefined) checkNames(access, MEMBERS, 'access');
   const headers: Record<string, string> = {};
   if (access?.subject !== undefined) headers['Access-Subject'] = encodeURIComponent(access.subject);
   if (access?.reason !== undefined) headers['Access-Reason'] = encodeURIComponent(access.reason);

@@ -1,3 +1,5 @@
+import { kindOf } from './kind-of.ts';
+
 /** What can be encrypted: bytes as they are, or text as UTF-8. */
 export type Data = Uint8Array | string;
 
@@ -11,7 +13,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function bytesOf(data: Data, name: string): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (typeof data !== 'string') {
-    throw new TypeError(`${name} is ${data === null ? 'null' : `a ${typeof data}`}: give a string or a Uint8Array`);
+    throw new TypeError(`${name} is ${kindOf(data)}: give a string or a Uint8Array`);
   }
   if (!isWellFormed(data)) throw new TypeError(`${name} has a lone surrogate, which UTF-8 can't encode`);
   return typeof Buffer === 'function' ? Buffer.from(data) : encoder.encode(data);

@@ -4,6 +4,7 @@ import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
 import { contextMember, type EncryptionContext } from './context.ts';
 import { Deadline } from './deadline.ts';
 import type { components } from './generated/api.ts';
+import { checkNames } from './options.ts';
 import { Plaintext } from './plaintext.ts';
 import { retrying } from './retry.ts';
 import type { TenantParts } from './tenant-parts.ts';
@@ -23,6 +24,8 @@ export interface IndexOptions {
   readonly timeoutMs?: number;
   readonly access?: Access;
 }
+
+const OPTIONS = new Set(['context', 'signal', 'timeoutMs', 'access']);
 
 /** One index of a tenant: finds rows by a value that is stored encrypted. */
 export class IndexClient {
@@ -65,6 +68,7 @@ export class IndexClient {
   }
 
   #call<T>(call: string, body: unknown, options: IndexOptions): Promise<T> {
+    checkNames(options, OPTIONS);
     const { timeoutMs = this.#parts.timeoutMs, signal, access = this.#access } = options;
     return this.#parts.track(async () => {
       const deadline = new Deadline(timeoutMs, signal);

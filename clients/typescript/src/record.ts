@@ -1,4 +1,6 @@
 import { base64Of, bytesOf, type Data, fromBase64, textOf } from './bytes.ts';
+import { isRecord } from './context.ts';
+import { kindOf } from './kind-of.ts';
 
 /** A record's fields once encrypted: text in place of each value, null and undefined as they were. */
 export type Encrypted<R, K extends keyof R> = {
@@ -44,7 +46,7 @@ export function fromBase64Fields(fields: Readonly<Record<string, string>>): Reco
 export function sealedFields(record: object, only: readonly PropertyKey[] | undefined): Map<string, string> {
   const fields = new Map<string, string>();
   for (const [name, value] of chosen(record, only)) {
-    if (typeof value !== 'string') throw new TypeError(`${name} is a ${typeof value}: a ciphertext is a string`);
+    if (typeof value !== 'string') throw new TypeError(`${name} is ${kindOf(value)}: a ciphertext is a string`);
     fields.set(name, value);
   }
   return fields;
@@ -77,7 +79,9 @@ function fieldText(name: string, value: Uint8Array): string {
   }
 }
 
+/** @throws TypeError for a record without members, such as a Map: it would come back empty, and nothing encrypted */
 function chosen(record: object, only: readonly PropertyKey[] | undefined): [string, unknown][] {
+  if (!isRecord(record)) throw new TypeError(`record is ${kindOf(record)}: give an object`);
   const entries = Object.entries(record).filter(([, value]) => value !== null && value !== undefined);
   if (only === undefined) return entries;
   const names = new Set(only);

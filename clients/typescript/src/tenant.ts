@@ -6,7 +6,9 @@ import { checkContext, contextMember, type EncryptionContext } from './context.t
 import { checkTimeout, Deadline, untilAborted } from './deadline.ts';
 import type { components } from './generated/api.ts';
 import { IndexClient } from './index-client.ts';
+import { kindOf } from './kind-of.ts';
 import type { LocalTenant } from './local/local-tenant.ts';
+import { checkNames } from './options.ts';
 import { Plaintext } from './plaintext.ts';
 import {
   type Decrypted,
@@ -66,6 +68,9 @@ interface Items {
 }
 
 type Operation = keyof Items;
+
+const OPTIONS = new Set(['context', 'key', 'to', 'only', 'bytes', 'signal', 'timeoutMs', 'access']);
+const STREAM_OPTIONS = new Set(['context', 'key', 'signal', 'access']);
 
 const FIELD_BYTES = 64;
 
@@ -181,8 +186,10 @@ export class TenantClient {
     return this.#stream('decrypt', options);
   }
 
-  #stream(operation: 'encrypt' | 'decrypt', { context, key, signal, access = this.#access }: SealOptions): BytePair {
+  #stream(operation: 'encrypt' | 'decrypt', options: SealOptions): BytePair {
     this.#parts.assertOpen();
+    checkNames(options, STREAM_OPTIONS);
+    const { context, key, signal, access = this.#access } = options;
     return throughService(this.#parts.transport, {
       operation,
       tenantId: this.id,
@@ -202,6 +209,7 @@ export class TenantClient {
     const tenant = this.#parts.local?.tenant(this.id, access);
     if (tenant === undefined) return undefined;
     this.#parts.assertOpen();
+    checkNames(options, OPTIONS);
     signal?.throwIfAborted();
     checkTimeout(timeoutMs);
     checkContext(options.context);
@@ -218,6 +226,7 @@ export class TenantClient {
   }
 
   #call<O extends Operation>(operation: O, item: Items[O], bytes: number, options: CallOptions): Promise<Results[O]> {
+    checkNames(options, OPTIONS);
     const { timeoutMs = this.#parts.timeoutMs, signal, access = this.#access } = options;
     return this.#parts.track(async () => {
       const deadline = new Deadline(timeoutMs, signal);
@@ -274,5 +283,5 @@ function sizeOf(fields: ReadonlyMap<string, { readonly length: number }>): numbe
 
 /** @throws TypeError for what is no text, such as a column's NULL */
 function assertCiphertext(value: unknown): asserts value is string {
-  if (typeof value !== 'string') throw new TypeError(`ciphertext is ${value === null ? 'null' : `a ${typeof value}`}: give a string`);
+  if (typeof value !== 'string') throw new TypeError(`ciphertext is ${kindOf(value)}: give a string`);
 }

@@ -1,3 +1,5 @@
+import { kindOf } from './kind-of.ts';
+
 /** An access token with its end, as @azure/identity returns it. */
 export interface AccessToken {
   readonly token: string;
@@ -33,12 +35,13 @@ export function tokensOf(source: TokenSource): Tokens {
     const fixed = inHeader(source);
     return { get: async () => fixed, refused: () => false };
   }
-  const ask = typeof source === 'function' ? source : () => fromCredential(source);
+  const ask = typeof source === 'function' ? source : fromCredential(source);
   let kept: AccessToken | undefined;
   let asking: Promise<string> | undefined;
   const renew = async () => {
     const answer = await ask();
     if (typeof answer === 'string') return inHeader(answer);
+    if (typeof answer?.token !== 'string') throw new TypeError(`The token function gave ${kindOf(answer)}: give a string or an AccessToken`);
     kept = { ...answer, token: inHeader(answer.token) };
     return kept.token;
   };
@@ -67,8 +70,15 @@ function inHeader(token: string): string {
   return trimmed;
 }
 
-async function fromCredential({ credential, scope }: CredentialToken): Promise<AccessToken> {
-  const token = await credential.getToken(scope);
-  if (token === null) throw new TypeError(`The credential gave no token for ${scope}`);
-  return token;
+/** @throws TypeError for what gives no token, such as a variable of the environment that is not set */
+function fromCredential(source: CredentialToken): () => Promise<AccessToken> {
+  if (typeof source?.credential?.getToken !== 'function' || typeof source.scope !== 'string') {
+    throw new TypeError(`token is ${kindOf(source)}: give a string, a function, or { credential, scope }`);
+  }
+  const { credential, scope } = source;
+  return async () => {
+    const token = await credential.getToken(scope);
+    if (token === null) throw new TypeError(`The credential gave no token for ${scope}`);
+    return token;
+  };
 }

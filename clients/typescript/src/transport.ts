@@ -126,7 +126,7 @@ function noAnswer(error: unknown, signal: AbortSignal, span: RequestSpan, url: U
 export function unreachable(cause: unknown, origin = 'the service'): VaultspanError {
   return new VaultspanError({
     code: 'unreachable',
-    message: `unreachable: ${origin} gave no whole answer: ${reasonOf(cause)}`,
+    message: `unreachable: ${origin} gave no whole answer: ${reasonOf(cause)}. Is the service running, and the url right?`,
     isRetryable: true,
     cause,
   });

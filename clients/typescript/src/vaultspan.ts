@@ -2,8 +2,10 @@ import type { Access } from './access.ts';
 import type { BatchOptions } from './coalescer.ts';
 import { checkTimeout } from './deadline.ts';
 import { VaultspanError } from './errors.ts';
+import { kindOf } from './kind-of.ts';
 import { type LocalKeys, openLocalKeys } from './local/local-keys.ts';
 import type { Time } from './local/time.ts';
+import { checkNames } from './options.ts';
 import { TenantClient } from './tenant.ts';
 import type { TenantParts } from './tenant-parts.ts';
 import { type TokenSource, tokensOf } from './token.ts';
@@ -29,6 +31,11 @@ export interface VaultspanOptions {
 
 const DEFAULTS = { timeoutMs: 10_000, maxItems: 1000, maxBytes: 1_048_576, maxWaitMs: 0 };
 
+const OPTIONS = new Set(['url', 'token', 'timeoutMs', 'batch', 'local', 'fetch']);
+const BATCH_OPTIONS = new Set(['maxItems', 'maxBytes', 'maxWaitMs']);
+const TENANT_OPTIONS = new Set(['access']);
+const LOCAL = new Set<unknown>([true, false, 'required']);
+
 /** A client of the service. One per process is enough: it has no state but its tokens and open requests. */
 export class Vaultspan {
   readonly #parts: TenantParts;
@@ -40,9 +47,13 @@ export class Vaultspan {
   #closing: Promise<void> | undefined;
 
   /** @throws TypeError for an address that is none, or plain HTTP to another machine */
-  constructor({ url, token, timeoutMs = DEFAULTS.timeoutMs, batch = {}, local = false, fetch }: VaultspanOptions, time?: Time) {
+  constructor(options: VaultspanOptions, time?: Time) {
+    checkNames(options, OPTIONS);
+    const { url, token, timeoutMs = DEFAULTS.timeoutMs, batch = {}, local = false, fetch } = options;
     this.#url = baseOf(url);
     checkTimeout(timeoutMs);
+    if (!LOCAL.has(local)) throw new TypeError("local must be true, false or 'required'");
+    if (batch !== false) checkNames(batch, BATCH_OPTIONS, 'batch');
     const { maxItems, maxBytes, maxWaitMs } = { ...DEFAULTS, ...(batch === false ? { maxItems: 1 } : batch) };
     const transport = openTransport({
       url: this.#url,
@@ -70,9 +81,10 @@ export class Vaultspan {
   }
 
   /** Returns the calls on one tenant's data. It asks nothing of the service. */
-  tenant(id: string, { access }: { readonly access?: Access } = {}): TenantClient {
-    if (!/^[a-z0-9-]{1,64}$/.test(id)) throw new TypeError('A tenant id has 1 to 64 characters of a-z, 0-9 and -');
-    return new TenantClient(this.#parts, id, access);
+  tenant(id: string, options: { readonly access?: Access } = {}): TenantClient {
+    checkNames(options, TENANT_OPTIONS);
+    if (typeof id !== 'string' || !/^[a-z0-9-]{1,64}$/.test(id)) throw new TypeError('A tenant id has 1 to 64 characters of a-z, 0-9 and -');
+    return new TenantClient(this.#parts, id, options.access);
   }
 
   /** Waits for the calls that are open, and reports what leased keys were used for; further calls fail with `closed`. Closing twice is the same as once. */
@@ -89,7 +101,7 @@ export class Vaultspan {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw new VaultspanError({ code: 'closed', message: 'closed: the client was closed' });
+    if (this.#closing !== undefined) throw new VaultspanError({ code: 'closed', message: 'closed: the client was closed. Close it when the process ends, and not after each call.' });
   }
 
   async #track<T>(work: () => Promise<T>): Promise<T> {
@@ -104,8 +116,12 @@ export class Vaultspan {
   }
 }
 
-function baseOf(text: string | URL): URL {
-  const url = new URL(text);
+function baseOf(given: string | URL): URL {
+  // An address that is none is not shown: it may have a password.
+  if (!URL.canParse(given)) {
+    throw new TypeError(`url is ${typeof given === 'string' ? 'no address' : kindOf(given)}: give the service's, such as https://vaultspan.example.com`);
+  }
+  const url = new URL(given);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
     throw new TypeError(`${url.protocol}//${url.hostname} would show the token and the data on the network: use https`);
   }

@@ -87,6 +87,24 @@ describe('calls of one turn', () => {
     assert.match(await other, /^sealed:/);
   });
 
+  it('that share a signal are cancelled together, before, during and after their time', async () => {
+    const warnings: unknown[] = [];
+    const onWarning = (warning: unknown) => warnings.push(warning);
+    process.on('warning', onWarning);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const contoso = client.tenant('contoso');
+    const all = () => Array.from({ length: 2_000 }, (_, at) => contoso.encrypt(String(at), { signal }));
+    await Promise.all(all());
+    fake.answer = () => undefined;
+    const during = Promise.allSettled(all());
+    setTimeout(() => controller.abort(new Error('no longer')), 50);
+    const reasons = [...(await during), ...(await Promise.allSettled(all()))].map((one) => (one as PromiseRejectedResult).reason.message);
+    assert.deepEqual([reasons.length, new Set(reasons)], [4_000, new Set(['no longer'])]);
+    process.off('warning', onWarning);
+    assert.deepEqual(warnings, []);
+  });
+
   it('that are all cancelled end the request', async () => {
     const closed = new Promise<void>((resolve) => {
       fake.answer = (_seen, response) => void response.on('close', resolve);
@@ -292,6 +310,67 @@ describe('input', () => {
     for (const none of [null, undefined]) await assert.rejects(contoso.decrypt(none as never), /^TypeError: ciphertext is/);
     await assert.rejects(contoso.rewrap(7 as never), /^TypeError: ciphertext is/);
     await assert.rejects(contoso.encrypt('a', { access: { subject: '\ud800' } }), URIError);
+    assert.equal(fake.seen.length, 0);
+  });
+
+  it('with a name that no option has is refused: a misspelt context would be none', async () => {
+    const contoso = client.tenant('contoso');
+    const misspelt = { encryptionContext: { id: '17' } } as object;
+    for (const call of [
+      () => contoso.encrypt('a', misspelt),
+      () => contoso.decrypt('a', misspelt),
+      () => contoso.rewrap('a', misspelt),
+      () => contoso.encryptFields({ a: '1' }, misspelt),
+      () => contoso.decryptFields({ a: '1' }, misspelt),
+      () => contoso.rewrapFields({ a: '1' }, misspelt),
+      () => contoso.index('email').encryptDeterministic(['a'], misspelt),
+      async () => contoso.encryptStream(misspelt),
+    ]) {
+      await assert.rejects(call(), /^TypeError: options has an unknown member encryptionContext: known are context/, String(call));
+    }
+    await assert.rejects(contoso.encrypt('a', 'context' as never), /^TypeError: options is a string: give an object/);
+    await assert.rejects(contoso.encrypt('a', { access: { user: 'ann' } as never }), /^TypeError: access has an unknown member user/);
+    assert.throws(() => client.tenant('contoso', { subject: 'ann' } as never), /^TypeError: options has an unknown member subject/);
+    assert.throws(() => new Vaultspan({ url: fake.url, token: 't', timeout: 5 } as never), /^TypeError: options has an unknown member timeout/);
+    assert.throws(() => new Vaultspan({ url: fake.url, token: 't', batch: { items: 5 } as never }), /^TypeError: batch has an unknown member items/);
+    assert.equal(fake.seen.length, 0);
+  });
+
+  it('of a context or a record that has no members, such as a Map, is refused: it would be an empty one', async () => {
+    const contoso = client.tenant('contoso');
+    const pairs = [['id', '17']] as const;
+    for (const [wrong, kind] of [[new Map(pairs), 'a Map'], [pairs, 'an array'], ['id=17', 'a string'], [null, 'null'], [new URLSearchParams('id=17'), 'an? URLSearchParams']] as const) {
+      const message = new RegExp(`^TypeError: (context|record) is ${kind}: give an object`);
+      await assert.rejects(contoso.encrypt('a', { context: wrong as never }), message);
+      await assert.rejects(contoso.encryptFields({ a: '1' }, { context: wrong as never }), message);
+      await assert.rejects(contoso.encryptFields(wrong as never), message);
+      await assert.rejects(contoso.decryptFields(wrong as never), message);
+    }
+    assert.equal(fake.seen.length, 0);
+  });
+
+  it('of names that every object has is a field like another', async () => {
+    const names = ['constructor', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__'];
+    fake.answer = ({ body }, response) => sendJson(response, 200, { fields: body['fields'], keyId: 'k' });
+    const record = Object.fromEntries(names.map((name) => [name, 'ann']));
+    const sealed = await client.tenant('contoso').encryptFields(record);
+    assert.deepEqual(Object.keys(sealed), names);
+    assert.deepEqual(await client.tenant('contoso').decryptFields(sealed), record);
+    fake.answer = (_seen, response) => sendJson(response, 200, { fields: {}, keyId: 'k' });
+    for (const name of names) assert.equal((await failure(client.tenant('contoso').encryptFields({ [name]: 'ann' }))).code, 'unexpected-answer');
+  });
+
+  it('of settings that are missing is named, and not shown', async () => {
+    assert.throws(() => new Vaultspan({ url: undefined as never, token: 't' }), /^TypeError: url is undefined: give the service's/);
+    assert.throws(() => new Vaultspan({ url: 'user:password', token: 't' } as never), (error) => !inspect(error).includes('password'));
+    for (const token of [undefined, null, 7, { credential: {} }, { credential: { getToken: () => null } }]) {
+      assert.throws(() => new Vaultspan({ url: fake.url, token: token as never }), /^TypeError: token is (undefined|null|a number|an object): give a string, a function/);
+    }
+    for (const local of ['Required', null, 1]) {
+      assert.throws(() => new Vaultspan({ url: fake.url, token: 't', local: local as never }), /^TypeError: local must be true, false or 'required'/);
+    }
+    const forgetful = new Vaultspan({ url: fake.url, token: () => undefined as never }).tenant('contoso');
+    await assert.rejects(forgetful.encrypt('a'), /^TypeError: The token function gave undefined/);
     assert.equal(fake.seen.length, 0);
   });
 

@@ -36,6 +36,7 @@ function contoso(local: VaultspanOptions['local'] = 'required') {
 
 const refusal = (code: string) => (error: unknown) => error instanceof VaultspanError && error.code === code;
 const context = { table: 'users', id: '17' };
+const sealedHeader = (ciphertext: string) => ciphertext.slice(0, 80);
 const reportsOf = (lease: string) => service.reports.get(lease) ?? [];
 
 describe('a lease', () => {
@@ -95,6 +96,31 @@ describe('a lease', () => {
     await assert.rejects(tenant.decrypt(sealed), refusal('access-revoked'));
     moved.wall -= 60_000;
     await assert.rejects(tenant.encrypt('a'), refusal('access-revoked'));
+  });
+
+  for (const [hours, name] of [[1, 'forward'], [-1, 'back']] as const) {
+    it(`is taken anew when the machine's clock is set an hour ${name}`, async () => {
+      const tenant = contoso();
+      const sealed = await tenant.encrypt('a');
+      moved.wall += hours * 3_600_000;
+      await tenant.encrypt('b');
+      assert.equal((await tenant.decrypt(sealed)).text(), 'a');
+      await tenant.encrypt('c');
+      assert.deepEqual([service.count('leases'), service.count('leases/open')], [2, 1]);
+    });
+  }
+
+  it('has fields of any name but one, and values of any length', async () => {
+    const tenant = contoso();
+    const record = { constructor: '', toString: 'ann', hasOwnProperty: 'x'.repeat(300_000), 'naïve 🗝': '\u0000' };
+    const row = await tenant.encryptFields(record, { context });
+    assert.deepEqual(await tenant.decryptFields(row, { context }), record);
+    assert.equal((await tenant.decrypt(await tenant.encrypt(new Uint8Array()))).bytes.length, 0);
+    await assert.rejects(tenant.encryptFields(JSON.parse('{"__proto__":"a"}')), refusal('malformed-request'));
+    await assert.rejects(tenant.encryptFields({ a: '\udc00' }), /^TypeError: a has a lone surrogate/);
+    await assert.rejects(tenant.encryptFields({ '\udc00': 'a' }), refusal('malformed-request'));
+    await assert.rejects(tenant.encrypt('a', { context: { id: '\udc00' } }), refusal('malformed-request'));
+    for (const text of ['', '.', '....', sealedHeader(row.toString)]) await assert.rejects(tenant.decrypt(text), VaultspanError, text);
   });
 
   it('is renewed ahead, while the old one seals', async () => {
@@ -221,6 +247,60 @@ describe('what is not leased', () => {
     const own = `${Buffer.from(`{"alg":"dir","enc":"A256GCM","kid":"${kid}"}`).toString('base64url')}..AAAAAAAAAAAAAAAA..AAAAAAAAAAAAAAAAAAAAAA`;
     assert.equal((await contoso(true).decrypt(own)).text(), 'remote');
     assert.equal(service.count('leases/open'), 0);
+  });
+});
+
+describe('closing', () => {
+  /** Holds the answers to requests for leases back until the function that it returns is called. */
+  const holdLeases = () => {
+    const { answer } = service;
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    service.answer = async (seen, response, request) => {
+      if (seen.url.endsWith('/leases') || seen.url.endsWith('/open')) await released;
+      return answer(seen, response, request);
+    };
+    return release;
+  };
+
+  it('waits for a renewal, and reports the new lease too', async () => {
+    const tenant = contoso();
+    await tenant.encrypt('a');
+    const release = holdLeases();
+    pass(270);
+    await tenant.encrypt('b');
+    while (service.count('leases') < 2) await sleep(5);
+    const closing = clients[0]?.close();
+    setTimeout(release, 50);
+    await closing;
+    assert.deepEqual([...service.reports].map(([lease, [report]]) => [lease, report?.sealed, report?.isFinal]), [['lease-1', 2, true], ['lease-2', 0, true]]);
+  });
+
+  it('waits for leases of callers who gave up, and reports them', async () => {
+    const release = holdLeases();
+    const tenant = contoso();
+    const controller = new AbortController();
+    const work = tenant.encrypt('a', { signal: controller.signal });
+    while (service.count('leases') < 1) await sleep(5);
+    controller.abort(new Error('no longer'));
+    await assert.rejects(work, /no longer/);
+    await assert.rejects(tenant.encrypt('a', { signal: controller.signal }), /no longer/);
+    const closing = Promise.all([clients[0]?.close(), clients[0]?.close()]);
+    await assert.rejects(tenant.encrypt('a'), refusal('closed'));
+    setTimeout(release, 50);
+    await closing;
+    assert.deepEqual([...service.reports.keys()], ['lease-1']);
+  });
+
+  it('with 10,000 calls under way has each of them done, and counted once', async () => {
+    service.terms.maxMessages = 20_000;
+    const tenant = contoso();
+    const work = Promise.all(Array.from({ length: 10_000 }, (_, at) => tenant.encrypt(String(at))));
+    await clients[0]?.close();
+    assert.equal(new Set(await work).size, 10_000);
+    assert.deepEqual([...service.reports.values()].flat().map(({ sealed }) => sealed), [10_000]);
   });
 });
 

@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 const CLIENT = new URL('../src/index.js', import.meta.url).href;
 const PROGRAM = `
   import { Vaultspan } from ${JSON.stringify(CLIENT)};
-  const vaultspan = new Vaultspan({ url: process.env.SERVICE, token: 'secret-token', timeout: 5_000 });
+  const vaultspan = new Vaultspan({ url: process.env.SERVICE, token: 'secret-token', timeoutMs: 5_000 });
   console.log(await vaultspan.tenant('contoso').encrypt('a').catch((error) => error.code + ' ' + error.message));
   await vaultspan.close();
 `;

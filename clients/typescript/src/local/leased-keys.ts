@@ -11,6 +11,9 @@ const RENEW_AT = { from: 0.6, to: 0.85 };
 const REFUSED_MS = 60_000;
 const TROUBLE_MS = 5_000;
 
+/** What to do about `local-refused`. */
+export const INSTEAD = "Use local: true, so that the service does it, rather than local: 'required'.";
+
 /** A lease that seals. */
 export interface SealingLease {
   readonly leaf: Leaf;
@@ -122,6 +125,18 @@ export class LeasedKeys {
     for (const slot of this.#slots.values()) if (slot.lease !== undefined && hasEnded(time, slot.lease.end)) this.#retire(slot);
   }
 
+  /**
+   * Waits for keys that are on their way, also of callers who gave up: a lease that came after `drop` would stay in
+   * memory, and nobody would report it.
+   */
+  async settled(): Promise<void> {
+    for (;;) {
+      const asking = [...this.#slots.values()].flatMap((slot) => slot.asking ?? []);
+      if (asking.length === 0 && this.#opening.size === 0) return;
+      await Promise.allSettled([...asking, ...this.#opening.values()]);
+    }
+  }
+
   /** Overwrites all keys, and hands the final counts over. */
   drop(): void {
     for (const slot of this.#slots.values()) this.#retire(slot);
@@ -222,7 +237,7 @@ export class LeasedKeys {
 function tooMuch(): VaultspanError {
   return new VaultspanError({
     code: 'local-refused',
-    message: 'local-refused: a lease does not allow so much, or it ended at once',
+    message: `local-refused: a lease does not allow so much, or it ended at once. ${INSTEAD}`,
   });
 }
 

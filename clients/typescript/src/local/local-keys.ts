@@ -3,7 +3,7 @@ import { VaultspanError } from '../errors.ts';
 import type { Transport } from '../transport.ts';
 import { nodeCrypto } from './compact.ts';
 import { leaseCalls } from './lease-calls.ts';
-import { LeasedKeys } from './leased-keys.ts';
+import { INSTEAD, LeasedKeys } from './leased-keys.ts';
 import { LocalTenant } from './local-tenant.ts';
 import { systemTime, type Time } from './time.ts';
 import { Usage } from './usage.ts';
@@ -82,6 +82,7 @@ export function openLocalKeys({ transport, timeoutMs, isRequired, time = systemT
     },
     close: async () => {
       clearInterval(timer);
+      await Promise.all([...entries.values()].map(({ keys }) => keys.settled()));
       for (const { keys } of entries.values()) keys.drop();
       await Promise.allSettled([...entries.values()].map(({ usage }) => usage.flush(true)));
     },
@@ -91,6 +92,6 @@ export function openLocalKeys({ transport, timeoutMs, isRequired, time = systemT
 function tooMany(): VaultspanError {
   return new VaultspanError({
     code: 'local-refused',
-    message: `local-refused: ${MAX_TENANTS} tenants and accesses have keys in this process`,
+    message: `local-refused: ${MAX_TENANTS} tenants and accesses have keys in this process. ${INSTEAD}`,
   });
 }

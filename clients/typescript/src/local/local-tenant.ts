@@ -2,7 +2,7 @@ import type { EncryptionContext } from '../context.ts';
 import { VaultspanError } from '../errors.ts';
 import { canonicalContext, fieldContexts } from './canonical-context.ts';
 import { type Leaf, leasedHeader } from './compact.ts';
-import type { LeasedKeys, SealingLease } from './leased-keys.ts';
+import { INSTEAD, type LeasedKeys, type SealingLease } from './leased-keys.ts';
 import type { Usage } from './usage.ts';
 
 export interface LocalTenantParts {
@@ -114,7 +114,7 @@ export class LocalTenant {
       return this.#instead(
         new VaultspanError({
           code: 'local-refused',
-          message: 'local-refused: the service sealed this value itself, so only the service opens it',
+          message: `local-refused: the service sealed this value itself, so only the service opens it. ${INSTEAD}`,
         }),
       );
     }
