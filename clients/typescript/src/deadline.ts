@@ -47,6 +47,14 @@ export class Deadline {
     if (this.#over !== undefined) act(this.#over.reason);
   }
 
+  /** Settles as the work does, but rejects at once when the call is over. */
+  bound<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.whenOver(reject);
+      work.then(resolve, reject);
+    });
+  }
+
   /** Returns the milliseconds left, by the monotonic clock. */
   left(): number {
     return this.#endsAt - performance.now();

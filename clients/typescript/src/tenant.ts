@@ -3,7 +3,7 @@ import { fieldMembers, itemMembers, textMember } from './answers.ts';
 import { base64Of, bytesOf, type Data, fromBase64 } from './bytes.ts';
 import { Coalescer } from './coalescer.ts';
 import { checkContext, contextMember, type EncryptionContext } from './context.ts';
-import { checkTimeout, Deadline, untilAborted } from './deadline.ts';
+import { checkTimeout, Deadline } from './deadline.ts';
 import type { components } from './generated/api.ts';
 import { IndexClient } from './index-client.ts';
 import { kindOf } from './kind-of.ts';
@@ -218,7 +218,7 @@ export class TenantClient {
     return this.#parts.track(async () => {
       const deadline = new Deadline(timeoutMs, signal);
       try {
-        return await untilAborted(done, deadline.signal);
+        return await deadline.bound(done);
       } finally {
         deadline.release();
       }
