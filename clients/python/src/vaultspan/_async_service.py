@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Literal, cast
 
 import httpx
@@ -39,6 +39,8 @@ class AsyncService:
         clock: Clock,
     ) -> None:
         self.url = protocol.base_url(url)
+        protocol.check_token(token)
+        protocol.check_local(local)
         self.clock = clock
         self.is_local_required = local == "required"
         self._is_local = local is not False
@@ -46,7 +48,7 @@ class AsyncService:
         self._timeout = timeout
         self._given = http
         self._tls = tls
-        self._is_closed = False
+        self._is_closing = self._is_closed = False
         self._closing: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http = None if callable(http) else http
@@ -66,6 +68,8 @@ class AsyncService:
         self._tasks: set[asyncio.Task[None]] = set()
         self._upkeep: asyncio.Task[None] | None = None
         self._slots = asyncio.Semaphore(MAX_OPEN)
+        self._calls = 0
+        self._last_call: asyncio.Future[None] | None = None
 
     def after_fork(self) -> None:
         """A child has neither its parent's keys, whose use would be counted twice, nor its connections."""
@@ -95,12 +99,30 @@ class AsyncService:
             return self._given()
         raise RuntimeError(protocol.GIVEN_HTTP)
 
+    @contextmanager
+    def open_call(self) -> Generator[None]:
+        """Has `close` wait for what is done inside; raises `closed`."""
+        if self._is_closing:
+            raise protocol.closed()
+        self._enter()
+        loop = self._loop
+        self._calls += 1
+        try:
+            yield
+        finally:
+            if self._loop is loop:  # a later loop has calls of its own
+                self._calls -= 1
+            if self._calls == 0 and self._last_call is not None and not self._last_call.done():
+                self._last_call.set_result(None)
+
     new_lock = staticmethod(asyncio.Lock)
 
     def leased_keys(self, tenant_id: str, access: Access | None) -> LeasedKeys | None:
         """Returns the leased keys of a tenant, or None where the service does all."""
         if not self._is_local:
             return None
+        if self._is_closing:
+            raise protocol.closed()
         self._enter()
         keys = self._keys.get((tenant_id, access))
         if keys is None and len(self._keys) < MAX_TENANTS:
@@ -121,10 +143,14 @@ class AsyncService:
 
     async def call(self, request: Request, timeout: float | None = None) -> Json:
         """Returns the answer of a request, which is tried again where that is safe and told so."""
-        return await self._call(request, timeout, max_tries=protocol.MAX_TRIES)
+        with self.open_call():
+            return await self._call(request, timeout, max_tries=protocol.MAX_TRIES)
 
     async def call_for_leases(self, request: Request, timeout: float | None) -> Json:
-        """Returns the answer of a request that is tried once only where the service can encrypt instead."""
+        """Returns the answer of a request that is tried once only where the service can encrypt instead.
+
+        The caller has an `open_call`, until it has handed over what was leased.
+        """
         return await self._call(request, timeout, max_tries=protocol.MAX_TRIES if self.is_local_required else 1)
 
     async def _call(self, request: Request, timeout: float | None, *, max_tries: int) -> Json:
@@ -139,6 +165,12 @@ class AsyncService:
         self, tenant: str, operation: str, items: Sequence[Item], access: Access | None, timeout: float | None
     ) -> None:
         """Gives each item its result or its error. What is asked for at the same time travels together."""
+        with self.open_call():
+            await self._batch(tenant, operation, items, access, timeout)
+
+    async def _batch(
+        self, tenant: str, operation: str, items: Sequence[Item], access: Access | None, timeout: float | None
+    ) -> None:
         deadline = Deadline.after(self._timeout if timeout is None else timeout)
         for item in items:
             item.deadline = deadline
@@ -165,23 +197,28 @@ class AsyncService:
         access: Access | None,
     ) -> AsyncIterator[bytes]:
         """Yields what the service answers to chunks, while it takes them."""
-        self._enter()
-        stream = self._stream(tenant, operation, context, key, access)
-        async with aclosing(carry(stream, await self._get_token(), chunks)) as answer:
+        with self.open_call():  # a stream that nobody reads to its end does not keep the client open
+            stream, token = self._stream(tenant, operation, context, key, access), await self._get_token()
+        async with aclosing(carry(stream, token, chunks)) as answer:
             async for data in answer:
                 yield data
 
     async def close(self) -> None:
+        """Waits for the calls of other tasks. Closing twice, or in two tasks, is the same as once."""
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
+        self._is_closing = True
         try:
             self._enter()
         except RuntimeError:  # what is left belongs to a loop that is closed
             self._is_closed = True
             return
+        if self._calls > 0:
+            self._last_call = asyncio.get_running_loop().create_future()
+            await self._last_call
         if self._upkeep is not None:
             self._upkeep.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -300,14 +337,17 @@ class AsyncService:
                     self._keys.pop((tenant_id, access), None)
 
     async def _report(self, tenant_id: str, access: Access | None, keys: LeasedKeys, *, at_end: bool) -> None:
+        async def ask(request: Request) -> Json:
+            return await self._call(request, None, max_tries=protocol.MAX_TRIES)
+
         try:
             if keys.needs_lease_for_report(at_end=at_end):
-                lease = await self.call(Request(tenant_id, "leases", {}, access))
+                lease = await ask(Request(tenant_id, "leases", {}, access))
                 keys.finish_with(protocol.text_member(lease, "leaseId"))
             for use in keys.to_report(at_end=at_end):
                 try:
                     for body in use.reports():
-                        await self.call(Request(tenant_id, f"leases/{use.lease_id}/usage", body, access))
+                        await ask(Request(tenant_id, f"leases/{use.lease_id}/usage", body, access))
                 except VaultspanError as error:
                     if error.is_retryable:
                         raise

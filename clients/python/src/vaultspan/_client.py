@@ -12,6 +12,7 @@ import httpx
 from . import _protocol as protocol
 from ._errors import VaultspanError
 from ._leases import (
+    INSTEAD,
     MESSAGES_PER_CALL,
     OPENING,
     Clock,
@@ -37,6 +38,7 @@ from ._values import (
     check_ciphertext,
     check_context,
     from_base64,
+    names_of,
     opened_record,
     plain_fields,
     sealed_fields,
@@ -179,7 +181,7 @@ class Tenant:
         timeout: float | None = None,
     ) -> list[dict[str, object]]:
         """Returns records as `encrypt_fields` does; raises the first error."""
-        names = None if only is None else list(only)
+        names = None if only is None else names_of(only, "only")
         rows = [(record, plain_fields(record, names), check_context(context)) for record, context in records]
         full = [(fields, context) for _, fields, context in rows if fields]
         results = iter(self._seal_fields(full, key, timeout))
@@ -207,7 +209,7 @@ class Tenant:
         timeout: float | None = None,
     ) -> list[dict[str, object]]:
         """Returns records as `decrypt_fields` does; raises the first error."""
-        names, as_bytes = None if only is None else list(only), list(binary)
+        names, as_bytes = None if only is None else names_of(only, "only"), names_of(binary, "binary")
         rows = [(record, sealed_fields(record, names), check_context(context)) for record, context in records]
         full = [(fields, context) for _, fields, context in rows if fields]
         results = iter(self._open_fields(full, timeout))
@@ -302,18 +304,18 @@ class Tenant:
     def _take_lease(
         self, keys: LeasedKeys, alias: str | None, messages: int, size: int, timeout: float | None
     ) -> Lease:
-        with keys.lock(alias, self._service.new_lock):
+        with self._service.open_call(), keys.lock(alias, self._service.new_lock):
             lease = keys.lease(alias, messages, size)
             if lease is None:
                 self._ask_lease(keys, alias, timeout)
                 lease = keys.lease(alias, messages, size)
             if lease is None:
-                raise VaultspanError("local-refused", "a lease does not allow so much, or it ended at once")
+                raise VaultspanError("local-refused", f"a lease does not allow so much, or ended at once. {INSTEAD}")
             return lease
 
     def _renew(self, keys: LeasedKeys, alias: str | None) -> None:
         """A failed renewal is asked for again later; until its end the lease serves."""
-        with suppress(Exception):  # a token function's own, too
+        with suppress(Exception), self._service.open_call():  # a token function's own, too
             self._ask_lease(keys, alias, None)
 
     def _ask_lease(self, keys: LeasedKeys, alias: str | None, timeout: float | None) -> None:
@@ -321,7 +323,7 @@ class Tenant:
         try:
             request = Request(self.id, "leases", protocol.key_member(alias), self._access)
             keys.leased(alias, started, self._service.call_for_leases(request, timeout))
-        except Exception as error:
+        except BaseException as error:  # cancelled, too
             keys.refused(alias, error)
             raise
 
@@ -331,7 +333,7 @@ class Tenant:
         """Returns what messages hold, or None where the service must decrypt."""
         try:
             if proofs_of(keys, parts):
-                with keys.lock(OPENING, self._service.new_lock):
+                with self._service.open_call(), keys.lock(OPENING, self._service.new_lock):
                     self._open_leaves(keys, proofs_of(keys, parts), timeout)
         except VaultspanError:
             if self._service.is_local_required:

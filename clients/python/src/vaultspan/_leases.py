@@ -24,7 +24,9 @@ MAX_JUMP_SECONDS = 5.0
 LEAVES_PER_REPORT = 1_000
 MESSAGES_PER_CALL = 100
 KEY_BYTES = 32
-TOO_MANY = "as many tenants and accesses as may have keys in this process"
+INSTEAD = 'Use local=True, so that the service does it, rather than local="required".'
+"""What to do about `local-refused`."""
+TOO_MANY = f"as many tenants and accesses as may have keys in this process. {INSTEAD}"
 UNASSIGNED_SECONDS = 300.0
 """What is opened without a lease is reported after so long, with a lease that is taken for it."""
 MAX_WAITING = 1_000
@@ -209,7 +211,7 @@ class LeasedKeys:
             self._remember(leaf, end)
             return slot.lease
 
-    def refused(self, alias: str | None, error: Exception) -> None:
+    def refused(self, alias: str | None, error: BaseException) -> None:
         with self._lock:
             slot = self._slots.setdefault(alias, Slot())
             slot.is_asking = False
@@ -436,7 +438,9 @@ def _open_part(
 
 
 def local_refused() -> VaultspanError:
-    return VaultspanError("local-refused", "the service sealed this value itself, so only the service opens it")
+    return VaultspanError(
+        "local-refused", f"the service sealed this value itself, so only the service opens it. {INSTEAD}"
+    )
 
 
 def _hold(error: VaultspanError) -> float:

@@ -28,6 +28,7 @@ FIELD_BYTES = 64
 MEMBERS = ("ciphertext", "plaintext", "kid", "key", "leaseId")
 """Members of answers; the others have names of callers' fields."""
 
+CHECK = "Is the service running, and the url right?"
 GIVEN_HTTP = "http is a client of another process or event loop: give a function that returns one"
 
 Json = Mapping[str, object]
@@ -89,8 +90,11 @@ class Item:
         return {name: text_member(answered, name) for name in cast(Mapping[str, object], self.body["fields"])}
 
 
-def base_url(url: str) -> str:
+def base_url(url: object) -> str:
     """Returns the address with a slash at its end; ValueError for plain HTTP to another machine."""
+    if not isinstance(url, str) or "://" not in url:  # it is not shown: it may have a password
+        wrong = "no address" if isinstance(url, str) else f"a {type(url).__name__}"
+        raise TypeError(f"url is {wrong}: give the service's, such as https://vaultspan.example.com")
     parts = urlsplit(url)
     host = parts.hostname or ""
     is_loopback = host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
@@ -101,8 +105,21 @@ def base_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
 
 
-def tenant_id(text: str) -> str:
-    if re.fullmatch(r"[a-z0-9-]{1,64}", text) is None:
+def check_local(local: object) -> None:
+    """Raises TypeError for another value: a misspelt `required` would send data to the service."""
+    if not isinstance(local, bool) and local != "required":
+        raise TypeError('local must be True, False or "required"')
+
+
+def check_token(source: object) -> None:
+    """Raises TypeError for what gives no token, such as a variable of the environment that is not set."""
+    is_pair = isinstance(source, tuple) and len(cast("tuple[object, ...]", source)) == 2
+    if not (isinstance(source, str) or callable(source) or is_pair):
+        raise TypeError(f"token is a {type(source).__name__}: give a str, a function, or (credential, scope)")
+
+
+def tenant_id(text: object) -> str:
+    if not isinstance(text, str) or re.fullmatch(r"[a-z0-9-]{1,64}", text) is None:
         raise ValueError("A tenant id has 1 to 64 characters of a-z, 0-9 and -")
     return text
 
@@ -250,7 +267,7 @@ def read_answer(status: int, content: bytes, retry_after: str | None) -> Json:
         return {}
     try:
         value: object = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or too deep for any answer of the service
         value = None
     after = float(retry_after) if retry_after is not None and re.fullmatch(r"\d{1,6}", retry_after) else None
     if 200 <= status < 300 and isinstance(value, dict):
@@ -273,7 +290,7 @@ def unreachable(error: Exception, origin: str) -> VaultspanError:
     # Such as a certificate's fault. The texts of other errors may hold what was sent.
     more = f" ({error})" if isinstance(error, (httpx.ConnectError, httpx.ProxyError, ssl.SSLError)) else ""
     name = type(error).__name__
-    return VaultspanError("unreachable", f"{origin} gave no whole answer: {name}{more}", is_retryable=True)
+    return VaultspanError("unreachable", f"{origin} gave no whole answer: {name}{more}. {CHECK}", is_retryable=True)
 
 
 @dataclass(frozen=True)
@@ -310,7 +327,9 @@ def timed_out(seconds: float) -> VaultspanError:
 
 
 def closed() -> VaultspanError:
-    return VaultspanError("closed", "the client was closed")
+    return VaultspanError(
+        "closed", "the client was closed. Close it when the process ends, and not after each call."
+    )
 
 
 def wait_before(error: VaultspanError, tries: int) -> float | None:

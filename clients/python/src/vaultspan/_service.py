@@ -46,6 +46,8 @@ class Service:
         clock: Clock,
     ) -> None:
         self.url = protocol.base_url(url)
+        protocol.check_token(token)
+        protocol.check_local(local)
         self.clock = clock
         self.is_local_required = local == "required"
         self._is_local = local is not False
@@ -105,13 +107,15 @@ class Service:
 
     def call(self, request: Request, timeout: float | None = None) -> Json:
         """Returns the answer of a request, which is tried again where that is safe and told so."""
-        with self._open_call():
+        with self.open_call():
             return self._retrying(request, timeout, protocol.MAX_TRIES)
 
     def call_for_leases(self, request: Request, timeout: float | None) -> Json:
-        """Returns the answer of a request that is tried once only where the service can encrypt instead."""
-        with self._open_call():
-            return self._retrying(request, timeout, protocol.MAX_TRIES if self.is_local_required else 1)
+        """Returns the answer of a request that is tried once only where the service can encrypt instead.
+
+        The caller has an `open_call`, until it has handed over what was leased.
+        """
+        return self._retrying(request, timeout, protocol.MAX_TRIES if self.is_local_required else 1)
 
     def _retrying(self, request: Request, timeout: float | None, max_tries: int) -> Json:
         deadline = Deadline.after(self._timeout if timeout is None else timeout)
@@ -130,7 +134,7 @@ class Service:
         self, tenant: str, operation: str, items: Sequence[Item], access: Access | None, timeout: float | None
     ) -> None:
         """Gives each item its result or its error."""
-        with self._open_call():
+        with self.open_call():
             deadline = Deadline.after(self._timeout if timeout is None else timeout)
             open_items: Sequence[Item] = items
             tries = 0
@@ -150,7 +154,7 @@ class Service:
         access: Access | None,
     ) -> Iterator[bytes]:
         """Yields what the service answers to chunks, while it takes them."""
-        with self._open_call():  # a stream that nobody reads to its end does not keep the client open
+        with self.open_call():  # a stream that nobody reads to its end does not keep the client open
             stream, token = self._stream(tenant, operation, context, key, access), self._get_token()
         yield from blocking(carry(stream, token, chunks))
 
@@ -178,7 +182,8 @@ class Service:
                 self._http.close()
 
     @contextmanager
-    def _open_call(self) -> Generator[None]:
+    def open_call(self) -> Generator[None]:
+        """Has `close` wait for what is done inside; raises `closed`."""
         with self._lock:
             if self._is_closed or self._is_closing:
                 raise protocol.closed()

@@ -37,11 +37,13 @@ AsyncTokenSource: TypeAlias = "str | Callable[[], str | Awaitable[str]] | tuple[
 AHEAD_SECONDS = 120
 
 
-def in_header(token: str) -> str:
+def in_header(token: object) -> str:
     """Returns a token without the line's end that files have; ValueError for one that no header can hold.
 
     httpx would refuse it too, with the token in its message.
     """
+    if not isinstance(token, str):
+        raise TypeError(f"The token function gave a {type(token).__name__}: give a str")
     trimmed = token.strip()
     if re.fullmatch(r"[\x21-\x7e]+", trimmed) is None:
         raise ValueError("The token is empty or has characters that no token has")

@@ -113,7 +113,9 @@ def check_ciphertext(value: object) -> str:
 
 
 def check_context(context: Context | None) -> Context | None:
-    """Returns the context; TypeError where a name or a value is no text."""
+    """Returns the context; TypeError for what is no mapping, or where a name or a value is no text."""
+    if context is not None and not isinstance(context, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"context is a {type(context).__name__}: give a dict of strings")
     for name, value in (context or {}).items():
         if not isinstance(name, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"context[{name!r}] is a {type(value).__name__}: names and values are strings")
@@ -149,8 +151,17 @@ def opened_record(
     return result
 
 
+def names_of(names: Iterable[str], option: str) -> list[str]:
+    """Returns the names; TypeError for a text, whose letters would be the names."""
+    if isinstance(names, str):
+        raise TypeError(f"{option} is a str: give a list of names")
+    return list(names)
+
+
 def _chosen(record: Mapping[str, object], only: Iterable[str] | None) -> list[tuple[str, object]]:
-    names = list(record) if only is None else list(only)
+    if not isinstance(record, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"record is a {type(record).__name__}: give a dict")
+    names = list(record) if only is None else names_of(only, "only")
     for name in names:
         if name not in record:
             raise TypeError(f"only names {name}, which the record has not")
