@@ -87,6 +87,8 @@ const rows: readonly Row[] = [
   },
   { name: 'encrypt 64 KiB', path: `${PREFIX}/encrypt`, ratio: 1, body: async () => encryptBody(64 * KIB) },
   { name: 'encrypt 1 MiB', path: `${PREFIX}/encrypt`, ratio: 1, body: async () => encryptBody(KIB * KIB) },
+  { name: 'decrypt 64 KiB', path: `${PREFIX}/decrypt`, ratio: 1, body: (call) => sealed(call, 64 * KIB) },
+  { name: 'decrypt 1 MiB', path: `${PREFIX}/decrypt`, ratio: 1, body: (call) => sealed(call, KIB * KIB) },
 ];
 
 /** Work under a compact key and under a self-contained one: `alias` names the key. */

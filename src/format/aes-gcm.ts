@@ -1,9 +1,12 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import { type JsonSafe, type JsonSafeBytes, type JsonSafeText, PIECE_BYTES } from '../lib/json-safe.ts';
+import { releaseMemory } from '../lib/memory.ts';
 import { IV_BYTES } from './iv-pool.ts';
 
 export const TAG_BYTES = 16;
+/** Characters of a tag in base64url. */
+export const TAG_CHARACTERS = 22;
 const CIPHER = 'aes-256-gcm';
 const OPENING = { authTagLength: TAG_BYTES } as const;
 
@@ -24,6 +27,8 @@ export interface GcmParts {
 export interface GcmKey {
   /** Returns `IV.CIPHERTEXT.TAG`, each in base64url. `iv` has 12 bytes and is new to this key. */
   seal(aad: Buffer, iv: Buffer, plaintext: Uint8Array): string;
+  /** Returns `start` and the same as bytes, for a long plaintext. */
+  sealLong(start: string, aad: Buffer, iv: Buffer, plaintext: Uint8Array): Buffer;
   /** Returns the plaintext, or undefined if the tag is wrong. */
   open(parts: GcmParts): Buffer | undefined;
   /**
@@ -60,6 +65,21 @@ class NodeKey implements GcmKey {
     const ciphertext = cipher.update(plaintext).toString('base64url');
     cipher.final(); // GCM is a stream cipher: no bytes remain, the tag is made
     return `${iv.toString('base64url')}.${ciphertext}.${cipher.getAuthTag().toString('base64url')}`;
+  }
+
+  sealLong(start: string, aad: Buffer, iv: Buffer, plaintext: Uint8Array): Buffer {
+    const cipher = createCipheriv(CIPHER, this.#key, iv).setAAD(aad);
+    const before = `${start}${iv.toString('base64url')}.`;
+    const message = Buffer.allocUnsafeSlow(before.length + Math.ceil((plaintext.length * 4) / 3) + 1 + TAG_CHARACTERS);
+    let at = message.write(before, 'latin1');
+    for (let from = 0; from < plaintext.length; from += PIECE_BYTES) {
+      const piece = cipher.update(plaintext.subarray(from, from + PIECE_BYTES));
+      at += message.write(piece.toString('base64url'), at, 'latin1');
+      releaseMemory(piece); // so that the next piece uses the same memory, which is in the processor's cache
+    }
+    cipher.final();
+    message.write(`.${cipher.getAuthTag().toString('base64url')}`, at, 'latin1');
+    return message;
   }
 
   open({ aad, bytes, at, ciphertextBytes }: GcmParts): Buffer | undefined {
@@ -104,8 +124,11 @@ export function sealGcm(
   iv: Buffer,
   plaintext: Uint8Array,
   aad: Buffer = Buffer.from(protectedHeader, 'latin1'),
-): JsonSafe {
-  return `${protectedHeader}.${encryptedKey}.${key.seal(aad, iv, plaintext)}` as JsonSafe; // each part is base64url
+): JsonSafeText {
+  const start = `${protectedHeader}.${encryptedKey}.`; // each part is base64url
+  return plaintext.length > PIECE_BYTES
+    ? (key.sealLong(start, aad, iv, plaintext) as JsonSafeBytes)
+    : ((start + key.seal(aad, iv, plaintext)) as JsonSafe);
 }
 
 /**

@@ -8,7 +8,7 @@ import { Buffer } from 'node:buffer';
  * expression over a long string. No decoder is faster than Buffer's.
  */
 export function decodeBase64Url(text: string): Buffer | undefined {
-  return text.includes('+') || text.includes('/') ? undefined : decode(text, 'base64url', URL_SAFE);
+  return hasStandardLetter(text) ? undefined : decode(text, 'base64url', URL_SAFE);
 }
 
 /**
@@ -18,26 +18,33 @@ export function decodeBase64Url(text: string): Buffer | undefined {
 export function decodeAnyBase64(text: string): Buffer | undefined {
   const unpadded = text.endsWith('=') ? withoutPadding(text) : text;
   if (unpadded === undefined) return undefined;
-  return text.includes('-') || text.includes('_') ? decodeBase64Url(unpadded) : decode(unpadded, 'base64', STANDARD);
+  return hasUrlSafeLetter(text) ? decodeBase64Url(unpadded) : decode(unpadded, 'base64', STANDARD);
 }
+
+const hasStandardLetter = (text: string): boolean => text.includes('+') || text.includes('/');
+const hasUrlSafeLetter = (text: string): boolean => text.includes('-') || text.includes('_');
 
 /** Longer texts are decoded in pieces: a string of this size dies young, a large one does not. */
 const PIECE = 32 * 1_024;
-const [PLUS, SLASH, MINUS, UNDERSCORE] = [0x2b, 0x2f, 0x2d, 0x5f];
 
 /** Returns what `decodeAnyBase64` returns for the ASCII text between two places. */
 export function decodeBase64In(text: Buffer, start: number, end: number): Buffer | undefined {
   if (end - start <= PIECE) return decodeAnyBase64(text.toString('latin1', start, end));
-  const whole = text.subarray(start, end);
-  const isUrlSafe = whole.includes(MINUS) || whole.includes(UNDERSCORE);
-  if (isUrlSafe && (whole.includes(PLUS) || whole.includes(SLASH))) return undefined;
-  const lastAt = end - ((end - start) % PIECE || PIECE);
-  const last = decodeAnyBase64(text.toString('latin1', lastAt, end));
+  const endAt = end - ((end - start) % PIECE || PIECE);
+  const lastText = text.toString('latin1', endAt, end);
+  const last = decodeAnyBase64(lastText);
   if (!last) return undefined;
-  const bytes = Buffer.allocUnsafe(((lastAt - start) / 4) * 3 + last.length);
+  // Each piece is searched while the processor's cache has it.
+  let isStandard = hasStandardLetter(lastText);
+  let isUrlSafe = hasUrlSafeLetter(lastText);
+  const bytes = Buffer.allocUnsafeSlow(((endAt - start) / 4) * 3 + last.length);
   let at = 0;
-  for (let from = start; from < lastAt; from += PIECE) {
-    const written = bytes.write(text.toString('latin1', from, from + PIECE), at, isUrlSafe ? 'base64url' : 'base64');
+  for (let from = start; from < endAt; from += PIECE) {
+    const piece = text.toString('latin1', from, from + PIECE);
+    isStandard ||= hasStandardLetter(piece);
+    isUrlSafe ||= hasUrlSafeLetter(piece);
+    if (isStandard && isUrlSafe) return undefined;
+    const written = bytes.write(piece, at, isUrlSafe ? 'base64url' : 'base64');
     if (written !== (PIECE / 4) * 3) return undefined;
     at += written;
   }
@@ -62,7 +69,7 @@ export function decodeBase64UrlInto(text: Buffer, start: number, end: number, ta
   for (let from = start; from < end; from += PIECE) {
     const to = Math.min(from + PIECE, end);
     const piece = text.toString('latin1', from, to);
-    if (piece.includes('+') || piece.includes('/') || !hasNoSpareBits(piece, URL_SAFE)) return false;
+    if (hasStandardLetter(piece) || !hasNoSpareBits(piece, URL_SAFE)) return false;
     const bytes = bytesOf(piece.length);
     if (target.write(piece, at, bytes, 'base64url') !== bytes) return false;
     at += bytes;

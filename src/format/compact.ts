@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import type { JsonSafe } from '../lib/json-safe.ts';
-import { type Gcm, type GcmKey, type GcmParts, lastingAad, openGcm, sealGcm } from './aes-gcm.ts';
+import type { JsonSafeText } from '../lib/json-safe.ts';
+import { type Gcm, type GcmKey, type GcmParts, lastingAad, openGcm, sealGcm, TAG_CHARACTERS } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import { type JweType, malformed } from './jwe-header.ts';
 import {
@@ -10,7 +10,6 @@ import {
   IV_CHARACTERS,
   type ParseAt,
   PartMemory,
-  TAG_CHARACTERS,
 } from './sealed-text.ts';
 
 /**
@@ -218,7 +217,7 @@ export const sealCompact = (
   { text, aad }: CompactHeader,
   iv: Buffer,
   plaintext: Uint8Array,
-): JsonSafe => sealGcm(contentKey, text, '', iv, plaintext, aad);
+): JsonSafeText => sealGcm(contentKey, text, '', iv, plaintext, aad);
 
 /**
  * Opens a message with the content key that its leaf and context determine.

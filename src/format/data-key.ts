@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
-import { copied } from '../lib/copied.ts';
+import { copied } from '../lib/memory.ts';
 import type { Gcm, GcmKey } from './aes-gcm.ts';
 import type { KekRef } from './kek-ref.ts';
 import type { WrapAlgorithm } from './wrap-algorithms.ts';

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../errors.ts';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import type { JsonSafeText } from '../lib/json-safe.ts';
 import { type GcmParts, openGcm, sealGcm, undecryptable } from './aes-gcm.ts';
 import { decodeBase64Url } from './base64.ts';
 import type { DataKey } from './data-key.ts';
@@ -40,7 +40,7 @@ export interface SealingKey {
  * Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this data
  * key.
  */
-export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): JsonSafe {
+export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): JsonSafeText {
   const { dataKey } = key;
   const ctx = context && contextMac(dataKey, context);
   const protectedHeader = encodeHeader(key.header, ctx);

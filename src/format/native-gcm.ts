@@ -96,6 +96,10 @@ class LastingKey implements GcmKey {
     return calls.message(plaintext.length);
   }
 
+  sealLong(start: string, aad: Buffer, iv: Buffer, plaintext: Uint8Array): Buffer {
+    return this.#other.sealLong(start, aad, iv, plaintext);
+  }
+
   open(parts: GcmParts): Buffer | undefined {
     const { aad, bytes, at, ciphertextBytes } = parts;
     const calls = this.#calls;
@@ -123,6 +127,10 @@ class KeyOfOneUse implements GcmKey {
     if (iv.length !== IV_BYTES || !calls.fits(aad, plaintext.length)) return this.#other().seal(aad, iv, plaintext);
     calls.module.sealOnce(this.#bytes, aad, iv, plaintext, calls.sealing);
     return calls.message(plaintext.length);
+  }
+
+  sealLong(start: string, aad: Buffer, iv: Buffer, plaintext: Uint8Array): Buffer {
+    return javascriptGcm.keyOfOneUse(this.#bytes).sealLong(start, aad, iv, plaintext);
   }
 
   open(parts: GcmParts): Buffer | undefined {

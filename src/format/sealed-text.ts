@@ -1,10 +1,9 @@
-import { TAG_BYTES } from './aes-gcm.ts';
+import { TAG_BYTES, TAG_CHARACTERS } from './aes-gcm.ts';
 import { bytesOf, decodeBase64UrlInto } from './base64.ts';
 import { IV_BYTES } from './iv-pool.ts';
 
 const DOT = 0x2e;
 export const IV_CHARACTERS = 16;
-export const TAG_CHARACTERS = 22;
 /** IV, tag and the two dots around the ciphertext. */
 const FRAME_CHARACTERS = IV_CHARACTERS + 1 + 1 + TAG_CHARACTERS;
 /** Memory that later messages of a request share. */

@@ -4,6 +4,7 @@ import { undecryptable } from '../format/aes-gcm.ts';
 import { type DataKey, isOriginMac } from '../format/data-key.ts';
 import { type Jwe, openJwe, parseJwe, sealJwe } from '../format/jwe.ts';
 import { headerTemplate, type JweType } from '../format/jwe-header.ts';
+import { stringOf } from '../lib/json-safe.ts';
 import type { SealingUse } from './data-keys.ts';
 import { indexContext, parseIndexLabel } from './indexes/index-version.ts';
 import type { KeyKind, NewStoredKey, StoredKey } from './keyring-store.ts';
@@ -47,7 +48,7 @@ export function sealStoredKey(use: SealingUse, bytes: Buffer, row: Pick<StoredKe
   const context = contextOf(row);
   try {
     if (!context) throw new Error(`no label of an ${row.kind} key`);
-    return sealJwe({ dataKey, header: headerTemplate(dataKey, mac, typ) }, use.iv, bytes, context);
+    return stringOf(sealJwe({ dataKey, header: headerTemplate(dataKey, mac, typ) }, use.iv, bytes, context));
   } finally {
     bytes.fill(0);
   }

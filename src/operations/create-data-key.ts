@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { DATA_KEY_BYTES } from '../format/data-key.ts';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import type { JsonSafeText } from '../lib/json-safe.ts';
 import type { DrawRandom } from '../lib/random.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type AuditDeps, recordSuccess } from './record-success.ts';
@@ -20,7 +20,7 @@ export interface CreateDataKeyInput {
 
 export interface CreatedDataKey {
   readonly plaintext: Buffer;
-  readonly ciphertext: JsonSafe;
+  readonly ciphertext: JsonSafeText;
   readonly keyId: string;
   /**
    * RFC 3339: the end of the proof of access. The client must drop the plaintext by then, since a

@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import type { JsonSafeText } from '../lib/json-safe.ts';
 import { whenReady } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { type Batch, eachItem, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
@@ -28,7 +28,7 @@ export interface EncryptInput extends EncryptItem {
 }
 
 export interface Encrypted {
-  readonly ciphertext: JsonSafe;
+  readonly ciphertext: JsonSafeText;
   readonly keyId: string;
 }
 

@@ -1,6 +1,7 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { STREAM_KEY_BYTES, sealedLength } from '../format/stream-format.ts';
 import { StreamSealer } from '../format/stream-sealer.ts';
+import { stringOf } from '../lib/json-safe.ts';
 import type { DrawRandom } from '../lib/random.ts';
 import { openGrant, underGrant } from './granted-tenant.ts';
 import { accessProver } from './open-message.ts';
@@ -41,7 +42,8 @@ export async function encryptStream(
   const about = { operation: 'encrypt', context, access: request.access } as const;
   const streamKey = deps.draw(STREAM_KEY_BYTES);
   const sealed = await underGrant(grant, (tenant) => sealMessage(deps, tenant, key, streamKey, about, 'stream'));
-  const { ciphertext, keyId, vaultCall } = sealed;
+  const { keyId, vaultCall } = sealed;
+  const ciphertext = stringOf(sealed.ciphertext);
   const answerBytes = input.bytes === undefined ? undefined : sealedLength(ciphertext, input.bytes);
   const transform = new StreamSealer(streamKey, ciphertext, deps.draw);
   const facts = { operation: 'encrypt-stream', tenantId, keyId, vaultCall };

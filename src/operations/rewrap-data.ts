@@ -4,7 +4,7 @@ import { ServiceError } from '../errors.ts';
 import type { LeafUse } from '../format/compact.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
 import type { PolicedUse } from '../keyring/policy/assert-allowed.ts';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import type { JsonSafeText } from '../lib/json-safe.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import type { Encrypted } from './encrypt-data.ts';
@@ -108,7 +108,7 @@ export async function rewrapBatch(
 }
 
 interface Moved {
-  readonly ciphertext: JsonSafe;
+  readonly ciphertext: JsonSafeText;
   readonly target: string;
   readonly opened: ItemUse;
   readonly sealed: ItemUse;

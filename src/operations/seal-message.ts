@@ -5,7 +5,7 @@ import { headerTemplate } from '../format/jwe-header.ts';
 import type { DataKeys } from '../keyring/data-keys.ts';
 import type { MintedSealingKey } from '../keyring/minted-key.ts';
 import { assertAllowed, type PolicedUse } from '../keyring/policy/assert-allowed.ts';
-import type { JsonSafe } from '../lib/json-safe.ts';
+import type { JsonSafeText } from '../lib/json-safe.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { CountKeyUse } from '../tenants/key-usage.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
@@ -16,7 +16,7 @@ export interface SealDeps {
 }
 
 export interface SealedMessage {
-  readonly ciphertext: JsonSafe;
+  readonly ciphertext: JsonSafeText;
   readonly keyId: string;
   readonly vaultCall: VaultCallIds | undefined;
   /** The end of the proof of access: monotonic milliseconds. */

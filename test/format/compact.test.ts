@@ -14,6 +14,7 @@ import {
   parseCompact,
   sealCompact,
 } from '../../src/format/compact.ts';
+import { stringOf } from '../../src/lib/json-safe.ts';
 import { contentKeyOf } from '../support/gcm.ts';
 import { inOwnMemory } from '../support/jwe-parts.ts';
 import { compact, messages } from '../support/vectors.ts';
@@ -78,11 +79,13 @@ const kids = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buff
 describe('a compact message', () => {
   const leafKey = createSecretKey(Buffer.alloc(32, 7));
   const seal = (kid: Buffer, plaintext: Uint8Array) =>
-    sealCompact(
-      contentKeyOf(leafKey, undefined),
-      compactHeader(kid.toString('base64url')),
-      Buffer.alloc(12, 1),
-      plaintext,
+    stringOf(
+      sealCompact(
+        contentKeyOf(leafKey, undefined),
+        compactHeader(kid.toString('base64url')),
+        Buffer.alloc(12, 1),
+        plaintext,
+      ),
     );
 
   test('opens again, whatever its leaf and its plaintext', () => {

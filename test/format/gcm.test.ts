@@ -49,6 +49,20 @@ describe(`AES-256-GCM, ${gcm.name}`, () => {
     expect(javascriptGcm.lastingKey(copy).seal(aad, iv, text)).toBe(message);
   });
 
+  test.each([0, 1, 49_151, 49_152, 49_153, 98_305, 200_000])(
+    'seals a plaintext of %i bytes into the same message as bytes',
+    (length) => {
+      const key = randomBytes(32);
+      const [aad, iv, plaintext] = [Buffer.from('header'), randomBytes(12), randomBytes(length)];
+      const message = javascriptGcm.lastingKey(key).seal(aad, iv, plaintext);
+      for (const { lasting, once } of keysOf(key)) {
+        expect(lasting.sealLong('a..', aad, iv, plaintext).toString()).toBe(`a..${message}`);
+        expect(once().sealLong('a..', aad, iv, plaintext).toString()).toBe(`a..${message}`);
+      }
+      expect(javascriptGcm.lastingKey(key).open(partsOf(message, aad))).toEqual(plaintext);
+    },
+  );
+
   test('returns texts that later messages do not change', () => {
     const key = gcm.lastingKey(randomBytes(32));
     const aad = Buffer.from('header');

@@ -5,6 +5,7 @@ import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
 import { openJwe, parseJwe, type SealingKey, sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { type KekRef, kidOf } from '../../src/format/kek-ref.ts';
+import { stringOf } from '../../src/lib/json-safe.ts';
 import { contexts } from '../support/arbitraries.ts';
 import { CMK_V1, codeOf, Deployment, encryptedKeyOf, HSM_KEY, headerOf, ORIGIN_KEY } from '../support/deployment.ts';
 import { gcm } from '../support/gcm.ts';
@@ -90,6 +91,9 @@ describe('sealing and opening', () => {
   });
 });
 
+const seal = (key: SealingKey, plaintext: Buffer, context?: Buffer) =>
+  stringOf(sealJwe(key, randomBytes(12), plaintext, context));
+
 describe('the protected header', () => {
   test('has the members of the format in their order', () => {
     const header = headerOf(message);
@@ -119,7 +123,7 @@ describe('the protected header', () => {
     for (let length = 1; length <= 12; length += 1) {
       const key = sealingKey({ vaultUrl: 'https://a', name: 'n'.repeat(length), keyVersion: '0'.repeat(32) });
       for (const canonical of [undefined, Buffer.from('{"a":"b"}')]) {
-        const { header } = parseJwe(sealJwe(key, randomBytes(12), Buffer.alloc(1), canonical), 'vaultspan+jwe');
+        const { header } = parseJwe(seal(key, Buffer.alloc(1), canonical), 'vaultspan+jwe');
         expect(header.kid).toBe(key.dataKey.kid);
         expect(header.ctx === undefined).toBe(canonical === undefined);
       }
@@ -131,7 +135,7 @@ describe('the protected header', () => {
       { vaultUrl: `https://${'h'.repeat(253)}:65535`, name: 'n'.repeat(127), keyVersion: '0'.repeat(32) },
       't'.repeat(64),
     );
-    const ciphertext = sealJwe(key, randomBytes(12), Buffer.alloc(0), Buffer.from('{"a":"b"}'));
+    const ciphertext = seal(key, Buffer.alloc(0), Buffer.from('{"a":"b"}'));
     expect(parseJwe(ciphertext, 'vaultspan+jwe').header.tid).toBe('t'.repeat(64));
   });
 });
@@ -238,10 +242,7 @@ test('a message opens only with the data key that its header commits to', () => 
   const { dataKey } = sealingKey({ vaultUrl: 'https://a', name: 'n', keyVersion: '0'.repeat(32) });
   const sealedUnder = (commitment: string) => {
     const header = headerTemplate({ ...dataKey, commitment }, 'A'.repeat(22), 'vaultspan+jwe');
-    return parseJwe(
-      sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('an invoice'), undefined),
-      'vaultspan+jwe',
-    );
+    return parseJwe(seal({ dataKey, header }, Buffer.from('an invoice'), undefined), 'vaultspan+jwe');
   };
   expect(openJwe(dataKey, sealedUnder(dataKey.commitment), undefined).toString()).toBe('an invoice');
   const other = randomBytes(32).toString('base64url');

@@ -77,6 +77,7 @@ const CIPHERTEXTS = [
   await sealer.encrypt('another'),
   await sealer.encrypt('an invoice', { context: { table: 'invoices', row: '4711' } }),
   await sealer.encrypt('by another key', { key: 'hsm' }),
+  await sealer.encrypt(Buffer.alloc(50_000, 'ab')),
   ...compact.cases.map(({ message }) => message),
 ];
 const body = dataBodies(readers, CIPHERTEXTS);
@@ -133,6 +134,19 @@ describe('a body as clients write it is read from its bytes', () => {
     expect(dataReaders.encryptData(bytes)).toEqual({ plaintext: Buffer.alloc(100_001, 'ab') });
   });
 });
+
+test.each(['=', '+', '-', '.', '\0', '\xe9', '"', ' '])(
+  'a large plaintext with %j in its first piece, or in the last, is left to the schemas',
+  (letter) => {
+    const text = Buffer.alloc(75_000).toString('base64').replace('AAAA', '++++').replace('AAAA', '////');
+    for (const at of [10, text.length - 10]) {
+      const url = letter === '+' ? text.replaceAll('+', '-').replaceAll('/', '_') : text;
+      const changed = url.slice(0, at) + letter + url.slice(at + 1);
+      expect(dataReaders.encryptData(Buffer.from(`{"plaintext":"${changed}"}`, 'latin1'))).toBeUndefined();
+      expect(dataReaders.encryptData(Buffer.from(`{"plaintext":"${url}"}`))).toBeDefined();
+    }
+  },
+);
 
 test.each([
   ['an escaped quote in a text', '{"plaintext":"aGk=\\""}'],

@@ -7,6 +7,7 @@ import { BranchCounts } from '../../src/keyring/branches/branch-counts.ts';
 import type { BranchCopies } from '../../src/keyring/branches/branch-deps.ts';
 import { type BranchParts, CachedDataKeys } from '../../src/keyring/cached-data-keys.ts';
 import type { OriginKeys } from '../../src/keyring/data-keys.ts';
+import { stringOf } from '../../src/lib/json-safe.ts';
 import { type DrawRandom, systemRandom } from '../../src/lib/random.ts';
 import { decryptData } from '../../src/operations/decrypt-data.ts';
 import { encryptData } from '../../src/operations/encrypt-data.ts';
@@ -213,7 +214,7 @@ class Process {
     { tenantId = 'contoso', context, key }: Sealed & { readonly key?: string } = {},
   ): Promise<string> {
     const input = { tenantId, plaintext: Buffer.from(plaintext), encryptionContext: context, key };
-    return (await encryptData(this.deps(), call, input)).ciphertext;
+    return stringOf((await encryptData(this.deps(), call, input)).ciphertext);
   }
 
   async decrypt(ciphertext: string, { tenantId = 'contoso', context }: Sealed = {}): Promise<Buffer> {

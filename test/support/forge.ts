@@ -4,6 +4,7 @@ import { dataKeyFrom, originMac } from '../../src/format/data-key.ts';
 import { sealJwe } from '../../src/format/jwe.ts';
 import { headerTemplate } from '../../src/format/jwe-header.ts';
 import { parseKid } from '../../src/format/kek-ref.ts';
+import { stringOf } from '../../src/lib/json-safe.ts';
 import { CMK_V1, ORIGIN_KEY } from './deployment.ts';
 
 interface Forgery {
@@ -33,5 +34,5 @@ export function forge({
     'vaultspan+jwe',
   );
   const dataKey = dataKeyFrom(javascriptGcm, randomBytes(32), wrapped);
-  return sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('a'), undefined);
+  return stringOf(sealJwe({ dataKey, header }, randomBytes(12), Buffer.from('a'), undefined));
 }

@@ -1,6 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { compactHeader, openCompact, parseCompact, sealCompact } from '../../src/format/compact.ts';
 import { canonicalContext, fieldContexts } from '../../src/format/encryption-context.ts';
+import { stringOf } from '../../src/lib/json-safe.ts';
 import { contentKeyOf } from './gcm.ts';
 
 /** The parts of a lease, or of an opened leaf, that encrypt and decrypt. */
@@ -17,7 +18,7 @@ const keyOf = ({ key }: HeldLeaf): KeyObject =>
 export function sealLocally(leaf: HeldLeaf, plaintext: string, encryptionContext?: object, field?: string): string {
   const context = field === undefined ? canonicalContext(encryptionContext) : fieldContexts(encryptionContext)(field);
   const contentKey = contentKeyOf(keyOf(leaf), context);
-  return sealCompact(contentKey, compactHeader(leaf.kid), randomBytes(12), Buffer.from(plaintext));
+  return stringOf(sealCompact(contentKey, compactHeader(leaf.kid), randomBytes(12), Buffer.from(plaintext)));
 }
 
 /** Opens a message with nothing but its leaf. */

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { releaseMemory } from '../../lib/memory.ts';
 
 /**
  * Headers of every data answer, as OWASP's REST Security Cheat Sheet recommends. The pages, which a
@@ -52,6 +53,15 @@ export function setApiHeaders(res: ServerResponse): void {
 export function sendBytes(res: ServerResponse, type: string, bytes: Buffer, headers: Headers): void {
   res.writeHead(200, [...API_HEADERS, 'Content-Type', type, 'Content-Length', bytes.length, ...headers] as string[]);
   res.end(bytes);
+}
+
+/** Sends the pieces of a body, which nobody uses any more, and frees their memory once they are sent. */
+export function sendPieces(res: ServerResponse, type: string, pieces: readonly Buffer[], headers: Headers): void {
+  const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  res.writeHead(200, [...API_HEADERS, 'Content-Type', type, 'Content-Length', length, ...headers] as string[]);
+  res.cork();
+  for (const piece of pieces) res.write(piece);
+  res.end(() => pieces.forEach(releaseMemory));
 }
 
 export function sendNothing(res: ServerResponse, headers: Headers, status: 200 | 202 | 204): void {

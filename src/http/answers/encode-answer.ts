@@ -1,26 +1,23 @@
-import type { JsonSafe } from '../../lib/json-safe.ts';
+import type { JsonSafeText } from '../../lib/json-safe.ts';
 
 /**
  * An answer whose long text is base64 or a JWE; its other members are short and may contain any
  * text.
  */
 interface Sealed {
-  readonly ciphertext: JsonSafe;
+  readonly ciphertext: JsonSafeText;
   readonly keyId: string;
 }
 interface Opened {
-  readonly plaintext: JsonSafe;
+  readonly plaintext: JsonSafeText;
   readonly keyId: string;
 }
 interface Failed {
   readonly error: unknown;
 }
 
-/** JSON as text, or as UTF-8 where the text would be large. */
-type Encoded = string | Buffer;
-
-/** A longer answer is written into one Buffer: a large string costs a copy and a full collection. */
-const MAX_TEXT = 64 * 1_024;
+/** JSON as text, or as UTF-8 in pieces where the text would be large. */
+export type Encoded = string | readonly Buffer[];
 
 /**
  * Returns the JSON of an answer with its long text unescaped. JSON.stringify searches each text for
@@ -33,27 +30,22 @@ export const encodeSealed = ({ ciphertext, ...rest }: Sealed): Encoded =>
 export const encodeOpened = ({ plaintext, ...rest }: Opened): Encoded =>
   encodeOne('{"plaintext":"', plaintext, `",${JSON.stringify(rest).slice(1)}`);
 
-function encodeOne(start: string, text: JsonSafe, end: string): Encoded {
-  if (text.length <= MAX_TEXT) return start + text + end;
-  const parts = new JsonParts();
-  parts.addAscii(start);
-  parts.addAscii(text);
-  parts.add(end);
-  return parts.join();
+function encodeOne(start: string, text: JsonSafeText, end: string): Encoded {
+  return typeof text === 'string' ? start + text + end : [Buffer.from(start), text, Buffer.from(end)];
 }
 
 /** Returns the JSON of a batch; an item that failed has a problem. */
-export const encodeSealedItems = ({ items }: { readonly items: readonly (Sealed | Failed)[] }): Buffer =>
+export const encodeSealedItems = ({ items }: { readonly items: readonly (Sealed | Failed)[] }): Encoded =>
   encodeItems(items, '{"ciphertext":"', ({ ciphertext }) => ciphertext);
 
-export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened | Failed)[] }): Buffer =>
+export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened | Failed)[] }): Encoded =>
   encodeItems(items, '{"plaintext":"', ({ plaintext }) => plaintext);
 
 function encodeItems<T extends { readonly keyId: string }>(
   items: readonly (T | Failed)[],
   start: string,
-  textOf: (item: T) => JsonSafe,
-): Buffer {
+  textOf: (item: T) => JsonSafeText,
+): Encoded {
   const parts = new JsonParts();
   let lastKeyId: string | undefined;
   let end = '';
@@ -74,7 +66,7 @@ function encodeItems<T extends { readonly keyId: string }>(
     parts.add(end);
   }
   parts.addAscii(']}');
-  return parts.join();
+  return [parts.join()];
 }
 
 /** The parts of a JSON text, written once into a Buffer of its size. */
@@ -82,7 +74,7 @@ class JsonParts {
   readonly #parts: (string | Buffer)[] = [];
   #bytes = 0;
 
-  addAscii(text: string): void {
+  addAscii(text: string | Buffer): void {
     this.#parts.push(text);
     this.#bytes += text.length;
   }

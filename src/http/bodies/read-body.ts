@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { releaseMemory } from '../../lib/memory.ts';
 import { type BodyLimit, bodyTooLarge } from './body-limit.ts';
 import { assertMediaType } from './media-type.ts';
 import { malformedField } from './parse-json.ts';
@@ -134,7 +135,7 @@ function readBytes(
     };
     const onEnd = () => {
       held?.complete();
-      settle(resolve, chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size));
+      settle(resolve, joined(chunks, size));
     };
     function tryTo(run: () => void): void {
       try {
@@ -155,6 +156,15 @@ function readBytes(
     }
     req.on('data', onData).on('end', onEnd).on('close', onClose);
   });
+}
+
+/** Returns the bytes of all pieces, whose memory is freed. */
+function joined(chunks: readonly Buffer[], size: number): Buffer {
+  const [first] = chunks;
+  if (first && chunks.length === 1) return first;
+  const bytes = Buffer.concat(chunks, size);
+  chunks.forEach(releaseMemory);
+  return bytes;
 }
 
 /**

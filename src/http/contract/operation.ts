@@ -43,10 +43,10 @@ export interface Operation {
   readonly raw?: string;
   readonly responseExample?: unknown;
   /**
-   * Returns the answer's JSON, or its bytes; default JSON.stringify. The handler's answer must have
-   * its type too.
+   * Returns the answer's JSON, or the pieces of its bytes; default JSON.stringify. The handler's
+   * answer must have its type too.
    */
-  readonly encode?: (answer: never) => string | Buffer;
+  readonly encode?: (answer: never) => string | readonly Buffer[];
   /** The member of the answer that is also available as NDJSON. */
   readonly lines?: string;
   /** The member of the answer that is also available as CSV, with the columns of its rows. */

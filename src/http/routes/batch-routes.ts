@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodedBytes } from '../../format/base64.ts';
-import { base64Of } from '../../lib/json-safe.ts';
+import { base64TextOf } from '../../lib/json-safe.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { Outcome } from '../../operations/batch.ts';
 import { type DecryptDeps, decryptBatch } from '../../operations/decrypt-data.ts';
@@ -40,7 +40,7 @@ export const decryptBatchRoute =
       items: itemsOf(deps, request, DecryptRequest, body),
     });
     return answer(deps, request, outcomes, ({ plaintext, keyId }) => ({
-      plaintext: base64Of(plaintext),
+      plaintext: base64TextOf(plaintext),
       keyId,
     }));
   };

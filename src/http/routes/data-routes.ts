@@ -1,4 +1,5 @@
-import { base64Of } from '../../lib/json-safe.ts';
+import { base64Of, base64TextOf } from '../../lib/json-safe.ts';
+import { releaseMemory } from '../../lib/memory.ts';
 import { type CreateDataKeyDeps, createDataKey } from '../../operations/create-data-key.ts';
 import { type DecryptDeps, decryptData } from '../../operations/decrypt-data.ts';
 import { type EncryptDeps, encryptData } from '../../operations/encrypt-data.ts';
@@ -7,14 +8,20 @@ import type { Handler } from './mount.ts';
 
 export const encryptDataRoute =
   (deps: EncryptDeps): Handler<'encryptData'> =>
-  async ({ params, body }, call) =>
-    encryptData(deps, call, { tenantId: params.tenantId, ...body });
+  async ({ params, body }, call) => {
+    const encrypted = await encryptData(deps, call, { tenantId: params.tenantId, ...body });
+    releaseMemory(body.plaintext);
+    return encrypted;
+  };
 
 export const decryptDataRoute =
   (deps: DecryptDeps): Handler<'decryptData'> =>
   async ({ params, body }, call) => {
     const { plaintext, keyId } = await decryptData(deps, call, { tenantId: params.tenantId, ...body });
-    return { plaintext: base64Of(plaintext), keyId };
+    const text = base64TextOf(plaintext);
+    releaseMemory(plaintext);
+    if (typeof body.ciphertext !== 'string') releaseMemory(body.ciphertext.bytes);
+    return { plaintext: text, keyId };
   };
 
 export const createDataKeyRoute =

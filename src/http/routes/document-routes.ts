@@ -1,4 +1,4 @@
-import { base64Of } from '../../lib/json-safe.ts';
+import { base64Of, type JsonSafeText, stringOf } from '../../lib/json-safe.ts';
 import type { DecryptDeps } from '../../operations/decrypt-data.ts';
 import { decryptDocument, decryptDocumentBatch } from '../../operations/documents/decrypt-document.ts';
 import type { Fields } from '../../operations/documents/document.ts';
@@ -45,8 +45,8 @@ export const documentRoutes = (
   },
 });
 
-const sealed = ({ fields, keyId }: { readonly fields: Fields<string>; readonly keyId: string }) => ({
-  fields: Object.fromEntries(fields),
+const sealed = ({ fields, keyId }: { readonly fields: Fields<JsonSafeText>; readonly keyId: string }) => ({
+  fields: Object.fromEntries([...fields].map(([name, message]) => [name, stringOf(message)])),
   keyId,
 });
 

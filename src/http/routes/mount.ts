@@ -3,10 +3,12 @@ import type { Express, RequestHandler } from 'express';
 import * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
+import { releaseMemory } from '../../lib/memory.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import { type Admission, declaredBytes } from '../admission/admission.ts';
 import { admit } from '../admission/admit.ts';
-import { sendBytes, sendNothing, sendText } from '../answers/answer.ts';
+import { sendBytes, sendNothing, sendPieces, sendText } from '../answers/answer.ts';
+import type { Encoded } from '../answers/encode-answer.ts';
 import { encodeCsv } from '../answers/encode-csv.ts';
 import { rateLimitHeaders } from '../answers/rate-limit.ts';
 import { type BodyLimit, type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
@@ -38,7 +40,7 @@ type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonl
 /** An answer with an encoder of its own has the type that the encoder takes, such as bytes for text. */
 type Answer<K extends OperationId> = Operations[K] extends { raw: string }
   ? string | Buffer
-  : Operations[K] extends { encode: (answer: infer T) => string | Buffer }
+  : Operations[K] extends { encode: (answer: infer T) => string | readonly Buffer[] }
     ? T
     : Operations[K] extends { response: infer T extends z.ZodType }
       ? DeepReadonly<z.input<T>> | (Operations[K] extends { isAccepted: true } ? undefined : never)
@@ -118,6 +120,11 @@ function handleOf(
   const read = (dataReaders as Readonly<Record<string, ((bytes: Buffer) => unknown) | undefined>>)[id];
   const authorize = authorizer(deps, operation);
   const limit = bodyLimitOf(deps, operation);
+  const parse = (schema: z.ZodType, bytes: Buffer): unknown => {
+    const body = read?.(bytes) ?? parseBody(schema, bytes, limit);
+    releaseMemory(bytes); // the body's fields have memory of their own
+    return body;
+  };
   return async (req, res, routed) => {
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs ?? id;
@@ -127,7 +134,7 @@ function handleOf(
     const { bodyType: expected } = operation;
     const schema = hasBody(operation, req) ? operation.body : undefined;
     const bytes = schema && (await deps.readBody(req, { limit, expected, held }));
-    const body = schema && bytes && (read?.(bytes) ?? parseBody(schema, bytes, limit));
+    const body = schema && bytes && parse(schema, bytes);
     const ifMatch = operation.ifMatch && req.headers['if-match'];
     const answer: unknown = await handler(
       { params, query, body, ifMatch, requestId: scope.requestId } as never,
@@ -177,9 +184,9 @@ function send(
   else sendNothing(res, headers, isAccepted ? 202 : 204);
 }
 
-function sendJson(res: ServerResponse, json: string | Buffer, headers: string[]): void {
+function sendJson(res: ServerResponse, json: Encoded, headers: string[]): void {
   if (typeof json === 'string') sendText(res, 200, 'application/json', json, headers);
-  else sendBytes(res, 'application/json', json, headers);
+  else sendPieces(res, 'application/json', json, headers);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { stringOf } from '../../lib/json-safe.ts';
 import { type DecryptStreamDeps, decryptStream } from '../../operations/decrypt-stream.ts';
 import { type EncryptStreamDeps, encryptStream } from '../../operations/encrypt-stream.ts';
 import { type RewrapDeps, rewrapStreamHeader } from '../../operations/rewrap-data.ts';
@@ -13,5 +14,7 @@ export const streamRoutes = (deps: StreamRoutesDeps): StreamHandlers => ({
 
 export const rewrapStreamHeaderRoute =
   (deps: RewrapDeps): Handler<'rewrapStreamHeader'> =>
-  ({ params, body }, call) =>
-    rewrapStreamHeader(deps, call, { tenantId: params.tenantId, ...body });
+  async ({ params, body }, call) => {
+    const { ciphertext, keyId } = await rewrapStreamHeader(deps, call, { tenantId: params.tenantId, ...body });
+    return { ciphertext: stringOf(ciphertext), keyId };
+  };

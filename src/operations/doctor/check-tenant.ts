@@ -8,6 +8,7 @@ import { algorithmOf, assertMayProtect } from '../../keyring/kek-facts.ts';
 import type { KekFacts } from '../../keyring/key-wrapper.ts';
 import { readablePolicyOf } from '../../keyring/policy/key-policies.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { stringOf } from '../../lib/json-safe.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { TENANT_TAG } from '../../tenants/azure-commands.ts';
 import type { Check, Claims } from '../../tenants/checks.ts';
@@ -132,10 +133,11 @@ async function examineKey(
 async function tryCompact(dataKeys: OpenDeps['dataKeys'], tenant: Tenant, key: RegisteredKey) {
   const deps = { dataKeys, countKeyUse: () => undefined };
   const sample = systemRandom(PROBE_BYTES);
-  const { ciphertext, keyId } = await sealMessage(deps, tenant, key, sample, { operation: 'check' });
+  const sealed = await sealMessage(deps, tenant, key, sample, { operation: 'check' });
+  const ciphertext = stringOf(sealed.ciphertext);
   const { plaintext } = await openMessage(deps, tenant, ciphertext, { operation: 'check' });
   if (!sample.equals(plaintext)) throw new ServiceError('undecryptable', 'The sample decrypts to other bytes');
-  if (isCompact(ciphertext)) return { value: true, detail: keyId };
+  if (isCompact(ciphertext)) return { value: true, detail: sealed.keyId };
   return { value: true, warnings: ['no branch key may encrypt now: messages are self-contained'] };
 }
 

@@ -1,7 +1,7 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { canonicalContext } from '../../format/encryption-context.ts';
-import type { JsonSafe } from '../../lib/json-safe.ts';
+import type { JsonSafeText } from '../../lib/json-safe.ts';
 import { whenReady } from '../../lib/when-ready.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type Outcome, recordBatch } from '../batch.ts';
@@ -23,7 +23,7 @@ export interface EncryptDocumentItem {
 }
 
 export interface EncryptedDocument {
-  readonly fields: Fields<JsonSafe>;
+  readonly fields: Fields<JsonSafeText>;
   readonly keyId: string;
 }
 
@@ -67,7 +67,7 @@ async function sealDocument(
   { access }: AuthenticatedRequest,
   tenant: Tenant,
   { fields, encryptionContext, key: alias }: EncryptDocumentItem,
-): Promise<DocumentOutcome<JsonSafe>> {
+): Promise<DocumentOutcome<JsonSafeText>> {
   assertFit(fields, deps.maxPlaintextBytes);
   const contextOf = fieldContextsForSealing(tenant, encryptionContext);
   const key = dataKeyFor(tenant, alias, encryptionContext);

@@ -1,6 +1,6 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { canonicalContext, fieldContexts } from '../../format/encryption-context.ts';
-import type { JsonSafe } from '../../lib/json-safe.ts';
+import type { JsonSafeText } from '../../lib/json-safe.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
@@ -17,7 +17,7 @@ export interface RewrapDocumentItem extends Pick<RewrapItem, 'encryptionContext'
   readonly fields: Fields<Ciphertext>;
 }
 
-interface MovedDocument extends DocumentOutcome<JsonSafe> {
+interface MovedDocument extends DocumentOutcome<JsonSafeText> {
   readonly target: string;
   /** The uses of opening the fields, at the source. */
   readonly opened: readonly ItemUse[];

@@ -5,6 +5,7 @@ import { ServiceError, type VaultCallIds } from '../../errors.ts';
 import type { DataKeys } from '../../keyring/data-keys.ts';
 import type { PolicedUse } from '../../keyring/policy/assert-allowed.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { stringOf } from '../../lib/json-safe.ts';
 import type { DrawRandom } from '../../lib/random.ts';
 import type { Drill, DrillMode, DrillRecord, DrillStore, Sighting } from '../../tenants/drills.ts';
 import type { RegisteredKey, Tenant } from '../../tenants/record.ts';
@@ -192,5 +193,5 @@ async function newSample({ dataKeys, draw }: TakePartDeps, tenant: Tenant, mode:
   const registered = dataKeyByAlias(tenant, undefined);
   const key: RegisteredKey = mode === 'warm' ? registered : { ...registered, form: 'self-contained' };
   const { ciphertext } = await sealMessage({ dataKeys, countKeyUse }, tenant, key, plaintext, { operation: 'check' });
-  return { ciphertext, plaintext };
+  return { ciphertext: stringOf(ciphertext), plaintext };
 }
