@@ -181,7 +181,7 @@ async function loadState(options: EmulatorOptions, now: () => number): Promise<S
   if (saved === undefined) return seedState(options.seed ?? demo, now);
   tagUntagged(saved);
   registerConsole(saved, []);
-  if (needsRenewal(saved.leaf)) saved.leaf = await createLeaf(saved.ca);
+  if (needsRenewal(saved.leaf, Date.now())) saved.leaf = await createLeaf(saved.ca);
   return saved;
 }
 

@@ -79,4 +79,4 @@ test('after kill -9 under load each answered operation is in the log, and the ne
   expect([undefined, 'torn']).toContain(killed?.firstBad?.problem);
   expect(following).toMatchObject({ records: 2, closed: true });
   expect(following).not.toHaveProperty('badLink');
-}, 30_000);
+});

@@ -222,7 +222,7 @@ describe('dev', () => {
 
     const verify = runCli(['audit', 'verify'], { cwd: folder });
     expect([await verify.exitCode, verify.err()]).toEqual([0, '']);
-  }, 60_000);
+  });
 
   test('shares its tenants with the commands used with it', async () => {
     const service = runCli(args, { cwd: folder });
@@ -330,5 +330,5 @@ describe('dev', () => {
     expect((await tools('migrate')).out).toBe('The database is up to date\n');
     service.stop();
     expect(await service.exitCode).toBe(0);
-  }, 90_000);
+  });
 });

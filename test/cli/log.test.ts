@@ -26,7 +26,7 @@ beforeAll(async () => {
   token = (await tools('token')).out.trim();
   for (let n = 0; n < 3; n += 1) await encrypt();
   await until(async () => ((await checkpoint())?.size ?? 0) >= 3, 'a checkpoint');
-}, 60_000);
+});
 afterAll(async () => {
   service.stop();
   await service.exitCode;
@@ -150,7 +150,7 @@ test('a restart continues the log under the next origin, which is recorded', asy
   const names = await readdir(join(folder, '.vaultspan', 'audit'));
   const texts = await Promise.all(names.map((name) => readFile(join(folder, '.vaultspan', 'audit', name), 'utf8')));
   expect(texts.join('')).toContain('"operation":"log-restart","outcome":"succeeded"');
-}, 30_000);
+});
 
 test('usage prints what tenants used, as a table, CSV or JSON, and refuses what it cannot sum up', async () => {
   const rows = async (...more: string[]) =>

@@ -81,7 +81,7 @@ test('a command whose output nobody reads ends, and says that it was not read', 
   expect(await once(command, 'close')).toEqual([1, null]);
   clearTimeout(ending);
   expect(complaint).toBe('vaultspan: the reader of the output did not take all of it\n');
-}, 30_000);
+});
 
 test('at a terminal, where a pager may wait for a key, the output is waited for', async () => {
   using pipe = openPipe();
@@ -99,4 +99,4 @@ test('at a terminal, where a pager may wait for a key, the output is waited for'
   text += pipe.read(65_536);
   expect(text.replaceAll('x', '').trim()).toBe(packageVersion());
   expect(await ended).toEqual([0, null]);
-}, 30_000);
+});

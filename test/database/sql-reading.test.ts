@@ -77,5 +77,5 @@ describe.each(DATABASES)('reading tenants in %s', (kind, create) => {
     );
     expect(JSON.stringify(plan.rows)).toMatch(/tenants_listed/);
     expect(JSON.stringify(plan.rows)).not.toMatch(/Sort|TEMP B-TREE|Seq Scan/);
-  }, 30_000);
+  });
 });

@@ -39,4 +39,4 @@ test('a registry that was dumped and restored is unchanged, and running processe
   await restored.put(input({ id: 'news' }), undefined, 'ann');
   await until(async () => (await registry.get('kept')).revision === '1');
   await rm(folder, { recursive: true });
-}, 30_000);
+});

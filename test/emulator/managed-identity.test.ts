@@ -10,11 +10,7 @@ beforeAll(async () => {
   emulator = await startTrusted({ seed: () => undefined });
 });
 
-afterAll(async () => {
-  delete process.env['IDENTITY_ENDPOINT'];
-  delete process.env['IDENTITY_HEADER'];
-  await emulator.close();
-});
+afterAll(() => emulator.close());
 
 function identity(clientId?: string): ManagedIdentityCredential {
   process.env['IDENTITY_ENDPOINT'] = emulator.managedIdentity.endpoint;

@@ -11,7 +11,6 @@ const MAX_CONCURRENT = 8;
 const MIB = 1024 * 1024;
 /** A body above a quarter of the limit. */
 const LARGE = 1_250_000;
-const SET_UP_MS = 30_000;
 
 let service: TestService;
 let sockets: Socket[] = [];
@@ -24,7 +23,7 @@ beforeAll(async () => {
     },
   });
   await addCustomers(service, ['busy', 'large']);
-}, SET_UP_MS);
+});
 beforeEach(() => until(async () => (await encrypt('busy')).status === 200, 'nothing is under way'));
 afterEach(() => {
   for (const socket of sockets) socket.destroy();

@@ -67,4 +67,4 @@ test('two processes share a port: draining one loses no request, killing one los
   expect([...further.outcomes.keys()].filter((outcome) => !['200', 'ECONNRESET', 'EPIPE'].includes(outcome))).toEqual(
     [],
   );
-}, 60_000);
+});

@@ -162,5 +162,5 @@ describe('at midnight', () => {
     expect(sealed.every(isCompact)).toBe(true);
     expect(new Set(sealed.map(branchIdOf)).size).toBe(1);
     expect(keyring.calls - calls).toBeLessThanOrEqual(2 * processes.length);
-  }, 60_000);
+  });
 });

@@ -69,9 +69,9 @@ describe('copies of branch keys', () => {
   });
 
   test('of another deployment restore nothing, and are reported', async () => {
-    const { keyring, lines } = await withMovedBranch();
+    const { deployment, lines } = await withMovedBranch();
+    const keyring = new MemoryKeyring(deployment.clock); // no process that holds the key restores it
     await writeFile(file, lines.map((line) => `${line}\n`).join(''));
-    keyring.rows = [];
     const damaged: number[] = [];
     await restoreCopies(
       {
@@ -97,7 +97,7 @@ describe('a file of keys', () => {
     for await (const key of readCopies(file)) read.push(key);
     expect(read).toEqual([JSON.parse(lines[0] ?? ''), undefined]);
     expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 27);
-  }, 60_000);
+  });
 
   test('is read with its lines at their places, whatever ends them', async () => {
     const long = 'x'.repeat(70_000);

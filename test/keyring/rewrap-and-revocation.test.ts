@@ -137,4 +137,4 @@ test('a rewrap that races a revocation opens nothing after the bound, and refuse
     }),
     { numRuns: 30, endOnFailure: true },
   );
-}, 60_000);
+});

@@ -11,7 +11,6 @@ import { type Refusal, ways } from '../support/ways-to-refuse.ts';
 const PAST_THE_PROBE_SECONDS = 61;
 
 /** Keys are generated, which takes long on a busy machine. */
-const SET_UP_MS = 30_000;
 
 let service: TestService;
 /** A process that has not signed in yet. */
@@ -20,7 +19,7 @@ beforeAll(async () => {
   service = await startService();
   await addCustomers(service, [...Object.keys(ways), 'elsewhere', 'nowhere']);
   cold = await startSecondProcess(service);
-}, SET_UP_MS);
+});
 afterAll(async () => {
   await cold[Symbol.asyncDispose]();
   await service[Symbol.asyncDispose]();

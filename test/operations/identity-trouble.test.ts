@@ -20,7 +20,6 @@ const troubles: Record<string, Kind> = {
 const PROOF_SECONDS = 300;
 
 /** Keys are generated, which takes long on a busy machine. */
-const SET_UP_MS = 30_000;
 
 let service: TestService;
 /** It stays valid however far the clock is moved. */
@@ -37,7 +36,7 @@ beforeAll(async () => {
     'hanging',
   ]);
   await encrypt('fabrikam'); // the callers' keys are read
-}, SET_UP_MS);
+});
 beforeEach(() => service.emulator.control.clearRequests());
 afterEach(() => service.emulator.control.clearFaults());
 afterAll(async () => {

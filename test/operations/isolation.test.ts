@@ -5,7 +5,6 @@ import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 
 const BUDGET_BURST = 20;
-const SET_UP_MS = 30_000;
 const ONE_OF_EACH = ['challenge', 'getKey', 'wrapKey', 'unwrapKey'];
 
 let service: TestService;
@@ -24,7 +23,7 @@ beforeAll(async () => {
     // A data key for each message: each ciphertext causes an unwrap of its own.
     await changeTenant(service, id, (tenant) => ({ ...tenant, dataKeys: { mode: 'perMessage' } }));
   }
-}, SET_UP_MS);
+});
 beforeEach(() => service.emulator.control.clearRequests());
 afterEach(() => service.emulator.control.clearFaults());
 afterAll(async () => {

@@ -51,7 +51,7 @@ beforeAll(async () => {
       'streams/rewrap-header': call('streams/rewrap-header', { ciphertext: header, ...common }),
     };
   };
-}, 30_000);
+});
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });

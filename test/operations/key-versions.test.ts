@@ -5,13 +5,12 @@ import { startService, type TestService } from '../support/start-service.ts';
 const REREAD_SECONDS = 901;
 
 /** Keys are generated, which takes long on a busy machine. */
-const SET_UP_MS = 30_000;
 
 let service: TestService;
 beforeAll(async () => {
   service = await startService();
   await addCustomers(service, ['rotating', 'pinned', 'newest-disabled', 'retiring', 'requiring']);
-}, SET_UP_MS);
+});
 beforeEach(() => service.emulator.control.clearRequests());
 afterAll(async () => {
   await service[Symbol.asyncDispose]();

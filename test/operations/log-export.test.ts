@@ -102,4 +102,4 @@ test("every unwrap in the vault's log has its record, and every record its call;
       rows.filter((row) => row !== used),
     ),
   ).toContain(`the vault's log lacks ${used?.CorrelationId}, which a record of`);
-}, 60_000);
+});

@@ -20,7 +20,7 @@ beforeAll(async () => {
       rounds: { enabled: false },
     },
   });
-}, 30_000);
+});
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
   await receiver[Symbol.asyncDispose]();

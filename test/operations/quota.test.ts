@@ -9,7 +9,7 @@ beforeAll(async () => {
     tenant: (record) =>
       record['id'] === 'contoso' ? { ...record, quota: { operations: 4, bytes: 100, periodSeconds: 3_600 } } : record,
   });
-}, 30_000);
+});
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });

@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { scrape } from '../support/scrape.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
-
-/** Deliveries come in rounds of a second, and later while a SIEM refuses. */
-jest.setTimeout(30_000);
 
 let service: TestService;
 beforeAll(async () => {
@@ -18,7 +15,7 @@ beforeAll(async () => {
       rounds: { enabled: false },
     },
   });
-}, 30_000);
+});
 afterEach(() => service.emulator.control.clearFaults());
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
@@ -164,7 +161,7 @@ test('an outage loses nothing, and 429 and 413 only cost time', async () => {
   service.clock.advance(20);
   await delivered(after);
   expect(requestsOf().filter((id) => ids.includes(String(id)))).toEqual(ids);
-}, 30_000);
+});
 
 test('a redirect to another host is not followed', async () => {
   const { control, homeVaultUrl } = service.emulator;

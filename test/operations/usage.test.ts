@@ -14,7 +14,7 @@ beforeAll(async () => {
     config: { audit: { database: true }, rounds: { enabled: false } },
     limits: { 'of-fabrikam': ['fabrikam'] },
   });
-}, 30_000);
+});
 afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
   for (const id of ['short', 'other', 'foreign']) {
     await changeTenant(service, id, (tenant) => ({ ...tenant, dataKeys: { mode: 'perMessage' } }));
   }
-}, 30_000);
+});
 afterEach(() => service.emulator.control.clearFaults());
 afterAll(async () => {
   await service[Symbol.asyncDispose]();

@@ -37,7 +37,6 @@ export async function startAzureNames(hosts: readonly string[]): Promise<AzureNa
   });
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   process.env['HTTPS_PROXY'] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-  process.env['NO_PROXY'] = 'localhost,127.0.0.1';
   return {
     asked,
     leaf,
@@ -57,7 +56,6 @@ function tunnel(socket: Socket, { certPem, keyPem }: AzureNames['leaf'], port: n
 
 function close(proxy: Server, open: ReadonlySet<Duplex>): Promise<void> {
   delete process.env['HTTPS_PROXY'];
-  delete process.env['NO_PROXY'];
   for (const socket of open) socket.destroy();
   return new Promise((resolve) => proxy.close(() => resolve()));
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Config, resolveConfig } from '../../src/config/resolved.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
 import type { Emulator } from '../../src/emulator/emulator.ts';
-import { accelerator } from './gcm.ts';
+import { acceleratorSetting } from './gcm.ts';
 
 /** Returns the configuration of these settings. Their paths are absolute. */
 export const configOf = (settings: unknown): Config => resolveConfig(ConfigSchema.parse(settings));
@@ -36,7 +36,7 @@ export function settingsFor(
     registry: { file: join(folder, 'tenants.json') },
     database: { file: join(folder, 'vaultspan.db') },
     rounds: { enabled: false },
-    accelerator,
+    accelerator: acceleratorSetting(),
     audit: { directory: join(folder, 'audit') },
     emulator: {
       unsafeAllowEmulator: true,

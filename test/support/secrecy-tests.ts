@@ -25,9 +25,6 @@ const homeSecrets = {
 };
 const keyValue = Buffer.from(wrapped).toString('base64');
 
-/** The set-up causes many failures, each with its retry. */
-const SET_UP_MS = 30_000;
-
 /** Tests that no secret leaves a service whose messages have this form. */
 export function testSecrecy(form: 'self-contained' | 'compact'): void {
   let service: TestService;
@@ -62,7 +59,7 @@ export function testSecrecy(form: 'self-contained' | 'compact'): void {
     const directory = join(service.folder, 'audit');
     const files = await readdir(directory);
     audit = (await Promise.all(files.map((file) => readFile(join(directory, file), 'utf8')))).join('');
-  }, SET_UP_MS);
+  });
   afterAll(async () => {
     await service[Symbol.asyncDispose]();
     await receiver[Symbol.asyncDispose]();

@@ -72,4 +72,4 @@ test('a log that is never read does not prevent the process from ending on SIGTE
     closeSync(reader);
     await rm(folder, { recursive: true, force: true });
   }
-}, 90_000);
+});

@@ -88,8 +88,9 @@ export async function createLeaf(ca: PemPair, hosts: readonly string[] = ['local
   return { certPem, keyPem: toPem(privateKey) };
 }
 
-export function needsRenewal(pair: PemPair): boolean {
-  return new X509Certificate(pair.certPem).validToDate.getTime() < Date.now() + RENEW_BEFORE_MS;
+/** Returns whether a certificate expires within 30 days of `now`. */
+export function needsRenewal(pair: PemPair, now: number): boolean {
+  return new X509Certificate(pair.certPem).validToDate.getTime() < now + RENEW_BEFORE_MS;
 }
 
 /**
