@@ -29,6 +29,7 @@ const PIECE = 32 * 1_024;
 
 /** Returns what `decodeAnyBase64` returns for the ASCII text between two places. */
 export function decodeBase64In(text: Buffer, start: number, end: number): Buffer | undefined {
+  if (end - start <= SHORT) return decodeShortAny(text, start, end);
   if (end - start <= PIECE) return decodeAnyBase64(text.toString('latin1', start, end));
   const endAt = end - ((end - start) % PIECE || PIECE);
   const lastText = text.toString('latin1', endAt, end);
@@ -54,9 +55,10 @@ export function decodeBase64In(text: Buffer, start: number, end: number): Buffer
 
 /** Up to this length a loop over the characters costs less than a string of them. */
 const SHORT = 64;
-/** The value of each character of the URL-safe alphabet; no value of a character has these bits. */
-const URL_SAFE_VALUES = new Uint8Array(256).fill(0xff);
-const NO_VALUE = 0b1100_0000;
+/** Marks beside the value of a character that only one alphabet has; both marks: it has no value. */
+const [IS_STANDARD, IS_URL_SAFE, NO_VALUE, VALUE] = [0b0100_0000, 0b1000_0000, 0b1100_0000, 0b0011_1111];
+/** The value of each character, with its mark. */
+const VALUES = new Uint8Array(256).fill(NO_VALUE);
 /** Spare bits of a last group of two and of three characters: none may be set. */
 const SPARE_BITS = [0, 0, 0b1111, 0b11] as const;
 
@@ -65,7 +67,7 @@ const SPARE_BITS = [0, 0, 0b1111, 0b11] as const;
  * canonical base64url, as decodeBase64Url judges it. If not, the bytes in `target` mean nothing.
  */
 export function decodeBase64UrlInto(text: Buffer, start: number, end: number, target: Buffer, at: number): boolean {
-  if (end - start <= SHORT) return decodeShort(text, start, end, target, at);
+  if (end - start <= SHORT) return (decodeShort(text, start, end, target, at) & IS_STANDARD) === 0;
   for (let from = start; from < end; from += PIECE) {
     const to = Math.min(from + PIECE, end);
     const piece = text.toString('latin1', from, to);
@@ -77,9 +79,22 @@ export function decodeBase64UrlInto(text: Buffer, start: number, end: number, ta
   return true;
 }
 
-function decodeShort(text: Buffer, start: number, end: number, target: Buffer, at: number): boolean {
+function decodeShortAny(text: Buffer, start: number, end: number): Buffer | undefined {
+  let to = end;
+  if (start < end && text[end - 1] === PADDING) {
+    if ((end - start) % 4 !== 0) return undefined;
+    to = text[end - 2] === PADDING ? end - 2 : end - 1;
+  }
+  const bytes = Buffer.allocUnsafe(bytesOf(to - start));
+  return decodeShort(text, start, to, bytes, 0) === NO_VALUE ? undefined : bytes;
+}
+
+const PADDING = 0x3d;
+
+/** Returns the marks of all characters of an unpadded text; both marks if it is not canonical. */
+function decodeShort(text: Buffer, start: number, end: number, target: Buffer, at: number): number {
   const rest = (end - start) % 4;
-  if (rest === 1) return false;
+  if (rest === 1) return NO_VALUE;
   const wholeEnd = end - rest;
   let seen = 0;
   let to = at;
@@ -89,9 +104,9 @@ function decodeShort(text: Buffer, start: number, end: number, target: Buffer, a
     const c = valueAt(text, from + 2);
     const d = valueAt(text, from + 3);
     seen |= a | b | c | d;
-    target[to] = (a << 2) | (b >> 4);
-    target[to + 1] = (b << 4) | (c >> 2);
-    target[to + 2] = (c << 6) | d;
+    target[to] = (a << 2) | ((b & VALUE) >> 4);
+    target[to + 1] = (b << 4) | ((c & VALUE) >> 2);
+    target[to + 2] = (c << 6) | (d & VALUE);
     to += 3;
   }
   if (rest !== 0) {
@@ -100,13 +115,13 @@ function decodeShort(text: Buffer, start: number, end: number, target: Buffer, a
     const c = rest === 3 ? valueAt(text, wholeEnd + 2) : 0;
     const last = rest === 3 ? c : b;
     seen |= a | b | c | ((last & (SPARE_BITS[rest] ?? 0)) === 0 ? 0 : NO_VALUE);
-    target[to] = (a << 2) | (b >> 4);
-    if (rest === 3) target[to + 1] = (b << 4) | (c >> 2);
+    target[to] = (a << 2) | ((b & VALUE) >> 4);
+    if (rest === 3) target[to + 1] = (b << 4) | ((c & VALUE) >> 2);
   }
-  return (seen & NO_VALUE) === 0;
+  return seen & NO_VALUE;
 }
 
-const valueAt = (text: Buffer, at: number): number => URL_SAFE_VALUES[text[at] ?? 0] ?? NO_VALUE;
+const valueAt = (text: Buffer, at: number): number => VALUES[text[at] ?? 0] ?? NO_VALUE;
 
 /** Returns the number of bytes in an unpadded base64 text of so many characters. */
 export const bytesOf = (characters: number): number => Math.floor((characters * 3) / 4);
@@ -119,7 +134,11 @@ export function decodedBytes(text: string): number {
 
 const STANDARD = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
-for (const [value, letter] of [...URL_SAFE].entries()) URL_SAFE_VALUES[letter.charCodeAt(0)] = value;
+for (const [value, letter] of [...URL_SAFE].entries()) VALUES[letter.charCodeAt(0)] = value;
+for (const value of [62, 63]) {
+  VALUES[URL_SAFE.charCodeAt(value)] = value | IS_URL_SAFE;
+  VALUES[STANDARD.charCodeAt(value)] = value | IS_STANDARD;
+}
 
 /**
  * Returns the decoded bytes. Buffer reads both alphabets whichever is named, but the other one ten

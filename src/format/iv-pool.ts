@@ -17,7 +17,7 @@ export class IvPool {
     this.#draw = draw;
   }
 
-  /** Returns a copy, which the caller may keep. */
+  /** Returns an IV that no other call returns. It keeps its draw in memory while it is in use. */
   take(): Buffer {
     if (this.#next === IVS_PER_DRAW) {
       this.#pool = this.#draw(IVS_PER_DRAW * IV_BYTES);
@@ -25,7 +25,7 @@ export class IvPool {
     }
     const start = this.#next * IV_BYTES;
     this.#next += 1;
-    return Buffer.from(this.#pool.subarray(start, start + IV_BYTES));
+    return this.#pool.subarray(start, start + IV_BYTES);
   }
 
   /**

@@ -50,6 +50,14 @@ interface TenantKeys {
   readonly indexes: TenantIndexes | undefined;
 }
 
+/** The data key that opened the last message, found by its header. */
+interface LastOpening extends Pick<Jwe, 'header' | 'encryptedKey'> {
+  readonly tenant: Tenant;
+  readonly use: OpeningUse;
+}
+
+const TURN_ENDS = Promise.resolve();
+
 /** Keys in this process's memory, by tenant: minted and opened data keys, and branch keys. */
 export class CachedDataKeys implements DataKeys, LeasedLeaves {
   readonly #options: CachedDataKeysOptions;
@@ -61,6 +69,10 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
   readonly #branchLimit = new BranchLimit(() => this.#branches());
   readonly counts = new DataKeyCounts();
   #clockOffsetMs: number;
+  #lastOpening: LastOpening | undefined;
+  readonly #forgetOpening = (): void => {
+    this.#lastOpening = undefined;
+  };
 
   constructor(options: CachedDataKeysOptions) {
     this.#options = options;
@@ -73,9 +85,26 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     return this.#keysOf(tenant).dataKeys.forSealing(key, bytes);
   }
 
-  forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Soon<OpeningUse> {
+  forOpening(tenant: Tenant, jwe: Jwe, kekOf: (tenant: Tenant, jwe: Jwe) => KekRef): Soon<OpeningUse> {
+    const { header, encryptedKey } = jwe;
+    const last = this.#lastOpening;
+    if (last?.header === header && last.encryptedKey === encryptedKey && last.tenant === tenant) {
+      this.counts.openingHits += 1;
+      return last.use;
+    }
     this.#dropAfterClockJump();
-    return this.#keysOf(tenant).dataKeys.forOpening(jwe, kek);
+    const use = this.#keysOf(tenant).dataKeys.forOpening(jwe, kekOf(tenant, jwe));
+    if (!(use instanceof Promise)) this.#remember({ tenant, header, encryptedKey, use });
+    return use;
+  }
+
+  /**
+   * Keeps an opening until the code that runs now ends or waits. Before that no refusal can arrive,
+   * no key be evicted, and a batch takes at most its slice of time.
+   */
+  #remember(opening: LastOpening): void {
+    if (this.#lastOpening === undefined) void TURN_ENDS.then(this.#forgetOpening);
+    this.#lastOpening = opening;
   }
 
   forCompactSealing(
@@ -158,8 +187,8 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     return this.#keysOf(tenant).dataKeys.slotFor(key).usableFacts();
   }
 
-  async freshenVersion(tenant: Tenant, key: RegisteredKey): Promise<void> {
-    await this.#keysOf(tenant).dataKeys.slotFor(key).freshen();
+  freshenVersion(tenant: Tenant, key: RegisteredKey): Soon<void> {
+    return this.#keysOf(tenant).dataKeys.slotFor(key).freshen();
   }
 
   versionRefused(tenant: Tenant, key: RegisteredKey): void {
@@ -267,6 +296,7 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     this.#clockOffsetMs = offsetMs;
     if (!hasJumped) return;
     this.#ivs.drop();
+    this.#lastOpening = undefined;
     this.#tenants.clear();
   }
 }

@@ -59,10 +59,10 @@ export interface DataKeys {
   /** Returns a data key of ours that may seal `bytes` of plaintext; the use is counted first. */
   forSealing(tenant: Tenant, key: RegisteredKey, bytes: number): Soon<SealingUse>;
   /**
-   * Returns the data key of a parsed message; `kek` is the registered key in the version that the
-   * message names.
+   * Returns the data key of a parsed message. `kekOf` returns the registered key in the version that
+   * the message names; it is not called for a header that a message of the same turn had.
    */
-  forOpening(tenant: Tenant, jwe: Jwe, kek: KekRef): Soon<OpeningUse>;
+  forOpening(tenant: Tenant, jwe: Jwe, kekOf: (tenant: Tenant, jwe: Jwe) => KekRef): Soon<OpeningUse>;
   /**
    * Returns the key of a new compact message under a registered key; the use is counted first.
    * Returns undefined if no branch may seal and the message is sealed self-contained. `context` is
@@ -96,7 +96,7 @@ export interface DataKeys {
    * Makes sure that a version read more than a minute ago is still the newest, before old data is
    * moved to it.
    */
-  freshenVersion(tenant: Tenant, key: RegisteredKey): Promise<void>;
+  freshenVersion(tenant: Tenant, key: RegisteredKey): Soon<void>;
   /**
    * Notes that the vault refused that version. It is read again after a while, because a new
    * version may have fixed the refusal.

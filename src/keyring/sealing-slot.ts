@@ -152,11 +152,12 @@ export class SealingSlot {
 
   /**
    * Reads the version again if the last read is a minute ago, and waits for the data key of a new
-   * one.
+   * one. Returns undefined if there is nothing to wait for.
    */
-  async freshen(): Promise<void> {
+  freshen(): Promise<void> | undefined {
     const current = this.#current;
-    if (current && this.#deps.clock.monotonicMs() - this.#readAt >= FRESH_MS) await this.#followVersion(current);
+    const isFresh = !current || this.#deps.clock.monotonicMs() - this.#readAt < FRESH_MS;
+    return isFresh ? undefined : this.#followVersion(current);
   }
 
   /** Makes the next use read the key's version again in the background. */

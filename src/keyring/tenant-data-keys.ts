@@ -31,6 +31,8 @@ export class TenantDataKeys {
   readonly #deps: TenantDataKeysDeps;
   readonly #opened: OpenedKeys;
   readonly #slots = new Map<string, SealingSlot>();
+  /** The slot that was used last: the items of a batch share it, and a look-up joins the key's name. */
+  #last: { readonly key: RegisteredKey; readonly slot: SealingSlot } | undefined;
 
   constructor(tenant: Tenant, deps: TenantDataKeysDeps) {
     this.tenant = tenant;
@@ -45,10 +47,13 @@ export class TenantDataKeys {
 
   /** Returns the slot of a registered key, made at its first use. */
   slotFor(key: RegisteredKey): SealingSlot {
-    return this.#slots.getOrInsertComputed(
+    if (this.#last?.key === key) return this.#last.slot;
+    const slot = this.#slots.getOrInsertComputed(
       `${key.vaultUrl}/${key.name}`,
       () => new SealingSlot(this.#deps, this.tenant, key, this.proofs, this.#opened),
     );
+    this.#last = { key, slot };
+    return slot;
   }
 
   /**

@@ -1,6 +1,5 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { canonicalContext } from '../format/encryption-context.ts';
-import { whenReady } from '../lib/when-ready.ts';
 import { type Batch, eachItem, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
 import { type Ciphertext, type OpenDeps, openMessage } from './open-message.ts';
@@ -36,10 +35,9 @@ export async function decryptData(
   const { tenantId } = input;
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const context = canonicalContext(input.encryptionContext);
-  const { plaintext, keyId, vaultCall } = await underGrant(grant, (tenant) =>
+  const { plaintext, keyId, vaultCall, bytes } = await underGrant(grant, (tenant) =>
     openMessage(deps, tenant, input.ciphertext, { operation: 'decrypt', context, access: request.access }),
   );
-  const bytes = plaintext.length;
   await recordSuccess(deps, request, { operation: 'decrypt', tenantId, keyId, bytes, vaultCall }, context);
   return { plaintext, keyId };
 }
@@ -57,14 +55,7 @@ export async function decryptBatch(
   const { access } = request;
   const outcomes = await eachItem(deps, items, grant, ({ ciphertext, encryptionContext }, tenant) => {
     const context = canonicalContext(encryptionContext);
-    const opening = openMessage(deps, tenant, ciphertext, { operation: 'decrypt', context, access });
-    // Written out: a spread costs 0.5 µs a message.
-    return whenReady(opening, ({ plaintext, keyId, vaultCall }) => ({
-      plaintext,
-      keyId,
-      vaultCall,
-      bytes: plaintext.length,
-    }));
+    return openMessage(deps, tenant, ciphertext, { operation: 'decrypt', context, access });
   });
   await recordBatch(deps, request, { operation: 'batch-decrypt', tenantId }, outcomes);
   return outcomes;

@@ -1,7 +1,6 @@
 import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { ServiceError } from '../errors.ts';
 import type { JsonSafeText } from '../lib/json-safe.ts';
-import { whenReady } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { type Batch, eachItem, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
 import { type GrantDeps, openGrant, underGrant } from './granted-tenant.ts';
@@ -75,15 +74,12 @@ function sealItem(
   { plaintext, key, encryptionContext }: EncryptItem,
   context: Buffer | undefined,
 ) {
-  const bytes = plaintext.length;
-  assertFits(bytes, deps.maxPlaintextBytes);
-  const sealing = sealMessage(deps, tenant, dataKeyFor(tenant, key, encryptionContext), plaintext, {
+  assertFits(plaintext.length, deps.maxPlaintextBytes);
+  return sealMessage(deps, tenant, dataKeyFor(tenant, key, encryptionContext), plaintext, {
     operation: 'encrypt',
     context,
     access,
   });
-  // Written out: a spread costs 0.5 µs a message.
-  return whenReady(sealing, ({ ciphertext, keyId, vaultCall }) => ({ ciphertext, keyId, vaultCall, bytes }));
 }
 
 function assertFits(bytes: number, max: number): void {

@@ -84,11 +84,13 @@ export async function openGrant(
  */
 export function underGrant<T>(grant: TenantGrant, work: (tenant: Tenant) => Soon<T>): Soon<T> {
   const check = grant.recheck();
-  if (check) return check.then(() => checkedAfter(grant, work(grant.tenant)));
-  return checkedAfter(grant, work(grant.tenant));
+  if (check) return check.then(() => underCheckedGrant(grant, work));
+  return underCheckedGrant(grant, work);
 }
 
-function checkedAfter<T>(grant: TenantGrant, value: Soon<T>): Soon<T> {
+/** Does the same right after other work under the grant, which needed no check and did not wait. */
+export function underCheckedGrant<T>(grant: TenantGrant, work: (tenant: Tenant) => Soon<T>): Soon<T> {
+  const value = work(grant.tenant);
   if (!(value instanceof Promise)) return value;
   return value.then((ready) => grant.recheck()?.then(() => ready) ?? ready);
 }

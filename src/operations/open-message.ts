@@ -17,10 +17,13 @@ export interface OpenDeps {
   readonly countKeyUse: CountKeyUse;
 }
 
+/** Has what the audit record of a batch needs too, so that an item has one object. */
 export interface OpenedMessage {
   readonly plaintext: Buffer;
   readonly keyId: string;
   readonly vaultCall: VaultCallIds | undefined;
+  /** Size of the plaintext. */
+  readonly bytes: number;
 }
 
 /** A ciphertext as the caller sent it, or already parsed. */
@@ -44,7 +47,7 @@ export function openMessage(
     assertAllowed(vaultCall, about);
     const plaintext = openJwe(dataKey, jwe, about.context);
     deps.countKeyUse(tenant.id, dataKey.kid, 'opened');
-    return { plaintext, keyId: dataKey.kid, vaultCall };
+    return { plaintext, keyId: dataKey.kid, vaultCall, bytes: plaintext.length };
   });
 }
 
@@ -61,7 +64,7 @@ function openCompactMessage(
       assertAllowed(vaultCall, about);
       const plaintext = openCompact(contentKey, message);
       deps.countKeyUse(tenant.id, keyId, 'opened');
-      return { plaintext, keyId, vaultCall };
+      return { plaintext, keyId, vaultCall, bytes: plaintext.length };
     } finally {
       contentKey.release();
     }
@@ -108,7 +111,7 @@ function messageOf(ciphertext: Ciphertext, use: LeafUse): Message {
  * @throws ServiceError
  */
 const dataKeyOf = ({ dataKeys }: Pick<OpenDeps, 'dataKeys'>, tenant: Tenant, jwe: Jwe): Soon<OpeningUse> =>
-  dataKeys.forOpening(tenant, jwe, kekOf(tenant, jwe));
+  dataKeys.forOpening(tenant, jwe, kekOf);
 
 /**
  * Returns the registered key that matches the header. The service calls the registered vault, never

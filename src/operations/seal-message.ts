@@ -15,10 +15,13 @@ export interface SealDeps {
   readonly countKeyUse: CountKeyUse;
 }
 
+/** Has what the audit record of a batch needs too, so that an item has one object. */
 export interface SealedMessage {
   readonly ciphertext: JsonSafeText;
   readonly keyId: string;
   readonly vaultCall: VaultCallIds | undefined;
+  /** Size of the plaintext. */
+  readonly bytes: number;
   /** The end of the proof of access: monotonic milliseconds. */
   readonly accessEndsAt: number;
 }
@@ -45,7 +48,7 @@ export function sealMessage(
       assertAllowed(vaultCall, about);
       const ciphertext = sealCompact(contentKey, header, iv, plaintext);
       deps.countKeyUse(tenant.id, keyId, 'sealed');
-      return { ciphertext, keyId, vaultCall, accessEndsAt };
+      return { ciphertext, keyId, vaultCall, bytes: plaintext.length, accessEndsAt };
     } finally {
       contentKey.release();
     }
@@ -65,7 +68,7 @@ function sealSelfContained(
     const ciphertext = sealJwe(keyFor(use.key, leafUse), use.iv, plaintext, about.context);
     const keyId = use.key.dataKey.kid;
     deps.countKeyUse(tenant.id, keyId, 'sealed');
-    return { ciphertext, keyId, vaultCall: use.vaultCall, accessEndsAt: use.accessEndsAt };
+    return { ciphertext, keyId, vaultCall: use.vaultCall, bytes: plaintext.length, accessEndsAt: use.accessEndsAt };
   });
 }
 

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { bytesOf, decodeAnyBase64, decodeBase64Url, decodeBase64UrlInto } from '../../src/format/base64.ts';
+import {
+  bytesOf,
+  decodeAnyBase64,
+  decodeBase64In,
+  decodeBase64Url,
+  decodeBase64UrlInto,
+} from '../../src/format/base64.ts';
 
 const URL_SAFE = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
@@ -118,6 +124,39 @@ describe('decodeBase64UrlInto', () => {
     for (const at of [PIECE - 1, PIECE, PIECE + 1, long.length - 2]) {
       expect(decodedIn(`${long.slice(0, at)}+${long.slice(at + 1)}`)).toBeUndefined();
       expect(decodedIn(`${long.slice(0, at)}=${long.slice(at + 1)}`)).toBeUndefined();
+    }
+  });
+});
+
+describe('decodeBase64In', () => {
+  test('judges the text between two places as decodeAnyBase64 judges it alone', () => {
+    const character = fc.oneof(
+      { weight: 40, arbitrary: fc.constantFrom(...URL_SAFE.slice(0, 62)) },
+      { weight: 1, arbitrary: fc.constantFrom(...'+/-_= \n.%\0é') },
+    );
+    const text = fc
+      .oneof(fc.nat(8), fc.nat(70), fc.constantFrom(63, 64, 65, 68))
+      .chain((length) =>
+        fc.tuple(fc.array(character, { minLength: length, maxLength: length }), fc.constantFrom('', '=', '==', '===')),
+      );
+    fc.assert(
+      fc.property(text, ([characters, padding]) => {
+        const one = characters.join('') + padding;
+        const found = decodeBase64In(Buffer.from(`=${one}=`, 'latin1'), 1, 1 + one.length);
+        expect(found).toEqual(decodeAnyBase64(one));
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  test('judges every text of up to three characters of both alphabets as decodeAnyBase64 does', () => {
+    const letters = [...URL_SAFE, '+', '/', '='];
+    for (const first of letters) {
+      for (const second of letters) {
+        for (const one of [first, first + second, `A${first}${second}`, `${first}${second}==`, `A${first}${second}=`]) {
+          expect(decodeBase64In(Buffer.from(`=${one}=`), 1, 1 + one.length)).toEqual(decodeAnyBase64(one));
+        }
+      }
     }
   });
 });

@@ -61,9 +61,9 @@ async function openDocument(
   const contextOf = fieldContexts(encryptionContext);
   return eachField(fields, (ciphertext, name) => {
     const about = { operation: 'decrypt', context: contextOf(name), access } as const;
-    return whenReady(openMessage(deps, tenant, ciphertext, about), ({ plaintext, keyId, vaultCall }) => ({
+    return whenReady(openMessage(deps, tenant, ciphertext, about), ({ plaintext, keyId, vaultCall, bytes }) => ({
       value: plaintext,
-      use: { keyId, vaultCall, bytes: plaintext.length },
+      use: { keyId, vaultCall, bytes },
     }));
   });
 }

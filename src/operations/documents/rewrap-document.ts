@@ -1,6 +1,7 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { canonicalContext, fieldContexts } from '../../format/encryption-context.ts';
 import type { JsonSafeText } from '../../lib/json-safe.ts';
+import { whenReady } from '../../lib/when-ready.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch } from '../batch.ts';
 import { openGrant, underGrant } from '../granted-tenant.ts';
@@ -98,12 +99,13 @@ async function moveDocument(
   const key = targetKey(grant.tenant, to, encryptionContext);
   const move = async () => {
     const opened: ItemUse[] = [];
-    const sealed = await eachField(fields, async (ciphertext, name) => {
+    const sealed = await eachField(fields, (ciphertext, name) => {
       const context = contextOf(name);
       const move = { ciphertext, key, context, use: 'message', startedAt } as const;
-      const moved = await moveMessage(deps, request, source, grant, move);
-      opened.push(moved.opened);
-      return { value: moved.ciphertext, use: moved.sealed };
+      return whenReady(moveMessage(deps, request, source, grant, move), (moved) => {
+        opened.push(moved.opened);
+        return { value: moved.ciphertext, use: moved.sealed };
+      });
     });
     return { ...sealed, opened, target: grant.tenant.id };
   };
