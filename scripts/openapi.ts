@@ -113,7 +113,7 @@ function describe(operationId: string, operation: Operation): object {
 
 /** Returns the response to a call that succeeded. */
 function success(operation: Operation): Record<number, object> {
-  const { response, isAccepted, raw, responseExample, etag, lines, csv } = operation;
+  const { response, isAccepted, raw, responseExample, etag, lines, steps, csv } = operation;
   const accepted = isAccepted && { 202: { description: 'Accepted, whatever came of it' } };
   if (response) {
     return {
@@ -125,7 +125,7 @@ function success(operation: Operation): Record<number, object> {
         ...((lines !== undefined || csv) && { headers: NEXT_CURSOR }),
         content: {
           'application/json': { schema: response, example: responseExample },
-          ...(lines !== undefined && { 'application/x-ndjson': { schema: { type: 'string' } } }),
+          ...((lines !== undefined || steps) && { 'application/x-ndjson': { schema: { type: 'string' } } }),
           ...(csv && { 'text/csv': { schema: { type: 'string' } } }),
         },
       },

@@ -1,3 +1,4 @@
+import type { LineMarks } from './pages/record-filter.ts';
 import type { Usage } from './usage.ts';
 
 /** One record of the audit log, with its line exactly as in the file, without the newline. */
@@ -29,6 +30,20 @@ export interface AuditPageQuery {
   readonly limit: number;
 }
 
+/** A search among the newest records of a page query. */
+export interface AuditSearch extends AuditPageQuery {
+  readonly marks: LineMarks;
+  /** The most records that are looked through. */
+  readonly scanned: number;
+}
+
+interface FoundLines {
+  /** Records whose lines have the marks, newest first. */
+  readonly rows: readonly PlacedLine[];
+  /** The oldest record that was looked through, if older ones were not. */
+  readonly end: AuditPlace | undefined;
+}
+
 /**
  * The audit records of all processes, in a database. Days count from 1970, in UTC.
  * Every method rejects with ServiceError `registry-unavailable` while the database is unreachable.
@@ -46,6 +61,8 @@ export interface AuditTable {
   last(chain: string): Promise<AuditPlace | undefined>;
   /** Returns records of one tenant, newest first. */
   page(query: AuditPageQuery): Promise<readonly PlacedLine[]>;
+  /** Returns records of one tenant whose lines have the marks. */
+  search(query: AuditSearch): Promise<FoundLines>;
   /**
    * Returns the first record of the next chain in the order of ids; '' asks for the first chain.
    */

@@ -66,6 +66,8 @@ export interface DrillStore {
    */
   start(drill: NewDrill): Promise<number | 'running' | 'too-many'>;
   find(tenantId: string, id: string): Promise<DrillRecord | undefined>;
+  /** Returns the kept drills of a tenant, the newest first. */
+  list(tenantId: string): Promise<readonly DrillRecord[]>;
   /** Returns the running drill of a tenant, or those of all. */
   running(tenantId: string | undefined): Promise<readonly Drill[]>;
   /**

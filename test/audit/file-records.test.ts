@@ -1,11 +1,10 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { AuditPageQuery } from '../../src/audit/audit-table.ts';
 import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import type { ParsedRecord } from '../../src/audit/chain/parse-record.ts';
 import { fileRecords } from '../../src/audit/pages/file-records.ts';
-import type { RecordPage } from '../../src/audit/pages/record-page.ts';
+import type { RecordPage, RecordQuery } from '../../src/audit/pages/record-page.ts';
 import { type Directory, eventOf, START, temporaryDirectory } from '../support/chains.ts';
 
 const EVENTS = 3_000;
@@ -54,12 +53,12 @@ afterAll(async () => {
 const of = (tenantId: string) => all.filter((record) => record.tenantId === tenantId);
 
 /** Returns every page, at most 2,000 of them. */
-async function pages(query: AuditPageQuery, pageBytes?: number): Promise<RecordPage[]> {
+async function pages(query: Omit<RecordQuery, 'filter'>, pageBytes?: number): Promise<RecordPage[]> {
   const records = fileRecords(log.path, pageBytes);
   const read: RecordPage[] = [];
   let next: RecordPage['next'];
   do {
-    const page = await records.page({ ...query, before: next });
+    const page = await records.page({ ...query, filter: {}, before: next });
     read.push(page);
     next = page.next;
   } while (next && read.length < 2_000);
@@ -69,7 +68,7 @@ const placeOf = ({ chain, sequence, reason = '' }: ParsedRecord) => `${chain} ${
 const placesOf = (read: readonly RecordPage[]) => read.flatMap(({ records }) => records.map(placeOf));
 
 test('one page has the newest records of all chains in order', async () => {
-  const { records, next } = await fileRecords(log.path).page({ tenantId: 'tenant-1', limit: 100 });
+  const { records, next } = await fileRecords(log.path).page({ tenantId: 'tenant-1', filter: {}, limit: 100 });
   expect(records).toEqual(of('tenant-1').slice(0, 100));
   expect(next).toMatchObject({ chain: records.at(-1)?.chain, sequence: records.at(-1)?.sequence });
 });
@@ -99,7 +98,7 @@ test('a time range returns exactly its records', async () => {
 test('an old record is found in a file that continues long after it', async () => {
   const whole = of('tenant-1');
   const to = Date.parse(whole.at(-50)?.at ?? '');
-  const { records } = await fileRecords(log.path).page({ tenantId: 'tenant-1', to, limit: 10 });
+  const { records } = await fileRecords(log.path).page({ tenantId: 'tenant-1', filter: {}, to, limit: 10 });
   expect(records.map(placeOf)).toEqual(
     whole
       .filter(({ at }) => Date.parse(at) < to)
@@ -110,5 +109,5 @@ test('an old record is found in a file that continues long after it', async () =
 
 test('an empty directory has no records', async () => {
   await using empty = await temporaryDirectory();
-  expect(await fileRecords(empty.path).page({ tenantId: 'tenant-1', limit: 10 })).toEqual({ records: [] });
+  expect(await fileRecords(empty.path).page({ tenantId: 'tenant-1', filter: {}, limit: 10 })).toEqual({ records: [] });
 });

@@ -58,6 +58,24 @@ describe.each(DATABASES)('drills in %s', (_name, create) => {
     expect(await drills.running('contoso')).toEqual([]);
   });
 
+  test('are listed by tenant, the newest first, each with its own sightings', async () => {
+    await using database = await create();
+    const drills = drillTable({ database: await database.open(), origin: 'one' });
+    expect(await drills.list('contoso')).toEqual([]);
+    for (const id of ['first', 'second']) {
+      await drills.start(newDrill('contoso', id));
+      await drills.see({ tenantId: 'contoso', id }, { ...seen, auditRequestId: id }, 1);
+      await drills.end({ tenantId: 'contoso', id }, 'finished');
+    }
+    await drills.start(newDrill('fabrikam'));
+    const listed = await drills.list('contoso');
+    expect(listed.map(({ drill }) => drill.id)).toEqual(['second', 'first']);
+    expect(listed.map(({ sightings }) => sightings.map(({ auditRequestId }) => auditRequestId))).toEqual([
+      ['second'],
+      ['first'],
+    ]);
+  });
+
   test('of one tenant start once and of many tenants up to a limit, whichever process starts them', async () => {
     await using database = await create();
     const stores = await Promise.all(

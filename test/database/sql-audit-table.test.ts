@@ -46,6 +46,39 @@ describe.each(DATABASES)('the audit table in %s', (_name, create) => {
     expect(await table.page({ ...page, tenantId: 'nobody' })).toEqual([]);
   });
 
+  test('a search finds marks in the lines of one tenant, and says where it stopped', async () => {
+    await using database = await create();
+    const table = auditTable(await database.open());
+    const named = (sequence: number, name: string, tenantId = 'contoso') =>
+      row(A, sequence, { tenantId, line: `{"sequence":${sequence},"name":"${name} É %_"}` });
+    const rows = [
+      named(0, 'Ann'),
+      named(1, 'ann', 'fabrikam'),
+      named(2, 'bob'),
+      named(3, 'ANN'),
+      named(4, 'bob'),
+      named(5, 'bob'),
+    ];
+    await table.add(rows);
+    const search = { tenantId: 'contoso', limit: 10, scanned: 10, marks: { exact: [], folded: ['"ann'] } };
+    const found = async (change: object) => {
+      const { rows: lines, end } = await table.search({ ...search, ...change });
+      return [lines.map(({ sequence }) => sequence), end?.sequence];
+    };
+    expect(await found({})).toEqual([[3, 0], undefined]);
+    expect(await found({ marks: { exact: ['"ANN'], folded: [] } })).toEqual([[3], undefined]);
+    expect(await found({ marks: { exact: ['"ANN'], folded: ['bob'] } })).toEqual([[], undefined]);
+    for (const mark of ['é', 'x%_', "'"])
+      expect(await found({ marks: { exact: [], folded: [mark] } })).toEqual([[], undefined]);
+    expect(await found({ marks: { exact: ['É %_'], folded: [] } })).toEqual([[5, 4, 3, 2, 0], undefined]);
+    expect(await found({ limit: 1 })).toEqual([[3], undefined]);
+    expect(await found({ scanned: 2 })).toEqual([[], 4]);
+    expect(await found({ scanned: 3 })).toEqual([[3], 3]);
+    expect(await found({ scanned: 2, before: rows[4] })).toEqual([[3], 2]);
+    expect(await found({ scanned: 5 })).toEqual([[3, 0], undefined]);
+    expect(await found({ from: START + 1, to: START + 3 })).toEqual([[], undefined]);
+  });
+
   test('chains are listed in the order of their ids', async () => {
     await using database = await create();
     const table = auditTable(await database.open());

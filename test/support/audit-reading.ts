@@ -74,6 +74,54 @@ export function testReading(serviceOf: () => TestService): void {
     expect((await list('contoso', '?to=2020-01-01T00:00:00Z')).body.records).toEqual([]);
   });
 
+  test('searches by operation, outcome, caller and text', async () => {
+    const { records } = (await list('contoso', '?limit=200')).body;
+    const refused = records.filter(({ outcome }) => outcome === 'refused');
+    expect((await list('contoso', '?outcome=refused&limit=200')).body).toEqual({ records: refused });
+    const [encrypted] = encryptions(records);
+    const { requestId = '', principal = '' } = encrypted as { requestId?: string; principal?: string };
+    const found = async (query: string) => (await list('contoso', `?limit=200&${query}`)).body.records;
+    expect(await found('operation=encrypt&outcome=succeeded')).toEqual(encryptions(records));
+    expect(await found('operation=encrypt&outcome=refused')).toEqual([]);
+    expect(await found('operation=encryp')).toEqual([]);
+    expect(await found(`text=${requestId.slice(4, 20).toUpperCase()}`)).toEqual([encrypted]);
+    expect(await found(`text=${requestId}&operation=decrypt`)).toEqual([]);
+    const subject = principal.slice(principal.lastIndexOf('#') + 1);
+    for (const caller of [principal, subject])
+      expect(await found(`operation=encrypt&caller=${encodeURIComponent(caller)}`)).toEqual(encryptions(records));
+    expect(await found(`operation=encrypt&caller=${subject.slice(1)}`)).toEqual([]);
+    expect((await list('fabrikam', `?text=${requestId}`)).body.records).toEqual([]);
+  });
+
+  test.each([
+    ['operation=', '/query/operation'],
+    ['operation=DECRYPT', '/query/operation'],
+    [`operation=${'a'.repeat(65)}`, '/query/operation'],
+    ['operation=encrypt&operation=decrypt', '/query/operation'],
+    ['outcome=good', '/query/outcome'],
+    ['caller=', '/query/caller'],
+    [`caller=${'a'.repeat(513)}`, '/query/caller'],
+    ['text=ab', '/query/text'],
+    [`text=${'a'.repeat(201)}`, '/query/text'],
+    ['text[a]=abc', '/query'],
+  ])('refuses the search %s', async (query, pointer) => {
+    const { status, body } = await list('contoso', `?${query}`);
+    expect(status).toBe(400);
+    expect(body).toMatchObject({
+      code: 'malformed-request',
+      errors: [{ pointer: expect.stringContaining(pointer) }],
+    });
+  });
+
+  test.each(["'", '%25', '_', '\\', '"tenantId":"contoso"', '%00%00%00', '\u2028\u2028', 'é€😀', "';drop table x;--"])(
+    'takes %s in a search as text',
+    async (text) => {
+      const odd = `${text}${text}${text}`;
+      const query = odd.includes('%') ? odd : encodeURIComponent(odd);
+      expect(await list('contoso', `?text=${query}`)).toMatchObject({ status: 200, body: { records: [] } });
+    },
+  );
+
   test('as NDJSON: a line for each record, the cursor in a header', async () => {
     const to = new Date().toISOString();
     const { body, headers } = await list('contoso', `?limit=3&to=${to}`);

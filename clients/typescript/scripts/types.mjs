@@ -11,7 +11,7 @@ const USED = [
 // The console (console/ at the top of the repository) has no description of the API but this one.
 const USED_BY_CONSOLE = [
   'TenantList', 'Tenant', 'TenantRecord', 'TenantPatch', 'TenantCheck', 'Onboarding', 'DirectoryFacts', 'BranchKeyList', 'RewrapBranchKeysRequest',
-  'RewrapBranchKeysResult', 'AuditPage', 'DrillRequest', 'Drill', 'Overview', 'TenantHistory', 'OnboardingLinkRequest',
+  'RewrapBranchKeysResult', 'AuditPage', 'UsagePage', 'DrillRequest', 'Drill', 'DrillList', 'Overview', 'TenantHistory', 'OnboardingLinkRequest',
   'IssuedOnboardingLink', 'OnboardingLinkList',
 ];
 

@@ -4,7 +4,8 @@ import type { AuditPageQuery, AuditPlace } from '../audit-table.ts';
 import { type ChainFile, listChainFiles } from '../chain/chain-files.ts';
 import type { ParsedRecord } from '../chain/parse-record.ts';
 import { BackwardReader, type PlacedLine } from './read-backwards.ts';
-import { type AuditRecords, comparePlaces, type RecordPage, recordOf } from './record-page.ts';
+import { hasMarks, isWanted, marksOf } from './record-filter.ts';
+import { type AuditRecords, comparePlaces, type RecordPage, type RecordQuery, recordOf } from './record-page.ts';
 
 /**
  * The most bytes of lines that are read for one page: about 30 ms of work. A tenant's records may
@@ -32,7 +33,7 @@ export const fileRecords = (directory: string, pageBytes = PAGE_BYTES): AuditRec
   page: (query) => readPage(directory, query, pageBytes),
 });
 
-async function readPage(directory: string, query: AuditPageQuery, pageBytes: number): Promise<RecordPage> {
+async function readPage(directory: string, query: RecordQuery, pageBytes: number): Promise<RecordPage> {
   const lines = new NewestFirst(await spansOf(directory, query), query);
   try {
     return await collect(lines, query, pageBytes);
@@ -41,9 +42,9 @@ async function readPage(directory: string, query: AuditPageQuery, pageBytes: num
   }
 }
 
-async function collect(lines: NewestFirst, query: AuditPageQuery, pageBytes: number): Promise<RecordPage> {
-  const { tenantId, from = 0, limit } = query;
-  const find = finder(tenantId);
+async function collect(lines: NewestFirst, query: RecordQuery, pageBytes: number): Promise<RecordPage> {
+  const { from = 0, limit } = query;
+  const find = finder(query);
   const records: ParsedRecord[] = [];
   let next: AuditPlace | undefined;
   for (let line = await lines.next(); line && line.place.at >= from; line = await lines.next()) {
@@ -60,12 +61,18 @@ async function collect(lines: NewestFirst, query: AuditPageQuery, pageBytes: num
 }
 
 /**
- * Returns a filter of a tenant's lines. Most lines belong to other tenants: their bytes show it
+ * Returns a filter of a tenant's lines that a query asks for. Most lines belong to other tenants: their bytes show it
  * before anything is parsed.
  */
-function finder(tenantId: string): (line: Buffer) => ParsedRecord | undefined {
+function finder({ tenantId, filter }: RecordQuery): (bytes: Buffer) => ParsedRecord | undefined {
   const mark = Buffer.from(`"tenantId":${JSON.stringify(tenantId)}`);
-  return (line) => (line.includes(mark) ? recordOf(line.toString(), tenantId) : undefined);
+  const marks = marksOf(filter);
+  return (bytes) => {
+    if (!bytes.includes(mark)) return undefined;
+    const line = bytes.toString();
+    const record = hasMarks(line, marks) ? recordOf(line, tenantId) : undefined;
+    return record && isWanted(record, filter) ? record : undefined;
+  };
 }
 
 const pageOf = (records: readonly ParsedRecord[], next: AuditPlace | undefined): RecordPage =>

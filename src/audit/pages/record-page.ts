@@ -1,6 +1,7 @@
 import { ServiceError } from '../../errors.ts';
 import type { AuditPageQuery, AuditPlace } from '../audit-table.ts';
 import { type ParsedRecord, parseRecord } from '../chain/parse-record.ts';
+import type { RecordFilter } from './record-filter.ts';
 
 /** Records of one tenant, newest first. A page with a next one may be empty. */
 export interface RecordPage {
@@ -9,13 +10,17 @@ export interface RecordPage {
   readonly next?: AuditPlace;
 }
 
+export interface RecordQuery extends AuditPageQuery {
+  readonly filter: RecordFilter;
+}
+
 /** A reader of stored records. */
 export interface AuditRecords {
   /**
    * Returns a page.
    * @throws ServiceError `registry-unavailable`
    */
-  page(query: AuditPageQuery): Promise<RecordPage>;
+  page(query: RecordQuery): Promise<RecordPage>;
 }
 
 /**

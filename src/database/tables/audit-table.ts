@@ -1,6 +1,7 @@
-import { type Expression, type SqlBool, sql, type Transaction } from 'kysely';
-import type { AuditPlace, AuditRow, AuditTable } from '../../audit/audit-table.ts';
+import { type Expression, type Kysely, type SqlBool, sql, type Transaction } from 'kysely';
+import type { AuditPageQuery, AuditPlace, AuditRow, AuditTable } from '../../audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../audit/days.ts';
+import type { LineMarks } from '../../audit/pages/record-filter.ts';
 import type { RowColumns, SqlDialect } from '../dialect.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
@@ -44,21 +45,28 @@ export function auditTable(database: SqlDatabase): AuditTable {
           .executeTakeFirst(),
       ),
 
-    page: ({ tenantId, from, to, before, limit }) =>
-      read((db) =>
-        db
-          .selectFrom('audit_records')
+    page: (query) => read((db) => newestFirst(db, query).select(PLACED).limit(query.limit).execute()),
+
+    search: (query) =>
+      read(async (db) => {
+        const { marks, scanned, limit } = query;
+        const rows = await db
+          .selectFrom(newestFirst(db, query).select(PLACED).limit(scanned).as('scanned'))
           .select(PLACED)
-          .where('tenant_id', '=', tenantId)
-          .$if(from !== undefined, (rows) => rows.where('at', '>=', from ?? 0))
-          .$if(to !== undefined, (rows) => rows.where('at', '<', to ?? 0))
-          .$if(before !== undefined, (rows) => (before ? rows.where(olderThan(before)) : rows))
+          .where(hasMarks(dialect, marks))
           .orderBy('at', 'desc')
           .orderBy('chain', 'desc')
           .orderBy('sequence', 'desc')
           .limit(limit)
-          .execute(),
-      ),
+          .execute();
+        if (rows.length === limit) return { rows, end: undefined };
+        const places = newestFirst(db, query).select(['at', 'chain', 'sequence']);
+        const ends = await places
+          .limit(2)
+          .offset(scanned - 1)
+          .execute();
+        return { rows, end: ends.length === 2 ? ends[0] : undefined };
+      }),
 
     nextChain: (after) =>
       read((db) =>
@@ -206,6 +214,28 @@ async function has(trx: Transaction<Schema>, { at, chain, sequence }: AuditPlace
     .where('at', '=', at)
     .executeTakeFirst();
   return found !== undefined;
+}
+
+/** Returns a query of a tenant's records in a range of times, without its columns. */
+const newestFirst = (db: Kysely<Schema>, { tenantId, from, to, before }: AuditPageQuery) =>
+  db
+    .selectFrom('audit_records')
+    .where('tenant_id', '=', tenantId)
+    .$if(from !== undefined, (rows) => rows.where('at', '>=', from ?? 0))
+    .$if(to !== undefined, (rows) => rows.where('at', '<', to ?? 0))
+    .$if(before !== undefined, (rows) => (before ? rows.where(olderThan(before)) : rows))
+    .orderBy('at', 'desc')
+    .orderBy('chain', 'desc')
+    .orderBy('sequence', 'desc');
+
+/** Both databases fold ASCII letters alone here; PostgreSQL would fold others by its locale. */
+function hasMarks({ name }: SqlDialect, { exact, folded }: LineMarks): Expression<SqlBool> {
+  const [find, text] = name === 'SQLite' ? [sql`instr`, sql`lower(line)`] : [sql`strpos`, sql`lower(line collate "C")`];
+  const conditions = [
+    ...exact.map((mark) => sql<SqlBool>`${find}(line, ${mark}) > 0`),
+    ...folded.map((mark) => sql<SqlBool>`${find}(${text}, ${mark}) > 0`),
+  ];
+  return sql<SqlBool>`(${sql.join(conditions, sql` and `)})`;
 }
 
 const olderThan = ({ at, chain, sequence }: AuditPlace): Expression<SqlBool> =>

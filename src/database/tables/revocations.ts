@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import type { BellStore } from '../../tenants/bells.ts';
-import type { Drill, DrillMode, DrillState, DrillStore, Sighting } from '../../tenants/drills.ts';
+import type { Drill, DrillMode, DrillRecord, DrillState, DrillStore, Sighting } from '../../tenants/drills.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 import type { ChangeSource } from './change-follower.ts';
@@ -121,17 +121,22 @@ export function drillTable({ database, origin }: RevocationTableOptions): DrillS
           .where('id', '=', id)
           .executeTakeFirst();
         if (!row) return undefined;
-        const sightings = await db
-          .selectFrom('drill_sightings')
+        const sightings = await sightingsOf(db, tenantId).where('drill_id', '=', id).execute();
+        return recordOf(row, sightings);
+      }),
+
+    list: (tenantId) =>
+      database.read(async (db) => {
+        const rows = await db
+          .selectFrom('drills')
           .selectAll()
+          .select(nowMs.as('now'))
           .where('tenant_id', '=', tenantId)
-          .where('drill_id', '=', id)
-          .orderBy('process')
-          .orderBy('mode', 'desc')
-          .orderBy('number')
+          .orderBy('change_sequence', 'desc')
           .execute();
-        const report = row.report ?? undefined;
-        return { drill: drillOf(row), sightings: sightings.map(sightingOf), now: row.now, report };
+        if (rows.length === 0) return [];
+        const sightings = Map.groupBy(await sightingsOf(db, tenantId).execute(), ({ drill_id }) => drill_id);
+        return rows.map((row) => recordOf(row, sightings.get(row.id) ?? []));
       }),
 
     running: (tenantId) =>
@@ -221,6 +226,26 @@ async function deleteOldest(trx: Transaction<Schema>, tenantId: string): Promise
   await trx.deleteFrom('drill_sightings').where('tenant_id', '=', tenantId).where('drill_id', 'in', ids).execute();
   await trx.deleteFrom('drills').where('tenant_id', '=', tenantId).where('id', 'in', ids).execute();
 }
+
+/** Returns a query of a tenant's sightings by process, mode and number. */
+const sightingsOf = (db: Kysely<Schema>, tenantId: string) =>
+  db
+    .selectFrom('drill_sightings')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .orderBy('process')
+    .orderBy('mode', 'desc')
+    .orderBy('number');
+
+const recordOf = (
+  row: Selectable<Schema['drills']> & { readonly now: number },
+  sightings: readonly Selectable<Schema['drill_sightings']>[],
+): DrillRecord => ({
+  drill: drillOf(row),
+  sightings: sightings.map(sightingOf),
+  now: row.now,
+  report: row.report ?? undefined,
+});
 
 const drillOf = (row: Selectable<Schema['drills']>): Drill => ({
   tenantId: row.tenant_id,

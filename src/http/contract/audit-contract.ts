@@ -11,7 +11,7 @@ export const auditOperations = {
     tag: 'Audit',
     summary: "Read a tenant's audit records",
     description:
-      'Returns pages of records, newest first, also of suspended and removed tenants. If records are shipped to the database, those of every process are there, about a second after the answer that they record; if not, those in the files of this machine. With `Accept: application/x-ndjson` each record is a line, byte for byte as it is stored, and `Next-Cursor` has the cursor. Reading the log is recorded too.',
+      'Returns pages of records, newest first, also of suspended and removed tenants. If records are shipped to the database, those of every process are there, about a second after the answer that they record; if not, those in the files of this machine. With `Accept: application/x-ndjson` each record is a line, byte for byte as it is stored, and `Next-Cursor` has the cursor. `operation`, `outcome`, `caller` and `text` select records: a page looks through at most 20,000 of the tenant, or through 16 MiB of files, and may be empty although there is a next one. Reading the log is recorded too.',
     role: 'Audit.Read',
     params: TenantParams,
     query: AuditQuery,

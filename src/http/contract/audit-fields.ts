@@ -3,6 +3,10 @@ import type { AuditEvent } from '../../audit/event.ts';
 import { named, TenantParams } from './fields.ts';
 import { PageQuery } from './tenants/tenant-fields.ts';
 
+const MAX_CALLER = 512;
+const SHORTEST_TEXT = 3;
+const LONGEST_TEXT = 200;
+
 const Hash = z.string().meta({ description: 'SHA-256, base64url.' });
 
 /**
@@ -124,6 +128,10 @@ export const AuditPage = named(
       .array(AuditRecord)
       .meta({ description: 'Newest first. A page may be empty although there is a next one.' }),
     nextCursor: z.string().optional().meta({ description: 'Absent on the last page.' }),
+    searchedTo: z.string().optional().meta({
+      format: 'date-time',
+      description: 'How far back this page looked. Absent on the last page, and without a filter.',
+    }),
   }),
 );
 
@@ -171,6 +179,25 @@ const Time = z.iso
 export const AuditQuery = PageQuery.extend({
   from: Time.meta({ type: 'string', format: 'date-time', description: 'Only records from this time on.' }),
   to: Time.meta({ type: 'string', format: 'date-time', description: 'Only records before this time.' }),
+  operation: z
+    .string()
+    .regex(/^[a-z][a-z-]{0,63}$/, 'must be the operation of a record, such as decrypt')
+    .optional()
+    .meta({ description: 'Only records of this operation.', example: 'decrypt' }),
+  outcome: z
+    .enum(['succeeded', 'refused', 'failed'])
+    .optional()
+    .meta({ description: 'Only records with this outcome.' }),
+  caller: z
+    .string()
+    .min(1)
+    .max(MAX_CALLER)
+    .optional()
+    .meta({ description: 'Only records of this caller: a whole `principal`, or its subject after the `#`.' }),
+  text: z.string().min(SHORTEST_TEXT).max(LONGEST_TEXT).optional().meta({
+    description:
+      'Only records whose stored line has this text, such as a request id, a key or a code. ASCII letters match in any case.',
+  }),
 });
 
 export const UsageQuery = PageQuery.extend({

@@ -51,6 +51,8 @@ export interface Operation {
   readonly lines?: string;
   /** The member of the answer that is also available as CSV, with the columns of its rows. */
   readonly csv?: { readonly member: string; readonly columns: readonly string[] };
+  /** The answer is also available as NDJSON: a line for each step as it ends, then the whole result. */
+  readonly steps?: true;
   /** The answer's `revision` is also sent as `ETag`. */
   readonly etag?: true;
   /**

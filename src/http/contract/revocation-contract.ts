@@ -49,16 +49,22 @@ const DrillTrack = named(
   }),
 );
 
+const state = z.string().meta({
+  description:
+    '`running`; `finished`: refused and back everywhere; `cancelled`; `timed-out`; or `interrupted`: a process stopped, or the tenant was suspended.',
+});
+const verdict = z.string().meta({
+  description:
+    '`held`: every process refused, and none used the key longer than the bound after the first refusal by Azure. `not-held`: one did. `not-shown`: not every process was refused.',
+});
+
 const DrillReport = named(
   'DrillReport',
   z.object({
     format: z.string(),
     tenantId: z.string(),
     drillId: z.string(),
-    state: z.string().meta({
-      description:
-        '`running`; `finished`: refused and back everywhere; `cancelled`; `timed-out`; or `interrupted`: a process stopped, or the tenant was suspended.',
-    }),
+    state,
     startedAt: time,
     endedAt: time.optional(),
     startedBy: z.string(),
@@ -67,10 +73,7 @@ const DrillReport = named(
       description:
         'The bound for a revocation that only a new sign-in finds, such as a disabled app: the bound and the age of a token.',
     }),
-    verdict: z.string().meta({
-      description:
-        '`held`: every process refused, and none used the key longer than the bound after the first refusal by Azure. `not-held`: one did. `not-shown`: not every process was refused.',
-    }),
+    verdict,
     revokedBy: z.array(z.string()).meta({ description: "The reasons of Azure's refusals." }),
     azureRefusedAt: time.optional(),
     azureBackAt: time.optional(),
@@ -94,6 +97,29 @@ const Drill = named(
       description:
         'The report as a compact JWS with ES256, signed by the key `vaultspan-receipts`. Absent while the drill runs, and without receipts.',
     }),
+  }),
+);
+
+const DrillList = named(
+  'DrillList',
+  z.object({
+    drills: z.array(
+      named(
+        'DrillSummary',
+        z.object({
+          drillId: z.string(),
+          state,
+          startedAt: time,
+          endedAt: time.optional(),
+          startedBy: z.string(),
+          boundSeconds: seconds,
+          verdict,
+          isSigned: z.boolean().optional().meta({
+            description: 'Whether the report is signed already; getDrill signs it otherwise. Absent for no.',
+          }),
+        }),
+      ),
+    ),
   }),
 );
 
@@ -138,6 +164,32 @@ export const drillOperations = {
     response: Drill,
     responseExample: { ...EXAMPLE, step: 'starting' },
     errors: [...BODY_ERRORS, 'tenant-not-found', 'tenant-suspended', 'drill-running', 'registry-unavailable'],
+  },
+  listDrills: {
+    auditedAs: 'drill-list',
+    method: 'get',
+    path: '/tenants/{tenantId}/drills',
+    tag: 'Drills',
+    summary: 'List the drills of a tenant',
+    description: 'The newest first, on one page: the last 20 drills of a tenant are kept.',
+    role: 'Tenants.Read',
+    params: TenantParams,
+    response: DrillList,
+    responseExample: {
+      drills: [
+        {
+          drillId: EXAMPLE.report.drillId,
+          state: 'finished',
+          startedAt: '2026-11-26T20:00:00.000Z',
+          endedAt: '2026-11-26T20:07:30.000Z',
+          startedBy: EXAMPLE.report.startedBy,
+          boundSeconds: 300,
+          verdict: 'held',
+          isSigned: true,
+        },
+      ],
+    },
+    errors: ['malformed-request', 'tenant-not-found', 'registry-unavailable'],
   },
   getDrill: {
     auditedAs: 'drill-read',

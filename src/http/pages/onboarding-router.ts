@@ -5,6 +5,7 @@ import { type ListAuditRecordsDeps, listAuditRecords } from '../../operations/au
 import { getLogCheckpoint, type ReadLogDeps } from '../../operations/audit/read-log.ts';
 import type { CheckTenantDeps } from '../../operations/doctor/check-tenant.ts';
 import { checkTenant } from '../../operations/doctor/check-tenant.ts';
+import type { CheckStep } from '../../operations/doctor/tenant-check.ts';
 import { cancelDrill, type DrillDeps, readDrill, startDrill } from '../../operations/drills/drills.ts';
 import { type ConsentDeps, consentUrl, readConsent } from '../../operations/onboarding/consent.ts';
 import {
@@ -257,18 +258,24 @@ async function pageOf(
 const check = (
   deps: OnboardingPagesDeps,
   { link, requestId }: LinkRequest,
-  onStep?: Parameters<typeof checkTenant>[3],
+  follow?: Parameters<typeof checkTenant>[3],
 ): ReturnType<typeof checkTenant> =>
-  checkTenant(deps, requestOfLink(link, 'Tenants.Manage', requestId), link.tenantId, onStep);
+  checkTenant(deps, requestOfLink(link, 'Tenants.Manage', requestId), link.tenantId, follow);
 
-/** Sends each step of a check as soon as it has a result, as a line with a part of the page. */
+/**
+ * Sends each step of a check as soon as it has a result, as a line with a part of the page. The
+ * check ends when the page is left.
+ */
 async function streamCheck(deps: OnboardingPagesDeps, request: LinkRequest): Promise<void> {
   const { res, link } = request;
   const names = { tenant: await deps.tenants.get(link.tenantId), vendor: deps.vendor };
-  const result = await check(deps, request, (step) => {
+  const gone = new AbortController();
+  res.once('close', () => gone.abort());
+  const onStep = (step: CheckStep): void => {
     if (!res.headersSent) res.type(LINES);
     res.write(`${JSON.stringify({ step: checkStep(names, step).text })}\n`);
-  });
+  };
+  const result = await check(deps, request, { onStep, signal: gone.signal });
   res.end(`${JSON.stringify({ result: checkResult(result).text })}\n`);
 }
 

@@ -4,8 +4,12 @@ import type { Handler } from './mount.ts';
 
 export const listAuditRecordsRoute =
   (deps: ListAuditRecordsDeps): Handler<'listAuditRecords'> =>
-  ({ params, query }, call) =>
-    listAuditRecords(deps, call, { tenantId: params.tenantId, ...query });
+  ({ params, query: { operation, outcome, caller, text, ...query } }, call) =>
+    listAuditRecords(deps, call, {
+      tenantId: params.tenantId,
+      filter: { operation, outcome, caller, text },
+      ...query,
+    });
 
 export const readUsageRoute =
   (deps: ReadUsageDeps): Handler<'readUsage'> =>

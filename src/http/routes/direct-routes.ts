@@ -21,7 +21,8 @@ export function directRoutes(routes: readonly Route[]): (req: IncomingMessage) =
   const byPath = new Map<string, Handle>();
   for (const { operation, handle } of routes) {
     const path = TEMPLATE.exec(operation.path)?.[1];
-    const isPlain = operation.method === 'post' && operation.query === undefined && operation.lines === undefined;
+    const { method, query, lines, steps } = operation;
+    const isPlain = method === 'post' && query === undefined && lines === undefined && !steps;
     if (path !== undefined && isPlain) byPath.set(path, handle);
   }
   return ({ method, url = '' }) => {

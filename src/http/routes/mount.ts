@@ -10,6 +10,7 @@ import { admit } from '../admission/admit.ts';
 import { sendBytes, sendNothing, sendPieces, sendText } from '../answers/answer.ts';
 import type { Encoded } from '../answers/encode-answer.ts';
 import { encodeCsv } from '../answers/encode-csv.ts';
+import { NDJSON, openProgress, type Progress } from '../answers/progress.ts';
 import { rateLimitHeaders } from '../answers/rate-limit.ts';
 import { type BodyLimit, type BodyLimitOptions, bodyLimitOf } from '../bodies/body-limit.ts';
 import { type DataReaders, dataReaders } from '../bodies/data-readers.ts';
@@ -18,7 +19,7 @@ import { createBodyReader, type ReadBody } from '../bodies/read-body.ts';
 import { type OperationId, type Operations, operations } from '../contract/contract.ts';
 import type { Operation } from '../contract/operation.ts';
 import { streamOperations } from '../contract/stream-contract.ts';
-import { type OnAnswered, scopeOf } from '../scope.ts';
+import { type OnAnswered, type RequestScope, scopeOf } from '../scope.ts';
 import { type AuthorizeDeps, authorizer } from './authorize.ts';
 import { mountWebhookHandshake } from './webhook-handshake.ts';
 
@@ -34,6 +35,7 @@ interface Input<K extends OperationId> {
   /** The header as received, for operations that read it. */
   readonly ifMatch: string | undefined;
   readonly requestId: string;
+  readonly progress: Operations[K] extends { steps: true } ? Progress : undefined;
 }
 
 type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
@@ -136,16 +138,19 @@ function handleOf(
     const bytes = schema && (await deps.readBody(req, { limit, expected, held }));
     const body = schema && bytes && parse(schema, bytes);
     const ifMatch = operation.ifMatch && req.headers['if-match'];
-    const answer: unknown = await handler(
-      { params, query, body, ifMatch, requestId: scope.requestId } as never,
-      request as never,
-    );
-    const headers = ['X-Request-Id', scope.requestId];
-    if (scope.limits) headers.push(...rateLimitHeaders(scope.limits));
-    if (operation.etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
-    send(operation, answer, res, headers, routed.prefers);
+    const progress = operation.steps && openProgress(res, scope.requestId, routed.prefers?.(NDJSON) ?? false);
+    const input = { params, query, body, ifMatch, requestId: scope.requestId, progress };
+    const answer: unknown = await handler(input as never, request as never);
+    if (!progress?.end(answer)) send(operation, answer, res, headersOf(operation, scope, answer), routed.prefers);
     deps.onAnswered?.(scope, res.statusCode);
   };
+}
+
+function headersOf({ etag }: Operation, { requestId, limits }: RequestScope, answer: unknown): string[] {
+  const headers = ['X-Request-Id', requestId];
+  if (limits) headers.push(...rateLimitHeaders(limits));
+  if (etag) headers.push('ETag', `"${(answer as { readonly revision: string }).revision}"`);
+  return headers;
 }
 
 const hasBody = ({ bodyWith }: Operation, { headers }: IncomingMessage): boolean =>
@@ -211,7 +216,6 @@ interface ListRows {
   readonly encode: (items: readonly object[]) => string;
 }
 
-const NDJSON = 'application/x-ndjson';
 const CSV = 'text/csv';
 
 const linesOf = (member: string): ListRows => ({

@@ -56,7 +56,8 @@ export const tenantRoutes = (deps: TenantRoutesDeps): TenantHandlers => ({
   restoreTenant: ({ params }, call) => restoreTenant(deps, call, params.tenantId),
   suspendTenant: ({ params }, call) => suspendTenant(deps, call, params.tenantId),
   resumeTenant: ({ params }, call) => resumeTenant(deps, call, params.tenantId),
-  checkTenant: ({ params }, call) => checkTenant(deps, call, params.tenantId),
+  checkTenant: ({ params, progress }, call) =>
+    checkTenant(deps, call, params.tenantId, { onStep: (step) => progress.report(step), signal: progress.signal }),
   getOnboarding: ({ params }, call) => getOnboarding(deps, call, params.tenantId),
   getDirectory: ({ params }, call) => getDirectory(deps, call, params.tenantId),
 });

@@ -19,7 +19,7 @@ import { assertGranted } from '../granted-tenant.ts';
 import { type OpenDeps, openMessage } from '../open-message.ts';
 import { type AuditDeps, recordSuccess } from '../record-success.ts';
 import { sealMessage } from '../seal-message.ts';
-import { checkOf, type OnStep, StepRunner, type TenantCheck } from './tenant-check.ts';
+import { checkOf, type FollowCheck, StepRunner, type TenantCheck } from './tenant-check.ts';
 import type { TenantProbe } from './tenant-probe.ts';
 
 const EXPIRES_SOON_MS = 30 * 86_400_000;
@@ -40,20 +40,23 @@ export interface CheckTenantDeps extends AuditDeps {
 }
 
 /**
- * Runs the doctor, step by step, for a caller. It checks suspended tenants too.
+ * Runs the doctor, step by step, for a caller. It checks suspended tenants too. A check that is
+ * stopped has the steps until then, and changes nothing else.
  * @throws ServiceError
  */
 export async function checkTenant(
   deps: CheckTenantDeps,
   request: AuthenticatedRequest,
   tenantId: string,
-  onStep?: OnStep,
+  follow: FollowCheck = {},
 ): Promise<TenantCheck> {
   assertGranted(request.principal, 'Tenants.Manage', tenantId);
   const tenant = await deps.tenants.get(tenantId);
-  const check = await examine(deps, tenant, onStep);
-  if (check.state === 'passed') deps.makeIndexKeys(tenant);
-  await hastenVisit(deps, tenant, check);
+  const check = await examine(deps, tenant, follow);
+  if (!follow.signal?.aborted) {
+    if (check.state === 'passed') deps.makeIndexKeys(tenant);
+    await hastenVisit(deps, tenant, check);
+  }
   await recordSuccess(deps, request, { operation: 'tenant-check', tenantId });
   return check;
 }
@@ -68,14 +71,14 @@ async function hastenVisit(
   if (last && last.state !== checkOf(check).state) await claims.hasten(id, clock.wallMs());
 }
 
-/** Runs every step in order; the steps that depend on a failed one are skipped. */
+/** Runs every step in order; the steps that depend on a failed one are skipped, and so are all after a stop. */
 export async function examine(
   deps: Pick<CheckTenantDeps, 'openProbe' | 'clock' | 'dataKeys' | 'lastCheck'>,
   tenant: Tenant,
-  onStep?: OnStep,
+  follow: FollowCheck = {},
 ): Promise<TenantCheck> {
   const probe = deps.openProbe();
-  const runner = new StepRunner(() => deps.clock.monotonicMs(), describeAfter(await deps.lastCheck(tenant.id)), onStep);
+  const runner = new StepRunner(() => deps.clock.monotonicMs(), describeAfter(await deps.lastCheck(tenant.id)), follow);
   await runner.step('configuration', [], async () => ({
     value: true,
     detail: `${Object.keys(tenant.keys).length} keys`,

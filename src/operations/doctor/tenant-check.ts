@@ -40,19 +40,24 @@ export function checkOf({ at, state, steps }: TenantCheck): Check {
   });
 }
 
-/** Is called with each step once it has a result. */
-export type OnStep = (step: CheckStep) => void;
+/** How a check is followed while it runs. */
+export interface FollowCheck {
+  /** Called with each step once it has a result. */
+  readonly onStep?: (step: CheckStep) => void;
+  /** Stops the check before its next step. */
+  readonly signal?: AbortSignal;
+}
 
 /** Runs steps one after the other and skips those that depend on a failed one. */
 export class StepRunner {
   readonly #steps: CheckStep[] = [];
   readonly #now: () => number;
   readonly #describe: (error: unknown) => ServiceError;
-  readonly #onStep: OnStep;
+  readonly #follow: FollowCheck;
 
   /** `now` is monotonic, in milliseconds; `describe` rethrows our own faults. */
-  constructor(now: () => number, describe: (error: unknown) => ServiceError, onStep: OnStep = () => undefined) {
-    this.#onStep = onStep;
+  constructor(now: () => number, describe: (error: unknown) => ServiceError, follow: FollowCheck) {
+    this.#follow = follow;
     this.#now = now;
     this.#describe = describe;
   }
@@ -67,7 +72,7 @@ export class StepRunner {
 
   #add(step: CheckStep): void {
     this.#steps.push(step);
-    this.#onStep(step);
+    this.#follow.onStep?.(step);
   }
 
   /** Returns the result of `run`; undefined when the step failed or was skipped. */
@@ -76,6 +81,7 @@ export class StepRunner {
     needs: readonly string[],
     run: () => Promise<{ readonly value: T; readonly detail?: string; readonly warnings?: readonly string[] }>,
   ): Promise<T | undefined> {
+    if (this.#follow.signal?.aborted) return undefined;
     const because = needs.find((need) => this.hasFailed(need));
     if (because !== undefined) {
       this.#add({ name, state: 'skipped', because });

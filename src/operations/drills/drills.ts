@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
+import { defined } from '../../lib/defined.ts';
 import { type RevocationBounds, revocationBoundMsOf, tokenMaxAgeMsOf } from '../../tenants/bounds.ts';
 import type { DrillRecord, DrillStore } from '../../tenants/drills.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
@@ -73,8 +74,39 @@ export async function getDrill(
   return drill;
 }
 
+/** A drill in a list. */
+interface DrillSummary
+  extends Pick<DrillReport, 'drillId' | 'state' | 'startedAt' | 'endedAt' | 'startedBy' | 'boundSeconds' | 'verdict'> {
+  /** Present once the report is signed. */
+  readonly isSigned?: true;
+}
+
 /**
- * Returns the same without a record, for a command that waits for the end of a drill it started.
+ * Returns the kept drills of a tenant, the newest first. Removed tenants have drills too.
+ * @throws ServiceError `grant-missing`, `tenant-not-found`, `registry-unavailable`,
+ * `audit-unavailable`
+ */
+export async function listDrills(
+  deps: DrillDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+): Promise<{ readonly drills: readonly DrillSummary[] }> {
+  assertGranted(request.principal, 'Tenants.Read', tenantId);
+  for (const { id } of await deps.drills.running(tenantId)) await settled(deps, tenantId, id);
+  const records = await deps.drills.list(tenantId);
+  if (records.length === 0) await deps.tenants.get(tenantId);
+  await recordSuccess(deps, request, { operation: 'drill-list', tenantId });
+  return { drills: records.map(summaryOf) };
+}
+
+function summaryOf(record: DrillRecord): DrillSummary {
+  const { drillId, state, startedAt, endedAt, startedBy, boundSeconds, verdict } = drillReport(record);
+  const isSigned = record.report === undefined ? undefined : (true as const);
+  return defined({ drillId, state, startedAt, endedAt, startedBy, boundSeconds, verdict, isSigned });
+}
+
+/**
+ * Returns a drill without a record, for a command that waits for the end of a drill it started.
  * @throws ServiceError `tenant-not-found`, `drill-not-found`, `registry-unavailable`, and as the
  * signature
  */

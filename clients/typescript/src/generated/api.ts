@@ -19,6 +19,8 @@ export interface components {
         readonly AuditPage: {
             readonly nextCursor?: string;
             readonly records: readonly components["schemas"]["AuditRecord"][];
+            /** Format: date-time */
+            readonly searchedTo?: string;
         };
         readonly AuditRecord: {
             readonly access?: components["schemas"]["AuditAccess"];
@@ -167,6 +169,9 @@ export interface components {
             readonly vaultClientRequestId?: string;
             readonly vaultRequestId?: string;
         };
+        readonly DrillList: {
+            readonly drills: readonly components["schemas"]["DrillSummary"][];
+        };
         readonly DrillReport: {
             /** Format: date-time */
             readonly azureBackAt?: string;
@@ -194,6 +199,18 @@ export interface components {
         readonly DrillRequest: {
             /** Format: int32 */
             readonly maxSeconds?: number;
+        };
+        readonly DrillSummary: {
+            readonly boundSeconds: number;
+            readonly drillId: string;
+            /** Format: date-time */
+            readonly endedAt?: string;
+            readonly isSigned?: boolean;
+            /** Format: date-time */
+            readonly startedAt: string;
+            readonly startedBy: string;
+            readonly state: string;
+            readonly verdict: string;
         };
         readonly DrillTrack: {
             readonly attempts: readonly components["schemas"]["DrillAttempts"][];
@@ -643,6 +660,31 @@ export interface components {
         };
         readonly TenantSiem: {
             readonly logsIngestion: components["schemas"]["LogsIngestion"];
+        };
+        readonly Usage: {
+            /** Format: int64 */
+            readonly bytes: number;
+            /** Format: int64 */
+            readonly failures: number;
+            /** Format: int64 */
+            readonly leasedMessages: number;
+            /** Format: int64 */
+            readonly leases: number;
+            /** Format: int64 */
+            readonly operations: number;
+            /** Format: date-time */
+            readonly start?: string;
+            readonly tenantId: string;
+            /** Format: int64 */
+            readonly vaultCalls: number;
+        };
+        readonly UsagePage: {
+            /** Format: date-time */
+            readonly from: string;
+            readonly nextCursor?: string;
+            /** Format: date-time */
+            readonly to: string;
+            readonly usage: readonly components["schemas"]["Usage"][];
         };
         readonly VaultCallCount: {
             /** Format: int64 */

@@ -178,12 +178,13 @@ export const tenantOperations = {
   },
   checkTenant: {
     auditedAs: 'tenant-check',
+    steps: true,
     method: 'post',
     path: '/tenants/{tenantId}/check',
     tag: 'Tenants',
     summary: 'Check a tenant',
     description:
-      'Checks the configuration, discovery and sign-in, and for each key the vault, read, wrap and unwrap, always with a new sign-in. Each step has passed, has failed (with who can fix it and how), or was skipped because of another. A 200 means that the check ran, not that it passed.',
+      'Checks the configuration, discovery and sign-in, and for each key the vault, read, wrap and unwrap, always with a new sign-in. Each step has passed, has failed (with who can fix it and how), or was skipped because of another. A 200 means that the check ran, not that it passed. With `Accept: application/x-ndjson` each step is a line `{"step": …}` as soon as it ends, and the last line is `{"result": …}` with the whole check. A check ends after its current step when the caller closes the connection.',
     role: 'Tenants.Manage',
     params: TenantParams,
     response: TenantCheckAnswer,
