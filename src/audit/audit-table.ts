@@ -31,7 +31,7 @@ export interface AuditPageQuery {
 }
 
 /** A search among the newest records of a page query. */
-export interface AuditSearch extends AuditPageQuery {
+interface AuditSearch extends AuditPageQuery {
   readonly marks: LineMarks;
   /** The most records that are looked through. */
   readonly scanned: number;

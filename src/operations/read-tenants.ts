@@ -9,6 +9,7 @@ import { keyPoliciesOf, type ShownPolicy } from '../keyring/policy/shown-policie
 import { defined } from '../lib/defined.ts';
 import type { Check } from '../tenants/checks.ts';
 import type { ShownKeyUse } from '../tenants/key-usage.ts';
+import type { ShownQuota, TenantQuotas } from '../tenants/quotas.ts';
 import type { Tenant } from '../tenants/record.ts';
 import type { TenantPlace, TenantQuery, TenantRegistry } from '../tenants/registry.ts';
 import { assertGranted, assertRole } from './granted-tenant.ts';
@@ -22,6 +23,7 @@ export interface ReadTenantsDeps extends AuditDeps {
   readonly keyring: { readonly keys: Pick<KeyringStore, 'needs'> };
   /** Returns how far a tenant's records are in its SIEM. Absent if deliveries are off. */
   readonly siemCursorOf: ((tenantId: string) => Promise<SiemCursor | undefined>) | undefined;
+  readonly quotas: Pick<TenantQuotas, 'show'>;
   /** Returns the results of the last visits by id, without tenants that were never visited. */
   readonly lastChecks: (tenantIds: readonly string[]) => Promise<ReadonlyMap<string, Check>>;
 }
@@ -43,7 +45,13 @@ type ShownTenant = CheckedTenant & {
   readonly branchKeys?: readonly KeyNeed[];
   /** Absent for a tenant without SIEM. */
   readonly siemDelivery?: ShownDelivery;
+  /** Absent for a tenant without a quota. */
+  readonly quotaUse?: ShownQuotaUse;
 };
+
+interface ShownQuotaUse extends Pick<ShownQuota, 'isDefault' | 'periodSeconds' | 'limits'> {
+  readonly endsAt: string;
+}
 
 interface ShownDelivery {
   readonly deliveredUntil?: string;
@@ -84,12 +92,14 @@ export async function getTenant(
   const branchKeys = await deps.keyring.keys.needs(tenantId);
   const keyPolicies = await keyPoliciesOf(deps.dataKeys, tenant);
   const siemDelivery = tenant.siem && (await deliveryOf(deps, tenantId));
+  const quota = await deps.quotas.show(tenant);
   await recordSuccess(deps, request, { operation: 'tenant-read', tenantId });
   return {
     ...tenant,
     keyUsage,
     ...(Object.keys(keyPolicies).length > 0 && { keyPolicies }),
     ...(siemDelivery && { siemDelivery }),
+    ...(quota && { quotaUse: { ...quota, endsAt: new Date(quota.endsAt).toISOString() } }),
     ...(branchKeys.length > 0 && {
       branchKeys: branchKeys.map(({ kid, keys, copies }) => ({ keyId: kid, keys, copies })),
     }),

@@ -20,6 +20,21 @@ export interface QuotaStore {
    * @throws ServiceError `registry-unavailable`
    */
   add(uses: readonly QuotaUse[]): Promise<readonly QuotaUse[]>;
+  /**
+   * Returns the sum of all processes in the tenant's newest period.
+   * @throws ServiceError `registry-unavailable`
+   */
+  find(tenantId: string): Promise<QuotaUse | undefined>;
+}
+
+/** A tenant's quota in the current period, and what all processes have used of it. */
+export interface ShownQuota {
+  /** Whether the quota is that of the configuration. */
+  readonly isDefault: boolean;
+  readonly periodSeconds: number;
+  /** End of the period, milliseconds since 1970. */
+  readonly endsAt: number;
+  readonly limits: readonly (Pick<SpentLimit, 'limit' | 'left'> & { readonly name: (typeof UNITS)[number] })[];
 }
 
 export interface TenantQuotasOptions {
@@ -75,8 +90,31 @@ export class TenantQuotas {
   admit(tenant: Pick<Tenant, 'id' | 'quota'>): Soon<readonly SpentLimit[] | undefined> {
     const quota = tenant.quota ?? this.#options.quota;
     if (!quota) return undefined;
-    const period = this.#periodOf(tenant.id, quota.periodSeconds * 1_000);
+    const period = this.#periodOf(tenant.id, quota);
     return whenReady(period.opening, () => this.#leftOf(quota, period));
+  }
+
+  /**
+   * Returns the quota of a tenant and what is left of it; undefined for a tenant without one.
+   * @throws ServiceError `registry-unavailable`
+   */
+  async show(tenant: Pick<Tenant, 'id' | 'quota'>): Promise<ShownQuota | undefined> {
+    const { quota: defaultQuota, store, clock } = this.#options;
+    const quota = tenant.quota ?? defaultQuota;
+    if (!quota) return undefined;
+    await this.exchange();
+    const sum = await store.find(tenant.id);
+    const { start, periodMs } = periodAt(clock.wallMs(), quota);
+    const used = sum?.start === start && sum.periodMs === periodMs ? sum : nothing();
+    return {
+      isDefault: tenant.quota === undefined,
+      periodSeconds: quota.periodSeconds,
+      endsAt: start + periodMs,
+      limits: UNITS.flatMap((name) => {
+        const limit = quota[name];
+        return limit === undefined ? [] : { name, limit, left: Math.max(0, limit - used[name]) };
+      }),
+    };
   }
 
   /** Returns whether calls of the tenant are counted: it has a quota, and this process admitted one. */
@@ -103,9 +141,8 @@ export class TenantQuotas {
     await this.exchange();
   }
 
-  #periodOf(tenantId: string, periodMs: number): Period {
-    const now = this.#options.clock.wallMs();
-    const start = now - (now % periodMs);
+  #periodOf(tenantId: string, quota: Quota): Period {
+    const { start, periodMs } = periodAt(this.#options.clock.wallMs(), quota);
     const known = this.#periods.get(tenantId);
     if (known?.start === start && known.periodMs === periodMs) return known;
     const period: Period = { start, periodMs, stored: nothing(), added: nothing(), opening: undefined };
@@ -168,6 +205,12 @@ function settle(period: Period, sent: QuotaUse | undefined, sum: QuotaUse | unde
   period.added = { operations: operations - sent.operations, bytes: bytes - sent.bytes };
   if (sum.start === period.start && sum.periodMs === period.periodMs)
     period.stored = { operations: sum.operations, bytes: sum.bytes };
+}
+
+/** Returns the period of a quota that a time is in. */
+function periodAt(now: number, { periodSeconds }: Quota): Pick<Period, 'start' | 'periodMs'> {
+  const periodMs = periodSeconds * 1_000;
+  return { start: now - (now % periodMs), periodMs };
 }
 
 const nothing = (): Amount => ({ operations: 0, bytes: 0 });

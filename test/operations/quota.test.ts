@@ -59,10 +59,27 @@ test('each answer says what is left; beyond the quota calls on data are refused 
     .get('/tenants/contoso')
     .set('Authorization', `Bearer ${await bearer()}`);
   expect(read.body).toMatchObject({ quota: { operations: 4, bytes: 100, periodSeconds: 3_600 } });
+  expect(read.body.quotaUse).toEqual({
+    isDefault: false,
+    periodSeconds: 3_600,
+    endsAt: expect.stringMatching(/:00:00\.000Z$/),
+    limits: [
+      { name: 'operations', limit: 4, left: 0 },
+      { name: 'bytes', limit: 100, left: 80 },
+    ],
+  });
   expect(read.headers['ratelimit']).toBeUndefined();
   const other = await encrypt('fabrikam');
   expect(other).toMatchObject({ status: 200 });
   expect(other.headers['ratelimit-policy']).toBe('"operations";q=1000;w=86400');
+  const untouched = await service
+    .request()
+    .get('/tenants/northwind')
+    .set('Authorization', `Bearer ${await bearer()}`);
+  expect(untouched.body.quotaUse).toMatchObject({
+    isDefault: true,
+    limits: [{ name: 'operations', limit: 1_000, left: 1_000 }],
+  });
 
   service.clock.advance(Number(refused.headers['retry-after']));
   expect(await encrypt('contoso')).toMatchObject({ status: 200 });

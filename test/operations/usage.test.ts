@@ -75,6 +75,24 @@ test('tenants come by id in pages, as JSON and as CSV', async () => {
   );
 });
 
+test('tenants come by a measure in pages, and a cursor keeps to its order', async () => {
+  await encrypt('fabrikam', Buffer.alloc(100).toString('base64'));
+  await untilCounted('fabrikam', 2);
+  const idsOf = ({ body }: { readonly body: { readonly usage: readonly { readonly tenantId: string }[] } }) =>
+    body.usage.map(({ tenantId }) => tenantId);
+  expect(idsOf(await get('?sort=operations'))).toEqual(['contoso', 'fabrikam']);
+  const first = await get('?sort=bytes&limit=1');
+  expect(idsOf(first)).toEqual(['fabrikam']);
+  const second = await get(`?sort=bytes&limit=1&cursor=${first.body.nextCursor}`);
+  expect([idsOf(second), second.body.nextCursor]).toEqual([['contoso'], undefined]);
+  for (const query of [`sort=operations&cursor=${first.body.nextCursor}`, `cursor=${first.body.nextCursor}`])
+    expect((await get(`?${query}`)).body).toMatchObject({ status: 400, errors: [{ pointer: '/query/cursor' }] });
+  for (const query of ['sort=name', 'by=day&tenantId=contoso&sort=bytes'])
+    expect((await get(`?${query}`)).body).toMatchObject({ status: 400, errors: [{ pointer: '/query/sort' }] });
+  const limited = await service.emulator.issueCallerToken({ roles: ['Audit.Read'], claims: { azp: 'of-fabrikam' } });
+  expect(idsOf(await get('?sort=operations', limited))).toEqual(['fabrikam']);
+});
+
 test('a tenant has its days and hours', async () => {
   await encrypt('contoso');
   await untilCounted('contoso', 8);

@@ -105,7 +105,7 @@ test('while the database is away a process counts for itself, and adds its count
       return { ...one, operations: stored };
     });
   };
-  const quotas = open({ add }, clock, trouble);
+  const quotas = open({ add, find: async () => undefined }, clock, trouble);
   expect(await leftOf(quotas)).toEqual([10, 1_000]);
   use(quotas, 6);
   await quotas.exchange();
@@ -119,7 +119,7 @@ test('while the database is away a process counts for itself, and adds its count
 
 test('the default is for tenants without their own; without either nothing is counted', async () => {
   const clock = new TestClock();
-  const store: QuotaStore = { add: async (uses) => uses };
+  const store: QuotaStore = { add: async (uses) => uses, find: async () => undefined };
   const silent = { onTrouble: () => undefined, onRecovery: () => undefined };
   const withDefault = new TenantQuotas({ store, clock, ...silent, quota: { bytes: 5, periodSeconds: 60 } });
   expect(await leftOf(withDefault, { id: 'fabrikam' })).toEqual([5]);

@@ -1,31 +1,55 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AuditPageQuery, AuditPlace, AuditTable } from '../audit-table.ts';
 import { isFiltering, isWanted, marksOf } from './record-filter.ts';
 import { type AuditRecords, type RecordPage, type RecordQuery, recordOf } from './record-page.ts';
 
-/** The most records that are looked through for one page: some 50 ms of the database. */
+/** The most records that are looked through for one page. */
 const SCANNED = 20_000;
+/** Of these, as many at once: SQLite reads them on the service's own thread. */
+const SLICE = 1_000;
 
 type Table = Pick<AuditTable, 'page' | 'search'>;
 
+interface SearchBounds {
+  readonly scanned: number;
+  readonly slice: number;
+}
+
 /** Returns a reader of the database's records: those of all processes, once they are shipped. */
-export const tableRecords = (table: Table, scanned = SCANNED): AuditRecords => ({
-  async page(query) {
-    const { rows, end } = await read(table, query, scanned);
+export const tableRecords = (
+  table: Table,
+  bounds: SearchBounds = { scanned: SCANNED, slice: SLICE },
+): AuditRecords => ({
+  page: async (query) => {
+    // One row more than the page has shows whether there is a next page.
+    const more: AuditPageQuery = { ...query, limit: query.limit + 1 };
+    const { rows, end } = isFiltering(query.filter)
+      ? await searchIn(table, { ...more, filter: query.filter }, bounds)
+      : { rows: await table.page(more), end: undefined };
     const shown = rows.slice(0, query.limit);
     const records = shown.flatMap(({ line }) => {
       const record = recordOf(line, query.tenantId);
       return record && isWanted(record, query.filter) ? record : [];
     });
-    const next = rows.length > query.limit ? placeOf(shown.at(-1)) : end;
+    const next = rows.length > query.limit ? placeOf(shown.at(-1)) : placeOf(end);
     return next ? { records, next } : { records };
   },
 });
 
-/** Returns one row more than the page has, if there is one, and where a search stopped. */
-async function read(table: Table, { filter, ...query }: RecordQuery, scanned: number) {
-  const more: AuditPageQuery = { ...query, limit: query.limit + 1 };
-  if (isFiltering(filter)) return table.search({ ...more, marks: marksOf(filter), scanned });
-  return { rows: await table.page(more), end: undefined };
+/** Looks through one slice after the other, with turns of the event loop for other requests. */
+async function searchIn(table: Table, query: RecordQuery, { scanned, slice }: SearchBounds) {
+  const marks = marksOf(query.filter);
+  const rows = [];
+  let end = query.before;
+  for (let looked = 0; looked < scanned; looked += slice) {
+    const limit = query.limit - rows.length;
+    const found = await table.search({ ...query, before: end, limit, marks, scanned: slice });
+    rows.push(...found.rows);
+    end = found.end;
+    if (rows.length === query.limit || !end) break;
+    await setImmediate();
+  }
+  return { rows, end };
 }
 
 const placeOf = (row: AuditPlace | undefined): RecordPage['next'] =>

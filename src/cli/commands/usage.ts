@@ -33,6 +33,7 @@ The audit log records the call with the principal cli: and your user name.`,
     });
     noArguments(positionals);
     const input = {
+      sort: 'id' as const,
       by: periodOf(values.by),
       tenantId: values.tenant,
       from: timeOf('--from', values.from),

@@ -28,7 +28,14 @@ const counted = (name: 'operations' | 'bytes') => {
     when ${isOlder} then ${stored} else ${added} end`;
 };
 
-export const quotaTable = ({ write, dialect }: SqlDatabase): QuotaStore => ({
+export const quotaTable = ({ read, write, dialect }: SqlDatabase): QuotaStore => ({
+  find: async (tenantId) => {
+    const row = await read((db) =>
+      db.selectFrom('quota_uses').selectAll().where('tenant_id', '=', tenantId).executeTakeFirst(),
+    );
+    return row && useOf(row);
+  },
+
   add: async (uses) => {
     const rows = [...uses]
       .sort((a, b) => (a.tenantId < b.tenantId ? -1 : 1)) // so that two processes cannot wait for each other
@@ -42,8 +49,10 @@ export const quotaTable = ({ write, dialect }: SqlDatabase): QuotaStore => ({
           start = case when ${isOlder} then quota_uses.start else excluded.start end, period_ms = excluded.period_ms
         returning tenant_id, start, period_ms, operations, bytes`.execute(trx),
     );
-    return sums.map(({ tenant_id, start, period_ms, operations, bytes }) => {
-      return { tenantId: tenant_id, start, periodMs: period_ms, operations, bytes };
-    });
+    return sums.map(useOf);
   },
 });
+
+const useOf = ({ tenant_id, start, period_ms, operations, bytes }: Row) => {
+  return { tenantId: tenant_id, start, periodMs: period_ms, operations, bytes };
+};

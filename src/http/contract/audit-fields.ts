@@ -200,11 +200,22 @@ export const AuditQuery = PageQuery.extend({
   }),
 });
 
+/** What tenants may be ranked by. */
+const MEASURES = ['operations', 'failures', 'bytes', 'vaultCalls', 'leases', 'leasedMessages'] as const;
+
 export const UsageQuery = PageQuery.extend({
   by: z.enum(['tenant', 'day', 'hour']).default('tenant').meta({
     type: 'string',
     description: 'A row for each tenant that used anything, or for each day or hour of one tenant. Absent: `tenant`.',
   }),
+  sort: z
+    .enum(['id', ...MEASURES])
+    .default('id')
+    .meta({
+      type: 'string',
+      description:
+        'The order of tenants: by id, or the most of a measure first, which sums up every tenant for each page. Absent: `id`.',
+    }),
   tenantId: TenantParams.shape.tenantId
     .optional()
     .meta({ description: 'Only this tenant. Required with `by=day` and `by=hour`.' }),

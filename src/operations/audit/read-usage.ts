@@ -1,4 +1,5 @@
 import { DAY_MS } from '../../audit/days.ts';
+import { rank, rankedUsage, type UsageMeasure, type UsagePlace } from '../../audit/usage/ranked-usage.ts';
 import { HOUR_MS, type MeteredUsage, type UsageRange, type UsageTable } from '../../audit/usage/usage-table.ts';
 import { hoursFrom } from '../../audit/usage/usage-upkeep.ts';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
@@ -16,6 +17,8 @@ export interface ReadUsageDeps extends AuditDeps {
 
 export interface ReadUsageInput {
   readonly by: 'tenant' | 'day' | 'hour';
+  /** The order of tenants: by id, or the most of a measure first. */
+  readonly sort: 'id' | UsageMeasure;
   readonly tenantId?: string | undefined;
   /** Milliseconds since 1970. Default: the start of the month in UTC. */
   readonly from?: number | undefined;
@@ -41,8 +44,8 @@ interface UsagePage {
 const MAX_RANGE_MS = 366 * DAY_MS;
 
 /**
- * Returns what tenants used in a range of hours: a page of tenants, ordered by id, or the days or
- * hours of one tenant. A caller that is limited to some tenants sees only these.
+ * Returns what tenants used in a range of hours: a page of tenants, ordered by id or by a measure, or
+ * the days or hours of one tenant. A caller that is limited to some tenants sees only these.
  * @throws ServiceError `grant-missing`, `tenant-not-found`, `usage-not-found`, `malformed-request`,
  * `registry-unavailable`
  */
@@ -52,42 +55,53 @@ export async function readUsage(
   input: ReadUsageInput,
 ): Promise<UsagePage> {
   const { principal } = request;
-  const { by, tenantId, limit } = input;
+  const { by, sort, tenantId, limit } = input;
   if (tenantId === undefined) assertRole(principal, 'Audit.Read');
   else assertGranted(principal, 'Audit.Read', tenantId);
   const { usage } = deps;
   if (!usage) throw notKept();
   const range = rangeOf(input, deps.clock.wallMs());
-  const after = input.cursor === undefined ? '' : idOf(input.cursor);
+  const after = input.cursor === undefined ? undefined : placeOf(input.cursor, sort);
   await usage.flush();
-  const rows = await rowsOf(usage, range, { by, tenantId, limit, after, among: principal.tenantIds });
+  const rows = await rowsOf(usage, range, { by, sort, tenantId, limit, after, among: principal.tenantIds });
   await recordSuccess(deps, request, { operation: 'usage-read', ...(tenantId !== undefined && { tenantId }) });
   const page = { from: timeOf(range.from), to: timeOf(range.to), usage: rows.slice(0, limit) };
   const last = page.usage.at(-1);
-  return by === 'tenant' && rows.length > limit && last ? { ...page, nextCursor: cursorOf(last.tenantId) } : page;
+  return by === 'tenant' && rows.length > limit && last ? { ...page, nextCursor: cursorOf(last, sort) } : page;
 }
 
-interface Wanted extends Pick<ReadUsageInput, 'by' | 'tenantId' | 'limit'> {
-  readonly after: string;
+interface Wanted extends Pick<ReadUsageInput, 'by' | 'sort' | 'tenantId' | 'limit'> {
+  readonly after: UsagePlace | undefined;
   /** The tenants that the caller is limited to. */
   readonly among: ReadonlySet<string> | undefined;
 }
 
+type Sums = NonNullable<ReadUsageDeps['usage']>;
+
 /** Returns the rows of a page, and one more if there is a next page of tenants. */
-async function rowsOf(
-  usage: NonNullable<ReadUsageDeps['usage']>,
-  range: UsageRange,
-  { by, tenantId, limit, after, among }: Wanted,
-): Promise<readonly UsageRow[]> {
-  if (by === 'tenant') {
-    if (tenantId !== undefined) return usage.ofTenants(range, [tenantId]);
-    if (!among) return usage.byTenant(range, after, limit + 1);
-    const ids = [...among].filter((id) => id > after);
-    return (await usage.ofTenants(range, ids)).slice(0, limit + 1);
-  }
+async function rowsOf(usage: Sums, range: UsageRange, wanted: Wanted): Promise<readonly UsageRow[]> {
+  const { by, sort, tenantId } = wanted;
+  if (by === 'tenant') return tenantId === undefined ? ofAll(usage, range, wanted) : usage.ofTenants(range, [tenantId]);
+  if (sort !== 'id') throw malformed('sort', `must be id with by=${by}`);
   if (tenantId === undefined) throw malformed('tenantId', `is required with by=${by}`);
   const periods = await usage.byPeriod(range, tenantId, by === 'day' ? DAY_MS : HOUR_MS);
   return periods.map(({ start, ...sums }) => ({ tenantId, start: timeOf(start), ...sums }));
+}
+
+/** Returns rows of all tenants that the caller may see. */
+async function ofAll(
+  usage: Sums,
+  range: UsageRange,
+  { sort, limit, after, among }: Wanted,
+): Promise<readonly UsageRow[]> {
+  const from = after?.tenantId ?? '';
+  if (sort === 'id') {
+    if (!among) return usage.byTenant(range, from, limit + 1);
+    const ids = [...among].filter((id) => id > from);
+    return (await usage.ofTenants(range, ids)).slice(0, limit + 1);
+  }
+  const ranking = { measure: sort, after, limit: limit + 1 };
+  return among ? rank(await usage.ofTenants(range, [...among]), ranking) : rankedUsage(usage, range, ranking);
 }
 
 /**
@@ -126,10 +140,17 @@ const notKept = (): ServiceError =>
   });
 
 /** Returns a cursor. It is opaque to clients, so that its content may change. */
-const cursorOf = (id: string): string => Buffer.from(`u1:${id}`).toString('base64url');
+const cursorOf = (row: UsageRow, sort: ReadUsageInput['sort']): string =>
+  encoded({ value: sort === 'id' ? 0 : row[sort], tenantId: row.tenantId }, sort);
 
-function idOf(cursor: string): string {
-  const [version, id = ''] = Buffer.from(cursor, 'base64url').toString('latin1').split(':');
-  if (version === 'u1' && TENANT_ID.test(id) && cursorOf(id) === cursor) return id;
-  throw malformed('cursor', 'is no cursor that a page of usage gave');
+const encoded = ({ value, tenantId }: UsagePlace, sort: ReadUsageInput['sort']): string =>
+  Buffer.from(`u2:${sort}:${value}:${tenantId}`).toString('base64url');
+
+/** Returns the place that a cursor names: the next page has the order of the one before. */
+function placeOf(cursor: string, sort: ReadUsageInput['sort']): UsagePlace {
+  const [version, , value, id = ''] = Buffer.from(cursor, 'base64url').toString('latin1').split(':');
+  const place = { value: Number(value), tenantId: id };
+  const isOwn = version === 'u2' && Number.isSafeInteger(place.value) && TENANT_ID.test(id);
+  if (isOwn && encoded(place, sort) === cursor) return place;
+  throw malformed('cursor', 'is no cursor that a page of usage gave in this order');
 }

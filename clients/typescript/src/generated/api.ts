@@ -430,6 +430,21 @@ export interface components {
             readonly startedAt: string;
             readonly vaultCalls: readonly components["schemas"]["VaultCallCount"][];
         };
+        readonly QuotaLimit: {
+            /** Format: int64 */
+            readonly left: number;
+            /** Format: int64 */
+            readonly limit: number;
+            readonly name: string;
+        };
+        readonly QuotaUse: {
+            /** Format: date-time */
+            readonly endsAt: string;
+            readonly isDefault: boolean;
+            readonly limits: readonly components["schemas"]["QuotaLimit"][];
+            /** Format: int32 */
+            readonly periodSeconds: number;
+        };
         readonly RetiredKey: {
             readonly name: string;
             readonly vaultUrl: string;
@@ -529,6 +544,7 @@ export interface components {
             };
             readonly origin?: string;
             readonly quota?: components["schemas"]["TenantQuota"];
+            readonly quotaUse?: components["schemas"]["QuotaUse"];
             readonly requiredAccess?: readonly string[];
             readonly requiredContext?: readonly string[];
             readonly retiredKeys?: readonly components["schemas"]["RetiredKey"][];

@@ -215,6 +215,29 @@ export const TenantAnswer = named(
         description:
           "How far the tenant's records are in the customer's SIEM. Only when one tenant is read, and absent without `siem`.",
       }),
+    quotaUse: named(
+      'QuotaUse',
+      z.object({
+        isDefault: z.boolean().meta({ description: 'Whether the quota is that of the configuration.' }),
+        periodSeconds: z.int32(),
+        endsAt: z.string().meta({ format: 'date-time', description: 'End of the current period.' }),
+        limits: z.array(
+          named(
+            'QuotaLimit',
+            z.object({
+              name: z.string().meta({ description: '`operations` or `bytes`.' }),
+              limit: z.int(),
+              left: z.int().meta({ description: 'Left in this period, for all processes together.' }),
+            }),
+          ),
+        ),
+      }),
+    )
+      .optional()
+      .meta({
+        description:
+          "The tenant's quota and what is left of it. Only when one tenant is read, and absent without a quota.",
+      }),
     keyPolicies: z
       .record(
         z.string(),
