@@ -1,4 +1,3 @@
-import type { LineMarks } from './pages/record-filter.ts';
 import type { Usage } from './usage.ts';
 
 /** One record of the audit log, with its line exactly as in the file, without the newline. */
@@ -28,6 +27,13 @@ export interface AuditPageQuery {
   /** Only records older than this one. */
   readonly before?: AuditPlace | undefined;
   readonly limit: number;
+}
+
+/** Texts that the lines of a search have. */
+export interface LineMarks {
+  readonly exact: readonly string[];
+  /** To be compared with the line's ASCII letters in lower case. */
+  readonly folded: readonly string[];
 }
 
 /** A search among the newest records of a page query. */

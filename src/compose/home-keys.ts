@@ -2,6 +2,7 @@ import { type LineKey, lineKeyOf } from '../audit/chain/line-key.ts';
 import { accessDigestOf, contextDigestOf } from '../audit/tenant-digests.ts';
 import {
   AUDIT_KEY_SECRET,
+  BELL_KEY_SECRET,
   HomeKeys,
   LINK_KEY_SECRET,
   ORIGIN_KEY_SECRET,
@@ -37,6 +38,8 @@ export async function openHomeKeys(
   const auditKeys = keysOf(AUDIT_KEY_SECRET);
   const webhookKeys = rounds.webhookUrl === undefined ? undefined : keysOf(WEBHOOK_KEY_SECRET);
   const linkKeys = onboarding.url === undefined ? undefined : keysOf(LINK_KEY_SECRET);
+  // Read at the first use: a deployment that never made it has no bells, and starts all the same.
+  const bellKeys = onboarding.url === undefined ? undefined : keysOf(BELL_KEY_SECRET);
   await Promise.all([originKeys.load(), auditKeys.load(), webhookKeys?.load(), linkKeys?.load()]);
   const [auditKey] = auditKeys.current();
   if (!auditKey) throw new Error('no audit key');
@@ -51,7 +54,7 @@ export async function openHomeKeys(
   const degradedKeys = () => watched.flatMap(([name, keys]) => (keys?.trouble() === undefined ? [] : [name]));
   const lineKey = lineKeyOf(auditKey);
   const digests = { contextDigest: contextDigestOf(auditKey), accessDigest: accessDigestOf(auditKey) };
-  return { originKeys, webhookKey, linkKeys, lineKey, ...digests, degradedKeys };
+  return { originKeys, webhookKey, linkKeys, bellKeys, lineKey, ...digests, degradedKeys };
 }
 
 /**

@@ -25,6 +25,7 @@ import type { TenantQuotas } from '../tenants/quotas.ts';
 import { tenantSchema } from '../tenants/record-schema.ts';
 import type { Audit } from './audit.ts';
 import type { Azure } from './azure.ts';
+import { doorbellsAt } from './bells.ts';
 import type { Branches } from './branches.ts';
 import type { Drills } from './drills.ts';
 import { figuresOf } from './figures.ts';
@@ -147,6 +148,10 @@ function openApp(parts: ListenerParts, admission: Admission, slices: Slices, isD
     isDraining,
     appId: config.home.appId,
     onboarding: linkMakerOf(config, azure),
+    doorbellOf:
+      config.onboarding.url === undefined || !azure.bellKeys
+        ? undefined
+        : doorbellsAt(config.onboarding.url, azure.bellKeys, bells),
     vendor: config.onboarding,
     authorityHost: config.emulator?.signInUrl ?? config.cloud.authorityHost,
     branchKeys: store.keyring.keys,

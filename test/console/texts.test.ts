@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import type { AuditRecord } from '../../console/src/api/types.ts';
 import { rolesOf } from '../../console/src/app/roles.ts';
-import { instantOf, matches } from '../../console/src/text/audit-filter.ts';
+import { faultsOfSearch, instantOf, NO_SEARCH, queryOf } from '../../console/src/text/audit-filter.ts';
 import { checkpointOf } from '../../console/src/text/checkpoint.ts';
 import { parseKeyId } from '../../console/src/text/key-id.ts';
 import { contextOf, messageHeader } from '../../console/src/text/message-header.ts';
@@ -45,39 +44,28 @@ describe('an encryption context', () => {
   });
 });
 
-describe('a filter of audit records', () => {
-  const any = { operation: '', outcome: '', text: '' };
-  const record: AuditRecord = {
-    chain: 'c',
-    sequence: 1,
-    at: '2026-11-26T08:00:00.000Z',
-    salt: 's',
-    type: 'event',
-    operation: 'stream-decrypt',
-    outcome: 'refused',
-    code: 'context-mismatch',
-    principal: 'https://login.example/#Billing',
-    access: { subject: 'ann@example.org' },
-  };
-
-  test.each([
-    any,
-    { ...any, operation: 'DECRYPT ' },
-    { ...any, outcome: 'refused' },
-    { ...any, text: 'billing' },
-    { ...any, text: 'ann@' },
-    { ...any, text: 'mismatch' },
-  ])('%j fits', (filter) => {
-    expect(matches(record, filter)).toBe(true);
+describe('a search of the audit log', () => {
+  test('asks for what is filled in, without the spaces around it', () => {
+    const search = { ...NO_SEARCH, operation: ' decrypt ', caller: ' ann', text: ' 0b5c ' };
+    expect(faultsOfSearch(search)).toEqual({});
+    expect(queryOf(search)).toEqual({
+      from: undefined,
+      to: undefined,
+      operation: 'decrypt',
+      outcome: '',
+      caller: 'ann',
+      text: '0b5c',
+    });
   });
 
   test.each([
-    { ...any, operation: 'wrap' },
-    { ...any, outcome: 'succeeded' },
-    { ...any, text: 'zzz' },
-    { operation: 'decrypt', outcome: 'refused', text: 'nobody' },
-  ])('%j does not fit', (filter) => {
-    expect(matches(record, filter)).toBe(false);
+    [{ operation: 'DECRYPT' }, ['operation']],
+    [{ operation: 'a b' }, ['operation']],
+    [{ text: ' ab ' }, ['text']],
+    [{ operation: '-', text: 'a' }, ['operation', 'text']],
+    [{ text: '   ' }, []],
+  ])('%j has the faults %j', (change, faults) => {
+    expect(Object.keys(faultsOfSearch({ ...NO_SEARCH, ...change }))).toEqual(faults);
   });
 
   test('takes a local time as an instant, and an empty one as none', () => {

@@ -13,6 +13,8 @@ interface Call {
   readonly accept?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** For the whole answer. Absent: a minute. */
+  readonly timeoutMs?: number;
 }
 
 export interface Api {
@@ -40,10 +42,6 @@ export function createApi(token: () => Promise<string>): Api {
 }
 
 async function send(path: string, call: Call, token: string): Promise<Response> {
-  const url = new URL(path, location.origin);
-  for (const [name, value] of Object.entries(call.query ?? {})) {
-    if (value !== undefined && value !== '') url.searchParams.set(name, String(value));
-  }
   const headers = new Headers({
     ...call.headers,
     Authorization: `Bearer ${token}`,
@@ -51,9 +49,9 @@ async function send(path: string, call: Call, token: string): Promise<Response> 
   });
   if (call.body !== undefined) headers.set('Content-Type', call.contentType ?? 'application/json');
   if (call.revision !== undefined) headers.set('If-Match', `"${call.revision}"`);
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(call.timeoutMs ?? TIMEOUT_MS);
   try {
-    return await fetch(url, {
+    return await fetch(urlOf(path, call), {
       method: call.method ?? 'GET',
       headers,
       body: call.body === undefined ? null : JSON.stringify(call.body),
@@ -65,4 +63,12 @@ async function send(path: string, call: Call, token: string): Promise<Response> 
     if (call.signal?.aborted) throw error;
     throw new Unreachable('The service does not answer.', { cause: error });
   }
+}
+
+function urlOf(path: string, { query = {} }: Call): URL {
+  const url = new URL(path, location.origin);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== '') url.searchParams.set(name, String(value));
+  }
+  return url;
 }

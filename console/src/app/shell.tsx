@@ -1,15 +1,18 @@
 import { lazy, type ReactNode, Suspense, useMemo } from 'react';
-import { BrowserRouter, Link, Route, Routes } from 'react-router';
+import { BrowserRouter, Link, Route, Routes as Router } from 'react-router';
 import { createApi } from '../api/api.ts';
 import { Loading } from '../parts/loading.tsx';
 import { Banners } from './banners.tsx';
 import { Console } from './context.ts';
 import { NoPage, NoRole } from './no-page.tsx';
+import type { Roles } from './roles.ts';
 import type { Settings } from './settings.ts';
 import type { Session } from './sign-in.ts';
 import { SignInPage } from './sign-in-page.tsx';
 
 const Overview = lazy(() => import('../pages/overview/overview-page.tsx'));
+const UsagePage = lazy(() => import('../pages/usage/usage-page.tsx'));
+const RegisterPage = lazy(() => import('../pages/register/register-page.tsx'));
 const TenantPage = lazy(() => import('../pages/tenant/tenant-page.tsx'));
 
 /** The frame of all pages: who is signed in, where one is, and the page. */
@@ -29,6 +32,7 @@ export function Shell({ settings, session }: { settings: Settings; session: Sess
           Vaultspan console
         </Link>
         {settings.vendorName && <span className="vendor">{settings.vendorName}</span>}
+        {person && <TopLinks roles={person.roles} />}
         {person && (
           <span className="person">
             <span className="clip">{person.name}</span>
@@ -55,9 +59,19 @@ export function Shell({ settings, session }: { settings: Settings; session: Sess
 }
 
 const Pages = (): ReactNode => (
-  <Routes>
+  <Router>
     <Route index element={<Overview />} />
+    <Route path="usage" element={<UsagePage />} />
+    <Route path="register" element={<RegisterPage />} />
     <Route path="tenants/:tenantId/*" element={<TenantPage />} />
     <Route path="*" element={<NoPage />} />
-  </Routes>
+  </Router>
+);
+
+/** Pages beside the overview; the service would refuse their calls without the role. */
+const TopLinks = ({ roles }: { roles: Roles }): ReactNode => (
+  <nav aria-label="Pages" className="pages">
+    {roles.has('Tenants.Read') && roles.has('Audit.Read') && <Link to="/usage">Usage</Link>}
+    {roles.has('Tenants.Read') && roles.has('Tenants.Manage') && <Link to="/register">Register a tenant</Link>}
+  </nav>
 );

@@ -11,7 +11,7 @@ interface RepeatedCall<Answer> {
 
 /** Returns a call that is repeated as `repeatCall` does, once started. It stops with the page. */
 export function useRepeatedCall<Answer>(
-  options: RepeatedCallOptions<Answer> & { onEnd(): unknown },
+  options: RepeatedCallOptions<Answer> & { onEnd(last: Answer | undefined): unknown },
 ): RepeatedCall<Answer> {
   const [isRunning, setRunning] = useState(false);
   const [last, setLast] = useState<Answer>();
@@ -29,11 +29,16 @@ export function useRepeatedCall<Answer>(
       setRunning(true);
       setError(undefined);
       setLast(undefined);
-      repeatCall(options, controller.signal, (answer) => setLast(() => answer))
+      let latest: Answer | undefined;
+      const onAnswer = (answer: Answer): void => {
+        latest = answer;
+        setLast(() => answer);
+      };
+      repeatCall(options, controller.signal, onAnswer)
         .catch(setError)
         .finally(() => {
           if (running.current === controller) setRunning(false);
-          options.onEnd();
+          options.onEnd(latest);
         });
     },
     stop: () => running.current?.abort(),

@@ -1,24 +1,42 @@
-import type { AuditRecord } from '../api/types.ts';
-
-export interface AuditFilter {
+/** A search as it stands in the form. */
+export interface AuditSearch {
+  /** Local times of `<input type="datetime-local">`. */
+  readonly from: string;
+  readonly to: string;
   readonly operation: string;
   readonly outcome: string;
-  /** Any part of the caller, a request id, a key id, or a code. */
+  readonly caller: string;
   readonly text: string;
 }
 
-/** Returns whether a record has what the filter asks for; an empty member asks for nothing. */
-export function matches(record: AuditRecord, { operation, outcome, text }: AuditFilter): boolean {
-  if (operation !== '' && !includes(record.operation, operation)) return false;
-  if (outcome !== '' && record.outcome !== outcome) return false;
-  if (text === '') return true;
-  const { principal, requestId, clientRequestId, keyId, code, reason, vaultRequestId, access, type } = record;
-  const places = [principal, requestId, clientRequestId, keyId, code, reason, vaultRequestId, type];
-  return [...places, access?.subject, access?.reason, access?.label].some((place) => includes(place, text));
+export const NO_SEARCH: AuditSearch = { from: '', to: '', operation: '', outcome: '', caller: '', text: '' };
+
+/** The query parameters of a search; an empty member asks for nothing. */
+export type AuditQuery = Readonly<Record<keyof AuditSearch, string | undefined>>;
+
+const SHORTEST_TEXT = 3;
+
+export interface AuditFaults {
+  readonly operation?: string;
+  readonly text?: string;
 }
 
-const includes = (value: string | undefined, part: string): boolean =>
-  value?.toLowerCase().includes(part.trim().toLowerCase()) ?? false;
+/** Returns what the service would refuse in a search. */
+export const faultsOfSearch = ({ operation, text }: AuditSearch): AuditFaults => ({
+  ...(/^(?:[a-z][a-z-]{0,63})?$/.test(operation.trim()) ? {} : { operation: 'Such as decrypt or tenant-read' }),
+  ...(text.trim() === '' || text.trim().length >= SHORTEST_TEXT
+    ? {}
+    : { text: `At least ${SHORTEST_TEXT} characters` }),
+});
+
+export const queryOf = ({ from, to, operation, outcome, caller, text }: AuditSearch): AuditQuery => ({
+  from: instantOf(from),
+  to: instantOf(to),
+  operation: operation.trim(),
+  outcome,
+  caller: caller.trim(),
+  text: text.trim(),
+});
 
 /** Returns the time of an `<input type="datetime-local">` as the API wants it; undefined if empty. */
 export function instantOf(local: string): string | undefined {

@@ -21,6 +21,7 @@ const NOT_EDITED: ReadonlySet<string> = new Set([
   'updatedAt',
   'lastCheck',
   'siemDelivery',
+  'quotaUse',
   'keyPolicies',
   'keyUsage',
   'branchKeys',

@@ -1,3 +1,4 @@
+import type { LineMarks } from '../audit-table.ts';
 import type { ParsedRecord } from '../chain/parse-record.ts';
 
 /** The records that a search is for; an absent member asks for nothing. */
@@ -8,13 +9,6 @@ export interface RecordFilter {
   readonly caller?: string | undefined;
   /** Text anywhere in the stored line; ASCII letters in any case. */
   readonly text?: string | undefined;
-}
-
-/** Texts that the line of every matching record has. Few other lines have them. */
-export interface LineMarks {
-  readonly exact: readonly string[];
-  /** To be compared with the line's ASCII letters in lower case. */
-  readonly folded: readonly string[];
 }
 
 /** Returns whether the filter asks for anything. */

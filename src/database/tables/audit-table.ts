@@ -1,7 +1,6 @@
 import { type Expression, type Kysely, type SqlBool, sql, type Transaction } from 'kysely';
-import type { AuditPageQuery, AuditPlace, AuditRow, AuditTable } from '../../audit/audit-table.ts';
+import type { AuditPageQuery, AuditPlace, AuditRow, AuditTable, LineMarks } from '../../audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../audit/days.ts';
-import type { LineMarks } from '../../audit/pages/record-filter.ts';
 import type { RowColumns, SqlDialect } from '../dialect.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';

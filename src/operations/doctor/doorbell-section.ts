@@ -4,6 +4,8 @@ import type { Tenant } from '../../tenants/record.ts';
 /** The doorbell as the customer's administrator needs it. */
 export interface DoorbellSection {
   readonly explanation: string;
+  /** A secret of the customer; absent where it is not known, or not to be shown. */
+  readonly address?: string;
   /** Rings it. */
   readonly ring: string;
   /** Commands that make the customer's vaults ring it themselves; none if no vault can. */
@@ -41,8 +43,7 @@ ${EVENTS.map((event) => `        'Microsoft.KeyVault.${event}'`).join('\n')}
 }`;
 
 /**
- * Returns the section. Without the address of the bell, which only the command line knows, the
- * commands take it from the environment.
+ * Returns the section. Without the address of the bell the commands take it from the environment.
  */
 export function doorbellSection(tenant: Tenant, address: string | undefined): DoorbellSection {
   const urls = [...new Set(Object.values(tenant.keys).map(({ vaultUrl }) => vaultUrl))];
@@ -51,6 +52,7 @@ export function doorbellSection(tenant: Tenant, address: string | undefined): Do
   const set = address === undefined ? ' Set DOORBELL to the address that your vendor gives you.' : '';
   return {
     explanation: `After you revoke access, ring the doorbell: within a second the service must ask your vault again, instead of within the agreed time. It needs no account and cannot grant anything.${set}`,
+    ...(address !== undefined && { address }),
     ring: `curl -sS -X POST ${bell}`,
     eventGrid: vaults.length === 0 ? [] : [writeTemplate(), ...vaults.map((vault) => subscribe(vault, bell))],
   };

@@ -50,8 +50,8 @@ export interface OnboardingDeps extends AuditDeps {
   readonly appId: string;
   readonly obstacles: Pick<RecordObstacles, 'siem'>;
   /**
-   * Returns the address of the tenant's doorbell. Absent in the service, which has no key to derive
-   * bells from.
+   * Returns the address of the tenant's doorbell, for callers who may manage the tenant: whoever
+   * has it can ring. Absent without `onboarding.url`.
    */
   readonly doorbellOf?: ((tenantId: string) => Promise<string | undefined>) | undefined;
 }
@@ -67,7 +67,8 @@ export async function getOnboarding(
 ): Promise<Onboarding> {
   assertGranted(request.principal, 'Tenants.Read', tenantId);
   const tenant = await deps.tenants.get(tenantId);
-  const onboarding = onboardingOf(tenant, deps, await deps.doorbellOf?.(tenantId));
+  const doorbell = request.principal.roles.has('Tenants.Manage') ? await deps.doorbellOf?.(tenantId) : undefined;
+  const onboarding = onboardingOf(tenant, deps, doorbell);
   await recordSuccess(deps, request, { operation: 'tenant-onboarding', tenantId });
   return onboarding;
 }

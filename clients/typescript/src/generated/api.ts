@@ -335,6 +335,7 @@ export interface components {
             readonly tenantId: string;
         };
         readonly OnboardingDoorbell: {
+            readonly address?: string;
             readonly eventGrid: readonly string[];
             readonly explanation: string;
             readonly ring: string;

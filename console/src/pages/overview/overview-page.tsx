@@ -5,11 +5,10 @@ import { useApi } from '../../app/context.ts';
 import { Failure } from '../../parts/failure.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { PageTitle } from '../../parts/page-title.tsx';
+import { REFRESH_MS } from '../../parts/refresh.ts';
 import { Counts } from './counts.tsx';
 import { Figures } from './figures.tsx';
 import { TenantTable } from './tenant-table.tsx';
-
-const REFRESH_MS = 30_000;
 
 export default function OverviewPage(): ReactNode {
   const api = useApi();

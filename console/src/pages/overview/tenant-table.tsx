@@ -7,11 +7,12 @@ import { Badge, moodOf } from '../../parts/badge.tsx';
 import { Failure } from '../../parts/failure.tsx';
 import { Field } from '../../parts/field.tsx';
 import { Loading } from '../../parts/loading.tsx';
+import { Pager, useCursors } from '../../parts/pager.tsx';
+import { REFRESH_MS } from '../../parts/refresh.ts';
 import { TableFrame } from '../../parts/table-frame.tsx';
 import { Time } from '../../parts/time.tsx';
 
 const PAGE = 50;
-const REFRESH_MS = 30_000;
 const TYPING_MS = 300;
 
 interface Narrowing {
@@ -93,11 +94,8 @@ function SearchField({ search, onSearch }: { search: string; onSearch: (search: 
 /** One page at a time, so that 100,000 tenants weigh no more than 50. */
 function Pages({ narrowing }: { narrowing: Narrowing }): ReactNode {
   const api = useApi();
-  const list = JSON.stringify(narrowing);
-  const [paging, setPaging] = useState<{ list: string; cursors: readonly string[] }>({ list, cursors: [] });
-  const cursors = paging.list === list ? paging.cursors : []; // another list starts at its first page
-  const setCursors = (after: readonly string[]): void => setPaging({ list, cursors: after });
-  const cursor = cursors.at(-1);
+  const cursors = useCursors(JSON.stringify(narrowing));
+  const { cursor } = cursors;
   const page = useQuery({
     queryKey: ['tenants', narrowing, cursor],
     queryFn: ({ signal }) => api.json<TenantList>('/tenants', { query: { ...narrowing, cursor, limit: PAGE }, signal }),
@@ -110,21 +108,7 @@ function Pages({ narrowing }: { narrowing: Narrowing }): ReactNode {
   return (
     <>
       {tenants.length === 0 ? <p className="quiet">No tenant fits.</p> : <Rows tenants={tenants} />}
-      {(nextCursor !== undefined || cursors.length > 0) && (
-        <nav aria-label="Pages of tenants" className="row">
-          <button type="button" disabled={cursors.length === 0} onClick={() => setCursors(cursors.slice(0, -1))}>
-            Previous page
-          </button>
-          <span>Page {cursors.length + 1}</span>
-          <button
-            type="button"
-            disabled={nextCursor === undefined || page.isPlaceholderData}
-            onClick={() => nextCursor !== undefined && setCursors([...cursors, nextCursor])}
-          >
-            Next page
-          </button>
-        </nav>
-      )}
+      <Pager label="Pages of tenants" cursors={cursors} nextCursor={nextCursor} isLoading={page.isPlaceholderData} />
     </>
   );
 }

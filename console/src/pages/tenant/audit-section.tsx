@@ -1,137 +1,78 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useState } from 'react';
 import { tenantPath } from '../../api/paths.ts';
-import type { AuditPage, AuditRecord } from '../../api/types.ts';
+import type { AuditPage } from '../../api/types.ts';
 import { useApi } from '../../app/context.ts';
 import { Failure } from '../../parts/failure.tsx';
-import { Field } from '../../parts/field.tsx';
+import { ListDownload } from '../../parts/list-download.tsx';
 import { Loading } from '../../parts/loading.tsx';
-import { type AuditFilter, instantOf, matches } from '../../text/audit-filter.ts';
-import { AuditDownload } from './audit-download.tsx';
+import { type AuditSearch, NO_SEARCH, queryOf } from '../../text/audit-filter.ts';
+import { AuditForm } from './audit-form.tsx';
 import { AuditTable } from './audit-table.tsx';
 import type { SectionProps } from './tenant-page.tsx';
 
-const PAGE = 200;
-/** How many records are read for one screen of matches before the person is asked. */
-const LOOK_AHEAD = 2_000;
-const ENOUGH = 50;
-const NO_FILTER: AuditFilter & { readonly from: string; readonly to: string } = {
-  operation: '',
-  outcome: '',
-  text: '',
-  from: '',
-  to: '',
-};
+const PAGE = 50;
+/** Pages that are asked for one after the other before the person is asked: 200,000 records at most. */
+const PAGES_AHEAD = 10;
 
 export default function AuditSection({ tenant }: SectionProps): ReactNode {
-  const [form, setForm] = useState(NO_FILTER);
-  const [filter, setFilter] = useState(NO_FILTER);
-  const set = (name: keyof typeof form) => (value: string) => setForm({ ...form, [name]: value });
+  const [search, setSearch] = useState<{ readonly form: AuditSearch; readonly number: number }>({
+    form: NO_SEARCH,
+    number: 0,
+  });
   return (
     <>
       <h2>Audit log</h2>
-      <form
-        className="row"
-        onSubmit={(event) => {
-          event.preventDefault();
-          setFilter(form);
-        }}
-      >
-        <Field label="From">
-          {(ids) => (
-            <input
-              {...ids}
-              type="datetime-local"
-              step={1}
-              value={form.from}
-              onChange={(event) => set('from')(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Until">
-          {(ids) => (
-            <input
-              {...ids}
-              type="datetime-local"
-              step={1}
-              value={form.to}
-              onChange={(event) => set('to')(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Operation">
-          {(ids) => (
-            <input
-              {...ids}
-              value={form.operation}
-              size={14}
-              onChange={(event) => set('operation')(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="Outcome">
-          {(ids) => (
-            <select {...ids} value={form.outcome} onChange={(event) => set('outcome')(event.target.value)}>
-              <option value="">any</option>
-              <option>succeeded</option>
-              <option>refused</option>
-              <option>failed</option>
-            </select>
-          )}
-        </Field>
-        <Field label="Caller, request, key, code or claim">
-          {(ids) => <input {...ids} value={form.text} onChange={(event) => set('text')(event.target.value)} />}
-        </Field>
-        <button type="submit" className="primary">
-          Search
-        </button>
-      </form>
-      <Records key={JSON.stringify(filter)} tenantId={tenant.id} filter={filter} />
+      <AuditForm onSearch={(form) => setSearch(({ number }) => ({ form, number: number + 1 }))} />
+      <Records key={search.number} tenantId={tenant.id} search={search.form} number={search.number} />
     </>
   );
 }
 
 interface RecordsProps {
   readonly tenantId: string;
-  readonly filter: typeof NO_FILTER;
+  readonly search: AuditSearch;
+  /** Counts the searches, so that the same one asked again reads anew. */
+  readonly number: number;
 }
 
-/** Records newest first. Pages are read until enough of them match, or enough were looked at. */
-function Records({ tenantId, filter }: RecordsProps): ReactNode {
+/** Records newest first. A page of a search may be empty, so several are read until there are enough. */
+function Records({ tenantId, search, number }: RecordsProps): ReactNode {
   const api = useApi();
-  const range = { from: instantOf(filter.from), to: instantOf(filter.to) };
-  const [wanted, setWanted] = useState(ENOUGH);
-  const [limit, setLimit] = useState(LOOK_AHEAD);
+  const [wanted, setWanted] = useState(PAGE);
+  const [pagesLeft, setPagesLeft] = useState(PAGES_AHEAD);
   const path = tenantPath(tenantId, '/audit');
+  const query = queryOf(search);
   const pages = useInfiniteQuery({
-    queryKey: ['audit', tenantId, range],
+    queryKey: ['audit', tenantId, number, query],
     queryFn: ({ pageParam, signal }) =>
-      api.json<AuditPage>(path, { query: { ...range, cursor: pageParam, limit: PAGE }, signal }),
+      api.json<AuditPage>(path, { query: { ...query, cursor: pageParam, limit: PAGE }, signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ nextCursor }) => nextCursor,
     refetchOnWindowFocus: false,
+    gcTime: 0,
   });
-  const records = pages.data?.pages.flatMap((page) => page.records) ?? [];
-  const found = records.filter((record) => matches(record, filter));
+  const read = pages.data?.pages ?? [];
+  const records = read.flatMap((page) => page.records);
   const { hasNextPage, isFetching, isError, fetchNextPage } = pages;
-  const isSearching = hasNextPage && found.length < wanted && records.length < limit && !isError;
+  const isSearching = hasNextPage && records.length < wanted && read.length < pagesLeft && !isError;
   useEffect(() => {
     if (isSearching && !isFetching) void fetchNextPage();
   }, [isSearching, isFetching, fetchNextPage]);
   const more = (): void => {
-    setWanted(found.length + ENOUGH);
-    setLimit(records.length + LOOK_AHEAD);
+    setWanted(records.length + PAGE);
+    setPagesLeft(read.length + PAGES_AHEAD);
   };
   return (
     <>
-      <AuditDownload path={path} name={`audit-${tenantId}`} range={range} />
+      <ListDownload path={path} name={`audit-${tenantId}`} format="NDJSON" query={query} command="`vaultspan audit`" />
       <p role="status" className="quiet">
-        {summary(found, records, wanted)}
+        {summary(records.length, read.at(-1), hasNextPage)}
       </p>
       {isError && <Failure error={pages.error} onRetry={pages.refetch} />}
-      {found.length > 0 && <AuditTable records={found.slice(0, wanted)} />}
+      {records.length > 0 && <AuditTable records={records} />}
       {(pages.isPending || isSearching) && !isError && <Loading what="records" />}
-      {!isSearching && (hasNextPage || found.length > wanted) && (
+      {!isSearching && hasNextPage && (
         <p>
           <button type="button" onClick={more}>
             Show more
@@ -142,9 +83,10 @@ function Records({ tenantId, filter }: RecordsProps): ReactNode {
   );
 }
 
-function summary(found: readonly AuditRecord[], records: readonly AuditRecord[], wanted: number): string {
-  const shown = Math.min(found.length, wanted);
-  const oldest = records.at(-1)?.at;
-  if (oldest === undefined) return 'No records yet.';
-  return `${shown} records shown; ${records.length.toLocaleString()} looked through, back to ${new Date(oldest).toLocaleString()}.`;
+function summary(count: number, last: AuditPage | undefined, hasMore: boolean): string {
+  if (!last) return '';
+  const found = `${count.toLocaleString()} ${count === 1 ? 'record' : 'records'} shown`;
+  if (!hasMore) return `${found}; there are no older ones.`;
+  const reached = last.searchedTo ?? last.records.at(-1)?.at;
+  return reached === undefined ? `${found}.` : `${found}, back to ${new Date(reached).toLocaleString()}.`;
 }

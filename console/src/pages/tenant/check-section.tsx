@@ -1,6 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
-import { tenantPath } from '../../api/paths.ts';
 import type { CheckStep, Tenant, TenantCheck } from '../../api/types.ts';
 import { useApi, useRole } from '../../app/context.ts';
 import { Badge, moodOf } from '../../parts/badge.tsx';
@@ -9,8 +8,8 @@ import { Failure, Fix } from '../../parts/failure.tsx';
 import { Notice } from '../../parts/notice.tsx';
 import { Time } from '../../parts/time.tsx';
 import { useRepeatedCall } from '../../parts/use-repeated-call.ts';
+import { refreshAfterCheck, runCheck } from './run-check.ts';
 import type { SectionProps } from './tenant-page.tsx';
-import { refreshTenant } from './use-tenant.ts';
 
 const PAUSE_MS = 5_000;
 const LONGEST_WAIT_MS = 15 * 60_000;
@@ -54,12 +53,16 @@ function LiveCheck({ tenant }: { tenant: Tenant }): ReactNode {
   const api = useApi();
   const client = useQueryClient();
   const [isWaiting, setWaiting] = useState(false);
+  const [steps, setSteps] = useState<readonly CheckStep[]>([]);
   const check = useRepeatedCall({
-    call: (signal) => api.json<TenantCheck>(tenantPath(tenant.id, '/check'), { method: 'POST', signal }),
+    call: (signal) => {
+      setSteps([]);
+      return runCheck(api, tenant.id, signal, (step) => setSteps((before) => [...before, step]));
+    },
     isOver: ({ state }) => state === 'passed' || !isWaiting,
     pauseMs: PAUSE_MS,
     maxMs: LONGEST_WAIT_MS,
-    onEnd: () => refreshTenant(client, tenant.id),
+    onEnd: (last) => last && refreshAfterCheck(client, tenant, last),
   });
   return (
     <>
@@ -84,6 +87,13 @@ function LiveCheck({ tenant }: { tenant: Tenant }): ReactNode {
       </div>
       {check.error !== undefined && <Failure error={check.error} onRetry={check.start} />}
       <div aria-live="polite">{check.last && <CheckResult check={check.last} isRunning={check.isRunning} />}</div>
+      {steps.length > 0 && (
+        <ol className="steps" aria-label="Steps of the check" aria-busy={check.isRunning}>
+          {steps.map((step) => (
+            <Step key={step.name} step={step} />
+          ))}
+        </ol>
+      )}
     </>
   );
 }
@@ -96,17 +106,12 @@ function CheckResult({ check, isRunning }: { check: TenantCheck; isRunning: bool
         <Notice kind="success" title="Every step passed" />
       ) : (
         <Notice kind="warning" title={failed === 1 ? 'One step failed' : `${failed} steps failed`}>
-          {isRunning && <p>The next check starts in a few seconds.</p>}
+          {isRunning && <p>It is checked again every few seconds.</p>}
         </Notice>
       )}
       <p className="quiet">
         Checked <Time at={check.at} />
       </p>
-      <ol className="steps">
-        {check.steps.map((step) => (
-          <Step key={step.name} step={step} />
-        ))}
-      </ol>
     </>
   );
 }

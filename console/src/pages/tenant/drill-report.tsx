@@ -26,6 +26,12 @@ export const DrillReport = ({ drill: { report, markdown, jws, step } }: { drill:
             </button>
           )}
         </p>
+        {jws !== undefined && (
+          <p>
+            The signed report is a JWS with ES256 by the key that signs the receipts. Any JOSE library verifies it with
+            the public key, which `vaultspan log key` prints.
+          </p>
+        )}
       </Notice>
     )}
     <Facts

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
-import { Route, Routes, useNavigate, useParams } from 'react-router';
+import { Link, Route, Routes, useNavigate, useParams } from 'react-router';
 import { tenantPath } from '../../api/paths.ts';
 import type { Drill } from '../../api/types.ts';
 import { useApi, useRole } from '../../app/context.ts';
@@ -8,6 +8,7 @@ import { Failure } from '../../parts/failure.tsx';
 import { Field } from '../../parts/field.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { stepWords } from '../../text/drill-words.ts';
+import { DrillList } from './drill-list.tsx';
 import { DrillReport } from './drill-report.tsx';
 import type { SectionProps } from './tenant-page.tsx';
 
@@ -26,7 +27,7 @@ export default function DrillSection({ tenant }: SectionProps): ReactNode {
       {mayManage && <StartDrill tenant={tenant} />}
       <Routes>
         <Route path=":drillId" element={<FollowDrill tenant={tenant} />} />
-        <Route index element={<OpenDrill />} />
+        <Route index element={<DrillList tenant={tenant} />} />
       </Routes>
     </>
   );
@@ -71,26 +72,6 @@ function StartDrill({ tenant }: SectionProps): ReactNode {
   );
 }
 
-/** Opens an earlier drill; the service keeps the last 20 of a tenant. */
-function OpenDrill(): ReactNode {
-  const navigate = useNavigate();
-  const [drillId, setDrillId] = useState('');
-  return (
-    <form
-      className="row"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void navigate(encodeURIComponent(drillId.trim()));
-      }}
-    >
-      <Field label="Open an earlier drill" hint="Its id, as in the report or the audit log">
-        {(ids) => <input {...ids} required value={drillId} onChange={({ target }) => setDrillId(target.value)} />}
-      </Field>
-      <button type="submit">Open</button>
-    </form>
-  );
-}
-
 function FollowDrill({ tenant }: SectionProps): ReactNode {
   const { drillId = '' } = useParams();
   const api = useApi();
@@ -102,6 +83,9 @@ function FollowDrill({ tenant }: SectionProps): ReactNode {
   });
   return (
     <>
+      <p>
+        <Link to={`/tenants/${encodeURIComponent(tenant.id)}/drill`}>All drills</Link>
+      </p>
       {drill.isPending && <Loading what="the drill" />}
       {drill.isError && <Failure error={drill.error} onRetry={drill.refetch} />}
       {drill.data && (

@@ -8,6 +8,7 @@ import { saveFile } from '../../parts/download.ts';
 import { Failure, ownerText } from '../../parts/failure.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { Links } from './links.tsx';
+import { TakeBack } from './take-back.tsx';
 import type { SectionProps } from './tenant-page.tsx';
 
 export default function OnboardingSection({ tenant }: SectionProps): ReactNode {
@@ -52,13 +53,6 @@ const Steps = ({ onboarding }: { onboarding: Onboarding }): ReactNode => (
         </li>
       ))}
     </ol>
-    <h3>How the customer takes access back</h3>
-    <p>The fastest way comes first.</p>
-    {onboarding.takeBack.map(({ title, command }) => (
-      <section key={title} aria-label={title}>
-        <p>{title}</p>
-        <Copyable text={command} what={`Command: ${title}`} />
-      </section>
-    ))}
+    <TakeBack onboarding={onboarding} />
   </>
 );

@@ -9,6 +9,7 @@ import { Failure } from '../../parts/failure.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { Time } from '../../parts/time.tsx';
 import { checkpointOf } from '../../text/checkpoint.ts';
+import { Proofs } from './proofs.tsx';
 import type { SectionProps } from './tenant-page.tsx';
 
 /** The last signed checkpoint of the tenant's transparency log, which the customer keeps. */
@@ -55,6 +56,7 @@ function Checkpoint({ tenantId, text }: { tenantId: string; text: string }): Rea
           Download the checkpoint
         </button>
       </p>
+      {parsed && parsed.size > 0 && <Proofs tenantId={tenantId} size={parsed.size} />}
     </>
   );
 }

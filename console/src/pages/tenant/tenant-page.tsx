@@ -7,6 +7,7 @@ import { Badge, moodOf } from '../../parts/badge.tsx';
 import { Failure } from '../../parts/failure.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { PageTitle } from '../../parts/page-title.tsx';
+import { RemoveButton } from './remove-button.tsx';
 import { StateButtons } from './state-buttons.tsx';
 import { useTenant } from './use-tenant.ts';
 
@@ -26,6 +27,7 @@ const SECTIONS: readonly Section[] = [
   { path: 'drill', title: 'Drill', Page: lazy(() => import('./drill-section.tsx')) },
   { path: 'history', title: 'History', Page: lazy(() => import('./history-section.tsx')) },
   { path: 'audit', title: 'Audit', needs: ['Audit.Read'], Page: lazy(() => import('./audit-section.tsx')) },
+  { path: 'usage', title: 'Usage', needs: ['Audit.Read'], Page: lazy(() => import('./usage-section.tsx')) },
   { path: 'receipts', title: 'Receipts', needs: ['Audit.Read'], Page: lazy(() => import('./receipts-section.tsx')) },
   {
     path: 'try',
@@ -87,5 +89,6 @@ const Heading = ({ tenant }: { tenant: Tenant }): ReactNode => (
       </Badge>
     )}
     <StateButtons tenant={tenant} />
+    <RemoveButton tenant={tenant} />
   </div>
 );

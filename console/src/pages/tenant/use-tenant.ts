@@ -2,11 +2,9 @@ import { type QueryClient, type UseQueryResult, useQuery } from '@tanstack/react
 import { tenantPath } from '../../api/paths.ts';
 import type { Tenant } from '../../api/types.ts';
 import { useApi } from '../../app/context.ts';
+import { REFRESH_MS } from '../../parts/refresh.ts';
 
-/** Seldom, since each read is in the audit log. */
-const REFRESH_MS = 30_000;
-
-const keyOf = (tenantId: string): readonly string[] => ['tenant', tenantId];
+export const keyOf = (tenantId: string): readonly string[] => ['tenant', tenantId];
 
 /** Returns the current record, shared by the parts of the page. */
 export function useTenant(tenantId: string): UseQueryResult<Tenant> {

@@ -50,7 +50,13 @@ export const OnboardingAnswer = named(
       'OnboardingDoorbell',
       z.object({
         explanation: z.string(),
-        ring: z.string().meta({ description: 'The command that rings. It takes the address from `DOORBELL`.' }),
+        address: z.string().optional().meta({
+          description:
+            "The customer's bell: whoever has it can ring. Only for callers with `Tenants.Manage`, and with `onboarding.url`. Absent too for a bell that was made elsewhere, until `vaultspan bell renew`.",
+        }),
+        ring: z
+          .string()
+          .meta({ description: 'The command that rings. Without `address` it takes that from `DOORBELL`.' }),
         eventGrid: z.array(z.string()).meta({
           description:
             'Optional commands: an Event Grid subscription by which each vault rings at a new key version, an expired key or a changed access policy. Azure has no event for a disabled key.',
@@ -60,7 +66,7 @@ export const OnboardingAnswer = named(
     script: z.string().meta({ description: 'All steps as a Bash script for the Azure CLI.' }),
     revokeScript: z.string().meta({
       description:
-        'The fastest way to revoke access as a Bash script: it disables every version of each key and rings the doorbell at the address in `DOORBELL`.',
+        'The fastest way to revoke access as a Bash script: it disables every version of each key and rings the doorbell, without `address` at that in `DOORBELL`.',
     }),
   }),
 );
