@@ -88,6 +88,20 @@ export async function checksUntilTheCustomerHasGranted({ page, open }: Tab, plac
   await page.getByText('Every step passed').waitFor();
 }
 
+/** The steps appear one after the other: the vault has not answered the last ones yet. */
+export async function seesEachStepOfACheck({ page, open }: Tab, place: Place): Promise<void> {
+  await open('tenants/contoso/check');
+  const slow = { at: 'contoso', operation: 'unwrapKey', kind: 'delay', delayMs: 3_000, times: 1 };
+  await order(place, '/inject-fault', slow);
+  await page.getByRole('button', { name: 'Check now' }).click();
+  const steps = page.getByRole('list', { name: 'Steps of the check' }).getByRole('listitem');
+  await steps.filter({ hasText: /wrap with/ }).first().waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Checking…' }).isVisible(), true);
+  const before = await steps.count();
+  await page.getByText('Every step passed').waitFor();
+  assert.ok((await steps.count()) > before);
+}
+
 export async function followsADrill({ page, open }: Tab, place: Place): Promise<void> {
   const { revision } = await read(place, '/tenants/fabrikam');
   await patch(place, 'fabrikam', String(revision), { revocationBoundSeconds: 5 });
@@ -100,6 +114,11 @@ export async function followsADrill({ page, open }: Tab, place: Place): Promise<
   await page.getByText('The bound was held').waitFor();
   const report = await textOfDownload(page, 'Download the report');
   assert.match(report, /^# Revocation drill of fabrikam/);
+  await page.getByRole('link', { name: 'All drills' }).click();
+  const row = page.getByRole('table').getByRole('row').nth(1);
+  assert.match(await row.innerText(), /finished\s+5 s\s+held/);
+  await row.getByRole('link').click();
+  await page.getByText('The bound was held').waitFor();
 }
 
 export async function encryptsAndDecrypts({ page, open }: Tab): Promise<void> {
@@ -130,8 +149,18 @@ export async function searchesTheAuditLog({ page, open }: Tab): Promise<void> {
   await row.locator('summary').click();
   await row.getByText('"operation": "decrypt"').waitFor();
   const lines = (await textOfDownload(page, 'Download as NDJSON')).trimEnd().split('\n');
-  const operations = lines.map((line) => (JSON.parse(line) as { readonly operation?: string }).operation);
-  assert.ok(operations.includes('encrypt') && operations.includes('decrypt'), operations.join(' '));
+  const [record, ...others] = lines.map((line) => JSON.parse(line) as Readonly<Record<string, string>>);
+  assert.deepEqual([record?.['operation'], record?.['code'], others.length], ['decrypt', 'context-mismatch', 0]);
+  await page.getByLabel('Operation').fill('Decrypt?');
+  await page.getByText('Such as decrypt').waitFor();
+  await page.getByLabel('Operation').fill('');
+  await page.getByLabel('Outcome').selectOption('any');
+  await page.getByLabel('Text').fill(record?.['requestId']?.toUpperCase() ?? '');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByText(/^1 record shown; there are no older ones/).waitFor();
+  await page.getByLabel('Text').fill("' or 1=1 --");
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByText(/^0 records shown; there are no older ones/).waitFor();
 }
 
 export async function issuesAndRevokesALink({ page, open }: Tab): Promise<void> {
@@ -143,6 +172,8 @@ export async function issuesAndRevokesALink({ page, open }: Tab): Promise<void> 
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
   await page.getByRole('cell', { name: 'revoked' }).waitFor();
   await page.getByRole('button', { name: 'Copy Command: Add the vendor' }).waitFor();
+  await page.getByRole('button', { name: 'Copy the address of the doorbell' }).waitFor();
+  assert.match(await textOfDownload(page, 'Download the script'), /\/doorbell\/[\w-]{43}/);
 }
 
 /** A name that a tenant's record may have is text, and a long one widens nothing. */
@@ -161,7 +192,7 @@ export async function showsHostileNames({ page, open, complaints }: Tab, place: 
   assert.deepEqual(complaints, []);
 }
 
-async function textOfDownload(page: Page, button: string): Promise<string> {
+export async function textOfDownload(page: Page, button: string): Promise<string> {
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: button }).click()]);
   return readFileSync(await download.path(), 'utf8');
 }
@@ -171,7 +202,7 @@ async function order({ control }: Place, action: string, members: object): Promi
   assert.equal(status, 200, action);
 }
 
-async function read({ url, token }: Place, path: string): Promise<Readonly<Record<string, unknown>>> {
+export async function read({ url, token }: Place, path: string): Promise<Readonly<Record<string, unknown>>> {
   const response = await fetch(`${url}${path}`, { headers: { Authorization: `Bearer ${token}` } });
   assert.equal(response.status, 200, path);
   return (await response.json()) as Record<string, unknown>;

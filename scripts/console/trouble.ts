@@ -30,15 +30,18 @@ export async function worksByKeyboardAlone({ page, open }: Tab): Promise<void> {
 
 /** Asserts that a person who may read alone finds nothing to press that changes something. */
 export async function hidesWhatTheRoleDoesNotInclude({ page, open }: Tab): Promise<void> {
-  for (const part of ['record', 'keys', 'check', 'onboarding', 'drill', 'history', 'audit', 'receipts']) {
+  for (const part of ['record', 'keys', 'check', 'onboarding', 'drill', 'history', 'audit', 'usage', 'receipts']) {
     await open(`tenants/contoso/${part}`);
     const names = await page.getByRole('button').allInnerTexts();
-    const harmless = /^(Sign out|Copy|Search|Open|Show more|Download .*)$/;
+    const harmless = /^(Sign out|Copy|Search|Open|Show more|Download .*|Prove the .*)$/;
     assert.deepEqual(names.filter((name) => !harmless.test(name)), [], part);
   }
   assert.equal(await page.getByRole('link', { name: 'Try it' }).count(), 0);
   await open('tenants/contoso/try');
   await page.getByText('your role does not include it').waitFor();
+  await open('register');
+  await page.getByText('Registering needs the role Tenants.Manage').waitFor();
+  assert.deepEqual(await page.getByRole('button').allInnerTexts(), ['Sign out']);
 }
 
 export async function saysThatThereIsNoRole({ page }: Tab): Promise<void> {

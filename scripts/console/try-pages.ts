@@ -6,6 +6,7 @@ import { chromium } from 'playwright-core';
 import { assertAccessible, signIn, type Tab } from './browser.ts';
 import * as tasks from './tasks.ts';
 import * as trouble from './trouble.ts';
+import * as upkeep from './upkeep-tasks.ts';
 
 const place = {
   url: process.argv[2] ?? assert.fail('Name the URL of the service'),
@@ -23,13 +24,18 @@ const TASKS = [
   tasks.movesBranchKeysAfterARotation,
   tasks.issuesAndRevokesALink,
   tasks.checksUntilTheCustomerHasGranted,
+  tasks.seesEachStepOfACheck,
   tasks.followsADrill,
+  upkeep.readsTheUsage,
+  upkeep.changesAQuota,
+  upkeep.provesAnEntry,
+  upkeep.registersRemovesAndRestores,
   trouble.worksByKeyboardAlone,
   trouble.waitsOutARestart,
   trouble.signsInAgainWhereItWas,
   tasks.showsHostileNames,
 ];
-const PARTS = ['record', 'keys', 'check', 'onboarding', 'drill', 'history', 'audit', 'receipts', 'try'];
+const PARTS = ['record', 'keys', 'check', 'onboarding', 'drill', 'history', 'audit', 'usage', 'receipts', 'try'];
 
 // Chromium has no sandbox for root; the pages are our own.
 const browser = await chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
@@ -42,7 +48,7 @@ try {
     assert.deepEqual(complaints, [], task.name);
     operator.complaints.length = 0;
   }
-  for (const path of ['', 'nowhere', ...PARTS.map((part) => `tenants/contoso/${part}`)]) {
+  for (const path of ['', 'nowhere', 'usage', 'register', ...PARTS.map((part) => `tenants/contoso/${part}`)]) {
     await operator.open(path);
     await assertAccessible(operator.page, path);
   }
@@ -51,7 +57,7 @@ try {
   const auditor = await signIn(browser, place.url, 'auditor');
   await named('auditor', trouble.hidesWhatTheRoleDoesNotInclude(auditor));
   await named('nobody', trouble.saysThatThereIsNoRole(await signIn(browser, place.url, 'nobody')));
-  process.stdout.write(`console: ${TASKS.length + 2} tasks, ${PARTS.length + 2} pages without a violation, first paint ${await firstPaint(operator)} ms\n`);
+  process.stdout.write(`console: ${TASKS.length + 2} tasks, ${PARTS.length + 4} pages without a violation, first paint ${await firstPaint(operator)} ms\n`);
 } finally {
   await browser.close();
 }

@@ -11,13 +11,11 @@ import { TableFrame } from '../../parts/table-frame.tsx';
 import { Time } from '../../parts/time.tsx';
 import type { SectionProps } from './tenant-page.tsx';
 
-export const drillsKey = (tenantId: string): readonly string[] => ['drills', tenantId];
-
 /** The drills that the service keeps, each a link to its report. */
 export function DrillList({ tenant }: SectionProps): ReactNode {
   const api = useApi();
   const drills = useQuery({
-    queryKey: drillsKey(tenant.id),
+    queryKey: ['drills', tenant.id],
     queryFn: ({ signal }) => api.json<DrillListAnswer>(tenantPath(tenant.id, '/drills'), { signal }),
     staleTime: 0,
   });
