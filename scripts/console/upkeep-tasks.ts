@@ -41,7 +41,7 @@ export async function changesAQuota({ page, open }: Tab, place: Place): Promise<
   await page.getByText('The tenant has no quota.').waitFor();
 }
 
-/** Checkpoints come within seconds of a record in \`dev\`. */
+/** Checkpoints come within seconds of a record in `dev`. */
 export async function provesAnEntry({ page, open }: Tab): Promise<void> {
   await open('tenants/contoso/receipts');
   await page.getByLabel(/^Number of the entry/).fill('999999999');
@@ -92,10 +92,10 @@ export async function registersRemovesAndRestores({ page, open }: Tab, place: Pl
 }
 
 async function remove(place: Place, tenantId: string): Promise<void> {
-  const { revision } = await read(place, \`/tenants/\${tenantId}\`);
-  const { status } = await fetch(\`\${place.url}/tenants/\${tenantId}\`, {
+  const { revision } = await read(place, `/tenants/${tenantId}`);
+  const { status } = await fetch(`${place.url}/tenants/${tenantId}`, {
     method: 'DELETE',
-    headers: { Authorization: \`Bearer \${place.token}\`, 'If-Match': \`"\${String(revision)}"\` },
+    headers: { Authorization: `Bearer ${place.token}`, 'If-Match': `"${String(revision)}"` },
   });
   assert.equal(status, 204);
 }

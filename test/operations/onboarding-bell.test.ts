@@ -60,7 +60,7 @@ test('it is the bell of the command line, also after a renewal', async () => {
   const bell = async (action: string) => {
     const run = runCli(['bell', action, 'adatum', '--config', config], { cwd: service.folder });
     expect(await run.exitCode).toBe(0);
-    return run.out().trim();
+    return `${PAGES.url}/doorbell/${run.out().trim()}`;
   };
   const first = await bell('show');
   expect(await bellOf('adatum')).toBe(first);
