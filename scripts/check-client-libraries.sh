@@ -9,6 +9,7 @@ export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 what='client libraries'
 . scripts/dev-service.sh
 . scripts/chromium.sh
+. scripts/clients/client-python.sh
 
 NODES=(20.20.2 24.21.0)
 # Prints the first block of TypeScript (ts) or Python (python) below a heading of a page, which is what a user pastes.
@@ -62,14 +63,7 @@ test_typescript() {
 }
 
 build_python() {
-  local locked=$root/clients/python/requirements-dev.txt
-  python=$out/client-python
-  if ! cmp -s "$locked" "$python/installed"; then
-    rm -rf "$python"
-    python3 -m venv "$python"
-    "$python/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$locked"
-    cp "$locked" "$python/installed"
-  fi
+  have_client_python
   cd "$root/clients/python"
   "$python/bin/python" scripts/unasync.py --check
   "$python/bin/ruff" check --quiet src tests scripts

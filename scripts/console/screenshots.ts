@@ -49,6 +49,18 @@ const PICTURES: readonly Picture[] = [
     colorScheme: 'light',
     ready: (page) => page.getByRole('heading', { name: 'Versions in use' }).waitFor(),
   },
+  {
+    name: 'api-reference',
+    path: '../docs#encryptData',
+    width: 1_300,
+    height: 900,
+    colorScheme: 'light',
+    ready: async (page) => {
+      await page.getByText('Olivia Operator').waitFor();
+      await page.getByRole('button', { name: 'Send', exact: true }).click();
+      await page.getByText('200 OK').waitFor();
+    },
+  },
 ];
 
 async function call(path: string, body: object): Promise<void> {

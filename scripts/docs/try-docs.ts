@@ -117,7 +117,7 @@ async function showsRefusals({ page, complaints }: Tab): Promise<void> {
   assert.match(await sendIt(page, '404'), /"code": "tenant-not-found"/);
   await page.getByLabel('Body, application/json').fill('{');
   await page.getByText('This is no JSON.').waitFor();
-  await page.getByRole('button', { name: 'Example' }).click();
+  await page.getByRole('button', { name: 'Back to the example' }).click();
   assert.equal(await page.getByLabel('tenantId').inputValue(), 'contoso');
   await page.getByRole('button', { name: 'Forget it' }).click();
   await page.getByText('This operation needs a token.').waitFor();
@@ -208,7 +208,8 @@ async function isAccessible({ page }: Tab): Promise<void> {
   await sendIt(page, '200 OK');
   const buttons = page.getByRole('button', { name: /^Show the members of / });
   while ((await buttons.count()) > 0) await buttons.first().click();
-  for (const closed of await page.locator('details:not([open]) > summary').all()) await closed.click();
+  const closed = page.locator('details:not([open]) > summary');
+  while ((await closed.count()) > 0) await closed.first().click();
   await assertAccessible(page, 'an answer with everything open');
   await page.getByRole('button', { name: 'Forget it' }).click();
   await page.getByRole('banner').getByRole('button', { name: 'Set a token' }).click();

@@ -146,10 +146,11 @@ export function schemaName(schema: Schema): string | undefined {
   return reference === undefined ? undefined : lastPart(reference);
 }
 
-/** Returns the media types of the answer of success, the usual one first. */
+/** Returns the media types of the answer of success, the usual one first; none if it may be empty. */
 export function answerTypes({ answers }: Operation): readonly string[] {
-  const success = Object.entries(answers).find(([status]) => status.startsWith('2'));
-  return Object.keys(success?.[1].content ?? {});
+  const successes = Object.entries(answers).filter(([status]) => status.startsWith('2'));
+  if (successes.some(([, { content }]) => content === undefined)) return [];
+  return successes.flatMap(([, { content }]) => Object.keys(content ?? {}));
 }
 
 const lastPart = (reference: string): string => reference.slice(reference.lastIndexOf('/') + 1);

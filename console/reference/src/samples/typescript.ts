@@ -119,6 +119,7 @@ function fileImports({ body, answerType }: ServiceRequest): string {
 
 function answerLine(type: string): string {
   if (type === '') return 'console.log(response.status);';
-  if (type === 'application/octet-stream') return "await writeFile('answer.bin', await response.bytes());";
+  if (type === 'application/octet-stream')
+    return "await writeFile('answer.bin', new Uint8Array(await response.arrayBuffer()));";
   return `console.log(await response.${type === 'application/json' ? 'json' : 'text'}());`;
 }

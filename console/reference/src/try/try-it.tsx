@@ -80,7 +80,7 @@ export function TryIt({ operation, base }: { operation: Operation; base: string 
             </button>
           )}
           <button type="button" onClick={() => change(exampleInputs(operation))}>
-            Example
+            Back to the example
           </button>
         </div>
       </form>
