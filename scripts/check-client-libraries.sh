@@ -2,14 +2,10 @@
 # Checks, tests and packs the client libraries, and tries both against a service on the emulated Azure: the TypeScript one
 # on each Node version that it supports, the Python one on the Python at hand. What it installs is in .clients/, safe to delete.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-root=$PWD
-out=$root/.clients
-export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 what='client libraries'
-. scripts/dev-service.sh
-. scripts/chromium.sh
+. "$(dirname "$0")/browser.sh"
 . scripts/clients/client-python.sh
+out=$root/.clients
 
 NODES=(20.20.2 24.21.0)
 # Prints the first block of TypeScript (ts) or Python (python) below a heading of a page, which is what a user pastes.
@@ -28,7 +24,7 @@ main() {
   test_python
   PYTHONPATH=$root/clients/python/src timeout 120 node clients/conformance/round.mjs "$python/bin/python"
   have_chromium
-  CHROMIUM=$chromium timeout 120 node scripts/clients/try-browser.mjs "$url"
+  timeout 120 node scripts/clients/try-browser.mjs "$url"
   try_packages
   echo 'client libraries: typescript ok, python ok, packages ok'
 }
