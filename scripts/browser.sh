@@ -6,11 +6,10 @@ root=$PWD
 export PATH="$root/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 . scripts/dev-service.sh
 
-# Starts the service, with the console built, and exports a token and the path of a Chromium.
+# Starts the service and exports a token and the path of a Chromium.
 start_pages() {
   trap clean_up EXIT
   have_chromium
-
   start_service
   take_token
 }
