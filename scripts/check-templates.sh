@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Parses the Terraform (*.tf) and Bicep (*.bicep) files of folders: HashiCorp's own parser and the tree-sitter grammar of Bicep. Both also find
-# names that nobody declares. Members of resources are not checked: that needs the providers and Microsoft's compiler.
+# names that nobody declares; for Bicep, parameters that nothing uses and wrong calls of modules too. Members of resources are not checked: that needs the providers and Microsoft's compiler.
 # Usage: scripts/check-templates.sh FOLDER…
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,7 +28,7 @@ check() {
   return "$checked"
 }
 
-# A check that accepts everything would pass too: in copies of the files, an unclosed block and an undeclared name must be found.
+# A check that accepts everything would pass too: in copies of the files, each kind of mistake must be found.
 finds_faults_in() {
   local file name
   for file in "$1"/*.tf "$1"/*.bicep; do
@@ -37,9 +37,17 @@ finds_faults_in() {
     must_fail "$1" "$name" 'output "unclosed" {'
     case $name in
     *.tf) must_fail "$1" "$name" $'output "undeclared" {\n  value = var.nobody\n}' ;;
-    *) must_fail "$1" "$name" 'output undeclared string = nobody' ;;
+    *)
+      must_fail "$1" "$name" 'output undeclared string = nobody'
+      must_fail "$1" "$name" 'param unused string'
+      ;;
     esac
   done
+  [ -e "$1/main.bicep" ] || return 0
+  must_fail "$1" main.bicep 'output asked string = vault.outputs.nobody'
+  must_fail "$1" main.bicep $'module foreign \'vault.bicep\' = {\n  name: name\n  params: { name: name, location: location, principalId: name, nobody: name }\n}'
+  must_fail "$1" main.bicep $'module lacking \'vault.bicep\' = {\n  name: name\n  params: { name: name, location: location }\n}'
+  must_fail "$1" main.bicep $'module absent \'nobody.bicep\' = {\n  name: name\n}'
 }
 
 must_fail() {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import process from 'node:process';
@@ -45,9 +45,8 @@ export function packNpm(directory: string): string {
   }
 }
 
-/** Copies a member of `files`; the accelerator's folder is there only where it was built. */
+/** Copies a member of `files`, without source maps. */
 function copy(path: string, target: string): void {
-  if (path.startsWith('native') && !existsSync(join(ROOT, path))) return;
   mkdirSync(dirname(target), { recursive: true });
   cpSync(join(ROOT, path), target, { recursive: true, filter: (name) => !basename(name).endsWith('.map') });
 }

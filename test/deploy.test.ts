@@ -79,29 +79,49 @@ test('systemd and compose use all cores, and systemd reloads by replacing proces
   expect(command.slice(0, 3)).toEqual(['serve', '--processes', 'auto']);
 });
 
+/** Returns deploy/azure-config.yaml with values, and the names of these. */
+function azureConfig(): { readonly text: string; readonly names: readonly string[] } {
+  const guid = '11111111-1111-4111-8111-111111111111';
+  const values: Readonly<Record<string, string>> = {
+    vault_url: 'https://vendor-home.vault.azure.net',
+    identity_name: 'vaultspan',
+    database_host: 'db.example',
+  };
+  const template = read('deploy/azure-config.yaml').replace(/^#.*\n/gm, '');
+  const names = new Set([...template.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => name));
+  const text = template.replaceAll(/\$\{(\w+)\}/g, (_whole, name: string) => values[name] ?? guid);
+  return { text, names: [...names].sort() };
+}
+
+function rolesOfService(): readonly (string | undefined)[] {
+  const [, type = ''] = /export type Role =([^;]+);/.exec(read('src/callers/principal.ts')) ?? [];
+  return [...type.matchAll(/'([A-Za-z.]+)'/g)].map(([, role]) => role);
+}
+
+/** Returns the first group of each match. */
+const allOf = (pattern: RegExp, text: string): readonly (string | undefined)[] =>
+  [...text.matchAll(pattern)].map(([, found]) => found);
+
+test("the vendor's Terraform and Bicep fill in a configuration that the service accepts", () => {
+  const { home, database } = loaded(azureConfig().text);
+  expect([home.credential, database.migrate]).toEqual(['managed-identity', 'at-start']);
+});
+
 describe("the vendor's Terraform", () => {
-  test('fills in a configuration that the service accepts', () => {
-    const guid = '11111111-1111-4111-8111-111111111111';
-    const values: Readonly<Record<string, string>> = {
-      vault_url: 'https://vendor-home.vault.azure.net',
-      identity_name: 'vaultspan',
-      database_host: 'db.example',
-    };
-    const template = read('deploy/azure-config.yaml').replace(/^#.*\n/gm, '');
-    const text = template.replaceAll(/\$\{(\w+)\}/g, (_whole, name: string) => values[name] ?? guid);
-    const { home, database } = loaded(text);
-    expect([home.credential, database.migrate]).toEqual(['managed-identity', 'at-start']);
-    const given =
-      /templatefile\("[^"]+azure-config\.yaml", \{([^}]*)\}/.exec(read('deploy/terraform/container-app.tf'))?.[1] ?? '';
-    const names = [...given.matchAll(/^ *(\w+) +=/gm)].map(([, name]) => name).sort();
-    expect(names).toEqual([...new Set([...template.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name))].sort());
+  test('gives each name of the configuration a value', () => {
+    const given = /azure-config\.yaml", \{([^}]*)\}/.exec(read('deploy/terraform/container-app.tf'))?.[1] ?? '';
+    expect(allOf(/^ *(\w+) +=/gm, given).toSorted()).toEqual(azureConfig().names);
   });
 
   test('creates the roles that the service knows', () => {
-    const [, type = ''] = /export type Role =([^;]+);/.exec(read('src/callers/principal.ts')) ?? [];
-    const known = [...type.matchAll(/'([A-Za-z.]+)'/g)].map(([, role]) => role);
-    const created = [...read('deploy/terraform/apps.tf').matchAll(/^ {4}"([A-Za-z.]+)" +=/gm)].map(([, role]) => role);
-    expect(created).toEqual(known);
+    expect(allOf(/^ {4}"([A-Za-z.]+)" +=/gm, read('deploy/terraform/apps.tf'))).toEqual(rolesOfService());
+  });
+
+  test('starts the service with the file that it mounts, which has the name of the secret', () => {
+    const app = read('deploy/terraform/container-app.tf');
+    expect(app).toMatch(/secret \{\n {4}name {2}= "config"/);
+    expect(app).toMatch(/args += \["serve", "--config", "\/etc\/vaultspan\/config"\]/);
+    expect(app).toMatch(/name = "config"\n {8}path = "\/etc\/vaultspan"/);
   });
 
   test('protects the home vault from being purged or destroyed, and opens the database to Entra alone', () => {
@@ -112,5 +132,33 @@ describe("the vendor's Terraform", () => {
     const database = read('deploy/terraform/database.tf');
     expect(database).toMatch(/^ {4}password_auth_enabled += false$/m);
     expect(database).toMatch(/^ {2}public_network_access_enabled += false$/m);
+  });
+});
+
+describe("the vendor's Bicep", () => {
+  test('gives each name of the configuration a value', () => {
+    const given = /^var values = \{([^}]*)\}/m.exec(read('deploy/bicep/main.bicep'))?.[1] ?? '';
+    expect(allOf(/^ *(\w+):/gm, given).toSorted()).toEqual(azureConfig().names);
+  });
+
+  test('creates the roles that the service knows', () => {
+    expect(allOf(/^ {2}'([A-Za-z.]+)': /gm, read('deploy/bicep/apps.bicep'))).toEqual(rolesOfService());
+  });
+
+  test("mounts the configuration where the image's command reads it, and probes existing endpoints", () => {
+    const app = read('deploy/bicep/container-app.bicep');
+    expect(app).toContain("secrets: [{ secretRef: 'config', path: 'config.yaml' }]");
+    expect(app).toContain("{ volumeName: 'config', mountPath: '/etc/vaultspan' }");
+    expect(allOf(/httpGet: \{ path: '([^']+)'/g, app)).toEqual(['/healthz', '/healthz', '/readyz']);
+  });
+
+  test('protects the home vault from being purged or deleted, and opens the database to Entra alone', () => {
+    const vault = read('deploy/bicep/vault.bicep');
+    expect(vault).toMatch(/^ {4}enablePurgeProtection: true$/m);
+    expect(vault).toMatch(/^ {4}enableRbacAuthorization: true$/m);
+    expect(vault).toMatch(/^ {4}level: 'CanNotDelete'$/m);
+    const database = read('deploy/bicep/database.bicep');
+    expect(database).toMatch(/^ {6}passwordAuth: 'Disabled'$/m);
+    expect(database).toMatch(/^ {6}publicNetworkAccess: 'Disabled'$/m);
   });
 });

@@ -105,6 +105,8 @@ resource "azurerm_container_app" "vaultspan" {
       image  = var.image
       cpu    = 2
       memory = "4Gi"
+      # A mounted secret is a file of the secret's name.
+      args = ["serve", "--config", "/etc/vaultspan/config"]
 
       startup_probe {
         transport               = "HTTP"
