@@ -6,7 +6,7 @@ import type { Image } from './image.ts';
 
 /** What the image has under /app. */
 const EXPECTED = ['LICENSE', 'dist', 'docs', 'native', 'node_modules', 'openapi.yaml', 'package.json'];
-const TEXTS_OF_LICENCES = ['LICENSE', 'docs/licences.md', 'native/licences.txt', 'dist/console/licences.md'];
+const TEXTS_OF_LICENCES = ['LICENSE', 'docs/licences.md', 'native/licences.txt', 'dist/console/licences.md', 'dist/docs/licences.md'];
 const SBOM = 'dist/sbom.cdx.json';
 const SECRET = /(?:^|\/)(?:\.env[^/]*|\.npmrc|\.git|[^/]+\.(?:pem|key|pfx|p12))$/;
 /** Sources, tests and what belongs to a developer's machine. Packages may have their own. */
