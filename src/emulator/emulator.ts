@@ -9,7 +9,15 @@ import { createFaults } from './faults.ts';
 import { INGESTION_PREFIX, type IngestedRow, ingestionSite } from './ingestion/ingestion.ts';
 import { answering, type Listener, listen, openSite } from './listener.ts';
 import { createLog, type RequestLogEntry } from './request-log.ts';
-import { CONSOLE_CLIENT_ID, registerConsole, type Seed, seedState, tagUntagged } from './seed.ts';
+import {
+  CONSOLE_CLIENT_ID,
+  newRsaKey,
+  type RsaKeys,
+  registerConsole,
+  type Seed,
+  seedState,
+  tagUntagged,
+} from './seed.ts';
 import type { CallerState, State, VaultState } from './state.ts';
 import { memoryOnly, openStateFile, readStateFile } from './state-file.ts';
 import type { AuditEventRow } from './vault/audit-log.ts';
@@ -26,6 +34,8 @@ export interface EmulatorOptions {
   readonly firstPort: number;
   /** Adds the customers of a fresh state; default: the demo. */
   readonly seed?: Seed;
+  /** Source of the RSA keys of a fresh state, each of 2048 bits; default: new keys. */
+  readonly rsaKeys?: RsaKeys;
   /** Milliseconds; default Date.now. TLS certificates use the wall clock all the same. */
   readonly now?: () => number;
 }
@@ -178,7 +188,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 
 async function loadState(options: EmulatorOptions, now: () => number): Promise<State> {
   const saved = options.stateFile === undefined ? undefined : await readStateFile(options.stateFile);
-  if (saved === undefined) return seedState(options.seed ?? demo, now);
+  if (saved === undefined) return seedState(options.seed ?? demo, now, options.rsaKeys ?? newRsaKey);
   tagUntagged(saved);
   registerConsole(saved, []);
   if (needsRenewal(saved.leaf, Date.now())) saved.leaf = await createLeaf(saved.ca);

@@ -1,8 +1,9 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { generateKeyPair, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
+import { promisify } from 'node:util';
 import { APP_SECRET_NAME, type Cloud, HOME, vendorApp } from './cloud.ts';
 import { createSigningKey, EXCHANGE_AUDIENCE } from './entra/access-tokens.ts';
 import type { CallerState, ServicePrincipal, State, TenantState, VaultKind, VaultState } from './state.ts';
-import { generateMaterial } from './vault/key-material.ts';
+import { generateMaterial, type KeyMaterial } from './vault/key-material.ts';
 import { addKeyVersion } from './vault/vault-keys.ts';
 import { addSecretVersion } from './vault/vault-secrets.ts';
 import { createCa, createLeaf } from './x509/certificates.ts';
@@ -55,8 +56,15 @@ export interface DirectoryBuilder {
 
 export type Seed = (directory: DirectoryBuilder) => Promise<void> | void;
 
-export async function seedState(seed: Seed, now: () => number): Promise<State> {
-  const [ca, signingKey] = await Promise.all([createCa(), createSigningKey()]);
+/** Returns the next private RSA key. Keys of one emulator must differ. */
+export type RsaKeys = () => Promise<KeyObject>;
+
+export async function newRsaKey(): Promise<KeyObject> {
+  return (await promisify(generateKeyPair)('rsa', { modulusLength: 2048 })).privateKey;
+}
+
+export async function seedState(seed: Seed, now: () => number, rsaKeys: RsaKeys): Promise<State> {
+  const [ca, signingKey] = await Promise.all([createCa(), createSigningKey(rsaKeys)]);
   const state: State = {
     formatVersion: 1,
     ca,
@@ -79,7 +87,7 @@ export async function seedState(seed: Seed, now: () => number): Promise<State> {
   const cloud: Cloud = { state, now, changed: () => undefined, authorityHost: () => '', vaultUrl: () => '' };
   seedHome(cloud);
   const work: Promise<void>[] = [];
-  await seed({ addCustomer: (customer) => work.push(addCustomer(cloud, customer)) });
+  await seed({ addCustomer: (customer) => work.push(addCustomer(cloud, customer, rsaKeys)) });
   await Promise.all(work);
   return state;
 }
@@ -175,7 +183,7 @@ export function addAppSecret(
   return { ...secret };
 }
 
-async function addCustomer(cloud: Cloud, customer: CustomerSeed): Promise<void> {
+async function addCustomer(cloud: Cloud, customer: CustomerSeed, rsaKeys: RsaKeys): Promise<void> {
   const { state } = cloud;
   const { name, tenantId = randomUUID(), directory, graphPermissions = [] } = customer;
   const principals = customer.isAppAdded === false ? [] : [{ ...newPrincipal(state.appId), graphPermissions }];
@@ -185,8 +193,12 @@ async function addCustomer(cloud: Cloud, customer: CustomerSeed): Promise<void> 
   state.vaults.push(vault);
   const app = principals.at(0);
   if (customer.role !== undefined && app !== undefined) assignRole(cloud, vault, app.objectId, customer.role);
-  const kty = vault.kind === 'hsm' ? 'oct-HSM' : 'RSA';
-  const materials = await Promise.all(customer.keys.map(() => generateMaterial(vault.kind, kty)));
+  const rsaMaterial = async (): Promise<KeyMaterial> => ({
+    kty: 'RSA',
+    jwk: (await rsaKeys()).export({ format: 'jwk' }),
+  });
+  const newMaterial = vault.kind === 'hsm' ? () => generateMaterial('hsm', 'oct-HSM') : rsaMaterial;
+  const materials = await Promise.all(customer.keys.map(newMaterial));
   customer.keys.forEach((name, index) => {
     const material = materials[index];
     if (material !== undefined) addKeyVersion(cloud, vault, name, material, { tags: tenantTag(cloud, vault) });

@@ -3,6 +3,7 @@ import { ClientSecretCredential } from '@azure/identity';
 import { KeyClient } from '@azure/keyvault-keys';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../../src/emulator/emulator.ts';
+import { rsaKeys } from './rsa-keys.ts';
 
 export const VAULT_SCOPE = 'https://vault.azure.net/.default';
 export const WRAP_ROLE = 'Key Vault Crypto Service Encryption User';
@@ -11,7 +12,7 @@ type Credential = ConstructorParameters<typeof KeyClient>[1];
 
 /** Starts an emulator that this process's TLS trusts. */
 export async function startTrusted(options: Partial<EmulatorOptions> = {}): Promise<Emulator> {
-  const emulator = await startEmulator({ firstPort: 0, ...options });
+  const emulator = await startEmulator({ firstPort: 0, rsaKeys: rsaKeys(), ...options });
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), emulator.caPem]);
   return emulator;
 }

@@ -16,6 +16,7 @@ import type { Deadlines } from '../../src/http/server/deadlines.ts';
 import { createLogger, silentLogger } from '../../src/telemetry/logger.ts';
 import { tenantSchema } from '../../src/tenants/record-schema.ts';
 import { configOf, settingsFor } from './config.ts';
+import { rsaKeys } from './rsa-keys.ts';
 import { TestClock } from './test-clock.ts';
 
 /**
@@ -80,7 +81,7 @@ export const ALL_ROLES = [
  */
 export async function startService(options: TestServiceOptions = {}): Promise<TestService> {
   const clock = new TestClock('running');
-  const emulator = await startEmulator({ firstPort: 0, now: () => clock.wallMs() });
+  const emulator = await startEmulator({ firstPort: 0, now: () => clock.wallMs(), rsaKeys: rsaKeys() });
   const folder = await mkdtemp(join(tmpdir(), 'vaultspan-'));
   const site: Site = {
     emulator,

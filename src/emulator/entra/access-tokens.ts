@@ -1,12 +1,4 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair,
-  type KeyObject,
-  randomBytes,
-  type webcrypto,
-} from 'node:crypto';
-import { promisify } from 'node:util';
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, type webcrypto } from 'node:crypto';
 import { compactVerify, type JWTPayload, SignJWT } from 'jose';
 import { type Cloud, epochSeconds } from '../cloud.ts';
 import type { ServicePrincipal, State, TenantState } from '../state.ts';
@@ -23,9 +15,10 @@ export interface TokenSigner {
   sign(claims: JWTPayload): Promise<string>;
 }
 
-export async function createSigningKey(): Promise<State['signingKey']> {
-  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
-  return { kid: randomBytes(20).toString('base64url'), privateJwk: privateKey.export({ format: 'jwk' }) };
+/** Returns a signing key made of the next RSA key. */
+export async function createSigningKey(rsaKeys: () => Promise<KeyObject>): Promise<State['signingKey']> {
+  const privateJwk = (await rsaKeys()).export({ format: 'jwk' });
+  return { kid: randomBytes(20).toString('base64url'), privateJwk };
 }
 
 export function createTokenSigner({ kid, privateJwk }: State['signingKey']): TokenSigner {
