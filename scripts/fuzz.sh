@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/node_modules/.bin:$PATH" # Node 26, whatever the machine has
 export FUZZ_RUNS=${1:-1000000}
-exec node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js test/fuzz --verbose
+exec node --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js test/fuzz --verbose

@@ -21,7 +21,7 @@ main() {
   # In a folder of its own: it keeps notes where it runs. One worker, since requests under way at once can't be run again by seed.
   cd "$work"
   "${python%python}schemathesis" --config-file "$root/schemathesis.toml" run "$work/openapi.yaml" --url "$url" \
-    --checks all --phases examples,coverage,fuzzing,stateful --workers 1 --max-examples 50 --seed 1 \
+    --checks all --phases examples,coverage,fuzzing,stateful --workers 1 --max-examples 25 --seed 1 \
     --generation-database none --no-color "$@" >"$work/report" 2>&1 ||
     { cat "$work/report" >&2 && fail 'the contract and the service do not agree'; }
   echo "schemathesis: $(sed -n '/^Test cases:/{n;s/^ *//;p}' "$work/report"), $(grep '^Seed:' "$work/report")"

@@ -25,7 +25,7 @@ let service: TestService;
 /** It stays valid however far the clock is moved. */
 let token: string;
 beforeAll(async () => {
-  service = await startService({ config: { vault: { deadlineSeconds: 1 } } });
+  service = await startService({ config: { vault: { deadlineSeconds: 2 } } });
   token = await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 });
   await addCustomers(service, [
     ...Object.keys(troubles),

@@ -13,7 +13,7 @@ let token: string;
 beforeAll(async () => {
   service = await startService({
     config: {
-      vault: { deadlineSeconds: 1, budgetPerSecond: 0.1, budgetBurst: BUDGET_BURST },
+      vault: { deadlineSeconds: 5, budgetPerSecond: 0.1, budgetBurst: BUDGET_BURST },
       metrics: { enabled: true, port: 0 },
     },
   });

@@ -8,7 +8,7 @@ import { startService, type TestService } from '../support/start-service.ts';
  */
 let service: TestService;
 beforeAll(async () => {
-  service = await startService({ config: { vault: { deadlineSeconds: 1 } } });
+  service = await startService({ config: { vault: { deadlineSeconds: 2 } } });
   await addCustomers(service, ['short', 'other', 'foreign']);
   await changeTenant(service, 'foreign', (tenant) => ({ ...tenant, origin: 'optional' }));
   for (const id of ['short', 'other', 'foreign']) {

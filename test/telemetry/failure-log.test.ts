@@ -79,7 +79,7 @@ function failuresOf(service: TestService, wanted: string) {
 test('requests refused while a circuit breaker is open, or while the audit log accepts nothing, get a line and a count', async () => {
   const REQUESTS = 15;
   await using service = await startService({
-    config: { vault: { deadlineSeconds: 1 } },
+    config: { vault: { deadlineSeconds: 3 } },
     tenant: (record) => ({ ...record, dataKeys: { mode: 'perMessage' } }), // each ciphertext causes an unwrap of its own
   });
   const all = (send: (at: number) => PromiseLike<Answer>) =>
