@@ -26,7 +26,7 @@ beforeAll(async () => {
   }
   await writeFile(join(folder, 'ca.pem'), emulator.caPem);
   await writeFile(join(folder, 'tenants.json'), JSON.stringify(tenantsOf(emulator)));
-  await configure('config.json', 1);
+  await configure('config.json', 4);
   const tokenEndpoint = `${emulator.authorityHost}/${emulator.homeTenantId}/oauth2/v2.0/token`;
   const callers = Object.fromEntries(
     emulator.callers.map(({ name, clientId, clientSecret, scope }) => [name, { clientId, clientSecret, scope }]),
