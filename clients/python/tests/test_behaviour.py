@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -369,6 +369,50 @@ class TestInput:
         with pytest.raises(TypeError, match="lone surrogate") as raised:
             encrypt("secret \ud800")
         assert raised.value.__suppress_context__
+
+    def test_what_has_no_members_is_no_context_and_no_record(self, fake: FakeService) -> None:
+        with Vaultspan(fake.url, token="t") as client:
+            contoso = client.tenant("contoso")
+            for wrong in ([("id", "17")], "id=17", 7, set()):
+                for work in (
+                    lambda wrong=wrong: contoso.encrypt("a", context=cast(Any, wrong)),
+                    lambda wrong=wrong: contoso.encrypt_fields({"a": "1"}, context=cast(Any, wrong)),
+                    lambda wrong=wrong: contoso.encrypt_fields(cast(Any, wrong)),
+                    lambda wrong=wrong: contoso.decrypt_fields(cast(Any, wrong)),
+                ):
+                    with pytest.raises(TypeError, match=f"(context|record) is a {type(wrong).__name__}: give a dict"):
+                        work()
+            for work in (
+                lambda: contoso.encrypt_fields({"a": "1"}, only="a"),
+                lambda: contoso.decrypt_fields({"a": "1"}, binary="a"),
+            ):
+                with pytest.raises(TypeError, match="is a str: give a list of names"):
+                    work()
+        assert fake.seen == []
+
+    def test_settings_that_are_missing_or_misspelt_are_named_and_not_shown(self, fake: FakeService) -> None:
+        for client in (Vaultspan, AsyncVaultspan):
+            for url, wrong in ((None, "a NoneType"), ("", "no address"), ("user:password", "no address")):
+                with pytest.raises(TypeError, match=f"url is {wrong}: give the service's") as raised:
+                    client(cast(Any, url), token="t")
+                assert "password" not in str(raised.value)
+            for token in (None, 7, ("credential",)):
+                with pytest.raises(TypeError, match=f"token is a {type(token).__name__}: give a str, a function"):
+                    client(fake.url, token=cast(Any, token))
+            for local in (None, 0, "Required"):
+                with pytest.raises(TypeError, match="local must be True, False or"):
+                    client(fake.url, token="t", local=cast(Any, local))
+        with (
+            Vaultspan(fake.url, token=cast(Any, lambda: None)) as forgetful,
+            pytest.raises(TypeError, match="The token function gave a NoneType"),
+        ):
+            forgetful.tenant("contoso").encrypt("a")
+        assert fake.seen == []
+
+    def test_an_answer_that_is_too_deep_is_unexpected(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
+        fake.answer = lambda _: (200, b"[" * 100_000, {})
+        with pytest.raises(VaultspanError, match="unexpected-answer"):
+            encrypt("a")
 
 
 class TestLife:

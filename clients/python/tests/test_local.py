@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 import pytest
-from conftest import FakeService, Seen, problem
+from conftest import Answer, FakeService, Seen, problem
 from lease_service import LeaseAnswers
 
 from vaultspan import Access, AsyncVaultspan, Tenant, Vaultspan, VaultspanError
@@ -81,6 +81,19 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < ends
         time.sleep(0.01)
+
+
+def hold_leases(fake: FakeService, answers: LeaseAnswers) -> threading.Event:
+    """Holds the answers to requests for leases back until the event that it returns is set."""
+    release = threading.Event()
+
+    def answer(seen: Seen) -> Answer:
+        if seen.path.endswith(("/leases", "/open")):
+            release.wait(10)
+        return answers(seen)
+
+    fake.answer = answer
+    return release
 
 
 def test_a_lease_seals_and_opens_without_further_calls(fake: FakeService, contoso: Tenant) -> None:
@@ -357,6 +370,86 @@ def test_usage_of_a_reader_is_reported_with_a_lease_taken_for_it(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_closing_waits_for_a_renewal_and_reports_the_new_lease(
+    fake: FakeService, answers: LeaseAnswers, moved: Moved, open_client: Callable[..., Vaultspan]
+) -> None:
+    client = open_client()
+    client.tenant("contoso").encrypt("a")
+    release = hold_leases(fake, answers)
+    moved.go(270)
+    client.tenant("contoso").encrypt("b")
+    until(lambda: count(fake, "leases") == 2)
+    threading.Timer(0.05, release.set).start()
+    client.close()
+    reports = [(lease, report["sealed"], report["isFinal"]) for lease, [report] in answers.reports.items()]
+    assert reports == [("lease-1", 2, True), ("lease-2", 0, True)]
+
+
+def test_closing_waits_for_calls_of_other_tasks_refuses_later_ones_and_reports_all(
+    fake: FakeService, answers: LeaseAnswers
+) -> None:
+    async def run() -> None:
+        client = AsyncVaultspan(fake.url, token="t", local="required")
+        contoso = client.tenant("contoso")
+        work = asyncio.gather(*(contoso.encrypt(str(number)) for number in range(100)))
+        while count(fake, "leases") == 0:
+            await asyncio.sleep(0.01)
+        closing = asyncio.gather(client.close(), client.close())
+        await asyncio.sleep(0)
+        for late in (contoso.encrypt("late"), contoso.index("email").tokens(["late"])):
+            with pytest.raises(VaultspanError, match="closed"):
+                await late
+        release.set()
+        assert len(set(await work)) == 100
+        await closing
+
+    release = hold_leases(fake, answers)
+    asyncio.run(run())
+    assert [(lease, report["sealed"]) for lease, [report] in answers.reports.items()] == [("lease-1", 100)]
+
+
+def test_a_lease_is_renewed_ahead_after_a_renewal_was_cancelled(
+    fake: FakeService, answers: LeaseAnswers, moved: Moved
+) -> None:
+    client = AsyncVaultspan(fake.url, token="t", local="required", clock=moved.clock())
+
+    async def encrypt(until_asked: int) -> None:
+        await client.tenant("contoso").encrypt("a")
+        while count(fake, "leases") < until_asked:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(encrypt(1))
+    release = hold_leases(fake, answers)
+    moved.go(270)
+    asyncio.run(encrypt(2))  # the loop ends while the renewal is under way
+    release.set()
+    asyncio.run(encrypt(3))
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_lease_is_taken_anew_when_the_clock_is_set(
+    fake: FakeService, moved: Moved, contoso: Tenant, hours: int
+) -> None:
+    sealed = contoso.encrypt("a")
+    moved.wall += hours * 3600
+    contoso.encrypt("b")
+    assert contoso.decrypt(sealed).text == "a"
+    contoso.encrypt("c")
+    assert (count(fake, "leases"), count(fake, "leases/open")) == (2, 1)
+
+
+def test_fields_have_any_name_but_one_and_values_any_length(contoso: Tenant) -> None:
+    record = {"constructor": "", "__class__": "ann", "items": "x" * 300_000, "naïve 🗝": "\0"}
+    row = contoso.encrypt_fields(record, context=CONTEXT)
+    assert contoso.decrypt_fields(row, context=CONTEXT) == record
+    assert contoso.decrypt(contoso.encrypt(b"")).bytes == b""
+    for wrong in ({"__proto__": "a"}, {"\udc00": "a"}, {"": "a"}):
+        assert code(lambda wrong=wrong: contoso.encrypt_fields(wrong)) == "malformed-request"
+    assert code(lambda: contoso.encrypt("a", context={"id": "\udc00"})) == "malformed-request"
+    for text in ("", ".", "....", row["items"][:80]):
+        assert code(lambda text=text: contoso.decrypt(text)) in ("local-refused", "malformed-ciphertext"), text
+
+
 def test_a_forked_child_has_a_lease_of_its_own(fake: FakeService, contoso: Tenant) -> None:
     """Two processes under one leaf would draw IVs for one key, and report one use twice."""
     mine = contoso.encrypt("a")

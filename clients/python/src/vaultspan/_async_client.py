@@ -313,7 +313,7 @@ class AsyncTenant:
                     await self._ask_lease(keys, alias, timeout)
                     lease = keys.lease(alias, messages, size)
                 if lease is None:
-                    raise VaultspanError("local-refused", f"a lease does not allow so much, or ended at once. {INSTEAD}")
+                    raise VaultspanError("local-refused", f"a lease allows no more, or ended at once. {INSTEAD}")
                 return lease
 
     async def _renew(self, keys: LeasedKeys, alias: str | None) -> None:

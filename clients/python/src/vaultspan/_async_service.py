@@ -206,11 +206,11 @@ class AsyncService:
     async def close(self) -> None:
         """Waits for the calls of other tasks. Closing twice, or in two tasks, is the same as once."""
         if self._closing is None:
+            self._is_closing = True
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        self._is_closing = True
         try:
             self._enter()
         except RuntimeError:  # what is left belongs to a loop that is closed

@@ -310,7 +310,7 @@ class Tenant:
                 self._ask_lease(keys, alias, timeout)
                 lease = keys.lease(alias, messages, size)
             if lease is None:
-                raise VaultspanError("local-refused", f"a lease does not allow so much, or ended at once. {INSTEAD}")
+                raise VaultspanError("local-refused", f"a lease allows no more, or ended at once. {INSTEAD}")
             return lease
 
     def _renew(self, keys: LeasedKeys, alias: str | None) -> None:

@@ -113,9 +113,11 @@ def check_local(local: object) -> None:
 
 def check_token(source: object) -> None:
     """Raises TypeError for what gives no token, such as a variable of the environment that is not set."""
-    is_pair = isinstance(source, tuple) and len(cast("tuple[object, ...]", source)) == 2
-    if not (isinstance(source, str) or callable(source) or is_pair):
-        raise TypeError(f"token is a {type(source).__name__}: give a str, a function, or (credential, scope)")
+    if isinstance(source, str) or callable(source):
+        return
+    if not isinstance(source, tuple) or len(cast("tuple[object, ...]", source)) != 2:
+        wrong = type(cast(object, source)).__name__
+        raise TypeError(f"token is a {wrong}: give a str, a function, or (credential, scope)")
 
 
 def tenant_id(text: object) -> str:
@@ -327,9 +329,7 @@ def timed_out(seconds: float) -> VaultspanError:
 
 
 def closed() -> VaultspanError:
-    return VaultspanError(
-        "closed", "the client was closed. Close it when the process ends, and not after each call."
-    )
+    return VaultspanError("closed", "the client was closed. Close it when the process ends, and not after each call.")
 
 
 def wait_before(error: VaultspanError, tries: int) -> float | None:
