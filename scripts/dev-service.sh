@@ -40,6 +40,8 @@ take_token() {
 # For a trap on EXIT; says what the service said where the script fails.
 clean_up() {
   local status=$?
+  # What runs beside the script would go on without the service.
+  [ "$status" = 0 ] || kill $(jobs -p) 2>/dev/null || true
   if [ -n "$service" ]; then
     # Its state goes anyway, so there is nothing to wait for that a drain would save.
     kill -KILL "$service" 2>/dev/null || true

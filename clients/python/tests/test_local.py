@@ -216,6 +216,21 @@ def test_a_value_that_is_larger_than_a_lease_allows_is_encrypted_by_the_service(
     assert code(lambda: open_client().tenant("contoso").encrypt("x" * 101)) == "local-refused"
 
 
+def test_what_the_service_could_not_decrypt_is_left_to_the_service(
+    answers: LeaseAnswers, open_client: Callable[..., Vaultspan]
+) -> None:
+    answers.terms["maxBytes"] = 10**7
+    largest = b"x" * 1_048_576
+    contoso = open_client().tenant("contoso")
+    assert all(one.startswith("eyJ") for one in contoso.encrypt_many([(largest, None), (largest, None)]))
+    for work in (
+        lambda: contoso.encrypt(largest + b"x"),
+        lambda: contoso.encrypt_fields({"a": largest, "b": "x"}),
+    ):
+        assert code(work) == "local-refused"
+    assert open_client(True).tenant("contoso").encrypt(largest + b"x") == "remote"
+
+
 def test_what_was_refused_is_not_counted(answers: LeaseAnswers, open_client: Callable[..., Vaultspan]) -> None:
     answers.terms["requiredContext"] = ["table"]
     client = open_client()

@@ -6,7 +6,10 @@ import { waitBefore } from './retry.ts';
 export interface BatchOptions {
   /** Items of one request: 1–1,000, which is the service's limit. Default 1,000. */
   readonly maxItems?: number;
-  /** Bytes of plaintext in one request. Default 1 MiB, the service's default for `http.maxPlaintextBytes`. */
+  /**
+   * Bytes of plaintext in one request. Default 1 MiB, the service's default for `http.maxPlaintextBytes`. Local mode
+   * leaves larger values to the service.
+   */
   readonly maxBytes?: number;
   /** How long a call waits for others: 0 (default) for those of the same turn of the event loop, at most 1,000. */
   readonly maxWaitMs?: number;

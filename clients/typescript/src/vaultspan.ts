@@ -61,20 +61,19 @@ export class Vaultspan {
       // Looked up at each call, so that instrumentation of the global counts.
       fetch: fetch ?? ((input, init) => globalThis.fetch(input, init)),
     });
-    this.#local =
-      local === false
-        ? undefined
-        : openLocalKeys({ transport, timeoutMs, isRequired: local === 'required', ...(time === undefined ? {} : { time }) });
+    const limits = {
+      maxItems: whole(maxItems, 'batch.maxItems', 1, DEFAULTS.maxItems),
+      maxBytes: whole(maxBytes, 'batch.maxBytes', 1, Number.MAX_SAFE_INTEGER),
+      maxWaitMs: whole(maxWaitMs, 'batch.maxWaitMs', 0, 1_000),
+    };
+    const keys = { transport, timeoutMs, maxBytes: limits.maxBytes, isRequired: local === 'required' };
+    this.#local = local === false ? undefined : openLocalKeys({ ...keys, ...(time === undefined ? {} : { time }) });
     this.#parts = {
       transport,
       ...(this.#local === undefined ? {} : { local: this.#local }),
       assertOpen: () => this.#assertOpen(),
       timeoutMs,
-      batch: {
-        maxItems: whole(maxItems, 'batch.maxItems', 1, DEFAULTS.maxItems),
-        maxBytes: whole(maxBytes, 'batch.maxBytes', 1, Number.MAX_SAFE_INTEGER),
-        maxWaitMs: whole(maxWaitMs, 'batch.maxWaitMs', 0, 1_000),
-      },
+      batch: limits,
       lanes: new Map(),
       track: (work) => this.#track(work),
     };

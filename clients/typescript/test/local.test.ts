@@ -28,8 +28,8 @@ const pass = (seconds: number) => {
   moved.wall += seconds * 1000;
 };
 
-function contoso(local: VaultspanOptions['local'] = 'required') {
-  const client = new Vaultspan({ url: service.url, token: 't', local, timeoutMs: 2_000 }, time);
+function contoso(local: VaultspanOptions['local'] = 'required', timeoutMs = 2_000) {
+  const client = new Vaultspan({ url: service.url, token: 't', local, timeoutMs }, time);
   clients.push(client);
   return client.tenant('contoso');
 }
@@ -176,6 +176,19 @@ describe('limits of a lease', () => {
     await assert.rejects(contoso().encrypt('x'.repeat(101)), refusal('local-refused'));
   });
 
+  it('leave what the service could not decrypt to the service', async () => {
+    service.terms.maxBytes = 10_000_000;
+    const largest = 'x'.repeat(1_048_576);
+    const tenant = contoso();
+    assert.match(await tenant.encrypt(largest), /^eyJ/);
+    await assert.rejects(tenant.encrypt(`${largest}x`), /^VaultspanError: local-refused: .*Use encryptStream/);
+    await assert.rejects(tenant.encryptFields({ a: largest, b: 'x' }), refusal('local-refused'));
+    assert.equal(await contoso(true).encrypt(`${largest}x`), 'remote');
+    const small = new Vaultspan({ url: service.url, token: 't', local: 'required', batch: { maxBytes: 10 } });
+    clients.push(small);
+    await assert.rejects(small.tenant('contoso').encrypt('x'.repeat(11)), refusal('local-refused'));
+  });
+
   it('count nothing that was refused', async () => {
     service.terms.requiredContext = ['table'];
     const tenant = contoso();
@@ -296,8 +309,8 @@ describe('closing', () => {
 
   it('with 10,000 calls under way has each of them done, and counted once', async () => {
     service.terms.maxMessages = 20_000;
-    const tenant = contoso();
-    const work = Promise.all(Array.from({ length: 10_000 }, (_, at) => tenant.encrypt(String(at), { timeoutMs: 20_000 })));
+    const tenant = contoso('required', 30_000);
+    const work = Promise.all(Array.from({ length: 10_000 }, (_, at) => tenant.encrypt(String(at))));
     await clients[0]?.close();
     assert.equal(new Set(await work).size, 10_000);
     assert.deepEqual([...service.reports.values()].flat().map(({ sealed }) => sealed), [10_000]);

@@ -20,6 +20,7 @@ from ._leases import (
     Lease,
     LeasedKeys,
     Part,
+    check_sizes,
     open_parts,
     proofs_of,
     seal_all,
@@ -117,8 +118,8 @@ class AsyncTenant:
         plain = [(bytes_of(data, "data"), check_context(context)) for data, context in items]
         keys = self._keys()
         if keys is not None:
-            size = sum(len(data) for data, _ in plain)
-            lease = await self._lease(keys, key, len(plain), size, timeout)
+            sizes = [len(data) for data, _ in plain]
+            lease = await self._lease(keys, key, len(plain), sizes, timeout)
             if lease is not None:
                 return seal_all(keys, lease, plain)
         asked = [protocol.encrypt_item(data, context, key) for data, context in plain]
@@ -258,8 +259,8 @@ class AsyncTenant:
     ) -> list[dict[str, str]]:
         keys = self._keys()
         if keys is not None:
-            size = sum(len(data) for fields, _ in records for data in fields.values())
-            lease = await self._lease(keys, key, sum(len(fields) for fields, _ in records), size, timeout)
+            sizes = [sum(map(len, fields.values())) for fields, _ in records]
+            lease = await self._lease(keys, key, sum(len(fields) for fields, _ in records), sizes, timeout)
             if lease is not None:
                 return seal_records(keys, lease, records)
         asked = [protocol.encrypt_fields_item(fields, context, key) for fields, context in records]
@@ -288,10 +289,12 @@ class AsyncTenant:
         return self._service.leased_keys(self.id, self._access)
 
     async def _lease(
-        self, keys: LeasedKeys, alias: str | None, messages: int, size: int, timeout: float | None
+        self, keys: LeasedKeys, alias: str | None, messages: int, sizes: Sequence[int], timeout: float | None
     ) -> Lease | None:
-        """Returns a lease, or None where the service must encrypt."""
+        """Returns a lease, or None where the service must encrypt. Each size is of what is decrypted by one request."""
+        size = sum(sizes)
         try:
+            check_sizes(sizes)
             lease = keys.lease(alias, messages, size)
             if lease is None:
                 return await self._take_lease(keys, alias, messages, size, timeout)

@@ -19,6 +19,7 @@ from ._leases import (
     Lease,
     LeasedKeys,
     Part,
+    check_sizes,
     open_parts,
     proofs_of,
     seal_all,
@@ -117,8 +118,8 @@ class Tenant:
         plain = [(bytes_of(data, "data"), check_context(context)) for data, context in items]
         keys = self._keys()
         if keys is not None:
-            size = sum(len(data) for data, _ in plain)
-            lease = self._lease(keys, key, len(plain), size, timeout)
+            sizes = [len(data) for data, _ in plain]
+            lease = self._lease(keys, key, len(plain), sizes, timeout)
             if lease is not None:
                 return seal_all(keys, lease, plain)
         asked = [protocol.encrypt_item(data, context, key) for data, context in plain]
@@ -256,8 +257,8 @@ class Tenant:
     ) -> list[dict[str, str]]:
         keys = self._keys()
         if keys is not None:
-            size = sum(len(data) for fields, _ in records for data in fields.values())
-            lease = self._lease(keys, key, sum(len(fields) for fields, _ in records), size, timeout)
+            sizes = [sum(map(len, fields.values())) for fields, _ in records]
+            lease = self._lease(keys, key, sum(len(fields) for fields, _ in records), sizes, timeout)
             if lease is not None:
                 return seal_records(keys, lease, records)
         asked = [protocol.encrypt_fields_item(fields, context, key) for fields, context in records]
@@ -286,10 +287,12 @@ class Tenant:
         return self._service.leased_keys(self.id, self._access)
 
     def _lease(
-        self, keys: LeasedKeys, alias: str | None, messages: int, size: int, timeout: float | None
+        self, keys: LeasedKeys, alias: str | None, messages: int, sizes: Sequence[int], timeout: float | None
     ) -> Lease | None:
-        """Returns a lease, or None where the service must encrypt."""
+        """Returns a lease, or None where the service must encrypt. Each size is of what is decrypted by one request."""
+        size = sum(sizes)
         try:
+            check_sizes(sizes)
             lease = keys.lease(alias, messages, size)
             if lease is None:
                 return self._take_lease(keys, alias, messages, size, timeout)

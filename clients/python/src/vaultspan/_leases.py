@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar, cast
 from ._canonical import canonical_context, field_contexts
 from ._compact import HEADER_CHARACTERS, Leaf, leased_header
 from ._errors import VaultspanError, problem_error
-from ._protocol import text_member, unexpected
+from ._protocol import MAX_BYTES, text_member, unexpected
 from ._values import Context, from_base64
 
 OPENED_LEAVES = 10_000
@@ -353,6 +353,14 @@ def _leaf_of(answer: Mapping[str, object]) -> tuple[Leaf, float]:
     if len(key) != KEY_BYTES or not isinstance(seconds, (int, float)):
         raise unexpected(200, "it has no key with an end")
     return Leaf(text_member(answer, "kid"), key), seconds
+
+
+def check_sizes(sizes: Sequence[int]) -> None:
+    """Raises `local-refused` for what the service could not decrypt: nobody could read it without its leaf."""
+    if any(size > MAX_BYTES for size in sizes):
+        raise VaultspanError(
+            "local-refused", f"the service could not decrypt more than {MAX_BYTES} bytes. Use encrypt_stream."
+        )
 
 
 def seal_all(keys: LeasedKeys, lease: Lease, items: Sequence[tuple[bytes, Context | None]]) -> list[str]:
