@@ -9,7 +9,7 @@ what='client libraries'
 out=$root/.clients
 
 NODES=(20.20.2 24.21.0)
-PYTHONS=(3.10 3.14 3.15)
+PYTHONS=(3.10 3.14)
 python=$out/client-python
 # Prints the first block of TypeScript (ts) or Python (python) below a heading of a page, which is what a user pastes.
 example() { awk -v heading="$2" -v fence="^\`\`\`$3" '$0 == heading { below = 1 } below && /^```$/ && block { exit } block { print } below && $0 ~ fence { block = 1 }' "$1"; }
@@ -82,7 +82,7 @@ install_python() {
   for version in "${PYTHONS[@]}"; do
     cmp -s "$locked" "$python-$version/installed" && continue
     scripts/clients/other-python.sh "$version" "$python-$version" || continue
-    install_locked "$python-$version" "$locked" || install_without_tink "$python-$version" "$locked" || {
+    install_locked "$python-$version" "$locked" || {
       echo "python: not every package can be had for $version" >&2
       rm -rf "$python-$version"
     }
@@ -94,13 +94,6 @@ install_locked() {
   "$python/bin/python" -m pip --python "$folder/bin/python" install --quiet --disable-pip-version-check --no-compile \
     --only-binary :all: --require-hashes -r "$locked" 2>"$work/python/log" || return 1
   cp "$locked" "$folder/installed"
-}
-
-# Tink comes later than new versions of Python. Its tests are skipped then.
-install_without_tink() {
-  local folder=$1 locked=$2 rest=$work/python/without-tink
-  awk '/^tink==/ { skipped = 1; next } /^[^ ]/ { skipped = 0 } !skipped' "$locked" >"$rest"
-  install_locked "$folder" "$rest" && cp "$locked" "$folder/installed"
 }
 
 build_python() {

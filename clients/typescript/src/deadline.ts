@@ -29,7 +29,7 @@ export class Deadline {
     this.#endsAt = performance.now() + timeoutMs;
     this.#timer = setTimeout(() => this.#end(timedOut(this.#timeoutMs, this.#last)), timeoutMs);
     if (caller?.aborted) this.#onAbort();
-    else caller?.addEventListener('abort', this.#onAbort, { once: true });
+    else if (caller !== undefined) watchAbort(caller, this.#onAbort);
   }
 
   /** Aborted when the call is over before its result. */
@@ -72,7 +72,7 @@ export class Deadline {
 
   release(): void {
     clearTimeout(this.#timer);
-    this.#caller?.removeEventListener('abort', this.#onAbort);
+    if (this.#caller !== undefined) unwatchAbort(this.#caller, this.#onAbort);
   }
 
   #end(reason: unknown): void {
@@ -81,6 +81,31 @@ export class Deadline {
     this.#controller?.abort(reason);
     this.#whenOver?.(reason);
   }
+}
+
+/** Calls that share a signal share one listener: Node 20 warns of more than 10 as of a leak. */
+const watching = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Has a function called when a signal aborts that has not yet. */
+export function watchAbort(signal: AbortSignal, act: () => void): void {
+  const acts = watching.get(signal);
+  if (acts !== undefined) {
+    acts.add(act);
+    return;
+  }
+  const first = new Set([act]);
+  watching.set(signal, first);
+  signal.addEventListener(
+    'abort',
+    () => {
+      for (const one of first) one();
+    },
+    { once: true },
+  );
+}
+
+export function unwatchAbort(signal: AbortSignal, act: () => void): void {
+  watching.get(signal)?.delete(act);
 }
 
 /** @throws TypeError for what is no time in milliseconds, or more than a timer can wait */

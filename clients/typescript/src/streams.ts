@@ -1,6 +1,7 @@
 import type { Access } from './access.ts';
 import { base64UrlOf } from './bytes.ts';
 import { contextMember, type EncryptionContext } from './context.ts';
+import { unwatchAbort, watchAbort } from './deadline.ts';
 import { VaultspanError } from './errors.ts';
 import { type Transport, unreachable } from './transport.ts';
 
@@ -39,7 +40,7 @@ async function carry(
   const controller = new AbortController();
   const onAbort = () => controller.abort(signal?.reason);
   if (signal?.aborted) onAbort();
-  else signal?.addEventListener('abort', onAbort, { once: true });
+  else if (signal !== undefined) watchAbort(signal, onAbort);
   try {
     const answer = await transport.stream({
       tenantId,
@@ -57,7 +58,7 @@ async function carry(
     controller.abort(failure);
     await Promise.allSettled([down.abort(failure), body.locked ? undefined : body.cancel(failure)]);
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    if (signal !== undefined) unwatchAbort(signal, onAbort);
   }
 }
 

@@ -179,6 +179,18 @@ describe('a failure', () => {
     assert.ok(['unreachable', 'timed-out'].includes(error.code), error.code);
   });
 
+  it('of a service that restarts amid batches is not seen', async () => {
+    fake.answer = ({ url }) => {
+      assert.match(url, /batch/);
+      fake.answer = echo;
+      fake.restart(200);
+    };
+    const contoso = client.tenant('contoso');
+    const sealed = await Promise.all(Array.from({ length: 3_000 }, (_, at) => contoso.encrypt(String(at), { timeoutMs: 30_000 })));
+    assert.equal(new Set(sealed).size, 3_000);
+    assert.ok(fake.seen.length > 3, 'the batches are sent again');
+  });
+
   it('of a proxy is no problem of the service', async () => {
     fake.answer = (_seen, response) => void response.writeHead(502, { 'Content-Type': 'text/html' }).end('<h1>Bad gateway</h1>');
     const error = await failure(client.tenant('contoso').encrypt('a'));

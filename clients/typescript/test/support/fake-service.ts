@@ -15,6 +15,8 @@ export interface FakeService {
   readonly url: string;
   readonly seen: Seen[];
   answer: Answer;
+  /** Breaks all connections, and listens again after a time. */
+  restart(downMs: number): void;
   close(): Promise<void>;
 }
 
@@ -37,6 +39,11 @@ export async function startFakeService(answer: Answer = echo): Promise<FakeServi
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
     answer,
+    restart: (downMs) => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => setTimeout(() => server.listen(port, '127.0.0.1'), downMs));
+      server.closeAllConnections();
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
