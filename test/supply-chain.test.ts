@@ -118,7 +118,16 @@ describe('package.json', () => {
   };
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
     readonly packages: Readonly<
-      Record<string, { readonly hasInstallScript?: true; readonly resolved?: string; readonly integrity?: string }>
+      Record<
+        string,
+        {
+          readonly hasInstallScript?: true;
+          readonly dev?: true;
+          readonly devOptional?: true;
+          readonly resolved?: string;
+          readonly integrity?: string;
+        }
+      >
     >;
   };
 
@@ -135,6 +144,14 @@ describe('package.json', () => {
       .filter(([, { hasInstallScript }]) => hasInstallScript)
       .map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length));
     expect(scripted.filter((name) => !Object.hasOwn(manifest.allowScripts, name))).toEqual([]);
+  });
+
+  test('has no install script in production, such as one that reports the installation', () => {
+    const packages = Object.entries(lock.packages);
+    const production = packages.filter(([, { dev, devOptional }]) => !dev && !devOptional);
+    expect(production.length).toBeGreaterThan(50);
+    const scripted = production.filter(([, { hasInstallScript }]) => hasInstallScript);
+    expect(scripted.map(([path]) => path).filter((path) => path !== '')).toEqual([]);
   });
 
   test('has a lock with a hash of each package and no registry address', () => {

@@ -32,6 +32,7 @@ export function Shell({ settings, session }: { settings: Settings; session: Sess
           Vaultspan console
         </Link>
         {settings.vendorName && <span className="vendor">{settings.vendorName}</span>}
+        <a href="/docs">API reference</a>
         {person && <TopLinks roles={person.roles} />}
         {person && (
           <span className="person">
