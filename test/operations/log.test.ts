@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { isSigned, parseCheckpoint } from '../../src/audit/receipts/checkpoint.ts';
+import { newSecretKey } from '../../src/azure/home/home-keys.ts';
 import { openHome } from '../../src/compose/home.ts';
 import { openReceiptsKey } from '../../src/compose/receipts.ts';
 import { leafOf, rootOfInclusion, rootsOfConsistency, treeHash } from '../support/merkle.ts';
@@ -10,7 +11,9 @@ import { until } from '../support/until.ts';
 let service: TestService;
 beforeAll(async () => {
   service = await startService({
+    homeSecrets: { 'vaultspan-link-key': newSecretKey() },
     config: {
+      onboarding: { url: 'https://keys.vendor.example' },
       audit: { database: true },
       receipts: { origin: 'vendor.example/vaultspan', checkpointSeconds: 1 },
       metrics: { enabled: true, port: 0 },
@@ -127,4 +130,54 @@ test('metrics count the entries and the checkpoints', async () => {
   expect(metrics).toMatch(/^vaultspan_log_checkpoints_total [1-9]/m);
   expect(metrics).toMatch(/^vaultspan_log_gaps_total 0$/m);
   expect(metrics).toMatch(/^vaultspan_log_refused 0$/m);
+});
+
+describe("the customer's page", () => {
+  const linkOf = async (allow: readonly string[]): Promise<string> => {
+    const { body } = await service.post('/tenants/contoso/onboarding-links', { allow }).expect(200);
+    return new URL(body.url).pathname;
+  };
+  const proof = (page: string, query: string) => service.request().get(`${page}/proof?${query}`);
+
+  test('gives proofs of an entry and of the growth to a link that may read records', async () => {
+    const page = await linkOf(['records']);
+    expect((await service.request().get(page)).text).toContain(`action="${page}/proof"`);
+    for (const query of ['sequence=1', 'from=1']) {
+      const { status, text, headers } = await proof(page, query);
+      expect([status, headers['cache-control']]).toEqual([200, 'no-store']);
+      expect(headers['content-disposition']).toMatch(
+        /^attachment; filename="vaultspan-contoso-(entry|growth)-1\.txt"$/,
+      );
+      expect(partsOf(text).hashes.length).toBeGreaterThan(0);
+    }
+    expect((await service.auditRecords()).at(-1)).toMatchObject({
+      operation: 'log-read',
+      tenantId: 'contoso',
+      principal: expect.stringMatching(/^link:/),
+    });
+  });
+
+  test.each([
+    '',
+    'sequence=',
+    'sequence=-1',
+    'sequence=1.5',
+    'sequence=9999999',
+    'from=9999999',
+    'sequence=1&from=1',
+    'sequence=1&sequence=2',
+    'sequence[a]=1',
+  ])('refuses the proof of %j', async (query) => {
+    const { status, text } = await proof(await linkOf(['records']), query);
+    expect(status).toBe(404);
+    expect(text).not.toContain('This link does not open');
+  });
+
+  test('gives none to a link without records', async () => {
+    const page = await linkOf([]);
+    expect((await service.request().get(page)).text).not.toContain('/proof"');
+    const { status, text } = await proof(page, 'sequence=1');
+    expect(status).toBe(404);
+    expect(text).toContain('This link does not open');
+  });
 });

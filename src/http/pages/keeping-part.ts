@@ -46,7 +46,7 @@ const seePart = ({ path, allow }: OnboardingPageInput): Html => html`<h3>See eac
 <li>Your vault's own log (diagnostic setting AuditEvent) has every call of the service. The vendor's records name the same call in <code>vaultRequestId</code>, which is <code>CorrelationId</code> there.</li>
 ${
   allow.includes('records')
-    ? html`<li>The vendor's records of you: <a href="${path}/records">newest 1,000 as NDJSON</a>; <a href="${path}/checkpoint">signed checkpoint of the log</a>, if receipts are on. Keep checkpoints: nobody can later show you a log that lacks an entry.</li>`
+    ? html`<li>The vendor's records of you: <a href="${path}/records">newest 1,000 as NDJSON</a>; <a href="${path}/checkpoint">signed checkpoint of the log</a>, if receipts are on. Keep checkpoints: nobody can later show you a log that lacks an entry.${proofForms(path)}</li>`
     : html`<li>The vendor's records of you, and signed receipts of them: ask for them; this link does not have them.</li>`
 }
 ${
@@ -58,6 +58,11 @@ ${
 <h3>Set rules on your key</h3>
 <p>Tags on the key narrow what the service may do, whatever the vendor's record says. A tag that cannot be read refuses everything. <code>az keyvault key set-attributes</code> replaces all tags: repeat the ones that are there.</p>
 <table><thead><tr><th>Tag</th><th>Meaning</th></tr></thead><tbody>${POLICY_TAGS.map(([tag, meaning]) => html`<tr><td><code>${tag}</code></td><td>${meaning}</td></tr>`)}</tbody></table>`;
+
+/** Returns forms for the proofs under the last checkpoint; they work without scripts. */
+const proofForms = (path: string): Html => html`
+<form action="${path}/proof"><label>Number of an entry, from 0: <input name="sequence" inputmode="numeric" pattern="[0-9]{1,15}" required></label> <button class="second">Proof that it is in the log</button></form>
+<form action="${path}/proof"><label>Entries of an earlier checkpoint: <input name="from" inputmode="numeric" pattern="[0-9]{1,15}" required></label> <button class="second">Proof that the log only grew since</button></form>`;
 
 const questionsPart = ({ boundSeconds, vendor }: OnboardingPageInput): Html => html`<h3>Questions that others asked</h3>
 <dl>

@@ -1,8 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Request, type Response, Router } from 'express';
 import { type ErrorCode, ServiceError } from '../../errors.ts';
-import { type ListAuditRecordsDeps, listAuditRecords } from '../../operations/audit/list-audit-records.ts';
-import { getLogCheckpoint, type ReadLogDeps } from '../../operations/audit/read-log.ts';
 import type { CheckTenantDeps } from '../../operations/doctor/check-tenant.ts';
 import { checkTenant } from '../../operations/doctor/check-tenant.ts';
 import type { CheckStep } from '../../operations/doctor/tenant-check.ts';
@@ -10,27 +8,22 @@ import { cancelDrill, type DrillDeps, readDrill, startDrill } from '../../operat
 import { type ConsentDeps, consentUrl, readConsent } from '../../operations/onboarding/consent.ts';
 import {
   type CustomerPageDeps,
-  exportOfLink,
   type RingOfLinkDeps,
   readCustomerPage,
   ringOfLink,
 } from '../../operations/onboarding/customer-page.ts';
 import type { LinkDeps, LinkMaker } from '../../operations/onboarding/links.ts';
-import {
-  fileName,
-  getOnboardingFile,
-  ONBOARDING_FORMATS,
-  type OnboardingFileDeps,
-} from '../../operations/onboarding/onboarding-file.ts';
 import { openLink, requestOfLink } from '../../operations/onboarding/open-link.ts';
 import { revocationBoundMsOf } from '../../tenants/bounds.ts';
-import type { LinkGrant, OnboardingLink } from '../../tenants/onboarding-links.ts';
+import type { LinkGrant } from '../../tenants/onboarding-links.ts';
 import { pageHeaders } from '../answers/page-headers.ts';
 import { type ProblemDeps, settleFailure } from '../answers/problem.ts';
 import { problemTable } from '../answers/problem-table.ts';
 import { scopeOf } from '../scope.ts';
 import { checkResult, checkStep } from './check-steps.ts';
+import { type DownloadDeps, sendCheckpoint, sendFile, sendKeys, sendProof, sendRecords } from './link-downloads.ts';
 import { LinkRates } from './link-rates.ts';
+import { type LinkRequest, notALink } from './link-request.ts';
 import { consentPage, failurePage, refusedPage } from './notice-pages.ts';
 import { onboardingPage } from './onboarding-page.ts';
 import { PAGE_CSS, PAGE_SCRIPT } from './page-assets.ts';
@@ -40,33 +33,17 @@ export interface OnboardingPagesDeps
   extends CustomerPageDeps,
     CheckTenantDeps,
     Omit<DrillDeps, 'tenants'>,
-    ListAuditRecordsDeps,
-    ReadLogDeps,
+    DownloadDeps,
     RingOfLinkDeps,
-    OnboardingFileDeps,
     Omit<ConsentDeps, 'links'>,
     ProblemDeps {
   readonly links: LinkDeps['links'];
   readonly authorityHost: string;
-  readonly branchKeys: Parameters<typeof exportOfLink>[0]['branchKeys'];
-}
-
-/** A request whose link has been opened. */
-interface LinkRequest {
-  readonly req: Request;
-  readonly res: Response;
-  readonly link: OnboardingLink;
-  /** The path of the link's page. */
-  readonly path: string;
-  readonly requestId: string;
 }
 
 type Work = (request: LinkRequest) => Promise<void>;
 
 const LINES = 'application/x-ndjson';
-const MAX_RECORDS = 1_000;
-const RECORDS_IN_A_PAGE = 200;
-
 /**
  * Returns the routes of the customers' pages. The link in the path is the only credential, so the
  * pages send no referrer, are not stored, and take posts only from themselves.
@@ -166,11 +143,14 @@ export function onboardingRouter(deps: OnboardingPagesDeps, maker: LinkMaker): R
     '/onboarding/:link/checkpoint',
     withLink(
       'log-read',
-      allowing('records', async ({ res, link, requestId }) => {
-        const { tenantId } = link;
-        const text = await getLogCheckpoint(deps, requestOfLink(link, 'Audit.Read', requestId), tenantId);
-        sendDownload(res, `vaultspan-${tenantId}-checkpoint.txt`, 'text/plain', text);
-      }),
+      allowing('records', (request) => sendCheckpoint(deps, request)),
+    ),
+  );
+  router.get(
+    '/onboarding/:link/proof',
+    withLink(
+      'log-read',
+      allowing('records', (request) => sendProof(deps, request)),
     ),
   );
   router.get(
@@ -184,7 +164,6 @@ export function onboardingRouter(deps: OnboardingPagesDeps, maker: LinkMaker): R
   return router;
 }
 
-const notALink = (): ServiceError => new ServiceError('link-not-found', 'The link does not open');
 const throttled = (): ServiceError =>
   new ServiceError('caller-throttled', 'Too many links were tried that do not open', { retryAfter: 5 });
 
@@ -279,37 +258,6 @@ async function streamCheck(deps: OnboardingPagesDeps, request: LinkRequest): Pro
   res.end(`${JSON.stringify({ result: checkResult(result).text })}\n`);
 }
 
-async function sendFile(deps: OnboardingPagesDeps, { req, res, link, requestId }: LinkRequest): Promise<void> {
-  const format = ONBOARDING_FORMATS.find((known) => known === req.params['format']);
-  if (format === undefined) throw notALink();
-  const { tenantId } = link;
-  const text = await getOnboardingFile(deps, requestOfLink(link, 'Tenants.Read', requestId), { tenantId, format });
-  sendDownload(res, fileName(tenantId, format), 'text/plain', text);
-}
-
-async function sendRecords(deps: OnboardingPagesDeps, { res, link, requestId }: LinkRequest): Promise<void> {
-  const { tenantId } = link;
-  const lines: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const request = requestOfLink(link, 'Audit.Read', requestId);
-    const page = await listAuditRecords(deps, request, { tenantId, limit: RECORDS_IN_A_PAGE, cursor });
-    lines.push(...page.records.map((record) => `${JSON.stringify(record)}\n`));
-    cursor = page.nextCursor;
-  } while (cursor !== undefined && lines.length < MAX_RECORDS);
-  sendDownload(res, `vaultspan-${tenantId}-records.ndjson`, LINES, lines.join(''));
-}
-
-async function sendKeys(deps: OnboardingPagesDeps, { res, link, requestId }: LinkRequest): Promise<void> {
-  for await (const lines of exportOfLink(deps, link, requestId)) {
-    if (!res.headersSent) startDownload(res, `vaultspan-${link.tenantId}-branch-keys.ndjson`, LINES);
-    if (!res.write(lines)) await new Promise((resolve) => res.once('drain', resolve).once('close', resolve));
-    if (res.destroyed) return;
-  }
-  if (!res.headersSent) startDownload(res, `vaultspan-${link.tenantId}-branch-keys.ndjson`, LINES);
-  res.end();
-}
-
 const DRILL = /^[0-9a-f-]{36}$/;
 
 function drillOf({ req, link }: LinkRequest): { readonly tenantId: string; readonly drillId: string } {
@@ -345,13 +293,3 @@ function sendAsset(res: Response, type: string, text: string): void {
 }
 
 const sendPage = (res: Response, status: number, page: string): void => void res.status(status).type('html').send(page);
-
-function startDownload(res: Response, name: string, type: string): void {
-  res.setHeader('Content-Disposition', `attachment; filename="${name}"`);
-  res.type(type);
-}
-
-function sendDownload(res: Response, name: string, type: string, text: string): void {
-  startDownload(res, name, type);
-  res.send(text);
-}

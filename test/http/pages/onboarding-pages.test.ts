@@ -143,7 +143,7 @@ describe('a link that does not open', () => {
   test('of a permission that it lacks is refused alike', async () => {
     const bare = await linkOf('northwind');
     const expected = await refused(`/onboarding/${'A'.repeat(65)}`);
-    for (const name of ['records', 'checkpoint', 'branch-keys'])
+    for (const name of ['records', 'checkpoint', 'proof?sequence=0', 'branch-keys'])
       expect(await refused(`${bare}/${name}`)).toEqual(expected);
   });
 
