@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { tenantPath } from '../../console/src/api/paths.ts';
 import { readLines } from '../../console/src/api/read-lines.ts';
 import { entriesPath, entryIn, numberIn } from '../../console/src/text/log-place.ts';
 import { faultsOf, recordOf } from '../../console/src/text/new-tenant.ts';
@@ -29,6 +30,18 @@ describe('an entry of the log', () => {
   test('has its number in decimal', () => {
     expect([numberIn(' 10 ', 0, 10), numberIn('0', 0, 10)]).toEqual([10, 0]);
   });
+});
+
+test.each([
+  ['contoso', '/tenants/contoso/drills'],
+  ['a/../b', '/tenants/a%2F..%2Fb/drills'],
+  ['..', '/tenants/-/drills'],
+  ['.', '/tenants/-/drills'],
+  ['%2e%2e', '/tenants/%252e%252e/drills'],
+  ['a?b#c\\', '/tenants/a%3Fb%23c%5C/drills'],
+  ['//evil.example', '/tenants/%2F%2Fevil.example/drills'],
+])('the path of the tenant %j stays below /tenants', (id, path) => {
+  expect(new URL(tenantPath(id, '/drills'), 'https://keys.vendor.example').pathname).toBe(path);
 });
 
 describe('a new tenant', () => {

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { Link, Route, Routes, useNavigate, useParams } from 'react-router';
-import { tenantPath } from '../../api/paths.ts';
+import { segment, tenantPath } from '../../api/paths.ts';
 import type { Drill } from '../../api/types.ts';
 import { useApi, useRole } from '../../app/context.ts';
 import { Failure } from '../../parts/failure.tsx';
@@ -75,7 +75,7 @@ function StartDrill({ tenant }: SectionProps): ReactNode {
 function FollowDrill({ tenant }: SectionProps): ReactNode {
   const { drillId = '' } = useParams();
   const api = useApi();
-  const path = tenantPath(tenant.id, `/drills/${encodeURIComponent(drillId)}`);
+  const path = tenantPath(tenant.id, `/drills/${segment(drillId)}`);
   const drill = useQuery({
     queryKey: ['drill', tenant.id, drillId],
     queryFn: ({ signal }) => api.json<Drill>(path, { signal }),
