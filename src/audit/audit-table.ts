@@ -67,6 +67,8 @@ export interface AuditTable {
   last(chain: string): Promise<AuditPlace | undefined>;
   /** Returns records of one tenant, newest first. */
   page(query: AuditPageQuery): Promise<readonly PlacedLine[]>;
+  /** The most records for one search: few where the database works on the service's own thread. */
+  readonly searchedAtOnce: number;
   /** Returns records of one tenant whose lines have the marks. */
   search(query: AuditSearch): Promise<FoundLines>;
   /**

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AuditRow } from '../../src/audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../src/audit/days.ts';
+import { tableRecords } from '../../src/audit/pages/table-records.ts';
 import { auditTable } from '../../src/database/tables/audit-table.ts';
 import { DATABASES } from '../support/sql-databases.ts';
 
@@ -77,6 +78,36 @@ describe.each(DATABASES)('the audit table in %s', (_name, create) => {
     expect(await found({ scanned: 2, before: rows[4] })).toEqual([[3], 2]);
     expect(await found({ scanned: 5 })).toEqual([[3, 0], undefined]);
     expect(await found({ from: START + 1, to: START + 3 })).toEqual([[], undefined]);
+  });
+
+  test('a page of a search looks through so many records, and the next one continues', async () => {
+    await using database = await create();
+    const table = auditTable(await database.open());
+    const recordAt = (sequence: number) => ({
+      chain: A,
+      sequence,
+      at: new Date(START + sequence).toISOString(),
+      salt: 's'.repeat(22),
+      previous: 'h'.repeat(43),
+      type: 'event',
+      operation: sequence === 1 ? 'decrypt' : 'encrypt',
+      outcome: 'succeeded',
+      requestId: String(sequence),
+      tenantId: 'contoso',
+    });
+    const total = 3_500;
+    await table.add(
+      Array.from({ length: total }, (_, sequence) => row(A, sequence, { line: JSON.stringify(recordAt(sequence)) })),
+    );
+    const records = tableRecords(table, 2_000);
+    const search = { tenantId: 'contoso', limit: 5, filter: { operation: 'decrypt' } };
+    const first = await records.page(search);
+    expect(first).toEqual({ records: [], next: { at: START + 1_500, chain: A, sequence: 1_500 } });
+    expect(await records.page({ ...search, before: first.next })).toEqual({ records: [recordAt(1)] });
+    const quoted = { operation: 'encrypt', text: '"sequence":' }; // in values, quotes have a backslash
+    expect(await records.page({ ...search, filter: quoted })).toMatchObject({ records: [], next: { sequence: 1_500 } });
+    const newest = await records.page({ ...search, limit: 1, filter: { text: 'ENCRYPT' } });
+    expect(newest).toMatchObject({ records: [{ sequence: total - 1 }], next: { sequence: total - 1 } });
   });
 
   test('chains are listed in the order of their ids', async () => {

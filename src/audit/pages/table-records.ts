@@ -5,26 +5,16 @@ import { type AuditRecords, type RecordPage, type RecordQuery, recordOf } from '
 
 /** The most records that are looked through for one page. */
 const SCANNED = 20_000;
-/** Of these, as many at once: SQLite reads them on the service's own thread. */
-const SLICE = 1_000;
 
-type Table = Pick<AuditTable, 'page' | 'search'>;
-
-interface SearchBounds {
-  readonly scanned: number;
-  readonly slice: number;
-}
+type Table = Pick<AuditTable, 'page' | 'search' | 'searchedAtOnce'>;
 
 /** Returns a reader of the database's records: those of all processes, once they are shipped. */
-export const tableRecords = (
-  table: Table,
-  bounds: SearchBounds = { scanned: SCANNED, slice: SLICE },
-): AuditRecords => ({
+export const tableRecords = (table: Table, scanned = SCANNED): AuditRecords => ({
   page: async (query) => {
     // One row more than the page has shows whether there is a next page.
     const more: AuditPageQuery = { ...query, limit: query.limit + 1 };
     const { rows, end } = isFiltering(query.filter)
-      ? await searchIn(table, { ...more, filter: query.filter }, bounds)
+      ? await searchIn(table, { ...more, filter: query.filter }, scanned)
       : { rows: await table.page(more), end: undefined };
     const shown = rows.slice(0, query.limit);
     const records = shown.flatMap(({ line }) => {
@@ -37,8 +27,9 @@ export const tableRecords = (
 });
 
 /** Looks through one slice after the other, with turns of the event loop for other requests. */
-async function searchIn(table: Table, query: RecordQuery, { scanned, slice }: SearchBounds) {
+async function searchIn(table: Table, query: RecordQuery, scanned: number) {
   const marks = marksOf(query.filter);
+  const slice = Math.min(scanned, table.searchedAtOnce);
   const rows = [];
   let end = query.before;
   for (let looked = 0; looked < scanned; looked += slice) {
