@@ -59,19 +59,21 @@ export async function sendCheckpoint(deps: DownloadDeps, { res, link, requestId 
 /** Sends the proof that an entry is in the log, or that the log only grew since a size. */
 export async function sendProof(deps: DownloadDeps, { req, res, link, requestId }: LinkRequest): Promise<void> {
   const { tenantId } = link;
-  const asked = proofAsked(req.query);
-  const input: LogProofInput = { tenantId, ...asked };
+  const { name, input } = proofAsked(tenantId, req.query);
   const text = await getLogProof(deps, requestOfLink(link, 'Audit.Read', requestId), input);
-  const name = asked.sequence === undefined ? `growth-${asked.from}` : `entry-${asked.sequence}`;
   sendDownload(res, `vaultspan-${tenantId}-${name}.txt`, 'text/plain', text);
 }
 
 const NUMBER = /^\d{1,15}$/;
 
-function proofAsked({ sequence, from }: LinkRequest['req']['query']) {
+function proofAsked(
+  tenantId: string,
+  { sequence, from }: LinkRequest['req']['query'],
+): { readonly name: string; readonly input: LogProofInput } {
   if (typeof sequence === 'string' && from === undefined && NUMBER.test(sequence))
-    return { sequence: Number(sequence) };
-  if (typeof from === 'string' && sequence === undefined && NUMBER.test(from)) return { from: Number(from) };
+    return { name: `entry-${sequence}`, input: { tenantId, sequence: Number(sequence) } };
+  if (typeof from === 'string' && sequence === undefined && NUMBER.test(from))
+    return { name: `growth-${from}`, input: { tenantId, from: Number(from) } };
   throw new ServiceError('log-not-found', 'The number of an entry, or of entries of an earlier checkpoint, is needed');
 }
 
