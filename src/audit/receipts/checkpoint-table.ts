@@ -28,25 +28,26 @@ export interface SignedHead {
   readonly checkpoint: string;
 }
 
+/** Trees that have been due the longest. */
+export interface DueTrees {
+  readonly before: number;
+  readonly limit: number;
+}
+
 export interface CheckpointTable {
   /** Returns the time at which the next checkpoint is due; undefined while all are current. */
   nextDue(): Promise<number | undefined>;
   /** Returns the anchor once this owner has the lease; undefined while another one has it. */
   lease(owner: string, leaseMs: number): Promise<Anchor | undefined>;
   /**
-   * Adds entries to the trees of logs that are due before this time, some thousands at once. Returns
-   * whether more may remain.
+   * Adds entries to the trees that are due, some thousands at once. Returns whether more may remain.
    */
-  grow(before: number, grow: (head: TreeHead, leaves: readonly Buffer[]) => GrownTree): Promise<boolean>;
+  grow(due: DueTrees, grow: (head: TreeHead, leaves: readonly Buffer[]) => GrownTree): Promise<boolean>;
   /**
-   * Stores the next mark of the home vault, and returns the trees that are due, the longest first.
-   * Undefined when the lease was lost.
+   * Stores the next mark of the home vault, and returns the trees that are due. Undefined when the
+   * lease was lost.
    */
-  claim(
-    owner: string,
-    pending: string,
-    due: { readonly before: number; readonly limit: number },
-  ): Promise<readonly TreeHead[] | undefined>;
+  claim(owner: string, pending: string, due: DueTrees): Promise<readonly TreeHead[] | undefined>;
   /** Makes the pending mark the current one. Returns false when the lease was lost. */
   confirm(owner: string, pending: string): Promise<boolean>;
   /**

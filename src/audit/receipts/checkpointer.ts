@@ -130,11 +130,11 @@ export class Checkpointer {
       return false;
     }
     if (this.#state === 'refused') this.#recovered();
-    const before = now();
-    while (!this.#closing.signal.aborted && (await table.grow(before, grow)));
+    // Only the trees of this round grow: the others would grow again, by few entries, before theirs.
+    const due = { before: now(), limit: Math.max(GROUP, signaturesPerSecond * ROUND_SECONDS) };
+    while (!this.#closing.signal.aborted && (await table.grow(due, grow)));
     const token = newMark(anchor.generation);
-    const limit = Math.max(GROUP, signaturesPerSecond * ROUND_SECONDS);
-    const heads = await table.claim(this.#owner, token, { before, limit });
+    const heads = await table.claim(this.#owner, token, due);
     if (!heads) return false;
     await key.mark(version, token);
     if (!(await table.confirm(this.#owner, token))) return false;

@@ -20,13 +20,20 @@ export const TILE_WIDTH = 256;
 /** Levels of the tree in one tile. */
 export const TILE_HEIGHT = 8;
 
-const NODE = Buffer.of(1);
+/** The text of a node, used again for each: the byte 0x01, then the hashes of its children. */
+const node = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
 
 /** Returns the hash of a leaf. The NUL character is the byte 0x00 that RFC 9162 puts before it. */
-export const leafHash = (line: string): Buffer => hash('sha256', `\0${line}`, 'buffer');
+export const leafHash = (line: string): Buffer => sha256(`\0${line}`);
 
-export const nodeHash = (left: Buffer, right: Buffer): Buffer =>
-  hash('sha256', Buffer.concat([NODE, left, right], 1 + 2 * HASH_BYTES), 'buffer');
+export function nodeHash(left: Buffer, right: Buffer): Buffer {
+  node.set(left, 1);
+  node.set(right, 1 + HASH_BYTES);
+  return sha256(node);
+}
+
+/** A text as output takes half of the time that a Buffer takes, its conversion included. */
+const sha256 = (bytes: string | Buffer): Buffer => Buffer.from(hash('sha256', bytes, 'latin1'), 'latin1');
 
 /** Adds the leaf with this number to the edge, and returns the subtrees of full tiles that it completes. */
 export function addLeaf(edge: Edge, number: number, leaf: Buffer): readonly FullSubtree[] {
@@ -48,7 +55,7 @@ export function addLeaf(edge: Edge, number: number, leaf: Buffer): readonly Full
 /** Returns the root of the tree with this edge. */
 export function rootOf(edge: readonly Buffer[]): Buffer {
   const last = edge.at(-1);
-  if (!last) return hash('sha256', '', 'buffer');
+  if (!last) return sha256('');
   return edge.slice(0, -1).reduceRight((root, subtree) => nodeHash(subtree, root), last);
 }
 

@@ -1,12 +1,11 @@
 import { type Selectable, sql } from 'kysely';
-import type { Anchor, CheckpointTable } from '../../audit/receipts/checkpoint-table.ts';
-import type { RowColumns } from '../dialect.ts';
+import type { Anchor, CheckpointTable, DueTrees } from '../../audit/receipts/checkpoint-table.ts';
+import type { RowColumns, SqlDialect } from '../dialect.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 
 const GROWN = { tenant_id: 'text', edge: 'text', edge_size: 'bigint' } as const satisfies RowColumns;
 const SUBTREES = { tenant_id: 'text', level: 'bigint', place: 'bigint', root: 'text' } as const satisfies RowColumns;
-const LEAVES = { tenant_id: 'text', first: 'bigint', last: 'bigint' } as const satisfies RowColumns;
 const SIGNED = { tenant_id: 'text', size: 'bigint', checkpoint: 'text' } as const satisfies RowColumns;
 
 type AnchorRow = Pick<Selectable<Schema['log_anchor']>, 'generation' | 'token' | 'pending'>;
@@ -51,34 +50,15 @@ export const checkpointTable = ({ read, write, dialect }: SqlDatabase): Checkpoi
     return row && anchorOf(row);
   },
 
-  grow: (before, grow) =>
+  grow: (due, grow) =>
     write(async (trx) => {
       // A process whose lease has ended may be at it still.
       if (!(await dialect.tryLock(trx, GROW_LOCK))) return false;
-      const heads = await trx
-        .selectFrom('log_heads')
-        .select(['tenant_id', 'size', 'edge', 'edge_size'])
-        .where('due_at', '<=', before)
-        .whereRef('edge_size', '<', 'size')
-        .orderBy('due_at')
-        .limit(GROWN_LOGS)
-        .execute();
-      if (heads.length === 0) return false;
-      let room = GROWN_ENTRIES;
-      const some = heads.flatMap(({ tenant_id, size, edge, edge_size }) => {
-        const last = Math.min(size, edge_size + room) - 1;
-        room -= last + 1 - edge_size;
-        return last < edge_size ? [] : { tenant_id, edge, first: edge_size, last };
-      });
-      const joined = dialect.name === 'SQLite' ? sql.raw('group_concat') : sql.raw('string_agg');
-      const { rows } = await sql<{ tenant_id: string; leaves: string | null }>`select tenant_id,
-          (select ${joined}(e.leaf, ' ' order by e.sequence) from log_entries as e
-            where e.tenant_id = rows.tenant_id and e.sequence between rows.first and rows.last) as leaves
-        from ${dialect.rows(LEAVES, some)}`.execute(trx);
-      const leaves = new Map(rows.map((row) => [row.tenant_id, hashesOf(row.leaves ?? '')]));
-      const grown = some.map(({ tenant_id, edge, first, last }) => {
-        const added = leaves.get(tenant_id) ?? [];
-        if (added.length !== last + 1 - first) throw new Error('entries of a transparency log are missing');
+      const { rows } = await dueLeaves(dialect, due).execute(trx);
+      if (rows.length === 0) return false;
+      const grown = rows.map(({ tenant_id, edge, first, end, leaves }) => {
+        const added = hashesOf(leaves ?? '');
+        if (added.length !== end - first) throw new Error('entries of a transparency log are missing');
         return grow({ tenantId: tenant_id, size: first, edge: hashesOf(edge) }, added);
       });
       const trees = grown.map(({ tenantId, size, edge }) => {
@@ -151,6 +131,38 @@ export const checkpointTable = ({ read, write, dialect }: SqlDatabase): Checkpoi
       await trx.updateTable('log_heads').set({ due_at: now }).execute();
     }),
 });
+
+interface DueLeaves {
+  readonly tenant_id: string;
+  readonly edge: string;
+  /** Number of the first leaf that the tree lacks. */
+  readonly first: number;
+  /** Number after the last leaf that it gets now. */
+  readonly end: number;
+  readonly leaves: string | null;
+}
+
+/** Returns the trees that lack entries, with leaves, as many as one transaction takes. */
+function dueLeaves(dialect: SqlDialect, { before, limit }: DueTrees) {
+  const joined = sql.raw(dialect.name === 'SQLite' ? 'group_concat' : 'string_agg');
+  return sql<DueLeaves>`
+    with due as (
+      select tenant_id, edge, edge_size, size, due_at from log_heads
+      where due_at <= ${before} order by due_at, tenant_id limit ${limit}),
+    short as (
+      select tenant_id, edge, edge_size, size,
+        sum(size - edge_size) over (order by due_at, tenant_id) - (size - edge_size) as earlier
+      from due where edge_size < size order by due_at, tenant_id limit ${GROWN_LOGS}),
+    taken as (
+      select tenant_id, edge, edge_size as first,
+        cast(case when earlier + size - edge_size < ${GROWN_ENTRIES} then size
+          else edge_size + ${GROWN_ENTRIES} - earlier end as bigint) as "end"
+      from short where earlier < ${GROWN_ENTRIES})
+    select tenant_id, edge, first, "end",
+      (select ${joined}(e.leaf, ' ' order by e.sequence) from log_entries as e
+        where e.tenant_id = taken.tenant_id and e.sequence >= taken.first and e.sequence < taken."end") as leaves
+    from taken`;
+}
 
 const base64 = (bytes: Buffer): string => bytes.toString('base64');
 const hashesOf = (text: string): Buffer[] =>

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { ChainWriter } from '../../../src/audit/chain/chain-writer.ts';
 import { isSigned, parseCheckpoint, publicKeysIn, verifierKey } from '../../../src/audit/receipts/checkpoint.ts';
 import { restartLogs } from '../../../src/audit/receipts/checkpointer.ts';
 import type { SqlDatabase } from '../../../src/database/open-database.ts';
 import { auditTable } from '../../../src/database/tables/audit-table.ts';
 import { checkpointTable } from '../../../src/database/tables/log-checkpoints.ts';
 import { logReader } from '../../../src/database/tables/log-reader.ts';
-import { chainLines } from '../../support/chains.ts';
+import { chainLines, eventOf, START } from '../../support/chains.ts';
 import { logProcess, MemoryKey, ORIGIN, store } from '../../support/receipts.ts';
 import { DATABASES, newSqlite } from '../../support/sql-databases.ts';
 
@@ -120,6 +121,28 @@ describe.each(DATABASES)('checkpoints on %s', (_name, create) => {
     expect(signedByOther).toBe(0);
     expect(await sizeOf(database)).toBe(3);
     await Promise.all([slow.close(), quick.close(), holder.close()]);
+  });
+
+  test('a round grows the trees that it signs and no others', async () => {
+    await using created = await create();
+    const database = await created.open();
+    const key = new MemoryKey();
+    const writer = new ChainWriter(A);
+    const lines = [writer.open(START, undefined)];
+    for (let n = 0; n < 40; n += 1)
+      lines.push(writer.event(START + n, { ...eventOf(n), tenantId: `tenant-${n % 20}` }));
+    await store(auditTable(database), lines);
+    const grown: number[] = [];
+    key.beforeMark = async () => {
+      const heads = await database.read((db) => db.selectFrom('log_heads').select('edge_size').execute());
+      grown.push(heads.filter(({ edge_size: size }) => size === 2).length);
+    };
+    const process = logProcess({ database, key, checkpointer: { signaturesPerSecond: 1 } });
+    await process.run();
+    expect(grown).toEqual([16, 20]);
+    expect(process.checkpointer.signed()).toBe(20);
+    expect(process.failures).toEqual([]);
+    await process.close();
   });
 
   test('a database that was put back signs nothing, until the logs are restarted under another origin', async () => {
