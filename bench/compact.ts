@@ -1,13 +1,12 @@
-import { writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
-import { runCli } from '../test/support/run-cli.ts';
 import { leastQuarter, median } from '../test/support/statistics.ts';
-import { callOf, PATIENT, rowsOfForms } from './data-rows.ts';
+import { startWithCompactKey } from './compact-product.ts';
+import { callOf, rowsOfForms } from './data-rows.ts';
 import type * as Product from './product.ts';
-import { type BenchSite, openBenchSite } from './product.ts';
+import { openBenchSite } from './product.ts';
 import { openSlices, requestsIn, type SliceClient } from './slices.ts';
 
 /**
@@ -89,29 +88,4 @@ async function openOther(checkout: string) {
   const product = (await import(url)) as typeof Product;
   const opened = await product.openBenchSite();
   return { site: opened, token: opened.token, server: await opened.startProduct() };
-}
-
-/** Starts a service whose tenant has a key of each form; its branch keys encrypt at once. */
-async function startWithCompactKey({ emulator, folder, tenants, writeConfig, startProduct }: BenchSite) {
-  const [contoso] = tenants;
-  await emulator.control.createKey({ vault: 'contoso', key: 'compact' });
-  const { vaultUrl } = (contoso?.keys as { readonly data?: { readonly vaultUrl?: string } } | undefined)?.data ?? {};
-  const keys = { ...contoso?.keys, compact: { vaultUrl, name: 'compact', use: 'data', form: 'compact' } };
-  const list = join(folder, 'with-compact.json');
-  await writeFile(list, JSON.stringify({ tenants: [{ ...contoso, keys }] }));
-  const settings = {
-    ...PATIENT,
-    registry: {},
-    database: { file: join(folder, 'compact.db') },
-    branchKeys: { settleSeconds: 0, copies: { directory: join(folder, 'copies') } },
-  };
-  const config = await writeConfig(settings);
-  for (const command of [
-    ['tenants', 'import', list],
-    ['branch-keys', 'enable'],
-  ]) {
-    const run = runCli([...command, '--config', config], { cwd: folder });
-    if ((await run.exitCode) !== 0) throw new Error(`${command.join(' ')}: ${run.err()}`);
-  }
-  return startProduct(settings);
 }

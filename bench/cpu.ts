@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import process from 'node:process';
 
 /** The report of a measured process. */
@@ -51,6 +52,20 @@ export async function startMeasured(file: string, args: readonly string[]): Prom
       await exited;
     },
   };
+}
+
+const PAGE_BYTES = 4_096;
+
+/**
+ * Returns the usage of any process on this machine, from proc(5). The CPU time is the sum of its
+ * threads' in nanoseconds; `stat` has hundredths of a second, which are too coarse for short turns.
+ */
+export async function usageOf(pid: number): Promise<Usage> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const times = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')));
+  const pages = (await readFile(`/proc/${pid}/statm`, 'utf8')).split(' ')[1];
+  const nanoseconds = times.reduce((sum, text) => sum + Number(text.split(' ')[0]), 0);
+  return { cpuMicroseconds: nanoseconds / 1_000, residentBytes: Number(pages) * PAGE_BYTES };
 }
 
 async function messageOf<T>(child: ChildProcess): Promise<T> {

@@ -10,7 +10,7 @@ const bound = { encryptionContext: { table: 'invoices', row: '4711' } };
 export const PATIENT = { http: { queueTargetSeconds: 60 } };
 
 /** Posts a body to a server and returns its answer. */
-type Call = (path: string, body: unknown) => Promise<Record<string, unknown>>;
+export type Call = (path: string, body: unknown) => Promise<Record<string, unknown>>;
 
 /** One kind of request. */
 export interface Row {
@@ -89,6 +89,28 @@ const rows: readonly Row[] = [
   { name: 'encrypt 1 MiB', path: `${PREFIX}/encrypt`, ratio: 1, body: async () => encryptBody(KIB * KIB) },
   { name: 'decrypt 64 KiB', path: `${PREFIX}/decrypt`, ratio: 1, body: (call) => sealed(call, 64 * KIB) },
   { name: 'decrypt 1 MiB', path: `${PREFIX}/decrypt`, ratio: 1, body: (call) => sealed(call, KIB * KIB) },
+];
+
+/** Batches of short values, as columns of a table have them, under a key with this alias. */
+export const columnRows = (alias: string): readonly Row[] => [
+  {
+    name: `encrypt batch of 100 × 16 B, ${alias}`,
+    path: `${PREFIX}/batch/encrypt`,
+    ratio: 1,
+    body: () => batchOf(() => encryptBody(16, { key: alias })),
+  },
+  {
+    name: `decrypt batch of 100 × 16 B, ${alias}`,
+    path: `${PREFIX}/batch/decrypt`,
+    ratio: 1,
+    body: (call) => batchOf(() => sealedUnder(call, 16, alias, {})),
+  },
+  {
+    name: `encrypt batch of 400 × 256 B, ${alias}`,
+    path: `${PREFIX}/batch/encrypt`,
+    ratio: 1,
+    body: () => batchOf(() => encryptBody(256, { key: alias }), 400),
+  },
 ];
 
 /** Work under a compact key and under a self-contained one: `alias` names the key. */

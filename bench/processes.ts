@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { describeMachine, printTable, writeResults } from '../test/support/bench-report.ts';
 import { freePorts } from '../test/support/free-ports.ts';
 import { startCrew } from '../test/support/process-crew.ts';
 import { median } from '../test/support/statistics.ts';
-import type { MeasuredServer } from './cpu.ts';
+import { type MeasuredServer, usageOf } from './cpu.ts';
 import { openBenchSite } from './product.ts';
 import { type Measured, wrk } from './wrk.ts';
 
@@ -36,21 +35,6 @@ async function start(count: number): Promise<MeasuredServer> {
     stop: async () => {
       for (const one of processes) await one.stop();
     },
-  };
-}
-
-/** CPU time in /proc is in hundredths of a second. */
-const TICK_MICROSECONDS = 10_000;
-const PAGE_BYTES = 4_096;
-
-/** Returns the CPU time and the memory of a process on this machine. */
-async function usageOf(pid: number): Promise<Awaited<ReturnType<MeasuredServer['usage']>>> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [user, system, pages] = [fields[11], fields[12], fields[21]].map(Number);
-  return {
-    cpuMicroseconds: ((user ?? 0) + (system ?? 0)) * TICK_MICROSECONDS,
-    residentBytes: (pages ?? 0) * PAGE_BYTES,
   };
 }
 

@@ -2,55 +2,64 @@ import { connect, type Socket } from 'node:net';
 import type { MeasuredServer } from './cpu.ts';
 import type { Load } from './wrk.ts';
 
-const CONNECTIONS = 16;
+const CONNECTIONS = 32;
 const HEAD_END = '\r\n\r\n';
 const LENGTH = /\r\nContent-Length: (\d+)/i;
+const SUCCESS = 'HTTP/1.1 2';
+const NOTHING = Buffer.alloc(0);
+/** A body in chunks ends with an empty one; no JSON has this text. */
+const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 
 /** A client that sends one request again and again over connections that stay open. */
 export interface SliceClient {
   /**
-   * Returns the server's CPU per request, in microseconds, over so many requests.
+   * Returns the server's CPU per request, in microseconds, over so many requests. All of them are
+   * answered when it ends, so that no work of one slice falls into the next.
    * @throws Error when an answer is not 2xx
    */
   measure(requests: number): Promise<number>;
   close(): void;
 }
 
-const WARM_UP = 400;
-
 /** Warms the server up and returns the number of requests that fill a turn of this length. */
 export async function requestsIn(client: SliceClient, turnMs: number): Promise<number> {
-  await client.measure(WARM_UP);
-  const startedAt = performance.now();
-  await client.measure(WARM_UP);
-  return Math.max(32, Math.ceil((turnMs / (performance.now() - startedAt)) * WARM_UP));
+  for (let requests = CONNECTIONS; ; requests *= 2) {
+    const startedAt = performance.now();
+    await client.measure(requests);
+    const tookMs = performance.now() - startedAt;
+    if (tookMs >= turnMs) return Math.max(CONNECTIONS, Math.ceil((requests * turnMs) / tookMs));
+  }
+}
+
+interface SliceLoad extends Load {
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Returns a client whose slices are short enough to alternate between servers many times. */
-export async function openSlices(server: MeasuredServer, { paths, body, token }: Load): Promise<SliceClient> {
+export async function openSlices(server: MeasuredServer, load: SliceLoad): Promise<SliceClient> {
   const { hostname, port } = new URL(server.url);
-  const content = JSON.stringify(body);
-  const request = [
-    `POST ${paths[0]} HTTP/1.1`,
-    `Host: ${hostname}`,
-    `Authorization: Bearer ${token}`,
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(content)}`,
-    '',
-    content,
-  ].join('\r\n');
   const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => opened(hostname, Number(port))));
+  const exchanges = load.paths.map((path) => exchanger(requestTo(hostname, path, load)));
+  let sent = 0;
   return {
     async measure(requests) {
-      let left = requests;
+      const end = sent + requests;
       const before = await server.usage();
       await Promise.all(
-        sockets.map(async (socket) => {
-          while (left > 0) {
-            left -= 1;
-            await exchange(socket, request);
-          }
-        }),
+        sockets.map(
+          (socket) =>
+            new Promise<void>((resolve, reject) => {
+              const next = (error?: Error) => {
+                if (error) reject(error);
+                else if (sent === end) resolve();
+                else {
+                  sent += 1;
+                  exchanges[sent % exchanges.length]?.(socket, next);
+                }
+              };
+              next();
+            }),
+        ),
       );
       const after = await server.usage();
       return (after.cpuMicroseconds - before.cpuMicroseconds) / requests;
@@ -61,6 +70,19 @@ export async function openSlices(server: MeasuredServer, { paths, body, token }:
   };
 }
 
+function requestTo(host: string, path: string, { body, token, headers = {} }: SliceLoad): Buffer {
+  const content = JSON.stringify(body);
+  const lines = [
+    `POST ${path} HTTP/1.1`,
+    `Host: ${host}`,
+    `Authorization: Bearer ${token}`,
+    'Content-Type: application/json',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    `Content-Length: ${Buffer.byteLength(content)}`,
+  ];
+  return Buffer.from(`${lines.join('\r\n')}${HEAD_END}${content}`);
+}
+
 function opened(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true }, () => resolve(socket));
@@ -68,22 +90,66 @@ function opened(host: string, port: number): Promise<Socket> {
   });
 }
 
-function exchange(socket: Socket, request: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let head = '';
-    let missing = Number.POSITIVE_INFINITY;
+/** Returns a function that sends the request and calls back once it is answered. */
+function exchanger(request: Buffer) {
+  let usual: Answer | undefined;
+  return (socket: Socket, done: (error?: Error) => void): void => {
+    const reception = new Reception(usual);
     const onData = (piece: Buffer) => {
-      if (missing === Number.POSITIVE_INFINITY) {
-        head += piece.toString('latin1');
-        const end = head.indexOf(HEAD_END);
-        if (end === -1) return;
-        missing = Number(LENGTH.exec(head)?.[1] ?? 0) - (head.length - end - HEAD_END.length);
-      } else missing -= piece.length;
-      if (missing > 0) return;
+      if (!reception.add(piece)) return;
       socket.off('data', onData);
-      if (head.startsWith('HTTP/1.1 2')) resolve();
-      else reject(new Error(head));
+      usual = reception.answer;
+      done(reception.error());
     };
     socket.on('data', onData).write(request);
-  });
+  };
 }
+
+interface Answer {
+  /** Of head and body; undefined for a body in chunks. */
+  readonly bytes: number | undefined;
+}
+
+/** The pieces of one answer. */
+class Reception {
+  answer: Answer | undefined;
+  readonly #usual: Answer | undefined;
+  #head = '';
+  #received = 0;
+  #tail: Buffer = NOTHING;
+
+  constructor(usual: Answer | undefined) {
+    this.#usual = usual;
+  }
+
+  /** Returns whether the answer is complete. */
+  add(piece: Buffer): boolean {
+    // Heads of answers to one request have the same length. Reading each of them would make the
+    // client dearer than some servers.
+    if (this.#received === 0 && isSuccess(piece)) this.answer = this.#usual;
+    this.#received += piece.length;
+    if (!this.answer) {
+      this.#head += piece.toString('latin1');
+      this.answer = answerOf(this.#head);
+    }
+    if (this.answer?.bytes !== undefined) return this.#received >= this.answer.bytes;
+    const tail = piece.length < LAST_CHUNK.length ? Buffer.concat([this.#tail, piece]) : piece;
+    this.#tail = tail.subarray(-LAST_CHUNK.length);
+    return this.answer !== undefined && LAST_CHUNK.equals(this.#tail);
+  }
+
+  /** Returns the failure that the answer is. */
+  error(): Error | undefined {
+    return this.#head === '' || this.#head.startsWith(SUCCESS) ? undefined : new Error(this.#head);
+  }
+}
+
+/** Returns the lengths in a head, undefined while it is incomplete. */
+function answerOf(text: string): Answer | undefined {
+  const end = text.indexOf(HEAD_END);
+  if (end === -1) return undefined;
+  const length = LENGTH.exec(text.slice(0, end))?.[1];
+  return { bytes: length === undefined ? undefined : end + HEAD_END.length + Number(length) };
+}
+
+const isSuccess = (piece: Buffer): boolean => piece.toString('latin1', 0, SUCCESS.length) === SUCCESS;

@@ -5,10 +5,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(data-path compact streams cold cold-crowd batch-crowd many-tenants active-tenants processes start-up neighbours registry branch-rows claims audit receipts)
+all=(data-path compact streams cold cold-crowd batch-crowd many-tenants active-tenants processes start-up neighbours registry branch-rows claims audit receipts receipts-cost)
 
 main() {
   local names=() name
+  if [ "${1:-}" = openbao ]; then
+    if [ ! -x "${2:-}" ]; then
+      echo 'bench: openbao needs the program bao: from OpenBao'"'"'s releases, or built from its sources with CGO_ENABLED=0 go build -o bao .' >&2
+      exit 2
+    fi
+    exec node bench/openbao.ts "${@:2}"
+  fi
   if [ "${1:-}" = compare ] || [ "${1:-}" = refusals ] || { [ "${1:-}" = compact ] && [ -d "${2:-}" ]; }; then
     exec node "bench/$1.ts" "${@:2}"
   fi
