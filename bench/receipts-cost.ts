@@ -106,7 +106,12 @@ async function settled(side: Side): Promise<void> {
 }
 
 const sides = { on: await start(true), off: await start(false) };
-const runs = [];
+interface Cost {
+  readonly on: number;
+  readonly off: number;
+}
+
+const runs: { readonly service: Cost; readonly database: Cost }[] = [];
 for (let run = 0; run < RUNS; run += 1) {
   const before = { on: await cpuOf(sides.on), off: await cpuOf(sides.off) };
   for (let turn = 0; turn < TURNS; turn += 1) {
