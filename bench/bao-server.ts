@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePorts } from '../test/support/free-ports.ts';
 import { type MeasuredServer, usageOf } from './cpu.ts';
@@ -67,6 +68,7 @@ export async function startBao(bao: string, isAudited: boolean): Promise<BaoServ
     env: { ...process.env, HOME: folder },
     stdio: 'ignore',
   });
+  process.once('exit', () => child.kill()); // also when the benchmark fails
   const url = `http://${address}`;
   const { version } = await ready(url);
   await send(url, ROOT, '/v1/sys/mounts/transit', { type: 'transit' });
