@@ -1,4 +1,5 @@
 import { createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { releaseMemory } from '../lib/memory.ts';
 import { undecryptable } from './aes-gcm.ts';
 import { SegmentCutter } from './segment-cutter.ts';
 import {
@@ -55,7 +56,11 @@ export class StreamOpener implements StreamTransform {
       authTagLength: TAG_BYTES,
     });
     decipher.setAuthTag(Buffer.concat(tag));
-    const opened = sealed.map((piece) => decipher.update(piece));
+    const opened = sealed.map((piece) => {
+      const text = decipher.update(piece);
+      releaseMemory(piece);
+      return text;
+    });
     try {
       decipher.final();
     } catch (cause) {

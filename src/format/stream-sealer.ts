@@ -1,4 +1,5 @@
 import { createCipheriv, createSecretKey } from 'node:crypto';
+import { releaseMemory } from '../lib/memory.ts';
 import type { DrawRandom } from '../lib/random.ts';
 import { SegmentCutter } from './segment-cutter.ts';
 import {
@@ -53,7 +54,10 @@ export class StreamSealer implements StreamTransform {
     this.#segments += 1;
     assertFits(this.#segments);
     const cipher = createCipheriv(CIPHER, this.#key.key, nonce);
-    for (const piece of pieces) this.#out.push(cipher.update(piece));
+    for (const piece of pieces) {
+      this.#out.push(cipher.update(piece));
+      releaseMemory(piece);
+    }
     cipher.final();
     this.#out.push(cipher.getAuthTag());
   }

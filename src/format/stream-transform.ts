@@ -1,7 +1,8 @@
 /** One direction of a stream: takes bytes, returns complete segments, holds at most one. */
 export interface StreamTransform {
   /**
-   * Returns the bytes that are complete now, in order.
+   * Returns the bytes that are complete now, in order. Takes over the chunk, whose memory is freed
+   * after its use.
    * @throws ServiceError
    */
   push(chunk: Buffer): readonly Buffer[];

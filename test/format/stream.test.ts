@@ -89,7 +89,8 @@ describe('a stream', () => {
 
 describe('the memory of a stream of 300 MiB', () => {
   test.each(['sealed', 'opened'] as const)('while it is %s is never more than a segment and a piece', (way) => {
-    const piece = Buffer.alloc(65_536);
+    const PIECE = 65_536;
+    const pieces: Buffer[] = [];
     const sealer = new StreamSealer(newStreamKey(), JWE, systemRandom);
     const opener = new StreamOpener(newStreamKey());
     let [pushed, given, most, skip] = [0, 0, 0, PREFIX];
@@ -98,9 +99,11 @@ describe('the memory of a stream of 300 MiB', () => {
       for (const { length } of out) given += length;
       most = Math.max(most, pushed - given);
     };
-    for (let turn = 0; turn < (300 * 1_048_576) / piece.length; turn += 1) {
+    for (let turn = 0; turn < (300 * 1_048_576) / PIECE; turn += 1) {
+      const piece = Buffer.alloc(PIECE);
+      pieces.push(piece);
       const sealed = sealer.push(piece);
-      if (way === 'sealed') count(piece.length, sealed);
+      if (way === 'sealed') count(PIECE, sealed);
       else {
         for (const part of sealed) {
           const rest = part.subarray(skip);
@@ -111,7 +114,9 @@ describe('the memory of a stream of 300 MiB', () => {
     }
     expect(given).toBeGreaterThan(290 * 1_048_576);
     // The difference is the held segment, and an overhead of 16 bytes for each segment returned.
-    expect(most).toBeLessThanOrEqual(SEGMENT + piece.length + 300 * 16 + 56);
+    expect(most).toBeLessThanOrEqual(SEGMENT + PIECE + 300 * 16 + 56);
+    // The memory of used pieces is freed, except of those that two segments share.
+    expect(pieces.filter(({ length }) => length === 0).length).toBeGreaterThan(0.9 * pieces.length);
   });
 });
 

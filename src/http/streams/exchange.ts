@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ServiceError } from '../../errors.ts';
+import { releaseMemory } from '../../lib/memory.ts';
 
 /** How long a stream may make no progress, in or out, before the connection is closed. */
 const IDLE_MS = 30_000;
@@ -55,7 +56,7 @@ export class Exchange {
   }
 
   /**
-   * Sends pieces, once earlier ones have left.
+   * Sends pieces, once earlier ones have left. Their memory is freed when these have left too.
    * @throws as `next`
    */
   async send(pieces: readonly Buffer[]): Promise<void> {
@@ -76,7 +77,9 @@ export class Exchange {
   /** Writes all of them with one system call. */
   #write(pieces: readonly Buffer[]): void {
     this.#res.cork();
-    for (const piece of pieces) this.#res.write(piece);
+    const last = pieces.at(-1);
+    for (const piece of pieces)
+      this.#res.write(piece, piece === last ? () => pieces.forEach(releaseMemory) : undefined);
     this.#res.uncork();
   }
 

@@ -4,11 +4,10 @@ import { runInNewContext } from 'node:vm';
 const EVERY_BYTES = 8 * 1_048_576;
 
 /**
- * Returns a function that counts the bytes of all streams, and collects their garbage: a buffer for
- * each piece read and one for each piece of cipher output. V8 sees little of those on its own heap.
- * It lets 64 MiB and more of them accumulate and then marks the whole heap, thirty times for a GiB.
- * Collecting the young ones each 8 MiB takes a fifth of a millisecond. It more than halves a
- * stream's CPU time, and its memory.
+ * Returns a function that counts the bytes of all streams, and collects their garbage: buffers whose
+ * memory is not freed after use, such as pieces that two segments share. V8 sees little of those on
+ * its own heap. It lets 64 MiB and more of them accumulate and then marks the whole heap.
+ * Collecting the young ones each 8 MiB takes a fifth of a millisecond.
  */
 export function createGarbageCount(): (bytes: number) => void {
   const collect = youngCollection();
