@@ -221,7 +221,7 @@ const MAY_IMPORT: Allowances = {
     'tenants',
   ],
   'http/server': ['errors', 'http/answers', 'lib'],
-  'http/streams': ['errors', 'format', 'http/bodies', 'operations'],
+  'http/streams': ['errors', 'format', 'http/bodies', 'lib', 'operations'],
   keyring: ['errors', 'format', 'keyring/branches', 'keyring/indexes', 'keyring/policy', 'lib', 'tenants'],
   'keyring/copies': ['keyring', 'lib'],
   'keyring/policy': ['errors', 'format', 'keyring', 'lib', 'tenants'],
