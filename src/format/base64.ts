@@ -55,7 +55,7 @@ export function decodeBase64In(text: Buffer, start: number, end: number): Buffer
 
 /** Up to this length a loop over the characters costs less than a string of them. */
 const SHORT = 64;
-/** Marks beside the value of a character that only one alphabet has; both marks: it has no value. */
+/** Marks of a character that only one alphabet has; one with both marks has no value. */
 const [IS_STANDARD, IS_URL_SAFE, NO_VALUE, VALUE] = [0b0100_0000, 0b1000_0000, 0b1100_0000, 0b0011_1111];
 /** The value of each character, with its mark. */
 const VALUES = new Uint8Array(256).fill(NO_VALUE);

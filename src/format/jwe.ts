@@ -146,8 +146,8 @@ const contextMac = (dataKey: DataKey, context: Buffer): string =>
 const DOT = 0x2e;
 
 /**
- * Returns the places of the second to the fifth segment. Not by `split`: a text of a million dots must not
- * become a million strings.
+ * Returns the places of the second to the fifth segment. Not by `split`: a text of a million dots
+ * must not become a million strings.
  * @throws ServiceError `malformed-ciphertext`
  */
 function fiveSegments(text: Buffer, start: number, end: number): readonly number[] {

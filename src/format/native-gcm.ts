@@ -55,7 +55,7 @@ function assertSameResults(gcm: Gcm): void {
 /** Calls of the module, for parts of lengths that it takes. */
 class NativeCalls {
   readonly module: NativeModule;
-  /** Gets ciphertexts and messages, never a text or a key. Outside Buffer's pool, which other code uses. */
+  /** Gets ciphertexts and messages, never a text or a key. It is outside Buffer's pool. */
   readonly sealing: Buffer;
 
   constructor(module: NativeModule) {

@@ -31,7 +31,7 @@ export class TenantDataKeys {
   readonly #deps: TenantDataKeysDeps;
   readonly #opened: OpenedKeys;
   readonly #slots = new Map<string, SealingSlot>();
-  /** The slot that was used last: the items of a batch share it, and a look-up joins the key's name. */
+  /** The slot that was used last. The items of a batch share it; a look-up joins the key's name. */
   #last: { readonly key: RegisteredKey; readonly slot: SealingSlot } | undefined;
 
   constructor(tenant: Tenant, deps: TenantDataKeysDeps) {

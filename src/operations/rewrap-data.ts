@@ -135,7 +135,10 @@ export async function openTarget(deps: GrantDeps, request: Requester, tenantId: 
   }
 }
 
-/** Asserts the caller's grant on the target before anything is looked up. @throws ServiceError as openTarget */
+/**
+ * Asserts the caller's grant on the target before anything is looked up.
+ * @throws ServiceError as openTarget
+ */
 export function assertTarget(principal: Principal, tenantId: string): void {
   try {
     assertGranted(principal, 'Data.Encrypt', tenantId);

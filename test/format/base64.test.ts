@@ -75,7 +75,7 @@ describe('decodeBase64Url', () => {
   });
 });
 
-/** Returns what decodeBase64UrlInto writes for a text in the middle of another; undefined if it refuses. */
+/** Returns the bytes of a text in the middle of another; undefined if it is refused. */
 function decodedIn(text: string): Buffer | undefined {
   const around = Buffer.from(`AAAA${text}AAAA`, 'latin1');
   const target = Buffer.alloc(3 + bytesOf(text.length) + 3, 0xa5);

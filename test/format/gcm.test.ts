@@ -4,7 +4,7 @@ import { javascriptGcm } from '../../src/format/aes-gcm.ts';
 import { gcm } from '../support/gcm.ts';
 import { partsOf } from '../support/jwe-parts.ts';
 
-/** Both kinds of keys, of the implementation under test and of the reference, which are one here without the native module. */
+/** Both kinds of keys, of the implementation under test and of the reference, node:crypto. */
 const keysOf = (key: Buffer) =>
   [gcm, javascriptGcm].map((implementation) => ({
     lasting: implementation.lastingKey(key),

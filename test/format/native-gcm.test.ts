@@ -12,7 +12,7 @@ const aad = Buffer.from('a protected header');
 const iv = randomBytes(12);
 const reference = javascriptGcm.lastingKey(bytes);
 
-/** Returns keys of both kinds, the calls that reach the module, and the memory that gets its messages. */
+/** Returns keys of both kinds, the calls that reach the module, and the memory for messages. */
 function watched() {
   const calls: string[] = [];
   const seen: { sealing: Buffer } = { sealing: Buffer.alloc(0) };

@@ -10,7 +10,7 @@ const [KEY_BYTES, MAX_AAD, MAX_TEXT] = [32, 2_048, 4_096];
 const MESSAGE_AT = MAX_TEXT;
 const SEALING_BYTES = MESSAGE_AT + 8_192;
 
-/** Returns a module that does by node:crypto what the native one does, for machines without Rust. */
+/** Returns a double of the native module for machines without Rust: it uses node:crypto. */
 export function moduleDouble(): NativeModule {
   const seal = (key: GcmKey, aad: Buffer, iv: Buffer, text: Uint8Array, sealing: Buffer) => {
     sealing.write(key.seal(aad, iv, text), MESSAGE_AT, 'latin1');
