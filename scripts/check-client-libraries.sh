@@ -70,7 +70,7 @@ test_typescript() {
   local node
   for node in "$root/node_modules/.bin/node" "${NODES[@]/#/$out/node-}"; do
     [ -d "$node" ] && node=$node/node_modules/.bin/node
-    (cd clients/typescript && "$root/scripts/postgres.sh" "$node" --test build/test/*.test.js) >"$work/typescript/log" 2>&1 || { cat "$work/typescript/log" >&2 && fail "the TypeScript client fails on $("$node" --version)"; }
+    (cd clients/typescript && timeout 300 "$root/scripts/postgres.sh" "$node" --test build/test/*.test.js) >"$work/typescript/log" 2>&1 || { cat "$work/typescript/log" >&2 && fail "the TypeScript client fails on $("$node" --version)"; }
     echo "typescript $("$node" --version): $(grep -Eo '(# |ℹ )pass [0-9]+' "$work/typescript/log")"
   done
 }
