@@ -4,7 +4,7 @@ import { bellChanges } from '../database/tables/revocations.ts';
 import type { CachedDataKeys } from '../keyring/cached-data-keys.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type BellStore, bellDigest, bellOf } from '../tenants/bells.ts';
+import { type BellStore, bellFor } from '../tenants/bells.ts';
 import type { Tenant } from '../tenants/record.ts';
 import type { Azure } from './azure.ts';
 import type { Store } from './store.ts';
@@ -63,8 +63,7 @@ export async function openBells({ logger, clock, azure, store, keys }: BellsPart
 
 /**
  * Returns a function that returns the address of a tenant's doorbell; undefined for a bell that the
- * keys of the home vault do not give. A tenant without a bell gets its first one; an existing bell
- * is never replaced, since the customer may have it.
+ * keys of the home vault do not give.
  */
 export function doorbellsAt(
   url: string,
@@ -73,11 +72,7 @@ export function doorbellsAt(
 ): (tenantId: string) => Promise<string | undefined> {
   return async (tenantId) => {
     const versions = await keys.reread().catch(() => keys.current());
-    const known = await bells.find(tenantId);
-    const made = versions.map((key) => bellOf(key, tenantId, known?.generation ?? 0));
-    const bell = known ? made.find((one) => bellDigest(one) === known.digest) : made[0];
-    if (bell === undefined) return undefined;
-    if (!known) await bells.put(tenantId, 0, bellDigest(bell) ?? '');
-    return `${url}/doorbell/${bell}`;
+    const bell = await bellFor(bells, versions, tenantId);
+    return bell === undefined ? undefined : `${url}/doorbell/${bell}`;
   };
 }

@@ -130,7 +130,7 @@ class KeyOfOneUse implements GcmKey {
   }
 
   sealLong(start: string, aad: Buffer, iv: Buffer, plaintext: Uint8Array): Buffer {
-    return javascriptGcm.keyOfOneUse(this.#bytes).sealLong(start, aad, iv, plaintext);
+    return this.#other().sealLong(start, aad, iv, plaintext);
   }
 
   open(parts: GcmParts): Buffer | undefined {

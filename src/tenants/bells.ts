@@ -27,3 +27,38 @@ export const bellOf = (key: KeyObject, tenantId: string, generation: number): st
 /** Returns what is stored of a bell; undefined for text that is no bell. */
 export const bellDigest = (bell: string): string | undefined =>
   BELL.test(bell) ? hash('sha256', bell, 'base64url') : undefined;
+
+type Bells = Pick<BellStore, 'find' | 'put'>;
+
+/**
+ * Returns the bell of a tenant, which gets its first one by the newest of the keys. Undefined if no
+ * key gives the bell that it has: that one is not replaced, since the customer may have it.
+ */
+export async function bellFor(bells: Bells, keys: readonly KeyObject[], tenantId: string): Promise<string | undefined> {
+  const known = await bells.find(tenantId);
+  if (!known) return newBell(bells, keys, tenantId, 0);
+  const made = keys.map((key) => bellOf(key, tenantId, known.generation));
+  return made.find((bell) => bellDigest(bell) === known.digest);
+}
+
+/** Replaces the bell of a tenant, and returns the new one; undefined without a key. */
+export async function renewBell(
+  bells: Bells,
+  keys: readonly KeyObject[],
+  tenantId: string,
+): Promise<string | undefined> {
+  const known = await bells.find(tenantId);
+  return newBell(bells, keys, tenantId, (known?.generation ?? 0) + 1);
+}
+
+async function newBell(
+  bells: Bells,
+  [newest]: readonly KeyObject[],
+  tenantId: string,
+  generation: number,
+): Promise<string | undefined> {
+  if (!newest) return undefined;
+  const bell = bellOf(newest, tenantId, generation);
+  await bells.put(tenantId, generation, bellDigest(bell) ?? '');
+  return bell;
+}

@@ -50,6 +50,8 @@ export interface TenantQuotasOptions {
 
 type Amount = { -readonly [Name in 'operations' | 'bytes']: number };
 
+type Span = Pick<QuotaUse, 'start' | 'periodMs'>;
+
 /** The current period of a tenant, as this process knows it. */
 interface Period {
   readonly start: number;
@@ -102,17 +104,20 @@ export class TenantQuotas {
     const { quota: defaultQuota, store, clock } = this.#options;
     const quota = tenant.quota ?? defaultQuota;
     if (!quota) return undefined;
-    await this.exchange();
+    await this.#exchanging;
     const sum = await store.find(tenant.id);
-    const { start, periodMs } = periodAt(clock.wallMs(), quota);
-    const used = sum?.start === start && sum.periodMs === periodMs ? sum : nothing();
+    const now = periodAt(clock.wallMs(), quota);
+    const { start, periodMs } = now;
+    const stored = isIn(now, sum) ? sum : nothing();
+    const period = this.#periods.get(tenant.id);
+    const added = isIn(now, period) ? period.added : nothing();
     return {
       isDefault: tenant.quota === undefined,
       periodSeconds: quota.periodSeconds,
       endsAt: start + periodMs,
       limits: UNITS.flatMap((name) => {
         const limit = quota[name];
-        return limit === undefined ? [] : { name, limit, left: Math.max(0, limit - used[name]) };
+        return limit === undefined ? [] : { name, limit, left: Math.max(0, limit - stored[name] - added[name]) };
       }),
     };
   }
@@ -144,7 +149,7 @@ export class TenantQuotas {
   #periodOf(tenantId: string, quota: Quota): Period {
     const { start, periodMs } = periodAt(this.#options.clock.wallMs(), quota);
     const known = this.#periods.get(tenantId);
-    if (known?.start === start && known.periodMs === periodMs) return known;
+    if (isIn({ start, periodMs }, known)) return known;
     const period: Period = { start, periodMs, stored: nothing(), added: nothing(), opening: undefined };
     this.#periods.set(tenantId, period);
     period.opening = this.#add([[tenantId, period]]).finally(() => {
@@ -203,12 +208,15 @@ function settle(period: Period, sent: QuotaUse | undefined, sum: QuotaUse | unde
   if (!sent || !sum) return;
   const { operations, bytes } = period.added;
   period.added = { operations: operations - sent.operations, bytes: bytes - sent.bytes };
-  if (sum.start === period.start && sum.periodMs === period.periodMs)
-    period.stored = { operations: sum.operations, bytes: sum.bytes };
+  if (isIn(period, sum)) period.stored = { operations: sum.operations, bytes: sum.bytes };
 }
 
+/** Returns whether a use is of this period. */
+const isIn = <T extends Span>(period: Span, use: T | undefined): use is T =>
+  use?.start === period.start && use.periodMs === period.periodMs;
+
 /** Returns the period of a quota that a time is in. */
-function periodAt(now: number, { periodSeconds }: Quota): Pick<Period, 'start' | 'periodMs'> {
+function periodAt(now: number, { periodSeconds }: Quota): Span {
   const periodMs = periodSeconds * 1_000;
   return { start: now - (now % periodMs), periodMs };
 }

@@ -26,6 +26,14 @@ const get = (path: string, token = service.token()) =>
   service.request().get(path).set('Authorization', `Bearer ${token}`);
 const bellOf = async (tenantId: string) => (await get(`/tenants/${tenantId}/onboarding`)).body.doorbell.address;
 
+const runBell = (action: string, tenantId: string) =>
+  runCli(['bell', action, tenantId, '--config', config], { cwd: service.folder });
+const bellCommand = async (action: string, tenantId: string) => {
+  const run = runBell(action, tenantId);
+  expect(await run.exitCode).toBe(0);
+  return `${PAGES.url}/doorbell/${run.out().trim()}`;
+};
+
 test('a manager gets the bell of a tenant, in the answer, its scripts and its file; it rings', async () => {
   const { body } = await get('/tenants/contoso/onboarding').expect(200);
   const { address, ring } = body.doorbell;
@@ -57,16 +65,22 @@ test('a reader gets no bell anywhere, and the page of a link has none', async ()
 });
 
 test('it is the bell of the command line, also after a renewal', async () => {
-  const bell = async (action: string) => {
-    const run = runCli(['bell', action, 'adatum', '--config', config], { cwd: service.folder });
-    expect(await run.exitCode).toBe(0);
-    return `${PAGES.url}/doorbell/${run.out().trim()}`;
-  };
-  const first = await bell('show');
+  const first = await bellCommand('show', 'adatum');
   expect(await bellOf('adatum')).toBe(first);
-  const second = await bell('renew');
+  const second = await bellCommand('renew', 'adatum');
   expect(second).not.toBe(first);
   expect(await bellOf('adatum')).toBe(second);
+});
+
+test('a new version of the key changes no bell', async () => {
+  const first = await bellCommand('show', 'fabrikam');
+  await service.emulator.control.setSecret({ vault: 'home', name: 'vaultspan-bell-key', value: newSecretKey() });
+  expect(await bellCommand('show', 'fabrikam')).toBe(first);
+  await service.request().post(new URL(first).pathname).expect(202);
+  expect(await service.auditRecords()).toContainEqual(
+    expect.objectContaining({ operation: 'doorbell', outcome: 'succeeded', tenantId: 'fabrikam' }),
+  );
+  expect(await bellCommand('renew', 'fabrikam')).not.toBe(first);
 });
 
 test('a bell that the keys do not give is neither shown nor replaced', async () => {
@@ -76,5 +90,9 @@ test('a bell that the keys do not give is neither shown nor replaced', async () 
     .request()
     .post(`${new URL(url).pathname}/bell`)
     .expect(200);
+  expect(await bellOf('northwind')).toBeUndefined();
+  const run = runBell('show', 'northwind');
+  expect(await run.exitCode).not.toBe(0);
+  expect(run.err()).toContain('vaultspan bell renew northwind');
   expect(await bellOf('northwind')).toBeUndefined();
 });

@@ -1,13 +1,9 @@
 import type { Usage } from '../api/types.ts';
 
-export const MEASURES = {
-  operations: 'Operations',
-  bytes: 'Bytes',
-  vaultCalls: 'Vault calls',
-  leases: 'Leases',
-} as const;
-export type Measure = keyof typeof MEASURES;
-export const isMeasure = (text: string): text is Measure => text in MEASURES;
+/** What a chart can show. */
+export const MEASURES = ['operations', 'bytes', 'vaultCalls', 'leases'] as const;
+export type Measure = (typeof MEASURES)[number];
+export const isMeasure = (text: string): text is Measure => MEASURES.some((name) => name === text);
 
 /** One day or month of a tenant. */
 export interface Period extends Readonly<Record<Measure | 'failures', number>> {

@@ -24,7 +24,7 @@ It needs ${BELL_KEY_SECRET} in the home vault, which vaultspan init creates.`,
       throw new ConfigError('Give show or renew, and one tenant');
     }
     await using tools = await openTools(values.config, io);
-    const made = await tenantBell(tools, tenantId, action === 'renew' ? 1 : 0);
+    const made = await tenantBell(tools, tenantId, action);
     await recordSuccess(tools, tools.call(), { operation: `bell-${action}`, tenantId });
     io.stdout(`${made}\n`);
     io.stderr(`The customer rings it with: curl -sS -X POST ${bellAddress(tools.config, made)}\n`);

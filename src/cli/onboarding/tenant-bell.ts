@@ -1,17 +1,17 @@
 import { BELL_KEY_SECRET, HomeKeys } from '../../azure/home/home-keys.ts';
 import { ServiceError } from '../../errors.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { bellDigest, bellOf } from '../../tenants/bells.ts';
+import { bellFor, renewBell } from '../../tenants/bells.ts';
 import type { Tools } from '../support/open-tools.ts';
 
 /**
- * Returns the bell of a tenant, or its next one, once the service knows it.
- * @throws ServiceError
+ * Returns the bell of a tenant, or a new one in its place.
+ * @throws ServiceError, `home-credential-rejected` if no usable key gives the bell that it has
  */
 export async function tenantBell(
   { home, bells, tenants }: Pick<Tools, 'home' | 'bells' | 'tenants'>,
   tenantId: string,
-  step: 0 | 1,
+  action: 'show' | 'renew',
 ): Promise<string> {
   await tenants.get(tenantId);
   const keys = new HomeKeys({
@@ -22,18 +22,24 @@ export async function tenantBell(
     onRecovery: () => undefined,
   });
   await keys.load();
-  const [key] = keys.current();
-  if (!key) throw new Error('no bell key');
-  const generation = ((await bells.find(tenantId))?.generation ?? 0) + step;
-  const made = bellOf(key, tenantId, generation);
-  await bells.put(tenantId, generation, bellDigest(made) ?? '');
-  return made;
+  const bell = await (action === 'show' ? bellFor : renewBell)(bells, keys.current(), tenantId);
+  if (bell === undefined) throw lostBell(tenantId);
+  return bell;
 }
+
+const lostBell = (tenantId: string): ServiceError =>
+  new ServiceError('home-credential-rejected', `No usable version of ${BELL_KEY_SECRET} gives the tenant's bell`, {
+    fix: {
+      owner: 'vendor',
+      action: 'Enable the version that made it, or make a new bell and give it to the customer',
+      command: `vaultspan bell renew ${tenantId}`,
+    },
+  });
 
 /** Returns the address of a tenant's bell; undefined if the home vault has no usable key for bells. */
 export async function doorbellOf(tools: Pick<Tools, 'config' | 'home' | 'bells' | 'tenants'>, tenantId: string) {
   try {
-    return bellAddress(tools.config, await tenantBell(tools, tenantId, 0));
+    return bellAddress(tools.config, await tenantBell(tools, tenantId, 'show'));
   } catch (error) {
     if (error instanceof ServiceError && error.code === 'home-credential-rejected') return undefined;
     throw error;

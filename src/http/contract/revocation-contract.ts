@@ -58,17 +58,21 @@ const verdict = z.string().meta({
     '`held`: every process refused, and none used the key longer than the bound after the first refusal by Azure. `not-held`: one did. `not-shown`: not every process was refused.',
 });
 
+const aboutDrill = {
+  drillId: z.string(),
+  state,
+  startedAt: time,
+  endedAt: time.optional(),
+  startedBy: z.string(),
+  boundSeconds: seconds,
+};
+
 const DrillReport = named(
   'DrillReport',
   z.object({
     format: z.string(),
     tenantId: z.string(),
-    drillId: z.string(),
-    state,
-    startedAt: time,
-    endedAt: time.optional(),
-    startedBy: z.string(),
-    boundSeconds: seconds,
+    ...aboutDrill,
     signInBoundSeconds: seconds.meta({
       description:
         'The bound for a revocation that only a new sign-in finds, such as a disabled app: the bound and the age of a token.',
@@ -107,12 +111,7 @@ const DrillList = named(
       named(
         'DrillSummary',
         z.object({
-          drillId: z.string(),
-          state,
-          startedAt: time,
-          endedAt: time.optional(),
-          startedBy: z.string(),
-          boundSeconds: seconds,
+          ...aboutDrill,
           verdict,
           isSigned: z.boolean().optional().meta({
             description: 'Whether the report is signed already; getDrill signs it otherwise. Absent for no.',

@@ -45,7 +45,7 @@ const BELL_BYTES = 32;
 
 /**
  * Rings the tenant's doorbell for the holder of a link. A tenant whose bell was never shown gets
- * one that nobody knows, until `vaultspan bell` replaces it.
+ * one that nobody knows, until `vaultspan bell renew` replaces it.
  * @throws ServiceError `registry-unavailable`, `audit-unavailable`
  */
 export async function ringOfLink(

@@ -12,13 +12,7 @@ export function SchemaView({ schema }: { schema: Schema }): ReactNode {
     <div className="schema">
       <p>
         <code>{typeText(contract, schema)}</code>
-        {resolved.description !== undefined && (
-          <>
-            {' '}
-            <Inline text={resolved.description} />
-          </>
-        )}
-        <Bounds schema={resolved} />
+        <About schema={resolved} />
       </p>
       <Members schema={inner(contract, schema)} />
     </div>
@@ -74,13 +68,7 @@ function Member({ name, schema, isRequired }: MemberProps): ReactNode {
       <p>
         <code className="member">{name}</code> <span className="quiet">{typeText(contract, schema)}</span>{' '}
         {isRequired && <strong>required</strong>}
-        {resolved.description !== undefined && (
-          <>
-            {' '}
-            <Inline text={resolved.description} />
-          </>
-        )}
-        <Bounds schema={resolved} />
+        <About schema={resolved} />
       </p>
       {hasMembers && (
         <>
@@ -93,6 +81,19 @@ function Member({ name, schema, isRequired }: MemberProps): ReactNode {
     </li>
   );
 }
+
+/** The description and the bounds of a schema. */
+const About = ({ schema }: { schema: Schema }): ReactNode => (
+  <>
+    {schema.description !== undefined && (
+      <>
+        {' '}
+        <Inline text={schema.description} />
+      </>
+    )}
+    <Bounds schema={schema} />
+  </>
+);
 
 export const Bounds = ({ schema }: { schema: Schema }): ReactNode => {
   const bounds = boundsOf(schema);

@@ -1,3 +1,4 @@
+import { isJson } from '../is-json.ts';
 import {
   accessOf,
   Base64,
@@ -154,15 +155,6 @@ function bodyParts({ body, headers }: ServiceRequest): readonly string[] {
     return [`json=${literal(python, JSON.parse(body), '    ')}`];
   }
   return [`content=${literal(python, body)}`];
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function answerLine(type: string): string {

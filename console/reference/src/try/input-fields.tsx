@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { Field, type FieldIds } from '../../../src/parts/field.tsx';
 import { answerTypes, type Operation, type Parameter } from '../contract.ts';
+import { isJson } from '../is-json.ts';
 import type { Inputs } from '../samples/request.ts';
 
 interface InputFieldsProps {
@@ -130,13 +131,4 @@ function BodyField({ type, inputs, onChange }: { type: string } & Omit<InputFiel
       )}
     </>
   );
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

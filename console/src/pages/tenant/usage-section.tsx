@@ -8,7 +8,7 @@ import { Failure } from '../../parts/failure.tsx';
 import { Field } from '../../parts/field.tsx';
 import { ListDownload } from '../../parts/list-download.tsx';
 import { Loading } from '../../parts/loading.tsx';
-import { TableFrame } from '../../parts/table-frame.tsx';
+import { titleOf, UsageTable } from '../../parts/usage-table.tsx';
 import {
   type DateRange,
   instantsOf,
@@ -52,9 +52,9 @@ export default function UsageSection({ tenant }: SectionProps): ReactNode {
               value={measure}
               onChange={({ target }) => isMeasure(target.value) && setMeasure(target.value)}
             >
-              {Object.entries(MEASURES).map(([name, title]) => (
+              {MEASURES.map((name) => (
                 <option key={name} value={name}>
-                  {title}
+                  {titleOf(name)}
                 </option>
               ))}
             </select>
@@ -97,42 +97,12 @@ function Series({ tenantId, range, instants, by, measure }: SeriesProps): ReactN
   );
 }
 
+const COLUMNS = ['operations', 'failures', 'bytes', 'vaultCalls', 'leases'] as const;
+
 /** The newest period first; those without any usage are left out. */
 function PeriodTable({ periods }: { periods: readonly Period[] }): ReactNode {
-  const used = periods.filter((period) => COLUMNS.some(([name]) => period[name] > 0)).reverse();
+  const used = periods.filter((period) => COLUMNS.some((name) => period[name] > 0)).reverse();
   if (used.length === 0) return <p className="quiet">Nothing was used in this time.</p>;
-  return (
-    <TableFrame label="Usage">
-      <thead>
-        <tr>
-          <th scope="col">Time</th>
-          {COLUMNS.map(([name, title]) => (
-            <th key={name} scope="col">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {used.map((period) => (
-          <tr key={period.name}>
-            <th scope="row">{period.name}</th>
-            {COLUMNS.map(([name]) => (
-              <td key={name} className="number">
-                {period[name].toLocaleString()}
-              </td>
-            ))}
-          </tr>
-        ))}
-      </tbody>
-    </TableFrame>
-  );
+  const rows = used.map((period) => ({ key: period.name, head: period.name, usage: period }));
+  return <UsageTable label="Usage" first="Time" columns={COLUMNS} rows={rows} />;
 }
-
-const COLUMNS = [
-  ['operations', 'Operations'],
-  ['failures', 'Failures'],
-  ['bytes', 'Bytes'],
-  ['vaultCalls', 'Vault calls'],
-  ['leases', 'Leases'],
-] as const;

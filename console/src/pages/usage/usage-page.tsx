@@ -10,19 +10,12 @@ import { ListDownload } from '../../parts/list-download.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { PageTitle } from '../../parts/page-title.tsx';
 import { Pager, useCursors } from '../../parts/pager.tsx';
-import { TableFrame } from '../../parts/table-frame.tsx';
+import { titleOf, UsageTable } from '../../parts/usage-table.tsx';
 import { instantsOf, thisMonth } from '../../text/usage-series.ts';
 
 const PAGE = 50;
 
-const COLUMNS = [
-  ['operations', 'Operations'],
-  ['failures', 'Failures'],
-  ['bytes', 'Bytes'],
-  ['vaultCalls', 'Vault calls'],
-  ['leases', 'Leases'],
-  ['leasedMessages', 'Leased messages'],
-] as const;
+const COLUMNS = ['operations', 'failures', 'bytes', 'vaultCalls', 'leases', 'leasedMessages'] as const;
 
 /** What each tenant used, in the order of a measure or by id. */
 export default function UsagePage(): ReactNode {
@@ -44,9 +37,9 @@ export default function UsagePage(): ReactNode {
             <Field label="Order">
               {(ids) => (
                 <select {...ids} value={sort} onChange={({ target }) => setSort(target.value)}>
-                  {COLUMNS.map(([name, title]) => (
+                  {COLUMNS.map((name) => (
                     <option key={name} value={name}>
-                      most {title.toLowerCase()} first
+                      most {titleOf(name).toLowerCase()} first
                     </option>
                   ))}
                   <option value="id">by id</option>
@@ -97,30 +90,14 @@ function Tenants({ query }: { query: UsageQuery }): ReactNode {
 }
 
 const Rows = ({ usage }: { usage: readonly Usage[] }): ReactNode => (
-  <TableFrame label="Usage by tenant">
-    <thead>
-      <tr>
-        <th scope="col">Tenant</th>
-        {COLUMNS.map(([name, title]) => (
-          <th key={name} scope="col">
-            {title}
-          </th>
-        ))}
-      </tr>
-    </thead>
-    <tbody>
-      {usage.map((row) => (
-        <tr key={row.tenantId}>
-          <th scope="row">
-            <Link to={`/tenants/${encodeURIComponent(row.tenantId)}/usage`}>{row.tenantId}</Link>
-          </th>
-          {COLUMNS.map(([name]) => (
-            <td key={name} className="number">
-              {row[name].toLocaleString()}
-            </td>
-          ))}
-        </tr>
-      ))}
-    </tbody>
-  </TableFrame>
+  <UsageTable
+    label="Usage by tenant"
+    first="Tenant"
+    columns={COLUMNS}
+    rows={usage.map((row) => ({
+      key: row.tenantId,
+      head: <Link to={`/tenants/${encodeURIComponent(row.tenantId)}/usage`}>{row.tenantId}</Link>,
+      usage: row,
+    }))}
+  />
 );
