@@ -8,7 +8,7 @@ const CLIENTS = 100;
 
 let service: TestService;
 beforeAll(async () => {
-  service = await startService({ deadlines: { headersMs: 800, checkEveryMs: 100, bodyMs: 800 } });
+  service = await startService({ deadlines: { headersMs: 2500, checkEveryMs: 100, bodyMs: 2500 } });
 });
 afterAll(async () => {
   await service[Symbol.asyncDispose]();

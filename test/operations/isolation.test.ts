@@ -76,7 +76,8 @@ describe('a hanging vault whose callers retry', () => {
     expect(logged).toHaveLength(2); // one for the calls that hung, one for those that the breaker refused
 
     const retry = await decrypt('hanging', ciphertexts[0] ?? '');
-    expect([retry.status, retry.headers['retry-after'], retry.body.retryAfter]).toEqual([503, '5', 5]);
+    expect([retry.status, retry.headers['retry-after']]).toEqual([503, String(retry.body.retryAfter)]);
+    expect([1, 2, 3, 4, 5]).toContain(retry.body.retryAfter); // what is left of the 5 s that a breaker stays open
     await service.emulator.control.clearFaults();
     service.clock.advance(30); // the breaker allows a trial call, and the budget has calls again
     service.emulator.control.clearRequests();
