@@ -11,7 +11,7 @@ use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::aes::Aes256Enc;
 use aes_gcm::{AesGcm, Nonce, Tag};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD, URL_SAFE_NO_PAD};
 use napi::bindgen_prelude::{Error, External, Result};
 use napi_derive::napi;
 use zeroize::Zeroizing;
@@ -87,6 +87,99 @@ pub fn open_once(key: &[u8], aad: &[u8], bytes: &[u8], at: u32, text: Target) ->
     open_with(&gcm_of(key)?, aad, bytes, at, text)
 }
 
+/// Seals texts that follow one another; `ends` has the end of each. Writes for each one `before`,
+/// `IV.CIPHERTEXT.TAG` and `after`, with commas between them, which fill the answer.
+#[napi]
+#[allow(clippy::too_many_arguments)] // one object of them costs more than a short text
+pub fn seal_texts(
+    key: &External<Key>,
+    aad: &[u8],
+    ivs: &[u8],
+    texts: &[u8],
+    ends: &[u32],
+    before: &[u8],
+    after: &[u8],
+    answer: Target,
+) -> Result<()> {
+    let gcm = Gcm::new((&*key.0).into());
+    let (ivs, []) = ivs.as_chunks::<IV_BYTES>() else {
+        return Err(out_of_bounds());
+    };
+    let mut scratch = [0; MAX_TEXT as usize];
+    let mut out = Writer(answer);
+    if ivs.len() != ends.len() {
+        return Err(out_of_bounds());
+    }
+    for (n, (iv, text)) in ivs.iter().zip(Parts::new(texts, ends)).enumerate() {
+        out.bytes(if n > 0 { b"," } else { b"" })?;
+        out.bytes(before)?;
+        out.sealed(&gcm, aad, iv, text?, &mut scratch)?;
+        out.bytes(after)?;
+    }
+    out.0.is_empty().then_some(()).ok_or_else(out_of_bounds)
+}
+
+/// Opens messages that follow one another, each as IV, ciphertext and tag. Writes for each one
+/// `before`, the text in base64 and `after`, with commas between them, which fill the answer.
+/// Returns false for a wrong tag; the answer is then overwritten.
+#[napi]
+pub fn open_texts(
+    key: &External<Key>,
+    aad: &[u8],
+    bytes: &[u8],
+    ends: &[u32],
+    before: &[u8],
+    after: &[u8],
+    answer: Target,
+) -> Result<bool> {
+    let gcm = Gcm::new((&*key.0).into());
+    let mut scratch = Zeroizing::new([0; MAX_TEXT as usize]);
+    let mut out = Writer(&mut *answer);
+    for (n, message) in Parts::new(bytes, ends).enumerate() {
+        let message = message?;
+        let length = message.len().checked_sub(IV_BYTES + TAG_BYTES);
+        let text = length.and_then(|length| scratch.get_mut(..length));
+        let text = text.ok_or_else(out_of_bounds)?;
+        if !open_with(&gcm, aad, message, 0, text)? {
+            answer.fill(0);
+            return Ok(false);
+        }
+        out.bytes(if n > 0 { b"," } else { b"" })?;
+        out.bytes(before)?;
+        out.base64(&STANDARD, text)?;
+        out.bytes(after)?;
+    }
+    out.0.is_empty().then_some(true).ok_or_else(out_of_bounds)
+}
+
+/// The parts of a buffer that follow one another.
+struct Parts<'a> {
+    bytes: &'a [u8],
+    ends: std::slice::Iter<'a, u32>,
+    start: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn new(bytes: &'a [u8], ends: &'a [u32]) -> Self {
+        let ends = ends.iter();
+        Self {
+            bytes,
+            ends,
+            start: 0,
+        }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Result<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = *self.ends.next()? as usize;
+        let start = std::mem::replace(&mut self.start, end);
+        Some(self.bytes.get(start..end).ok_or_else(out_of_bounds))
+    }
+}
+
 fn gcm_of(key: &[u8]) -> Result<Gcm> {
     Gcm::new_from_slice(key).map_err(|_| no_key())
 }
@@ -101,29 +194,57 @@ fn out_of_bounds() -> Error {
 
 fn seal_with(gcm: &Gcm, aad: &[u8], iv: &[u8], text: &[u8], sealing: Target) -> Result<()> {
     let iv: &[u8; IV_BYTES] = iv.try_into().map_err(|_| out_of_bounds())?;
-    if sealing.len() != SEALING_BYTES as usize
-        || aad.len() > MAX_AAD as usize
-        || text.len() > MAX_TEXT as usize
-    {
+    if sealing.len() != SEALING_BYTES as usize {
         return Err(out_of_bounds());
     }
-    let (ciphertext, message) = sealing.split_at_mut(MESSAGE_AT as usize);
-    let ciphertext = &mut ciphertext[..text.len()];
-    let in_out = InOutBuf::new(text, ciphertext).map_err(|_| out_of_bounds())?;
-    let tag = gcm
-        .encrypt_inout_detached(&Nonce::from(*iv), aad, in_out)
-        .map_err(|_| Error::from_reason("not sealed"))?;
-    let mut at = 0;
-    for (n, part) in [&iv[..], ciphertext, &tag[..]].into_iter().enumerate() {
-        if n > 0 {
-            message[at] = b'.';
-            at += 1;
+    let (scratch, message) = sealing.split_at_mut(MESSAGE_AT as usize);
+    Writer(message).sealed(gcm, aad, iv, text, scratch)
+}
+
+/// The part of a buffer that is not written yet.
+struct Writer<'a>(&'a mut [u8]);
+
+impl Writer<'_> {
+    /// Seals a text and writes `IV.CIPHERTEXT.TAG`. The scratch gets the ciphertext.
+    fn sealed(
+        &mut self,
+        gcm: &Gcm,
+        aad: &[u8],
+        iv: &[u8; IV_BYTES],
+        text: &[u8],
+        scratch: &mut [u8],
+    ) -> Result<()> {
+        if aad.len() > MAX_AAD as usize || text.len() > MAX_TEXT as usize {
+            return Err(out_of_bounds());
         }
-        at += URL_SAFE_NO_PAD
-            .encode_slice(part, &mut message[at..])
-            .map_err(|_| out_of_bounds())?;
+        let ciphertext = scratch.get_mut(..text.len()).ok_or_else(out_of_bounds)?;
+        let in_out = InOutBuf::new(text, ciphertext).map_err(|_| out_of_bounds())?;
+        let tag = gcm
+            .encrypt_inout_detached(&Nonce::from(*iv), aad, in_out)
+            .map_err(|_| Error::from_reason("not sealed"))?;
+        self.base64(&URL_SAFE_NO_PAD, iv)?;
+        self.bytes(b".")?;
+        self.base64(&URL_SAFE_NO_PAD, ciphertext)?;
+        self.bytes(b".")?;
+        self.base64(&URL_SAFE_NO_PAD, &tag)
     }
-    Ok(())
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.take(bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn base64(&mut self, alphabet: &GeneralPurpose, bytes: &[u8]) -> Result<()> {
+        let length = alphabet
+            .encode_slice(bytes, self.0)
+            .map_err(|_| out_of_bounds())?;
+        self.take(length).map(drop)
+    }
+
+    /// Returns the next so many bytes.
+    fn take(&mut self, length: usize) -> Result<&mut [u8]> {
+        self.0.split_off_mut(..length).ok_or_else(out_of_bounds)
+    }
 }
 
 fn open_with(gcm: &Gcm, aad: &[u8], bytes: &[u8], at: u32, text: Target) -> Result<bool> {

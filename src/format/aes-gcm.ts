@@ -2,12 +2,15 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } fro
 import { ServiceError } from '../errors.ts';
 import { type JsonSafe, type JsonSafeBytes, type JsonSafeText, PIECE_BYTES } from '../lib/json-safe.ts';
 import { releaseMemory } from '../lib/memory.ts';
+import { answerFor, type ByteList, fillAnswer, type ItemFrame } from './byte-list.ts';
 import { IV_BYTES } from './iv-pool.ts';
 
 export const TAG_BYTES = 16;
 /** Characters of a tag in base64url. */
 export const TAG_CHARACTERS = 22;
 const CIPHER = 'aes-256-gcm';
+/** Characters of a message's last three segments without the ciphertext: IV, tag and two dots. */
+const FRAME_CHARACTERS = 16 + 1 + 1 + TAG_CHARACTERS;
 const OPENING = { authTagLength: TAG_BYTES } as const;
 
 /**
@@ -23,6 +26,14 @@ export interface GcmParts {
   readonly ciphertextBytes: number;
 }
 
+/** Short plaintexts that one key seals, or sealed messages that it opens. All have one header. */
+export interface GcmList {
+  readonly aad: Buffer;
+  /** Plaintexts, or IV, ciphertext and tag of each message. */
+  readonly list: ByteList;
+  readonly frame: ItemFrame;
+}
+
 /** A key of AES-256-GCM. Its bytes do not leave it. */
 export interface GcmKey {
   /** Returns `IV.CIPHERTEXT.TAG`, each in base64url. `iv` has 12 bytes and is new to this key. */
@@ -32,10 +43,22 @@ export interface GcmKey {
   /** Returns the plaintext, or undefined if the tag is wrong. */
   open(parts: GcmParts): Buffer | undefined;
   /**
+   * Returns the JSON of items with the sealed messages, as `seal` returns them. `ivs` has an IV for
+   * each plaintext.
+   */
+  sealList(list: GcmList, ivs: Buffer): Buffer;
+  /** Returns the JSON of items with the plaintexts in base64, or undefined if any tag is wrong. */
+  openList(list: GcmList): Buffer | undefined;
+  /**
    * Overwrites a key of one use. A lasting key is overwritten when the garbage collector drops it.
    */
   release(): void;
 }
+
+/** Returns the characters of `IV.CIPHERTEXT.TAG` for so many bytes of plaintext. */
+export const sealedCharacters = (bytes: number): number => FRAME_CHARACTERS + Math.ceil((bytes * 4) / 3);
+/** Returns the characters of base64 for the plaintext of so many bytes of IV, ciphertext and tag. */
+export const openedCharacters = (bytes: number): number => 4 * Math.ceil((bytes - IV_BYTES - TAG_BYTES) / 3);
 
 /** An implementation of AES-256-GCM. All give the same bytes and the same refusals. */
 export interface Gcm {
@@ -96,6 +119,28 @@ class NodeKey implements GcmKey {
       return undefined;
     }
     return plaintext;
+  }
+
+  sealList({ aad, list, frame }: GcmList, ivs: Buffer): Buffer {
+    const answer = answerFor(list, frame, sealedCharacters);
+    fillAnswer(answer, list, frame, (start, end, n) =>
+      this.seal(aad, ivs.subarray(n * IV_BYTES, (n + 1) * IV_BYTES), list.bytes.subarray(start, end)),
+    );
+    return answer;
+  }
+
+  openList({ aad, list, frame }: GcmList): Buffer | undefined {
+    const { bytes } = list;
+    const answer = answerFor(list, frame, openedCharacters);
+    const isOpen = fillAnswer(answer, list, frame, (at, end) => {
+      const plaintext = this.open({ aad, bytes, at, ciphertextBytes: end - at - IV_BYTES - TAG_BYTES });
+      const text = plaintext?.toString('base64');
+      plaintext?.fill(0);
+      return text;
+    });
+    if (isOpen) return answer;
+    answer.fill(0);
+    return undefined;
   }
 
   release(): void {

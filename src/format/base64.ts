@@ -79,12 +79,42 @@ export function decodeBase64UrlInto(text: Buffer, start: number, end: number, ta
   return true;
 }
 
+/** Returns the number of bytes that `decodeBase64Into` writes if the text is canonical. */
+export const decodedBytesIn = (text: Buffer, start: number, end: number): number =>
+  bytesOf((paddingStart(text, start, end) ?? end) - start);
+
+/**
+ * Decodes what `decodeAnyBase64` accepts between two places of an ASCII text into `target` from `at`
+ * on. Returns the number of bytes; undefined if it is not canonical, and the bytes mean nothing.
+ */
+export function decodeBase64Into(
+  text: Buffer,
+  start: number,
+  end: number,
+  target: Buffer,
+  at: number,
+): number | undefined {
+  const to = paddingStart(text, start, end);
+  if (to === undefined) return undefined;
+  const bytes = bytesOf(to - start);
+  if (end - start <= SHORT) return decodeShort(text, start, to, target, at) === NO_VALUE ? undefined : bytes;
+  const unpadded = text.toString('latin1', start, to);
+  const isUrlSafe = hasUrlSafeLetter(unpadded);
+  if (isUrlSafe && hasStandardLetter(unpadded)) return undefined;
+  if (!hasNoSpareBits(unpadded, isUrlSafe ? URL_SAFE : STANDARD)) return undefined;
+  return target.write(unpadded, at, bytes, isUrlSafe ? 'base64url' : 'base64') === bytes ? bytes : undefined;
+}
+
+/** Returns where the padding starts, or the end; undefined for padding in a wrong place. */
+function paddingStart(text: Buffer, start: number, end: number): number | undefined {
+  if (start === end || text[end - 1] !== PADDING) return end;
+  if ((end - start) % 4 !== 0) return undefined;
+  return text[end - 2] === PADDING ? end - 2 : end - 1;
+}
+
 function decodeShortAny(text: Buffer, start: number, end: number): Buffer | undefined {
-  let to = end;
-  if (start < end && text[end - 1] === PADDING) {
-    if ((end - start) % 4 !== 0) return undefined;
-    to = text[end - 2] === PADDING ? end - 2 : end - 1;
-  }
+  const to = paddingStart(text, start, end);
+  if (to === undefined) return undefined;
   const bytes = Buffer.allocUnsafe(bytesOf(to - start));
   return decodeShort(text, start, to, bytes, 0) === NO_VALUE ? undefined : bytes;
 }

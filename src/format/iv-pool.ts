@@ -19,13 +19,19 @@ export class IvPool {
 
   /** Returns an IV that no other call returns. It keeps its draw in memory while it is in use. */
   take(): Buffer {
-    if (this.#next === IVS_PER_DRAW) {
+    return this.takeMany(1);
+  }
+
+  /** Returns the same number of IVs, one after the other: at most those of a draw. */
+  takeMany(count: number): Buffer {
+    if (count > IVS_PER_DRAW) throw new Error('more IVs than a draw has');
+    if (this.#next + count > IVS_PER_DRAW) {
       this.#pool = this.#draw(IVS_PER_DRAW * IV_BYTES);
       this.#next = 0;
     }
     const start = this.#next * IV_BYTES;
-    this.#next += 1;
-    return this.#pool.subarray(start, start + IV_BYTES);
+    this.#next += count;
+    return this.#pool.subarray(start, start + count * IV_BYTES);
   }
 
   /**

@@ -126,13 +126,24 @@ function faultOf(text: string): ServiceError {
  * @throws ServiceError `context-mismatch`, `undecryptable`
  */
 export function openJwe(dataKey: DataKey, jwe: Jwe, context: Buffer | undefined): Buffer {
-  if (dataKey.commitment !== jwe.header.kc) throw undecryptable();
-  if (!isSameContext(dataKey, jwe.header.ctx, context)) {
-    throw new ServiceError('context-mismatch', 'The message was encrypted with another encryption context', {
-      errors: [{ pointer: '/encryptionContext', detail: 'differs from the one used to encrypt the message' }],
-    });
-  }
+  assertKeyAndContext(dataKey, jwe, context);
   return openGcm(dataKey.cek, jwe);
+}
+
+/**
+ * Checks a message's header against its data key and the context.
+ * @throws ServiceError `context-mismatch`, `undecryptable`
+ */
+export function assertKeyAndContext(
+  dataKey: DataKey,
+  { header }: Pick<Jwe, 'header'>,
+  context: Buffer | undefined,
+): void {
+  if (dataKey.commitment !== header.kc) throw undecryptable();
+  if (isSameContext(dataKey, header.ctx, context)) return;
+  throw new ServiceError('context-mismatch', 'The message was encrypted with another encryption context', {
+    errors: [{ pointer: '/encryptionContext', detail: 'differs from the one used to encrypt the message' }],
+  });
 }
 
 function isSameContext(dataKey: DataKey, ctx: string | undefined, context: Buffer | undefined): boolean {

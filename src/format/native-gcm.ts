@@ -1,4 +1,14 @@
-import { type Gcm, type GcmKey, type GcmParts, javascriptGcm } from './aes-gcm.ts';
+import {
+  type Gcm,
+  type GcmKey,
+  type GcmList,
+  type GcmParts,
+  javascriptGcm,
+  openedCharacters,
+  sealedCharacters,
+  TAG_BYTES,
+} from './aes-gcm.ts';
+import { answerFor, longestOf } from './byte-list.ts';
 import { IV_BYTES } from './iv-pool.ts';
 
 /** The exports of `native/`. Each call checks the lengths of what it gets. */
@@ -15,6 +25,27 @@ export interface NativeModule {
   /** Writes the text, which is as long as the ciphertext; returns false for a wrong tag. */
   open(key: object, aad: Buffer, bytes: Buffer, at: number, text: Buffer): boolean;
   openOnce(key: Buffer, aad: Buffer, bytes: Buffer, at: number, text: Buffer): boolean;
+  /** Fills the answer with the JSON of items: `before`, the message and `after` of each. */
+  sealTexts(
+    key: object,
+    aad: Buffer,
+    ivs: Buffer,
+    texts: Buffer,
+    ends: Uint32Array,
+    before: Buffer,
+    after: Buffer,
+    answer: Buffer,
+  ): void;
+  /** Does the same with base64 of the texts; returns false for a wrong tag. */
+  openTexts(
+    key: object,
+    aad: Buffer,
+    bytes: Buffer,
+    ends: Uint32Array,
+    before: Buffer,
+    after: Buffer,
+    answer: Buffer,
+  ): boolean;
 }
 
 /**
@@ -46,10 +77,38 @@ function assertSameResults(gcm: Gcm): void {
       const sealed = message.split('.').map((part) => Buffer.from(part, 'base64url'));
       const parts = { aad, bytes: Buffer.concat([Buffer.of(5), ...sealed]), at: 1, ciphertextBytes: length };
       const isSame = message === reference.seal(aad, iv, text) && key.open(parts)?.equals(text) === true;
+      if (!isSame || !isSameList(key, reference, { aad, iv, text, sealed: parts.bytes.subarray(1) })) throw wrong();
       parts.bytes.fill(0, 1 + IV_BYTES + length);
-      if (!isSame || key.open(parts)) throw new Error('its results are wrong');
+      if (key.open(parts)) throw wrong();
     }
   }
+}
+
+const wrong = (): Error => new Error('its results are wrong');
+
+interface Sample {
+  readonly aad: Buffer;
+  readonly iv: Buffer;
+  readonly text: Buffer;
+  readonly sealed: Buffer;
+}
+
+/** Seals and opens lists of a message, twice, and of one with a wrong tag. */
+function isSameList(key: GcmKey, reference: GcmKey, { aad, iv, text, sealed }: Sample): boolean {
+  const frame = { before: Buffer.from('{"a":"'), after: Buffer.from('"}') };
+  const listOf = (...parts: Buffer[]): GcmList => {
+    const list = { bytes: Buffer.concat(parts), ends: Uint32Array.from(parts, (part, n) => (n + 1) * part.length) };
+    return { aad, list, frame };
+  };
+  const changed = Buffer.from(sealed).fill(0, IV_BYTES + text.length);
+  const [texts, messages, ivs] = [listOf(text, text), listOf(sealed, sealed), Buffer.concat([iv, iv])];
+  const opened = key.openList(messages);
+  return (
+    key.sealList(texts, ivs).equals(reference.sealList(texts, ivs)) &&
+    opened !== undefined &&
+    reference.openList(messages)?.equals(opened) === true &&
+    key.openList(listOf(sealed, changed)) === undefined
+  );
 }
 
 /** Calls of the module, for parts of lengths that it takes. */
@@ -70,12 +129,9 @@ class NativeCalls {
   /** Returns the message that was sealed last: `IV.CIPHERTEXT.TAG`. */
   message(textBytes: number): string {
     const { MESSAGE_AT } = this.module;
-    return this.sealing.toString('latin1', MESSAGE_AT, MESSAGE_AT + FRAME_CHARACTERS + Math.ceil((textBytes * 4) / 3));
+    return this.sealing.toString('latin1', MESSAGE_AT, MESSAGE_AT + sealedCharacters(textBytes));
   }
 }
-
-/** Characters of a message's last three segments without the ciphertext: IV, tag and two dots. */
-const FRAME_CHARACTERS = 16 + 22 + 2;
 
 class LastingKey implements GcmKey {
   readonly #calls: NativeCalls;
@@ -106,6 +162,26 @@ class LastingKey implements GcmKey {
     if (!calls.fits(aad, ciphertextBytes)) return this.#other.open(parts);
     const text = Buffer.allocUnsafe(ciphertextBytes);
     return calls.module.open(this.#native, aad, bytes, at, text) ? text : undefined;
+  }
+
+  sealList(sealed: GcmList, ivs: Buffer): Buffer {
+    const { aad, list, frame } = sealed;
+    const calls = this.#calls;
+    if (!calls.fits(aad, longestOf(list))) return this.#other.sealList(sealed, ivs);
+    const answer = answerFor(list, frame, sealedCharacters);
+    const { bytes, ends } = list;
+    calls.module.sealTexts(this.#native, aad, ivs, bytes, ends, frame.before, frame.after, answer);
+    return answer;
+  }
+
+  openList(sealed: GcmList): Buffer | undefined {
+    const { aad, list, frame } = sealed;
+    const calls = this.#calls;
+    if (!calls.fits(aad, longestOf(list) - IV_BYTES - TAG_BYTES)) return this.#other.openList(sealed);
+    const answer = answerFor(list, frame, openedCharacters);
+    const { bytes, ends } = list;
+    const isOpen = calls.module.openTexts(this.#native, aad, bytes, ends, frame.before, frame.after, answer);
+    return isOpen ? answer : undefined;
   }
 
   release(): void {}
@@ -139,6 +215,14 @@ class KeyOfOneUse implements GcmKey {
     if (!calls.fits(aad, ciphertextBytes)) return this.#other().open(parts);
     const text = Buffer.allocUnsafe(ciphertextBytes);
     return calls.module.openOnce(this.#bytes, aad, bytes, at, text) ? text : undefined;
+  }
+
+  sealList(sealed: GcmList, ivs: Buffer): Buffer {
+    return this.#other().sealList(sealed, ivs);
+  }
+
+  openList(sealed: GcmList): Buffer | undefined {
+    return this.#other().openList(sealed);
   }
 
   release(): void {

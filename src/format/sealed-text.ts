@@ -38,22 +38,30 @@ export type ParseAt<T> = (text: Buffer, start: number, end: number) => T;
 /** Returns the bytes of the ciphertext in `IV.CIPHERTEXT.TAG` of so many characters. */
 export const ciphertextBytesIn = (characters: number): number => bytesOf(characters - FRAME_CHARACTERS);
 
+/** Returns the bytes of IV, ciphertext and tag in `IV.CIPHERTEXT.TAG` of so many characters. */
+export const sealedBytesIn = (characters: number): number => IV_BYTES + ciphertextBytesIn(characters) + TAG_BYTES;
+
 /**
  * Decodes `IV.CIPHERTEXT.TAG`, each in canonical base64url. Returns the place in `memory.bytes` of
  * its bytes, one after the other; undefined for another form.
  */
 export function decodeSealed(text: Buffer, start: number, end: number, memory: PartMemory): number | undefined {
+  if (end - start < FRAME_CHARACTERS) return undefined;
+  const at = memory.take(sealedBytesIn(end - start));
+  return decodeSealedInto(text, start, end, memory.bytes, at) ? at : undefined;
+}
+
+/** Does the same into `bytes` from `at` on, where there is room. Returns whether the form is right. */
+export function decodeSealedInto(text: Buffer, start: number, end: number, bytes: Buffer, at: number): boolean {
   const ciphertextAt = start + IV_CHARACTERS + 1;
   const tagAt = end - TAG_CHARACTERS;
-  if (tagAt <= ciphertextAt || text[ciphertextAt - 1] !== DOT || text[tagAt - 1] !== DOT) return undefined;
+  if (tagAt <= ciphertextAt || text[ciphertextAt - 1] !== DOT || text[tagAt - 1] !== DOT) return false;
   const ciphertextBytes = bytesOf(tagAt - 1 - ciphertextAt);
-  const at = memory.take(IV_BYTES + ciphertextBytes + TAG_BYTES);
-  const { bytes } = memory;
-  const isCanonical =
+  return (
     decodeBase64UrlInto(text, start, ciphertextAt - 1, bytes, at) &&
     decodeBase64UrlInto(text, ciphertextAt, tagAt - 1, bytes, at + IV_BYTES) &&
-    decodeBase64UrlInto(text, tagAt, end, bytes, at + IV_BYTES + ciphertextBytes);
-  return isCanonical ? at : undefined;
+    decodeBase64UrlInto(text, tagAt, end, bytes, at + IV_BYTES + ciphertextBytes)
+  );
 }
 
 /**

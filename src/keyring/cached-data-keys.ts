@@ -12,7 +12,15 @@ import { BranchLimit } from './branches/branch-limit.ts';
 import { leaseForOpening, leaseForSealing } from './branches/lease-leaves.ts';
 import { TenantBranches } from './branches/tenant-branches.ts';
 import { DataKeyCounts, type DataKeysHeld } from './data-key-counts.ts';
-import type { CompactOpening, CompactSealing, DataKeys, LeafSealing, OpeningUse, SealingUse } from './data-keys.ts';
+import type {
+  CompactOpening,
+  CompactSealing,
+  DataKeys,
+  LeafSealing,
+  ListSealing,
+  OpeningUse,
+  SealingUse,
+} from './data-keys.ts';
 import { notReady } from './indexes/index-errors.ts';
 import { TenantIndexes } from './indexes/tenant-indexes.ts';
 import type { KekFacts } from './key-wrapper.ts';
@@ -85,15 +93,26 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     return this.#keysOf(tenant).dataKeys.forSealing(key, bytes);
   }
 
-  forOpening(tenant: Tenant, jwe: Jwe, kekOf: (tenant: Tenant, jwe: Jwe) => KekRef): Soon<OpeningUse> {
+  forListSealing(tenant: Tenant, key: RegisteredKey, bytes: number, messages: number): ListSealing | undefined {
+    this.#dropAfterClockJump();
+    const { dataKeys, branches } = this.#keysOf(tenant);
+    if (key.form !== 'compact') return dataKeys.forListSealing(key, bytes, messages);
+    const sealing = branches?.sealingUnder(key).takeMany('message', bytes, messages);
+    if (!sealing) return undefined;
+    const { contentKey, header, keyId, vaultCall } = sealing;
+    const ivs = this.#ivs.takeMany(messages);
+    return { contentKey, start: `${header.text}..`, aad: header.aad, ivs, keyId, vaultCall };
+  }
+
+  forOpening(tenant: Tenant, jwe: Jwe, kekOf: (tenant: Tenant, jwe: Jwe) => KekRef, messages = 1): Soon<OpeningUse> {
     const { header, encryptedKey } = jwe;
     const last = this.#lastOpening;
     if (last?.header === header && last.encryptedKey === encryptedKey && last.tenant === tenant) {
-      this.counts.openingHits += 1;
+      this.counts.openingHits += messages;
       return last.use;
     }
     this.#dropAfterClockJump();
-    const use = this.#keysOf(tenant).dataKeys.forOpening(jwe, kekOf(tenant, jwe));
+    const use = this.#keysOf(tenant).dataKeys.forOpening(jwe, kekOf(tenant, jwe), messages);
     if (!(use instanceof Promise)) this.#remember({ tenant, header, encryptedKey, use });
     return use;
   }

@@ -42,6 +42,18 @@ export interface CompactSealing extends LeafSealing {
   readonly iv: Buffer;
 }
 
+/** One key for many new messages without a context: their uses are counted, their IVs are new. */
+export interface ListSealing {
+  /** A lasting key. */
+  readonly contentKey: GcmKey;
+  /** The text of each message before its IV. */
+  readonly start: string;
+  readonly aad: Buffer;
+  readonly ivs: Buffer;
+  readonly keyId: string;
+  readonly vaultCall: ProofOfAccess | undefined;
+}
+
 /** One use of a compact message's key to open it. */
 export interface CompactOpening {
   /** The user releases it. */
@@ -59,10 +71,22 @@ export interface DataKeys {
   /** Returns a data key of ours that may seal `bytes` of plaintext; the use is counted first. */
   forSealing(tenant: Tenant, key: RegisteredKey, bytes: number): Soon<SealingUse>;
   /**
-   * Returns the data key of a parsed message. `kekOf` returns the registered key in the version that
-   * the message names; it is not called for a header that a message of the same turn had.
+   * Returns the key of so many new messages without a context, in the form that the key's record
+   * defines; `bytes` are those of all. Returns undefined unless one key may seal them all without
+   * any call: then each message asks for itself.
    */
-  forOpening(tenant: Tenant, jwe: Jwe, kekOf: (tenant: Tenant, jwe: Jwe) => KekRef): Soon<OpeningUse>;
+  forListSealing(tenant: Tenant, key: RegisteredKey, bytes: number, messages: number): ListSealing | undefined;
+  /**
+   * Returns the data key of a parsed message, or of so many with its header. `kekOf` returns the
+   * registered key in the version that the message names. It is not called for a header that a
+   * message of the same turn had.
+   */
+  forOpening(
+    tenant: Tenant,
+    jwe: Jwe,
+    kekOf: (tenant: Tenant, jwe: Jwe) => KekRef,
+    messages?: number,
+  ): Soon<OpeningUse>;
   /**
    * Returns the key of a new compact message under a registered key; the use is counted first.
    * Returns undefined if no branch may seal and the message is sealed self-contained. `context` is

@@ -62,13 +62,17 @@ export class SealingSlot {
     this.#wrapping = new Access(deps.revocationBoundMs, deps.jitter);
   }
 
-  /** Returns the current key with one use counted if no call is needed; undefined otherwise. */
-  take(bytes: number): MintedKey | undefined {
+  /**
+   * Returns the current key with its use for so many messages counted, if no call is needed;
+   * undefined otherwise. `bytes` are those of all.
+   */
+  take(bytes: number, messages = 1): MintedKey | undefined {
     const { clock } = this.#deps;
     const now = clock.monotonicMs();
     const current = this.#current;
     if (!current || this.#isExpired()) return undefined;
-    if (!this.#proofs.accessTo(current.key.dataKey.kid).isFresh(now) || !current.take(now, bytes)) return undefined;
+    if (!this.#proofs.accessTo(current.key.dataKey.kid).isFresh(now)) return undefined;
+    if (!current.take(now, bytes, messages)) return undefined;
     this.#lookAhead(current, now);
     return current;
   }

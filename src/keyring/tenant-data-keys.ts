@@ -7,7 +7,7 @@ import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import type { OpeningUse, SealingUse } from './data-keys.ts';
+import type { ListSealing, OpeningUse, SealingUse } from './data-keys.ts';
 import { OpenedKeys } from './opened-keys.ts';
 import { type Evict, Proofs } from './proofs.ts';
 import { SealingSlot, type SealingSlotDeps } from './sealing-slot.ts';
@@ -74,6 +74,26 @@ export class TenantDataKeys {
   }
 
   /**
+   * Returns the key of so many new messages, as DataKeys.forListSealing. In mode `perMessage` there
+   * is none.
+   */
+  forListSealing(key: RegisteredKey, bytes: number, messages: number): ListSealing | undefined {
+    const { counts, ivs, bounds } = this.#deps;
+    const minted = bounds.mode === 'perMessage' ? undefined : this.slotFor(key).take(bytes, messages);
+    if (!minted) return undefined;
+    counts.sealingHits += messages;
+    const { dataKey, header } = minted.key;
+    return {
+      contentKey: dataKey.cek,
+      start: `${header.withoutContext}.${dataKey.encryptedKey}.`,
+      aad: header.aad,
+      ivs: ivs.takeMany(messages),
+      keyId: dataKey.kid,
+      vaultCall: this.proofs.accessTo(dataKey.kid).vaultCall,
+    };
+  }
+
+  /**
    * Returns a data key of the newest known version that seals a stored key. In every mode, many of
    * them share it: a process that opens them all asks the vault once.
    */
@@ -83,8 +103,11 @@ export class TenantDataKeys {
     return { key: sealingKey, iv: this.#deps.ivs.take(), vaultCall, accessEndsAt: endsAt };
   }
 
-  /** Returns the data key of a parsed message; at once if it is cached and its proof is fresh. */
-  forOpening(jwe: Jwe, kek: KekRef): Soon<OpeningUse> {
+  /**
+   * Returns the data key of a parsed message, or of so many with its header; at once if it is cached
+   * and its proof is fresh.
+   */
+  forOpening(jwe: Jwe, kek: KekRef, messages = 1): Soon<OpeningUse> {
     const { alg, kid, tid, mac } = jwe.header;
     const wrapped: WrappedDataKey = { kek, algorithm: alg, kid, tenantId: tid, encryptedKey: jwe.encryptedKey };
     const opened = this.#opened.get(wrapped);
@@ -92,7 +115,7 @@ export class TenantDataKeys {
     const now = clock.monotonicMs();
     const access = this.proofs.accessTo(kid);
     if (!opened?.isAccepted(mac, originKeys.current()) || !access.isFresh(now)) return this.#waitToOpen(wrapped, mac);
-    counts.openingHits += 1;
+    counts.openingHits += messages;
     this.proofs.renewAhead(opened.dataKey, now);
     return { dataKey: opened.dataKey, vaultCall: access.vaultCall };
   }

@@ -30,6 +30,14 @@ export interface ItemUse {
   readonly bytes: number;
 }
 
+/** Items that were processed together, with the JSON of their results in their order. */
+export interface DoneItems {
+  readonly json: Buffer;
+  readonly count: number;
+  /** The key, and the bytes of all plaintexts. */
+  readonly use: ItemUse;
+}
+
 /**
  * Items that wait for a vault at once: enough to hide its latency, few enough to leave capacity for
  * others.
@@ -118,35 +126,19 @@ export async function recordBatch(
   { requestId, clientRequestId, principal, access }: AuthenticatedRequest,
   { operation, tenantId, context, leaves }: Pick<AuditEvent, 'operation' | 'tenantId' | 'context' | 'leaves'>,
   outcomes: readonly Outcome<ItemUse | DocumentUse>[],
+  done: readonly DoneItems[] = [],
 ): Promise<void> {
-  const items: Record<string, number> = {};
-  const keys = new Map<string, Mutable<AuditKeyUse>>();
+  const used = new BatchUse();
   let refusedCall: VaultCallIds | undefined;
-  let bytes = 0;
-  let last: ItemUse | undefined;
-  let lastUse = { count: 0 };
-  const count = (item: ItemUse) => {
-    const { keyId, vaultCall } = item;
-    // Most items use the key and the proof of the one before: no text is made to look them up.
-    if (last?.keyId !== keyId || last.vaultCall !== vaultCall) {
-      last = item;
-      lastUse = keys.getOrInsertComputed(`${keyId} ${vaultCall?.vaultClientRequestId} ${vaultCall?.policy}`, () =>
-        keyUse(keyId, vaultCall),
-      );
-    }
-    lastUse.count += 1;
-    bytes += item.bytes;
-  };
+  for (const { use, count } of done) used.add(use, count);
   for (const outcome of outcomes) {
-    const code = 'value' in outcome ? 'succeeded' : codeOf(outcome.failure);
-    items[code] = (items[code] ?? 0) + 1;
     if (!('value' in outcome)) {
+      used.count(codeOf(outcome.failure), 1);
       refusedCall ??= vaultCallOf(outcome.failure);
-      continue;
-    }
-    if ('uses' in outcome.value) outcome.value.uses.forEach(count);
-    else count(outcome.value);
+    } else if ('uses' in outcome.value) used.addDocument(outcome.value);
+    else used.add(outcome.value, 1);
   }
+  const { items, keys, bytes } = used;
   await audit.record({
     operation,
     outcome: keys.size > 0 || outcomes.length === 0 ? 'succeeded' : 'refused',
@@ -164,6 +156,44 @@ export async function recordBatch(
     access,
     ...(leaves !== undefined && { leaves }),
   });
+}
+
+/** The counts of a batch: items by outcome, and uses of each key version with its proof of access. */
+class BatchUse {
+  readonly items: Record<string, number> = {};
+  readonly keys = new Map<string, Mutable<AuditKeyUse>>();
+  bytes = 0;
+  #last: ItemUse | undefined;
+  #lastUse = { count: 0 };
+
+  /** Adds so many items that share a use. */
+  add(use: ItemUse, items: number): void {
+    this.count('succeeded', items);
+    this.#addUse(use, items);
+  }
+
+  addDocument({ uses }: DocumentUse): void {
+    this.count('succeeded', 1);
+    for (const use of uses) this.#addUse(use, 1);
+  }
+
+  count(code: string, items: number): void {
+    this.items[code] = (this.items[code] ?? 0) + items;
+  }
+
+  #addUse(use: ItemUse, times: number): void {
+    const { keyId, vaultCall } = use;
+    // Most items use the key and the proof of the one before: no text is made to look them up.
+    if (this.#last?.keyId !== keyId || this.#last.vaultCall !== vaultCall) {
+      this.#last = use;
+      this.#lastUse = this.keys.getOrInsertComputed(
+        `${keyId} ${vaultCall?.vaultClientRequestId} ${vaultCall?.policy}`,
+        () => keyUse(keyId, vaultCall),
+      );
+    }
+    this.#lastUse.count += times;
+    this.bytes += use.bytes;
+  }
 }
 
 type Mutable<T> = { -readonly [Member in keyof T]: T[Member] };

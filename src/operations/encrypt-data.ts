@@ -67,7 +67,11 @@ export async function encryptBatch(
   return outcomes;
 }
 
-function sealItem(
+/**
+ * Returns the sealed item; `context` is canonical.
+ * @throws ServiceError
+ */
+export function sealItem(
   deps: EncryptDeps,
   { access }: AuthenticatedRequest,
   tenant: Tenant,

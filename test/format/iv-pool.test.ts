@@ -24,6 +24,19 @@ test('a held IV does not change when the pool is filled again', () => {
   expect(held.map(hexOf)).toEqual(before);
 });
 
+test('many IVs at once are others than those before and after, also beyond the end of a draw', () => {
+  const pool = new IvPool(systemRandom);
+  const taken = Array.from({ length: 300 }, (_, n) => {
+    const ivs = pool.takeMany((n * 7) % 129);
+    return ivs.toString('hex').match(/.{24}/g) ?? [];
+  });
+  expect(taken.map(({ length }) => length)).toEqual(taken.map((_, n) => (n * 7) % 129));
+  const all = [...taken.flat(), ...Array.from({ length: 600 }, () => hexOf(pool.take()))];
+  expect(new Set(all).size).toBe(all.length);
+  expect(pool.takeMany(512)).toHaveLength(512 * 12);
+  expect(() => pool.takeMany(513)).toThrow();
+});
+
 test('two IVs share no memory', () => {
   const pool = new IvPool(systemRandom);
   const [first, second] = [pool.take(), pool.take()];

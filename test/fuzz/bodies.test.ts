@@ -45,7 +45,9 @@ function judged(reader: Reader, bytes: Buffer): unknown {
 function readBy(reader: Reader, bytes: Buffer): unknown {
   const read = dataReaders[reader](bytes);
   if (read === undefined) return undefined;
-  return 'ready' in read ? { ...read, ready: read.ready.map(withMessages) } : withMessages(read);
+  if (!('ready' in read)) return withMessages(read);
+  const { ready, plaintextBytes } = read;
+  return { ready: ready.map(withMessages), plaintextBytes };
 }
 
 interface Item {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { javascriptGcm } from '../../src/format/aes-gcm.ts';
+import type { ByteList } from '../../src/format/byte-list.ts';
 import { fuzz, NO_LIMIT } from '../support/fuzz-runs.ts';
 import { gcm } from '../support/gcm.ts';
 import { partsOf } from '../support/jwe-parts.ts';
@@ -68,4 +69,39 @@ describe(`AES-256-GCM, ${gcm.name}`, () => {
     },
     NO_LIMIT,
   );
+
+  test(
+    'gives the same lists as node:crypto, and the same refusals',
+    async () => {
+      const frame = { before: Buffer.from('{"text":"'), after: Buffer.from('"}') };
+      const lists = fc.tuple(exactly(32), headers, fc.array(texts, { maxLength: 6 }), fc.nat(200_000));
+      await fuzz('lists', 0.05, lists, async ([key, aad, plaintexts, bit]) => {
+        const ivs = randomBytes(12 * plaintexts.length);
+        const [reference, ...others] = keysOf(key).reverse();
+        const sealed = { aad, list: listOf(plaintexts), frame };
+        const messages = reference?.sealList(sealed, ivs) ?? Buffer.alloc(0);
+        const parts = [...messages.toString('latin1').matchAll(/{"text":"([^"]*)"}/g)].map(([, message = '']) =>
+          Buffer.concat(message.split('.').map((part) => Buffer.from(part, 'base64url'))),
+        );
+        const opening = { aad, list: listOf(parts), frame };
+        const opened = reference?.openList(opening);
+        for (const each of others) {
+          expect(each.sealList(sealed, ivs).equals(messages)).toBe(true);
+          expect(each.openList(opening)).toEqual(opened);
+        }
+        const { bytes } = opening.list;
+        if (bytes.length === 0) return;
+        const bitAt = bit % (8 * bytes.length);
+        bytes[bitAt >> 3] = (bytes[bitAt >> 3] ?? 0) ^ (1 << (bitAt & 7));
+        for (const each of keysOf(key)) expect(each.openList(opening)).toBeUndefined();
+      });
+    },
+    NO_LIMIT,
+  );
 });
+
+/** Returns parts that follow one another. */
+function listOf(parts: readonly Buffer[]): ByteList {
+  let end = 0;
+  return { bytes: Buffer.concat(parts), ends: Uint32Array.from(parts, ({ length }) => (end += length)) };
+}

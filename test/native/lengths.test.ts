@@ -91,3 +91,95 @@ test.each([0, 16, 31, 33])('a key of %i bytes is refused', (length) => {
 test('a key is no other object, and no other object is a key', () => {
   expect(() => module.open({}, Buffer.alloc(0), Buffer.alloc(28), 0, Buffer.alloc(0))).toThrow();
 });
+
+/** Parts of a call for a list; the others are right. */
+interface ListLengths {
+  readonly aad?: number;
+  readonly ivs?: number;
+  readonly bytes?: number;
+  readonly ends?: readonly number[];
+  readonly answer?: number;
+}
+
+const [BEFORE, AFTER] = [Buffer.from('<'), Buffer.from('>')];
+/** Two texts of 16 bytes: their messages, in their frames, and a comma. */
+const SEALED = 2 * (1 + 16 + 1 + 22 + 1 + 22 + 1) + 1;
+const OPENED = 2 * (1 + 24 + 1) + 1;
+
+describe('sealTexts of the native module', () => {
+  const run = ({ aad = 16, ivs = 24, bytes = 32, ends = [16, 32], answer = SEALED }: ListLengths) =>
+    module.sealTexts(
+      key,
+      Buffer.alloc(aad),
+      Buffer.alloc(ivs),
+      Buffer.alloc(bytes),
+      Uint32Array.from(ends),
+      BEFORE,
+      AFTER,
+      Buffer.alloc(answer),
+    );
+
+  test('accepts right lengths', () => {
+    expect(() => run({})).not.toThrow();
+    expect(() => run({ aad: MAX_AAD })).not.toThrow();
+    expect(() => run({ ivs: 0, ends: [], answer: 0 })).not.toThrow();
+  });
+
+  test.each<[string, ListLengths]>([
+    ['a longer header', { aad: MAX_AAD + 1 }],
+    ['an IV too few', { ivs: 12 }],
+    ['an IV too many', { ivs: 36 }],
+    ['a part of an IV', { ivs: 23 }],
+    ['texts that end too early', { bytes: 31 }],
+    ['an end before its start', { ends: [32, 16] }],
+    ['an end far away', { ends: [16, 2 ** 32 - 1] }],
+    ['a longer text', { bytes: MAX_TEXT + 17, ends: [16, MAX_TEXT + 17], answer: SEALED + 6_000 }],
+    ['a shorter answer', { answer: SEALED - 1 }],
+    ['a longer answer', { answer: SEALED + 1 }],
+    ['no answer', { answer: 0 }],
+  ])('refuses %s', (_what, lengths) => {
+    expect(() => run(lengths)).toThrow();
+  });
+});
+
+describe('openTexts of the native module', () => {
+  const ivs = Buffer.alloc(24, 5);
+  const sealed = Buffer.alloc(SEALED);
+  module.sealTexts(key, Buffer.alloc(16), ivs, Buffer.alloc(32), Uint32Array.of(16, 32), BEFORE, AFTER, sealed);
+  const messages = sealed.toString('latin1').replaceAll(/[<>]/g, '').split(/[.,]/);
+  const parts = Buffer.concat(messages.map((part) => Buffer.from(part, 'base64url')));
+  const run = ({ aad = 16, bytes = 88, ends = [44, 88], answer = OPENED }: ListLengths, from = parts) => {
+    const filled = Buffer.alloc(answer, 7);
+    const copy = Buffer.alloc(bytes);
+    from.copy(copy);
+    return {
+      isOpen: module.openTexts(key, Buffer.alloc(aad), copy, Uint32Array.from(ends), BEFORE, AFTER, filled),
+      filled: filled.toString('latin1'),
+    };
+  };
+
+  test('accepts right lengths', () => {
+    const text = Buffer.alloc(16).toString('base64');
+    expect(run({})).toEqual({ isOpen: true, filled: `<${text}>,<${text}>` });
+    expect(run({ ends: [], answer: 0 })).toEqual({ isOpen: true, filled: '' });
+  });
+
+  test('overwrites the answer if a tag is wrong', () => {
+    const changed = Buffer.from(parts);
+    changed[87] = (changed[87] ?? 0) ^ 1;
+    expect(run({}, changed)).toEqual({ isOpen: false, filled: '\0'.repeat(OPENED) });
+  });
+
+  test.each<[string, ListLengths]>([
+    ['a longer header', { aad: MAX_AAD + 1 }],
+    ['messages that end too early', { bytes: 87 }],
+    ['a message shorter than IV and tag', { ends: [44, 71] }],
+    ['an end before its start', { ends: [44, 20] }],
+    ['an end far away', { ends: [44, 2 ** 32 - 1] }],
+    ['a longer text', { bytes: 44 + 28 + MAX_TEXT + 1, ends: [44, 44 + 28 + MAX_TEXT + 1], answer: OPENED + 6_000 }],
+    ['a shorter answer', { answer: OPENED - 1 }],
+    ['a longer answer', { answer: OPENED + 1 }],
+  ])('refuses %s', (_what, lengths) => {
+    expect(() => run(lengths)).toThrow();
+  });
+});

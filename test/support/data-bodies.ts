@@ -38,6 +38,14 @@ const fieldsOf = (value: fc.Arbitrary<string>) =>
   fc.array(fc.tuple(names, value), { maxLength: 5 }).map((pairs) => Object.fromEntries(pairs));
 const batchOf = (item: fc.Arbitrary<unknown>) => fc.record({ items: fc.array(item, { maxLength: 4 }) });
 
+/** Items that have nothing but a text: some of them equal, as messages of one key are. */
+const listOf = (item: fc.Arbitrary<unknown>) =>
+  batchOf(item).chain(({ items }) =>
+    fc
+      .array(fc.constantFrom({}, ...items), { maxLength: 20 })
+      .map((some) => ({ items: some.filter((one) => one !== null && Object.keys(one as object).length > 0) })),
+  );
+
 /** Returns the values of every body, good and bad. */
 function valuesWith(ciphertext: fc.Arbitrary<string>): Readonly<Record<Reader, fc.Arbitrary<unknown>>> {
   const items = {
@@ -52,8 +60,8 @@ function valuesWith(ciphertext: fc.Arbitrary<string>): Readonly<Record<Reader, f
     encryptData: items.encrypt,
     decryptData: items.decrypt,
     rewrapData: items.rewrap,
-    encryptBatch: batchOf(items.encrypt),
-    decryptBatch: batchOf(items.decrypt),
+    encryptBatch: fc.oneof(batchOf(items.encrypt), listOf(fc.record({ plaintext }))),
+    decryptBatch: fc.oneof(batchOf(items.decrypt), listOf(fc.record({ ciphertext }))),
     rewrapBatch: batchOf(items.rewrap),
     encryptDocument: items.encryptDocument,
     decryptDocument: items.decryptDocument,

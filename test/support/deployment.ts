@@ -16,6 +16,7 @@ import { createTokens } from '../../src/operations/indexes/create-tokens.ts';
 import { decryptDeterministic, encryptDeterministic } from '../../src/operations/indexes/deterministic.ts';
 import { kekOf } from '../../src/operations/open-message.ts';
 import type { DataKeyBounds } from '../../src/tenants/bounds.ts';
+import type { CountKeyUse } from '../../src/tenants/key-usage.ts';
 import type { Tenant } from '../../src/tenants/record.ts';
 import { tenantNotFound } from '../../src/tenants/registry.ts';
 import { gcm } from './gcm.ts';
@@ -275,7 +276,7 @@ class Process {
       slices: new Slices(),
       maxPlaintextBytes: 2 ** 24,
       audit,
-      countKeyUse: () => undefined,
+      countKeyUse: (() => undefined) as CountKeyUse,
       contextDigest: () => 'digest',
     };
   }

@@ -27,5 +27,14 @@ export function moduleDouble(): NativeModule {
     sealOnce: (key, ...parts) => seal(javascriptGcm.keyOfOneUse(key), ...parts),
     open: (key, ...parts) => open(key as GcmKey, ...parts),
     openOnce: (key, ...parts) => open(javascriptGcm.keyOfOneUse(key), ...parts),
+    sealTexts: (key, aad, ivs, bytes, ends, before, after, answer) => {
+      const sealed = { aad, list: { bytes, ends }, frame: { before, after } };
+      (key as GcmKey).sealList(sealed, ivs).copy(answer); // as newKey made it
+    },
+    openTexts: (key, aad, bytes, ends, before, after, answer) => {
+      const opened = (key as GcmKey).openList({ aad, list: { bytes, ends }, frame: { before, after } });
+      opened?.copy(answer);
+      return opened !== undefined;
+    },
   };
 }

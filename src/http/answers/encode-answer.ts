@@ -15,6 +15,10 @@ interface Opened {
 interface Failed {
   readonly error: unknown;
 }
+/** Items whose JSON is made. */
+interface Done {
+  readonly json: Buffer;
+}
 
 /** JSON as text, or as UTF-8 in pieces where the text would be large. */
 export type Encoded = string | readonly Buffer[];
@@ -34,15 +38,24 @@ function encodeOne(start: string, text: JsonSafeText, end: string): Encoded {
   return typeof text === 'string' ? start + text + end : [Buffer.from(start), text, Buffer.from(end)];
 }
 
-/** Returns the JSON of a batch; an item that failed has a problem. */
-export const encodeSealedItems = ({ items }: { readonly items: readonly (Sealed | Failed)[] }): Encoded =>
-  encodeItems(items, '{"ciphertext":"', ({ ciphertext }) => ciphertext);
+const SEALED_START = '{"ciphertext":"';
+const OPENED_START = '{"plaintext":"';
+const endOf = (keyId: string): string => `","keyId":${JSON.stringify(keyId)}}`;
 
-export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened | Failed)[] }): Encoded =>
-  encodeItems(items, '{"plaintext":"', ({ plaintext }) => plaintext);
+/** Returns the JSON around the ciphertext of an item, for items that are made together. */
+export const sealedFrame = (keyId: string) => ({ before: Buffer.from(SEALED_START), after: Buffer.from(endOf(keyId)) });
+
+export const openedFrame = (keyId: string) => ({ before: Buffer.from(OPENED_START), after: Buffer.from(endOf(keyId)) });
+
+/** Returns the JSON of a batch; an item that failed has a problem. */
+export const encodeSealedItems = ({ items }: { readonly items: readonly (Sealed | Failed | Done)[] }): Encoded =>
+  encodeItems(items, SEALED_START, ({ ciphertext }) => ciphertext);
+
+export const encodeOpenedItems = ({ items }: { readonly items: readonly (Opened | Failed | Done)[] }): Encoded =>
+  encodeItems(items, OPENED_START, ({ plaintext }) => plaintext);
 
 function encodeItems<T extends { readonly keyId: string }>(
-  items: readonly (T | Failed)[],
+  items: readonly (T | Failed | Done)[],
   start: string,
   textOf: (item: T) => JsonSafeText,
 ): Encoded {
@@ -52,6 +65,10 @@ function encodeItems<T extends { readonly keyId: string }>(
   parts.addAscii('{"items":[');
   for (const [at, item] of items.entries()) {
     if (at > 0) parts.addAscii(',');
+    if ('json' in item) {
+      parts.addPiece(item.json);
+      continue;
+    }
     if ('error' in item) {
       parts.add(JSON.stringify(item));
       continue;
@@ -59,19 +76,20 @@ function encodeItems<T extends { readonly keyId: string }>(
     // Items share their key most of the time.
     if (item.keyId !== lastKeyId) {
       lastKeyId = item.keyId;
-      end = `","keyId":${JSON.stringify(lastKeyId)}}`;
+      end = endOf(lastKeyId);
     }
     parts.addAscii(start);
     parts.addAscii(textOf(item));
     parts.add(end);
   }
   parts.addAscii(']}');
-  return [parts.join()];
+  return parts.pieces();
 }
 
-/** The parts of a JSON text, written once into a Buffer of its size. */
+/** The parts of a JSON text, written once into Buffers of their size. */
 class JsonParts {
-  readonly #parts: (string | Buffer)[] = [];
+  readonly #pieces: Buffer[] = [];
+  #parts: (string | Buffer)[] = [];
   #bytes = 0;
 
   addAscii(text: string | Buffer): void {
@@ -88,12 +106,25 @@ class JsonParts {
     }
   }
 
-  join(): Buffer {
+  /** Adds a large part, which is not copied. */
+  addPiece(piece: Buffer): void {
+    this.#join();
+    this.#pieces.push(piece);
+  }
+
+  pieces(): readonly Buffer[] {
+    this.#join();
+    return this.#pieces;
+  }
+
+  #join(): void {
     const joined = Buffer.allocUnsafe(this.#bytes);
     let at = 0;
     for (const part of this.#parts) {
       at += typeof part === 'string' ? joined.write(part, at, 'latin1') : part.copy(joined, at);
     }
-    return joined;
+    this.#pieces.push(joined);
+    this.#parts = [];
+    this.#bytes = 0;
   }
 }

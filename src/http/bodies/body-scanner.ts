@@ -2,6 +2,7 @@ import { decodeBase64In } from '../../format/base64.ts';
 
 const [QUOTE, COLON, COMMA, BACKSLASH] = [0x22, 0x3a, 0x2c, 0x5c];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
+const NEAR = 64;
 const [SPACE, LAST_ASCII] = [0x20, 0x7e];
 
 /** The bytes have a shape that the scanner does not read; they may well be valid JSON. */
@@ -85,6 +86,42 @@ export class BodyScanner {
     } while (this.#takes(COMMA));
     this.#expect(CLOSE_ARRAY);
     return values;
+  }
+
+  /**
+   * Returns the places of the texts of an array of objects that have this one member: start and end
+   * in turn. The caller checks their characters, as with `parsed`.
+   */
+  places(name: string, max: number): readonly number[] {
+    const members = [{ name, read: () => undefined }];
+    const places: number[] = [];
+    this.#expect(OPEN_ARRAY);
+    if (this.#takes(CLOSE_ARRAY)) return places;
+    do {
+      if (places.length === 2 * max) throw OTHER_SHAPE;
+      this.#expect(OPEN_OBJECT);
+      this.#memberName(members);
+      this.#expect(COLON);
+      this.#expect(QUOTE);
+      places.push(this.#at);
+      this.#at = this.#textEnd();
+      places.push(this.#at);
+      this.#at += 1;
+      this.#expect(CLOSE_OBJECT);
+    } while (this.#takes(COMMA));
+    this.#expect(CLOSE_ARRAY);
+    return places;
+  }
+
+  /** Returns the place of the next quote. */
+  #textEnd(): number {
+    const bytes = this.#bytes;
+    const near = Math.min(this.#at + NEAR, bytes.length);
+    // For a short text this loop costs less than a call of Buffer.
+    for (let at = this.#at; at < near; at += 1) if (bytes[at] === QUOTE) return at;
+    const end = bytes.indexOf(QUOTE, near);
+    if (end === -1) throw OTHER_SHAPE;
+    return end;
   }
 
   /** Returns a short text: ASCII without escapes. */

@@ -1,5 +1,8 @@
+import { type ByteList, partsOf } from '../../format/byte-list.ts';
 import { TENANT_ID } from '../../format/jwe-header.ts';
 import { type Message, messageParser } from '../../format/message.ts';
+import { type MessageRun, messageRuns, messagesOf } from '../../format/message-runs.ts';
+import { decodeTexts } from '../../format/text-list.ts';
 import { MAX_ITEMS } from '../contract/batch-fields.ts';
 import type { OperationId } from '../contract/contract.ts';
 import { MAX_FIELD_NAME, MAX_FIELDS } from '../contract/document-fields.ts';
@@ -24,8 +27,11 @@ interface Fields<T> {
 }
 
 /** A batch whose items are all parsed and valid. */
-export interface ReadBatch<T> {
+export interface ReadBatch<T, L = never> {
+  /** Of a list, they are made when they are asked for, and share its memory. */
   readonly ready: readonly T[];
+  /** The same without an object for each, if the items have nothing but a short text. */
+  readonly list?: L;
   /** Bytes of all plaintexts. */
   readonly plaintextBytes: number;
 }
@@ -75,8 +81,10 @@ export const dataReaders = {
     scanBody(bytes, (scanner) => whole<DecryptItem>(scanner, messageMembers([]), 'ciphertext')),
   rewrapData: (bytes: Buffer) =>
     scanBody(bytes, (scanner) => whole<RewrapItem>(scanner, messageMembers([to]), 'ciphertext')),
-  encryptBatch: (bytes: Buffer) => readBatch<EncryptItem>(bytes, ENCRYPT, 'plaintext', bytesOfItem),
-  decryptBatch: (bytes: Buffer) => readBatch<DecryptItem>(bytes, messageMembers([]), 'ciphertext', none),
+  encryptBatch: (bytes: Buffer): ReadBatch<EncryptItem, ByteList> | undefined =>
+    readTexts(bytes) ?? readBatch<EncryptItem>(bytes, ENCRYPT, 'plaintext', bytesOfItem),
+  decryptBatch: (bytes: Buffer): ReadBatch<DecryptItem, readonly MessageRun[]> | undefined =>
+    readMessages(bytes) ?? readBatch<DecryptItem>(bytes, messageMembers([]), 'ciphertext', none),
   rewrapBatch: (bytes: Buffer) => readBatch<RewrapItem>(bytes, messageMembers([to]), 'ciphertext', none),
   encryptDocument: (bytes: Buffer) =>
     scanBody(bytes, (scanner) => whole<Context & Keyed & Fields<Buffer>>(scanner, DOCUMENT, 'fields')),
@@ -106,6 +114,41 @@ function readBatch<T extends object>(
   };
   const body = scanBody(bytes, (scanner) => scanner.object<{ readonly items: readonly T[] }>([items]));
   return body && { ready: body.items, plaintextBytes: body.items.reduce((sum, item) => sum + bytesOf(item), 0) };
+}
+
+/** Returns a batch of items that have a short plaintext and nothing else. */
+function readTexts(bytes: Buffer): ReadBatch<EncryptItem, ByteList> | undefined {
+  const list = scanBody(bytes, (scanner) => readList(scanner, 'plaintext', (places) => decodeTexts(bytes, places)));
+  return (
+    list && {
+      get ready() {
+        return partsOf(list).map((plaintext) => ({ plaintext }));
+      },
+      list,
+      plaintextBytes: list.bytes.length,
+    }
+  );
+}
+
+/** Returns a batch of items that have a short message and nothing else. */
+function readMessages(bytes: Buffer): ReadBatch<DecryptItem, readonly MessageRun[]> | undefined {
+  const list = scanBody(bytes, (scanner) => readList(scanner, 'ciphertext', (places) => messageRuns(bytes, places)));
+  return (
+    list && {
+      get ready() {
+        return list.flatMap(messagesOf).map((ciphertext) => ({ ciphertext }));
+      },
+      list,
+      plaintextBytes: 0,
+    }
+  );
+}
+
+function readList<T>(scanner: BodyScanner, name: string, read: (places: readonly number[]) => T | undefined): T {
+  const items: Member = { name: 'items', read: () => read(scanner.places(name, MAX_ITEMS)) };
+  const { items: list } = scanner.object<{ readonly items: T | undefined }>([items]);
+  if (list === undefined) throw otherShape();
+  return list;
 }
 
 /** Returns an object that has its required member. */

@@ -3,12 +3,17 @@ import type { AuthenticatedRequest } from '../../callers/authenticated-request.t
 import { ServiceError } from '../../errors.ts';
 import { decodedBytes } from '../../format/base64.ts';
 import { base64TextOf } from '../../lib/json-safe.ts';
+import { releaseMemory } from '../../lib/memory.ts';
 import { parseInput } from '../../lib/parse-input.ts';
 import type { Outcome } from '../../operations/batch.ts';
-import { type DecryptDeps, decryptBatch } from '../../operations/decrypt-data.ts';
-import { type EncryptDeps, encryptBatch } from '../../operations/encrypt-data.ts';
+import { type DecryptDeps, type Decrypted, decryptBatch } from '../../operations/decrypt-data.ts';
+import { type EncryptDeps, type Encrypted, encryptBatch } from '../../operations/encrypt-data.ts';
+import { decryptLists } from '../../operations/lists/decrypt-lists.ts';
+import { encryptList } from '../../operations/lists/encrypt-list.ts';
+import { countOf, type ListResult } from '../../operations/lists/lists.ts';
 import { type RewrapDeps, rewrapBatch } from '../../operations/rewrap-data.ts';
 import type { Admission } from '../admission/admission.ts';
+import { openedFrame, sealedFrame } from '../answers/encode-answer.ts';
 import { isWorthLogging, type Problem, type ProblemDeps, problemOf, toFailure } from '../answers/problem.ts';
 import type { ReadBatch } from '../bodies/data-readers.ts';
 import { DecryptRequest, EncryptRequest, RewrapRequest } from '../contract/fields.ts';
@@ -25,24 +30,37 @@ export const encryptBatchRoute =
       'ready' in body ? body.plaintextBytes : bytesOf(body.items.map(({ plaintext }) => plaintext)),
       deps.maxPlaintextBytes,
     );
-    const outcomes = await encryptBatch(deps, request, {
-      tenantId,
-      items: itemsOf(deps, request, EncryptRequest, body),
-    });
-    return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
+    const sealed = ({ ciphertext, keyId }: Encrypted) => ({ ciphertext, keyId });
+    if ('list' in body) {
+      const { list } = body;
+      chargeItems(deps, request, list.ends.length);
+      const input = { tenantId, list, frameOf: sealedFrame, items: () => readItems(body) };
+      const results = await encryptList(deps, request, input);
+      releaseMemory(list.bytes);
+      return answerList(deps, request, results, sealed);
+    }
+    const items = itemsOf(deps, request, EncryptRequest, body);
+    return answer(deps, request, await encryptBatch(deps, request, { tenantId, items }), sealed);
   };
 
 export const decryptBatchRoute =
   (deps: DecryptDeps & BatchDeps): Handler<'decryptBatch'> =>
   async ({ params: { tenantId }, body }, request) => {
-    const outcomes = await decryptBatch(deps, request, {
-      tenantId,
-      items: itemsOf(deps, request, DecryptRequest, body),
-    });
-    return answer(deps, request, outcomes, ({ plaintext, keyId }) => ({
-      plaintext: base64TextOf(plaintext),
-      keyId,
-    }));
+    const opened = ({ plaintext, keyId }: Decrypted) => ({ plaintext: base64TextOf(plaintext), keyId });
+    if ('list' in body) {
+      const { list: runs } = body;
+      chargeItems(
+        deps,
+        request,
+        runs.reduce((sum, { list }) => sum + list.ends.length, 0),
+      );
+      const input = { tenantId, runs, frameOf: openedFrame, items: () => readItems(body) };
+      const results = await decryptLists(deps, request, input);
+      for (const { list } of runs) releaseMemory(list.bytes);
+      return answerList(deps, request, results, opened);
+    }
+    const items = itemsOf(deps, request, DecryptRequest, body);
+    return answer(deps, request, await decryptBatch(deps, request, { tenantId, items }), opened);
   };
 
 export const rewrapBatchRoute =
@@ -83,32 +101,53 @@ export function itemsOf<T extends z.ZodType, R = never>(
   deps: BatchDeps,
   request: AuthenticatedRequest,
   schema: T,
-  body: { readonly items: readonly unknown[] } | ReadBatch<R>,
+  body: { readonly items: readonly unknown[] } | ReadBatch<R, unknown>,
 ): (() => z.output<T> | R)[] {
-  const items = 'ready' in body ? body.ready : body.items;
-  deps.admission.chargeItems(request.principal.id, items.length);
-  if ('ready' in body) return body.ready.map((item) => () => item);
+  if ('ready' in body) {
+    const items = readItems(body);
+    chargeItems(deps, request, items.length);
+    return items;
+  }
+  chargeItems(deps, request, body.items.length);
   return body.items.map((item) => () => parseInput(schema, item, ''));
 }
+
+const chargeItems = ({ admission }: BatchDeps, { principal }: AuthenticatedRequest, count: number): void =>
+  admission.chargeItems(principal.id, count);
+
+const readItems = <R>({ ready }: ReadBatch<R, unknown>): (() => R)[] => ready.map((item) => () => item);
 
 /**
  * Returns the answer of a batch: each item's result or its problem. `member` is the one of the
  * request that has the items.
  */
-export function answer<T, R>(
+export const answer = <T, R>(
   deps: BatchDeps,
   request: AuthenticatedRequest,
   outcomes: readonly Outcome<T>[],
   resultOf: (value: T) => R,
   member = 'items',
+) => ({ items: outcomes.map((outcome, at) => itemOf(deps, request, outcome, resultOf, `/${member}/${at}`)) });
+
+/** Returns the answer of a list: items that are done, then the others. */
+function answerList<T, R>(
+  deps: BatchDeps,
+  request: AuthenticatedRequest,
+  { done, rest }: ListResult<T>,
+  resultOf: (value: T) => R,
 ) {
-  const items = outcomes.map((outcome, at) =>
-    'value' in outcome
-      ? resultOf(outcome.value)
-      : { error: itemProblem(deps, request, outcome.failure, `/${member}/${at}`) },
-  );
-  return { items };
+  const from = countOf(done);
+  const others = rest.map((outcome, n) => itemOf(deps, request, outcome, resultOf, `/items/${from + n}`));
+  return { items: [...done, ...others] };
 }
+
+const itemOf = <T, R>(
+  deps: BatchDeps,
+  request: AuthenticatedRequest,
+  outcome: Outcome<T>,
+  resultOf: (value: T) => R,
+  place: string,
+) => ('value' in outcome ? resultOf(outcome.value) : { error: itemProblem(deps, request, outcome.failure, place) });
 
 /** Returns the answer of the single call; pointers are those of the batch's body. */
 function itemProblem(deps: BatchDeps, request: AuthenticatedRequest, thrown: unknown, at: string): Problem {

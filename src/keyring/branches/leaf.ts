@@ -55,14 +55,14 @@ export class Leaf {
   static readonly saltBytes = SALT_BYTES;
 
   /**
-   * Counts one message over all contexts before it is sealed; returns false if that would exceed a
-   * bound.
+   * Counts messages, one by default, over all contexts before they are sealed. Returns false, and
+   * counts nothing, if that would exceed a bound. `bytes` are those of all.
    */
-  take(now: number, bytes: number): boolean {
+  take(now: number, bytes: number, messages = 1): boolean {
     const { maxAgeMs, maxMessages, maxBytes } = this.#bounds;
     if (now - this.#madeAt >= maxAgeMs) return false;
-    if (this.#messages + 1 > maxMessages || this.#bytes + bytes > maxBytes) return false;
-    this.#messages += 1;
+    if (this.#messages + messages > maxMessages || this.#bytes + bytes > maxBytes) return false;
+    this.#messages += messages;
     this.#bytes += bytes;
     return true;
   }

@@ -16,6 +16,16 @@ export class OwnLeaves {
     this.#limits = limits;
   }
 
+  /**
+   * Returns the current leaf with so many messages counted. Returns undefined if there is none of
+   * this branch that may seal them all: then each message is counted for itself.
+   */
+  takeMany(branch: BranchKey, use: LeafUse, bytes: number, now: number, messages: number): Leaf | undefined {
+    const current = this.#leaves.get(use);
+    const isKept = this.#limits.bounds.mode === 'cached' && current?.branch === branch;
+    return isKept && current.take(now, bytes, messages) ? current : undefined;
+  }
+
   /** Returns a leaf of the branch with the use counted: the current one, or a new one. */
   take(branch: BranchKey, use: LeafUse, bytes: number, now: number): Leaf {
     const current = this.#leaves.get(use);

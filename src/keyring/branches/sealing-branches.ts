@@ -9,6 +9,7 @@ import type { BranchKey } from './branch-key.ts';
 import { BranchRotation } from './branch-rotation.ts';
 import { BranchUpkeep } from './branch-upkeep.ts';
 import { type EpochTimes, epochAfter, epochAt, epochLabel } from './epoch.ts';
+import type { Leaf } from './leaf.ts';
 import type { OpenedBranch } from './opened-branches.ts';
 import { OwnLeaves } from './own-leaves.ts';
 import { type Conditions, candidates, epochOf, lostRows, type Reading, uncopiedRows, whyNotReady } from './reading.ts';
@@ -70,6 +71,17 @@ export class SealingBranches {
     const now = this.#branches.deps.clock.monotonicMs();
     const branch = this.#decided(now) ?? this.#decide(now);
     return branch && this.#seal(branch, use, bytes, context, now);
+  }
+
+  /**
+   * Returns the use for so many messages without a context, if their leaf is in memory and no call
+   * is needed; undefined otherwise. `bytes` are those of all.
+   */
+  takeMany(use: LeafUse, bytes: number, messages: number): LeafSealing | undefined {
+    const now = this.#branches.deps.clock.monotonicMs();
+    const branch = this.#decided(now) ?? this.#decide(now);
+    const leaf = branch && this.#leaves.takeMany(branch, use, bytes, now, messages);
+    return branch && leaf && this.#sealing(branch, leaf, undefined, now);
   }
 
   /**
@@ -179,7 +191,10 @@ export class SealingBranches {
   }
 
   #seal(branch: BranchKey, use: LeafUse, bytes: number, context: Buffer | undefined, now: number): LeafSealing {
-    const leaf = this.#leaves.take(branch, use, bytes, now);
+    return this.#sealing(branch, this.#leaves.take(branch, use, bytes, now), context, now);
+  }
+
+  #sealing(branch: BranchKey, leaf: Leaf, context: Buffer | undefined, now: number): LeafSealing {
     const { vaultCall, endsAt } = this.#branches.dataKeys.proofs.renewAhead(branch.dataKey, now);
     return {
       contentKey: leaf.key.contentKey(context),

@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from '@jest/globals';
+import { type GcmKey, javascriptGcm } from '../../src/format/aes-gcm.ts';
+import { type ByteList, chunksOf, partsOf } from '../../src/format/byte-list.ts';
+import { gcm } from '../support/gcm.ts';
+
+const aad = Buffer.from('a header');
+const frame = { before: Buffer.from('{"text":"'), after: Buffer.from('","key":"é"}') };
+
+function listOf(parts: readonly Buffer[]): ByteList {
+  let end = 0;
+  return { bytes: Buffer.concat(parts), ends: Uint32Array.from(parts, ({ length }) => (end += length)) };
+}
+
+/** Both kinds of keys, of the implementation under test. */
+const keysOf = (bytes: Buffer): readonly GcmKey[] => [gcm.lastingKey(bytes), gcm.keyOfOneUse(Buffer.from(bytes))];
+
+const textsOf = (json: Buffer): string[] =>
+  (JSON.parse(`[${json.toString()}]`) as { readonly text: string; readonly key: string }[]).map(({ text, key }) => {
+    expect(key).toBe('é');
+    return text;
+  });
+
+const sealedParts = (messages: readonly string[]) =>
+  messages.map((message) => Buffer.concat(message.split('.').map((part) => Buffer.from(part, 'base64url'))));
+
+describe(`lists, ${gcm.name}`, () => {
+  test.each([
+    ['no texts', []],
+    ['an empty text', [0]],
+    ['short texts', [1, 2, 3, 15, 16, 17, 0, 100]],
+    ['texts of the longest length', [4_096, 0, 4_096]],
+    ['a text that the native module does not take', [5, 4_097, 5]],
+  ])('%s become the messages that each becomes for itself, and open again', (_name, lengths) => {
+    const bytes = randomBytes(32);
+    const reference = javascriptGcm.lastingKey(bytes);
+    const texts = lengths.map((length) => randomBytes(length));
+    const ivs = randomBytes(12 * texts.length);
+    const messages = texts.map((text, n) => reference.seal(aad, ivs.subarray(12 * n, 12 * n + 12), text));
+    for (const key of keysOf(bytes)) {
+      expect(textsOf(key.sealList({ aad, list: listOf(texts), frame }, ivs))).toEqual(messages);
+      const opened = key.openList({ aad, list: listOf(sealedParts(messages)), frame });
+      expect(opened && textsOf(opened)).toEqual(texts.map((text) => text.toString('base64')));
+    }
+  });
+
+  test.each([0, 1, 2])('nothing is returned if one bit of message %i is another', (which) => {
+    const bytes = randomBytes(32);
+    const reference = javascriptGcm.lastingKey(bytes);
+    const sealed = sealedParts(
+      ['one', 'two', ''].map((text) => reference.seal(aad, randomBytes(12), Buffer.from(text))),
+    );
+    const changed = sealed[which] ?? Buffer.alloc(0);
+    for (const at of [0, 11, 12, changed.length - 16, changed.length - 1]) {
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      for (const key of keysOf(bytes)) expect(key.openList({ aad, list: listOf(sealed), frame })).toBeUndefined();
+      changed[at] ^= 1;
+    }
+    for (const key of keysOf(bytes)) {
+      expect(key.openList({ aad, list: listOf(sealed), frame })).toBeDefined();
+      expect(key.openList({ aad: Buffer.from('another'), list: listOf(sealed), frame })).toBeUndefined();
+    }
+  });
+});
+
+test.each([1, 3, 4, 7, 8, 100])('chunks of %i parts have the parts of their list', (max) => {
+  const parts = ['one', '', 'three', 'four', '', '', 'seven'].map((text) => Buffer.from(text));
+  const chunks = chunksOf(listOf(parts), max);
+  expect(chunks.flatMap(partsOf)).toEqual(parts);
+  expect(chunks.every(({ ends }) => ends.length > 0 && ends.length <= max)).toBe(true);
+});
