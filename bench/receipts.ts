@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import process from 'node:process';
 import type { AuditRow } from '../src/audit/audit-table.ts';
 import { ChainWriter } from '../src/audit/chain/chain-writer.ts';
-import { grow } from '../src/audit/receipts/grow.ts';
+import { grow } from '../src/audit/receipts/tree.ts';
 import { migrate } from '../src/database/migrations/migrations.ts';
 import { openDatabase } from '../src/database/open-database.ts';
 import { auditTable } from '../src/database/tables/audit-table.ts';

@@ -16,6 +16,9 @@ export interface SqlDialect {
    * language.
    */
   readonly idType: Expression<unknown>;
+  /** Type of a column of bytes, and a literal without any. */
+  readonly bytesType: 'bytea' | 'blob';
+  readonly noBytes: Expression<unknown>;
   tableExists(table: keyof Schema): RawBuilder<{ found: number }>;
   /** Prevents other processes from changing the tables until the transaction ends. */
   lockSchema(trx: Transaction<Schema>): Promise<void>;

@@ -61,6 +61,8 @@ function dialectOf(pool: Pool, beforeConnect?: () => Promise<void>): Dialect {
 export const postgresDialect = (pooled: ClientConfig, listening: ClientConfig): SqlDialect => ({
   name: 'PostgreSQL',
   idType: sql`text collate "C"`,
+  bytesType: 'bytea',
+  noBytes: sql`''::bytea`,
   tableExists: (table) => sql`select count(to_regclass(${table})) as found`,
   lockSchema: async (trx) => {
     await sql`set local statement_timeout = 0`.execute(trx); // a pooler's connection may have another's limit

@@ -138,7 +138,7 @@ export interface Schema {
     tenant_id: string;
     size: number;
     /** Roots of the perfect subtrees that make up the tree of the first `edge_size` entries, the largest first. */
-    edge: string;
+    edge: Uint8Array;
     edge_size: number;
     /** Time of the next checkpoint; NULL while the last one is current. */
     due_at: number | null;

@@ -42,6 +42,8 @@ const OUTAGES: ReadonlySet<number> = new Set([
 export const sqliteDialect = (file: string): SqlDialect => ({
   name: 'SQLite',
   idType: sql`text`,
+  bytesType: 'blob',
+  noBytes: sql`x''`,
   tableExists: (table) => sql`select count(*) as found from sqlite_master where type = 'table' and name = ${table}`,
   lockSchema: async () => undefined, // a transaction that writes already excludes others
   skipLocked: (due) => due,

@@ -4,6 +4,7 @@ import process from 'node:process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
+import { EMPTY_TREE, grow, hashesIn, leafHash, rootOf } from '../../src/audit/receipts/tree.ts';
 import { assertMigrated, MIGRATIONS, type Migration, migrate } from '../../src/database/migrations/migrations.ts';
 import { DATABASES, input } from '../support/sql-databases.ts';
 
@@ -54,6 +55,35 @@ describe.each(DATABASES)('migrating %s', (_name, create) => {
       new RegExp(`has schema 0.*needs ${MIGRATIONS.length}.*vaultspan migrate`),
     );
     await expect(assertMigrated(await database.open(), next(addTable))).rejects.toThrow(new RegExp(`needs ${NEXT}`));
+  });
+
+  test('packs the edges of trees: each tree has the root that it had, and grows on', async () => {
+    const isBefore = ({ version }: Migration) => version < 19;
+    await using database = await create(MIGRATIONS.filter(isBefore));
+    const { read, write, dialect } = await database.open();
+    const leaves = Array.from({ length: 1_100 }, (_, n) => leafHash(`line ${n}`));
+    const treeOf = (size: number) => grow(EMPTY_TREE, Buffer.concat(leaves.slice(0, size)));
+    const sizes = [0, 1, 7, 256, 1_000, 1_023];
+    const heads = Array.from({ length: 1_010 }, (_, n) => ({ id: `tenant-${n}`, size: sizes[n % sizes.length] ?? 0 }));
+    const old = heads.map(({ id, size }) => {
+      const edge = hashesIn(treeOf(size).edge).map((hash) => hash.toString('base64'));
+      return { id, size, edge: edge.join(' ') };
+    });
+    await write(async (trx) => {
+      await sql`insert into log_heads (tenant_id, size, edge, edge_size, signed_size)
+        select id, size, edge, size, size
+        from ${dialect.rows({ id: 'text', size: 'bigint', edge: 'text' }, old)}`.execute(trx);
+    });
+    await migrate(database.options);
+    const rows = await read((db) => db.selectFrom('log_heads').select(['tenant_id', 'edge', 'edge_size']).execute());
+    expect(rows).toHaveLength(heads.length);
+    const packed = new Map(rows.map(({ tenant_id, edge, edge_size: size }) => [tenant_id, { size, edge }]));
+    for (const { id, size } of heads) {
+      const { edge = '' } = packed.get(id) ?? {};
+      const tree = { size, edge: Buffer.from(edge) };
+      expect(rootOf(tree)).toEqual(rootOf(treeOf(size)));
+      expect(rootOf(grow(tree, Buffer.concat(leaves.slice(size))))).toEqual(rootOf(treeOf(leaves.length)));
+    }
   });
 
   test('leaves no part of a failed step', async () => {

@@ -7,7 +7,7 @@ import { Checkpointer, type CheckpointerOptions, type ReceiptsKey } from '../../
 import type { Gap } from '../../src/audit/receipts/log-table.ts';
 import { Sequencer, type SequencerOptions } from '../../src/audit/receipts/sequencer.ts';
 import { tilePath, tilesOf } from '../../src/audit/receipts/tile-path.ts';
-import { addLeaf, leafHash, rootOf, TILE_WIDTH } from '../../src/audit/receipts/tree.ts';
+import { EMPTY_TREE, grow, leafHash, rootOf, TILE_WIDTH } from '../../src/audit/receipts/tree.ts';
 import { rowOf } from '../../src/audit/shipping/shipped-row.ts';
 import type { SqlDatabase } from '../../src/database/open-database.ts';
 import { checkpointTable } from '../../src/database/tables/log-checkpoints.ts';
@@ -45,9 +45,8 @@ export class MemoryKey implements ReceiptsKey {
 
   /** Writes the entries of an export, their hashes, and a checkpoint of now that signs them. */
   async writeExport(folder: string, lines: readonly string[]): Promise<void> {
-    const edge: Buffer[] = [];
     const leaves = lines.map(leafHash);
-    for (const [number, leaf] of leaves.entries()) addLeaf(edge, number, leaf);
+    const tree = grow(EMPTY_TREE, Buffer.concat(leaves));
     await writeFile(join(folder, 'entries.ndjson'), lines.map((line) => `${line}\n`).join(''));
     await rm(join(folder, 'tile'), { recursive: true });
     for (const place of tilesOf(0, leaves.length)) {
@@ -58,7 +57,7 @@ export class MemoryKey implements ReceiptsKey {
     }
     const [origin = ''] = (await readFile(join(folder, 'checkpoint'), 'utf8')).split('\n');
     const at = new Date().toISOString();
-    const text = checkpointText({ origin, size: leaves.length, root: rootOf(edge), at });
+    const text = checkpointText({ origin, size: leaves.length, root: rootOf(tree), at });
     const note = signedNote(text, origin, this.publicKey, await this.sign('1', text));
     await writeFile(join(folder, 'checkpoint'), note);
   }

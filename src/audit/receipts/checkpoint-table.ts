@@ -1,4 +1,4 @@
-import type { FullSubtree } from './tree.ts';
+import type { GrownTree, Tree } from './tree.ts';
 
 /** The state by which the home vault recognises the database: `checkpointer.ts`. */
 export interface Anchor {
@@ -10,15 +10,8 @@ export interface Anchor {
 }
 
 /** The tree of a log's first entries, which a checkpoint can cover. */
-export interface TreeHead {
+export interface TreeHead extends Tree {
   readonly tenantId: string;
-  readonly size: number;
-  /** Roots of the tree's perfect subtrees: `tree.ts`. */
-  readonly edge: readonly Buffer[];
-}
-
-export interface GrownTree extends TreeHead {
-  readonly subtrees: readonly FullSubtree[];
 }
 
 export interface SignedHead {
@@ -42,7 +35,7 @@ export interface CheckpointTable {
   /**
    * Adds entries to the trees that are due, some thousands at once. Returns whether more may remain.
    */
-  grow(due: DueTrees, grow: (head: TreeHead, leaves: readonly Buffer[]) => GrownTree): Promise<boolean>;
+  grow(due: DueTrees, grow: (tree: Tree, leaves: Buffer) => GrownTree): Promise<boolean>;
   /**
    * Stores the next mark of the home vault, and returns the trees that are due. Undefined when the
    * lease was lost.

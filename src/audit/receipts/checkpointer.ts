@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RepeatedRounds } from '../repeated-rounds.ts';
 import { checkpointText, signedNote } from './checkpoint.ts';
 import type { Anchor, CheckpointTable, SignedHead, TreeHead } from './checkpoint-table.ts';
-import { grow } from './grow.ts';
-import { rootOf } from './tree.ts';
+import { grow, rootOf } from './tree.ts';
 
 /** The key of checkpoints, in the home vault, and the mark that it carries. */
 export interface ReceiptsKey {
@@ -154,7 +153,7 @@ export class Checkpointer {
   async #sign({ tenantId, size, edge }: TreeHead, { version, publicKey, generation }: Signer): Promise<SignedHead> {
     const { key, now } = this.#options;
     const origin = originOf(this.#options.origin, tenantId, generation);
-    const text = checkpointText({ origin, size, root: rootOf(edge), at: new Date(now()).toISOString() });
+    const text = checkpointText({ origin, size, root: rootOf({ edge }), at: new Date(now()).toISOString() });
     return { tenantId, size, checkpoint: signedNote(text, origin, publicKey, await key.sign(version, text)) };
   }
 }

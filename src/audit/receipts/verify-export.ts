@@ -7,7 +7,7 @@ import { type Checkpoint, isSigned, parseCheckpoint } from './checkpoint.ts';
 import { CHECKPOINT_FILE, ENTRIES_FILE } from './export-log.ts';
 import { RecordNumbers } from './record-numbers.ts';
 import { tilePath, tilesOf } from './tile-path.ts';
-import { addLeaf, HASH_BYTES, leafHash, rootOf } from './tree.ts';
+import { EMPTY_TREE, grow, HASH_BYTES, hashesIn, leafHash, rootOf } from './tree.ts';
 
 /** The possible problems of an export, and their messages. */
 export const exportProblems = {
@@ -62,9 +62,10 @@ export async function verifyExport(
   const problems = new Problems();
   if (!isSigned(note, keys)) problems.add('not-signed');
   const old = kept === undefined ? undefined : keptCheckpoint(kept, keys, checkpoint, problems);
-  const leaves = await leavesOf(folder, checkpoint.size);
+  const packed = await leavesOf(folder, checkpoint.size);
+  const leaves = hashesIn(packed);
   if (leaves.length !== checkpoint.size) problems.add('hashes-missing');
-  checkRoots(leaves, checkpoint, old, problems);
+  checkRoots(packed, checkpoint, old, problems);
   const found = await checkEntries(folder, leaves, problems, signal);
   return { checkpoint, ...found, problems: problems.list };
 }
@@ -95,32 +96,22 @@ function keptCheckpoint(
   return kept;
 }
 
-async function leavesOf(folder: string, size: number): Promise<Buffer[]> {
-  const leaves: Buffer[] = [];
+async function leavesOf(folder: string, size: number): Promise<Buffer> {
+  const tiles: Buffer[] = [];
   for (const place of tilesOf(0, size)) {
     const tile = await readFile(join(folder, 'tile', '0', tilePath(place))).catch(ignoreGone);
     if (!tile) break;
-    for (let at = 0; at < tile.length; at += HASH_BYTES) leaves.push(tile.subarray(at, at + HASH_BYTES));
+    tiles.push(tile.subarray(0, tile.length - (tile.length % HASH_BYTES)));
   }
-  return leaves;
+  return Buffer.concat(tiles);
 }
 
-function checkRoots(
-  leaves: readonly Buffer[],
-  { size, root }: Checkpoint,
-  kept: Checkpoint | undefined,
-  problems: Problems,
-) {
-  const edge: Buffer[] = [];
-  const checkKept = (number: number) => {
-    if (kept?.size === number && !rootOf(edge).equals(kept.root)) problems.add('not-consistent');
-  };
-  checkKept(0);
-  for (const [number, leaf] of leaves.entries()) {
-    addLeaf(edge, number, leaf);
-    checkKept(number + 1);
-  }
-  if (leaves.length === size && !rootOf(edge).equals(root)) problems.add('wrong-root');
+function checkRoots(leaves: Buffer, { size, root }: Checkpoint, kept: Checkpoint | undefined, problems: Problems) {
+  const keptBytes = Math.min((kept?.size ?? 0) * HASH_BYTES, leaves.length);
+  const before = grow(EMPTY_TREE, leaves.subarray(0, keptBytes));
+  if (kept?.size === before.size && !rootOf(before).equals(kept.root)) problems.add('not-consistent');
+  const whole = grow(before, leaves.subarray(keptBytes));
+  if (whole.size === size && !rootOf(whole).equals(root)) problems.add('wrong-root');
 }
 
 async function checkEntries(folder: string, leaves: readonly Buffer[], problems: Problems, signal: AbortSignal) {

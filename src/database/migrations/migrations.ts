@@ -21,6 +21,7 @@ import { storeOnboardingLinks } from './0015-store-onboarding-links.ts';
 import { countQuotas } from './0016-count-quotas.ts';
 import { storeOtlpCursors } from './0017-store-otlp-cursors.ts';
 import { growTreesLater } from './0018-grow-trees-later.ts';
+import { packEdges } from './0019-pack-edges.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -52,6 +53,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 16, name: 'count-quotas', up: countQuotas },
   { version: 17, name: 'store-otlp-cursors', up: storeOtlpCursors },
   { version: 18, name: 'grow-trees-later', up: growTreesLater },
+  { version: 19, name: 'pack-edges', up: packEdges },
 ];
 
 /**

@@ -98,8 +98,8 @@ function transactionOf(trx: Transaction<Schema>, dialect: SqlDialect): Sequencer
         select tenant_id, sequence, leaf, chain, chain_sequence, at, line
         from ${dialect.rows(ENTRIES, entryRows)}`.execute(trx);
       const headRows = heads.map(({ tenantId, size }) => ({ tenant_id: tenantId, size, due_at: dueAt }));
-      await sql`insert into log_heads (tenant_id, size, edge, edge_size, due_at, signed_size)
-        select tenant_id, size, '', 0, due_at, 0 from ${dialect.rows(HEADS, headRows)} where true
+      await sql`insert into log_heads (tenant_id, size, edge_size, due_at, signed_size)
+        select tenant_id, size, 0, due_at, 0 from ${dialect.rows(HEADS, headRows)} where true
         on conflict (tenant_id) do update set size = excluded.size,
           due_at = coalesce(log_heads.due_at, excluded.due_at)`.execute(trx);
     },
@@ -129,8 +129,8 @@ function transactionOf(trx: Transaction<Schema>, dialect: SqlDialect): Sequencer
           from new as n left join log_heads as h on h.tenant_id = n.tenant_id
           returning tenant_id),
         grown as (
-          insert into log_heads (tenant_id, size, edge, edge_size, due_at, signed_size)
-          select tenant_id, count(*), '', 0, cast(${dueAt} as bigint), 0 from added group by tenant_id
+          insert into log_heads (tenant_id, size, edge_size, due_at, signed_size)
+          select tenant_id, count(*), 0, cast(${dueAt} as bigint), 0 from added group by tenant_id
           on conflict (tenant_id) do update set size = log_heads.size + excluded.size,
             due_at = coalesce(log_heads.due_at, excluded.due_at))
         select count(*) as entries from added`.execute(trx);

@@ -1,21 +1,24 @@
 import { describe, expect, test } from '@jest/globals';
 import { consistencyProof, inclusionProof, type Tiles } from '../../../src/audit/receipts/proofs.ts';
 import { parseTilePath, tilePath, tilesOf } from '../../../src/audit/receipts/tile-path.ts';
-import { addLeaf, type FullSubtree, leafHash, rootOf } from '../../../src/audit/receipts/tree.ts';
+import { EMPTY_TREE, type FullSubtree, grow, leafHash, rootOf, type Tree } from '../../../src/audit/receipts/tree.ts';
 import { leafOf, rootOfInclusion, rootsOfConsistency, treeHash } from '../../support/merkle.ts';
 
 const lineOf = (n: number): string => `{"n":${n},"ü":"${'x'.repeat(n % 70)}"}`;
 
 /** Returns a log's hashes as its tables have them: leaves, and roots of full tiles by level. */
 function logOf(size: number) {
-  const edge: Buffer[] = [];
+  let tree: Tree = EMPTY_TREE;
   const leaves: Buffer[] = [];
   const subtrees: FullSubtree[] = [];
-  const roots: Buffer[] = [rootOf(edge)];
+  const roots: Buffer[] = [rootOf(tree)];
   for (let n = 0; n < size; n += 1) {
-    leaves.push(leafHash(lineOf(n)));
-    subtrees.push(...addLeaf(edge, n, leafHash(lineOf(n))));
-    if (n < 2_000) roots.push(rootOf(edge));
+    const leaf = leafHash(lineOf(n));
+    leaves.push(leaf);
+    const grown = grow(tree, leaf);
+    subtrees.push(...grown.subtrees);
+    if (n < 2_000) roots.push(rootOf(grown));
+    tree = grown;
   }
   const above = (level: number) => subtrees.filter((one) => one.level === level).sort((a, b) => a.place - b.place);
   const tiles: Tiles = {
@@ -28,13 +31,36 @@ function logOf(size: number) {
 }
 
 test('hashes are those of RFC 9162: of the empty tree, of a leaf and of every size', () => {
-  expect(rootOf([]).toString('hex')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+  expect(rootOf(EMPTY_TREE).toString('hex')).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
   // From the test data of Certificate Transparency: the leaf is one byte, 0x00, or none.
   expect(leafHash('').toString('hex')).toBe('6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d');
   expect(leafHash('\0').toString('hex')).toBe('96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7');
   const { leaves, roots } = logOf(300);
   for (const [size, root] of roots.entries()) expect(root.equals(treeHash(leaves.slice(0, size)))).toBe(true);
   expect(leaves[7]?.equals(leafOf(lineOf(7)))).toBe(true);
+});
+
+test('a tree that grows by many leaves at once is the one that grows by each', () => {
+  const { leaves, roots, subtrees } = logOf(1_100);
+  for (const [from, to] of [
+    [0, 1_100],
+    [0, 1],
+    [1, 1_100],
+    [255, 257],
+    [511, 513],
+    [700, 1_100],
+  ] as const) {
+    const before = grow(EMPTY_TREE, Buffer.concat(leaves.slice(0, from)));
+    const after = grow(before, Buffer.concat(leaves.slice(from, to)));
+    expect(after.size).toBe(to);
+    expect(rootOf(after)).toEqual(roots[to]);
+    expect([...before.subtrees, ...after.subtrees]).toEqual(subtrees.slice(0, Math.floor(to / 256)));
+  }
+});
+
+test('an edge that does not fit the size is refused', () => {
+  const { edge } = grow(EMPTY_TREE, Buffer.alloc(3 * 32, 7));
+  for (const size of [0, 1, 2, 4, 7]) expect(() => grow({ size, edge }, leafHash('x'))).toThrow('does not fit');
 });
 
 test('a full tile gives the root of its subtree, and 256 of them that of the level above', () => {
