@@ -1,5 +1,4 @@
 import { type FieldError, ServiceError } from '../errors.ts';
-import { defined } from '../lib/defined.ts';
 
 /**
  * What a caller claims about its access to data: for whom, why, and a label of its own. The
@@ -35,11 +34,11 @@ export function accessClaimsOf(headers: Headers): AccessClaims | undefined {
   const reason = headers['access-reason'];
   const label = headers['access-label'];
   if (subject === undefined && reason === undefined && label === undefined) return undefined;
-  return defined({
-    subject: decoded('subject', subject),
-    reason: decoded('reason', reason),
-    label: decoded('label', label),
-  });
+  const claims: { -readonly [Claim in AccessClaim]?: string } = {};
+  if (subject !== undefined) claims.subject = decoded('subject', subject);
+  if (reason !== undefined) claims.reason = decoded('reason', reason);
+  if (label !== undefined) claims.label = decoded('label', label);
+  return claims;
 }
 
 /**
@@ -57,8 +56,7 @@ export function encodeAccessClaim(claim: AccessClaim, text: string): string {
 export const accessRequired = (missing: readonly AccessClaim[]): ServiceError =>
   malformed(missing.map((claim) => problemOf(claim, "is required by the tenant's record")));
 
-function decoded(claim: AccessClaim, value: string | readonly string[] | undefined): string | undefined {
-  if (value === undefined) return undefined;
+function decoded(claim: AccessClaim, value: string | readonly string[]): string {
   if (typeof value !== 'string' || !VISIBLE_ASCII.test(value)) {
     const detail = 'must be one header of 1 to 256 visible ASCII characters; percent-encode others as UTF-8';
     throw malformed([problemOf(claim, detail)]);
