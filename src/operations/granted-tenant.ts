@@ -127,8 +127,8 @@ function assertActive(tenant: Tenant): Tenant {
  * @throws ServiceError `malformed-request`
  */
 function assertClaims(required: NonNullable<Tenant['requiredAccess']>, { access }: Requester): void {
-  if (access && required.every((claim) => access[claim] !== undefined)) return;
-  throw accessRequired(required.filter((claim) => access?.[claim] === undefined));
+  const missing = required.filter((claim) => access?.[claim] === undefined);
+  if (missing.length > 0) throw accessRequired(missing);
 }
 
 /**
