@@ -29,6 +29,12 @@ export interface AuditPageQuery {
   readonly limit: number;
 }
 
+/** The last record of a chain among some of its records. */
+export interface ChainEnd {
+  readonly chain: string;
+  readonly through: number;
+}
+
 /** Texts that the lines of a search have. */
 export interface LineMarks {
   readonly exact: readonly string[];
@@ -83,5 +89,11 @@ export interface AuditTable {
   removalsOnDay(day: number): Promise<readonly string[]>;
   days(): Promise<readonly number[]>;
   createDay(day: number): Promise<void>;
-  dropDay(day: number): Promise<void>;
+  /**
+   * Drops a day on which chains end with these records. If it has others by now, nothing is dropped
+   * and the result is false. Up to these records a chain counts in no usage again.
+   */
+  dropDay(day: number, ends: readonly ChainEnd[]): Promise<boolean>;
+  /** Forgets chains whose last record was removed before this time of the database. */
+  forgetChains(before: number): Promise<void>;
 }

@@ -115,6 +115,13 @@ export interface Schema {
     sequenced: number;
     /** Time since which the next record is missing although later ones are stored. */
     waiting_since: number | null;
+    /**
+     * Sequence number of the last record that was removed with its day; -1 for none. Up to it no
+     * record counts in the tenants' usage again.
+     */
+    removed: Generated<number>;
+    /** The database's time when the last record of the chain was removed; NULL while it has any. */
+    removed_at: number | null;
   };
   /** Records that a chain lacked for so long that its later ones were sequenced before them. */
   readonly log_gaps: { chain: string; first: number; last: number; filled: number; noted_at: number };

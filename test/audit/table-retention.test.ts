@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import { dropOldDays } from '../../src/audit/retention/old-days.ts';
 import { verifyTable } from '../../src/audit/verify/verify-table.ts';
-import { linesIn } from '../support/audit-table.ts';
+import { dropWholeDay, linesIn } from '../support/audit-table.ts';
 import { eventOf } from '../support/chains.ts';
 import { recordsOf } from '../support/planned-file.ts';
 import { badOnes, newSpool } from '../support/spool.ts';
@@ -34,7 +34,7 @@ test('days past their retention are dropped, recorded in the chain, and distingu
   expect(Math.min(...(await spool.table.days()))).toBeGreaterThanOrEqual(Math.floor(at / DAY_MS) - 3);
 
   const [oldest = 0] = await spool.table.days();
-  await spool.table.dropDay(oldest);
+  await dropWholeDay(spool.table, oldest);
   expect(badOnes(await verifyTable(spool.table, signal))).toMatchObject([{ firstBad: { problem: 'start-missing' } }]);
   await Promise.all([sink.close(), later.sink.close()]);
 });

@@ -3,6 +3,8 @@ import type { AuditRow } from '../../src/audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../src/audit/days.ts';
 import { tableRecords } from '../../src/audit/pages/table-records.ts';
 import { auditTable } from '../../src/database/tables/audit-table.ts';
+import { otlpCursors } from '../../src/database/usage/otlp-cursors.ts';
+import { dropWholeDay } from '../support/audit-table.ts';
 import { DATABASES } from '../support/sql-databases.ts';
 
 const START = Date.UTC(2026, 10, 23);
@@ -130,9 +132,54 @@ describe.each(DATABASES)('the audit table in %s', (_name, create) => {
     expect(await table.endOnDay(first, undefined)).toMatchObject({ chain: B, sequence: 3 });
     expect(await table.endOnDay(first, B)).toMatchObject({ chain: A, sequence: 6 });
     expect(await table.removalsOnDay(first)).toEqual([removal.line]);
-    await table.dropDay(first);
+    expect(await dropWholeDay(table, first)).toBe(true);
     expect(await table.days()).toEqual([second]);
     expect(linesOf(await table.following(A, -1, 10))).toEqual([later.line]);
     expect(await table.removalsOnDay(first)).toEqual([]);
+    expect(await table.dropDay(first, [])).toBe(true);
+  });
+
+  test.each([
+    ['of another chain', [row(A, 0), row(B, 0)]],
+    ['of the same chain', [row(A, 0), row(A, 1)]],
+  ])('a day that got further records %s stays', async (_what, rows) => {
+    await using database = await create();
+    const table = auditTable(await database.open());
+    await table.add(rows);
+    expect(await table.dropDay(dayOf(START), [{ chain: A, through: 0 }])).toBe(false);
+    expect(await table.days()).toEqual([dayOf(START)]);
+    expect(await dropWholeDay(table, dayOf(START))).toBe(true);
+    expect(await table.days()).toEqual([]);
+  });
+
+  test('a chain is forgotten some time after its last record was removed, with its place at the collector', async () => {
+    await using database = await create();
+    const opened = await database.open();
+    const [table, cursors] = [auditTable(opened), otlpCursors(opened)];
+    await table.add([row(A, 0), row(B, 0), row(A, 1, { at: START + DAY_MS })]);
+    await cursors.claim('me', 0, 1_000, 10);
+    const chains = async () => {
+      const rows = await opened.read((db) => db.selectFrom('audit_chains').select('chain').orderBy('chain').execute());
+      const places = await opened.read((db) =>
+        db.selectFrom('otlp_cursors').select('chain').orderBy('chain').execute(),
+      );
+      expect(places).toEqual(rows);
+      return rows.map(({ chain }) => chain);
+    };
+    await dropWholeDay(table, dayOf(START));
+    await table.forgetChains(Date.now() - 60_000);
+    expect(await chains()).toEqual([A, B]);
+    await table.forgetChains(Date.now() + 60_000);
+    expect(await chains()).toEqual([A]);
+    await dropWholeDay(table, dayOf(START) + 1);
+    await table.add([row(A, 0), row(A, 1, { at: START + DAY_MS })]); // shipped again
+    await table.forgetChains(Date.now() + 60_000);
+    expect(await chains()).toEqual([A]);
+    await dropWholeDay(table, dayOf(START));
+    await table.forgetChains(Date.now() + 60_000);
+    expect(await chains()).toEqual([A]);
+    await dropWholeDay(table, dayOf(START) + 1);
+    await table.forgetChains(Date.now() + 60_000);
+    expect(await chains()).toEqual([]);
   });
 });

@@ -86,6 +86,33 @@ describe.each(DATABASES)('migrating %s', (_name, create) => {
     }
   });
 
+  test('chains know which of their records were removed before', async () => {
+    await using database = await create(MIGRATIONS.filter(({ version }) => version < 20));
+    const { read, write, dialect } = await database.open();
+    const chains = [
+      { chain: 'a', stored: 9, sequenced: 9 },
+      { chain: 'b', stored: 9, sequenced: 9 },
+      { chain: 'c', stored: 1, sequenced: -1 },
+    ];
+    const records = ['a 5', 'a 9', 'c 0', 'c 1'].map((text) => {
+      const [chain = '', sequence] = text.split(' ');
+      return { at: 1_000, chain, sequence: Number(sequence), line: '{}' };
+    });
+    await write(async (trx) => {
+      if (dialect.name === 'PostgreSQL')
+        await sql`create table day partition of audit_records for values from (0) to (86400000)`.execute(trx);
+      await trx.insertInto('audit_chains').values(chains).execute();
+      await trx.insertInto('audit_records').values(records).execute();
+    });
+    await migrate(database.options);
+    const rows = await read((db) => db.selectFrom('audit_chains').selectAll().orderBy('chain').execute());
+    expect(rows).toMatchObject([
+      { chain: 'a', stored: 9, removed: 4, removed_at: null },
+      { chain: 'b', stored: 9, removed: 9, removed_at: expect.any(Number) },
+      { chain: 'c', stored: 1, sequenced: -1, removed: -1, removed_at: null },
+    ]);
+  });
+
   test('leaves no part of a failed step', async () => {
     await using database = await create();
     const failing = next(async (trx, dialect) => {

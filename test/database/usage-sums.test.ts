@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AuditRow } from '../../src/audit/audit-table.ts';
-import { DAY_MS } from '../../src/audit/days.ts';
+import { DAY_MS, dayOf } from '../../src/audit/days.ts';
 import { HOUR_MS } from '../../src/audit/usage/usage-table.ts';
 import { usageOf } from '../../src/audit/usage.ts';
 import { auditTable } from '../../src/database/tables/audit-table.ts';
 import { usageSums } from '../../src/database/usage/usage-sums.ts';
+import { dropWholeDay } from '../support/audit-table.ts';
 import { DATABASES } from '../support/sql-databases.ts';
 
 const START = Date.UTC(2026, 10, 23);
@@ -38,6 +39,23 @@ describe.each(DATABASES)('sums of usage in %s', (_name, create) => {
     expect(await usageSums(opened).byTenant(WEEK, '', 10)).toEqual([
       { tenantId: 'contoso', operations: 7, bytes: 70, ...NOTHING },
     ]);
+  });
+
+  test('a record that was removed with its day counts no second time when its file is shipped again', async () => {
+    await using database = await create();
+    const opened = await database.open();
+    const table = auditTable(opened);
+    const sums = () => usageSums(opened).byTenant(WEEK, '', 10);
+    const today = row(3, { at: START + DAY_MS });
+    await table.add([row(0), row(1), today]);
+    for (let time = 0; time < 2; time += 1) {
+      expect(await dropWholeDay(table, dayOf(START))).toBe(true);
+      expect(await table.add([row(0), row(1), today])).toBe(2);
+      expect(await sums()).toEqual([{ tenantId: 'contoso', operations: 3, bytes: 30, ...NOTHING }]);
+    }
+    // A record that the table never had counts, whenever it comes.
+    await table.add([row(1), row(2), today]);
+    expect(await sums()).toMatchObject([{ operations: 4, bytes: 40 }]);
   });
 
   test('tenants come by id from a place on, and days and hours by time', async () => {

@@ -1,4 +1,4 @@
-import type { AuditTable } from '../../src/audit/audit-table.ts';
+import type { AuditTable, ChainEnd } from '../../src/audit/audit-table.ts';
 import type { SqlDatabase } from '../../src/database/open-database.ts';
 import { auditTable } from '../../src/database/tables/audit-table.ts';
 import { newPostgres } from './sql-databases.ts';
@@ -13,6 +13,14 @@ export async function newAuditTable(): Promise<TestTable> {
   const postgres = await newPostgres();
   const database = await postgres.open();
   return { table: auditTable(database), database, [Symbol.asyncDispose]: () => postgres[Symbol.asyncDispose]() };
+}
+
+/** Drops a day with all records that it has now. */
+export async function dropWholeDay(table: AuditTable, day: number): Promise<boolean> {
+  const ends: ChainEnd[] = [];
+  for (let end = await table.endOnDay(day, undefined); end; end = await table.endOnDay(day, end.chain))
+    ends.push({ chain: end.chain, through: end.sequence });
+  return table.dropDay(day, ends);
 }
 
 /** Returns all of its lines, chain by chain in the order of ids. */

@@ -6,6 +6,8 @@ import { parseRecord } from '../chain/parse-record.ts';
 import { dayOf } from '../days.ts';
 import { keepFurther } from './remove-files.ts';
 
+const MAX_TRIES = 3;
+
 export interface OldDaysOptions {
   readonly table: Pick<AuditTable, 'days' | 'dropDay' | 'endOnDay' | 'removalsOnDay'>;
   /** Receives a record of each removal. */
@@ -28,13 +30,21 @@ export async function dropOldDays({ table, sink, days }: OldDaysOptions, now: nu
   if (old.length === 0) return [];
   const firstKept = await nthDayWithRecords(table, past, days + 1);
   old = old.filter((day) => firstKept !== undefined && day < firstKept).reverse();
-  for (const day of old) {
+  const dropped: number[] = [];
+  for (const day of old) if (await dropDay({ table, sink }, day)) dropped.push(day);
+  return dropped;
+}
+
+/** Drops a day. Returns false if records of it were stored again and again; the next run drops them too. */
+async function dropDay({ table, sink }: Pick<OldDaysOptions, 'table' | 'sink'>, day: number): Promise<boolean> {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const ends = await endsOf(table, day);
     const notes = new Map<string, Removal>();
-    for (const note of [...(await notesToRepeat(table, day)), ...(await endsOf(table, day))]) keepFurther(notes, note);
+    for (const note of [...(await notesToRepeat(table, day)), ...ends]) keepFurther(notes, note);
     await Promise.all([...notes.values()].map((note) => sink.recordRemoval(note)));
-    await table.dropDay(day);
+    if (await table.dropDay(day, ends)) return true;
   }
-  return old;
+  return false;
 }
 
 /** Returns the n-th day that has records; undefined if there are fewer. */

@@ -2,16 +2,18 @@ import { randomUUID } from 'node:crypto';
 import type { AuditTable } from '../audit-table.ts';
 import type { FileSink } from '../chain/file-sink.ts';
 import type { ClockWatch } from '../clock-watch.ts';
-import { dayOf } from '../days.ts';
-import { dropOldDays } from './old-days.ts';
+import { DAY_MS, dayOf } from '../days.ts';
+import { dropOldDays, type OldDaysOptions } from './old-days.ts';
 import { newestOtherFile, removeOldFiles } from './old-files.ts';
+
+type RetainedTable = OldDaysOptions['table'] & Pick<AuditTable, 'now' | 'createDay' | 'forgetChains'>;
 
 export interface RetentionOptions {
   readonly directory: string;
   /** Receives a record of each removal. */
   readonly sink: Pick<FileSink, 'chain' | 'position' | 'record' | 'recordRemoval'>;
   /** Absent when records are in files only. */
-  readonly table: Pick<AuditTable, 'now' | 'createDay' | 'days' | 'dropDay' | 'endOnDay' | 'removalsOnDay'> | undefined;
+  readonly table: RetainedTable | undefined;
   /** Without it nothing is removed. */
   readonly days: number | undefined;
   readonly clocks: ClockWatch;
@@ -22,6 +24,8 @@ export interface RetentionOptions {
 
 const HOUR_MS = 3_600_000;
 const DAYS_AHEAD = 2;
+/** After their last record was removed. Longer than sums of usage, to which its records must not be added again. */
+const CHAINS_KEPT_DAYS = 410;
 
 /**
  * Creates the table's next days and removes records past their retention: at once, then every hour,
@@ -59,11 +63,13 @@ export class Retention {
     if (removed.length > 0) onRemoved(removed);
   }
 
-  async #tidyTable(table: NonNullable<RetentionOptions['table']>): Promise<readonly number[]> {
+  async #tidyTable(table: RetainedTable): Promise<readonly number[]> {
     const { sink, days, clocks } = this.#options;
     const { at, agrees } = await clocks.compare(table.now);
     for (let ahead = 0; ahead <= DAYS_AHEAD; ahead += 1) await table.createDay(dayOf(at) + ahead);
-    return days !== undefined && agrees ? dropOldDays({ table, sink, days }, at) : [];
+    if (days === undefined || !agrees) return [];
+    await table.forgetChains(at - CHAINS_KEPT_DAYS * DAY_MS);
+    return dropOldDays({ table, sink, days }, at);
   }
 
   /**

@@ -22,6 +22,7 @@ import { countQuotas } from './0016-count-quotas.ts';
 import { storeOtlpCursors } from './0017-store-otlp-cursors.ts';
 import { growTreesLater } from './0018-grow-trees-later.ts';
 import { packEdges } from './0019-pack-edges.ts';
+import { removeChains } from './0020-remove-chains.ts';
 
 /**
  * One step forward of the schema. Steps are never edited or reverted: the next step corrects a
@@ -54,6 +55,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 17, name: 'store-otlp-cursors', up: storeOtlpCursors },
   { version: 18, name: 'grow-trees-later', up: growTreesLater },
   { version: 19, name: 'pack-edges', up: packEdges },
+  { version: 20, name: 'remove-chains', up: removeChains },
 ];
 
 /**

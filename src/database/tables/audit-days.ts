@@ -1,12 +1,14 @@
 import { sql } from 'kysely';
+import type { ChainEnd } from '../../audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../audit/days.ts';
 import type { SqlDatabase } from '../open-database.ts';
+import { endsOnDay, noteRemoved } from './audit-chains.ts';
 
 /** The days of `audit_records`: partitions in PostgreSQL, ranges of `at` in SQLite. */
 interface AuditDays {
   create(day: number): Promise<void>;
   list(): Promise<readonly number[]>;
-  drop(day: number): Promise<void>;
+  drop(day: number, ends: readonly ChainEnd[]): Promise<boolean>;
   /** Forgets which days exist. */
   forget(): void;
 }
@@ -17,7 +19,8 @@ export const auditDays = (database: SqlDatabase): AuditDays =>
 /** Any number other than that of the schema lock. */
 const PARTITION_LOCK = 7_355_609;
 
-function partitionsOf({ read, write }: SqlDatabase): AuditDays {
+function partitionsOf(database: SqlDatabase): AuditDays {
+  const { read, write, dialect } = database;
   const known = new Set<number>();
   return {
     forget: () => known.clear(),
@@ -43,14 +46,27 @@ function partitionsOf({ read, write }: SqlDatabase): AuditDays {
       return rows.map(({ name }) => dayNamed(name));
     },
 
-    async drop(day) {
-      await write((trx) => trx.schema.dropTable(nameOf(day)).ifExists().execute());
+    // The chains are noted in a transaction of its own: with the lock, it would wait for others that wait for it.
+    async drop(day, ends) {
+      await noteRemoved(database, ends);
+      const isDropped = await write(async (trx) => {
+        await sql`lock table only audit_records in access exclusive mode`.execute(trx);
+        const { rows: found } = await sql<{ name: string | null }>`select to_regclass(${nameOf(day)}) as name`.execute(
+          trx,
+        );
+        if (typeof found[0]?.name !== 'string') return true;
+        const { rows } = await endsOnDay(sql`${sql.table(nameOf(day))}`, dialect).execute(trx);
+        if (!isEqual(rows, ends)) return false;
+        await trx.schema.dropTable(nameOf(day)).execute();
+        return true;
+      });
       known.delete(day);
+      return isDropped;
     },
   };
 }
 
-const rangesOf = ({ read, write }: SqlDatabase): AuditDays => ({
+const rangesOf = ({ read, write, dialect }: SqlDatabase): AuditDays => ({
   forget: () => undefined,
   create: async () => undefined,
 
@@ -67,16 +83,26 @@ const rangesOf = ({ read, write }: SqlDatabase): AuditDays => ({
     return rows.map(({ day }) => day);
   },
 
-  async drop(day) {
-    await write((trx) =>
-      trx
-        .deleteFrom('audit_records')
-        .where('at', '>=', day * DAY_MS)
-        .where('at', '<', (day + 1) * DAY_MS)
-        .execute(),
-    );
+  async drop(day, ends) {
+    await noteRemoved({ write, dialect }, ends);
+    return write(async (trx) => {
+      const ofDay = sql`at >= ${day * DAY_MS} and at < ${(day + 1) * DAY_MS}`;
+      const { rows } = await endsOnDay(
+        sql`(select chain, sequence from audit_records where ${ofDay})`,
+        dialect,
+      ).execute(trx);
+      if (!isEqual(rows, ends)) return false;
+      await sql`delete from audit_records where ${ofDay}`.execute(trx);
+      return true;
+    });
   },
 });
+
+/** Returns whether these are the same ends, in whatever order. */
+function isEqual(some: readonly ChainEnd[], others: readonly ChainEnd[]): boolean {
+  const known = new Map(others.map(({ chain, through }) => [chain, through]));
+  return some.length === known.size && some.every(({ chain, through }) => known.get(chain) === through);
+}
 
 const nameOf = (day: number): string =>
   `audit_records_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;

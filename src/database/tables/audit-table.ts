@@ -5,7 +5,7 @@ import type { RowColumns, SqlDialect } from '../dialect.ts';
 import type { SqlDatabase } from '../open-database.ts';
 import type { Schema } from '../schema.ts';
 import { addUsage } from '../usage/usage-sums.ts';
-import { noteChains } from './audit-chains.ts';
+import { forgetChains, noteChains } from './audit-chains.ts';
 import { auditDays } from './audit-days.ts';
 
 const PLACED = ['at', 'chain', 'sequence', 'line'] as const;
@@ -22,6 +22,9 @@ export function auditTable(database: SqlDatabase): AuditTable {
     createDay: days.create,
     days: days.list,
     dropDay: days.drop,
+    forgetChains: async (before) => {
+      await forgetChains(database, before);
+    },
 
     now: async () => {
       const { rows } = await read((db) => sql<{ now: number }>`select ${dialect.nowMs} as now`.execute(db));
@@ -146,20 +149,20 @@ async function addAll(
   const attempt = (isRepeat: boolean) =>
     write(async (trx) => {
       if (after && !(await has(trx, after))) return undefined;
-      await noteChains(trx, lastOfChains(rows));
+      const removed = await noteChains(trx, lastOfChains(rows));
+      // A record that was removed with its day was counted while it was stored.
+      const counted = (some: readonly AuditRow[]) =>
+        some.filter(({ chain, sequence }) => sequence > (removed.get(chain) ?? -1));
       if (isRepeat) {
         const { rows: added } = await sql<NewRow>`${insert(dialect, rows)} returning chain, sequence`.execute(trx);
         const places = new Set(added.map(({ chain, sequence }) => `${chain} ${sequence}`));
-        await addUsage(
-          trx,
-          dialect,
-          rows.filter(({ chain, sequence }) => places.has(`${chain} ${sequence}`)),
-        );
+        const fresh = rows.filter(({ chain, sequence }) => places.has(`${chain} ${sequence}`));
+        await addUsage(trx, dialect, counted(fresh));
         return added.length;
       }
       const added = Number((await insert(dialect, rows).execute(trx)).numAffectedRows ?? 0);
       if (added < rows.length) throw new SomeStored();
-      await addUsage(trx, dialect, rows);
+      await addUsage(trx, dialect, counted(rows));
       return added;
     });
   try {

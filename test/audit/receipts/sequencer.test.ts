@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { ChainWriter } from '../../../src/audit/chain/chain-writer.ts';
+import { dayOf } from '../../../src/audit/days.ts';
 import { parseCheckpoint } from '../../../src/audit/receipts/checkpoint.ts';
 import { tilesOfTenant } from '../../../src/audit/receipts/log-reader.ts';
 import { inclusionProof } from '../../../src/audit/receipts/proofs.ts';
 import { auditTable } from '../../../src/database/tables/audit-table.ts';
 import { logReader } from '../../../src/database/tables/log-reader.ts';
+import { dropWholeDay } from '../../support/audit-table.ts';
 import { chainLines, eventOf, START } from '../../support/chains.ts';
 import { leafOf, rootOfInclusion, treeHash } from '../../support/merkle.ts';
 import { entriesOf, logProcess, MemoryKey, store } from '../../support/receipts.ts';
@@ -46,6 +48,27 @@ describe.each(DATABASES)('the sequencer on %s', (_name, create) => {
       const proof = await inclusionProof(tiles, index, leaves.length);
       expect(rootOfInclusion(leafOf(expected[index] ?? ''), index, leaves.length, proof)).toEqual(treeHash(leaves));
     }
+    await process.close();
+  });
+
+  test('a chain that was removed, forgotten and shipped again gets no second entries', async () => {
+    await using created = await create();
+    const database = await created.open();
+    const table = auditTable(database);
+    const process = logProcess({ database, key: new MemoryKey() });
+    const lines = chainLines(A, 40);
+    await store(table, lines);
+    await process.run();
+    const expected = ofTenant(lines, 'tenant-1').length;
+    expect(await dropWholeDay(table, dayOf(START))).toBe(true);
+    await table.forgetChains(Date.now() + 60_000);
+    for (const again of [lines.slice(0, 20), lines]) {
+      await store(table, again);
+      await process.run();
+      expect(await entriesOf(database, 'tenant-1')).toHaveLength(expected);
+      expect([process.failures, process.lost]).toEqual([[], []]);
+    }
+    expect(process.sequencer.counts()).toEqual({ entries: 32, lost: 0 });
     await process.close();
   });
 
