@@ -1,6 +1,6 @@
 // Roles, the keyboard alone, and trouble: a restart under the page, and a sign-in that has expired.
 import assert from 'node:assert/strict';
-import type { Tab } from './browser.ts';
+import { assertAccessible, type Tab } from './browser.ts';
 
 const API = /\/(tenants|overview)\b(?!.*console)/;
 
@@ -59,7 +59,7 @@ export async function waitsOutARestart({ page, open, complaints }: Tab): Promise
   expected(complaints, /ERR_CONNECTION_REFUSED/);
 }
 
-/** The token is refused: the person signs in again and is back on the same page. */
+/** The service refuses the token: the person signs in again beside the page, which then loads. */
 export async function signsInAgainWhereItWas({ page, open, complaints }: Tab): Promise<void> {
   await open('tenants/contoso/record');
   await page.route(API, (route) =>
@@ -73,11 +73,57 @@ export async function signsInAgainWhereItWas({ page, open, complaints }: Tab): P
   const again = page.getByRole('button', { name: 'Sign in again' });
   await again.waitFor();
   await page.unroute(API);
+  const opened = page.waitForEvent('popup');
   await again.click();
-  await page.getByRole('link', { name: 'Sign in as operator' }).click();
+  await (await opened).getByRole('link', { name: 'Sign in as operator' }).click();
   await page.getByRole('heading', { name: 'Changes of the record' }).waitFor();
   assert.match(page.url(), /\/console\/tenants\/contoso\/history$/);
   expected(complaints, /status of 401/);
+}
+
+/** A check that is refused while it repeats asks for the sign-in as each other call does. */
+export async function asksAgainAmidACheck({ page, open, complaints }: Tab): Promise<void> {
+  await open('tenants/contoso/check');
+  await page.route('**/tenants/contoso/check', (route) =>
+    route.fulfill({ status: 401, contentType: 'application/problem+json', body: '{"code":"unauthenticated","title":"No","status":401}' }),
+  );
+  await page.getByRole('button', { name: 'Check now' }).click();
+  await page.getByRole('button', { name: 'Sign in again' }).waitFor();
+  await page.unroute('**/tenants/contoso/check');
+  expected(complaints, /status of 401/);
+}
+
+/**
+ * An answer that a page cannot show: the page says so, what is around it stays, and another page
+ * works. Nothing is sent anywhere.
+ */
+export async function keepsAFaultToItsPage({ page, open, complaints }: Tab): Promise<void> {
+  await open('tenants/contoso/record');
+  await page.route('**/tenants/contoso/history*', (route) => route.fulfill({ json: { changes: 5, checks: [] } }));
+  const called: string[] = [];
+  page.on('request', (request) => called.push(`${request.method()} ${new URL(request.url()).pathname}`));
+  await page.getByRole('link', { name: 'History' }).click();
+  await page.getByRole('heading', { name: 'This page cannot be shown' }).waitFor();
+  await page.getByText('is not a function').first().waitFor();
+  await page.getByRole('button', { name: 'Reload the page' }).waitFor();
+  assert.deepEqual(called.filter((one) => !/^GET \/(tenants|console\/assets)\//.test(one)), [], 'the fault is reported to nobody');
+  await assertAccessible(page, 'a page with a fault');
+  await page.getByRole('link', { name: 'Keys', exact: true }).click();
+  await page.getByRole('heading', { name: 'Versions in use' }).waitFor();
+  await page.unroute('**/tenants/contoso/history*');
+  expected(complaints, /is not a function/);
+}
+
+/** A part of the page that is no more, after an update of the service: the page says that a reload helps. */
+export async function saysThatAReloadHelps({ page, open, complaints }: Tab): Promise<void> {
+  await page.route('**/console/assets/usage-page-*.js', (route) => route.fulfill({ status: 404, body: '' }));
+  await open('');
+  await page.getByRole('link', { name: 'Usage', exact: true }).click();
+  await page.getByText('A part of the page could not be loaded').waitFor();
+  await page.unroute('**/console/assets/usage-page-*.js');
+  await page.getByRole('button', { name: 'Reload the page' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Usage' }).waitFor();
+  expected(complaints, /404|imported module/);
 }
 
 /** Takes complaints out that the test caused, and asserts that there was one. */

@@ -4,45 +4,15 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import process from 'node:process';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, chromium } from 'playwright-core';
+import * as expiry from './expiry.ts';
+import { choose as chooseAt, openTab, type Watched } from './watched.ts';
 
-const DEADLINE_MS = 30_000;
 const url = process.argv[2] ?? assert.fail('Name the URL of the service');
 const control = process.argv[3] ?? assert.fail('Name the control URL of the emulated Azure');
 const executablePath = process.env['CHROMIUM'] ?? assert.fail('Set CHROMIUM');
 const consoleUrl = `${url}/console/`;
-
-interface Watched {
-  readonly page: Page;
-  readonly context: BrowserContext;
-  /** Errors and violations of the CSP. */
-  readonly complaints: string[];
-  /** Addresses of all requests. */
-  readonly requests: string[];
-}
-
-/** Opens a tab without any session, and watches it from its first request. */
-async function openTab(browser: Browser): Promise<Watched> {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  page.setDefaultTimeout(DEADLINE_MS);
-  const complaints: string[] = [];
-  const requests: string[] = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.on('request', (request) => requests.push(request.url()));
-  await page.addInitScript(`document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
-    console.error('CSP: ' + violatedDirective + ' ' + blockedURI));`);
-  return { page, context, complaints, requests };
-}
-
-async function choose({ page }: Watched, choice: string): Promise<void> {
-  await page.goto(consoleUrl);
-  await page.getByRole('button', { name: 'Sign in with Microsoft Entra ID' }).click();
-  await page.locator(`#${choice}`).click();
-}
+const choose = (tab: Watched, choice: string): Promise<void> => chooseAt(tab, consoleUrl, choice);
 
 async function signsInAsEachPerson(browser: Browser): Promise<void> {
   for (const [choice, heading] of [
@@ -147,38 +117,6 @@ async function givesAnotherSiteNothing(browser: Browser): Promise<void> {
   }
 }
 
-/** Tokens that are about to expire are renewed unseen; once Entra refuses that, the person is asked. */
-async function renewsTokensAndAsksAgain(browser: Browser): Promise<void> {
-  await order('set-token-lifetime', { seconds: 60 });
-  const tab = await openTab(browser);
-  try {
-    await choose(tab, 'operator');
-    await tab.page.getByRole('link', { name: 'contoso' }).click();
-    await tab.page.getByRole('button', { name: 'Suspend…' }).waitFor();
-    const renewals = tab.requests.filter((one) => one.includes('/oauth2/v2.0/token')).length;
-    assert.ok(renewals > 1, `${renewals} calls of the token endpoint`);
-    assert.deepEqual(tab.complaints, []);
-    await order('inject-fault', { at: 'entra', operation: 'token', kind: 'status', code: 'AADSTS700084' });
-    await tab.page.getByRole('link', { name: 'History' }).click();
-    await tab.page.getByRole('button', { name: 'Sign in again' }).waitFor();
-    await order('clear-faults', {});
-    await tab.page.getByRole('button', { name: 'Sign in again' }).click();
-    await tab.page.locator('#operator').click();
-    await tab.page.getByRole('heading', { name: 'Changes of the record' }).waitFor();
-    assert.match(tab.page.url(), /\/console\/tenants\/contoso\/history$/);
-  } finally {
-    await order('clear-faults', {});
-    await order('set-token-lifetime', { seconds: 3_900 });
-    await tab.context.close();
-  }
-}
-
-/** Has the emulated Azure do something. */
-async function order(action: string, body: object): Promise<void> {
-  const response = await fetch(`${control}/${action}`, { method: 'POST', body: JSON.stringify(body) });
-  assert.ok(response.ok, `${action}: ${await response.text()}`);
-}
-
 async function signsOut(browser: Browser): Promise<void> {
   const tab = await openTab(browser);
   await choose(tab, 'auditor');
@@ -213,13 +151,22 @@ async function measure(browser: Browser): Promise<string> {
   return `${Math.round(bytes / 1_000)} kB to the sign-in, first paint after ${Math.round(paint)} ms`;
 }
 
+const place = { consoleUrl, control };
+const renewsTokens = (browser: Browser): Promise<void> => expiry.renewsTokens(browser, place);
+const keepsWhatWasTyped = (browser: Browser): Promise<void> => expiry.keepsWhatWasTyped(browser, place);
+const showsNothingToAnotherPerson = (browser: Browser): Promise<void> => expiry.showsNothingToAnotherPerson(browser, place);
+const offersThisPageWithoutWindows = (browser: Browser): Promise<void> => expiry.offersThisPageWithoutWindows(browser, place);
+
 const CHECKS = [
   signsInAsEachPerson,
   saysThatTheSignInWasCancelled,
   callsOnlyItsOwnHosts,
   runsNoForeignCode,
   givesAnotherSiteNothing,
-  renewsTokensAndAsksAgain,
+  renewsTokens,
+  keepsWhatWasTyped,
+  showsNothingToAnotherPerson,
+  offersThisPageWithoutWindows,
   signsOut,
 ];
 

@@ -33,6 +33,9 @@ const TASKS = [
   trouble.worksByKeyboardAlone,
   trouble.waitsOutARestart,
   trouble.signsInAgainWhereItWas,
+  trouble.keepsAFaultToItsPage,
+  trouble.saysThatAReloadHelps,
+  trouble.asksAgainAmidACheck,
   tasks.showsHostileNames,
 ];
 const PARTS = ['record', 'keys', 'check', 'onboarding', 'drill', 'history', 'audit', 'usage', 'receipts', 'try'];

@@ -183,9 +183,16 @@ async function pressUntil(page: Page, key: string, name: string): Promise<void> 
 async function takesTheSignIn({ page, elsewhere }: Tab): Promise<void> {
   await open(page, 'encryptData');
   await page.getByRole('banner').getByRole('button', { name: 'Set a token' }).click();
+  await page.keyboard.press('Escape');
+  const tenantId = page.getByLabel('tenantId');
+  await tenantId.fill('fabrikam'); // the sign-in has a window of its own, so that the form stays
+  await page.getByRole('banner').getByRole('button', { name: 'Set a token' }).click();
+  const opened = page.waitForEvent('popup');
   await page.getByRole('button', { name: 'Sign in with Microsoft Entra ID' }).click();
-  await page.locator('#operator').click();
+  await (await opened).locator('#operator').click();
   await page.getByRole('banner').getByText('Olivia Operator').waitFor();
+  assert.equal(await tenantId.inputValue(), 'fabrikam');
+  await tenantId.fill('contoso');
   assert.equal(new URL(page.url()).hash, '#encryptData');
   assert.match(await sendIt(page, '200 OK'), /"ciphertext": "eyJ/);
   await page.reload();

@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import { failureOf, perform } from '../../console/reference/src/try/perform.ts';
 import { ApiError, isPassing, problemOf, Unreachable } from '../../console/src/api/api-error.ts';
 import { repeatCall } from '../../console/src/api/repeat-call.ts';
+import { SignInExpired } from '../../console/src/app/sign-in-expired.ts';
+import { isAnswerOfWindow } from '../../console/src/app/sign-in-window.ts';
 
 const problem = {
   type: 'urn:vaultspan:problem:draining',
@@ -23,6 +26,39 @@ describe('an answer that is a failure', () => {
   test('passes by itself while the service restarts, and not when it was refused', () => {
     expect([new Unreachable(), new ApiError(problem)].map(isPassing)).toEqual([true, true]);
     expect([new ApiError({ ...problem, status: 403 }), new TypeError()].map(isPassing)).toEqual([false, false]);
+  });
+});
+
+const hash = (state: string) => `#${new URLSearchParams({ code: 'c', state }).toString()}`;
+const stateOf = (interactionType: string) => btoa(JSON.stringify({ id: 'a?>~', meta: { interactionType } }));
+
+describe('the end of a sign-in in a window', () => {
+  test('is known by the state that comes back, with or without the text of the page', () => {
+    for (const state of [stateOf('popup'), `${stateOf('popup')}|mine`, stateOf('popup').replaceAll('/', '_')]) {
+      expect(isAnswerOfWindow(hash(state))).toBe(true);
+    }
+  });
+
+  test.each(['', '#', '#state=%', hash(''), hash('x'), hash('bnVsbA=='), hash(stateOf('redirect'))])(
+    'is not %p',
+    (other) => {
+      expect(isAnswerOfWindow(other)).toBe(false);
+    },
+  );
+});
+
+describe('a call without a valid sign-in', () => {
+  test('is no outage for the API reference, and asks for a token', async () => {
+    const request = {} as Parameters<typeof perform>[1];
+    const signal = new AbortController().signal;
+    const failed = await perform(() => Promise.reject(new SignInExpired('It has expired.')), request, signal).catch(
+      (error: unknown) => failureOf(error, false),
+    );
+    expect(failed).toEqual({ kind: 'failed', title: 'It has expired.', needsToken: true });
+    const outage = await perform(() => Promise.reject(new TypeError('fetch')), request, signal).catch(
+      (error: unknown) => failureOf(error, false),
+    );
+    expect(outage).toMatchObject({ title: expect.stringContaining('No answer came'), needsToken: false });
   });
 });
 

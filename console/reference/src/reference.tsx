@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { ErrorBoundary } from '../../src/parts/error-boundary.tsx';
 import type { Contract, Operation } from './contract.ts';
 import { Introduction } from './introduction.tsx';
 import { Navigation } from './navigation.tsx';
@@ -81,7 +82,9 @@ export function Reference({ contract, operations, base }: ReferenceProps): React
       <div className="reference">
         <Navigation current={operation?.id} />
         <main id={place} tabIndex={-1}>
-          {operation ? <OperationPage key={operation.id} operation={operation} /> : <Introduction unknown={id} />}
+          <ErrorBoundary place={id}>
+            {operation ? <OperationPage key={operation.id} operation={operation} /> : <Introduction unknown={id} />}
+          </ErrorBoundary>
         </main>
       </div>
     </Page>

@@ -24,13 +24,24 @@ export interface Api {
   raw(path: string, call?: Call): Promise<Response>;
 }
 
-/** Returns calls of this service's API, each with a token that is valid now. */
-export function createApi(token: () => Promise<string>): Api {
-  async function raw(path: string, call: Call = {}): Promise<Response> {
+/**
+ * Returns calls of this service's API, each with a token that is valid now. `onExpired` is called
+ * when there is none, or the service refuses it.
+ */
+export function createApi(token: () => Promise<string>, onExpired: () => void): Api {
+  async function attempt(path: string, call: Call): Promise<Response> {
     const response = await send(path, call, await token());
     if (response.ok) return response;
     const problem = await problemOf(response);
     throw problem.status === 401 ? new SignInExpired(problem.detail) : new ApiError(problem);
+  }
+  async function raw(path: string, call: Call = {}): Promise<Response> {
+    try {
+      return await attempt(path, call);
+    } catch (error) {
+      if (error instanceof SignInExpired) onExpired();
+      throw error;
+    }
   }
   return {
     raw,

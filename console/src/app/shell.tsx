@@ -1,9 +1,11 @@
-import { lazy, type ReactNode, Suspense, useMemo } from 'react';
-import { BrowserRouter, Link, Route, Routes as Router } from 'react-router';
+import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
+import { BrowserRouter, Link, Route, Routes as Router, useLocation } from 'react-router';
 import { createApi } from '../api/api.ts';
+import { ErrorBoundary } from '../parts/error-boundary.tsx';
 import { Loading } from '../parts/loading.tsx';
 import { Banners } from './banners.tsx';
 import { Console } from './context.ts';
+import { ExpiredBanner } from './expired-banner.tsx';
 import { NoPage, NoRole } from './no-page.tsx';
 import type { Roles } from './roles.ts';
 import type { Settings } from './settings.ts';
@@ -17,11 +19,10 @@ const TenantPage = lazy(() => import('../pages/tenant/tenant-page.tsx'));
 
 /** The frame of all pages: who is signed in, where one is, and the page. */
 export function Shell({ settings, session }: { settings: Settings; session: Session }): ReactNode {
-  const { person } = session;
-  const context = useMemo(
-    () => person && { api: createApi(session.token), roles: person.roles },
-    [session.token, person],
-  );
+  const [person, setPerson] = useState(session.person);
+  const [isExpired, setExpired] = useState(false);
+  const api = useMemo(() => createApi(session.token, () => setExpired(true)), [session]);
+  const context = useMemo(() => person && { api, roles: person.roles }, [api, person]);
   return (
     <BrowserRouter basename="/console">
       <a className="skip" href="#main">
@@ -43,21 +44,37 @@ export function Shell({ settings, session }: { settings: Settings; session: Sess
           </span>
         )}
       </header>
-      <Banners onSignIn={session.signIn} />
+      <Banners />
+      {isExpired && (
+        <ExpiredBanner
+          session={session}
+          onSignedIn={(again) => {
+            setPerson(again);
+            setExpired(false);
+          }}
+        />
+      )}
       <main id="main" tabIndex={-1}>
-        {context ? (
-          <Console value={context}>
-            <Suspense fallback={<Loading />}>
-              {context.roles.has('Tenants.Read') ? <Pages /> : <NoRole roles={context.roles} />}
-            </Suspense>
-          </Console>
-        ) : (
-          <SignInPage failure={session.failure} onSignIn={session.signIn} />
-        )}
+        <PageBoundary>
+          {context ? (
+            <Console value={context}>
+              <Suspense fallback={<Loading />}>
+                {context.roles.has('Tenants.Read') ? <Pages /> : <NoRole roles={context.roles} />}
+              </Suspense>
+            </Console>
+          ) : (
+            <SignInPage failure={session.failure} onSignIn={session.signIn} />
+          )}
+        </PageBoundary>
       </main>
     </BrowserRouter>
   );
 }
+
+/** Keeps the fault of a page to it: the links above stay, and another page is shown as ever. */
+const PageBoundary = ({ children }: { children: ReactNode }): ReactNode => (
+  <ErrorBoundary place={useLocation().pathname}>{children}</ErrorBoundary>
+);
 
 const Pages = (): ReactNode => (
   <Router>

@@ -1,4 +1,5 @@
 import {
+  type AccountInfo,
   AuthError,
   CacheLookupPolicy,
   InteractionRequiredAuthError,
@@ -10,8 +11,10 @@ import { SignInExpired } from './sign-in-expired.ts';
 
 /** Where Entra sends the browser back to; the app registration lists this address alone. */
 const REDIRECT_PATH = '/console/';
+/** How long a window for the sign-in may take: a person may have to fetch a telephone first. */
+const WINDOW_TIMEOUT_MS = 10 * 60_000;
 
-interface Person {
+export interface Person {
   readonly name: string;
   readonly roles: Roles;
 }
@@ -21,7 +24,14 @@ export interface Session {
   readonly person: Person | undefined;
   /** Why the last sign-in did not succeed, in Entra's words. */
   readonly failure: string | undefined;
+  /** Leaves the page for the sign-in, which leads back to it. What was typed is lost. */
   signIn(): Promise<void>;
+  /**
+   * Signs in in a window of its own and returns the person; the page keeps what was typed. If
+   * somebody else signs in than before, the page is loaded anew: what it shows is not theirs.
+   * Rejects with WindowBlocked if the browser opens no window.
+   */
+  signInBeside(): Promise<Person>;
   signOut(): Promise<void>;
   /** Returns an access token that is valid now. Rejects with SignInExpired when only a new sign-in gives one. */
   token(): Promise<string>;
@@ -44,10 +54,11 @@ export async function startSignIn(settings: Settings): Promise<Session> {
       postLogoutRedirectUri: redirectUri,
     },
     cache: { cacheLocation: 'sessionStorage' },
+    system: { popupBridgeTimeout: WINDOW_TIMEOUT_MS },
   });
   await app.initialize();
   const failure = await finishRedirect(app);
-  const account = app.getAllAccounts()[0];
+  let account = app.getAllAccounts()[0];
   const token = async (): Promise<string> => {
     if (!account) throw new SignInExpired('Nobody has signed in.');
     try {
@@ -60,9 +71,19 @@ export async function startSignIn(settings: Settings): Promise<Session> {
     }
   };
   return {
-    person: account && (await personOf(account.name ?? account.username, token)),
+    person: account && (await personOf(nameOf(account), token)),
     failure,
     signIn: () => app.loginRedirect({ scopes, redirectStartPage: location.href }),
+    signInBeside: async () => {
+      const before = account;
+      account = await signInBeside(app, scopes, before);
+      if (before && before.homeAccountId !== account.homeAccountId) {
+        await app.clearCache({ account: before });
+        location.reload();
+        await new Promise(() => undefined); // this page shows nothing to another person
+      }
+      return { name: nameOf(account), roles: rolesOf(await token()) };
+    },
     signOut: () => app.logoutRedirect({ account: account ?? null }),
     token,
   };
@@ -74,6 +95,31 @@ export async function startSignIn(settings: Settings): Promise<Session> {
  */
 const needsPerson = (error: unknown): boolean =>
   error instanceof InteractionRequiredAuthError || (error instanceof AuthError && error.errorCode === 'invalid_grant');
+
+/** The browser did not open the window. */
+export class WindowBlocked extends Error {
+  override readonly name = 'WindowBlocked';
+}
+
+async function signInBeside(
+  app: PublicClientApplication,
+  scopes: string[],
+  before: AccountInfo | undefined,
+): Promise<AccountInfo> {
+  // A window that was closed is not noticed, so that a second one takes its place.
+  const request = { scopes, overrideInteractionInProgress: true, ...(before && { loginHint: before.username }) };
+  try {
+    return (await app.loginPopup(request)).account;
+  } catch (error) {
+    if (error instanceof AuthError && BLOCKED.has(error.errorCode))
+      throw new WindowBlocked('The browser opened no window. Allow windows of this site, and try again.');
+    throw error;
+  }
+}
+
+const BLOCKED: ReadonlySet<string> = new Set(['popup_window_error', 'empty_window_error']);
+
+const nameOf = ({ name, username }: AccountInfo): string => name ?? username;
 
 /** Returns Entra's error text when the page was opened by a sign-in that failed. */
 async function finishRedirect(app: PublicClientApplication): Promise<string | undefined> {

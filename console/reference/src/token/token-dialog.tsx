@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, type RefObject, useRef } from 'react';
+import { type FormEvent, type ReactNode, type RefObject, useRef, useState } from 'react';
 import { Field } from '../../../src/parts/field.tsx';
 import { Notice } from '../../../src/parts/notice.tsx';
 import type { TokenState } from './use-token.ts';
@@ -11,6 +11,16 @@ interface TokenDialogProps {
 /** Takes the token of the calls. */
 export function TokenDialog({ dialog, state }: TokenDialogProps): ReactNode {
   const input = useRef<HTMLTextAreaElement>(null);
+  const [failure, setFailure] = useState(state.failure);
+  const signIn = async (): Promise<void> => {
+    setFailure(undefined);
+    try {
+      await state.signIn?.();
+      dialog.current?.close();
+    } catch (error) {
+      setFailure(error instanceof Error ? error.message : String(error));
+    }
+  };
   const use = (event: FormEvent): void => {
     event.preventDefault();
     state.paste(input.current?.value ?? '');
@@ -22,15 +32,15 @@ export function TokenDialog({ dialog, state }: TokenDialogProps): ReactNode {
       <h2 id="token-title">Token</h2>
       {state.signIn && (
         <p className="row middle">
-          <button type="button" className="primary" onClick={() => void state.signIn?.()}>
+          <button type="button" className="primary" onClick={() => void signIn()}>
             Sign in with Microsoft Entra ID
           </button>
           <span>or paste a token:</span>
         </p>
       )}
-      {state.failure !== undefined && (
+      {failure !== undefined && (
         <Notice kind="error" title="The sign-in did not succeed">
-          <p className="break">{state.failure}</p>
+          <p className="break">{failure}</p>
         </Notice>
       )}
       <form className="form" onSubmit={use}>

@@ -6,7 +6,7 @@ import { NO_TOKEN, pastedToken, type TokenSource } from './token-source.ts';
 
 export interface TokenState {
   readonly source: TokenSource;
-  /** Absent if the console is off. */
+  /** Signs in in a window of its own. Rejects if that did not succeed. Absent if the console is off. */
   readonly signIn: (() => Promise<void>) | undefined;
   /** Why the last sign-in did not succeed. */
   readonly failure: string | undefined;
@@ -29,9 +29,15 @@ export function useToken(base: string): TokenState {
     load().catch(() => undefined); // then tokens are pasted
   }, [base]);
   const source: TokenSource = session?.person ? { name: session.person.name, get: session.token } : NO_TOKEN;
+  const signIn = async (found: Settings): Promise<void> => {
+    const opened = session ?? (await openSession(found));
+    const person = await opened.signInBeside();
+    setPasted(NO_TOKEN);
+    setSession({ ...opened, person });
+  };
   return {
     source: pasted.name === undefined ? source : pasted,
-    signIn: settings && (async () => (await openSession(settings)).signIn()),
+    signIn: settings && (() => signIn(settings)),
     failure: session?.failure,
     paste: (token) => setPasted(pastedToken(token)),
     drop: async () => {

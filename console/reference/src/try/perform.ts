@@ -1,3 +1,4 @@
+import { SignInExpired } from '../../../src/app/sign-in-expired.ts';
 import type { ServiceRequest } from '../samples/request.ts';
 
 export interface Answered {
@@ -9,10 +10,24 @@ export interface Answered {
   readonly ms: number;
 }
 
-export type Outcome = Answered | { readonly kind: 'running' } | { readonly kind: 'failed'; readonly title: string };
+interface Failed {
+  readonly kind: 'failed';
+  readonly title: string;
+  /** Another token helps. */
+  readonly needsToken: boolean;
+}
+
+export type Outcome = Answered | { readonly kind: 'running' } | Failed;
 
 /** The most that a page keeps of one answer. */
 const MAX_BYTES = 256 * 1_024 * 1_024;
+
+/** Returns what the page says of a call without an answer. */
+export function failureOf(error: unknown, isCancelled: boolean): Failed {
+  const text = error instanceof Error ? error.message : String(error);
+  const title = isCancelled ? 'The call was cancelled.' : text;
+  return { kind: 'failed', title, needsToken: error instanceof SignInExpired };
+}
 
 /** Sends a request and reads its answer, up to a limit. Rejects if no answer comes, or not all of it. */
 export async function perform(
@@ -22,7 +37,7 @@ export async function perform(
 ): Promise<Answered> {
   const startedAt = performance.now();
   const response = await call(request, signal).catch((cause: unknown) => {
-    throw signal.aborted
+    throw signal.aborted || cause instanceof SignInExpired
       ? cause
       : new Error('No answer came: the service restarts, or the network is down.', { cause });
   });

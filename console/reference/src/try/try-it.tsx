@@ -5,7 +5,7 @@ import { usePage } from '../page-context.ts';
 import { PREPARATIONS, prepared } from '../samples/preparations.ts';
 import { exampleInputs, type Inputs, requestOf } from '../samples/request.ts';
 import { InputFields } from './input-fields.tsx';
-import { type Outcome, perform } from './perform.ts';
+import { failureOf, type Outcome, perform } from './perform.ts';
 import { Result } from './result.tsx';
 import { Samples } from './samples.tsx';
 
@@ -27,8 +27,7 @@ export function TryIt({ operation, base }: { operation: Operation; base: string 
     try {
       setOutcome(await work(controller.signal));
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      setOutcome({ kind: 'failed', title: controller.signal.aborted ? 'The call was cancelled.' : text });
+      setOutcome(failureOf(error, controller.signal.aborted));
     }
   };
   const sendIt = (event: FormEvent): void => {
@@ -87,10 +86,21 @@ export function TryIt({ operation, base }: { operation: Operation; base: string 
       <div role="status">{isRunning && <p className="quiet">Sending…</p>}</div>
       {outcome?.kind === 'failed' && <Notice kind="error" title={outcome.title} />}
       {outcome?.kind === 'answered' && <Result outcome={outcome} />}
+      {outcome && wantsToken(outcome) && (
+        <p className="row middle">
+          <span>What you typed stays.</span>
+          <button type="button" onClick={onAskToken}>
+            Set another token
+          </button>
+        </p>
+      )}
       <Samples operation={operation} base={base} inputs={inputs} />
     </section>
   );
 }
+
+const wantsToken = (outcome: Outcome): boolean =>
+  (outcome.kind === 'failed' && outcome.needsToken) || (outcome.kind === 'answered' && outcome.response.status === 401);
 
 /** What takes something away has another colour. */
 const isDestructive = ({ id, method }: Operation): boolean =>

@@ -1,9 +1,10 @@
 import { type ComponentType, lazy, type ReactNode, Suspense } from 'react';
-import { Navigate, NavLink, Route, Routes, useParams } from 'react-router';
+import { Navigate, NavLink, Route, Routes, useLocation, useParams } from 'react-router';
 import type { Tenant } from '../../api/types.ts';
 import { useConsole } from '../../app/context.ts';
 import type { Role, Roles } from '../../app/roles.ts';
 import { Badge, moodOf } from '../../parts/badge.tsx';
+import { ErrorBoundary } from '../../parts/error-boundary.tsx';
 import { Failure } from '../../parts/failure.tsx';
 import { Loading } from '../../parts/loading.tsx';
 import { PageTitle } from '../../parts/page-title.tsx';
@@ -44,6 +45,7 @@ export interface SectionProps {
 
 export default function TenantPage(): ReactNode {
   const { tenantId = '' } = useParams();
+  const { pathname } = useLocation();
   const tenant = useTenant(tenantId);
   const { roles } = useConsole();
   const sections = SECTIONS.filter((section) => isShown(section, roles));
@@ -62,15 +64,17 @@ export default function TenantPage(): ReactNode {
               </NavLink>
             ))}
           </nav>
-          <Suspense fallback={<Loading />}>
-            <Routes>
-              <Route index element={<Navigate to="record" replace />} />
-              {sections.map(({ path, Page }) => (
-                <Route key={path} path={`${path}/*`} element={<Page key={tenantId} tenant={tenant.data} />} />
-              ))}
-              <Route path="*" element={<p>Nothing is at this address, or your role does not include it.</p>} />
-            </Routes>
-          </Suspense>
+          <ErrorBoundary place={pathname}>
+            <Suspense fallback={<Loading />}>
+              <Routes>
+                <Route index element={<Navigate to="record" replace />} />
+                {sections.map(({ path, Page }) => (
+                  <Route key={path} path={`${path}/*`} element={<Page key={tenantId} tenant={tenant.data} />} />
+                ))}
+                <Route path="*" element={<p>Nothing is at this address, or your role does not include it.</p>} />
+              </Routes>
+            </Suspense>
+          </ErrorBoundary>
         </>
       )}
     </>
