@@ -78,6 +78,10 @@ async function worksWithoutScript(link: string): Promise<void> {
 /** The whole onboarding by keyboard: the customer grants the role between two checks. */
 async function onboards(link: string): Promise<Page> {
   const page = await openTab({ viewport: { width: 1_200, height: 900 } }, link);
+  const bar = page.getByRole('banner');
+  assert.match(await bar.innerText(), /Example Vendor\s+northwind/i);
+  await bar.getByRole('link', { name: 'About this page' }).click();
+  assert.match(page.url(), /#about$/);
   await picture(page, 'onboarding-page');
   const button = page.getByRole('button', { name: 'Check now' });
   await button.focus();

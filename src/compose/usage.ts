@@ -1,3 +1,4 @@
+import { type RankUsage, usageRanking } from '../audit/usage/ranked-usage.ts';
 import type { UsageTable } from '../audit/usage/usage-table.ts';
 import { startUsageUpkeep } from '../audit/usage/usage-upkeep.ts';
 import { VaultCallCounts } from '../audit/usage/vault-call-counts.ts';
@@ -11,6 +12,7 @@ import type { Store } from './store.ts';
 
 /** The sums of what tenants use. */
 export interface Usage extends Pick<UsageTable, 'byTenant' | 'ofTenants' | 'byPeriod'> {
+  readonly ranked: RankUsage;
   countVaultCall(tenantId: string): void;
   /** Adds this process's vault calls to the sums. */
   flush(): Promise<void>;
@@ -18,10 +20,10 @@ export interface Usage extends Pick<UsageTable, 'byTenant' | 'ofTenants' | 'byPe
 }
 
 /** Returns the sums for a command, which makes no vault calls that count. */
-export const usageReader = (database: SqlDatabase): Pick<Usage, 'byTenant' | 'ofTenants' | 'byPeriod' | 'flush'> => ({
-  ...usageSums(database),
-  flush: async () => undefined,
-});
+export function usageReader(database: SqlDatabase): Omit<Usage, 'countVaultCall' | 'close'> {
+  const table = usageSums(database);
+  return { ...table, ranked: usageRanking(table), flush: async () => undefined };
+}
 
 /**
  * Starts the counts of vault calls and the upkeep of the sums, to which the shipper adds the audit
@@ -44,6 +46,7 @@ export function startUsage(database: SqlDatabase | undefined, logger: Logger, cl
   });
   return {
     ...table,
+    ranked: usageRanking(table),
     countVaultCall: (tenantId) => counts.count(tenantId),
     flush: () => counts.flush(),
     close: async () => {

@@ -35,7 +35,7 @@ const MAY_IMPORT: Allowances = {
   'audit/retention': ['audit', 'audit/chain', 'lib'],
   'audit/receipts': ['audit', 'audit/chain', 'lib'],
   'audit/siem': ['audit', 'lib'],
-  'audit/usage': ['audit'],
+  'audit/usage': ['audit', 'errors'],
   'audit/shipping': ['audit', 'audit/chain', 'audit/retention', 'lib'],
   'audit/verify': ['audit', 'audit/chain', 'lib'],
   azure: ['errors', 'lib', 'tenants'],

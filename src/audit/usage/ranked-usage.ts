@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { ServiceError } from '../../errors.ts';
 import type { MeteredUsage, UsageRange, UsageTable } from './usage-table.ts';
 
 export type UsageMeasure = keyof MeteredUsage;
@@ -22,11 +23,39 @@ interface Ranking {
 /** Tenants that are summed up at once: some milliseconds of the database. */
 const SLICE = 2_000;
 
+/** Rankings that wait for the one in progress. Each waits for as long as those before it take. */
+const MAX_WAITING = 4;
+const RETRY_AFTER_SECONDS = 5;
+
+export type RankUsage = (range: UsageRange, ranking: Ranking) => Promise<readonly TenantUsage[]>;
+
 /**
- * Returns the tenants with the most of a measure, then by id. It sums up every tenant, a slice at a
- * time with turns of the event loop for other requests, and keeps only the rows of the page.
+ * Returns a function that returns the tenants with the most of a measure, then by id. Each call sums
+ * up every tenant, so that one runs at a time; few wait, and the others are refused.
+ * @throws ServiceError `overloaded`, `registry-unavailable`
  */
-export async function rankedUsage(
+export function usageRanking(table: Pick<UsageTable, 'byTenant'>): RankUsage {
+  let last: Promise<unknown> = Promise.resolve();
+  let unfinished = 0;
+  return async (range, ranking) => {
+    if (unfinished > MAX_WAITING)
+      throw new ServiceError('overloaded', 'Too many requests for usage in the order of a measure are waiting', {
+        reason: 'usage',
+        retryAfter: RETRY_AFTER_SECONDS,
+      });
+    unfinished += 1;
+    const ranked = last
+      .then(() => rankAll(table, range, ranking))
+      .finally(() => {
+        unfinished -= 1;
+      });
+    last = ranked.catch(() => undefined); // the next one runs anyway
+    return ranked;
+  };
+}
+
+/** Sums up a slice at a time with turns of the event loop, and keeps only the rows of the page. */
+async function rankAll(
   table: Pick<UsageTable, 'byTenant'>,
   range: UsageRange,
   ranking: Ranking,

@@ -13,7 +13,7 @@ export function contactOf({ vendorContact }: Vendor): Html {
 /** Returns the one page for every link that does not open, whatever the reason. */
 export const refusedPage = (vendor: Vendor): string =>
   layout(
-    'This link does not open',
+    { title: 'This link does not open', vendor },
     html`<h1>This link does not open</h1>
 <p>It has expired, was revoked, or was not copied completely. Ask ${contactOf(vendor)} for a new one.</p>`,
   );
@@ -21,7 +21,7 @@ export const refusedPage = (vendor: Vendor): string =>
 /** Returns the page of a failure, with the id under which the vendor finds it. */
 export const failurePage = (vendor: Vendor, title: string, detail: string, requestId: string): string =>
   layout(
-    title,
+    { title, vendor },
     html`<h1>${title}</h1>
 <p>${detail}</p>
 <p>Try again in a moment. If it stays, tell ${contactOf(vendor)} this id: <code>${requestId}</code></p>`,
@@ -66,7 +66,7 @@ const CONSENTS: Readonly<Record<ConsentOutcome, readonly [title: string, text: s
 export function consentPage(vendor: Vendor, outcome: ConsentOutcome): string {
   const [title, text] = CONSENTS[outcome];
   return layout(
-    title,
+    { title, vendor },
     html`<h1>${title}</h1>
 <p class="notice ${outcome === 'added' ? 'good' : 'bad'}">${text}</p>
 <p>You can close this tab and continue in the tab with your onboarding page from ${nameOf(vendor)}. Questions: ${contactOf(vendor)}.</p>`,

@@ -1,5 +1,5 @@
 /**
- * The colors, the type and the focus mark of every page: the customer's, the operator's console and
+ * The colors, the type, the focus mark and the bar on top of every page: the customer's, the operator's console and
  * the API reference. They follow Fluent 2, which the Azure portal uses.
  */
 export const THEME_CSS = `:root {
@@ -30,4 +30,12 @@ code, pre { font-family: var(--mono); }
 :focus-visible { outline: 2px solid var(--text); outline-offset: 1px; }
 .skip { position: absolute; left: -999px; }
 .skip:focus { left: 8px; top: 8px; padding: 4px 8px; background: var(--surface); z-index: 1; }
+.top {
+  display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: center; padding: 8px 24px; overflow-wrap: anywhere;
+  background: var(--surface); border-bottom: 1px solid var(--line); font: 14px/20px var(--type);
+}
+.top > * { min-width: 0; }
+.brand { font-weight: 600; font-size: 16px; color: var(--text); text-decoration: none; }
+.vendor { color: var(--quiet); }
+@media (max-width: 480px) { .top { padding-left: 12px; padding-right: 12px; } }
 `;

@@ -1,5 +1,5 @@
 import { DAY_MS } from '../../audit/days.ts';
-import { rank, rankedUsage, type UsageMeasure, type UsagePlace } from '../../audit/usage/ranked-usage.ts';
+import { type RankUsage, rank, type UsageMeasure, type UsagePlace } from '../../audit/usage/ranked-usage.ts';
 import { HOUR_MS, type MeteredUsage, type UsageRange, type UsageTable } from '../../audit/usage/usage-table.ts';
 import { hoursFrom } from '../../audit/usage/usage-upkeep.ts';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
@@ -11,7 +11,9 @@ import { type AuditDeps, recordSuccess } from '../record-success.ts';
 
 export interface ReadUsageDeps extends AuditDeps {
   /** Absent if audit records stay in files. */
-  readonly usage: (Omit<UsageTable, 'addVaultCalls' | 'compact'> & { flush(): Promise<void> }) | undefined;
+  readonly usage:
+    | (Omit<UsageTable, 'addVaultCalls' | 'compact'> & { readonly ranked: RankUsage; flush(): Promise<void> })
+    | undefined;
   readonly clock: Clock;
 }
 
@@ -47,7 +49,7 @@ const MAX_RANGE_MS = 366 * DAY_MS;
  * Returns what tenants used in a range of hours: a page of tenants, ordered by id or by a measure, or
  * the days or hours of one tenant. A caller that is limited to some tenants sees only these.
  * @throws ServiceError `grant-missing`, `tenant-not-found`, `usage-not-found`, `malformed-request`,
- * `registry-unavailable`
+ * `registry-unavailable`, `overloaded`
  */
 export async function readUsage(
   deps: ReadUsageDeps,
@@ -101,7 +103,7 @@ async function ofAll(
     return (await usage.ofTenants(range, ids)).slice(0, limit + 1);
   }
   const ranking = { measure: sort, after, limit: limit + 1 };
-  return among ? rank(await usage.ofTenants(range, [...among]), ranking) : rankedUsage(usage, range, ranking);
+  return among ? rank(await usage.ofTenants(range, [...among]), ranking) : usage.ranked(range, ranking);
 }
 
 /**

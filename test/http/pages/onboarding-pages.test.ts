@@ -63,6 +63,18 @@ describe('the page', () => {
     expect(body.links[0]).toHaveProperty('usedAt');
   });
 
+  test('begins with the vendor, the customer and a link to what it is', async () => {
+    const bar = /<header class="top">(.*?)<\/header>/s.exec((await get(page)).text)?.[1] ?? '';
+    expect(bar.match(/&lt;script&gt;/g)).toHaveLength(2);
+    expect(bar).toContain(`<a href="${page}#about">About this page</a>`);
+    expect((await get(page)).text).toContain('<p id="about">');
+  });
+
+  test('of a link that does not open names the vendor alone', async () => {
+    const { text } = await get(`/onboarding/${'A'.repeat(65)}`);
+    expect(/<header class="top">(.*?)<\/header>/s.exec(text)?.[1]).not.toMatch(/class="vendor"|<a /);
+  });
+
   test('escapes names: nobody writes into it', async () => {
     const { text } = await get(page);
     expect(text).not.toContain('<script>alert');
