@@ -83,9 +83,13 @@ export function decodeBase64UrlInto(text: Buffer, start: number, end: number, ta
 export const decodedBytesIn = (text: Buffer, start: number, end: number): number =>
   bytesOf((paddingStart(text, start, end) ?? end) - start);
 
+/** Returns whether any text of a body may be URL-safe base64: names of members have no such letter. */
+export const mayBeUrlSafe = (body: Buffer): boolean => body.includes('-') || body.includes('_');
+
 /**
  * Decodes what `decodeAnyBase64` accepts between two places of an ASCII text into `target` from `at`
  * on. Returns the number of bytes; undefined if it is not canonical, and the bytes mean nothing.
+ * `isStandard` says that no letter of the text is URL-safe.
  */
 export function decodeBase64Into(
   text: Buffer,
@@ -93,15 +97,17 @@ export function decodeBase64Into(
   end: number,
   target: Buffer,
   at: number,
+  isStandard: boolean,
 ): number | undefined {
   const to = paddingStart(text, start, end);
   if (to === undefined) return undefined;
   const bytes = bytesOf(to - start);
   if (end - start <= SHORT) return decodeShort(text, start, to, target, at) === NO_VALUE ? undefined : bytes;
+  const rest = (to - start) % 4;
+  if (rest === 1 || (valueAt(text, to - 1) & (SPARE_BITS[rest] ?? 0)) !== 0) return undefined;
   const unpadded = text.toString('latin1', start, to);
-  const isUrlSafe = hasUrlSafeLetter(unpadded);
+  const isUrlSafe = !isStandard && hasUrlSafeLetter(unpadded);
   if (isUrlSafe && hasStandardLetter(unpadded)) return undefined;
-  if (!hasNoSpareBits(unpadded, isUrlSafe ? URL_SAFE : STANDARD)) return undefined;
   return target.write(unpadded, at, bytes, isUrlSafe ? 'base64url' : 'base64') === bytes ? bytes : undefined;
 }
 

@@ -1,4 +1,4 @@
-import { decodeBase64Into, decodedBytesIn } from './base64.ts';
+import { decodeBase64Into, decodedBytesIn, mayBeUrlSafe } from './base64.ts';
 import { type ByteList, MAX_LISTED_BYTES } from './byte-list.ts';
 
 /**
@@ -11,9 +11,10 @@ export function decodeTexts(body: Buffer, places: readonly number[]): ByteList |
   for (let n = 0; n < count; n += 1) length += decodedBytesIn(body, places[2 * n] ?? 0, places[2 * n + 1] ?? 0);
   const bytes = Buffer.allocUnsafeSlow(length);
   const ends = new Uint32Array(count);
+  const isStandard = !mayBeUrlSafe(body);
   let at = 0;
   for (let n = 0; n < count; n += 1) {
-    const decoded = decodeBase64Into(body, places[2 * n] ?? 0, places[2 * n + 1] ?? 0, bytes, at);
+    const decoded = decodeBase64Into(body, places[2 * n] ?? 0, places[2 * n + 1] ?? 0, bytes, at, isStandard);
     if (decoded === undefined || decoded > MAX_LISTED_BYTES) return undefined;
     at += decoded;
     ends[n] = at;
