@@ -132,12 +132,9 @@ class NodeKey implements GcmKey {
   openList({ aad, list, frame }: GcmList): Buffer | undefined {
     const { bytes } = list;
     const answer = answerFor(list, frame, openedCharacters);
-    const isOpen = fillAnswer(answer, list, frame, (at, end) => {
-      const plaintext = this.open({ aad, bytes, at, ciphertextBytes: end - at - IV_BYTES - TAG_BYTES });
-      const text = plaintext?.toString('base64');
-      plaintext?.fill(0);
-      return text;
-    });
+    const isOpen = fillAnswer(answer, list, frame, (at, end) =>
+      this.open({ aad, bytes, at, ciphertextBytes: end - at - IV_BYTES - TAG_BYTES })?.toString('base64'),
+    );
     if (isOpen) return answer;
     answer.fill(0);
     return undefined;
