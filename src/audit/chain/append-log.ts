@@ -1,10 +1,12 @@
+import type { Soon } from '../../lib/when-ready.ts';
+
 /** The kinds of change that another program made to a file while it was written. */
 export type Interference = 'removed' | 'replaced' | 'truncated' | 'written by another';
 
 /** The calls of a file that an audit chain needs. */
 export interface AppendFile {
   /** Appends; may write only a part of the bytes. */
-  write(bytes: Uint8Array): Promise<{ readonly bytesWritten: number }>;
+  write(bytes: Uint8Array): Soon<{ readonly bytesWritten: number }>;
   truncate(length: number): Promise<void>;
   /** Resolves when the disk has everything that was written. */
   datasync(): Promise<void>;
