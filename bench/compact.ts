@@ -7,7 +7,7 @@ import { startWithCompactKey } from './compact-product.ts';
 import { callOf, rowsOfForms } from './data-rows.ts';
 import type * as Product from './product.ts';
 import { openBenchSite } from './product.ts';
-import { openSlices, requestsIn, type SliceClient } from './slices.ts';
+import { openSlices, requestsIn, type SliceClient, warmUp } from './slices.ts';
 
 /**
  * CPU of the server per request under a self-contained key and under a compact one, and under a
@@ -43,6 +43,7 @@ for (const [at, row] of rowsOfForms('data').entries()) {
   } of sides) {
     const client = await openSlices(of, { paths: [path], body: await body(callOf(of, token)), token });
     clients.push(client);
+    await warmUp(client);
     requests.push(await requestsIn(client, TURN_MS));
   }
   const costs: number[][] = sides.map(() => []);

@@ -5,7 +5,7 @@ import { leastQuarter, median } from '../test/support/statistics.ts';
 import { openCheckout } from './checkout.ts';
 import { startMeasured } from './cpu.ts';
 import { callOf, rowsNamed } from './data-rows.ts';
-import { openSlices, requestsIn, type SliceClient } from './slices.ts';
+import { openSlices, requestsIn, type SliceClient, warmUp } from './slices.ts';
 
 /**
  * CPU of the server per request in two checkouts and in the bare Express server. They take turns of
@@ -30,6 +30,7 @@ for (const row of rowsNamed(parts)) {
     const body = await row.body(callOf(server, token));
     const client = await openSlices(server, { paths: [row.path], body, token });
     clients.push(client);
+    await warmUp(client);
     requests.push(await requestsIn(client, TURN_MS));
   }
   const costs: number[][] = sides.map(() => []);

@@ -10,7 +10,7 @@ import { type Call, callOf, columnRows, type Row, rowsNamed } from './data-rows.
 import { startFloor } from './floor-server.ts';
 import { goalsOf, hasGoals, ratioCell } from './goals.ts';
 import { type BenchSite, openBenchSite } from './product.ts';
-import { openSlices, requestsIn } from './slices.ts';
+import { openSlices, requestsIn, warmUp } from './slices.ts';
 
 /**
  * The service beside OpenBao's transit engine, bare servers of Node, and the least native server:
@@ -29,6 +29,8 @@ const NAMES = {
   floor: 'Rust',
 } as const;
 type SideName = keyof typeof NAMES;
+/** Servers of Node, whose code is compiled while they run. */
+const COMPILED_LATER: ReadonlySet<SideName> = new Set(['native', 'javascript', 'express', 'http']);
 
 interface Side {
   readonly server: MeasuredServer;
@@ -88,6 +90,7 @@ async function measure(row: Row): Promise<Costs> {
     if (!side.has(row)) continue;
     const { path, body } = side.request(row.path, await row.body(side.call));
     const client = await openSlices(side.server, { paths: [path], body, token: side.token });
+    if (COMPILED_LATER.has(name)) await warmUp(client);
     runs.push({ name, client, requests: await requestsIn(client, TURN_MS), costs: [] as number[] });
   }
   for (const { client, requests } of runs) await client.measure(requests); // warm

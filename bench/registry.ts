@@ -41,7 +41,7 @@ async function measure(options: DatabaseOptions, count: number) {
   for (let run = 0; run < RUNS; run += 1) {
     const ids = Array.from({ length: 100 }, anyId);
     for (const id of ids) await registry.get(id);
-    warm.push(await timed(LOOK_UPS, (at) => registry.get(ids[at % 100] ?? '')));
+    warm.push(await timed(LOOK_UPS, async (at) => registry.get(ids[at % 100] ?? '')));
     cold.push(await timed(READS, () => database.read((db) => findTenant(db, anyId()))));
     pages.push(await timed(PAGES, () => registry.list(50, anyId())));
   }
