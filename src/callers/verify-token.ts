@@ -2,6 +2,7 @@ import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } f
 import { LRUCache } from 'lru-cache';
 import { ServiceError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Soon } from '../lib/when-ready.ts';
 import type { CallerIssuer } from './caller-issuer.ts';
 import { type DelegatedClient, isDelegated, personOf } from './delegated-caller.ts';
 import { formsOf, type IssuerForm } from './issuer-forms.ts';
@@ -9,10 +10,10 @@ import { type IssuerKeys, openIssuerKeys } from './issuer-keys.ts';
 import type { Principal } from './principal.ts';
 
 /**
- * Returns the principal of a bearer token.
- * @throws ServiceError `unauthenticated`, `identity-unavailable`
+ * Returns the principal of a bearer token, at once if the token is remembered. Rejects with
+ * ServiceError `unauthenticated` or `identity-unavailable`.
  */
-export type VerifyToken = (token: string) => Promise<Principal>;
+export type VerifyToken = (token: string) => Soon<Principal>;
 
 /** Asymmetric only (RFC 8725 §3.1, §3.2): a shared secret would make every holder an issuer. */
 const ALGORITHMS = [
@@ -76,7 +77,13 @@ export function createTokenVerifier(
     remembered.set(token, { principal, issuer, generation: issuer.keys.generation(), expires });
     return principal;
   };
-  return async (token) => {
+  const verifyNew = async (token: string): Promise<Principal> => {
+    if (token.length > MAX_TOKEN_CHARACTERS || !isCanonical(token)) throw unauthenticated('signature');
+    const issuer = byIssuer.get(claimedIssuer(token));
+    if (!issuer) throw unauthenticated('issuer');
+    return verifyWith(token, issuer, issuer.keys.current);
+  };
+  return (token) => {
     const known = remembered.get(token);
     if (known && clock.wallMs() < known.expires) {
       const { issuer, generation, principal } = known;
@@ -84,10 +91,7 @@ export function createTokenVerifier(
       remembered.delete(token);
       return verifyWith(token, issuer, issuer.keys.newest); // its key may have been removed from the set
     }
-    if (token.length > MAX_TOKEN_CHARACTERS || !isCanonical(token)) throw unauthenticated('signature');
-    const issuer = byIssuer.get(claimedIssuer(token));
-    if (!issuer) throw unauthenticated('issuer');
-    return verifyWith(token, issuer, issuer.keys.current);
+    return verifyNew(token);
   };
 }
 

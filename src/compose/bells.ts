@@ -32,7 +32,8 @@ export async function openBells({ logger, clock, azure, store, keys }: BellsPart
   // A sign-in proves nothing after the bell either: the app may be disabled.
   const forget = async (tenantId: string) => {
     keys.dataKeys.forget(tenantId);
-    const tenant = await store.tenants.get(tenantId).catch((): Tenant | undefined => undefined);
+    const found = Promise.try(() => store.tenants.get(tenantId));
+    const tenant = await found.catch((): Tenant | undefined => undefined);
     if (tenant) azure.vault.forget(tenant);
     logger.info({ tenantId }, 'the doorbell rang: keys and proofs of a tenant were dropped');
   };

@@ -52,6 +52,7 @@ export class FairShare {
   }
 
   give(holder: string, amount: number): void {
+    if (amount === 0) return;
     this.#total -= amount;
     const held = (this.#held.get(holder) ?? 0) - amount;
     if (held > 0) this.#held.set(holder, held);

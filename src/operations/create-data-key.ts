@@ -39,13 +39,14 @@ export async function createDataKey(
   input: CreateDataKeyInput,
 ): Promise<CreatedDataKey> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
+  const opened = openGrant(deps, request, 'Data.Encrypt', tenantId);
+  const grant = opened instanceof Promise ? await opened : opened;
   const key = dataKeyFor(grant.tenant, input.key, input.encryptionContext);
   const context = contextForSealing(grant.tenant, input.encryptionContext);
   const about = { operation: 'data-key', context, access: request.access } as const;
   const plaintext = deps.draw(DATA_KEY_BYTES);
-  const sealed = await underGrant(grant, (tenant) => sealMessage(deps, tenant, key, plaintext, about));
-  const { ciphertext, keyId, vaultCall, accessEndsAt } = sealed;
+  const sealing = underGrant(grant, (tenant) => sealMessage(deps, tenant, key, plaintext, about));
+  const { ciphertext, keyId, vaultCall, accessEndsAt } = sealing instanceof Promise ? await sealing : sealing;
   const { clock } = deps;
   const leftMs = Math.max(0, accessEndsAt - clock.monotonicMs());
   const expiresAt = new Date(clock.wallMs() + leftMs).toISOString();

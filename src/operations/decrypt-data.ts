@@ -33,11 +33,13 @@ export async function decryptData(
   input: DecryptInput,
 ): Promise<Decrypted> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
+  const opened = openGrant(deps, request, 'Data.Decrypt', tenantId);
+  const grant = opened instanceof Promise ? await opened : opened;
   const context = canonicalContext(input.encryptionContext);
-  const { plaintext, keyId, vaultCall, bytes } = await underGrant(grant, (tenant) =>
+  const opening = underGrant(grant, (tenant) =>
     openMessage(deps, tenant, input.ciphertext, { operation: 'decrypt', context, access: request.access }),
   );
+  const { plaintext, keyId, vaultCall, bytes } = opening instanceof Promise ? await opening : opening;
   await recordSuccess(deps, request, { operation: 'decrypt', tenantId, keyId, bytes, vaultCall }, context);
   return { plaintext, keyId };
 }

@@ -41,11 +41,11 @@ export async function encryptData(
   input: EncryptInput,
 ): Promise<Encrypted> {
   const { tenantId } = input;
-  const grant = await openGrant(deps, request, 'Data.Encrypt', tenantId);
+  const opened = openGrant(deps, request, 'Data.Encrypt', tenantId);
+  const grant = opened instanceof Promise ? await opened : opened;
   const context = contextForSealing(grant.tenant, input.encryptionContext);
-  const { ciphertext, keyId, vaultCall, bytes } = await underGrant(grant, (tenant) =>
-    sealItem(deps, request, tenant, input, context),
-  );
+  const sealing = underGrant(grant, (tenant) => sealItem(deps, request, tenant, input, context));
+  const { ciphertext, keyId, vaultCall, bytes } = sealing instanceof Promise ? await sealing : sealing;
   await recordSuccess(deps, request, { operation: 'encrypt', tenantId, keyId, bytes, vaultCall }, context);
   return { ciphertext, keyId };
 }

@@ -3,7 +3,7 @@ import type { AuthenticatedRequest } from '../callers/authenticated-request.ts';
 import { isDataRole, type Principal, type Role } from '../callers/principal.ts';
 import { ServiceError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Soon } from '../lib/when-ready.ts';
+import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { Tenant } from '../tenants/record.ts';
 import { type TenantRegistry, tenantNotFound } from '../tenants/registry.ts';
 
@@ -69,13 +69,9 @@ export class TenantGrant {
  * @throws ServiceError `grant-missing`, `tenant-not-found`, `tenant-suspended`,
  * `registry-unavailable`, `malformed-request`
  */
-export async function openGrant(
-  deps: GrantDeps,
-  requester: Requester,
-  role: Role,
-  tenantId: string,
-): Promise<TenantGrant> {
-  return new TenantGrant(deps, requester, role, await grantedTenant(deps.tenants, requester, role, tenantId));
+export function openGrant(deps: GrantDeps, requester: Requester, role: Role, tenantId: string): Soon<TenantGrant> {
+  const found = grantedTenant(deps.tenants, requester, role, tenantId);
+  return whenReady(found, (tenant) => new TenantGrant(deps, requester, role, tenant));
 }
 
 /**
@@ -99,16 +95,18 @@ export function underCheckedGrant<T>(grant: TenantGrant, work: (tenant: Tenant) 
  * Returns the active tenant of a caller that has the role there.
  * @throws ServiceError as `openGrant`
  */
-export async function grantedTenant(
+export function grantedTenant(
   tenants: Pick<TenantRegistry, 'get'>,
   requester: Requester,
   role: Role,
   tenantId: string,
-): Promise<Tenant> {
+): Soon<Tenant> {
   assertGranted(requester.principal, role, tenantId);
-  const tenant = assertActive(await tenants.get(tenantId));
-  if (tenant.requiredAccess !== undefined && isDataRole(role)) assertClaims(tenant.requiredAccess, requester);
-  return tenant;
+  return whenReady(tenants.get(tenantId), (found) => {
+    const tenant = assertActive(found);
+    if (tenant.requiredAccess !== undefined && isDataRole(role)) assertClaims(tenant.requiredAccess, requester);
+    return tenant;
+  });
 }
 
 /**

@@ -23,13 +23,13 @@ interface Facts
  * `http/answers/problem.ts`.
  * @throws ServiceError `audit-unavailable`
  */
-export async function recordSuccess(
+export function recordSuccess(
   deps: AuditDeps,
   request: AuthenticatedRequest,
   facts: Facts,
   context?: Buffer,
 ): Promise<void> {
-  await deps.audit.record({
+  return deps.audit.record({
     operation: facts.operation,
     outcome: 'succeeded',
     ...(facts.phase !== undefined && { phase: facts.phase }),

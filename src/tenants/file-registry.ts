@@ -51,11 +51,7 @@ export async function openFileRegistry(options: FileRegistryOptions): Promise<Te
     onTrouble: options.onBrokenEdit,
   });
   return {
-    get: async (tenantId) => {
-      const tenant = polled.current().byId.get(tenantId);
-      if (!tenant) throw tenantNotFound();
-      return tenant;
-    },
+    get: (tenantId) => polled.current().byId.get(tenantId) ?? Promise.reject(tenantNotFound()),
     list: async (limit, cursor = '') => pageOf(polled.current(), limit, cursor),
     search: (query) => searchList(polled.current().byId, options.lastChecks, query),
     count: async () => countStates(polled.current().byId),

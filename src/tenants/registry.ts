@@ -1,4 +1,5 @@
 import { ServiceError } from '../errors.ts';
+import type { Soon } from '../lib/when-ready.ts';
 import type { Tenant } from './record.ts';
 import type { TenantInput } from './record-schema.ts';
 
@@ -50,10 +51,10 @@ export type TenantCounts = Readonly<Record<Tenant['state'], number>>;
  */
 export interface TenantRegistry {
   /**
-   * Returns the tenant.
-   * @throws ServiceError `tenant-not-found`
+   * Returns the tenant, at once if it is in memory: every call on data looks it up twice. Rejects
+   * with ServiceError `tenant-not-found`.
    */
-  get(tenantId: string): Promise<Tenant>;
+  get(tenantId: string): Soon<Tenant>;
   /** Returns at most `limit` tenants whose id follows `cursor`. */
   list(limit: number, cursor?: string): Promise<TenantPage>;
   /** Returns the tenants that match, in pages. */

@@ -227,7 +227,7 @@ describe('signed by a trusted issuer, a token', () => {
   const good = () => ({ iss: 'https://ours', aud: 'api', sub: 'billing', exp: seconds() + 60 });
   const HEADER = { alg: 'RS256', kid: '1' };
   const reasonOf = async (token: string): Promise<unknown> =>
-    verify(token).then(
+    Promise.resolve(verify(token)).then(
       ({ id }) => id,
       (error: { readonly code?: string; readonly reason?: string }) => `${error.code} ${error.reason}`,
     );

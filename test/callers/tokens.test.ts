@@ -220,7 +220,7 @@ describe('the verifier', () => {
       .setExpirationTime('2h')
       .sign(keys.privateKey);
     const outcome = async () =>
-      verify(token).then(
+      Promise.resolve(verify(token)).then(
         ({ id }) => id,
         (error: { readonly code?: string; readonly reason?: string }) => `${error.code} ${error.reason}`,
       );

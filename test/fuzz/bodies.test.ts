@@ -112,6 +112,7 @@ describe('a body as clients write it is read from its bytes', () => {
     encryptData: item['encrypt'],
     decryptData: item['decrypt'],
     rewrapData: item['rewrap'],
+    createDataKey: { encryptionContext: context, key: 'data' },
     encryptDocument: item['encryptDocument'],
     decryptDocument: item['decryptDocument'],
     rewrapDocument: item['rewrapDocument'],
@@ -128,6 +129,13 @@ describe('a body as clients write it is read from its bytes', () => {
     for (const text of [dense, JSON.stringify(bodies[reader], undefined, 2), dense.replaceAll('":', '": ')]) {
       const bytes = Buffer.from(text);
       expect(readBy(reader, bytes)).toEqual(judged(reader, bytes));
+    }
+  });
+
+  test('an object without members', () => {
+    expect(readBy('createDataKey', Buffer.from('{ }'))).toEqual(judged('createDataKey', Buffer.from('{ }')));
+    for (const reader of readers) {
+      if (reader !== 'createDataKey') expect(readBy(reader, Buffer.from('{}'))).toBeUndefined();
     }
   });
 

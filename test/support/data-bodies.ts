@@ -60,6 +60,7 @@ function valuesWith(ciphertext: fc.Arbitrary<string>): Readonly<Record<Reader, f
     encryptData: items.encrypt,
     decryptData: items.decrypt,
     rewrapData: items.rewrap,
+    createDataKey: fc.record({ encryptionContext, key }, { noNullPrototype: true }),
     encryptBatch: fc.oneof(batchOf(items.encrypt), listOf(fc.record({ plaintext }))),
     decryptBatch: fc.oneof(batchOf(items.decrypt), listOf(fc.record({ ciphertext }))),
     rewrapBatch: batchOf(items.rewrap),

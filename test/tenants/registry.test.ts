@@ -149,7 +149,7 @@ describe.each([
     await using opened = await open(named('a', 'b'));
     await opened.store(named('b'));
     await until(() =>
-      opened.registry.get('a').then(
+      Promise.try(() => opened.registry.get('a')).then(
         () => false,
         () => true,
       ),

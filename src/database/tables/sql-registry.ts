@@ -3,6 +3,7 @@ import { type DatabaseTrouble, ServiceError } from '../../errors.ts';
 import { TENANT_ID } from '../../format/jwe-header.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { defined } from '../../lib/defined.ts';
+import type { Soon } from '../../lib/when-ready.ts';
 import type { Tenant } from '../../tenants/record.ts';
 import { type TenantInput, tenantOf, tenantSchema } from '../../tenants/record-schema.ts';
 import {
@@ -105,12 +106,9 @@ class SqlRegistry implements TenantRegistry {
     return this.#follower.start();
   }
 
-  async get(tenantId: string): Promise<Tenant> {
-    if (!TENANT_ID.test(tenantId)) throw tenantNotFound();
-    const found = await this.#cache.get(tenantId);
-    if (found === undefined) throw tenantNotFound();
-    if (found instanceof ServiceError) throw found;
-    return found;
+  get(tenantId: string): Soon<Tenant> {
+    const found = TENANT_ID.test(tenantId) ? this.#cache.get(tenantId) : undefined;
+    return found === undefined || found instanceof Promise || found instanceof ServiceError ? usable(found) : found;
   }
 
   async list(limit: number, cursor = ''): Promise<TenantPage> {
@@ -232,6 +230,17 @@ class SqlRegistry implements TenantRegistry {
       throw error;
     }
   }
+}
+
+/**
+ * Returns the tenant of a read.
+ * @throws ServiceError `tenant-not-found`, or the refusal that was read
+ */
+async function usable(reading: Soon<Read | undefined>): Promise<Tenant> {
+  const read = await reading;
+  if (read === undefined) throw tenantNotFound();
+  if (read instanceof ServiceError) throw read;
+  return read;
 }
 
 const foreignCursor = (): ServiceError =>

@@ -5,7 +5,7 @@ import type { CallerRates } from '../../callers/caller-rates.ts';
 import { ServiceError } from '../../errors.ts';
 import { defined } from '../../lib/defined.ts';
 import { FairShare } from '../../lib/fair-share.ts';
-import { ANSWERED } from '../answers/end-early.ts';
+import { onAnswered } from '../answers/answer-end.ts';
 import { answerProblem, problemOf } from '../answers/problem.ts';
 import { operations } from '../contract/contract.ts';
 import type { OnAnswered } from '../scope.ts';
@@ -72,10 +72,10 @@ const NEVER_SHED: ReadonlySet<string> = new Set([operations.getHealth.path, oper
 /** The account of an admitted request's body, and its place in the work queue. */
 interface AdmittedBody extends HeldBody {
   /**
-   * Resolves when a complete body of this size may be parsed and handled.
-   * @throws ServiceError `overloaded`
+   * Resolves when a complete body of this size may be parsed and handled; undefined if it may be at
+   * once. Rejects with ServiceError `overloaded`.
    */
-  turn(bytes: number): Promise<void>;
+  turn(bytes: number): Promise<void> | undefined;
 }
 
 /** The known members of a request that is refused at the entry. */
@@ -179,19 +179,20 @@ export class Admission {
     });
     return {
       ...body,
-      turn: async (size) => {
-        if (size < SMALL_BYTES) return;
-        let leave: (() => void) | undefined;
-        const entered = this.#work.enter(tenantId, (gone) => {
-          leave = gone;
-          res.once('close', gone);
-        });
-        const free = await entered;
-        if (leave) res.off('close', leave);
-        onAnswered(res, free);
-        if (res.closed) free();
-      },
+      turn: (size) => (size < SMALL_BYTES ? undefined : this.#turn(res, tenantId)),
     };
+  }
+
+  async #turn(res: ServerResponse, tenantId: string): Promise<void> {
+    let leave: (() => void) | undefined;
+    const entered = this.#work.enter(tenantId, (gone) => {
+      leave = gone;
+      res.once('close', gone);
+    });
+    const free = await entered;
+    if (leave) res.off('close', leave);
+    onAnswered(res, free);
+    if (res.closed) free();
   }
 
   /**
@@ -235,17 +236,6 @@ export class Admission {
     this.shed[reason] += 1;
     return OVERLOADED[reason];
   }
-}
-
-/** Calls back once: when the answer is written, or its connection has ended without one. */
-function onAnswered(res: ServerResponse, callback: () => void): void {
-  let isCalled = false; // removing the other listener costs more
-  const once = () => {
-    if (isCalled) return;
-    isCalled = true;
-    callback();
-  };
-  res.on(ANSWERED, once).on('close', once);
 }
 
 /**

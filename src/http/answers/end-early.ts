@@ -1,13 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { markAnswered } from './answer-end.ts';
 
 /** How long to drain a client that is still sending. */
 const LINGER_MS = 2_000;
-
-/**
- * Event of an answer that is written while the rest of the request's body is drained. Its request
- * no longer counts as concurrent.
- */
-export const ANSWERED = 'vaultspan-answered';
 
 /**
  * Ends an answer to a request whose body is incomplete. Closing at once would reset the connection
@@ -22,7 +17,7 @@ export function endEarly(req: IncomingMessage, res: ServerResponse, body: string
     return;
   }
   res.write(body);
-  res.emit(ANSWERED);
+  markAnswered(res);
   const end = () => {
     clearTimeout(timer);
     res.end();

@@ -46,10 +46,11 @@ export class BodyScanner {
     if (this.#at !== this.#bytes.length) throw OTHER_SHAPE;
   }
 
-  /** Returns an object with at least one of the members, each at most once. */
+  /** Returns an object with some of the members, each at most once. */
   object<T>(members: readonly Member[]): T {
     const value: Record<string, unknown> = {};
     this.#expect(OPEN_OBJECT);
+    if (this.#takes(CLOSE_OBJECT)) return value as T;
     do {
       const member = this.#memberName(members);
       if (Object.hasOwn(value, member.name)) throw OTHER_SHAPE;

@@ -47,6 +47,7 @@ const to: Member = {
   read: (scanner) => scanner.object(TARGET),
 };
 const readPlaintext = (scanner: BodyScanner): Buffer => scanner.base64(MAX_PLAINTEXT);
+const DATA_KEY: readonly Member[] = [encryptionContext, key];
 const ENCRYPT: readonly Member[] = [{ name: 'plaintext', read: readPlaintext }, encryptionContext, key];
 const DOCUMENT: readonly Member[] = [
   { name: 'fields', read: (scanner) => fieldsOf(scanner, readPlaintext) },
@@ -79,6 +80,7 @@ export const dataReaders = {
   encryptData: (bytes: Buffer) => scanBody(bytes, (scanner) => whole<EncryptItem>(scanner, ENCRYPT, 'plaintext')),
   decryptData: (bytes: Buffer) =>
     scanBody(bytes, (scanner) => whole<DecryptItem>(scanner, messageMembers([]), 'ciphertext')),
+  createDataKey: (bytes: Buffer) => scanBody(bytes, (scanner) => scanner.object<Context & Keyed>(DATA_KEY)),
   rewrapData: (bytes: Buffer) =>
     scanBody(bytes, (scanner) => whole<RewrapItem>(scanner, messageMembers([to]), 'ciphertext')),
   encryptBatch: (bytes: Buffer): ReadBatch<EncryptItem, ByteList> | undefined =>
@@ -112,7 +114,7 @@ function readBatch<T extends object>(
     name: 'items',
     read: (scanner) => scanner.array(MAX_ITEMS, () => whole<T>(scanner, members, required)),
   };
-  const body = scanBody(bytes, (scanner) => scanner.object<{ readonly items: readonly T[] }>([items]));
+  const body = scanBody(bytes, (scanner) => whole<{ readonly items: readonly T[] }>(scanner, [items], 'items'));
   return body && { ready: body.items, plaintextBytes: body.items.reduce((sum, item) => sum + bytesOf(item), 0) };
 }
 

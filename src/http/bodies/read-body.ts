@@ -19,10 +19,10 @@ interface HeldBody {
   slow(): void;
   complete(): void;
   /**
-   * Resolves when a body of this size may be parsed.
-   * @throws ServiceError `overloaded`
+   * Resolves when a body of this size may be parsed; undefined if it may be at once. Rejects with
+   * ServiceError `overloaded`.
    */
-  turn(bytes: number): Promise<void>;
+  turn(bytes: number): Promise<void> | undefined;
 }
 
 interface ExpectedBody {
@@ -60,7 +60,8 @@ export function createBodyReader(timeoutMs: number): ReadBody {
     const { 'content-length': length } = req.headers;
     if (length !== undefined && Number(length) > limit.bytes) throw bodyTooLarge(limit);
     const body = await readBytes(req, limit, held, deadlines);
-    await held?.turn(body.length);
+    const turn = held?.turn(body.length);
+    if (turn) await turn;
     return body;
   };
 }

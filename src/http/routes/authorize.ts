@@ -4,6 +4,7 @@ import type { AuthenticatedRequest } from '../../callers/authenticated-request.t
 import { isDataRole, type Principal, type Role } from '../../callers/principal.ts';
 import type { VerifyToken } from '../../callers/verify-token.ts';
 import { parseInput } from '../../lib/parse-input.ts';
+import { type Soon, whenReady } from '../../lib/when-ready.ts';
 import { assertGranted, assertRole, grantedTenant } from '../../operations/granted-tenant.ts';
 import type { TenantQuotas } from '../../tenants/quotas.ts';
 import type { TenantRegistry } from '../../tenants/registry.ts';
@@ -29,8 +30,14 @@ interface Authorized {
   readonly params?: unknown;
 }
 
-/** `params` are the unparsed parameters of the path. */
-type Authorize = (req: IncomingMessage, res: ServerResponse, params: unknown) => Promise<Authorized>;
+/** The parameters of a request's path, as its route found them. */
+interface Found {
+  readonly params: unknown;
+  /** Set if they have the form that the schema requires. */
+  readonly areParamsParsed?: true;
+}
+
+type Authorize = (req: IncomingMessage, res: ServerResponse, found: Found) => Soon<Authorized>;
 
 /**
  * Returns a function that returns the caller's request once the caller may make it. Every check
@@ -44,31 +51,35 @@ export function authorizer(deps: AuthorizeDeps, operation: Guarded): Authorize {
   const { verifyToken, admission } = deps;
   const { role, alsoNeeds = [], params: schema, errors } = operation;
   if (role === undefined) {
-    return async (_req, _res, given) => ({ params: schema && parseInput(schema, given, '/path') });
+    return (_req, _res, found) => ({ params: parsed(schema, found) });
   }
   const roles = [role, ...alsoNeeds];
   const isOnData = isDataRole(role);
   // The other operations look the tenant up by themselves: some create it, some read the rest of a
   // removed one.
   const needsActiveTenant = errors.includes('tenant-suspended');
-  return async (req, res, given) => {
+  return (req, res, found) => {
     const scope = scopeOf(res);
-    const principal = await authenticate(req, verifyToken);
-    scope.principal = principal;
-    admission.countCall(principal.id);
-    for (const needed of roles) assertRole(principal, needed);
-    if (isOnData) scope.access = accessClaimsOf(req.headers);
-    const params = schema && parseInput(schema, given, '/path');
-    const { tenantId } = (params ?? {}) as { readonly tenantId?: string };
-    if (tenantId !== undefined) {
+    return whenReady(authenticate(req, verifyToken), (principal) => {
+      scope.principal = principal;
+      admission.countCall(principal.id);
+      for (const needed of roles) assertRole(principal, needed);
+      if (isOnData) scope.access = accessClaimsOf(req.headers);
+      const params = parsed(schema, found);
+      const { tenantId } = (params ?? {}) as { readonly tenantId?: string };
+      const { requestId, clientRequestId, access } = scope;
+      const authorized = { request: { principal, requestId, clientRequestId, access }, params };
+      if (tenantId === undefined) return authorized;
       scope.tenantId = tenantId;
-      if (needsActiveTenant) await enter(deps, scope, { principal, role, tenantId });
-      else assertGranted(principal, role, tenantId);
-    }
-    const { requestId, clientRequestId, access } = scope;
-    return { request: { principal, requestId, clientRequestId, access }, params };
+      if (needsActiveTenant) return whenReady(enter(deps, scope, { principal, role, tenantId }), () => authorized);
+      assertGranted(principal, role, tenantId);
+      return authorized;
+    });
   };
 }
+
+const parsed = (schema: Guarded['params'], { params, areParamsParsed }: Found): unknown =>
+  areParamsParsed ? params : schema && parseInput(schema, params, '/path');
 
 interface Entering {
   readonly principal: Principal;
@@ -77,13 +88,15 @@ interface Entering {
 }
 
 /** Checks the tenant's state and, for calls on data, its quota. */
-async function enter(
+function enter(
   { tenants, quotas }: Pick<AuthorizeDeps, 'tenants' | 'quotas'>,
   scope: RequestScope,
   { principal, role, tenantId }: Entering,
-): Promise<void> {
-  const tenant = await grantedTenant(tenants, { principal, access: scope.access }, role, tenantId);
-  if (!isDataRole(role)) return;
-  const limits = quotas.admit(tenant);
-  scope.limits = limits instanceof Promise ? await limits : limits;
+): Soon<void> {
+  return whenReady(grantedTenant(tenants, { principal, access: scope.access }, role, tenantId), (tenant) => {
+    if (!isDataRole(role)) return;
+    return whenReady(quotas.admit(tenant), (limits) => {
+      scope.limits = limits;
+    });
+  });
 }

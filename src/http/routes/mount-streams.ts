@@ -57,7 +57,7 @@ function route(
   return async (req, res) => {
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs;
-    const { request, params } = await authorize(req, res, req.params);
+    const { request, params } = await authorize(req, res, { params: req.params });
     if (!request) throw new Error('a stream operation without a role');
     const { tenantId } = params as { readonly tenantId: string };
     const held = admit(deps.admission, res, HELD_BYTES);

@@ -64,8 +64,10 @@ export interface MountDeps extends AuthorizeDeps, BodyLimitOptions {
 
 /** The parts of a request that its route found. */
 interface Routed {
-  /** The parameters of the path, not parsed yet. */
+  /** The parameters of the path. */
   readonly params: unknown;
+  /** Set if they are parsed; the schema parses them otherwise. */
+  readonly areParamsParsed?: true;
   /** Returns the query; absent on a route whose path cannot have one. */
   readonly query?: () => unknown;
   /** Returns whether the caller prefers this media type to JSON; absent on a route without others. */
@@ -130,7 +132,8 @@ function handleOf(
   return async (req, res, routed) => {
     const scope = scopeOf(res);
     scope.operation = operation.auditedAs ?? id;
-    const { request, params } = await authorize(req, res, routed.params);
+    const authorized = authorize(req, res, routed);
+    const { request, params } = authorized instanceof Promise ? await authorized : authorized;
     const held = admit(deps.admission, res, operation.body ? declaredBytes(req, limit) : 0);
     const query = parseQuery(operation, req.url ?? '', routed.query);
     const { bodyType: expected } = operation;

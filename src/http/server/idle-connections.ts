@@ -2,9 +2,12 @@ import type { Server, ServerResponse } from 'node:http';
 import { Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { onClosed } from '../answers/answer-end.ts';
 
-/** Connections without a current request, the longest idle first. */
+/** Connections without a current request, the longest idle first, and the number of current requests. */
 export interface IdleConnections {
+  /** Returns the number of current requests. */
+  openRequests(): number;
   /**
    * Ends TLS connections that have not finished their handshake, which a stranger may never do.
    * Node does not count them as http connections.
@@ -19,6 +22,8 @@ export interface IdleConnections {
  */
 export function boundIdleConnections(server: Server, max: number): IdleConnections {
   const idle = new Set<Socket>();
+  let requests = 0;
+  const openRequests = () => requests;
   const handshakes = new Map<string, Socket>();
   const add = (socket: Socket) => {
     if (socket.destroyed) return;
@@ -32,11 +37,15 @@ export function boundIdleConnections(server: Server, max: number): IdleConnectio
   };
   server.on('request', ({ socket }, res: ServerResponse) => {
     idle.delete(socket);
-    res.once('close', () => add(socket));
+    requests += 1;
+    onClosed(res, () => {
+      requests -= 1;
+      add(socket);
+    });
   });
   if (!(server instanceof TlsServer)) {
     server.on('connection', open);
-    return { endHandshakes: () => undefined };
+    return { openRequests, endHandshakes: () => undefined };
   }
   server.on('connection', (socket: Socket) => {
     const key = keyOf(socket);
@@ -52,6 +61,7 @@ export function boundIdleConnections(server: Server, max: number): IdleConnectio
     open(socket);
   });
   return {
+    openRequests,
     endHandshakes: () => {
       for (const socket of handshakes.values()) socket.destroy();
     },

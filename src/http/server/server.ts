@@ -84,13 +84,12 @@ export async function listen(
     else answerClientError(error, socket);
   });
   if (options.onConnection) server.on('connection', options.onConnection);
-  const open = openRequests(server);
   const idle = boundIdleConnections(server, options.maxIdleConnections ?? MAX_IDLE_CONNECTIONS);
   await start(server, options);
   const address = server.address() as AddressInfo;
   return {
     url: `${options.certificate ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
-    openRequests: open,
+    openRequests: idle.openRequests,
     drain: async (limitMs, hurry = new AbortController().signal, othersStay = reusePort) => {
       draining = true;
       // Closes only the listener: http's own close would also end idle connections, which may have
@@ -98,7 +97,7 @@ export async function listen(
       if (othersStay) NetServer.prototype.close.call(server);
       await sleep(Math.min(CLOSE_GRACE_MS, limitMs), undefined, { signal: hurry }).catch(() => undefined);
       idle.endHandshakes();
-      return close(server, open, limitMs - CLOSE_GRACE_MS, hurry);
+      return close(server, idle.openRequests, limitMs - CLOSE_GRACE_MS, hurry);
     },
   };
 }
@@ -146,17 +145,6 @@ function start(server: Server, { host, port, reusePort = false }: ListenOptions)
       resolve();
     });
   });
-}
-
-function openRequests(server: Server): () => number {
-  let count = 0;
-  server.on('request', (_req, res: ServerResponse) => {
-    count += 1;
-    res.once('close', () => {
-      count -= 1;
-    });
-  });
-  return () => count;
 }
 
 async function close(server: Server, open: () => number, limitMs: number, hurry: AbortSignal): Promise<number> {
