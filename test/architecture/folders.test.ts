@@ -30,7 +30,7 @@ const MAY_IMPORT: Allowances = {
     'operations/onboarding',
   ],
   audit: ['lib'],
-  'audit/chain': ['audit', 'errors'],
+  'audit/chain': ['audit', 'errors', 'lib'],
   'audit/pages': ['audit', 'audit/chain', 'errors', 'lib'],
   'audit/retention': ['audit', 'audit/chain', 'lib'],
   'audit/receipts': ['audit', 'audit/chain', 'lib'],
