@@ -1,3 +1,4 @@
+import { releaseMemory } from '../lib/memory.ts';
 import { TAG_BYTES } from './aes-gcm.ts';
 import { type ByteList, MAX_LISTED_BYTES } from './byte-list.ts';
 import { IV_BYTES } from './iv-pool.ts';
@@ -69,7 +70,16 @@ function runAt(
     at += length;
     ends.push(at);
   }
-  return { first, list: { bytes: bytes.subarray(0, at), ends: Uint32Array.from(ends) } };
+  return { first, list: { bytes: alone(bytes, at), ends: Uint32Array.from(ends) } };
+}
+
+/** Returns the first bytes in memory of their size, which can be freed at once after its use. */
+function alone(bytes: Buffer, length: number): Buffer {
+  if (length === bytes.length) return bytes;
+  const own = Buffer.allocUnsafeSlow(length);
+  bytes.copy(own, 0, 0, length);
+  releaseMemory(bytes);
+  return own;
 }
 
 const isShared = (text: Buffer, start: number, end: number, shared: Buffer): boolean =>

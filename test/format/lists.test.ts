@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { type GcmKey, javascriptGcm } from '../../src/format/aes-gcm.ts';
 import { type ByteList, chunksOf, partsOf } from '../../src/format/byte-list.ts';
+import { messageRuns } from '../../src/format/message-runs.ts';
+import { decodeTexts } from '../../src/format/text-list.ts';
+import { Deployment } from '../support/deployment.ts';
 import { gcm } from '../support/gcm.ts';
 
 const aad = Buffer.from('a header');
@@ -68,4 +71,28 @@ test.each([1, 3, 4, 7, 8, 100])('chunks of %i parts have the parts of their list
   const chunks = chunksOf(listOf(parts), max);
   expect(chunks.flatMap(partsOf)).toEqual(parts);
   expect(chunks.every(({ ends }) => ends.length > 0 && ends.length <= max)).toBe(true);
+});
+
+/** Returns the places of all texts between quotes: start and end in turn. */
+const placesIn = (body: string): number[] =>
+  [...body.matchAll(/"([^"]*)"/g)].flatMap(({ index, 0: text }) => [index + 1, index + text.length - 1]);
+
+test('texts have memory of their size, so that it can be freed at once after its use', () => {
+  const texts = ['', 'a', 'ab', 'abc', 'a'.repeat(100)].map((text) => Buffer.from(text));
+  for (const encoding of ['base64', 'base64url'] as const) {
+    const body = JSON.stringify(texts.map((text) => text.toString(encoding)));
+    const list = decodeTexts(Buffer.from(body), placesIn(body));
+    expect(list && partsOf(list)).toEqual(texts);
+    expect(list?.bytes.buffer.byteLength).toBe(list?.bytes.length);
+  }
+});
+
+test('messages of several headers have memory of their size for each header', async () => {
+  const process = new Deployment().start();
+  const messages: string[] = [];
+  for (let n = 0; n < 40; n += 1) messages.push(await process.encrypt(`${n}`, { key: n < 20 ? 'cmk' : 'hsm' }));
+  const body = JSON.stringify(messages);
+  const runs = messageRuns(Buffer.from(body), placesIn(body)) ?? [];
+  expect(runs.map(({ list }) => list.ends.length)).toEqual([20, 20]);
+  for (const { list } of runs) expect(list.bytes.buffer.byteLength).toBe(list.bytes.length);
 });
