@@ -4,8 +4,9 @@ import { CertificateError } from '../http/server/certificate-files.ts';
 import { didYouMean } from '../lib/nearest.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { TenantListError } from '../tenants/tenant-list.ts';
-import type { Command, CommandIo } from './support/command.ts';
+import type { Command, ProcessIo } from './support/command.ts';
 import { useProxyOf } from './support/outgoing-proxy.ts';
+import { openProgress } from './support/progress.ts';
 
 /** Every command has a file of its own, loaded when it is called. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -35,7 +36,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 const USAGE = 2;
 
 /** Runs the command that the arguments name; resolves with the exit code. */
-export async function runCommand([name, ...args]: readonly string[], io: CommandIo): Promise<number> {
+export async function runCommand([name, ...args]: readonly string[], io: ProcessIo): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h')
     return help(undefined, io, name === undefined ? USAGE : 0);
   if (name === 'help') return help(args[0], io, 0);
@@ -49,11 +50,14 @@ export async function runCommand([name, ...args]: readonly string[], io: Command
     io.stdout(`${command.help.trim()}\n`);
     return 0;
   }
+  const progress = openProgress(io);
   try {
     useProxyOf(io.env);
-    return await command.run(args, io);
+    return await command.run(args, progress.io);
   } catch (error) {
-    return report(error, name, io);
+    return report(error, name, progress.io);
+  } finally {
+    progress.end();
   }
 }
 
@@ -61,14 +65,14 @@ async function commandNamed(name: string): Promise<Command | undefined> {
   return Object.hasOwn(COMMANDS, name) ? COMMANDS[name]?.() : undefined;
 }
 
-function noCommand(name: string, io: CommandIo): number {
+function noCommand(name: string, io: ProcessIo): number {
   io.stderr(
     `vaultspan: there is no command ${name}${didYouMean(name, Object.keys(COMMANDS)) || '.'} Try vaultspan --help\n`,
   );
   return USAGE;
 }
 
-async function help(name: string | undefined, io: CommandIo, exitCode: number): Promise<number> {
+async function help(name: string | undefined, io: ProcessIo, exitCode: number): Promise<number> {
   if (name === undefined) {
     io.stdout(await overview());
     return exitCode;
@@ -83,7 +87,7 @@ async function help(name: string | undefined, io: CommandIo, exitCode: number): 
  * Prints a failure with a known cause and its fix. Any other failure is a bug, printed with its
  * stack.
  */
-function report(error: unknown, name: string, io: CommandIo): number {
+function report(error: unknown, name: string, io: ProcessIo): number {
   if (error instanceof ConfigError) {
     const isAboutConfiguration = error.problems.length > 0;
     io.stderr(`${error.message}\n${isAboutConfiguration ? '' : `See vaultspan ${name} --help\n`}`);

@@ -125,7 +125,7 @@ test('a removal record without a MAC excuses nothing, one with a MAC does', asyn
     const remover = await openFileSink({ directory: directory.path, key: made, now: () => at });
     await removeOldFiles({ directory: directory.path, sink: remover, days: 1 }, at);
     await remover.close();
-    const [chain] = await verifyDirectories([directory.path], undefined, rules);
+    const [chain] = await verifyDirectories([directory.path], { macs: rules });
     expect(chain?.begins?.sequence).toBeGreaterThan(0);
     expect(chain?.firstBad?.problem).toBe(problem);
   }
@@ -150,7 +150,7 @@ test('files: a line that was replaced under the same hashes is detected by its M
     if (at === 2) record['outcome'] = 'refused';
   });
   await writeFile(join(directory.path, name), text);
-  expect(await verifyDirectories([directory.path], undefined, rules)).toMatchObject([
+  expect(await verifyDirectories([directory.path], { macs: rules })).toMatchObject([
     { firstBad: { line: 3, problem: 'wrong-mac' } },
   ]);
 });

@@ -107,5 +107,7 @@ test('lines across the blocks of a large file are joined, and an endless one is 
 
 test('an aborted check rejects instead of reporting a part', async () => {
   await using directory = await threeChains();
-  await expect(verifyDirectories([directory.path], AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
+  await expect(verifyDirectories([directory.path], { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    name: 'AbortError',
+  });
 });

@@ -232,6 +232,18 @@ describe('dev', () => {
       return { exitCode: await run.exitCode, out: run.out(), err: run.err() };
     };
     const checkOf = async (tenant: string) => tools('check', tenant);
+    const order = (action: string, body: object) =>
+      fetch(`http://127.0.0.1:${controlPort}/${action}`, { method: 'POST', body: JSON.stringify(body) });
+    /** The vault holds the last step back until the steps before it have been seen. */
+    const printsEachStepAtItsEnd = async () => {
+      const fault = { at: 'fabrikam', operation: 'unwrapKey', kind: 'delay', delayMs: 1_500 };
+      await order('inject-fault', fault);
+      const check = runCli(['check', 'fabrikam'], { cwd: folder });
+      for (let tries = 0; tries < 500 && !check.out().includes('✓ wrap with data'); tries += 1) await sleep(10);
+      expect(check.out()).toMatch(/✓ wrap with data .*\n$/);
+      await order('clear-faults', {});
+      expect([await check.exitCode, check.out()]).toEqual([0, expect.stringMatching(/fabrikam: passed\n$/)]);
+    };
     expect((await tools('tenants', 'list')).out).toMatch(/^adatum .*\ncontoso .*\nfabrikam .*\nnorthwind /);
 
     const steps = await tools('onboard', 'northwind');
@@ -239,12 +251,16 @@ describe('dev', () => {
     expect((await tools('onboard', 'northwind', '--script')).out).toMatch(/^#!\/usr\/bin\/env bash/);
     const before = await checkOf('northwind');
     expect(before.exitCode).toBe(1);
+    expect(before.out).toMatch(/^northwind\n {2}✓ configuration .*\n(?: {2}.*\n)+northwind: failed\n$/);
     expect(before.out).toContain('✗ key data');
     expect(before.out).toContain('resource-owner');
     const grant = { vault: 'northwind', role: 'Key Vault Crypto Service Encryption User' };
     await fetch(`http://127.0.0.1:${controlPort}/grant-role`, { method: 'POST', body: JSON.stringify(grant) });
     const after = await tools('check', 'northwind', '--wait', '30s');
     expect([after.exitCode, after.out]).toEqual([0, expect.stringContaining('northwind: passed')]);
+    const asJson = await tools('check', 'northwind', '--json');
+    expect(JSON.parse(asJson.out)).toMatchObject({ tenantId: 'northwind', state: 'passed', tenantState: 'active' });
+    await printsEachStepAtItsEnd();
 
     const email = (action: string, ...more: string[]) => tools('indexes', action, 'contoso', 'email', ...more);
     expect(await email('show')).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^email 1: written, .*\n$/) });
@@ -303,7 +319,7 @@ describe('dev', () => {
     expect((await tools('tenants', 'suspend', 'adatum')).exitCode).toBe(0);
     const unsure = await tools('tenants', 'remove', 'adatum', '--yes', 'contoso');
     expect([unsure.exitCode, unsure.err]).toEqual([2, expect.stringContaining('--yes adatum')]);
-    expect((await checkOf('adatum')).out).toMatch(/^adatum: failed; suspended/);
+    expect((await checkOf('adatum')).out).toMatch(/^adatum: failed; suspended/m);
     expect((await tools('tenants', 'remove', 'adatum', '--yes', 'adatum')).exitCode).toBe(0);
     expect((await tools('tenants', 'restore', 'adatum')).out).toContain('adatum: restored and suspended');
     expect((await tools('tenants', 'list')).out).toMatch(/^adatum +suspended +unchecked /);

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import { Readable, Writable } from 'node:stream';
 import { runCommand } from '../../src/cli/run-command.ts';
-import type { CommandIo } from '../../src/cli/support/command.ts';
+import type { ProcessIo } from '../../src/cli/support/command.ts';
 
 /** One run of the command line in this process. */
 export interface CliRun {
@@ -13,7 +13,7 @@ export interface CliRun {
 }
 
 /** The part of the outside world of a command that starts no process. */
-export const noProcesses: Pick<CommandIo, 'startProcess' | 'parent' | 'onHangUp'> = {
+export const noProcesses: Pick<ProcessIo, 'startProcess' | 'parent' | 'onHangUp'> = {
   startProcess: () => {
     throw new Error('this command starts no process');
   },
@@ -34,7 +34,7 @@ export function runCli(
   const bytes: Buffer[] = [];
   let err = '';
   const stopping = new AbortController();
-  const io: CommandIo = {
+  const io: ProcessIo = {
     stdout: (text) => {
       out += text;
     },

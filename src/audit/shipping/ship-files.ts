@@ -17,17 +17,19 @@ export interface ShippedFiles {
 /**
  * Stores every record of a directory's files that the table does not have, for example after an
  * older backup was restored. It does not disturb a running service: records that both ship are
- * stored once.
+ * stored once. `onFile` is called with each file's name before it is read.
  * @throws the system's error; ServiceError `registry-unavailable`; the signal's reason
  */
 export async function shipFiles(
   table: Pick<AuditTable, 'add'>,
   directory: string,
   signal: AbortSignal,
+  onFile: (name: string) => void = () => undefined,
 ): Promise<ShippedFiles> {
   const files = await listChainFiles(directory);
   const shipped = { files: files.length, records: 0, added: 0, passedOver: 0 };
   for (const { name, chain } of files) {
+    onFile(name);
     const file = await open(join(directory, name));
     try {
       for await (const text of readWholeLines(file, 0, (await file.stat()).size)) {

@@ -5,9 +5,16 @@ import { readLines } from '../chain/read-lines.ts';
 import type { MacRules } from './mac-check.ts';
 import { type ChainPart, type ChainSource, type VerifiedSource, verifyChains, verifySource } from './verify-chains.ts';
 
+export interface VerifyOptions {
+  readonly signal?: AbortSignal;
+  readonly macs?: MacRules | undefined;
+  /** Called with the name of each file before it is read. */
+  readonly onPart?: (name: string) => void;
+}
+
 /** Checks one file by itself. */
-export const verifyFile = (path: string, signal?: AbortSignal, macs?: MacRules): Promise<VerifiedSource> =>
-  verifySource({ parts: [partOf(path, signal)] }, { macs });
+export const verifyFile = (path: string, options: VerifyOptions = {}): Promise<VerifiedSource> =>
+  verifySource({ parts: [partOf(path, options)] }, { macs: options.macs });
 
 /**
  * Checks every chain of several directories together, oldest first. A chain may be spread over
@@ -16,35 +23,37 @@ export const verifyFile = (path: string, signal?: AbortSignal, macs?: MacRules):
  */
 export async function verifyDirectories(
   directories: readonly string[],
-  signal?: AbortSignal,
-  macs?: MacRules,
+  options: VerifyOptions = {},
 ): Promise<VerifiedSource[]> {
   const paths: string[] = [];
   for (const directory of directories) {
     const names = (await readdir(directory)).filter((name) => name.endsWith('.ndjson'));
     paths.push(...names.map((name) => join(directory, name)));
   }
-  return verifyChains(chainsOf(paths, signal), ['retention', 'shipped'], macs);
+  return verifyChains(chainsOf(paths, options), ['retention', 'shipped'], options.macs);
 }
 
 /** Returns the files of each chain by part; a file with any other name stands alone. */
-function chainsOf(paths: readonly string[], signal: AbortSignal | undefined): ChainSource[] {
+function chainsOf(paths: readonly string[], options: VerifyOptions): ChainSource[] {
   const sorted = paths.toSorted((a, b) => (basename(a) < basename(b) ? -1 : 1));
   const chains = Map.groupBy(sorted, (path) => parseChainFileName(basename(path))?.chain ?? path);
   return [...chains.values()].map((files) => ({
-    parts: files.toSorted((a, b) => numberOf(a) - numberOf(b)).map((path) => partOf(path, signal)),
+    parts: files.toSorted((a, b) => numberOf(a) - numberOf(b)).map((path) => partOf(path, options)),
   }));
 }
 
 const numberOf = (path: string): number => parseChainFileName(basename(path))?.part ?? 1;
 
-function partOf(path: string, signal: AbortSignal | undefined): ChainPart {
+function partOf(path: string, { signal, onPart }: VerifyOptions): ChainPart {
   const name = basename(path);
   const named = parseChainFileName(name);
   return {
     name,
     // A file gets its name when it is created, and its first record may be later.
     fits: ({ chain, at }) => named !== undefined && named.chain === chain && named.startsAt <= Date.parse(at),
-    lines: () => readLines(path, signal),
+    lines: () => {
+      onPart?.(name);
+      return readLines(path, signal);
+    },
   };
 }

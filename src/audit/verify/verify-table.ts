@@ -7,10 +7,16 @@ type Chains = Pick<AuditTable, 'nextChain' | 'following'>;
 const ROWS_AT_ONCE = 1_000;
 
 /**
- * Checks every chain of the database, the oldest first.
+ * Checks every chain of the database, the oldest first. `onChain` is called with each id before its
+ * records are read.
  * @throws ServiceError `registry-unavailable`; the signal's reason
  */
-export async function verifyTable(table: Chains, signal: AbortSignal, macs?: MacRules): Promise<VerifiedSource[]> {
+export async function verifyTable(
+  table: Chains,
+  signal: AbortSignal,
+  macs?: MacRules,
+  onChain: (id: string) => void = () => undefined,
+): Promise<VerifiedSource[]> {
   const chains: { readonly id: string; readonly at: number }[] = [];
   for (let first = await table.nextChain(''); first; first = await table.nextChain(first.chain)) {
     signal.throwIfAborted();
@@ -18,14 +24,15 @@ export async function verifyTable(table: Chains, signal: AbortSignal, macs?: Mac
   }
   const sorted = chains.sort((a, b) => a.at - b.at);
   return verifyChains(
-    sorted.map(({ id }) => sourceOf(table, id, signal)),
+    sorted.map(({ id }) => sourceOf(table, id, signal, onChain)),
     ['retention'],
     macs,
   );
 }
 
-function sourceOf(table: Chains, id: string, signal: AbortSignal): ChainSource {
+function sourceOf(table: Chains, id: string, signal: AbortSignal, onChain: (id: string) => void): ChainSource {
   async function* lines() {
+    onChain(id);
     let last = -1;
     for (;;) {
       signal.throwIfAborted();

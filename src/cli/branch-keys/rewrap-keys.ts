@@ -23,7 +23,8 @@ export async function rewrapKeys(
     const input = { tenantId, to: to === undefined ? undefined : { key: to } };
     result = await rewrapBranchKeys(deps, tools.call(), input);
     moved += result.moved;
-    if (!result.isComplete) io.stderr(`${moved} keys moved\n`);
+    io.progress(`${moved} keys moved`);
+    if (!result.isComplete && !io.isStderrTerminal) io.stderr(`${moved} keys moved\n`);
   } while (!result.isComplete && !io.signal.aborted);
   for (const { branchId, keyId, code, reason } of result.stayingKeys) {
     io.stdout(`${tenantId} ${branchId}: not moved from ${keyId} (${reason ?? code})\n`);

@@ -5,7 +5,7 @@ import { shipFiles } from '../../audit/shipping/ship-files.ts';
 import { compareEnds } from '../../audit/verify/compare-ends.ts';
 import type { MacRules } from '../../audit/verify/mac-check.ts';
 import type { VerifiedSource } from '../../audit/verify/verify-chains.ts';
-import { verifyDirectories, verifyFile } from '../../audit/verify/verify-directory.ts';
+import { type VerifyOptions, verifyDirectories, verifyFile } from '../../audit/verify/verify-directory.ts';
 import { verifyTable } from '../../audit/verify/verify-table.ts';
 import { withAuditDatabase } from '../../compose/audit-database.ts';
 import { openHome } from '../../compose/home.ts';
@@ -146,11 +146,13 @@ interface Job extends Call {
 
 async function verify(job: Job, paths: readonly string[]): Promise<Omit<Findings, 'path'>> {
   const macs = await macRulesOf(job);
-  const { signal } = job.io;
+  const { signal, progress } = job.io;
   if (job.database) {
-    return withTable(job, async (table) => ({ chains: await verifyTable(table, signal, macs), ends: [] }));
+    const onChain = (name: string) => progress(`verifying chain ${name}`);
+    return withTable(job, async (table) => ({ chains: await verifyTable(table, signal, macs, onChain), ends: [] }));
   }
-  const { chains, directories } = await verifyPaths(paths, signal, macs);
+  const onFile = (name: string) => progress(`verifying ${name}`);
+  const { chains, directories } = await verifyPaths(paths, { signal, macs, onPart: onFile });
   if (!job.online || !job.settings().audit.database) return { chains, ends: [] };
   return withTable(job, async (table) => ({ chains, ends: await compareEnds(directories, table, Date.now()) }));
 }
@@ -184,20 +186,21 @@ async function withTable<T>({ io, settings }: Job, use: (table: AuditTable) => P
 
 async function verifyPaths(
   paths: readonly string[],
-  signal: AbortSignal,
-  macs: MacRules | undefined,
+  options: VerifyOptions,
 ): Promise<{ readonly chains: VerifiedSource[]; readonly directories: readonly string[] }> {
   const [first = '', ...more] = paths;
   if (more.length > 0 || (await stat(first)).isDirectory())
-    return { chains: await verifyDirectories(paths, signal, macs), directories: paths };
-  return { chains: [await verifyFile(first, signal, macs)], directories: [] };
+    return { chains: await verifyDirectories(paths, options), directories: paths };
+  return { chains: [await verifyFile(first, options)], directories: [] };
 }
 
 async function ship(job: Job, directories: readonly string[]): Promise<number> {
   const { io } = job;
   return withTable(job, async (table) => {
     for (const directory of directories) {
-      const { files, records, added, passedOver } = await shipFiles(table, directory, io.signal);
+      const { files, records, added, passedOver } = await shipFiles(table, directory, io.signal, (name) =>
+        io.progress(`shipping ${name}`),
+      );
       const bad = passedOver === 0 ? '' : `, ${amount(passedOver, 'line')} skipped that are not records`;
       const found = `${amount(files, 'file')}, ${amount(records, 'record')}`;
       io.stdout(`${directory}: ${found}, ${added} of them new to the database${bad}\n`);

@@ -138,6 +138,7 @@ async function checkOnline(config: Config, io: CommandIo): Promise<number> {
   const outcomes = checks.map(([name, check]) => ({ name, outcome: outcomeOf(check) }));
   let exitCode = 0;
   for (const { name, outcome } of outcomes) {
+    io.progress(`waiting for the test of the ${name}`);
     const { text, isFailed } = await outcome;
     if (isFailed) exitCode = 1;
     io.stdout(`${name.padEnd(11)} ${text}\n`);

@@ -18,11 +18,12 @@ Usage: vaultspan check TENANT | --all [--wait 10m] [--json] [--config FILE]
 
 Tests a tenant as the service uses it, with a new sign-in: discovery, sign-in, and for each key its vault, read, wrap and unwrap, and
 for a compact key one message, which is encrypted and decrypted. It makes no branch key.
-Each step passes, fails, or is skipped because of another. A failed step shows who must fix it, and the command.
+Each step passes, fails, or is skipped because of another, and is printed when it ends. A failed step shows who must fix it, and the command.
 
   --all        every tenant
-  --wait TIME  retry every 5 s until all steps pass, for at most TIME (30s, 10m, 1h): a new role takes up to 10 minutes to spread
-  --json       one JSON object for each check
+  --wait TIME  retry every 5 s until all steps pass, for at most TIME (30s, 10m, 1h): a new role takes up to 10 minutes to spread.
+               A step is printed again only if it ends otherwise
+  --json       one JSON object for each check, when it has ended
 
 Exit codes: 0 all passed, 1 a step failed, 2 wrong usage.`,
   async run(args, io) {
@@ -42,7 +43,8 @@ Exit codes: 0 all passed, 1 a step failed, 2 wrong usage.`,
     const ids = tenantId === undefined ? allIds(tools) : [tenantId];
     const failing: string[] = [];
     for await (const id of ids) {
-      const found = await checkUntil(deps, tools, id, waitMs, io);
+      const onStep = values.json ? () => undefined : stepPrinter(id, io);
+      const found = await checkUntil(deps, tools, { id, waitMs, onStep }, io);
       const { state } = await tools.tenants.get(id);
       io.stdout(values.json ? `${JSON.stringify({ ...found, tenantState: state })}\n` : describe(found, state));
       if (found.state === 'failed') failing.push(id);
@@ -52,19 +54,34 @@ Exit codes: 0 all passed, 1 a step failed, 2 wrong usage.`,
   },
 };
 
+interface Round {
+  readonly id: string;
+  readonly waitMs: number;
+  readonly onStep: (step: CheckStep) => void;
+}
+
 async function checkUntil(
   deps: CheckTenantDeps,
   tools: Tools,
-  id: string,
-  waitMs: number,
+  { id, waitMs, onStep }: Round,
   io: CommandIo,
 ): Promise<TenantCheck> {
   const until = deps.clock.monotonicMs() + waitMs;
   for (;;) {
-    const found = await checkTenant(deps, tools.call(), id);
+    let ended = 0;
+    const progress = () => io.progress(`checking ${id}: ${ended === 1 ? '1 step' : `${ended} steps`} done`);
+    progress();
+    const found = await checkTenant(deps, tools.call(), id, {
+      onStep: (step) => {
+        ended += 1;
+        onStep(step);
+        progress();
+      },
+    });
     const isOver = found.state === 'passed' || deps.clock.monotonicMs() + RETRY_MS > until || io.signal.aborted;
     if (isOver) return found;
     const first = found.steps.find(({ state }) => state === 'failed');
+    io.progress(`waiting for the next check of ${id}`);
     io.stderr(`${id}: ${first?.name ?? ''} does not pass yet (${first?.reason ?? first?.code ?? ''}), retrying\n`);
     await sleep(RETRY_MS, undefined, { signal: io.signal }).catch(() => undefined); // asked to stop: one last round, then exit
   }
@@ -85,9 +102,22 @@ function durationOf(text: string): number {
 
 const MARKS = { passed: '✓', failed: '✗', skipped: '–' } as const;
 
-function describe({ tenantId, state, steps }: TenantCheck, tenantState: Tenant['state']): string {
+/** Returns a function that prints each step of a tenant's checks, unless it ended so before. */
+function stepPrinter(id: string, { stdout }: Pick<CommandIo, 'stdout'>): (step: CheckStep) => void {
+  const printed = new Map<string, string>();
+  return (step) => {
+    const { durationMs: _durationMs, ...outcome } = step;
+    const ended = JSON.stringify(outcome);
+    if (printed.get(step.name) === ended) return;
+    if (printed.size === 0) stdout(`${id}\n`);
+    printed.set(step.name, ended);
+    stdout(`${describeStep(step).join('\n')}\n`);
+  };
+}
+
+function describe({ tenantId, state }: TenantCheck, tenantState: Tenant['state']): string {
   const suspension = tenantState === 'suspended' ? '; suspended, so every request is refused until it is resumed' : '';
-  return [`${tenantId}: ${state}${suspension}`, ...steps.flatMap(describeStep), ''].join('\n');
+  return `${tenantId}: ${state}${suspension}\n`;
 }
 
 function describeStep({

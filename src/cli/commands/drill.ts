@@ -52,6 +52,7 @@ Exit codes: 0 the bound was held, 1 it was not, or the drill does not show it, 2
     const input = { tenantId, drillId: started.drillId };
     io.stderr(`drill ${started.drillId} of ${tenantId}; the bound is ${started.boundSeconds} s\n`);
     const cancel = () => cancelDrill(deps, tools.call(), input);
+    io.progress('the drill runs');
     const ended = await follow(deps, input, cancel, io);
     if (values.to !== undefined) await writeReport(resolve(io.cwd, values.to), ended);
     io.stdout(values.json ? `${JSON.stringify(ended.report, undefined, 2)}\n` : (ended.markdown ?? ''));

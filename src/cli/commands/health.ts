@@ -24,6 +24,7 @@ Exit codes: 0 healthy, 1 no answer within ${DEADLINE_MS / 1_000} s, 2 wrong conf
     noArguments(positionals);
     const { http } = readConfig(values.config, io);
     const signal = AbortSignal.any([io.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    io.progress('waiting for the service');
     try {
       await (http.certificate?.clientCaFile === undefined ? askHealth(http, signal) : shakeHands(http, signal));
       return 0;

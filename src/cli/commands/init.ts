@@ -37,6 +37,7 @@ Officer" too; the service itself needs only "Key Vault Secrets User", and "Key V
     const config = readConfig(values.config, io);
     prepareForEmulator(config, io);
     const home = openHome(config);
+    io.progress('creating the keys in the home vault');
     await createHomeKeys(home, io.stdout);
     await createReceiptsKey(config, home, io.stdout);
     return 0;

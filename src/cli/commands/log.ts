@@ -140,6 +140,7 @@ async function writeExport(job: Job): Promise<number> {
   const folder = resolve(io.cwd, flags.to ?? '');
   await using tools = await openTools(job.config, io);
   await tools.tenants.get(tenantId);
+  io.progress(`exporting the log of ${tenantId}`);
   try {
     const size = await withAuditDatabase(config, (database) =>
       exportLog(logReader(database), tenantId, folder, io.signal),
@@ -167,6 +168,7 @@ async function verify({ io, flags }: Job): Promise<number> {
   const keys = publicKeysIn(await read(flags.key ?? ''));
   if (keys.length === 0) throw new ConfigError(`${flags.key} has no public key of P-256 in PEM`);
   const kept = flags.since === undefined ? undefined : await read(flags.since);
+  io.progress('verifying the export');
   try {
     const verified = await verifyExport(path(flags.export), keys, kept, io.signal);
     return reportExport(verified, flags.json, io) ? 0 : 1;

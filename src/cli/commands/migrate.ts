@@ -21,6 +21,7 @@ unless database.migrate is by-command. A schema newer than this version is an er
     const config = readConfig(values.config, io);
     prepareForEmulator(config, io);
     const migrateIt = () => migrateDatabase(databaseOptions(config, openHome(config)));
+    io.progress('migrating the database');
     const taken = await namingSettings(migrateIt, databaseMistake(config));
     io.stdout(taken.length === 0 ? 'The database is up to date\n' : taken.map((name) => `${name}: done\n`).join(''));
     return 0;

@@ -3,14 +3,14 @@ import type { Config } from '../../config/resolved.ts';
 import { boundedOutput } from '../../telemetry/log-output.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { aborted } from '../support/aborted.ts';
-import type { CommandIo, ParentLink } from '../support/command.ts';
+import type { ParentLink, ProcessIo } from '../support/command.ts';
 import type { ParentMessage, ProcessMessage } from './messages.ts';
 
 /**
  * Runs the service in this process until a signal, or until its parent says so or has ended.
  * Resolves with the exit code.
  */
-export async function serveHere(config: Config, io: CommandIo): Promise<number> {
+export async function serveHere(config: Config, io: ProcessIo): Promise<number> {
   const { parent } = io;
   const base = parent && { process: parent.number };
   const logger = createLogger(config.telemetry.logLevel, boundedOutput(io.stdoutBytes()), base);

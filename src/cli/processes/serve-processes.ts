@@ -3,7 +3,7 @@ import type { Config } from '../../config/resolved.ts';
 import { boundedOutput } from '../../telemetry/log-output.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { aborted } from '../support/aborted.ts';
-import type { CommandIo } from '../support/command.ts';
+import type { ProcessIo } from '../support/command.ts';
 import { Crew } from './crew.ts';
 import { PACE, type Pace } from './pace.ts';
 
@@ -22,7 +22,7 @@ const FAILED = 1;
 export async function serveProcesses(
   config: Config,
   options: ServeOptions,
-  io: CommandIo,
+  io: ProcessIo,
   pace: Pace = PACE,
 ): Promise<number> {
   const { http, telemetry } = config;
@@ -73,7 +73,7 @@ export async function serveProcesses(
  * Rolls the processes on each SIGHUP, once all have started. One that arrives during a roll starts
  * another after it.
  */
-function rollOnHangUp(crew: Crew, starting: Promise<unknown>, io: CommandIo): void {
+function rollOnHangUp(crew: Crew, starting: Promise<unknown>, io: ProcessIo): void {
   let isRolling: boolean = false;
   let isAsked: boolean = false;
   const rollAll = async () => {

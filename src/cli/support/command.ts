@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 
-/** A command's access to the outside world; `main.ts` provides it from the process. */
-export interface CommandIo {
+/** The outside world, which `main.ts` provides from the process. */
+export interface ProcessIo {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   /** Whether standard error is a terminal. */
@@ -34,6 +34,15 @@ export interface CommandIo {
   readonly signal: AbortSignal;
   /** Aborted on the second signal: slow work is cut short. */
   readonly hurry: AbortSignal;
+}
+
+/** A command's access to the outside world. */
+export interface CommandIo extends ProcessIo {
+  /**
+   * Says what the command does now. Standard error shows it if it is a terminal and nothing else
+   * was printed for a second. An empty text says nothing.
+   */
+  readonly progress: (text: string) => void;
 }
 
 /** A process that this one started. Its output goes to the output of this process. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { Config } from '../../config/resolved.ts';
-import type { CommandIo } from './command.ts';
+import type { ProcessIo } from './command.ts';
 import { bypassLoopback } from './outgoing-proxy.ts';
 
 /**
@@ -11,7 +11,7 @@ import { bypassLoopback } from './outgoing-proxy.ts';
  */
 export function prepareForEmulator(
   { emulator }: Pick<Config, 'emulator'>,
-  io: Pick<CommandIo, 'env' | 'setEnv'>,
+  io: Pick<ProcessIo, 'env' | 'setEnv'>,
 ): void {
   if (!emulator) return;
   bypassLoopback(io);

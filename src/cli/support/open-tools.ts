@@ -52,12 +52,14 @@ const ALL_ROLES: readonly Role[] = ['Tenants.Read', 'Tenants.Manage', 'Audit.Rea
  * @throws ConfigError, ServiceError, TenantListError
  */
 export async function openTools(path: string | undefined, io: CommandIo): Promise<Tools> {
+  io.progress('opening the home vault and the database');
   const config = readConfig(path, io);
   prepareForEmulator(config, io);
   const home = openHome(config);
   const store = await openStore(config, home, silentLogger());
   const schema = tenantSchema(config.vaultHosts);
   const audit = await openAudit(config, home, undefined, silentLogger());
+  io.progress('working');
   const principal = { id: `cli:${io.user}`, roles: new Set<string>(ALL_ROLES), tenantIds: undefined };
   return {
     config,

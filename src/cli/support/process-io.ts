@@ -2,17 +2,17 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism, totalmem, userInfo } from 'node:os';
 import process from 'node:process';
-import type { CommandIo, ParentLink, ProcessEnd, StartedProcess } from './command.ts';
+import type { ParentLink, ProcessEnd, ProcessIo, StartedProcess } from './command.ts';
 
 /** Longest clean-up after the second signal. */
 const HURRY_MS = 5_000;
 const PARENT_POLL_MS = 500;
 
 /**
- * Returns a command's access to this process: its streams, environment and signals. `main` is the
+ * Returns the access to this process: its streams, environment and signals. `main` is the
  * program, which further processes run too.
  */
-export function openProcessIo(main: string): CommandIo {
+export function openProcessIo(main: string): ProcessIo {
   const parent = openParentLink();
   const { signal, hurry, onHangUp } = listenToSignals(parent !== undefined);
   // A full disk or a closed pipe under our output must not stop the service.
@@ -48,7 +48,7 @@ export function openProcessIo(main: string): CommandIo {
  * partial results. A process with a parent leaves all but SIGTERM to it: a terminal sends the others
  * to the whole group.
  */
-function listenToSignals(hasParent: boolean): Pick<CommandIo, 'signal' | 'hurry' | 'onHangUp'> {
+function listenToSignals(hasParent: boolean): Pick<ProcessIo, 'signal' | 'hurry' | 'onHangUp'> {
   const stopping = new AbortController();
   const hurrying = new AbortController();
   let hangUp: (() => void) | undefined;

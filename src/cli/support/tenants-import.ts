@@ -30,7 +30,9 @@ export async function importTenants(tools: Tools, file: string, isDryRun: boolea
       counts.failed += 1;
       io.stderr(`${tenant.id}: ${error.message} (${error.reason ?? error.code})\n`);
     }
-    if ((index + 1) % PROGRESS_EVERY === 0) io.stderr(`${index + 1} of ${wanted.length}\n`);
+    const count = `${index + 1} of ${wanted.length}`;
+    io.progress(`${count} tenants`);
+    if ((index + 1) % PROGRESS_EVERY === 0 && !io.isStderrTerminal) io.stderr(`${count}\n`);
   }
   const { created, replaced, unchanged, failed } = counts;
   io.stdout(
