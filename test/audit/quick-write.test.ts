@@ -22,26 +22,31 @@ function disk() {
   return { write, threads, state };
 }
 
-test('quick writes are made on this thread', async () => {
+test('quick writes are made on this thread, and so are those after one that lost its core', async () => {
   const { write, threads, state } = disk();
-  state.takesMs = 20;
-  for (let n = 0; n < 3; n += 1) expect(write(LINE)).toEqual({ bytesWritten: 3 });
-  expect(threads).toEqual(['this', 'this', 'this']);
+  for (const takesMs of [0.1, 6, 0.1, 0.1]) {
+    state.takesMs = takesMs;
+    expect(write(LINE)).toEqual({ bytesWritten: 3 });
+  }
+  expect(threads).toEqual(['this', 'this', 'this', 'this']);
 });
 
-test('after a slow write the pool writes for 10 s, so that a slow disk stops the main thread once', async () => {
+test.each([
+  ['one that stalls', 21, 1],
+  ['one that takes some milliseconds for each', 5, 2],
+])('a slow disk is left to the pool for 10 s: %s', async (_case, takesMs, waits) => {
   const { write, threads, state } = disk();
-  state.takesMs = 21;
-  expect(write(LINE)).toEqual({ bytesWritten: 3 });
+  state.takesMs = takesMs;
+  for (let n = 0; n < waits; n += 1) expect(write(LINE)).toEqual({ bytesWritten: 3 });
   expect(await write(LINE)).toEqual({ bytesWritten: 3 });
   state.nowMs += 9_999;
   await write(LINE);
-  expect(threads).toEqual(['this', 'pool', 'pool']);
+  expect(threads.slice(waits - 1)).toEqual(['this', 'pool', 'pool']);
   state.nowMs += 1;
   state.takesMs = 0;
   await write(LINE);
   await write(LINE);
-  expect(threads.slice(3)).toEqual(['this', 'this']);
+  expect(threads.slice(waits + 2)).toEqual(['this', 'this']);
 });
 
 test('a failed write fails the append, and the next one is tried', () => {
