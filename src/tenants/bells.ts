@@ -14,6 +14,8 @@ export interface BellStore {
   find(tenantId: string): Promise<{ readonly generation: number; readonly digest: string } | undefined>;
   /** Stores the bell of a tenant in place of an earlier one. */
   put(tenantId: string, generation: number, digest: string): Promise<void>;
+  /** Returns those digests that are of bells. */
+  known(digests: readonly string[]): Promise<readonly string[]>;
   /** Returns the ring, or the reason that it has no effect: no such bell, or it just rang. */
   ring(digest: string): Promise<Ring | 'unknown' | 'quiet'>;
 }

@@ -33,6 +33,17 @@ export const bellTable = ({ database, origin }: RevocationTableOptions): BellSto
     );
   },
 
+  async known(digests) {
+    const rows = await database.read((db) =>
+      db
+        .selectFrom('bells')
+        .select('digest')
+        .where('digest', 'in', [...digests])
+        .execute(),
+    );
+    return rows.map(({ digest }) => digest);
+  },
+
   async ring(digest) {
     const { nowMs } = database.dialect;
     const found = await database.read((db) =>
