@@ -15,7 +15,7 @@ import { openSlices } from './slices.ts';
  * sum ends when all records are sequenced and have a checkpoint, so that all later work is counted.
  * Checkpoints are three times as frequent as by default, so that each log gets several.
  */
-const RUNS = Number(process.env['BENCH_RUNS'] ?? 5);
+const RUNS = Number(process.env['BENCH_RUNS'] ?? 3);
 const TURNS = 12;
 const REQUESTS = Number(process.env['BENCH_REQUESTS'] ?? 8_000);
 const TENANTS = 20;
@@ -125,7 +125,6 @@ async function costsSince(before: Awaited<ReturnType<typeof cpuOfBoth>>, request
 
 const cpuOfBoth = async () => ({ on: await cpuOf(sides.on), off: await cpuOf(sides.off) });
 
-await Promise.all([settled(sides.on), settled(sides.off)]);
 const begin = await cpuOfBoth();
 const runs: Costs[] = [];
 for (let run = 0; run < RUNS; run += 1) {
