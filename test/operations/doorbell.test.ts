@@ -202,6 +202,16 @@ describe('Event Grid', () => {
   });
 });
 
+test('a flood of different guesses holds no real ring back', async () => {
+  expect(await decrypt()).toBe('ok');
+  const before = calls();
+  const guesses = Array.from({ length: 400 }, (_, n) => ring(`${n}`.padStart(43, 'B')));
+  await Promise.all(guesses.slice(0, 200));
+  expect(await Promise.all([...guesses, ring(bell), ring(bell)])).toEqual(Array.from({ length: 402 }, () => 202));
+  expect(await decrypt()).toBe('ok');
+  expect(calls()).toBeGreaterThan(before);
+});
+
 test('renewed, the old bell rings no more and the new one does', async () => {
   const { code, out, err } = await bellCommand('renew', 'contoso');
   const renewed = out.trim();
@@ -218,16 +228,6 @@ test.each([
   ['no tenant', ['show']],
 ])('the command refuses %s', async (_what, args) => {
   expect((await bellCommand(...args)).code).not.toBe(0);
-});
-
-test('a flood of different guesses holds no real ring back', async () => {
-  expect(await decrypt()).toBe('ok');
-  const before = calls();
-  const guesses = Array.from({ length: 400 }, (_, n) => ring(`${n}`.padStart(43, 'B')));
-  await Promise.all(guesses.slice(0, 200));
-  expect(await Promise.all([...guesses, ring(bell), ring(bell)])).toEqual(Array.from({ length: 402 }, () => 202));
-  expect(await decrypt()).toBe('ok');
-  expect(calls()).toBeGreaterThan(before);
 });
 
 test('a flood is not let through, gets the same answer, and makes few records', async () => {
