@@ -283,4 +283,6 @@ test("another tenant's messages and messages with a context fail each for itself
     ...Array(9).fill('context-mismatch'),
   ]);
   expect((await decrypt(process, ours)).together).toBe(9);
+  expect(codesIn(await decrypt(process, foreign))).toEqual(Array(9).fill('wrong-tenant'));
+  expect(codesIn(await decrypt(process, bound))).toEqual(Array(9).fill('context-mismatch'));
 });
