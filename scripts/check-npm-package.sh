@@ -46,5 +46,6 @@ if [ -f "$root/native/vaultspan-native.node" ]; then
     const logger = { info: () => undefined, warn: (_, text) => { throw new Error(text); } };
     openGcm({ accelerator: 'required' }, logger);" --input-type=module) || fail 'the accelerator of a release is not found in the package'
 fi
-curl -sS --fail "$url/docs" | grep -q '<title>Vaultspan API</title>' || fail 'the package has no page at /docs'
+page=$(curl -sS --fail "$url/docs") # whole: `grep -q` would close the pipe under curl
+[[ $page == *'<title>Vaultspan API</title>'* ]] || fail 'the package has no page at /docs'
 echo "npm-package: $(wc -l <<<"$contents") files, $(stat -c %s "$tarball") bytes; $version installed into an empty folder, ran and encrypted"

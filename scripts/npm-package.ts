@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import process from 'node:process';
@@ -22,12 +22,17 @@ const Manifest = z.object({
   dependencies: z.record(z.string(), z.string()),
 });
 
+/** What the package cannot be without; `npm ci` alone builds the pages and not the service. */
+const BUILT = ['dist/main.js', 'dist/console/index.html', 'dist/docs/index.html'];
+
 /**
  * Packs what `npm run build` made into a tarball in a directory and returns the tarball's path.
  * The package's manifest has no scripts and no repackaged Node, which `npx` would put in front of
  * the official one in PATH.
  */
 export function packNpm(directory: string): string {
+  const absent = BUILT.find((path) => !existsSync(join(ROOT, path)));
+  if (absent !== undefined) throw new Error(`${absent} is not there: run \`npm run build\` first`);
   const stage = mkdtempSync(join(tmpdir(), 'npm-package-'));
   try {
     const manifest = Manifest.parse(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')));

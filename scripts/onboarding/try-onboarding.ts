@@ -78,11 +78,11 @@ async function worksWithoutScript(link: string): Promise<void> {
 /** The whole onboarding by keyboard: the customer grants the role between two checks. */
 async function onboards(link: string): Promise<Page> {
   const page = await openTab({ viewport: { width: 1_200, height: 900 } }, link);
+  await picture(page, 'onboarding-page');
   const bar = page.getByRole('banner');
   assert.match(await bar.innerText(), /Example Vendor\s+northwind/i);
   await bar.getByRole('link', { name: 'About this page' }).click();
   assert.match(page.url(), /#about$/);
-  await picture(page, 'onboarding-page');
   const button = page.getByRole('button', { name: 'Check now' });
   await button.focus();
   await page.keyboard.press('Enter');
@@ -119,6 +119,23 @@ async function addsTheApp(link: string): Promise<void> {
   await page.context().close();
 }
 
+/** Names are the customer's own: 200 characters without a place to break, and one that would be code. */
+async function fitsHostileNames(link: string): Promise<void> {
+  const path = `${url}/tenants/northwind`;
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/merge-patch+json' };
+  for (const displayName of ['W'.repeat(200), '<script>document.title = "ran"</script>']) {
+    const { revision } = (await (await fetch(path, { headers })).json()) as { readonly revision: string };
+    const body = JSON.stringify({ displayName });
+    const { status } = await fetch(path, { method: 'PATCH', headers: { ...headers, 'If-Match': `"${revision}"` }, body });
+    assert.equal(status, 200);
+    const page = await openTab({ viewport: { width: 360, height: 780 } }, link);
+    assert.equal(await page.title(), `Onboarding of ${displayName}`);
+    assert.ok((await page.getByRole('banner').innerText()).includes(displayName));
+    await isAccessible(page, 'a hostile name');
+    await page.context().close();
+  }
+}
+
 async function rehearses(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Start a drill' }).click();
   await page.getByText('Every process decrypts. Now take access back').first().waitFor();
@@ -145,6 +162,7 @@ try {
   await addsTheApp(await issueLink('adatum'));
   await rehearses(page);
   await isAccessible(page, 'after a drill');
+  await fitsHostileNames(link);
   assert.deepEqual({ complaints, elsewhere }, { complaints: [], elsewhere: [] });
   const refused = await openTab({}, `${url}/onboarding/${'A'.repeat(65)}`);
   await refused.getByRole('heading', { name: 'This link does not open' }).waitFor();

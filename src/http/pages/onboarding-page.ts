@@ -15,8 +15,8 @@ export function onboardingPage(page: OnboardingPageInput): string {
   const customer = tenant.displayName ?? tenant.id;
   return layout(
     { title: `Onboarding of ${customer}`, vendor, customer: { name: customer, path: page.path } },
-    html`<h1>Give ${nameOf(vendor)} the use of your key, and take it back when you like</h1>
-<p id="about">For the administrators of <strong>${customer}</strong>. ${nameOf(vendor)} encrypts your data under a key that stays in your own Azure Key Vault. On this page you allow that in five steps, check it, and see how to end it.</p>
+    html`<h1 id="about">Give ${nameOf(vendor)} the use of your key, and take it back when you like</h1>
+<p>For the administrators of <strong>${customer}</strong>. ${nameOf(vendor)} encrypts your data under a key that stays in your own Azure Key Vault. On this page you allow that in five steps, check it, and see how to end it.</p>
 <p class="notice">This page needs no sign-in: whoever has its address may read it and check. Share it only with the people who do these steps. It ends on ${dateOf(page.expiresAt)}.</p>
 ${tenant.state === 'suspended' ? html`<p class="notice bad">${nameOf(vendor)} has suspended this tenant: nothing is encrypted or decrypted now.</p>` : undefined}
 <nav aria-label="Steps"><ol>

@@ -67,7 +67,7 @@ describe('the page', () => {
     const bar = /<header class="top">(.*?)<\/header>/s.exec((await get(page)).text)?.[1] ?? '';
     expect(bar.match(/&lt;script&gt;/g)).toHaveLength(2);
     expect(bar).toContain(`<a href="${page}#about">About this page</a>`);
-    expect((await get(page)).text).toContain('<p id="about">');
+    expect((await get(page)).text).toContain('<h1 id="about">');
   });
 
   test('of a link that does not open names the vendor alone', async () => {
