@@ -15,7 +15,7 @@ export interface SliceClient {
   /**
    * Returns the server's CPU per request, in microseconds, over so many requests. All of them are
    * answered when it ends, so that no work of one slice falls into the next.
-   * @throws Error when an answer is not 2xx
+   * @throws Error when an answer is not 2xx, or a connection closes before its answer
    */
   measure(requests: number): Promise<number>;
   close(): void;
@@ -55,21 +55,28 @@ interface SliceLoad extends Load {
 /** Returns a client whose slices are short enough to alternate between servers many times. */
 export async function openSlices(server: MeasuredServer, load: SliceLoad): Promise<SliceClient> {
   const { hostname, port } = new URL(server.url);
-  const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => opened(hostname, Number(port))));
+  const open = () => opened(hostname, Number(port));
+  let sockets = await Promise.all(Array.from({ length: CONNECTIONS }, open));
   const exchanges = load.paths.map((path) => exchanger(requestTo(hostname, path, load)));
   let sent = 0;
   return {
     async measure(requests) {
+      // Servers close connections that were idle while others had their turn.
+      sockets = await Promise.all(sockets.map((socket) => (socket.readable && socket.writable ? socket : open())));
       const end = sent + requests;
       const before = await server.usage();
       await Promise.all(
         sockets.map(
           (socket) =>
             new Promise<void>((resolve, reject) => {
+              const onClose = () => reject(new Error('the server closed a connection'));
+              socket.once('close', onClose);
               const next = (error?: Error) => {
                 if (error) reject(error);
-                else if (sent === end) resolve();
-                else {
+                else if (sent === end) {
+                  socket.off('close', onClose);
+                  resolve();
+                } else {
                   sent += 1;
                   exchanges[sent % exchanges.length]?.(socket, next);
                 }
