@@ -192,7 +192,6 @@ export class Admission {
     const free = await entered;
     if (leave) res.off('close', leave);
     onAnswered(res, free);
-    if (res.closed) free();
   }
 
   /**

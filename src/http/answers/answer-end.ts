@@ -10,12 +10,13 @@ const END = Symbol('end');
 type Answer = ServerResponse & { [END]?: AnswerEnd };
 
 /**
- * Calls back once: when the answer is written, or its connection has ended without one. All
- * callbacks of an answer share one listener, since each listener costs a tenth of a microsecond for
- * every request.
+ * Calls back once: when the answer is written, or its connection has ended without one; at once if
+ * it had ended before. All callbacks of an answer share one listener, since each listener costs a
+ * tenth of a microsecond for every request.
  */
 export function onAnswered(res: ServerResponse, callback: () => void): void {
-  endOf(res).onAnswered.push(callback);
+  if (res.closed) callback();
+  else endOf(res).onAnswered.push(callback);
 }
 
 /** Calls back once when the answer has ended, after the callbacks of `onAnswered`. */
@@ -24,8 +25,8 @@ export function onClosed(res: ServerResponse, callback: () => void): void {
 }
 
 /**
- * Notes that the answer is written, although the rest of the request's body is still drained: its
- * request no longer counts as concurrent.
+ * Notes that a request no longer counts as concurrent: its answer is written although the rest of
+ * its body is still drained, or it waits for a query that many share.
  */
 export function markAnswered(res: ServerResponse): void {
   run(endOf(res).onAnswered);
