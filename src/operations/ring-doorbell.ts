@@ -54,6 +54,13 @@ function gatheredLookUps(bells: Pick<BellStore, 'known'>): DoorbellLimit['isKnow
   };
 }
 
+interface RingInput {
+  readonly requestId: string;
+  readonly bell: string;
+  /** Called before a wait with others: a flood must not take the places of concurrent requests. */
+  readonly stepAside: () => void;
+}
+
 /**
  * Rings a tenant's bell: every process drops the tenant's keys and proofs, and must ask the vault at
  * the next use. An unknown bell looks like a known one, while the audit log is away too.
@@ -62,14 +69,17 @@ function gatheredLookUps(bells: Pick<BellStore, 'known'>): DoorbellLimit['isKnow
 export async function ringDoorbell(
   { bells, clock, recordLater, countRefusal }: RingDoorbellDeps,
   { rate, isKnown }: DoorbellLimit,
-  { requestId, bell }: { readonly requestId: string; readonly bell: string },
+  { requestId, bell, stepAside }: RingInput,
 ): Promise<void> {
   const refused = { operation: 'doorbell', outcome: 'refused', requestId } as const;
   const digest = bellDigest(bell);
   // A flood of guesses must not hold a customer's ring back.
-  if (!rate.take(clock.monotonicMs()) && !(digest !== undefined && (await isKnown(digest)))) {
-    countRefusal({ ...refused, code: 'caller-throttled', reason: 'doorbell' });
-    return;
+  if (!rate.take(clock.monotonicMs())) {
+    stepAside();
+    if (digest === undefined || !(await isKnown(digest))) {
+      countRefusal({ ...refused, code: 'caller-throttled', reason: 'doorbell' });
+      return;
+    }
   }
   const ring = digest === undefined ? 'unknown' : await bells.ring(digest);
   if (ring === 'unknown') countRefusal({ ...refused, code: 'tenant-not-found', reason: 'bell-unknown' });

@@ -8,6 +8,7 @@ import { parseInput } from '../../lib/parse-input.ts';
 import { type Admission, declaredBytes } from '../admission/admission.ts';
 import { admit } from '../admission/admit.ts';
 import { sendBytes, sendNothing, sendPieces, sendText } from '../answers/answer.ts';
+import { markAnswered } from '../answers/answer-end.ts';
 import type { Encoded } from '../answers/encode-answer.ts';
 import { encodeCsv } from '../answers/encode-csv.ts';
 import { NDJSON, openProgress, type Progress } from '../answers/progress.ts';
@@ -36,6 +37,8 @@ interface Input<K extends OperationId> {
   readonly ifMatch: string | undefined;
   readonly requestId: string;
   readonly progress: Operations[K] extends { steps: true } ? Progress : undefined;
+  /** Makes the request no longer count as concurrent, for a wait that many requests share. */
+  readonly stepAside: () => void;
 }
 
 type DeepReadonly<T> = T extends object ? { readonly [P in keyof T]: DeepReadonly<T[P]> } : T;
@@ -142,7 +145,8 @@ function handleOf(
     const body = schema && bytes && parse(schema, bytes);
     const ifMatch = operation.ifMatch && req.headers['if-match'];
     const progress = operation.steps && openProgress(res, scope.requestId, routed.prefers?.(NDJSON) ?? false);
-    const input = { params, query, body, ifMatch, requestId: scope.requestId, progress };
+    const stepAside = () => markAnswered(res);
+    const input = { params, query, body, ifMatch, requestId: scope.requestId, progress, stepAside };
     const answer: unknown = await handler(input as never, request as never);
     if (!progress?.end(answer)) send(operation, answer, res, headersOf(operation, scope, answer), routed.prefers);
     deps.onAnswered?.(scope, res.statusCode);
