@@ -52,6 +52,14 @@ describe('a client', () => {
     await expect(exchange.next()).rejects.toMatchObject(isIdle);
   });
 
+  test('that has gone before the first piece is asked for ends its stream', async () => {
+    const { exchange, res, client: socket } = await exchangeOf('Content-Length: 10\r\n\r\nabc', LONG_MS);
+    const closed = once(res, 'close');
+    socket.destroy();
+    await closed;
+    await expect(exchange.next()).rejects.toMatchObject({ name: 'ClientGone' });
+  });
+
   test('that reads nothing delays only its own stream, with two segments in memory, and is cut after a while', async () => {
     const { exchange, req, res, client: socket } = await exchangeOf('Transfer-Encoding: chunked\r\n\r\n', SHORT_MS);
     socket.pause();

@@ -53,6 +53,7 @@ export class HeldBytes {
     let held = 0;
     let heldSlowly = 0;
     let isSlow = false;
+    let isReleased = false;
     const takeSlowly = (bytes: number) => {
       if (!this.#slow.take(holder, bytes, heldSlowly)) throw this.#refusal(this.#slow, bytes);
       heldSlowly += bytes;
@@ -64,17 +65,19 @@ export class HeldBytes {
     };
     return {
       add: (bytes) => {
+        if (isReleased) return; // its client has gone, and nothing would release them
         if (!this.#all.take(holder, bytes, held)) throw this.#refusal(this.#all, bytes);
         held += bytes;
         if (isSlow) takeSlowly(bytes);
       },
       slow: () => {
-        if (isSlow) return;
+        if (isSlow || isReleased) return;
         isSlow = true;
         takeSlowly(held);
       },
       complete,
       release: () => {
+        isReleased = true;
         complete();
         this.#all.give(holder, held);
         held = 0;

@@ -126,6 +126,7 @@ export class Exchange {
         this.#changed();
       })
       .on('error', () => fail(new ClientGone()));
+    if (this.#res.closed) fail(new ClientGone()); // it emitted 'close' while the caller was authenticated
     this.#res.on('drain', changed).on('finish', changed);
     this.#res.on('close', () => fail(new ClientGone())).on('error', () => fail(new ClientGone()));
     // The socket's own timer: each byte in or out restarts it.
