@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import type { AuditRow } from '../../src/audit/audit-table.ts';
 import { DAY_MS, dayOf } from '../../src/audit/days.ts';
 import { tableRecords } from '../../src/audit/pages/table-records.ts';
+import { lastEntry } from '../../src/database/tables/audit-chains.ts';
 import { auditTable } from '../../src/database/tables/audit-table.ts';
 import { otlpCursors } from '../../src/database/usage/otlp-cursors.ts';
 import { dropWholeDay } from '../support/audit-table.ts';
@@ -110,6 +112,17 @@ describe.each(DATABASES)('the audit table in %s', (_name, create) => {
     expect(await records.page({ ...search, filter: quoted })).toMatchObject({ records: [], next: { sequence: 1_500 } });
     const newest = await records.page({ ...search, limit: 1, filter: { text: 'ENCRYPT' } });
     expect(newest).toMatchObject({ records: [{ sequence: total - 1 }], next: { sequence: total - 1 } });
+  });
+
+  test('the last entry of a chain in the logs is found by an index, however many entries there are', async () => {
+    await using database = await create();
+    const { write, dialect } = await database.open();
+    const plan = await write(async (trx) => {
+      if (dialect.name === 'SQLite') return sql`explain query plan ${lastEntry('a')}`.execute(trx);
+      await sql`set local enable_seqscan = off`.execute(trx); // an empty table is read faster without an index
+      return sql`explain ${lastEntry('a')}`.execute(trx);
+    });
+    expect(JSON.stringify(plan.rows)).toContain('log_entries_by_record');
   });
 
   test('chains are listed in the order of their ids', async () => {

@@ -18,7 +18,7 @@ export async function noteChains(
   const removed = new Map<string, number>();
   for (const [chain, stored] of last) {
     const { rows } = await sql<{ removed: number }>`insert into audit_chains (chain, stored, sequenced)
-      values (${chain}, ${stored}, coalesce((select max(chain_sequence) from log_entries where chain = ${chain}), -1))
+      values (${chain}, ${stored}, coalesce((${lastEntry(chain)}), -1))
       on conflict (chain) do update set removed_at = null,
         stored = case when audit_chains.stored < excluded.stored then excluded.stored else audit_chains.stored end
       returning removed`.execute(trx);
@@ -26,6 +26,10 @@ export async function noteChains(
   }
   return removed;
 }
+
+/** Returns the query for the last entry of a chain. SQLite uses an index of entries that are not null only if told so. */
+export const lastEntry = (chain: string) =>
+  sql`select max(chain_sequence) as last from log_entries where chain = ${chain} and chain_sequence is not null`;
 
 /** Notes that the records of chains are removed up to these. */
 export const noteRemoved = ({ write, dialect }: Pick<SqlDatabase, 'write' | 'dialect'>, ends: readonly ChainEnd[]) =>
