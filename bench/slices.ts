@@ -62,7 +62,9 @@ export async function openSlices(server: MeasuredServer, load: SliceLoad): Promi
   return {
     async measure(requests) {
       // Servers close connections that were idle while others had their turn.
-      sockets = await Promise.all(sockets.map((socket) => (socket.readable && socket.writable ? socket : open())));
+      sockets = await Promise.all(
+        sockets.map(async (socket) => (socket.readable && socket.writable ? socket : open())),
+      );
       const end = sent + requests;
       const before = await server.usage();
       await Promise.all(
