@@ -84,3 +84,27 @@ test('a removal record is repeated when its day is dropped before the records it
   expect(notes.map(({ removed }) => (removed as { chain: string }).chain)).toContain(idle.sink.chain);
   await Promise.all([idle.sink.close(), busy.sink.close()]);
 });
+
+test('a day that cannot be dropped keeps the later ones: no chain lacks records in its middle', async () => {
+  await using spool = await newSpool();
+  let at = Date.now() - 10 * DAY_MS;
+  const { sink, shipper } = await spool.start({ now: () => at });
+  for (; at < Date.now(); at += DAY_MS) await sink.record(eventOf(0));
+  at -= DAY_MS;
+  await shipper.ship();
+  const before = await spool.table.days();
+  // Records of this day are stored again and again, as by another process that ships old files.
+  const busyDay = before[2];
+  const table: typeof spool.table = {
+    ...spool.table,
+    dropDay: async (day, ends) => day !== busyDay && spool.table.dropDay(day, ends),
+  };
+  expect(await dropOldDays({ table, sink, days: 3 }, at)).toEqual(before.slice(0, 2));
+  await shipper.ship();
+  expect(await spool.table.days()).toEqual(before.slice(2));
+  expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
+  expect(await dropOldDays({ table: spool.table, sink, days: 3 }, at)).toHaveLength(5);
+  await shipper.ship();
+  expect(badOnes(await verifyTable(spool.table, signal))).toEqual([]);
+  await sink.close();
+});

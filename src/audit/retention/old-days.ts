@@ -31,7 +31,10 @@ export async function dropOldDays({ table, sink, days }: OldDaysOptions, now: nu
   const firstKept = await nthDayWithRecords(table, past, days + 1);
   old = old.filter((day) => firstKept !== undefined && day < firstKept).reverse();
   const dropped: number[] = [];
-  for (const day of old) if (await dropDay({ table, sink }, day)) dropped.push(day);
+  for (const day of old) {
+    if (!(await dropDay({ table, sink }, day))) break; // later days first would leave chains without their middle
+    dropped.push(day);
+  }
   return dropped;
 }
 
