@@ -156,6 +156,7 @@ function readBytes(
       finish(outcome);
     }
     req.on('data', onData).on('end', onEnd).on('close', onClose);
+    if (req.destroyed) onClose(); // it emitted 'close' while the caller was authenticated
   });
 }
 
