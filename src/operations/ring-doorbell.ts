@@ -43,7 +43,7 @@ function gatheredLookUps(bells: Pick<BellStore, 'known'>): DoorbellLimit['isKnow
     const found = bells.known([...waiting]);
     waiting = new Set();
     next = undefined;
-    last = found.catch(() => undefined);
+    last = found.catch(() => undefined); // those who wait get the failure; the next look-up runs anyway
     return new Set(await found);
   };
   return async (digest) => {

@@ -43,7 +43,7 @@ function endOf(res: Answer): AnswerEnd {
   return end;
 }
 
-/** Each callback is called once, whatever it does. */
+/** Calls each callback once, also when one of them runs the list again. */
 function run(callbacks: (() => void)[]): void {
   for (let callback = callbacks.shift(); callback; callback = callbacks.shift()) callback();
 }

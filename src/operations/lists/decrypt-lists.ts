@@ -76,6 +76,6 @@ function openingOf({ dataKeys }: OpenDeps, tenant: Tenant, first: Message, count
 /** Returns the value if there is no wait. The later use of each item waits for the same call. */
 function atOnce<T>(value: Soon<T>): T | undefined {
   if (!(value instanceof Promise)) return value;
-  value.catch(() => undefined);
+  value.catch(() => undefined); // the items get the failure
   return undefined;
 }
