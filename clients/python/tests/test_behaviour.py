@@ -22,6 +22,7 @@ import pytest
 from conftest import FakeService, Seen, echo, problem, tls_service
 
 from vaultspan import Access, AsyncVaultspan, Plaintext, Vaultspan, VaultspanError
+from vaultspan import _protocol as protocol
 
 
 def failure(work: Callable[[], object]) -> VaultspanError:
@@ -48,6 +49,12 @@ def encrypt(request: pytest.FixtureRequest, fake: FakeService) -> Callable[..., 
     return blocking if request.param == "blocking" else in_asyncio
 
 
+@pytest.fixture
+def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the tries of a call follow each other at once, so that all of them fit into any deadline."""
+    monkeypatch.setattr(protocol, "FIRST_SECONDS", 0.0)
+
+
 class TestBatches:
     def test_many_travel_together(self, fake: FakeService) -> None:
         with Vaultspan(fake.url, token="t") as client:
@@ -70,7 +77,7 @@ class TestBatches:
         async def run() -> list[str]:
             async with AsyncVaultspan(fake.url, token="t") as client:
                 contoso = client.tenant("contoso")
-                return await asyncio.gather(*(contoso.encrypt(str(number)) for number in range(10_000)))
+                return await asyncio.gather(*(contoso.encrypt(str(number), timeout=60) for number in range(10_000)))
 
         assert len(set(asyncio.run(run()))) == 10_000
         assert len(fake.seen) == 10
@@ -153,27 +160,28 @@ class TestFailures:
         self, fake: FakeService, encrypt: Callable[..., str]
     ) -> None:
         fake.answer = lambda _: (503, problem(503, "draining"), {"Retry-After": "60"})
-        error = failure(lambda: encrypt(timeout=5))
+        error = failure(lambda: encrypt(timeout=59))
         assert (error.code, error.is_retryable, error.retry_after, len(fake.seen)) == ("draining", True, 60, 1)
 
     def test_a_broken_connection_is_tried_again(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
         fake.answer = lambda seen: None if len(fake.seen) == 1 else echo(seen)
         assert encrypt() == "sealed:YQ=="
 
+    @pytest.mark.usefixtures("without_waits")
     def test_nobody_listening_is_unreachable(self) -> None:
         with Vaultspan("http://127.0.0.1:1", token="t") as client:
-            assert failure(lambda: client.tenant("contoso").encrypt("a", timeout=0.3)).code in (
-                "unreachable",
-                "timed-out",
-            )
+            assert failure(lambda: client.tenant("contoso").encrypt("a")).code == "unreachable"
 
     def test_no_answer_is_timed_out(self, fake: FakeService, encrypt: Callable[..., str]) -> None:
-        def slow(seen: Seen) -> Any:
-            time.sleep(1)
+        is_over = threading.Event()
+
+        def silent(seen: Seen) -> Any:
+            is_over.wait(60)
             return echo(seen)
 
-        fake.answer = slow
+        fake.answer = silent
         assert failure(lambda: encrypt(timeout=0.2)).code == "timed-out"
+        is_over.set()
 
     @pytest.mark.parametrize(
         ("status", "content"), [(502, b"<h1>Bad gateway</h1>"), (200, b"<h1>Welcome</h1>"), (500, b"[]")]
@@ -241,10 +249,9 @@ class TestFailures:
                     time.sleep(0.1)
 
         threading.Thread(target=trickle, daemon=True).start()
-        started = time.monotonic()
         with Vaultspan(f"http://127.0.0.1:{server.getsockname()[1]}", token="t") as client:
+            # Whoever waits for the end of the answer finds it cut, which is `unreachable`.
             assert failure(lambda: client.tenant("contoso").encrypt("a", timeout=0.5)).code == "timed-out"
-        assert time.monotonic() - started < 5
         server.close()
 
     def test_requests_without_an_answer_leave_room_for_later_ones(self, fake: FakeService) -> None:
@@ -252,7 +259,7 @@ class TestFailures:
 
         def answer(seen: Seen) -> Any:
             if not is_silent.is_set():
-                is_silent.wait(20)
+                is_silent.wait(60)
             return echo(seen)
 
         fake.answer = answer
@@ -263,14 +270,15 @@ class TestFailures:
                 errors = await asyncio.gather(*silent, return_exceptions=True)
                 assert {error.code for error in errors if isinstance(error, VaultspanError)} == {"timed-out"}
                 is_silent.set()
-                return await client.tenant("contoso").encrypt("a", timeout=5)
+                return await client.tenant("contoso").encrypt("a", timeout=60)
 
         assert asyncio.run(run()) == "sealed:YQ=="
 
+    @pytest.mark.usefixtures("without_waits")
     def test_a_private_certificate_is_unreachable_and_says_why(self, tmp_path: Path) -> None:
         with tls_service(tmp_path) as (url, ca):
             with Vaultspan(url, token="t") as client:
-                error = failure(lambda: client.tenant("contoso").encrypt("a", timeout=0.5))
+                error = failure(lambda: client.tenant("contoso").encrypt("a"))
             assert error.code == "unreachable"
             assert "CERTIFICATE_VERIFY_FAILED" in str(error)
             context = ssl.create_default_context(cafile=ca)
@@ -474,7 +482,7 @@ class TestLife:
 
         child = context.Process(target=work)
         child.start()
-        refused, sealed = answers.get(timeout=20), answers.get(timeout=20)
+        refused, sealed = answers.get(timeout=60), answers.get(timeout=60)
         child.join()
         assert "give a function" in refused
         assert sealed == "sealed:Yg=="
@@ -508,7 +516,7 @@ class TestLife:
         for child in children:
             child.start()
         assert client.tenant("contoso").encrypt("d") == "sealed:ZA=="
-        assert sorted(answers.get(timeout=20) for _ in children) == ["sealed:Yg==", "sealed:Yw=="]
+        assert sorted(answers.get(timeout=60) for _ in children) == ["sealed:Yg==", "sealed:Yw=="]
         for child in children:
             child.join()
         client.close()
