@@ -49,7 +49,8 @@ export async function requestsIn(client: SliceClient, turnMs: number): Promise<n
 }
 
 interface SliceLoad extends Load {
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Returns the additional headers of the requests to the path at this place. */
+  readonly headersOf?: (at: number) => Readonly<Record<string, string>>;
 }
 
 /** Returns a client whose slices are short enough to alternate between servers many times. */
@@ -57,7 +58,9 @@ export async function openSlices(server: MeasuredServer, load: SliceLoad): Promi
   const { hostname, port } = new URL(server.url);
   const open = () => opened(hostname, Number(port));
   let sockets = await Promise.all(Array.from({ length: CONNECTIONS }, open));
-  const exchanges = load.paths.map((path) => exchanger(requestTo(hostname, path, load)));
+  const exchanges = load.paths.map((path, at) =>
+    exchanger(requestTo(hostname, path, load, load.headersOf?.(at) ?? {})),
+  );
   let sent = 0;
   return {
     async measure(requests) {
@@ -96,7 +99,12 @@ export async function openSlices(server: MeasuredServer, load: SliceLoad): Promi
   };
 }
 
-function requestTo(host: string, path: string, { body, token, headers = {} }: SliceLoad): Buffer {
+function requestTo(
+  host: string,
+  path: string,
+  { body, token }: Load,
+  headers: Readonly<Record<string, string>>,
+): Buffer {
   const content = JSON.stringify(body);
   const lines = [
     `POST ${path} HTTP/1.1`,

@@ -125,8 +125,10 @@ function assertActive(tenant: Tenant): Tenant {
  * @throws ServiceError `malformed-request`
  */
 function assertClaims(required: NonNullable<Tenant['requiredAccess']>, { access }: Requester): void {
-  const missing = required.filter((claim) => access?.[claim] === undefined);
-  if (missing.length > 0) throw accessRequired(missing);
+  for (const claim of required) {
+    if (access?.[claim] !== undefined) continue;
+    throw accessRequired(required.filter((other) => access?.[other] === undefined));
+  }
 }
 
 /**

@@ -106,26 +106,26 @@ function transactionOf(trx: Transaction<Schema>, dialect: SqlDialect): Sequencer
 
     appendRanges: async (ranges, dueAt) => {
       if (dialect.name === 'SQLite') return undefined; // it has no hash function
-      const wanted = sql`(select chain, first, last from ${dialect.rows(RANGES, ranges)})`;
-      // A scan of the index for each range, whatever the server's statistics say: a join could read the whole table.
-      const records = sql`${wanted} as w cross join lateral (
-        select chain, sequence, at, tenant_id, line from audit_records as a
-        where a.chain = w.chain and a.sequence between w.first and w.last
-        order by a.sequence limit w.last - w.first + 1) as r`;
-      const { rows: counted } = await sql<{ found: number | string }>`select count(*) as found from ${records}`.execute(
-        trx,
-      );
       const count = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
-      if (Number(counted[0]?.found) !== count) return undefined;
-      // The order of the numbers and the leaf hash are those of `append.ts` and `tree.ts`.
-      const { rows } = await sql<{ entries: number | string }>`with new as (
-          select r.tenant_id, r.chain, r.sequence, r.at, r.line,
-            row_number() over (partition by r.tenant_id order by r.at, r.chain, r.sequence) as place
-          from ${records} where r.tenant_id is not null),
+      // A scan of the index for each range, whatever the server's statistics say: a join could read the whole table.
+      // The order of the numbers and the leaf hash are those of `append.ts` and `tree.ts`. A leaf is made before the
+      // records are sorted, so that their lines are not.
+      const { rows } = await sql<{ found: number | string; entries: number | string }>`with read as materialized (
+          select r.chain, r.sequence, r.at, r.tenant_id, r.leaf
+          from (select chain, first, last from ${dialect.rows(RANGES, ranges)}) as w cross join lateral (
+            select chain, sequence, at, tenant_id,
+              case when tenant_id is not null
+                then encode(sha256('\\x00'::bytea || convert_to(line, 'UTF8')), 'base64') end as leaf
+            from audit_records as a
+            where a.chain = w.chain and a.sequence between w.first and w.last
+            order by a.sequence limit w.last - w.first + 1) as r),
+        new as (
+          select tenant_id, chain, sequence, at, leaf,
+            row_number() over (partition by tenant_id order by at, chain, sequence) as place
+          from read where tenant_id is not null and (select count(*) from read) = ${count}),
         added as (
           insert into log_entries (tenant_id, sequence, leaf, chain, chain_sequence, at)
-          select n.tenant_id, coalesce(h.size, 0) + n.place - 1,
-            encode(sha256('\\x00'::bytea || convert_to(n.line, 'UTF8')), 'base64'), n.chain, n.sequence, n.at
+          select n.tenant_id, coalesce(h.size, 0) + n.place - 1, n.leaf, n.chain, n.sequence, n.at
           from new as n left join log_heads as h on h.tenant_id = n.tenant_id
           returning tenant_id),
         grown as (
@@ -133,7 +133,8 @@ function transactionOf(trx: Transaction<Schema>, dialect: SqlDialect): Sequencer
           select tenant_id, count(*), 0, cast(${dueAt} as bigint), 0 from added group by tenant_id
           on conflict (tenant_id) do update set size = log_heads.size + excluded.size,
             due_at = coalesce(log_heads.due_at, excluded.due_at))
-        select count(*) as entries from added`.execute(trx);
+        select (select count(*) from read) as found, (select count(*) from added) as entries`.execute(trx);
+      if (Number(rows[0]?.found) !== count) return undefined;
       return Number(rows[0]?.entries);
     },
 
