@@ -1,3 +1,4 @@
+import { describe, expect, it } from '@jest/globals';
 import { RecentValues } from '../../src/lib/recent-values.ts';
 import { until } from '../support/until.ts';
 
