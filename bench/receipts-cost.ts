@@ -44,7 +44,6 @@ const SIDES = {
   both: { hasReasons: true, hasReceipts: true },
 } as const;
 type SideName = keyof typeof SIDES;
-const NAMES = Object.keys(SIDES) as readonly SideName[];
 
 interface Side {
   readonly pid: number;
