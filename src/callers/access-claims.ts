@@ -1,5 +1,5 @@
 import { type FieldError, ServiceError } from '../errors.ts';
-import { RecentValues } from '../lib/recent-values.ts';
+import { RecentValues } from './recent-values.ts';
 
 /**
  * What a caller claims about its access to data: for whom, why, and a label of its own. The

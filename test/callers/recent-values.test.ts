@@ -1,9 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
-import { RecentValues } from '../../src/lib/recent-values.ts';
+import { describe, expect, test } from '@jest/globals';
+import { RecentValues } from '../../src/callers/recent-values.ts';
 import { until } from '../support/until.ts';
 
 describe('recent values', () => {
-  it('are found until all of them are forgotten, and kept again after that', async () => {
+  test('are found until all of them are forgotten, and kept again after that', async () => {
     const recent = new RecentValues<string>({ max: 2, keptMs: 5 });
     recent.keep('a', 'A');
     expect(recent.get('a')).toBe('A');
@@ -14,7 +14,7 @@ describe('recent values', () => {
     await until(() => recent.size === 0);
   });
 
-  it('are no more than the bound, however many different ones come', () => {
+  test('are no more than the bound, however many different ones come', () => {
     const recent = new RecentValues<number>({ max: 2, keptMs: 60_000 });
     for (let at = 0; at < 1_000; at += 1) recent.keep(`key ${at}`, at);
     expect(recent.size).toBe(2);
