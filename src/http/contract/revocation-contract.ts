@@ -252,7 +252,7 @@ export const doorbellOperations = {
     tag: 'Doorbell',
     summary: "Make every process ask the customer's vault again",
     description:
-      "For the customer, after it has revoked access: within a second every process drops the tenant's data keys, sign-ins and proofs of access, and must ask the vault at the next use. It cannot grant anything. The answer is 202 for every bell, known or not. A bell has an effect at most once in 10 s, and all callers together are limited. A body is ignored, so an Event Grid subscription of the vault can ring too. A request with the header `aeg-event-type: SubscriptionValidation` does not ring: it gets 200 with the code of its event, and OPTIONS with `WebHook-Request-Origin` answers the handshake of CloudEvents, both for every bell.",
+      "For the customer, after it has revoked access: within a second every process drops the tenant's data keys, sign-ins and proofs of access, and must ask the vault at the next use. It cannot grant anything. The answer is 202 for every bell, known or not. A bell has an effect at most once in 10 s, and all callers together are limited: a ring that could not take effect is refused with 503. A body is ignored, so an Event Grid subscription of the vault can ring too. A request with the header `aeg-event-type: SubscriptionValidation` does not ring: it gets 200 with the code of its event, and OPTIONS with `WebHook-Request-Origin` answers the handshake of CloudEvents, both for every bell.",
     params: z.object({
       bell: z.string().meta({
         description: 'The bell that `vaultspan bell show` printed: 43 characters of base64url.',
