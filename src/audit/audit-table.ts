@@ -4,6 +4,8 @@ import type { Usage } from './usage.ts';
 export interface AuditRow {
   /** Milliseconds since 1970. */
   readonly at: number;
+  /** Set if `at` is not the record's own time, because the clock of its process was wrong. */
+  readonly isRedated?: true;
   /** Names the record, together with `sequence`. */
   readonly chain: string;
   readonly sequence: number;

@@ -5,6 +5,7 @@ import type { AuditTable } from '../../src/audit/audit-table.ts';
 import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import { ClockWatch } from '../../src/audit/clock-watch.ts';
 import { Retention } from '../../src/audit/retention/retention.ts';
+import { shipFiles } from '../../src/audit/shipping/ship-files.ts';
 import { verifyTable } from '../../src/audit/verify/verify-table.ts';
 import { linesIn } from '../support/audit-table.ts';
 import { type Directory, eventOf, temporaryDirectory } from '../support/chains.ts';
@@ -124,6 +125,15 @@ test("records of a clock that is far behind are shipped under the database's day
   await wrong.shipper.ship();
   expect(await spool.table.days()).toEqual([Math.floor(Date.now() / DAY_MS)]);
   expect((await linesIn(spool.table)).map((line) => placeOf(line).chain)).toEqual([wrong.sink.chain, wrong.sink.chain]);
+  // `audit ship --all` stores nothing twice, nor does the process after it.
+  const shipAll = () => shipFiles(spool.table, spool.directory.path, signal);
+  expect(await shipAll()).toMatchObject({ records: 2, added: 0 });
+  await wrong.sink.record(eventOf(1));
+  expect(await shipAll()).toMatchObject({ records: 3, added: 1 });
+  await wrong.sink.record(eventOf(2));
+  await wrong.shipper.ship();
+  const stored = await spool.table.following(wrong.sink.chain, -1, 10);
+  expect(stored.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3]);
   await wrong.sink.close();
 });
 

@@ -6,6 +6,7 @@ import { tableRecords } from '../../src/audit/pages/table-records.ts';
 import { lastEntry } from '../../src/database/tables/audit-chains.ts';
 import { auditTable } from '../../src/database/tables/audit-table.ts';
 import { otlpCursors } from '../../src/database/usage/otlp-cursors.ts';
+import { usageSums } from '../../src/database/usage/usage-sums.ts';
 import { dropWholeDay } from '../support/audit-table.ts';
 import { DATABASES } from '../support/sql-databases.ts';
 
@@ -36,6 +37,25 @@ describe.each(DATABASES)('the audit table in %s', (_name, create) => {
     expect(await table.last(A)).toEqual({ at: START + 2, chain: A, sequence: 2 });
     expect(await table.last(B)).toBeUndefined();
     expect(Math.abs((await table.now()) - Date.now())).toBeLessThan(60_000);
+  });
+
+  test('a record is stored once, also if it comes with another time', async () => {
+    await using database = await create();
+    const opened = await database.open();
+    const table = auditTable(opened);
+    const usage = { operations: 1, failures: 0, bytes: 1, leases: 0, leasedMessages: 0 };
+    const [own, redated] = [
+      (sequence: number) => row(A, sequence, { usage }),
+      (sequence: number) => row(A, sequence, { usage, at: START + DAY_MS + sequence, isRedated: true }),
+    ];
+    expect(await table.add([redated(0), redated(1)])).toBe(2);
+    expect(await table.add([own(0), own(1), own(2)])).toBe(1); // as `audit ship --all`
+    expect(await table.add([redated(2), redated(3)], redated(1))).toBe(1); // as the process whose clock is wrong
+    expect(await table.add([own(0), own(1)])).toBe(0);
+    const stored = await table.following(A, -1, 10);
+    expect(stored.map(({ sequence }) => sequence)).toEqual([0, 1, 2, 3]);
+    const counted = await usageSums(opened).byTenant({ from: START - DAY_MS, to: START + 3 * DAY_MS }, '', 10);
+    expect(counted.map(({ tenantId, operations }) => [tenantId, operations])).toEqual([['contoso', 4]]);
   });
 
   test('a page has the records of one tenant, newest first, from a place on', async () => {

@@ -267,7 +267,8 @@ export class Shipper {
     const { oldest, agrees, databaseNow } = this.#age;
     if (row.at >= oldest) return row;
     if (agrees) return undefined;
-    return isOwn ? { ...row, at: Math.floor(databaseNow + performance.now() - this.#ageReadAt) } : row;
+    if (!isOwn) return row;
+    return { ...row, at: Math.floor(databaseNow + performance.now() - this.#ageReadAt), isRedated: true };
   }
 
   /** Records that the chain begins late in the table, and why. */

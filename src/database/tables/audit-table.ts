@@ -149,21 +149,16 @@ async function addAll(
   const attempt = (isRepeat: boolean) =>
     write(async (trx) => {
       if (after && !(await has(trx, after))) return undefined;
-      const removed = await noteChains(trx, lastOfChains(rows));
+      const removed = await noteChains(trx, lastOfChains(rows)); // locks them until the end
+      // One that follows a stored record is new, unless it may be there under another time.
+      const mayBeStored = after === undefined || rows.some(({ isRedated }) => isRedated);
+      const news = mayBeStored ? await withoutStored(trx, rows) : rows;
+      if (news.length === 0) return 0;
+      const added = await (isRepeat ? addNew(trx, dialect, news) : addEach(trx, dialect, news));
       // A record that was removed with its day was counted while it was stored.
-      const counted = (some: readonly AuditRow[]) =>
-        some.filter(({ chain, sequence }) => sequence > (removed.get(chain) ?? -1));
-      if (isRepeat) {
-        const { rows: added } = await sql<NewRow>`${insert(dialect, rows)} returning chain, sequence`.execute(trx);
-        const places = new Set(added.map(({ chain, sequence }) => `${chain} ${sequence}`));
-        const fresh = rows.filter(({ chain, sequence }) => places.has(`${chain} ${sequence}`));
-        await addUsage(trx, dialect, counted(fresh));
-        return added.length;
-      }
-      const added = Number((await insert(dialect, rows).execute(trx)).numAffectedRows ?? 0);
-      if (added < rows.length) throw new SomeStored();
-      await addUsage(trx, dialect, counted(rows));
-      return added;
+      const counted = added.filter(({ chain, sequence }) => sequence > (removed.get(chain) ?? -1));
+      await addUsage(trx, dialect, counted);
+      return added.length;
     });
   try {
     return await attempt(false);
@@ -171,6 +166,40 @@ async function addAll(
     if (!(error instanceof SomeStored)) throw error;
     return attempt(true);
   }
+}
+
+/**
+ * Adds rows and returns them.
+ * @throws SomeStored
+ */
+async function addEach(trx: Transaction<Schema>, dialect: SqlDialect, rows: readonly AuditRow[]) {
+  const { numAffectedRows = 0n } = await insert(dialect, rows).execute(trx);
+  if (Number(numAffectedRows) < rows.length) throw new SomeStored();
+  return rows;
+}
+
+/** Adds those rows that are new and returns them. */
+async function addNew(trx: Transaction<Schema>, dialect: SqlDialect, rows: readonly AuditRow[]) {
+  const { rows: added } = await sql<NewRow>`${insert(dialect, rows)} returning chain, sequence`.execute(trx);
+  const places = new Set(added.map(({ chain, sequence }) => `${chain} ${sequence}`));
+  return rows.filter(({ chain, sequence }) => places.has(`${chain} ${sequence}`));
+}
+
+/** Returns those rows whose records the table does not have, under any time. */
+async function withoutStored(trx: Transaction<Schema>, rows: readonly AuditRow[]): Promise<readonly AuditRow[]> {
+  const stored = new Set<string>();
+  for (const [chain, some] of Map.groupBy(rows, (row) => row.chain)) {
+    const sequences = some.map(({ sequence }) => sequence);
+    const found = await trx
+      .selectFrom('audit_records')
+      .select('sequence')
+      .where('chain', '=', chain)
+      .where('sequence', '>=', Math.min(...sequences))
+      .where('sequence', '<=', Math.max(...sequences))
+      .execute();
+    for (const { sequence } of found) stored.add(`${chain} ${sequence}`);
+  }
+  return rows.filter(({ chain, sequence }) => !stored.has(`${chain} ${sequence}`));
 }
 
 /** Rolls back: some of the rows are in the table. */
