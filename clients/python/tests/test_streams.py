@@ -98,7 +98,7 @@ def through(request: pytest.FixtureRequest, server: EchoServer) -> Through:
     """Encrypts chunks with a new client of either kind."""
 
     def blocking(chunks: Iterable[Any], **options: Any) -> Iterator[bytes]:
-        with Vaultspan(server.url, token="t", timeout=5) as client:
+        with Vaultspan(server.url, token="t", timeout=60) as client:
             yield from client.tenant("contoso", access=Access(subject="ann")).encrypt_stream(chunks, **options)
 
     def in_asyncio(chunks: Iterable[Any], **options: Any) -> Iterator[bytes]:
@@ -107,7 +107,7 @@ def through(request: pytest.FixtureRequest, server: EchoServer) -> Through:
                 yield chunk
 
         async def run() -> list[bytes]:
-            async with AsyncVaultspan(server.url, token="t", timeout=5) as client:
+            async with AsyncVaultspan(server.url, token="t", timeout=60) as client:
                 given = source() if "source" in request.param else chunks
                 contoso = client.tenant("contoso", access=Access(subject="ann"))
                 return [data async for data in contoso.encrypt_stream(given, **options)]
@@ -119,7 +119,7 @@ def through(request: pytest.FixtureRequest, server: EchoServer) -> Through:
 
 def ends_of(server: EchoServer) -> list[str]:
     """Returns how streams ended. The server notes it after its answer, so that a client may know earlier."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not server.ends and time.monotonic() < until:
         time.sleep(0.01)
     return server.ends
@@ -203,7 +203,7 @@ def test_who_stops_reading_ends_the_stream(server: EchoServer) -> None:
         stream = client.tenant("contoso").encrypt_stream(endless())
         assert next(stream)
         stream.close()  # type: ignore[attr-defined]
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (left := _stream_threads()) and time.monotonic() < until:
         time.sleep(0.05)
     assert left == []

@@ -73,7 +73,7 @@ describe('calls of one turn', () => {
 
   it('are 10,000 at once in few requests', async () => {
     const contoso = client.tenant('contoso');
-    const sealed = await Promise.all(Array.from({ length: 10_000 }, (_, at) => contoso.encrypt(String(at))));
+    const sealed = await Promise.all(Array.from({ length: 10_000 }, (_, at) => contoso.encrypt(String(at), { timeoutMs: 60_000 })));
     assert.equal(new Set(sealed).size, 10_000);
     assert.equal(fake.seen.length, 10);
   });
@@ -94,11 +94,10 @@ describe('calls of one turn', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const contoso = client.tenant('contoso');
-    const all = () => Array.from({ length: 2_000 }, (_, at) => contoso.encrypt(String(at), { signal }));
+    const all = () => Array.from({ length: 2_000 }, (_, at) => contoso.encrypt(String(at), { signal, timeoutMs: 60_000 }));
     await Promise.all(all());
-    fake.answer = () => undefined;
+    fake.answer = () => controller.abort(new Error('no longer')); // while all wait for the first answer
     const during = Promise.allSettled(all());
-    setTimeout(() => controller.abort(new Error('no longer')), 50);
     const reasons = [...(await during), ...(await Promise.allSettled(all()))].map((one) => (one as PromiseRejectedResult).reason.message);
     assert.deepEqual([reasons.length, new Set(reasons)], [4_000, new Set(['no longer'])]);
     process.off('warning', onWarning);
@@ -159,7 +158,7 @@ describe('a failure', () => {
 
   it('whose Retry-After is beyond the deadline is given at once', async () => {
     fake.answer = (_seen, response) => sendJson(response, 503, problem(503, 'draining'), { 'Retry-After': '60' });
-    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 5_000 }));
+    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 59_000 }));
     assert.deepEqual([error.code, error.isRetryable, error.retryAfterMs], ['draining', true, 60_000]);
     assert.equal(fake.seen.length, 1);
   });
@@ -177,8 +176,8 @@ describe('a failure', () => {
     };
     assert.match(await client.tenant('contoso').encrypt('a'), /^sealed:/);
     fake.answer = (_seen, response) => void response.destroy();
-    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 300 }));
-    assert.ok(['unreachable', 'timed-out'].includes(error.code), error.code);
+    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 60_000 }));
+    assert.equal(error.code, 'unreachable');
   });
 
   it('of a service that restarts amid batches is not seen', async () => {
@@ -188,7 +187,7 @@ describe('a failure', () => {
       fake.restart(200);
     };
     const contoso = client.tenant('contoso');
-    const sealed = await Promise.all(Array.from({ length: 3_000 }, (_, at) => contoso.encrypt(String(at), { timeoutMs: 30_000 })));
+    const sealed = await Promise.all(Array.from({ length: 3_000 }, (_, at) => contoso.encrypt(String(at), { timeoutMs: 120_000 })));
     assert.equal(new Set(sealed).size, 3_000);
     assert.ok(fake.seen.length > 3, 'the batches are sent again');
   });
@@ -219,7 +218,7 @@ describe('a failure', () => {
     fake.answer = (_seen, response) => {
       if (fake.seen.length === 1) sendJson(response, 503, problem(503, 'draining'), { 'Retry-After': '0' });
     };
-    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 300 }));
+    const error = await failure(client.tenant('contoso').encrypt('a', { timeoutMs: 2_000 }));
     assert.equal(error.code, 'timed-out');
     assert.equal((error.cause as VaultspanError).code, 'draining');
   });

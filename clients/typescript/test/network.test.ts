@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 const CLIENT = new URL('../src/index.js', import.meta.url).href;
 const PROGRAM = `
   import { Vaultspan } from ${JSON.stringify(CLIENT)};
-  const vaultspan = new Vaultspan({ url: process.env.SERVICE, token: 'secret-token', timeoutMs: 5_000 });
+  const vaultspan = new Vaultspan({ url: process.env.SERVICE, token: 'secret-token', timeoutMs: 60_000 });
   console.log(await vaultspan.tenant('contoso').encrypt('a').catch((error) => error.code + ' ' + error.message));
   await vaultspan.close();
 `;
@@ -34,7 +34,7 @@ const closed = (server: Server) =>
 async function run(env: Record<string, string>): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', PROGRAM], {
     env,
-    timeout: 20_000,
+    timeout: 120_000,
   });
   return stdout.trim();
 }
