@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { parseChainFileName } from '../../src/audit/chain/chain-files.ts';
-import { createOnDisk } from '../../src/audit/chain/chain-log.ts';
+import { filesOnDisk } from '../../src/audit/chain/chain-log.ts';
 import { type FileSinkOptions, openFileSink } from '../../src/audit/chain/file-sink.ts';
 import { verifyDirectories, verifyFile } from '../../src/audit/verify/verify-directory.ts';
 import { eventOf, START, temporaryDirectory } from '../support/chains.ts';
@@ -64,10 +64,11 @@ test('records that arrive during a rotation wait for it, and none is lost or out
 
 test('a failed rotation refuses, keeps the existing records, and is retried', async () => {
   let failure: string | undefined;
+  const onDisk = filesOnDisk();
   await using small = await openSmall({
     createFile: async (path, durability) => {
       if (failure !== undefined) throw Object.assign(new Error(failure), { code: failure });
-      return createOnDisk(path, durability);
+      return onDisk(path, durability);
     },
   });
   await Promise.all(recordEvents(small.sink, 0, 6));

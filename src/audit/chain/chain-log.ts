@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { dayOf } from '../days.ts';
 import { type Appended, type AppendFile, AppendLog, type Durability, type Interference } from './append-log.ts';
 import { chainFileName } from './chain-files.ts';
-import { quickWrite, writersOf } from './quick-write.ts';
+import { type QuickWrites, quickWrites, writersOf } from './quick-write.ts';
 
 export interface ChainLogOptions {
   /** Created when missing. */
@@ -142,17 +142,23 @@ async function createPart(options: ChainLogOptions, part: number, at: number): P
   return { name, part, day: dayOf(at), log: new AppendLog(file, durability) };
 }
 
-/** Creates a file that only its owner can read. With `fsync` its name is on the disk too. */
-export async function createOnDisk(path: string, durability: Durability): Promise<AppendFile> {
-  const file = await open(path, 'ax', 0o600);
-  try {
-    if (durability === 'fsync') await syncDirectory(dirname(path));
-    return await watched(file, path, durability);
-  } catch (error) {
-    await file.close();
-    await unlink(path);
-    throw error;
-  }
+/**
+ * Returns a function that creates a file that only its owner can read. With `fsync` its name is on
+ * the disk too. The files share what is known of their disk: a chain has a new one often.
+ */
+export function filesOnDisk(): ChainLogOptions['createFile'] {
+  const writes = quickWrites(() => performance.now());
+  return async (path, durability) => {
+    const file = await open(path, 'ax', 0o600);
+    try {
+      if (durability === 'fsync') await syncDirectory(dirname(path));
+      return await watched(file, path, durability === 'write' ? writes : undefined);
+    } catch (error) {
+      await file.close();
+      await unlink(path);
+      throw error;
+    }
+  };
 }
 
 /**
@@ -162,10 +168,10 @@ export async function createOnDisk(path: string, durability: Durability): Promis
  * synchronous: right after a write the system answers from memory in 2 µs, while Node's thread pool
  * takes 20 µs.
  */
-async function watched(file: FileHandle, path: string, durability: Durability): Promise<AppendFile> {
+async function watched(file: FileHandle, path: string, writes: QuickWrites | undefined): Promise<AppendFile> {
   const { dev, ino } = await file.stat();
   return {
-    write: durability === 'write' ? quickWrite(writersOf(file)) : (bytes) => file.write(bytes),
+    write: writes ? writes(writersOf(file)) : (bytes) => file.write(bytes),
     truncate: (length) => file.truncate(length),
     datasync: () => file.datasync(),
     close: () => file.close(),

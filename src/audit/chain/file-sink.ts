@@ -7,7 +7,7 @@ import type { AuditSink } from '../sink.ts';
 import type { AppendFile, Durability, Interference } from './append-log.ts';
 import type { Removal } from './chain.ts';
 import { findChainEnd } from './chain-files.ts';
-import { ChainLog, type ChainPosition, createOnDisk } from './chain-log.ts';
+import { ChainLog, type ChainPosition, filesOnDisk } from './chain-log.ts';
 import { ChainWriter } from './chain-writer.ts';
 import type { LineKey } from './line-key.ts';
 
@@ -72,7 +72,7 @@ const DEFAULT_HEARTBEAT_MS = 30_000;
 
 /** Begins a new chain in the directory. Its open record is written when this resolves. */
 export async function openFileSink(options: FileSinkOptions): Promise<FileSink> {
-  const { directory, now = Date.now, createFile = createOnDisk, durability = 'write' } = options;
+  const { directory, now = Date.now, createFile = filesOnDisk(), durability = 'write' } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const continued = await findChainEnd(directory);
   const writer = new ChainWriter(randomUUID(), options.key);
