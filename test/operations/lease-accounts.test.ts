@@ -44,6 +44,7 @@ async function leasing(change: Partial<LeaseStore> = {}) {
     ...process.deps(),
     leases,
     leaseCounts,
+    maxPlaintextBytes: 1_048_576,
     dataKeys: {
       leaseForSealing: async (...of: Parameters<typeof dataKeys.leaseForSealing>) =>
         kept(await dataKeys.leaseForSealing(...of)),

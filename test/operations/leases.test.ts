@@ -30,6 +30,7 @@ describe('a lease', () => {
       expiresAt: expect.any(String),
       maxMessages: 2 ** 24,
       maxBytes: 2 ** 36,
+      maxPlaintextBytes: 1_048_576,
       requiredContext: ['purpose'],
     });
     expect(shown.expiresInSeconds).toBeLessThanOrEqual(MAX_SECONDS);

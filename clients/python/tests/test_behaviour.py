@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 import traceback
+from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,7 +20,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from conftest import FakeService, Seen, echo, problem, tls_service
+from conftest import Answer, FakeService, Seen, echo, problem, tls_service
 
 from vaultspan import Access, AsyncVaultspan, Plaintext, Vaultspan, VaultspanError
 from vaultspan import _protocol as protocol
@@ -215,6 +216,43 @@ class TestFailures:
         fake.answer = lambda _: (413, problem(413, "body-too-large"), {})
         with Vaultspan(fake.url, token="t") as client:
             assert failure(lambda: client.tenant("contoso").encrypt("a")).code == "body-too-large"
+
+    def test_a_batch_that_is_too_large_for_a_proxy_is_sent_in_halves(self, fake: FakeService) -> None:
+        fake.answer = lambda seen: (413, b"<h1>413</h1>", {}) if len(seen.body.get("items", "a")) > 2 else echo(seen)
+        with Vaultspan(fake.url, token="t") as client:
+            sealed = client.tenant("contoso").encrypt_many([(str(number), None) for number in range(3)])
+            assert len(set(sealed)) == 3
+            fake.answer = lambda _: (413, b"", {})
+            assert failure(lambda: client.tenant("contoso").encrypt("a")).code == "unexpected-answer"
+
+    def test_later_batches_are_as_small_as_the_service_takes(self, fake: FakeService) -> None:
+        def answer(seen: Seen) -> Answer:
+            size = sum(len(b64decode(item["plaintext"])) for item in seen.body.get("items", ()))
+            return (413, problem(413, "body-too-large"), {}) if size > 40_000 else echo(seen)
+
+        def sizes(length: int) -> list[int]:
+            seen, fake.seen[:] = list(fake.seen), []
+            return [len(one.body.get("items", "a")) * length for one in seen]
+
+        fake.answer = answer
+        items: list[tuple[str, None]] = [("x" * 2_000, None)] * 100
+        with Vaultspan(fake.url, token="t") as client:
+            contoso = client.tenant("contoso")
+            contoso.encrypt_many(items)
+            assert max(sizes(2_000)) > 40_000
+            contoso.encrypt_many(items)
+            assert sorted(sizes(2_000)) == [8_000] + [24_000] * 8
+            contoso.encrypt_many([("x" * 200, None)] * 100)
+            assert sizes(200) == [20_000]
+
+        async def run() -> None:
+            async with AsyncVaultspan(fake.url, token="t") as client:
+                for _ in range(2):
+                    sizes(2_000)
+                    await client.tenant("contoso").encrypt_many(items)
+
+        asyncio.run(run())
+        assert max(sizes(2_000)) == 24_000
 
     @pytest.mark.parametrize("answer", [{}, {"ciphertext": 7, "fields": {"a": "x"}}, []])
     def test_another_answer_is_unexpected_and_never_a_value_to_store(self, fake: FakeService, answer: Any) -> None:

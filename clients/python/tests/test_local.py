@@ -230,6 +230,21 @@ def test_what_the_service_could_not_decrypt_is_left_to_the_service(
     assert open_client(True).tenant("contoso").encrypt(largest + b"x") == "remote"
 
 
+def test_a_lease_tells_how_much_the_service_decrypts(
+    answers: LeaseAnswers, open_client: Callable[..., Vaultspan]
+) -> None:
+    answers.terms["maxPlaintextBytes"] = 10
+    client = open_client()
+    contoso = client.tenant("contoso")
+    assert contoso.encrypt("x" * 10).startswith("eyJ")
+    assert code(lambda: contoso.encrypt("x" * 11)) == "local-refused"
+    assert code(lambda: contoso.encrypt_fields({"a": "12345", "b": "123456"})) == "local-refused"
+    client.close()
+    assert [(report["sealed"], report["bytes"]) for report in answers.reports["lease-1"]] == [(1, 10)]
+    answers.terms.update(maxPlaintextBytes=3_000_000, maxBytes=10_000_000)
+    assert open_client().tenant("contoso").encrypt("x" * 2_000_000).startswith("eyJ")
+
+
 def test_what_was_refused_is_not_counted(answers: LeaseAnswers, open_client: Callable[..., Vaultspan]) -> None:
     answers.terms["requiredContext"] = ["table"]
     client = open_client()

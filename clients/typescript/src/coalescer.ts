@@ -7,8 +7,8 @@ export interface BatchOptions {
   /** Items of one request: 1–1,000, which is the service's limit. Default 1,000. */
   readonly maxItems?: number;
   /**
-   * Bytes of plaintext in one request. Default 1 MiB, the service's default for `http.maxPlaintextBytes`. Local mode
-   * leaves larger values to the service.
+   * Bytes of plaintext in one request. Default 1 MiB, the service's default for `http.maxPlaintextBytes`. Where the
+   * service, or a proxy in front of it, accepts less, the client finds that out and remembers it.
    */
   readonly maxBytes?: number;
   /** How long a call waits for others: 0 (default) for those of the same turn of the event loop, at most 1,000. */
@@ -25,6 +25,8 @@ export interface CoalescerParts<Item, Result> {
   readonly send: (items: readonly Item[], signal: AbortSignal) => Promise<readonly (Result | { error: unknown })[]>;
   /** Called when what was gathered is on its way: later calls are another coalescer's. */
   readonly onSent: () => void;
+  /** Called when so many bytes were too large for one request. */
+  readonly onTooLarge?: (bytes: number) => void;
 }
 
 interface Entry<Item, Result> {
@@ -102,6 +104,7 @@ export class Coalescer<Item, Result> {
     const errors = await this.#sendAll(entries);
     if (entries.length > 1 && errors.every(isTooLarge)) {
       // The service's limits may be lower than the client's: half as many at a time.
+      this.#parts.onTooLarge?.(entries.reduce((sum, { bytes }) => sum + bytes, 0));
       const half = Math.ceil(entries.length / 2);
       await Promise.all([this.#runOpen(entries.slice(0, half), tries), this.#runOpen(entries.slice(half), tries)]);
       return;
@@ -162,8 +165,9 @@ function hasError<Result>(result: Result | { error: unknown }): result is { erro
   return typeof result === 'object' && result !== null && 'error' in result && result.error !== undefined;
 }
 
+/** The service says 413 `body-too-large`; a proxy in front of it has a limit and a page of its own. */
 function isTooLarge(error: unknown): boolean {
-  return error instanceof VaultspanError && error.code === 'body-too-large';
+  return error instanceof VaultspanError && error.status === 413;
 }
 
 function settle(entry: { isSettled: boolean }, act: () => void): void {

@@ -74,6 +74,9 @@ const STREAM_OPTIONS = new Set(['context', 'key', 'signal', 'access']);
 
 const FIELD_BYTES = 64;
 
+/** Batches are not made smaller for good: below, long contexts count more than values. */
+const LEAST_BATCH_BYTES = 16_384;
+
 /** One tenant's data. Calls of one turn of the event loop travel to the service as one batch. */
 export class TenantClient {
   readonly id: string;
@@ -248,6 +251,9 @@ export class TenantClient {
       ...batch,
       send: (items, signal) => this.#send(operation, access, items, signal),
       onSent: () => lanes.delete(name),
+      onTooLarge: (bytes) => {
+        batch.maxBytes = Math.min(batch.maxBytes, Math.max(LEAST_BATCH_BYTES, Math.floor(bytes / 2)));
+      },
     });
     lanes.set(name, lane as unknown as Coalescer<never, never>);
     return lane;

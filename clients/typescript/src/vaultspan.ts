@@ -66,7 +66,7 @@ export class Vaultspan {
       maxBytes: whole(maxBytes, 'batch.maxBytes', 1, Number.MAX_SAFE_INTEGER),
       maxWaitMs: whole(maxWaitMs, 'batch.maxWaitMs', 0, 1_000),
     };
-    const keys = { transport, timeoutMs, maxBytes: limits.maxBytes, isRequired: local === 'required' };
+    const keys = { transport, timeoutMs, isRequired: local === 'required' };
     this.#local = local === false ? undefined : openLocalKeys({ ...keys, ...(time === undefined ? {} : { time }) });
     this.#parts = {
       transport,

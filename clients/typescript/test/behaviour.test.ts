@@ -235,6 +235,38 @@ describe('a failure', () => {
     assert.equal((await failure(contoso.encrypt('a'))).code, 'body-too-large');
   });
 
+  it('of a batch that is too large for a proxy, whose page is no problem, is sent in halves', async () => {
+    fake.answer = (seen, response) => {
+      if ((seen.body.items?.length ?? 1) > 2) response.writeHead(413, { 'Content-Type': 'text/html' }).end('<h1>413</h1>');
+      else echo(seen, response);
+    };
+    const contoso = client.tenant('contoso');
+    assert.equal(new Set(await Promise.all(['1', '2', '3'].map((text) => contoso.encrypt(text)))).size, 3);
+    fake.answer = (_seen, response) => {
+      response.writeHead(413).end();
+    };
+    assert.equal((await failure(contoso.encrypt('a'))).code, 'unexpected-answer');
+  });
+
+  it('is asked of the service once only: later batches are as small as it takes', async () => {
+    const most = 40_000;
+    fake.answer = (seen, response) => {
+      const bytes = (seen.body.items ?? []).reduce((sum, { plaintext }) => sum + Buffer.byteLength(plaintext ?? '', 'base64'), 0);
+      if (bytes > most) sendJson(response, 413, problem(413, 'body-too-large'));
+      else echo(seen, response);
+    };
+    const refused = async (length: number) => {
+      const before = fake.seen.length;
+      const contoso = client.tenant('contoso');
+      await Promise.all(Array.from({ length: 100 }, () => contoso.encrypt('x'.repeat(length))));
+      const sizes = fake.seen.slice(before).map(({ body }) => (body.items?.length ?? 1) * length);
+      return [sizes.filter((size) => size > most).length, sizes.length];
+    };
+    assert.ok(((await refused(2_000))[0] ?? 0) > 0);
+    assert.deepEqual(await refused(2_000), [0, 9]);
+    assert.deepEqual(await refused(200), [0, 1]);
+  });
+
   for (const [name, answer] of Object.entries({ 'an empty object': {}, 'other members': { ciphertext: 7, fields: { a: 'x' } }, 'a list': [] })) {
     it(`of ${name} in place of an answer is unexpected, never a value to store`, async () => {
       fake.answer = (_seen, response) => sendJson(response, 200, answer);

@@ -182,9 +182,19 @@ describe('limits of a lease', () => {
     await assert.rejects(tenant.encrypt(`${largest}x`), /^VaultspanError: local-refused: .*Use encryptStream/);
     await assert.rejects(tenant.encryptFields({ a: largest, b: 'x' }), refusal('local-refused'));
     assert.equal(await contoso(true).encrypt(`${largest}x`), 'remote');
-    const small = new Vaultspan({ url: service.url, token: 't', local: 'required', batch: { maxBytes: 10 } });
-    clients.push(small);
-    await assert.rejects(small.tenant('contoso').encrypt('x'.repeat(11)), refusal('local-refused'));
+  });
+
+  it('tell how much the service decrypts, whatever the client was told', async () => {
+    service.terms.maxPlaintextBytes = 10;
+    const tenant = contoso();
+    assert.match(await tenant.encrypt('x'.repeat(10)), /^eyJ/);
+    await assert.rejects(tenant.encrypt('x'.repeat(11)), /^VaultspanError: local-refused: .*more than 10 bytes/);
+    await assert.rejects(tenant.encryptFields({ a: '12345', b: '123456' }), refusal('local-refused'));
+    await clients[0]?.close();
+    assert.deepEqual(reportsOf('lease-1').map(({ sealed, bytes }) => [sealed, bytes]), [[1, 10]]);
+    service.terms.maxPlaintextBytes = 3_000_000;
+    service.terms.maxBytes = 10_000_000;
+    assert.match(await contoso().encrypt('x'.repeat(2_000_000)), /^eyJ/);
   });
 
   it('count nothing that was refused', async () => {

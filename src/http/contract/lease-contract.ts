@@ -40,6 +40,7 @@ export const leaseOperations = {
       ...END,
       maxMessages: 16_777_216,
       maxBytes: 68_719_476_736,
+      maxPlaintextBytes: 1_048_576,
       requiredContext: ['purpose'],
     },
     errors: [...BODY_ERRORS, ...TENANT_ERRORS, 'unknown-key-alias', 'key-use', ...ACCESS_ERRORS],

@@ -57,6 +57,10 @@ export const LeaseResult = named(
     ...end,
     maxMessages: z.int().meta({ description: 'How many messages the leaf may encrypt.' }),
     maxBytes: z.int().meta({ description: 'How many bytes of plaintext the leaf may encrypt.' }),
+    maxPlaintextBytes: z.int().meta({
+      description:
+        'How many bytes of plaintext the service decrypts at once (`http.maxPlaintextBytes`), in one message or one document. Only holders of the leaf could open a larger one, so leave it to the service.',
+    }),
     requiredContext: z
       .array(z.string())
       .optional()

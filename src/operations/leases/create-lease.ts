@@ -25,6 +25,7 @@ export interface CreatedLease extends LeaseEnd {
   readonly keyId: string;
   readonly maxMessages: number;
   readonly maxBytes: number;
+  readonly maxPlaintextBytes: number;
   readonly requiredContext: readonly string[];
 }
 
@@ -79,6 +80,7 @@ async function giveOut(
     ...leaseEnd(deps, endsAt),
     maxMessages,
     maxBytes,
+    maxPlaintextBytes: deps.maxPlaintextBytes,
     requiredContext,
   };
 }

@@ -14,6 +14,8 @@ export interface LeaseDeps extends AuditDeps, GrantDeps, SliceDeps {
   readonly leases: LeaseStore;
   readonly leaseCounts: LeaseCounts;
   readonly countKeyUse: CountKeyUse;
+  /** Bytes of the largest plaintext that the service decrypts, and of all in a document. */
+  readonly maxPlaintextBytes: number;
 }
 
 /** The roles that a lease needs besides `Keys.Lease`. The contract names them too. */

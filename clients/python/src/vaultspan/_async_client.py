@@ -20,7 +20,6 @@ from ._leases import (
     Lease,
     LeasedKeys,
     Part,
-    check_sizes,
     open_parts,
     proofs_of,
     seal_all,
@@ -292,12 +291,10 @@ class AsyncTenant:
         self, keys: LeasedKeys, alias: str | None, messages: int, sizes: Sequence[int], timeout: float | None
     ) -> Lease | None:
         """Returns a lease, or None where the service must encrypt. Each size is of what is decrypted by one request."""
-        size = sum(sizes)
         try:
-            check_sizes(sizes)
-            lease = keys.lease(alias, messages, size)
+            lease = keys.lease(alias, messages, sizes)
             if lease is None:
-                return await self._take_lease(keys, alias, messages, size, timeout)
+                return await self._take_lease(keys, alias, messages, sizes, timeout)
             if keys.begin_renewal(alias):
                 self._service.spawn(lambda: self._renew(keys, alias))
             return lease
@@ -307,14 +304,14 @@ class AsyncTenant:
             return None
 
     async def _take_lease(
-        self, keys: LeasedKeys, alias: str | None, messages: int, size: int, timeout: float | None
+        self, keys: LeasedKeys, alias: str | None, messages: int, sizes: Sequence[int], timeout: float | None
     ) -> Lease:
         with self._service.open_call():
             async with keys.lock(alias, self._service.new_lock):
-                lease = keys.lease(alias, messages, size)
+                lease = keys.lease(alias, messages, sizes)
                 if lease is None:
                     await self._ask_lease(keys, alias, timeout)
-                    lease = keys.lease(alias, messages, size)
+                    lease = keys.lease(alias, messages, sizes)
                 if lease is None:
                     raise VaultspanError("local-refused", f"a lease allows no more, or ended at once. {INSTEAD}")
                 return lease

@@ -47,6 +47,7 @@ class AsyncService:
         self._token = token
         self._timeout = timeout
         self._given = http
+        self._limit = protocol.BatchLimit()
         self._tls = tls
         self._is_closing = self._is_closed = False
         self._closing: asyncio.Future[None] | None = None
@@ -249,7 +250,7 @@ class AsyncService:
         waiting = self._lanes.pop(lane)
         # Those that were cancelled or timed out meanwhile have a future that is done.
         items = [item for item in waiting if not cast("asyncio.Future[None]", item.done).done()]
-        await asyncio.gather(*(self._send(lane, group) for group in protocol.batches(items)))
+        await asyncio.gather(*(self._send(lane, group) for group in self._limit.batches(items)))
 
     async def _send(self, lane: tuple[str, str, Access | None], group: Sequence[Item]) -> None:
         tenant, operation, access = lane
@@ -267,7 +268,7 @@ class AsyncService:
                 _finish(item, error)
             return
         protocol.settle(group, answer)
-        parts = protocol.halves(group)
+        parts = self._limit.halves(group)
         if parts:
             await asyncio.gather(*(self._send(lane, part) for part in parts))
             return

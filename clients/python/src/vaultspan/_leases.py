@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar, cast
 from ._canonical import canonical_context, field_contexts
 from ._compact import HEADER_CHARACTERS, Leaf, leased_header
 from ._errors import VaultspanError, problem_error
-from ._protocol import MAX_BYTES, text_member, unexpected
+from ._protocol import MAX_PLAINTEXT_BYTES, text_member, unexpected
 from ._values import Context, from_base64
 
 OPENED_LEAVES = 10_000
@@ -102,6 +102,8 @@ class Lease:
     renew_at: float
     max_messages: int
     max_bytes: int
+    max_plaintext_bytes: int
+    """The service decrypts no larger plaintext, nor a record with more bytes: nobody could read it without its leaf."""
     required: tuple[str, ...]
 
 
@@ -155,14 +157,18 @@ class LeasedKeys:
         with self._lock:
             return cast(LockT, self._locks.setdefault(alias, new()))
 
-    def lease(self, alias: str | None, messages: int, size: int) -> Lease | None:
+    def lease(self, alias: str | None, messages: int, sizes: Sequence[int]) -> Lease | None:
         """Returns a lease that may seal so much more, or None where one must be asked for; raises why there is none.
 
+        Each size is of what is decrypted by one request.
         It is counted already, so that concurrent calls stay within its limits: who does not seal takes it back.
         """
         with self._lock:
             slot = self._slots.setdefault(alias, Slot())
             lease = slot.lease
+            size = sum(sizes)
+            if lease is not None and any(one > lease.max_plaintext_bytes for one in sizes):
+                raise _unreadable(lease)
             if (
                 lease is not None
                 and lease.use.sealed + messages <= lease.max_messages
@@ -190,6 +196,7 @@ class LeasedKeys:
         """Takes a lease that was answered; ``started`` is the monotonic time before the request."""
         leaf, seconds = _leaf_of(answer)
         max_messages, max_bytes = answer.get("maxMessages"), answer.get("maxBytes")
+        most = answer.get("maxPlaintextBytes")
         if not isinstance(max_messages, int) or not isinstance(max_bytes, int):
             raise unexpected(200, "the lease has no limits")
         lease_id = text_member(answer, "leaseId")
@@ -204,6 +211,7 @@ class LeasedKeys:
                 started + seconds * random.uniform(RENEW_FROM, RENEW_TO),
                 max_messages,
                 max_bytes,
+                most if isinstance(most, int) else MAX_PLAINTEXT_BYTES,  # a version of the service that does not tell
                 tuple(cast(Sequence[str], answer.get("requiredContext", ()))),
             )
             slot.refusal = None
@@ -355,12 +363,11 @@ def _leaf_of(answer: Mapping[str, object]) -> tuple[Leaf, float]:
     return Leaf(text_member(answer, "kid"), key), seconds
 
 
-def check_sizes(sizes: Sequence[int]) -> None:
-    """Raises `local-refused` for what the service could not decrypt: nobody could read it without its leaf."""
-    if any(size > MAX_BYTES for size in sizes):
-        raise VaultspanError(
-            "local-refused", f"the service could not decrypt more than {MAX_BYTES} bytes. Use encrypt_stream."
-        )
+def _unreadable(lease: Lease) -> VaultspanError:
+    return VaultspanError(
+        "local-refused",
+        f"the service could not decrypt more than {lease.max_plaintext_bytes} bytes. Use encrypt_stream.",
+    )
 
 
 def seal_all(keys: LeasedKeys, lease: Lease, items: Sequence[tuple[bytes, Context | None]]) -> list[str]:

@@ -22,7 +22,10 @@ FIRST_SECONDS = 0.1
 LONGEST_SECONDS = 5.0
 LONGEST_TIMEOUT = 86_400
 MAX_ITEMS = 1_000
-MAX_BYTES = 1_048_576
+MAX_PLAINTEXT_BYTES = 1_048_576
+"""The service's default for `http.maxPlaintextBytes`."""
+LEAST_BATCH_BYTES = 16_384
+"""Batches are not made smaller for good: below, long contexts count more than values."""
 FIELD_BYTES = 64
 
 MEMBERS = ("ciphertext", "plaintext", "kid", "key", "leaseId")
@@ -201,17 +204,31 @@ def index_path(name: str, call: str) -> str:
     return f"indexes/{quote(name, safe='')}/{call}"
 
 
-def batches(items: Sequence[Item]) -> list[list[Item]]:
-    """Returns the items in groups that fit into one request."""
-    groups: list[list[Item]] = []
-    size = 0
-    for item in items:
-        if not groups or len(groups[-1]) == MAX_ITEMS or size + item.size > MAX_BYTES:
-            groups.append([])
-            size = 0
-        groups[-1].append(item)
-        size += item.size
-    return groups
+@dataclass
+class BatchLimit:
+    """How much travels together. It falls when the service, or a proxy in front of it, refuses a batch as too large."""
+
+    max_bytes: int = MAX_PLAINTEXT_BYTES
+
+    def batches(self, items: Sequence[Item]) -> list[list[Item]]:
+        """Returns the items in groups that fit into one request."""
+        groups: list[list[Item]] = []
+        size = 0
+        for item in items:
+            if not groups or len(groups[-1]) == MAX_ITEMS or size + item.size > self.max_bytes:
+                groups.append([])
+                size = 0
+            groups[-1].append(item)
+            size += item.size
+        return groups
+
+    def halves(self, items: Sequence[Item]) -> list[Sequence[Item]]:
+        """Returns the items in two parts where together they were too large, else none. Later batches are smaller."""
+        if len(items) == 1 or not all(item.error is not None and item.error.status == 413 for item in items):
+            return []
+        size = sum(item.size for item in items)
+        self.max_bytes = min(self.max_bytes, max(LEAST_BATCH_BYTES, size // 2))
+        return [items[: len(items) // 2], items[len(items) // 2 :]]
 
 
 def batch_request(tenant: str, operation: str, items: Sequence[Item], access: Access | None) -> Request:
@@ -235,13 +252,6 @@ def settle(items: Sequence[Item], answer: Json | VaultspanError) -> None:
         item.result = cast(Json, result) if isinstance(result, dict) else {}
         error = item.result.get("error")
         item.error = None if error is None else problem_error(error) or unexpected(200, "an item has no problem")
-
-
-def halves(items: Sequence[Item]) -> list[Sequence[Item]]:
-    """Returns the items in two parts where together they were too large for the service, else none."""
-    if len(items) == 1 or not all(item.error is not None and item.error.code == "body-too-large" for item in items):
-        return []
-    return [items[: len(items) // 2], items[len(items) // 2 :]]
 
 
 def settle_each(items: Sequence[Item], error: VaultspanError) -> None:

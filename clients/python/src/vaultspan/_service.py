@@ -54,6 +54,7 @@ class Service:
         self._token = token
         self._timeout = timeout
         self._given = http
+        self._limit = protocol.BatchLimit()
         self._tls = tls
         self._is_closed = False
         self._http = http if isinstance(http, httpx.Client) else self._new_http()
@@ -198,7 +199,7 @@ class Service:
     def _send_all(
         self, tenant: str, operation: str, items: Sequence[Item], access: Access | None, deadline: Deadline
     ) -> None:
-        groups = protocol.batches(items)
+        groups = self._limit.batches(items)
 
         def send(group: Sequence[Item]) -> None:
             for item in group:
@@ -207,7 +208,7 @@ class Service:
                 protocol.settle(group, self._ask(protocol.batch_request(tenant, operation, group, access), deadline))
             except VaultspanError as error:
                 protocol.settle(group, error)
-            for part in protocol.halves(group):
+            for part in self._limit.halves(group):
                 send(part)
 
         if len(groups) == 1:

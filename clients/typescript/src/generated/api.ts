@@ -318,6 +318,8 @@ export interface components {
             readonly maxBytes: number;
             /** Format: int64 */
             readonly maxMessages: number;
+            /** Format: int64 */
+            readonly maxPlaintextBytes: number;
             readonly requiredContext?: readonly string[];
         };
         readonly LogsIngestion: {

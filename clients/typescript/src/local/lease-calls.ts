@@ -12,7 +12,11 @@ import type { UsageReport } from './usage.ts';
 type Schemas = components['schemas'];
 
 /** A lease, its key as bytes that the receiver overwrites after use. */
-export type GivenLease = Omit<Schemas['LeaseResult'], 'key'> & { readonly key: Buffer };
+export type GivenLease = Omit<Schemas['LeaseResult'], 'key' | 'maxPlaintextBytes'> & {
+  readonly key: Buffer;
+  /** Absent in answers of older versions of the service. */
+  readonly maxPlaintextBytes?: number;
+};
 
 /** The key of a leaf that an earlier lease sealed under. */
 export interface OpenedLeaf {

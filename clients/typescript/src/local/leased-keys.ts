@@ -11,6 +11,9 @@ const RENEW_AT = { from: 0.6, to: 0.85 };
 const REFUSED_MS = 60_000;
 const TROUBLE_MS = 5_000;
 
+/** The service's default, for a version of it that does not tell. */
+const MAX_PLAINTEXT_BYTES = 1_048_576;
+
 /** What to do about `local-refused`. */
 export const INSTEAD = "Use local: true, so that the service does it, rather than local: 'required'.";
 
@@ -22,6 +25,8 @@ export interface SealingLease {
   readonly renewAtMs: number;
   readonly maxMessages: number;
   readonly maxBytes: number;
+  /** The service decrypts no larger plaintext, nor a record with more bytes: nobody could read one without its leaf. */
+  readonly maxPlaintextBytes: number;
   readonly requiredContext: readonly string[] | undefined;
 }
 
@@ -71,6 +76,7 @@ export class LeasedKeys {
     const { time, usage } = this.#parts;
     const slot = this.#slot(alias);
     const { lease, refusal } = slot;
+    if (lease !== undefined) assertReadable(lease, bytes);
     if (lease !== undefined && this.#mayStillSeal(lease, messages, bytes)) {
       // A failed renewal is asked for again at the next call; until its end the lease serves.
       if (time.monotonicMs() >= lease.renewAtMs && !isHeld(time, refusal)) this.#renew(alias, slot).catch(() => undefined);
@@ -84,6 +90,7 @@ export class LeasedKeys {
   /** Those who wait for a new lease share its limits, so the last of them may need another. */
   async #renewed(alias: string | undefined, slot: Slot, messages: number, bytes: number): Promise<SealingLease> {
     const lease = await this.#renew(alias, slot);
+    assertReadable(lease, bytes);
     if (this.#mayStillSeal(lease, messages, bytes)) return this.sealing(alias, messages, bytes);
     if (messages > lease.maxMessages || bytes > lease.maxBytes || hasEnded(this.#parts.time, lease.end)) throw tooMuch();
     return this.sealing(alias, messages, bytes);
@@ -180,6 +187,7 @@ export class LeasedKeys {
         renewAtMs: startedMs + share * given.expiresInSeconds * 1000,
         maxMessages: given.maxMessages,
         maxBytes: given.maxBytes,
+        maxPlaintextBytes: given.maxPlaintextBytes ?? MAX_PLAINTEXT_BYTES,
         requiredContext: given.requiredContext,
       };
       slot.lease = lease;
@@ -232,6 +240,15 @@ export class LeasedKeys {
     this.#parts.usage.finish(slot.lease.use);
     delete slot.lease;
   }
+}
+
+/** @throws VaultspanError `local-refused` for what only holders of the lease could decrypt */
+function assertReadable({ maxPlaintextBytes }: SealingLease, bytes: number): void {
+  if (bytes <= maxPlaintextBytes) return;
+  throw new VaultspanError({
+    code: 'local-refused',
+    message: `local-refused: the service could not decrypt more than ${maxPlaintextBytes} bytes. Use encryptStream.`,
+  });
 }
 
 function tooMuch(): VaultspanError {

@@ -15,7 +15,6 @@ const SWEEP_MS = 1_000;
 export interface LocalKeysParts {
   readonly transport: Transport;
   readonly timeoutMs: number;
-  readonly maxBytes: number;
   readonly isRequired: boolean;
   readonly time?: Time;
 }
@@ -41,7 +40,7 @@ export interface LocalKeys {
  * Returns the leased keys of this process.
  * @throws TypeError in a runtime without Node's crypto, where keys must not be asked for in vain
  */
-export function openLocalKeys({ transport, timeoutMs, maxBytes, isRequired, time = systemTime }: LocalKeysParts): LocalKeys {
+export function openLocalKeys({ transport, timeoutMs, isRequired, time = systemTime }: LocalKeysParts): LocalKeys {
   const crypto = nodeCrypto();
   if (crypto === undefined) throw new TypeError("local needs Node's crypto: leave it out in this runtime");
   const entries = new Map<string, Entry>();
@@ -66,7 +65,7 @@ export function openLocalKeys({ transport, timeoutMs, maxBytes, isRequired, time
       },
     });
     const keys = new LeasedKeys({ crypto, time, calls, usage });
-    return { keys, usage, tenant: new LocalTenant({ keys, usage, maxBytes, isRequired }) };
+    return { keys, usage, tenant: new LocalTenant({ keys, usage, isRequired }) };
   };
   return {
     tenant: (id, access) => {

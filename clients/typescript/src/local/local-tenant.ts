@@ -8,8 +8,6 @@ import type { Usage } from './usage.ts';
 export interface LocalTenantParts {
   readonly keys: LeasedKeys;
   readonly usage: Usage;
-  /** The service decrypts no larger plaintext, nor a record with more bytes: nobody could read one without its leaf. */
-  readonly maxBytes: number;
   /** Whether calls that can't be done here fail, rather than go by the service. */
   readonly isRequired: boolean;
 }
@@ -89,7 +87,6 @@ export class LocalTenant {
   }
 
   #withLease<T>(alias: string | undefined, messages: number, bytes: number, use: (lease: SealingLease) => T): Now<T> {
-    if (bytes > this.#parts.maxBytes) return this.#instead(tooLarge(this.#parts.maxBytes));
     let lease: SealingLease | Promise<SealingLease>;
     try {
       lease = this.#parts.keys.sealing(alias, messages, bytes);
@@ -131,12 +128,4 @@ export class LocalTenant {
     if (this.#parts.isRequired) throw error;
     return undefined;
   }
-}
-
-function tooLarge(maxBytes: number): VaultspanError {
-  const more = `the service could not decrypt more than ${maxBytes} bytes`;
-  return new VaultspanError({
-    code: 'local-refused',
-    message: `local-refused: ${more}. Use encryptStream, or set batch.maxBytes to the service's http.maxPlaintextBytes.`,
-  });
 }

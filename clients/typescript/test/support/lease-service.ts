@@ -20,7 +20,7 @@ interface LeasedMessage {
 /** A service that leases keys, for one tenant and a key. Everything but leases is "encrypted" remotely. */
 export interface LeaseService extends FakeService {
   /** Changes what a lease has. */
-  terms: { expiresInSeconds: number; maxMessages: number; maxBytes: number; requiredContext?: string[] };
+  terms: { expiresInSeconds: number; maxMessages: number; maxBytes: number; maxPlaintextBytes?: number; requiredContext?: string[] };
   /** Refuses leases with a problem while set. */
   refusal: Record<string, unknown> | undefined;
   /** The reports by lease, in their order. */
