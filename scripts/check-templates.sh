@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Parses the Terraform (*.tf) and Bicep (*.bicep) files of folders: HashiCorp's own parser and the tree-sitter grammar of Bicep. Both also find
-# names that nobody declares; for Bicep, parameters that nothing uses and wrong calls of modules too. Members of resources are not checked: that needs the providers and Microsoft's compiler.
+# names that nobody declares; for Bicep, parameters that nothing uses and wrong calls of modules too. Terraform's resources are checked against the
+# members that the providers have (templates/providers.json); Bicep's are not, since that needs Microsoft's compiler.
 # Usage: scripts/check-templates.sh FOLDER…
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,7 +37,14 @@ finds_faults_in() {
     name=${file##*/}
     must_fail "$1" "$name" 'output "unclosed" {'
     case $name in
-    *.tf) must_fail "$1" "$name" $'output "undeclared" {\n  value = var.nobody\n}' ;;
+    *.tf)
+      must_fail "$1" "$name" $'output "undeclared" {\n  value = var.nobody\n}'
+      must_fail "$1" "$name" $'resource "azurerm_nothing" "wrong" {\n}'
+      must_fail "$1" "$name" $'data "azurerm_key_vault" "lacking" {\n  name = "a"\n}'
+      must_fail "$1" "$name" $'data "azurerm_key_vault" "more" {\n  name                = "a"\n  resource_group_name = "b"\n  nothing             = "c"\n}'
+      must_fail "$1" "$name" $'data "azurerm_key_vault" "block" {\n  name                = "a"\n  resource_group_name = "b"\n  timeouts {\n    nothing = "1m"\n  }\n}'
+      must_fail "$1" "$name" $'data "azurerm_key_vault" "read" {\n  name                = "a"\n  resource_group_name = "b"\n}\noutput "read" {\n  value = data.azurerm_key_vault.read.nothing\n}'
+      ;;
     *)
       must_fail "$1" "$name" 'output undeclared string = nobody'
       must_fail "$1" "$name" 'param unused string'

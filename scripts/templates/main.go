@@ -1,5 +1,6 @@
 // Checks Terraform files by HashiCorp's own parser: syntax, format, the kinds of blocks, and that every variable, local, resource and
-// data source that an expression names is declared in the same folder. Members of resources need the providers and are not checked.
+// data source that an expression names is declared in the same folder. Resources and data sources are checked against providers.json,
+// which provider-schema.ts makes: their types, members, required members, and what expressions read of them. Values are not checked.
 package main
 
 import (
@@ -72,6 +73,7 @@ func checkFolder(files []string) []string {
 				faults = append(faults, fmt.Sprintf("%s: %q with %d labels is no block of Terraform", block.DefRange(), block.Type, len(block.Labels)))
 				continue
 			}
+			faults = append(faults, wrongMembers(block)...)
 			for _, name := range names(block) {
 				if declared[name] {
 					faults = append(faults, fmt.Sprintf("%s: %s is declared twice", block.DefRange(), name))
@@ -118,10 +120,16 @@ func unknown(body *hclsyntax.Body, declared map[string]bool) []string {
 		}
 		for _, traversal := range attribute.Expr.Variables() {
 			name, ok := nameOf(traversal)
-			if !ok || builtIn[traversal.RootName()] || declared[name] {
+			if !ok || builtIn[traversal.RootName()] {
 				continue
 			}
-			faults = append(faults, fmt.Sprintf("%s: %s is not declared", traversal.SourceRange(), name))
+			if !declared[name] {
+				faults = append(faults, fmt.Sprintf("%s: %s is not declared", traversal.SourceRange(), name))
+				continue
+			}
+			if member, isWrong := unreadable(traversal); isWrong {
+				faults = append(faults, fmt.Sprintf("%s: %s has no %s", traversal.SourceRange(), name, member))
+			}
 		}
 	}
 	for _, block := range body.Blocks {
