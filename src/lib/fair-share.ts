@@ -40,6 +40,7 @@ export class FairShare {
    */
   take(holder: string, amount: number, own = 0): boolean {
     if (!this.canTake(holder, amount, own)) return false;
+    if (amount === 0) return true; // `give` would not delete an entry of nothing
     this.#total += amount;
     this.#held.set(holder, (this.#held.get(holder) ?? 0) + amount);
     return true;

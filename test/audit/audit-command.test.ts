@@ -26,6 +26,7 @@ async function run(args: readonly string[], { cwd = '.', signal = new AbortContr
     stderr: (text) => {
       err += text;
     },
+    isStdoutTerminal: false,
     isStderrTerminal: false,
     stdin: () => Readable.from([]),
     stdoutBytes: () => new PassThrough(),

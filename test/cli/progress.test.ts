@@ -7,7 +7,7 @@ import { noProcesses } from '../support/run-cli.ts';
 const ERASE = '\r\u001b[2K';
 
 /** Returns the progress of a command, and what both outputs have got, in one list. */
-function progressOn(isStderrTerminal: boolean) {
+function progressOn(isStderrTerminal: boolean, isStdoutTerminal = isStderrTerminal) {
   const printed: string[] = [];
   const print = (text: string) => {
     printed.push(text);
@@ -16,6 +16,7 @@ function progressOn(isStderrTerminal: boolean) {
   const io: ProcessIo = {
     stdout: print,
     stderr: print,
+    isStdoutTerminal,
     isStderrTerminal,
     stdin: () => Readable.from([]),
     stdoutBytes: () => new Writable(),
@@ -98,6 +99,43 @@ test('without a terminal there is no progress', () => {
   io.stdout('contoso: passed\n');
   end();
   expect(printed).toEqual(['contoso: passed\n']);
+});
+
+test.each([
+  ['stdout', true],
+  ['stderr', true],
+  ['stderr', false],
+] as const)('what %s has printed without a line end is not erased', (name, isStdoutTerminal) => {
+  const { io, printed, pass, end } = progressOn(true, isStdoutTerminal);
+  io.progress('checking contoso');
+  io[name]('contoso:');
+  pass(3_000);
+  io[name](' passed\n');
+  expect(printed).toEqual(['contoso:', ' passed\n']);
+  pass(1_200);
+  expect(printed.at(-1)).toContain('checking contoso');
+  end();
+});
+
+test('bytes of a file on the same terminal are not erased, and the next line begins below them', () => {
+  const { io, printed, pass, end } = progressOn(true);
+  io.stdoutBytes();
+  io.progress('decrypting');
+  pass(3_000);
+  io.stderr('1.0 MiB\n');
+  expect(printed).toEqual(['\n1.0 MiB\n']);
+  end();
+});
+
+test('output that goes to a file changes nothing on the terminal', () => {
+  const { io, printed, pass, end } = progressOn(true, false);
+  io.stdoutBytes();
+  io.stdout('contoso:');
+  io.progress('decrypting');
+  pass(1_200);
+  io.stderr('1.0 MiB\n');
+  expect(printed.slice(1)).toEqual([`${ERASE}decrypting (1 s)`, ERASE, '1.0 MiB\n']);
+  end();
 });
 
 test('a long text stays within one line', () => {

@@ -41,6 +41,7 @@ export function runCli(
     stderr: (text) => {
       err += text;
     },
+    isStdoutTerminal: false,
     isStderrTerminal: options.isStderrTerminal ?? false,
     stdin: () => Readable.from(piecesOf(options.stdin), { objectMode: false }),
     stdoutBytes: () =>

@@ -4,6 +4,8 @@ import type { Readable, Writable } from 'node:stream';
 export interface ProcessIo {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** Whether standard output is a terminal. */
+  readonly isStdoutTerminal: boolean;
   /** Whether standard error is a terminal. */
   readonly isStderrTerminal: boolean;
   /** For commands that read or write bytes. */

@@ -20,6 +20,7 @@ export function openProcessIo(main: string): ProcessIo {
   return {
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
+    isStdoutTerminal: process.stdout.isTTY,
     isStderrTerminal: process.stderr.isTTY,
     stdin: () => process.stdin,
     stdoutBytes: () => process.stdout,

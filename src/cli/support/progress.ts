@@ -28,7 +28,8 @@ const systemTicks: Ticks = {
 /**
  * Returns the access of a command to the outside world, with its progress: one line on standard
  * error that shows what the command does and for how long, until something else is printed. It needs
- * a terminal.
+ * a terminal. Output in the same terminal is not erased: nothing is shown behind a text without a
+ * line's end, nor behind the bytes of a file.
  */
 export function openProgress(io: ProcessIo, ticks: Ticks = systemTicks): { readonly io: CommandIo; end(): void } {
   if (!io.isStderrTerminal) return { io: { ...io, progress: () => undefined }, end: () => undefined };
@@ -36,30 +37,49 @@ export function openProgress(io: ProcessIo, ticks: Ticks = systemTicks): { reado
   let printedAt = startedAt;
   let text = '';
   let isShown = false;
+  let isLineEnded = true;
+  let hasBytes = false;
   const erase = (): void => {
     if (isShown) io.stderr(ERASE);
     isShown = false;
   };
   const draw = (): void => {
-    if (text === '' || ticks.now() - printedAt < QUIET_MS) return;
+    if (text === '' || !isLineEnded || ticks.now() - printedAt < QUIET_MS) return;
     const seconds = Math.floor((ticks.now() - startedAt) / 1_000);
     io.stderr(`${ERASE}${text.slice(0, MAX_CHARACTERS)} (${seconds} s)`);
     isShown = true;
   };
   const printing =
-    (print: (text: string) => void) =>
+    (print: (text: string) => void, isTerminal: boolean) =>
     (printed: string): void => {
       erase();
-      print(printed);
+      print(hasBytes && isTerminal ? `\n${printed}` : printed);
       printedAt = ticks.now();
+      if (!isTerminal || printed === '') return;
+      hasBytes = false;
+      isLineEnded = printed.endsWith('\n');
     };
+  const stdoutBytes = () => {
+    erase();
+    if (io.isStdoutTerminal) {
+      hasBytes = true;
+      isLineEnded = false;
+    }
+    return io.stdoutBytes();
+  };
   const stop = ticks.every(EVERY_MS, draw);
   const progress = (now: string): void => {
     text = now;
     if (text === '') erase();
   };
   return {
-    io: { ...io, stdout: printing(io.stdout), stderr: printing(io.stderr), progress },
+    io: {
+      ...io,
+      stdout: printing(io.stdout, io.isStdoutTerminal),
+      stderr: printing(io.stderr, true),
+      stdoutBytes,
+      progress,
+    },
     end: () => {
       stop();
       erase();
