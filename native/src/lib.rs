@@ -102,21 +102,38 @@ pub fn seal_texts(
     answer: Target,
 ) -> Result<()> {
     let gcm = Gcm::new((&*key.0).into());
-    let (ivs, []) = ivs.as_chunks::<IV_BYTES>() else {
-        return Err(out_of_bounds());
-    };
-    let mut scratch = [0; MAX_TEXT as usize];
-    let mut out = Writer(answer);
-    if ivs.len() != ends.len() {
-        return Err(out_of_bounds());
-    }
-    for (n, (iv, text)) in ivs.iter().zip(Parts::new(texts, ends)).enumerate() {
-        out.bytes(if n > 0 { b"," } else { b"" })?;
-        out.bytes(before)?;
-        out.sealed(&gcm, aad, iv, text?, &mut scratch)?;
-        out.bytes(after)?;
-    }
-    out.0.is_empty().then_some(()).ok_or_else(out_of_bounds)
+    seal_list(
+        &gcm,
+        aad,
+        ivs,
+        Parts::new(texts, ends),
+        [before, after],
+        answer,
+    )
+}
+
+/// Does the same with a key of one use, which the caller overwrites.
+#[napi]
+#[allow(clippy::too_many_arguments)]
+pub fn seal_texts_once(
+    key: &[u8],
+    aad: &[u8],
+    ivs: &[u8],
+    texts: &[u8],
+    ends: &[u32],
+    before: &[u8],
+    after: &[u8],
+    answer: Target,
+) -> Result<()> {
+    let gcm = gcm_of(key)?;
+    seal_list(
+        &gcm,
+        aad,
+        ivs,
+        Parts::new(texts, ends),
+        [before, after],
+        answer,
+    )
 }
 
 /// Opens messages that follow one another, each as IV, ciphertext and tag. Writes for each one
@@ -133,14 +150,93 @@ pub fn open_texts(
     answer: Target,
 ) -> Result<bool> {
     let gcm = Gcm::new((&*key.0).into());
+    open_list(&gcm, aad, Parts::new(bytes, ends), [before, after], answer)
+}
+
+/// Does the same with a key of one use, which the caller overwrites.
+#[napi]
+pub fn open_texts_once(
+    key: &[u8],
+    aad: &[u8],
+    bytes: &[u8],
+    ends: &[u32],
+    before: &[u8],
+    after: &[u8],
+    answer: Target,
+) -> Result<bool> {
+    let gcm = gcm_of(key)?;
+    open_list(&gcm, aad, Parts::new(bytes, ends), [before, after], answer)
+}
+
+/// Opens messages that follow one another, each as IV, ciphertext and tag. Writes their texts, which
+/// fill the target. Returns false for a wrong tag; the target is then overwritten.
+#[napi]
+pub fn open_all(
+    key: &External<Key>,
+    aad: &[u8],
+    bytes: &[u8],
+    ends: &[u32],
+    texts: Target,
+) -> Result<bool> {
+    open_parts(
+        &Gcm::new((&*key.0).into()),
+        aad,
+        Parts::new(bytes, ends),
+        texts,
+    )
+}
+
+/// Does the same with a key of one use, which the caller overwrites.
+#[napi]
+pub fn open_all_once(
+    key: &[u8],
+    aad: &[u8],
+    bytes: &[u8],
+    ends: &[u32],
+    texts: Target,
+) -> Result<bool> {
+    open_parts(&gcm_of(key)?, aad, Parts::new(bytes, ends), texts)
+}
+
+fn seal_list(
+    gcm: &Gcm,
+    aad: &[u8],
+    ivs: &[u8],
+    texts: Parts,
+    [before, after]: [&[u8]; 2],
+    answer: Target,
+) -> Result<()> {
+    let (ivs, []) = ivs.as_chunks::<IV_BYTES>() else {
+        return Err(out_of_bounds());
+    };
+    if ivs.len() != texts.ends.len() {
+        return Err(out_of_bounds());
+    }
+    let mut scratch = [0; MAX_TEXT as usize];
+    let mut out = Writer(answer);
+    for (n, (iv, text)) in ivs.iter().zip(texts).enumerate() {
+        out.bytes(if n > 0 { b"," } else { b"" })?;
+        out.bytes(before)?;
+        out.sealed(gcm, aad, iv, text?, &mut scratch)?;
+        out.bytes(after)?;
+    }
+    out.0.is_empty().then_some(()).ok_or_else(out_of_bounds)
+}
+
+fn open_list(
+    gcm: &Gcm,
+    aad: &[u8],
+    messages: Parts,
+    [before, after]: [&[u8]; 2],
+    answer: Target,
+) -> Result<bool> {
     let mut scratch = Zeroizing::new([0; MAX_TEXT as usize]);
     let mut out = Writer(&mut *answer);
-    for (n, message) in Parts::new(bytes, ends).enumerate() {
+    for (n, message) in messages.enumerate() {
         let message = message?;
-        let length = message.len().checked_sub(IV_BYTES + TAG_BYTES);
-        let text = length.and_then(|length| scratch.get_mut(..length));
+        let text = scratch.get_mut(..text_bytes(message)?);
         let text = text.ok_or_else(out_of_bounds)?;
-        if !open_with(&gcm, aad, message, 0, text)? {
+        if !open_with(gcm, aad, message, 0, text)? {
             answer.fill(0);
             return Ok(false);
         }
@@ -150,6 +246,25 @@ pub fn open_texts(
         out.bytes(after)?;
     }
     out.0.is_empty().then_some(true).ok_or_else(out_of_bounds)
+}
+
+fn open_parts(gcm: &Gcm, aad: &[u8], messages: Parts, texts: Target) -> Result<bool> {
+    let mut out = Writer(&mut *texts);
+    for message in messages {
+        let message = message?;
+        let text = out.take(text_bytes(message)?)?;
+        if !open_with(gcm, aad, message, 0, text)? {
+            texts.fill(0);
+            return Ok(false);
+        }
+    }
+    out.0.is_empty().then_some(true).ok_or_else(out_of_bounds)
+}
+
+/// Length of the text in IV, ciphertext and tag.
+fn text_bytes(message: &[u8]) -> Result<usize> {
+    let length = message.len().checked_sub(IV_BYTES + TAG_BYTES);
+    length.ok_or_else(out_of_bounds)
 }
 
 /// The parts of a buffer that follow one another.

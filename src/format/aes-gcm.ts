@@ -2,10 +2,12 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } fro
 import { ServiceError } from '../errors.ts';
 import { type JsonSafe, type JsonSafeBytes, type JsonSafeText, PIECE_BYTES } from '../lib/json-safe.ts';
 import { releaseMemory } from '../lib/memory.ts';
-import { answerFor, type ByteList, fillAnswer, type ItemFrame } from './byte-list.ts';
+import { answerFor, type ByteList, fillAnswer, type ItemFrame, textsFor } from './byte-list.ts';
 import { IV_BYTES } from './iv-pool.ts';
 
 export const TAG_BYTES = 16;
+/** Bytes of a message's IV, ciphertext and tag that its plaintext does not have. */
+export const SEALED_BYTES = IV_BYTES + TAG_BYTES;
 /** Characters of a tag in base64url. */
 export const TAG_CHARACTERS = 22;
 const CIPHER = 'aes-256-gcm';
@@ -27,10 +29,14 @@ export interface GcmParts {
 }
 
 /** Short plaintexts that one key seals, or sealed messages that it opens. All have one header. */
-export interface GcmList {
+export interface GcmSource {
   readonly aad: Buffer;
   /** Plaintexts, or IV, ciphertext and tag of each message. */
   readonly list: ByteList;
+}
+
+/** The same with the JSON around each result. */
+export interface GcmList extends GcmSource {
   readonly frame: ItemFrame;
 }
 
@@ -49,6 +55,8 @@ export interface GcmKey {
   sealList(list: GcmList, ivs: Buffer): Buffer;
   /** Returns the JSON of items with the plaintexts in base64, or undefined if any tag is wrong. */
   openList(list: GcmList): Buffer | undefined;
+  /** Returns the plaintexts, which the caller overwrites, or undefined if any tag is wrong. */
+  openAll(list: GcmSource): ByteList | undefined;
   /**
    * Overwrites a key of one use. A lasting key is overwritten when the garbage collector drops it.
    */
@@ -140,6 +148,22 @@ class NodeKey implements GcmKey {
     return undefined;
   }
 
+  openAll({ aad, list }: GcmSource): ByteList | undefined {
+    const texts = textsFor(list, SEALED_BYTES);
+    let at = 0;
+    for (const [n, end] of texts.ends.entries()) {
+      const text = this.open({ aad, bytes: list.bytes, at: at + n * SEALED_BYTES, ciphertextBytes: end - at });
+      if (!text) {
+        texts.bytes.fill(0);
+        return undefined;
+      }
+      texts.bytes.set(text, at);
+      text.fill(0);
+      at = end;
+    }
+    return texts;
+  }
+
   release(): void {
     if (Buffer.isBuffer(this.#key)) this.#key.fill(0);
   }
@@ -157,17 +181,9 @@ export function lastingAad(protectedHeader: string): Buffer {
 
 /**
  * Returns a message in JWE Compact Serialization (RFC 7516 §7.1). `iv` must be new to this key.
- * `aad` has the bytes of the protected header.
+ * `start` is its text before the IV, `aad` has the bytes of the protected header.
  */
-export function sealGcm(
-  key: GcmKey,
-  protectedHeader: string,
-  encryptedKey: string,
-  iv: Buffer,
-  plaintext: Uint8Array,
-  aad: Buffer = Buffer.from(protectedHeader, 'latin1'),
-): JsonSafeText {
-  const start = `${protectedHeader}.${encryptedKey}.`; // each part is base64url
+export function sealGcm(key: GcmKey, start: string, aad: Buffer, iv: Buffer, plaintext: Uint8Array): JsonSafeText {
   return plaintext.length > PIECE_BYTES
     ? (key.sealLong(start, aad, iv, plaintext) as JsonSafeBytes)
     : ((start + key.seal(aad, iv, plaintext)) as JsonSafe);

@@ -1,6 +1,12 @@
 /** Longest plaintext in a list: the longest that the native module takes. */
 export const MAX_LISTED_BYTES = 4_096;
 
+const FEW_RUNS = 8;
+const MIN_ITEMS = 8;
+
+/** Returns whether items in so many runs cost more as lists than each for itself. */
+export const areTooMany = (runs: number, items: number): boolean => runs >= FEW_RUNS && items < runs * MIN_ITEMS;
+
 /** Parts that follow one another from the start of a buffer: plaintexts, or sealed messages. */
 export interface ByteList {
   readonly bytes: Buffer;
@@ -53,6 +59,12 @@ export function answerFor(
     start = end;
   }
   return Buffer.allocUnsafeSlow(Math.max(0, length));
+}
+
+/** Returns an empty list of parts, each so many bytes shorter than in another list. */
+export function textsFor({ bytes, ends }: ByteList, shorter: number): ByteList {
+  const own = ends.map((end, n) => end - (n + 1) * shorter);
+  return { bytes: Buffer.allocUnsafeSlow(bytes.length - ends.length * shorter), ends: own };
 }
 
 /** Returns the length of the longest part. */

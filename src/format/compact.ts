@@ -217,7 +217,7 @@ export const sealCompact = (
   { text, aad }: CompactHeader,
   iv: Buffer,
   plaintext: Uint8Array,
-): JsonSafeText => sealGcm(contentKey, text, '', iv, plaintext, aad);
+): JsonSafeText => sealGcm(contentKey, `${text}..`, aad, iv, plaintext);
 
 /**
  * Opens a message with the content key that its leaf and context determine.

@@ -41,11 +41,24 @@ export interface SealingKey {
  * key.
  */
 export function sealJwe(key: SealingKey, iv: Buffer, plaintext: Uint8Array, context: Buffer | undefined): JsonSafeText {
-  const { dataKey } = key;
+  const { start, aad } = startOf(key, context);
+  return sealGcm(key.dataKey.cek, start, aad, iv, plaintext);
+}
+
+/** The text of a message before its IV, with the bytes of the protected header. */
+export interface MessageStart {
+  readonly start: string;
+  readonly aad: Buffer;
+}
+
+/** Returns what the messages of a data key and a context have in common. */
+export function startOf({ dataKey, header }: SealingKey, context: Buffer | undefined): MessageStart {
   const ctx = context && contextMac(dataKey, context);
-  const protectedHeader = encodeHeader(key.header, ctx);
-  const aad = ctx === undefined ? key.header.aad : undefined;
-  return sealGcm(dataKey.cek, protectedHeader, dataKey.encryptedKey, iv, plaintext, aad);
+  const protectedHeader = encodeHeader(header, ctx);
+  return {
+    start: `${protectedHeader}.${dataKey.encryptedKey}.`,
+    aad: ctx === undefined ? header.aad : Buffer.from(protectedHeader, 'latin1'),
+  };
 }
 
 /**

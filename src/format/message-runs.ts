@@ -1,6 +1,6 @@
 import { releaseMemory } from '../lib/memory.ts';
 import { TAG_BYTES } from './aes-gcm.ts';
-import { type ByteList, MAX_LISTED_BYTES } from './byte-list.ts';
+import { areTooMany, type ByteList, MAX_LISTED_BYTES } from './byte-list.ts';
 import { IV_BYTES } from './iv-pool.ts';
 import { type Message, messageParser } from './message.ts';
 import { decodeSealedInto, sealedBytesIn } from './sealed-text.ts';
@@ -15,8 +15,6 @@ export interface MessageRun {
   readonly list: ByteList;
 }
 
-/** Shorter runs cost more than messages for themselves. */
-const MIN_MESSAGES = 8;
 const DOT = 0x2e;
 
 /**
@@ -29,7 +27,7 @@ export function messageRuns(text: Buffer, places: readonly number[]): readonly M
   const count = places.length / 2;
   const runs: MessageRun[] = [];
   for (let from = 0; from < count; ) {
-    if (runs.length > count / MIN_MESSAGES) return undefined;
+    if (areTooMany(runs.length, from)) return undefined;
     const run = runAt(text, places, from, parse);
     if (!run) return undefined;
     runs.push(run);

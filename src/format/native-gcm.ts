@@ -3,12 +3,13 @@ import {
   type GcmKey,
   type GcmList,
   type GcmParts,
+  type GcmSource,
   javascriptGcm,
   openedCharacters,
+  SEALED_BYTES,
   sealedCharacters,
-  TAG_BYTES,
 } from './aes-gcm.ts';
-import { answerFor, longestOf } from './byte-list.ts';
+import { answerFor, type ByteList, longestOf, textsFor } from './byte-list.ts';
 import { IV_BYTES } from './iv-pool.ts';
 
 /** The exports of `native/`. Each call checks the lengths of what it gets. */
@@ -26,27 +27,36 @@ export interface NativeModule {
   open(key: object, aad: Buffer, bytes: Buffer, at: number, text: Buffer): boolean;
   openOnce(key: Buffer, aad: Buffer, bytes: Buffer, at: number, text: Buffer): boolean;
   /** Fills the answer with the JSON of items: `before`, the message and `after` of each. */
-  sealTexts(
-    key: object,
-    aad: Buffer,
-    ivs: Buffer,
-    texts: Buffer,
-    ends: Uint32Array,
-    before: Buffer,
-    after: Buffer,
-    answer: Buffer,
-  ): void;
+  readonly sealTexts: SealTexts<object>;
+  readonly sealTextsOnce: SealTexts<Buffer>;
   /** Does the same with base64 of the texts; returns false for a wrong tag. */
-  openTexts(
-    key: object,
-    aad: Buffer,
-    bytes: Buffer,
-    ends: Uint32Array,
-    before: Buffer,
-    after: Buffer,
-    answer: Buffer,
-  ): boolean;
+  readonly openTexts: OpenTexts<object>;
+  readonly openTextsOnce: OpenTexts<Buffer>;
+  /** Fills `texts` with the texts themselves; returns false for a wrong tag. */
+  readonly openAll: OpenAll<object>;
+  readonly openAllOnce: OpenAll<Buffer>;
 }
+
+export type SealTexts<K> = (
+  key: K,
+  aad: Buffer,
+  ivs: Buffer,
+  texts: Buffer,
+  ends: Uint32Array,
+  before: Buffer,
+  after: Buffer,
+  answer: Buffer,
+) => void;
+export type OpenTexts<K> = (
+  key: K,
+  aad: Buffer,
+  bytes: Buffer,
+  ends: Uint32Array,
+  before: Buffer,
+  after: Buffer,
+  answer: Buffer,
+) => boolean;
+export type OpenAll<K> = (key: K, aad: Buffer, bytes: Buffer, ends: Uint32Array, texts: Buffer) => boolean;
 
 /**
  * Returns AES-256-GCM by a native module. It seals and opens short messages; node:crypto does all
@@ -103,11 +113,14 @@ function isSameList(key: GcmKey, reference: GcmKey, { aad, iv, text, sealed }: S
   const changed = Buffer.from(sealed).fill(0, IV_BYTES + text.length);
   const [texts, messages, ivs] = [listOf(text, text), listOf(sealed, sealed), Buffer.concat([iv, iv])];
   const opened = key.openList(messages);
+  const all = key.openAll(messages);
   return (
     key.sealList(texts, ivs).equals(reference.sealList(texts, ivs)) &&
     opened !== undefined &&
     reference.openList(messages)?.equals(opened) === true &&
-    key.openList(listOf(sealed, changed)) === undefined
+    key.openList(listOf(sealed, changed)) === undefined &&
+    all?.bytes.equals(texts.list.bytes) === true &&
+    key.openAll(listOf(sealed, changed)) === undefined
   );
 }
 
@@ -131,7 +144,25 @@ class NativeCalls {
     const { MESSAGE_AT } = this.module;
     return this.sealing.toString('latin1', MESSAGE_AT, MESSAGE_AT + sealedCharacters(textBytes));
   }
+
+  sealList<K>(seal: SealTexts<K>, key: K, { aad, list, frame }: GcmList, ivs: Buffer): Buffer {
+    const answer = answerFor(list, frame, sealedCharacters);
+    seal(key, aad, ivs, list.bytes, list.ends, frame.before, frame.after, answer);
+    return answer;
+  }
+
+  openList<K>(open: OpenTexts<K>, key: K, { aad, list, frame }: GcmList): Buffer | undefined {
+    const answer = answerFor(list, frame, openedCharacters);
+    return open(key, aad, list.bytes, list.ends, frame.before, frame.after, answer) ? answer : undefined;
+  }
+
+  openAll<K>(open: OpenAll<K>, key: K, { aad, list }: GcmSource): ByteList | undefined {
+    const texts = textsFor(list, SEALED_BYTES);
+    return open(key, aad, list.bytes, list.ends, texts.bytes) ? texts : undefined;
+  }
 }
+
+const longestTextOf = (list: ByteList): number => longestOf(list) - SEALED_BYTES;
 
 class LastingKey implements GcmKey {
   readonly #calls: NativeCalls;
@@ -164,24 +195,25 @@ class LastingKey implements GcmKey {
     return calls.module.open(this.#native, aad, bytes, at, text) ? text : undefined;
   }
 
-  sealList(sealed: GcmList, ivs: Buffer): Buffer {
-    const { aad, list, frame } = sealed;
+  sealList(texts: GcmList, ivs: Buffer): Buffer {
     const calls = this.#calls;
-    if (!calls.fits(aad, longestOf(list))) return this.#other.sealList(sealed, ivs);
-    const answer = answerFor(list, frame, sealedCharacters);
-    const { bytes, ends } = list;
-    calls.module.sealTexts(this.#native, aad, ivs, bytes, ends, frame.before, frame.after, answer);
-    return answer;
+    return calls.fits(texts.aad, longestOf(texts.list))
+      ? calls.sealList(calls.module.sealTexts, this.#native, texts, ivs)
+      : this.#other.sealList(texts, ivs);
   }
 
   openList(sealed: GcmList): Buffer | undefined {
-    const { aad, list, frame } = sealed;
     const calls = this.#calls;
-    if (!calls.fits(aad, longestOf(list) - IV_BYTES - TAG_BYTES)) return this.#other.openList(sealed);
-    const answer = answerFor(list, frame, openedCharacters);
-    const { bytes, ends } = list;
-    const isOpen = calls.module.openTexts(this.#native, aad, bytes, ends, frame.before, frame.after, answer);
-    return isOpen ? answer : undefined;
+    return calls.fits(sealed.aad, longestTextOf(sealed.list))
+      ? calls.openList(calls.module.openTexts, this.#native, sealed)
+      : this.#other.openList(sealed);
+  }
+
+  openAll(sealed: GcmSource): ByteList | undefined {
+    const calls = this.#calls;
+    return calls.fits(sealed.aad, longestTextOf(sealed.list))
+      ? calls.openAll(calls.module.openAll, this.#native, sealed)
+      : this.#other.openAll(sealed);
   }
 
   release(): void {}
@@ -217,12 +249,25 @@ class KeyOfOneUse implements GcmKey {
     return calls.module.openOnce(this.#bytes, aad, bytes, at, text) ? text : undefined;
   }
 
-  sealList(sealed: GcmList, ivs: Buffer): Buffer {
-    return this.#other().sealList(sealed, ivs);
+  sealList(texts: GcmList, ivs: Buffer): Buffer {
+    const calls = this.#calls;
+    return calls.fits(texts.aad, longestOf(texts.list))
+      ? calls.sealList(calls.module.sealTextsOnce, this.#bytes, texts, ivs)
+      : this.#other().sealList(texts, ivs);
   }
 
   openList(sealed: GcmList): Buffer | undefined {
-    return this.#other().openList(sealed);
+    const calls = this.#calls;
+    return calls.fits(sealed.aad, longestTextOf(sealed.list))
+      ? calls.openList(calls.module.openTextsOnce, this.#bytes, sealed)
+      : this.#other().openList(sealed);
+  }
+
+  openAll(sealed: GcmSource): ByteList | undefined {
+    const calls = this.#calls;
+    return calls.fits(sealed.aad, longestTextOf(sealed.list))
+      ? calls.openAll(calls.module.openAllOnce, this.#bytes, sealed)
+      : this.#other().openAll(sealed);
   }
 
   release(): void {

@@ -18,6 +18,7 @@ import type {
   DataKeys,
   LeafSealing,
   ListSealing,
+  ListUse,
   OpeningUse,
   SealingUse,
 } from './data-keys.ts';
@@ -93,14 +94,14 @@ export class CachedDataKeys implements DataKeys, LeasedLeaves {
     return this.#keysOf(tenant).dataKeys.forSealing(key, bytes);
   }
 
-  forListSealing(tenant: Tenant, key: RegisteredKey, bytes: number, messages: number): ListSealing | undefined {
+  forListSealing(tenant: Tenant, key: RegisteredKey, use: ListUse): ListSealing | undefined {
     this.#dropAfterClockJump();
     const { dataKeys, branches } = this.#keysOf(tenant);
-    if (key.form !== 'compact') return dataKeys.forListSealing(key, bytes, messages);
-    const sealing = branches?.sealingUnder(key).takeMany('message', bytes, messages);
+    if (key.form !== 'compact') return dataKeys.forListSealing(key, use);
+    const sealing = branches?.sealingUnder(key).takeMany('message', use);
     if (!sealing) return undefined;
     const { contentKey, header, keyId, vaultCall } = sealing;
-    const ivs = this.#ivs.takeMany(messages);
+    const ivs = this.#ivs.takeMany(use.messages);
     return { contentKey, start: `${header.text}..`, aad: header.aad, ivs, keyId, vaultCall };
   }
 

@@ -42,9 +42,20 @@ export interface CompactSealing extends LeafSealing {
   readonly iv: Buffer;
 }
 
-/** One key for many new messages without a context: their uses are counted, their IVs are new. */
+/** New messages that are sealed together. */
+export interface ListUse {
+  readonly messages: number;
+  /** Bytes of all plaintexts. */
+  readonly bytes: number;
+  /** Canonical; all have the same. */
+  readonly context: Buffer | undefined;
+  /** Throws if the key's policy refuses this use. It is called before the use is counted. */
+  readonly assertAllowed: (proof: ProofOfAccess | undefined) => void;
+}
+
+/** One key for many new messages: their uses are counted, their IVs are new. */
 export interface ListSealing {
-  /** A lasting key. */
+  /** The user releases it. */
   readonly contentKey: GcmKey;
   /** The text of each message before its IV. */
   readonly start: string;
@@ -71,11 +82,11 @@ export interface DataKeys {
   /** Returns a data key of ours that may seal `bytes` of plaintext; the use is counted first. */
   forSealing(tenant: Tenant, key: RegisteredKey, bytes: number): Soon<SealingUse>;
   /**
-   * Returns the key of so many new messages without a context, in the form that the key's record
-   * defines; `bytes` are those of all. Returns undefined unless one key may seal them all without
-   * any call: then each message asks for itself.
+   * Returns the key of new messages, in the form that the key's record defines. Returns undefined
+   * unless one key may seal them all without any call: then each message asks for itself.
+   * @throws ServiceError if the key's policy refuses the use; then nothing is counted
    */
-  forListSealing(tenant: Tenant, key: RegisteredKey, bytes: number, messages: number): ListSealing | undefined;
+  forListSealing(tenant: Tenant, key: RegisteredKey, use: ListUse): ListSealing | undefined;
   /**
    * Returns the data key of a parsed message, or of so many with its header. `kekOf` returns the
    * registered key in the version that the message names. It is not called for a header that a

@@ -67,14 +67,18 @@ export class SealingSlot {
    * undefined otherwise. `bytes` are those of all.
    */
   take(bytes: number, messages = 1): MintedKey | undefined {
-    const { clock } = this.#deps;
-    const now = clock.monotonicMs();
-    const current = this.#current;
-    if (!current || this.#isExpired()) return undefined;
-    if (!this.#proofs.accessTo(current.key.dataKey.kid).isFresh(now)) return undefined;
-    if (!current.take(now, bytes, messages)) return undefined;
+    const now = this.#deps.clock.monotonicMs();
+    const current = this.usable(now);
+    if (!current?.take(now, bytes, messages)) return undefined;
     this.#lookAhead(current, now);
     return current;
+  }
+
+  /** Returns the current key if no call is needed, without counting a use. */
+  usable(now: number = this.#deps.clock.monotonicMs()): MintedKey | undefined {
+    const current = this.#current;
+    if (!current || this.#isExpired()) return undefined;
+    return this.#proofs.accessTo(current.key.dataKey.kid).isFresh(now) ? current : undefined;
   }
 
   /** Returns the same after the necessary vault calls. */

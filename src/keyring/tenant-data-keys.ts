@@ -2,12 +2,12 @@ import { ServiceError } from '../errors.ts';
 import { undecryptable } from '../format/aes-gcm.ts';
 import { DATA_KEY_BYTES, type DataKey, dataKeyFrom, isOriginMac, type WrappedDataKey } from '../format/data-key.ts';
 import type { IvPool } from '../format/iv-pool.ts';
-import type { Jwe } from '../format/jwe.ts';
+import { type Jwe, startOf } from '../format/jwe.ts';
 import type { KekRef } from '../format/kek-ref.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { DataKeyBounds } from '../tenants/bounds.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import type { ListSealing, OpeningUse, SealingUse } from './data-keys.ts';
+import type { ListSealing, ListUse, OpeningUse, SealingUse } from './data-keys.ts';
 import { OpenedKeys } from './opened-keys.ts';
 import { type Evict, Proofs } from './proofs.ts';
 import { SealingSlot, type SealingSlotDeps } from './sealing-slot.ts';
@@ -74,19 +74,24 @@ export class TenantDataKeys {
   }
 
   /**
-   * Returns the key of so many new messages, as DataKeys.forListSealing. In mode `perMessage` there
+   * Returns the key of new messages, as DataKeys.forListSealing. In mode `perMessage` there
    * is none.
    */
-  forListSealing(key: RegisteredKey, bytes: number, messages: number): ListSealing | undefined {
+  forListSealing(key: RegisteredKey, use: ListUse): ListSealing | undefined {
     const { counts, ivs, bounds } = this.#deps;
-    const minted = bounds.mode === 'perMessage' ? undefined : this.slotFor(key).take(bytes, messages);
+    const { bytes, messages, context } = use;
+    if (bounds.mode === 'perMessage') return undefined;
+    const slot = this.slotFor(key);
+    const usable = slot.usable();
+    if (!usable) return undefined;
+    use.assertAllowed(this.proofs.accessTo(usable.key.dataKey.kid).vaultCall);
+    const minted = slot.take(bytes, messages);
     if (!minted) return undefined;
     counts.sealingHits += messages;
-    const { dataKey, header } = minted.key;
+    const { dataKey } = minted.key;
     return {
       contentKey: dataKey.cek,
-      start: `${header.withoutContext}.${dataKey.encryptedKey}.`,
-      aad: header.aad,
+      ...startOf(minted.key, context),
       ivs: ivs.takeMany(messages),
       keyId: dataKey.kid,
       vaultCall: this.proofs.accessTo(dataKey.kid).vaultCall,

@@ -7,7 +7,15 @@ import type { PolicedUse } from '../keyring/policy/assert-allowed.ts';
 import type { JsonSafeText } from '../lib/json-safe.ts';
 import { type Soon, whenReady } from '../lib/when-ready.ts';
 import type { RegisteredKey, Tenant } from '../tenants/record.ts';
-import { type Batch, eachItem, type ItemUse, type Outcome, recordBatch, type SliceDeps } from './batch.ts';
+import {
+  type Batch,
+  type DoneItems,
+  eachItem,
+  type ItemUse,
+  type Outcome,
+  recordBatch,
+  type SliceDeps,
+} from './batch.ts';
 import type { Encrypted } from './encrypt-data.ts';
 import {
   assertGranted,
@@ -86,10 +94,28 @@ export async function rewrapBatch(
   { tenantId, items }: Batch<RewrapItem>,
 ): Promise<readonly Outcome<Encrypted>[]> {
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
+  return recordMoves(deps, request, tenantId, await rewrapItems(deps, request, grant, items));
+}
+
+/** Returns the outcome of each item, moved under the grant on its source. */
+export function rewrapItems(
+  deps: RewrapDeps,
+  request: AuthenticatedRequest,
+  grant: TenantGrant,
+  items: Batch<RewrapItem>['items'],
+): Promise<readonly Outcome<Moved>[]> {
   const targets: Targets = new Map();
-  const outcomes = await eachItem(deps, items, grant, (item, source) =>
-    moveItem(deps, request, source, targets, item, 'message'),
-  );
+  return eachItem(deps, items, grant, (item, source) => moveItem(deps, request, source, targets, item, 'message'));
+}
+
+/** Records a batch and returns its outcomes for the caller. `done` stayed with the tenant. */
+export async function recordMoves(
+  deps: AuditDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+  outcomes: readonly Outcome<Moved>[],
+  done: readonly DoneItems[] = [],
+): Promise<readonly Outcome<Encrypted>[]> {
   const moved = outcomes.flatMap((outcome) => ('value' in outcome ? outcome.value : []));
   const elsewhere = Map.groupBy(
     moved.filter(({ target }) => target !== tenantId),
@@ -98,7 +124,7 @@ export async function rewrapBatch(
   const operation = 'batch-rewrap';
   // The source tenant's log counts every item; each target tenant's log counts the items that it
   // received.
-  await recordBatch(deps, request, { operation, tenantId }, outcomes.map(usedAt(tenantId)));
+  await recordBatch(deps, request, { operation, tenantId }, outcomes.map(usedAt(tenantId)), done);
   for (const [target, some] of elsewhere) {
     const uses = some.map(({ sealed }) => ({ value: sealed }));
     await recordBatch(deps, request, { operation, tenantId: target }, uses);
@@ -110,7 +136,7 @@ export async function rewrapBatch(
   );
 }
 
-interface Moved {
+export interface Moved {
   readonly ciphertext: JsonSafeText;
   readonly target: string;
   readonly opened: ItemUse;

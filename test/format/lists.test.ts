@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { type GcmKey, javascriptGcm } from '../../src/format/aes-gcm.ts';
 import { type ByteList, chunksOf, partsOf } from '../../src/format/byte-list.ts';
 import { messageRuns } from '../../src/format/message-runs.ts';
-import { decodeTexts } from '../../src/format/text-list.ts';
+import { textDecoder } from '../../src/format/text-list.ts';
 import { Deployment } from '../support/deployment.ts';
 import { gcm } from '../support/gcm.ts';
 
@@ -44,6 +44,8 @@ describe(`lists, ${gcm.name}`, () => {
       expect(textsOf(key.sealList({ aad, list: listOf(texts), frame }, ivs))).toEqual(messages);
       const opened = key.openList({ aad, list: listOf(sealedParts(messages)), frame });
       expect(opened && textsOf(opened)).toEqual(texts.map((text) => text.toString('base64')));
+      const all = key.openAll({ aad, list: listOf(sealedParts(messages)) });
+      expect(all && partsOf(all)).toEqual(texts);
     }
   });
 
@@ -56,7 +58,10 @@ describe(`lists, ${gcm.name}`, () => {
     const changed = sealed[which] ?? Buffer.alloc(0);
     for (const at of [0, 11, 12, changed.length - 16, changed.length - 1]) {
       changed[at] = (changed[at] ?? 0) ^ 1;
-      for (const key of keysOf(bytes)) expect(key.openList({ aad, list: listOf(sealed), frame })).toBeUndefined();
+      for (const key of keysOf(bytes)) {
+        expect(key.openList({ aad, list: listOf(sealed), frame })).toBeUndefined();
+        expect(key.openAll({ aad, list: listOf(sealed) })).toBeUndefined();
+      }
       changed[at] ^= 1;
     }
     for (const key of keysOf(bytes)) {
@@ -81,7 +86,7 @@ test('texts have memory of their size, so that it can be freed at once after its
   const texts = ['', 'a', 'ab', 'abc', 'a'.repeat(100)].map((text) => Buffer.from(text));
   for (const encoding of ['base64', 'base64url'] as const) {
     const body = JSON.stringify(texts.map((text) => text.toString(encoding)));
-    const list = decodeTexts(Buffer.from(body), placesIn(body));
+    const list = textDecoder(Buffer.from(body))(placesIn(body));
     expect(list && partsOf(list)).toEqual(texts);
     expect(list?.bytes.buffer.byteLength).toBe(list?.bytes.length);
   }

@@ -88,12 +88,16 @@ describe(`AES-256-GCM, ${gcm.name}`, () => {
         for (const each of others) {
           expect(each.sealList(sealed, ivs).equals(messages)).toBe(true);
           expect(each.openList(opening)).toEqual(opened);
+          expect(each.openAll(opening)).toEqual(listOf(plaintexts));
         }
         const { bytes } = opening.list;
         if (bytes.length === 0) return;
         const bitAt = bit % (8 * bytes.length);
         bytes[bitAt >> 3] = (bytes[bitAt >> 3] ?? 0) ^ (1 << (bitAt & 7));
-        for (const each of keysOf(key)) expect(each.openList(opening)).toBeUndefined();
+        for (const each of keysOf(key)) {
+          expect(each.openList(opening)).toBeUndefined();
+          expect(each.openAll(opening)).toBeUndefined();
+        }
       });
     },
     NO_LIMIT,

@@ -104,12 +104,23 @@ interface ListLengths {
 const [BEFORE, AFTER] = [Buffer.from('<'), Buffer.from('>')];
 /** Two texts of 16 bytes: their messages, in their frames, and a comma. */
 const SEALED = 2 * (1 + 16 + 1 + 22 + 1 + 22 + 1) + 1;
-const OPENED = 2 * (1 + 24 + 1) + 1;
 
-describe('sealTexts of the native module', () => {
+const SEAL_TEXTS = [
+  ['sealTexts', module.sealTexts.bind(module, key)],
+  ['sealTextsOnce', module.sealTextsOnce.bind(module, bytesOfKey)],
+] as const;
+const OPEN_TEXTS = [
+  ['openTexts', module.openTexts.bind(module, key)],
+  ['openTextsOnce', module.openTextsOnce.bind(module, bytesOfKey)],
+] as const;
+const OPEN_ALL = [
+  ['openAll', module.openAll.bind(module, key)],
+  ['openAllOnce', module.openAllOnce.bind(module, bytesOfKey)],
+] as const;
+
+describe.each(SEAL_TEXTS)('%s of the native module', (_name, call) => {
   const run = ({ aad = 16, ivs = 24, bytes = 32, ends = [16, 32], answer = SEALED }: ListLengths) =>
-    module.sealTexts(
-      key,
+    call(
       Buffer.alloc(aad),
       Buffer.alloc(ivs),
       Buffer.alloc(bytes),
@@ -142,32 +153,45 @@ describe('sealTexts of the native module', () => {
   });
 });
 
-describe('openTexts of the native module', () => {
-  const ivs = Buffer.alloc(24, 5);
+/** Two messages of 16 zero bytes. */
+function sealedParts(): Buffer {
   const sealed = Buffer.alloc(SEALED);
-  module.sealTexts(key, Buffer.alloc(16), ivs, Buffer.alloc(32), Uint32Array.of(16, 32), BEFORE, AFTER, sealed);
+  const [ivs, ends] = [Buffer.alloc(24, 5), Uint32Array.of(16, 32)];
+  module.sealTexts(key, Buffer.alloc(16), ivs, Buffer.alloc(32), ends, BEFORE, AFTER, sealed);
   const messages = sealed.toString('latin1').replaceAll(/[<>]/g, '').split(/[.,]/);
-  const parts = Buffer.concat(messages.map((part) => Buffer.from(part, 'base64url')));
-  const run = ({ aad = 16, bytes = 88, ends = [44, 88], answer = OPENED }: ListLengths, from = parts) => {
+  return Buffer.concat(messages.map((part) => Buffer.from(part, 'base64url')));
+}
+
+const parts = sealedParts();
+const LONG = 44 + 28 + MAX_TEXT + 1;
+const openings = [
+  ...OPEN_TEXTS.map(([name, call]) => {
+    const open = (aad: Buffer, bytes: Buffer, ends: Uint32Array, filled: Buffer) =>
+      call(aad, bytes, ends, BEFORE, AFTER, filled);
+    const text = Buffer.alloc(16).toString('base64');
+    return [name, open, `<${text}>,<${text}>`] as const;
+  }),
+  ...OPEN_ALL.map(([name, call]) => [name, call, '\0'.repeat(32)] as const),
+];
+
+describe.each(openings)('%s of the native module', (_name, call, texts) => {
+  const run = ({ aad = 16, bytes = 88, ends = [44, 88], answer = texts.length }: ListLengths, from = parts) => {
     const filled = Buffer.alloc(answer, 7);
     const copy = Buffer.alloc(bytes);
     from.copy(copy);
-    return {
-      isOpen: module.openTexts(key, Buffer.alloc(aad), copy, Uint32Array.from(ends), BEFORE, AFTER, filled),
-      filled: filled.toString('latin1'),
-    };
+    const isOpen = call(Buffer.alloc(aad), copy, Uint32Array.from(ends), filled);
+    return { isOpen, filled: filled.toString('latin1') };
   };
 
   test('accepts right lengths', () => {
-    const text = Buffer.alloc(16).toString('base64');
-    expect(run({})).toEqual({ isOpen: true, filled: `<${text}>,<${text}>` });
+    expect(run({})).toEqual({ isOpen: true, filled: texts });
     expect(run({ ends: [], answer: 0 })).toEqual({ isOpen: true, filled: '' });
   });
 
   test('overwrites the answer if a tag is wrong', () => {
     const changed = Buffer.from(parts);
     changed[87] = (changed[87] ?? 0) ^ 1;
-    expect(run({}, changed)).toEqual({ isOpen: false, filled: '\0'.repeat(OPENED) });
+    expect(run({}, changed)).toEqual({ isOpen: false, filled: '\0'.repeat(texts.length) });
   });
 
   test.each<[string, ListLengths]>([
@@ -176,9 +200,9 @@ describe('openTexts of the native module', () => {
     ['a message shorter than IV and tag', { ends: [44, 71] }],
     ['an end before its start', { ends: [44, 20] }],
     ['an end far away', { ends: [44, 2 ** 32 - 1] }],
-    ['a longer text', { bytes: 44 + 28 + MAX_TEXT + 1, ends: [44, 44 + 28 + MAX_TEXT + 1], answer: OPENED + 6_000 }],
-    ['a shorter answer', { answer: OPENED - 1 }],
-    ['a longer answer', { answer: OPENED + 1 }],
+    ['a longer text', { bytes: LONG, ends: [44, LONG], answer: texts.length + 6_000 }],
+    ['a shorter answer', { answer: texts.length - 1 }],
+    ['a longer answer', { answer: texts.length + 1 }],
   ])('refuses %s', (_what, lengths) => {
     expect(() => run(lengths)).toThrow();
   });

@@ -9,8 +9,9 @@ import {
 import { dataReaders } from '../../src/http/bodies/data-readers.ts';
 import { base64Of } from '../../src/lib/json-safe.ts';
 import { decryptLists } from '../../src/operations/lists/decrypt-lists.ts';
-import { encryptList } from '../../src/operations/lists/encrypt-list.ts';
+import { encryptLists } from '../../src/operations/lists/encrypt-lists.ts';
 import { countOf, type ListResult } from '../../src/operations/lists/lists.ts';
+import { rewrapLists } from '../../src/operations/lists/rewrap-lists.ts';
 import { BOUND, CMK_V1, call, Deployment, encryptedKeyOf, HSM_KEY, tenantRecord } from '../support/deployment.ts';
 import { refusal } from '../support/jwk-key-wrapper.ts';
 
@@ -45,33 +46,58 @@ function listed<T, R>(
   return { items, together: countOf(done) };
 }
 
+/** What the items have besides their text. */
+type Others = (n: number) => object;
+interface With extends Change {
+  readonly others?: Others;
+  readonly failures?: unknown[];
+}
 /** Encrypts texts as the route does. */
-async function encrypt(process: Process, texts: readonly string[], change: Change = {}): Promise<Listed> {
-  const items = texts.map((text) => ({ plaintext: Buffer.from(text).toString('base64') }));
+async function encrypt(process: Process, texts: readonly string[], { others, failures = [], ...change }: With = {}) {
+  const items = texts.map((text, n) => ({ plaintext: Buffer.from(text).toString('base64'), ...others?.(n) }));
   const body = dataReaders.encryptBatch(Buffer.from(JSON.stringify({ items })));
-  if (!body?.list) throw new Error('no list');
-  const input = {
-    tenantId: 'contoso',
-    list: body.list,
-    frameOf: sealedFrame,
-    items: () => body.ready.map((item) => () => item),
-  };
-  const result = await encryptList({ ...process.deps(), ...change }, call, input);
+  const batch = listBatch(body, sealedFrame, failures);
+  const result = await encryptLists({ ...process.deps(), ...change }, call, batch);
   return listed(result, ({ ciphertext, keyId }) => ({ ciphertext, keyId }), encodeSealedItems);
 }
 
-async function decrypt(process: Process, ciphertexts: readonly string[], change: Change = {}): Promise<Listed> {
-  const items = ciphertexts.map((ciphertext) => ({ ciphertext }));
+async function decrypt(
+  process: Process,
+  ciphertexts: readonly string[],
+  { others, failures = [], ...change }: With = {},
+) {
+  const items = ciphertexts.map((ciphertext, n) => ({ ciphertext, ...others?.(n) }));
   const body = dataReaders.decryptBatch(Buffer.from(JSON.stringify({ items })));
+  const batch = listBatch(body, openedFrame, failures);
+  const result = await decryptLists({ ...process.deps(), ...change }, call, batch);
+  return listed(result, ({ plaintext, keyId }) => ({ plaintext: base64Of(plaintext), keyId }), encodeOpenedItems);
+}
+
+async function rewrap(
+  process: Process,
+  ciphertexts: readonly string[],
+  { others, failures = [], ...change }: With = {},
+) {
+  const items = ciphertexts.map((ciphertext, n) => ({ ciphertext, ...others?.(n) }));
+  const body = dataReaders.rewrapBatch(Buffer.from(JSON.stringify({ items })));
+  const batch = listBatch(body, sealedFrame, failures);
+  const result = await rewrapLists({ ...process.deps(), ...change }, call, batch);
+  return listed(result, ({ ciphertext, keyId }) => ({ ciphertext, keyId }), encodeSealedItems);
+}
+
+function listBatch<I, R>(
+  body: { readonly ready: readonly I[]; readonly list?: readonly R[] } | undefined,
+  frameOf: typeof sealedFrame,
+  failures: unknown[],
+) {
   if (!body?.list) throw new Error('no list');
-  const input = {
+  return {
     tenantId: 'contoso',
     runs: body.list,
-    frameOf: openedFrame,
+    frameOf,
     items: () => body.ready.map((item) => () => item),
+    onFailure: (failure: unknown) => void failures.push(failure),
   };
-  const result = await decryptLists({ ...process.deps(), ...change }, call, input);
-  return listed(result, ({ plaintext, keyId }) => ({ plaintext: base64Of(plaintext), keyId }), encodeOpenedItems);
 }
 
 const texts = (count: number) => Array.from({ length: count }, (_, n) => `row ${n}`.padEnd(n % 40, '.'));
@@ -196,6 +222,75 @@ describe.each([
     expect(codesIn(sealed)).toEqual([...Array(128).fill('ok'), ...Array(272).fill('tenant-suspended')]);
   });
 
+  test.each<[string, Others]>([
+    ['the same alias', () => ({ key: 'cmk' })],
+    ['the same context', () => ({ encryptionContext: { table: 'invoices' } })],
+    ['an alias and a context', () => ({ encryptionContext: { table: 'invoices', row: '1' }, key: 'cmk' })],
+    ['contexts that change now and then', (n) => ({ encryptionContext: { row: `${Math.floor(n / 50)}` } })],
+    ['their own context for a few', (n) => (n % 50 === 0 ? { encryptionContext: { row: `${n}` } } : {})],
+  ])('with %s is made together, moves together, and opens together', async (_what, others) => {
+    const { process } = await prepare();
+    const withoutKey: Others = (n) => {
+      const { encryptionContext } = others(n) as { readonly encryptionContext?: object };
+      return encryptionContext ? { encryptionContext } : {};
+    };
+    const sealed = await encrypt(process, texts(200), { others });
+    const moved = await rewrap(process, messagesIn(sealed), { others: withoutKey });
+    const opened = await decrypt(process, messagesIn(moved), { others: withoutKey });
+    expect([sealed, moved, opened].map(({ together }) => together)).toEqual([200, 200, 200]);
+    expect(textsIn(opened)).toEqual(texts(200));
+    expect(new Set([...messagesIn(sealed), ...messagesIn(moved)]).size).toBe(400);
+    expect(textsIn(await decrypt(process, messagesIn(sealed), { others: withoutKey }))).toEqual(texts(200));
+    const single = messagesIn(moved).map((message, n) => process.decrypt(message, { context: withoutKey(n) as never }));
+    expect((await Promise.allSettled(single)).length).toBe(200);
+    const wrong = await decrypt(process, messagesIn(moved), { others: () => ({ encryptionContext: { row: 'x' } }) });
+    expect(wrong.items.every(({ error }) => error !== undefined)).toBe(true);
+    const [batchEncrypt, batchRewrap] = process.audited.filter(({ operation }) => operation.startsWith('batch'));
+    const bytes = texts(200).join('').length;
+    const record = { bytes, items: { succeeded: 200 }, outcome: 'succeeded', keys: [{ keyId: CMK_V1, count: 200 }] };
+    expect([batchEncrypt, batchRewrap]).toMatchObject([record, record]);
+  });
+
+  test('that moves with a wrong message moves all others', async () => {
+    const { process } = await prepare();
+    const messages = messagesIn(await encrypt(process, texts(200)));
+    const wrong = messages.map((message, n) => (n === 150 ? message.replace(/.{23}$/, `.${'A'.repeat(22)}`) : message));
+    const moved = await rewrap(process, wrong);
+    expect(moved.together).toBe(128);
+    expect(codesIn(moved)).toEqual(texts(200).map((_, n) => (n === 150 ? 'undecryptable' : 'ok')));
+    expect(process.audited.at(-1)?.items).toEqual({ succeeded: 199, undecryptable: 1 });
+  });
+
+  test('that moves to an unknown key, or to another tenant, has the outcome of each item', async () => {
+    const { deployment, process } = await prepare();
+    deployment.register(tenantRecord({ id: 'fabrikam' }));
+    const messages = messagesIn(await encrypt(process, texts(20)));
+    const unknown = await rewrap(process, messages, { others: () => ({ to: { key: 'none' } }) });
+    expect(codesIn(unknown)).toEqual(Array(20).fill('unknown-key-alias'));
+    const elsewhere = await rewrap(process, messages, { others: () => ({ to: { tenantId: 'fabrikam' } }) });
+    expect(elsewhere.together).toBe(0);
+    expect(codesIn(elsewhere)).toEqual(Array(20).fill('ok'));
+  });
+
+  test('whose processing fails unexpectedly is processed item by item, and the error is reported once', async () => {
+    const { process } = await prepare();
+    const fault = new Error('a fault');
+    let calls = 0;
+    const countKeyUse = (_tenant: string, _key: string, _use: string, count = 1) => {
+      calls += 1;
+      if (count > 1) throw fault;
+    };
+    const failures: unknown[] = [];
+    const sealed = await encrypt(process, texts(20), { countKeyUse, failures });
+    expect(codesIn(sealed)).toEqual(Array(20).fill('ok'));
+    const opened = await decrypt(process, messagesIn(sealed), { countKeyUse, failures });
+    expect(textsIn(opened)).toEqual(texts(20));
+    expect(failures).toEqual([fault, fault]);
+    expect(calls).toBe(42);
+    await rewrap(process, messagesIn(sealed), { others: () => ({ to: { key: 'none' } }), failures });
+    expect(failures).toHaveLength(2);
+  });
+
   test('is counted as each of its messages is', async () => {
     const { process } = await prepare();
     const counted: unknown[] = [];
@@ -227,6 +322,22 @@ test('a data key seals no more messages of a list than its bound', async () => {
   expect(counts.length).toBeGreaterThanOrEqual(3);
   expect(Math.max(...counts)).toBeLessThanOrEqual(100);
   expect(textsIn(await decrypt(process, messages))).toEqual(texts(250));
+});
+
+test('a list that a policy refuses takes no more uses of a data key than its items', async () => {
+  const { deployment, process, vault } = await warm({ dataKeys: { maxMessages: 100 } });
+  const before = encryptedKeyOf(await process.encrypt());
+  const setTags = async (tags: Readonly<Record<string, string>>) => {
+    vault.change(CMK_V1, { tags });
+    deployment.clock.advance(20 * 60);
+    await encrypt(process, texts(1));
+    await encrypt(process, texts(1));
+  };
+  await setTags({ 'vaultspan-operations': 'decrypt' });
+  const refused = await encrypt(process, texts(60));
+  expect(codesIn(refused)).toEqual(Array(60).fill('policy-refused'));
+  await setTags({});
+  expect(encryptedKeyOf(await process.encrypt())).toBe(before);
 });
 
 test('a data key seals no more bytes of a list than its bound', async () => {

@@ -46,6 +46,14 @@ const listOf = (item: fc.Arbitrary<unknown>) =>
       .map((some) => ({ items: some.filter((one) => one !== null && Object.keys(one as object).length > 0) })),
   );
 
+/** Items in a row that differ in one text only, as the calls of one table or key do. */
+const runsOf = (text: fc.Arbitrary<object>, others: fc.Arbitrary<object>) =>
+  fc.array(fc.tuple(others, fc.array(text, { maxLength: 12 }), fc.boolean()), { maxLength: 4 }).map((runs) => ({
+    items: runs.flatMap(([rest, some, isLast]) =>
+      some.map((one) => (isLast ? { ...rest, ...one } : { ...one, ...rest })),
+    ),
+  }));
+
 /** Returns the values of every body, good and bad. */
 function valuesWith(ciphertext: fc.Arbitrary<string>): Readonly<Record<Reader, fc.Arbitrary<unknown>>> {
   const items = {
@@ -61,9 +69,20 @@ function valuesWith(ciphertext: fc.Arbitrary<string>): Readonly<Record<Reader, f
     decryptData: items.decrypt,
     rewrapData: items.rewrap,
     createDataKey: fc.record({ encryptionContext, key }, { noNullPrototype: true }),
-    encryptBatch: fc.oneof(batchOf(items.encrypt), listOf(fc.record({ plaintext }))),
-    decryptBatch: fc.oneof(batchOf(items.decrypt), listOf(fc.record({ ciphertext }))),
-    rewrapBatch: batchOf(items.rewrap),
+    encryptBatch: fc.oneof(
+      batchOf(items.encrypt),
+      listOf(fc.record({ plaintext })),
+      runsOf(fc.record({ plaintext }), fc.record({ encryptionContext, key }, { noNullPrototype: true })),
+    ),
+    decryptBatch: fc.oneof(
+      batchOf(items.decrypt),
+      listOf(fc.record({ ciphertext })),
+      runsOf(fc.record({ ciphertext }), fc.record({ encryptionContext }, { noNullPrototype: true })),
+    ),
+    rewrapBatch: fc.oneof(
+      batchOf(items.rewrap),
+      runsOf(fc.record({ ciphertext }), fc.record({ encryptionContext, to }, { noNullPrototype: true })),
+    ),
     encryptDocument: items.encryptDocument,
     decryptDocument: items.decryptDocument,
     rewrapDocument: items.rewrapDocument,

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { type GcmKey, javascriptGcm } from '../../src/format/aes-gcm.ts';
-import type { NativeModule } from '../../src/format/native-gcm.ts';
+import type { NativeModule, OpenAll, OpenTexts, SealTexts } from '../../src/format/native-gcm.ts';
 
 /** Returns the native module itself, which must have been built. */
 export const builtModule = (): NativeModule =>
@@ -20,6 +20,19 @@ export function moduleDouble(): NativeModule {
     opened?.copy(text);
     return opened !== undefined;
   };
+  const sealTexts: SealTexts<GcmKey> = (key, aad, ivs, bytes, ends, before, after, answer) => {
+    key.sealList({ aad, list: { bytes, ends }, frame: { before, after } }, ivs).copy(answer);
+  };
+  const openTexts: OpenTexts<GcmKey> = (key, aad, bytes, ends, before, after, answer) => {
+    const opened = key.openList({ aad, list: { bytes, ends }, frame: { before, after } });
+    opened?.copy(answer);
+    return opened !== undefined;
+  };
+  const openAll: OpenAll<GcmKey> = (key, aad, bytes, ends, texts) => {
+    const opened = key.openAll({ aad, list: { bytes, ends } });
+    opened?.bytes.copy(texts);
+    return opened !== undefined;
+  };
   return {
     ...{ KEY_BYTES, MAX_AAD, MAX_TEXT, MESSAGE_AT, SEALING_BYTES },
     newKey: (bytes) => javascriptGcm.lastingKey(bytes),
@@ -27,14 +40,11 @@ export function moduleDouble(): NativeModule {
     sealOnce: (key, ...parts) => seal(javascriptGcm.keyOfOneUse(key), ...parts),
     open: (key, ...parts) => open(key as GcmKey, ...parts),
     openOnce: (key, ...parts) => open(javascriptGcm.keyOfOneUse(key), ...parts),
-    sealTexts: (key, aad, ivs, bytes, ends, before, after, answer) => {
-      const sealed = { aad, list: { bytes, ends }, frame: { before, after } };
-      (key as GcmKey).sealList(sealed, ivs).copy(answer); // as newKey made it
-    },
-    openTexts: (key, aad, bytes, ends, before, after, answer) => {
-      const opened = (key as GcmKey).openList({ aad, list: { bytes, ends }, frame: { before, after } });
-      opened?.copy(answer);
-      return opened !== undefined;
-    },
+    sealTexts: (key, ...parts) => sealTexts(key as GcmKey, ...parts),
+    sealTextsOnce: (key, ...parts) => sealTexts(javascriptGcm.keyOfOneUse(key), ...parts),
+    openTexts: (key, ...parts) => openTexts(key as GcmKey, ...parts),
+    openTextsOnce: (key, ...parts) => openTexts(javascriptGcm.keyOfOneUse(key), ...parts),
+    openAll: (key, ...parts) => openAll(key as GcmKey, ...parts),
+    openAllOnce: (key, ...parts) => openAll(javascriptGcm.keyOfOneUse(key), ...parts),
   };
 }

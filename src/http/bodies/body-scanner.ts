@@ -1,4 +1,5 @@
 import { decodeBase64In } from '../../format/base64.ts';
+import { areTooMany } from '../../format/byte-list.ts';
 
 const [QUOTE, COLON, COMMA, BACKSLASH] = [0x22, 0x3a, 0x2c, 0x5c];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -13,6 +14,25 @@ const OTHER_SHAPE = new Error('a body of another shape');
 export interface Member {
   readonly name: string;
   readonly read: (scanner: BodyScanner) => unknown;
+}
+
+/** Items of an array that differ in one text only. */
+export interface TextRun<T> {
+  /** Their other members. */
+  readonly rest: T;
+  /** The places of the texts: start and end in turn. */
+  readonly places: readonly number[];
+}
+
+interface Place {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The place of an object with that of its text. */
+interface Frame extends Place {
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
@@ -91,30 +111,57 @@ export class BodyScanner {
   }
 
   /**
-   * Returns the places of the texts of an array of objects that have this one member: start and end
-   * in turn. The caller checks their characters, as with `parsed`.
+   * Returns the items of an array as runs. Those of a run follow one another and are the same bytes
+   * but for the text of this name; its other members are read once. The caller checks the texts'
+   * characters, as with `parsed`.
    */
-  places(name: string, max: number): readonly number[] {
-    const members = [{ name, read: () => undefined }];
-    const places: number[] = [];
-    let isShort = true;
+  textRuns<T>(name: string, others: readonly Member[], max: number): TextRun<T>[] {
+    const runs: TextRun<T>[] = [];
+    const members = [{ name, read: () => this.#span(Number.POSITIVE_INFINITY) }, ...others];
+    let frame: Frame | undefined;
+    let places: number[] = [];
+    let count = 0;
     this.#expect(OPEN_ARRAY);
-    if (this.#takes(CLOSE_ARRAY)) return places;
+    if (this.#takes(CLOSE_ARRAY)) return runs;
     do {
-      if (places.length === 2 * max) throw OTHER_SHAPE;
-      this.#expect(OPEN_OBJECT);
-      this.#memberName(members);
-      this.#expect(COLON);
-      this.#expect(QUOTE);
-      const start = this.#at;
-      const end = this.#textEnd(start, isShort ? NEAR : 0);
-      places.push(start, end);
-      isShort = end - start <= NEAR;
-      this.#at = end + 1;
-      this.#expect(CLOSE_OBJECT);
+      if (count === max) throw OTHER_SHAPE;
+      this.#skipSpace();
+      if (!frame || !this.#takesSame(frame, places)) {
+        if (areTooMany(runs.length, count)) throw OTHER_SHAPE;
+        const from = this.#at;
+        const { [name]: place, ...rest } = this.object<Record<string, unknown>>(members);
+        if (!place) throw OTHER_SHAPE;
+        frame = { from, ...(place as Place), to: this.#at };
+        places = [frame.start, frame.end];
+        runs.push({ rest: rest as T, places }); // the members' readers define its type
+      }
+      count += 1;
     } while (this.#takes(COMMA));
     this.#expect(CLOSE_ARRAY);
-    return places;
+    return runs;
+  }
+
+  /** Takes an object that is as the frame is around its text, and adds the place of that. */
+  #takesSame({ from, start, end, to }: Frame, places: number[]): boolean {
+    const at = this.#at;
+    if (!this.#isSame(at, from, start)) return false;
+    const textAt = at + start - from;
+    const textEnd = this.#textEnd(textAt, end - start <= NEAR ? NEAR : 0);
+    if (!this.#isSame(textEnd, end, to)) return false;
+    places.push(textAt, textEnd);
+    this.#at = textEnd + to - end;
+    return true;
+  }
+
+  /** Returns whether the bytes from `at` on are those between two other places. */
+  #isSame(at: number, from: number, to: number): boolean {
+    const bytes = this.#bytes;
+    if (to - from > NEAR) {
+      const end = at + to - from;
+      return end <= bytes.length && bytes.compare(bytes, from, to, at, end) === 0;
+    }
+    for (let n = 0; n < to - from; n += 1) if (bytes[at + n] !== bytes[from + n]) return false;
+    return true;
   }
 
   /** Returns the place of the next quote; a loop looks for it in the first bytes. */
@@ -162,7 +209,7 @@ export class BodyScanner {
    * Returns the place of a text that the caller checks: nothing but its end is searched here. If an
    * escaped quote ends it early, its last character is a backslash.
    */
-  #span(max: number): { readonly start: number; readonly end: number } {
+  #span(max: number): Place {
     this.#expect(QUOTE);
     const start = this.#at;
     const end = this.#bytes.indexOf(QUOTE, start);

@@ -2,12 +2,12 @@ import { type ByteList, partsOf } from '../../format/byte-list.ts';
 import { TENANT_ID } from '../../format/jwe-header.ts';
 import { type Message, messageParser } from '../../format/message.ts';
 import { type MessageRun, messageRuns, messagesOf } from '../../format/message-runs.ts';
-import { decodeTexts } from '../../format/text-list.ts';
+import { textDecoder } from '../../format/text-list.ts';
 import { MAX_ITEMS } from '../contract/batch-fields.ts';
 import type { OperationId } from '../contract/contract.ts';
 import { MAX_FIELD_NAME, MAX_FIELDS } from '../contract/document-fields.ts';
 import { MAX_ALIAS, MAX_CIPHERTEXT, MAX_PLAINTEXT } from '../contract/fields.ts';
-import { type BodyScanner, type Member, scanBody } from './body-scanner.ts';
+import { type BodyScanner, type Member, type TextRun as ScannedRun, scanBody } from './body-scanner.ts';
 
 interface Context {
   readonly encryptionContext?: unknown;
@@ -22,6 +22,10 @@ interface Target {
 type EncryptItem = Context & Keyed & { readonly plaintext: Buffer };
 type DecryptItem = Context & { readonly ciphertext: Message };
 type RewrapItem = DecryptItem & Target;
+/** Items with short plaintexts that have all else in common. */
+type TextRun = Context & Keyed & { readonly list: ByteList };
+/** The same with short messages that share their header and encrypted key. */
+type ReadRun = Context & Target & MessageRun;
 interface Fields<T> {
   readonly fields: ReadonlyMap<string, T>;
 }
@@ -30,8 +34,8 @@ interface Fields<T> {
 export interface ReadBatch<T, L = never> {
   /** Of a list, they are made when they are asked for, and share its memory. */
   readonly ready: readonly T[];
-  /** The same without an object for each, if the items have nothing but a short text. */
-  readonly list?: L;
+  /** The same without an object for each, if items in a row differ in a short text only. */
+  readonly list?: readonly L[];
   /** Bytes of all plaintexts. */
   readonly plaintextBytes: number;
 }
@@ -83,11 +87,13 @@ export const dataReaders = {
   createDataKey: (bytes: Buffer) => scanBody(bytes, (scanner) => scanner.object<Context & Keyed>(DATA_KEY)),
   rewrapData: (bytes: Buffer) =>
     scanBody(bytes, (scanner) => whole<RewrapItem>(scanner, messageMembers([to]), 'ciphertext')),
-  encryptBatch: (bytes: Buffer): ReadBatch<EncryptItem, ByteList> | undefined =>
+  encryptBatch: (bytes: Buffer): ReadBatch<EncryptItem, TextRun> | undefined =>
     readTexts(bytes) ?? readBatch<EncryptItem>(bytes, ENCRYPT, 'plaintext', bytesOfItem),
-  decryptBatch: (bytes: Buffer): ReadBatch<DecryptItem, readonly MessageRun[]> | undefined =>
-    readMessages(bytes) ?? readBatch<DecryptItem>(bytes, messageMembers([]), 'ciphertext', none),
-  rewrapBatch: (bytes: Buffer) => readBatch<RewrapItem>(bytes, messageMembers([to]), 'ciphertext', none),
+  decryptBatch: (bytes: Buffer): ReadBatch<DecryptItem, Context & MessageRun> | undefined =>
+    readMessages<Context>(bytes, []) ?? readBatch<DecryptItem>(bytes, messageMembers([]), 'ciphertext', none),
+  rewrapBatch: (bytes: Buffer): ReadBatch<RewrapItem, ReadRun> | undefined =>
+    readMessages<Context & Target>(bytes, [to]) ??
+    readBatch<RewrapItem>(bytes, messageMembers([to]), 'ciphertext', none),
   encryptDocument: (bytes: Buffer) =>
     scanBody(bytes, (scanner) => whole<Context & Keyed & Fields<Buffer>>(scanner, DOCUMENT, 'fields')),
   decryptDocument: (bytes: Buffer) =>
@@ -118,27 +124,42 @@ function readBatch<T extends object>(
   return body && { ready: body.items, plaintextBytes: body.items.reduce((sum, item) => sum + bytesOf(item), 0) };
 }
 
-/** Returns a batch of items that have a short plaintext and nothing else. */
-function readTexts(bytes: Buffer): ReadBatch<EncryptItem, ByteList> | undefined {
-  const list = scanBody(bytes, (scanner) => readList(scanner, 'plaintext', (places) => decodeTexts(bytes, places)));
+/** Returns a batch whose items in a row differ in a short plaintext only. */
+function readTexts(bytes: Buffer): ReadBatch<EncryptItem, TextRun> | undefined {
+  const decode = textDecoder(bytes);
+  const list = readRuns<Context & Keyed, TextRun>(bytes, 'plaintext', [encryptionContext, key], ({ rest, places }) => {
+    const texts = decode(places);
+    if (!texts) throw otherShape();
+    return [{ ...rest, list: texts }];
+  });
   return (
     list && {
       get ready() {
-        return partsOf(list).map((plaintext) => ({ plaintext }));
+        return list.flatMap(({ list: texts, ...rest }) => partsOf(texts).map((plaintext) => ({ plaintext, ...rest })));
       },
       list,
-      plaintextBytes: list.bytes.length,
+      plaintextBytes: list.reduce((sum, { list: texts }) => sum + texts.bytes.length, 0),
     }
   );
 }
 
-/** Returns a batch of items that have a short message and nothing else. */
-function readMessages(bytes: Buffer): ReadBatch<DecryptItem, readonly MessageRun[]> | undefined {
-  const list = scanBody(bytes, (scanner) => readList(scanner, 'ciphertext', (places) => messageRuns(bytes, places)));
+/** Returns a batch whose items in a row differ in a short message only. */
+function readMessages<R extends Context>(
+  bytes: Buffer,
+  others: readonly Member[],
+): ReadBatch<R & { readonly ciphertext: Message }, R & MessageRun> | undefined {
+  const members = [encryptionContext, ...others];
+  const list = readRuns<R, R & MessageRun>(bytes, 'ciphertext', members, ({ rest, places }) => {
+    const runs = messageRuns(bytes, places);
+    if (!runs) throw otherShape();
+    return runs.map((run) => ({ ...rest, ...run }));
+  });
   return (
     list && {
       get ready() {
-        return list.flatMap(messagesOf).map((ciphertext) => ({ ciphertext }));
+        return list.flatMap(({ first, list: messages, ...rest }) =>
+          messagesOf({ first, list: messages }).map((ciphertext) => ({ ciphertext, ...(rest as unknown as R) })),
+        );
       },
       list,
       plaintextBytes: 0,
@@ -146,11 +167,18 @@ function readMessages(bytes: Buffer): ReadBatch<DecryptItem, readonly MessageRun
   );
 }
 
-function readList<T>(scanner: BodyScanner, name: string, read: (places: readonly number[]) => T | undefined): T {
-  const items: Member = { name: 'items', read: () => read(scanner.places(name, MAX_ITEMS)) };
-  const { items: list } = scanner.object<{ readonly items: T | undefined }>([items]);
-  if (list === undefined) throw otherShape();
-  return list;
+/** Returns what `read` makes of each run of a body's items. */
+function readRuns<R, T>(
+  bytes: Buffer,
+  name: string,
+  others: readonly Member[],
+  read: (run: ScannedRun<R>) => readonly T[],
+): readonly T[] | undefined {
+  const items: Member = {
+    name: 'items',
+    read: (scanner) => scanner.textRuns<R>(name, others, MAX_ITEMS).flatMap(read),
+  };
+  return scanBody(bytes, (scanner) => whole<{ readonly items: readonly T[] }>(scanner, [items], 'items'))?.items;
 }
 
 /** Returns an object that has its required member. */

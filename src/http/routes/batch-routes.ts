@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
 import { ServiceError } from '../../errors.ts';
 import { decodedBytes } from '../../format/base64.ts';
+import type { ByteList } from '../../format/byte-list.ts';
 import { base64TextOf } from '../../lib/json-safe.ts';
 import { releaseMemory } from '../../lib/memory.ts';
 import { parseInput } from '../../lib/parse-input.ts';
@@ -9,8 +10,9 @@ import type { Outcome } from '../../operations/batch.ts';
 import { type DecryptDeps, type Decrypted, decryptBatch } from '../../operations/decrypt-data.ts';
 import { type EncryptDeps, type Encrypted, encryptBatch } from '../../operations/encrypt-data.ts';
 import { decryptLists } from '../../operations/lists/decrypt-lists.ts';
-import { encryptList } from '../../operations/lists/encrypt-list.ts';
-import { countOf, type ListResult } from '../../operations/lists/lists.ts';
+import { encryptLists } from '../../operations/lists/encrypt-lists.ts';
+import { countOf, type FrameOf, itemsIn, type ListBatch, type ListResult } from '../../operations/lists/lists.ts';
+import { rewrapLists } from '../../operations/lists/rewrap-lists.ts';
 import { type RewrapDeps, rewrapBatch } from '../../operations/rewrap-data.ts';
 import type { Admission } from '../admission/admission.ts';
 import { openedFrame, sealedFrame } from '../answers/encode-answer.ts';
@@ -30,48 +32,72 @@ export const encryptBatchRoute =
       'ready' in body ? body.plaintextBytes : bytesOf(body.items.map(({ plaintext }) => plaintext)),
       deps.maxPlaintextBytes,
     );
-    const sealed = ({ ciphertext, keyId }: Encrypted) => ({ ciphertext, keyId });
     if ('list' in body) {
-      const { list } = body;
-      chargeItems(deps, request, list.ends.length);
-      const input = { tenantId, list, frameOf: sealedFrame, items: () => readItems(body) };
-      const results = await encryptList(deps, request, input);
-      releaseMemory(list.bytes);
-      return answerList(deps, request, results, sealed);
+      const batch = listBatch(deps, request, tenantId, body, sealedFrame);
+      const results = await encryptLists(deps, request, batch);
+      for (const { list } of batch.runs) wipe(list.bytes);
+      return answerList(deps, request, results, encryptedItem);
     }
     const items = itemsOf(deps, request, EncryptRequest, body);
-    return answer(deps, request, await encryptBatch(deps, request, { tenantId, items }), sealed);
+    const outcomes = await encryptBatch(deps, request, { tenantId, items });
+    if ('ready' in body) for (const { plaintext } of body.ready) wipe(plaintext);
+    return answer(deps, request, outcomes, encryptedItem);
   };
 
 export const decryptBatchRoute =
   (deps: DecryptDeps & BatchDeps): Handler<'decryptBatch'> =>
   async ({ params: { tenantId }, body }, request) => {
-    const opened = ({ plaintext, keyId }: Decrypted) => ({ plaintext: base64TextOf(plaintext), keyId });
     if ('list' in body) {
-      const { list: runs } = body;
-      chargeItems(
-        deps,
-        request,
-        runs.reduce((sum, { list }) => sum + list.ends.length, 0),
-      );
-      const input = { tenantId, runs, frameOf: openedFrame, items: () => readItems(body) };
-      const results = await decryptLists(deps, request, input);
-      for (const { list } of runs) releaseMemory(list.bytes);
-      return answerList(deps, request, results, opened);
+      const batch = listBatch(deps, request, tenantId, body, openedFrame);
+      const results = await decryptLists(deps, request, batch);
+      for (const { list } of batch.runs) releaseMemory(list.bytes);
+      return answerList(deps, request, results, decryptedItem);
     }
     const items = itemsOf(deps, request, DecryptRequest, body);
-    return answer(deps, request, await decryptBatch(deps, request, { tenantId, items }), opened);
+    return answer(deps, request, await decryptBatch(deps, request, { tenantId, items }), decryptedItem);
   };
 
 export const rewrapBatchRoute =
   (deps: RewrapDeps & BatchDeps): Handler<'rewrapBatch'> =>
   async ({ params: { tenantId }, body }, request) => {
-    const outcomes = await rewrapBatch(deps, request, {
-      tenantId,
-      items: itemsOf(deps, request, RewrapRequest, body),
-    });
-    return answer(deps, request, outcomes, ({ ciphertext, keyId }) => ({ ciphertext, keyId }));
+    if ('list' in body) {
+      const batch = listBatch(deps, request, tenantId, body, sealedFrame);
+      const results = await rewrapLists(deps, request, batch);
+      for (const { list } of batch.runs) releaseMemory(list.bytes);
+      return answerList(deps, request, results, encryptedItem);
+    }
+    const items = itemsOf(deps, request, RewrapRequest, body);
+    return answer(deps, request, await rewrapBatch(deps, request, { tenantId, items }), encryptedItem);
   };
+
+const encryptedItem = ({ ciphertext, keyId }: Encrypted) => ({ ciphertext, keyId });
+
+/** Returns the result of an item. Its plaintext is overwritten. */
+function decryptedItem({ plaintext, keyId }: Decrypted) {
+  const text = base64TextOf(plaintext);
+  wipe(plaintext);
+  return { plaintext: text, keyId };
+}
+
+function wipe(plaintext: Buffer): void {
+  plaintext.fill(0);
+  releaseMemory(plaintext);
+}
+
+/** Returns a batch of lists. Its items count as so many calls of the caller. */
+function listBatch<I, R extends { readonly list: ByteList }>(
+  deps: BatchDeps,
+  request: AuthenticatedRequest,
+  tenantId: string,
+  body: ReadBatch<I, R>,
+  frameOf: FrameOf,
+): ListBatch<I, R> {
+  const { list: runs = [] } = body;
+  chargeItems(deps, request, itemsIn(runs));
+  const onFailure = (failure: unknown) =>
+    deps.onFailure({ requestId: request.requestId, operation: undefined }, failure);
+  return { tenantId, runs, frameOf, onFailure, items: () => readItems(body) };
+}
 
 /**
  * Checks the total size of a batch.

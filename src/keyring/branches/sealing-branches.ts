@@ -1,7 +1,7 @@
 import { ServiceError } from '../../errors.ts';
 import type { LeafUse } from '../../format/compact.ts';
 import type { RegisteredKey } from '../../tenants/record.ts';
-import type { LeafSealing } from '../data-keys.ts';
+import type { LeafSealing, ListUse } from '../data-keys.ts';
 import type { StoredKey } from '../keyring-store.ts';
 import type { SealingSlot } from '../sealing-slot.ts';
 import { type BranchSource, notReady, vaultKeyOf } from './branch-deps.ts';
@@ -74,14 +74,18 @@ export class SealingBranches {
   }
 
   /**
-   * Returns the use for so many messages without a context, if their leaf is in memory and no call
-   * is needed; undefined otherwise. `bytes` are those of all.
+   * Returns the use for many messages, if their leaf is in memory and no call is needed; undefined
+   * otherwise.
+   * @throws ServiceError if the key's policy refuses the use; then nothing is counted
    */
-  takeMany(use: LeafUse, bytes: number, messages: number): LeafSealing | undefined {
-    const now = this.#branches.deps.clock.monotonicMs();
+  takeMany(use: LeafUse, { bytes, messages, context, assertAllowed }: ListUse): LeafSealing | undefined {
+    const { deps, dataKeys } = this.#branches;
+    const now = deps.clock.monotonicMs();
     const branch = this.#decided(now) ?? this.#decide(now);
-    const leaf = branch && this.#leaves.takeMany(branch, use, bytes, now, messages);
-    return branch && leaf && this.#sealing(branch, leaf, undefined, now);
+    if (!branch) return undefined;
+    assertAllowed(dataKeys.proofs.accessTo(branch.row.kid).vaultCall);
+    const leaf = this.#leaves.takeMany(branch, use, bytes, now, messages);
+    return leaf && this.#sealing(branch, leaf, context, now);
   }
 
   /**

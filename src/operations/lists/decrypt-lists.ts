@@ -1,26 +1,19 @@
 import type { AuthenticatedRequest } from '../../callers/authenticated-request.ts';
-import { TAG_BYTES } from '../../format/aes-gcm.ts';
-import { chunksOf } from '../../format/byte-list.ts';
-import { IV_BYTES } from '../../format/iv-pool.ts';
+import { type GcmKey, SEALED_BYTES } from '../../format/aes-gcm.ts';
+import { canonicalContext } from '../../format/encryption-context.ts';
 import { assertKeyAndContext } from '../../format/jwe.ts';
 import { isCompactMessage, type Message } from '../../format/message.ts';
 import type { MessageRun } from '../../format/message-runs.ts';
-import { assertAllowed } from '../../keyring/policy/assert-allowed.ts';
-import type { Soon } from '../../lib/when-ready.ts';
+import { assertAllowed, type PolicedUse, type ProofOfAccess } from '../../keyring/policy/assert-allowed.ts';
 import type { Tenant } from '../../tenants/record.ts';
-import { type Batch, type DoneItems, eachItem, recordBatch, type SliceDeps } from '../batch.ts';
+import { type DoneItems, eachItem, recordBatch, type SliceDeps } from '../batch.ts';
 import type { DecryptDeps, Decrypted, DecryptItem } from '../decrypt-data.ts';
 import { openGrant } from '../granted-tenant.ts';
 import { kekOf, type OpenDeps, openMessage } from '../open-message.ts';
-import { CHUNK_ITEMS, eachChunk, type FrameOf, itemsAfter, type ListResult, type ListWork } from './lists.ts';
+import { atOnce, chunksIn, eachChunk, itemsAfter, type ListBatch, type ListResult, type ListWork } from './lists.ts';
 
-/** A batch whose items have a short message and nothing else. */
-export interface MessageBatch extends Pick<Batch<DecryptItem>, 'tenantId'> {
-  readonly runs: readonly MessageRun[];
-  readonly frameOf: FrameOf;
-  /** Returns the same items for themselves. */
-  readonly items: () => Batch<DecryptItem>['items'];
-}
+/** Items with short messages that have all else in common, the header and the key too. */
+export interface SealedRun extends Omit<DecryptItem, 'ciphertext'>, MessageRun {}
 
 /**
  * Does the same for lists. Their messages are opened together where they can be.
@@ -29,53 +22,84 @@ export interface MessageBatch extends Pick<Batch<DecryptItem>, 'tenantId'> {
 export async function decryptLists(
   deps: DecryptDeps,
   request: AuthenticatedRequest,
-  { tenantId, runs, frameOf, items }: MessageBatch,
+  batch: ListBatch<DecryptItem, SealedRun>,
 ): Promise<ListResult<Decrypted>> {
+  const { tenantId, runs } = batch;
   const grant = await openGrant(deps, request, 'Data.Decrypt', tenantId);
   const { access } = request;
-  const done = await openLists(deps, { request, grant, frameOf }, runs);
-  const count = runs.reduce((sum, { list }) => sum + list.ends.length, 0);
-  const rest = await eachItem(deps, itemsAfter(done, count, items), grant, ({ ciphertext }, tenant) =>
-    openMessage(deps, tenant, ciphertext, { operation: 'decrypt', context: undefined, access }),
+  const done = await openLists(deps, { ...batch, request, grant }, runs);
+  const rest = await eachItem(deps, itemsAfter(done, batch), grant, ({ ciphertext, encryptionContext }, tenant) =>
+    openMessage(deps, tenant, ciphertext, {
+      operation: 'decrypt',
+      context: canonicalContext(encryptionContext),
+      access,
+    }),
   );
   await recordBatch(deps, request, { operation: 'batch-decrypt', tenantId }, rest, done);
   return { done, rest };
 }
 
-/** Returns the plaintexts of the first messages, which have no context. */
+/** Returns the plaintexts of the first messages. */
 function openLists(
   deps: OpenDeps & SliceDeps,
-  { request: { access }, grant, frameOf }: ListWork,
-  runs: readonly MessageRun[],
+  work: ListWork,
+  runs: readonly SealedRun[],
 ): Promise<readonly DoneItems[]> {
-  const chunks = runs.flatMap(({ first, list }) => chunksOf(list, CHUNK_ITEMS).map((some) => ({ first, list: some })));
-  return eachChunk(deps, chunks, grant, ({ first, list }, tenant) => {
+  const { request, frameOf } = work;
+  return eachChunk(deps, work, chunksIn(runs), ({ first, list, encryptionContext }, tenant) => {
+    const context = canonicalContext(encryptionContext);
+    const about = { operation: 'decrypt', context, access: request.access } as const;
     const count = list.ends.length;
-    const opening = openingOf(deps, tenant, first, count);
-    if (!opening) return undefined;
-    const { contentKey, keyId, vaultCall } = opening;
-    assertAllowed(vaultCall, { operation: 'decrypt', context: undefined, access });
-    const json = contentKey.openList({ aad: first.aad, list, frame: frameOf(keyId) });
-    if (!json) return undefined;
-    deps.countKeyUse(tenant.id, keyId, 'opened', count);
-    const bytes = list.bytes.length - count * (IV_BYTES + TAG_BYTES);
-    return { json, count, use: { keyId, vaultCall, bytes } };
+    return openList(deps, tenant, { first, list }, about, ({ contentKey, keyId, vaultCall }) => {
+      const json = contentKey.openList({ aad: first.aad, list, frame: frameOf(keyId) });
+      if (!json) return undefined;
+      deps.countKeyUse(tenant.id, keyId, 'opened', count);
+      return { json, count, use: { keyId, vaultCall, bytes: list.bytes.length - count * SEALED_BYTES } };
+    });
   });
 }
 
-/** Returns the key of messages that share the header of `first`, unless a call is necessary. */
-function openingOf({ dataKeys }: OpenDeps, tenant: Tenant, first: Message, count: number) {
-  if (isCompactMessage(first)) return atOnce(dataKeys.forCompactOpening(tenant, first, 'message', undefined));
+/** The key that opens messages with one header. */
+interface ListOpening {
+  readonly contentKey: GcmKey;
+  readonly keyId: string;
+  readonly vaultCall: ProofOfAccess | undefined;
+}
+
+/**
+ * Returns what \`open\` makes of the key of a run, or undefined if a call is necessary for the key.
+ * The caller counts the key's use.
+ * @throws ServiceError as \`openMessage\`
+ */
+export function openList<T>(
+  deps: Pick<OpenDeps, 'dataKeys'>,
+  tenant: Tenant,
+  { first, list }: MessageRun,
+  about: PolicedUse,
+  open: (opening: ListOpening) => T | undefined,
+): T | undefined {
+  const opening = openingOf(deps, tenant, first, list.ends.length, about.context);
+  if (!opening) return undefined;
+  try {
+    assertAllowed(opening.vaultCall, about);
+    return open(opening);
+  } finally {
+    opening.contentKey.release();
+  }
+}
+
+/** Returns the key of messages that share the header of \`first\`, unless a call is necessary. */
+function openingOf(
+  { dataKeys }: Pick<OpenDeps, 'dataKeys'>,
+  tenant: Tenant,
+  first: Message,
+  count: number,
+  context: Buffer | undefined,
+): ListOpening | undefined {
+  if (isCompactMessage(first)) return atOnce(dataKeys.forCompactOpening(tenant, first, 'message', context));
   const use = atOnce(dataKeys.forOpening(tenant, first, kekOf, count));
   if (!use) return undefined;
   const { dataKey, vaultCall } = use;
-  assertKeyAndContext(dataKey, first, undefined);
+  assertKeyAndContext(dataKey, first, context);
   return { contentKey: dataKey.cek, keyId: dataKey.kid, vaultCall };
-}
-
-/** Returns the value if there is no wait. The later use of each item waits for the same call. */
-function atOnce<T>(value: Soon<T>): T | undefined {
-  if (!(value instanceof Promise)) return value;
-  value.catch(() => undefined); // the items get the failure
-  return undefined;
 }
