@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Role } from '../../src/callers/principal.ts';
 import { ServiceError } from '../../src/errors.ts';
 import {
   encodeOpenedItems,
@@ -50,6 +51,7 @@ function listed<T, R>(
 type Others = (n: number) => object;
 interface With extends Change {
   readonly others?: Others;
+  readonly request?: typeof call;
   readonly failures?: unknown[];
 }
 /** Encrypts texts as the route does. */
@@ -76,12 +78,12 @@ async function decrypt(
 async function rewrap(
   process: Process,
   ciphertexts: readonly string[],
-  { others, failures = [], ...change }: With = {},
+  { others, request = call, failures = [], ...change }: With = {},
 ) {
   const items = ciphertexts.map((ciphertext, n) => ({ ciphertext, ...others?.(n) }));
   const body = dataReaders.rewrapBatch(Buffer.from(JSON.stringify({ items })));
   const batch = listBatch(body, sealedFrame, failures);
-  const result = await rewrapLists({ ...process.deps(), ...change }, call, batch);
+  const result = await rewrapLists({ ...process.deps(), ...change }, request, batch);
   return listed(result, ({ ciphertext, keyId }) => ({ ciphertext, keyId }), encodeSealedItems);
 }
 
@@ -270,6 +272,14 @@ describe.each([
     const elsewhere = await rewrap(process, messages, { others: () => ({ to: { tenantId: 'fabrikam' } }) });
     expect(elsewhere.together).toBe(0);
     expect(codesIn(elsewhere)).toEqual(Array(20).fill('ok'));
+  });
+
+  test('that moves without the role to encrypt is refused item by item', async () => {
+    const { process } = await prepare();
+    const messages = messagesIn(await encrypt(process, texts(20)));
+    const principal = { ...call.principal, roles: new Set<Role>(['Data.Decrypt']) };
+    const moved = await rewrap(process, messages, { request: { ...call, principal } });
+    expect(codesIn(moved)).toEqual(Array(20).fill('grant-missing'));
   });
 
   test('whose processing fails unexpectedly is processed item by item, and the error is reported once', async () => {
