@@ -257,7 +257,7 @@ const MAY_IMPORT: Allowances = {
   ],
   'operations/drills': ['audit', 'callers', 'errors', 'keyring', 'keyring/policy', 'lib', 'operations', 'tenants'],
   'operations/documents': ['callers', 'errors', 'format', 'lib', 'operations', 'tenants'],
-  'operations/lists': ['callers', 'format', 'keyring/policy', 'lib', 'operations', 'tenants'],
+  'operations/lists': ['callers', 'errors', 'format', 'keyring/policy', 'lib', 'operations', 'tenants'],
   'operations/indexes': [
     'audit',
     'callers',
