@@ -134,7 +134,8 @@ test('output that goes to a file changes nothing on the terminal', () => {
   io.progress('decrypting');
   pass(1_200);
   io.stderr('1.0 MiB\n');
-  expect(printed.slice(1)).toEqual([`${ERASE}decrypting (1 s)`, ERASE, '1.0 MiB\n']);
+  expect(printed[1]).toBe(`${ERASE}decrypting (1 s)`);
+  expect(printed.slice(-2)).toEqual([ERASE, '1.0 MiB\n']);
   end();
 });
 
