@@ -21,8 +21,8 @@ have_chromium() {
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
       fail 'install Chromium (Debian: apt-get install chromium)'
     fi
-    apt-get update -q >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium >&2
+    scripts/retry.sh apt-get update -q >&2
+    DEBIAN_FRONTEND=noninteractive scripts/retry.sh apt-get install -qy --no-install-recommends chromium >&2
     CHROMIUM=$(find_chromium)
   fi
   export CHROMIUM

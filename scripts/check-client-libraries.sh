@@ -27,7 +27,7 @@ main() {
   local typescript=$!
   check_python
   wait "$typescript"
-  PYTHONPATH=$root/clients/python/src timeout 120 node clients/conformance/round.mjs "$python/bin/python"
+  PYTHONPATH=$root/clients/python/src timeout 600 node clients/conformance/round.mjs "$python/bin/python"
   echo 'client libraries: typescript ok, python ok, packages ok'
 }
 
@@ -35,7 +35,7 @@ check_typescript() {
   install_nodes
   build_typescript
   test_typescript
-  timeout 120 node scripts/clients/try-browser.mjs "$url"
+  timeout 600 node scripts/clients/try-browser.mjs "$url"
   try_typescript_package
 }
 
@@ -51,13 +51,13 @@ install_nodes() {
   arch=$(node -p process.arch)
   for version in "${NODES[@]}"; do
     [ -x "$out/node-$version/node_modules/.bin/node" ] && continue
-    npm install --prefix "$out/node-$version" --no-save "node-linux-$arch@$version" >/dev/null
+    "$root/scripts/retry.sh" npm install --prefix "$out/node-$version" --no-save "node-linux-$arch@$version" >/dev/null
   done
 }
 
 build_typescript() {
   cd "$root/clients/typescript"
-  npm ci >/dev/null
+  "$root/scripts/retry.sh" npm ci >/dev/null
   npm run -s types
   git diff --exit-code src/generated || fail 'the types of the client are stale: run npm run types in clients/typescript'
   npm run -s build
@@ -70,7 +70,7 @@ test_typescript() {
   local node
   for node in "$root/node_modules/.bin/node" "${NODES[@]/#/$out/node-}"; do
     [ -d "$node" ] && node=$node/node_modules/.bin/node
-    (cd clients/typescript && timeout 300 "$root/scripts/postgres.sh" "$node" --test build/test/*.test.js) >"$work/typescript/log" 2>&1 || { cat "$work/typescript/log" >&2 && fail "the TypeScript client fails on $("$node" --version)"; }
+    (cd clients/typescript && timeout 900 "$root/scripts/postgres.sh" "$node" --test build/test/*.test.js) >"$work/typescript/log" 2>&1 || { cat "$work/typescript/log" >&2 && fail "the TypeScript client fails on $("$node" --version)"; }
     echo "typescript $("$node" --version): $(grep -Eo '(# |ℹ )pass [0-9]+' "$work/typescript/log")"
   done
 }
@@ -91,7 +91,7 @@ install_python() {
 
 install_locked() {
   local folder=$1 locked=$2
-  "$python/bin/python" -m pip --python "$folder/bin/python" install --quiet --disable-pip-version-check --no-compile \
+  "$root/scripts/retry.sh" "$python/bin/python" -m pip --python "$folder/bin/python" install --quiet --disable-pip-version-check --no-compile \
     --only-binary :all: --require-hashes -r "$locked" 2>"$work/python/log" || return 1
   cp "$locked" "$folder/installed"
 }
@@ -135,7 +135,7 @@ test_one_python() {
 try_typescript_package() {
   local tarball
   tarball=$(cd clients/typescript && npm pack --silent --pack-destination "$work/typescript")
-  (cd "$work/typescript" && npm init -y >/dev/null && npm install "./$tarball" kysely@0.29.9 pg@8.23.1 >/dev/null)
+  (cd "$work/typescript" && npm init -y >/dev/null && "$root/scripts/retry.sh" npm install "./$tarball" kysely@0.29.9 pg@8.23.1 >/dev/null)
   try_example clients/typescript/README.md '# @vaultspan/client' ts context-mismatch
   try_example clients/typescript/README.md '## Kysely' ts ann@example.org
   try_example docs/clients.md '## The first five minutes' ts 'call back'
@@ -143,7 +143,7 @@ try_typescript_package() {
 
 try_python_package() {
   python3 -m venv "$work/python/venv"
-  "$work/python/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$(echo "$work"/python/wheel/*.whl)[sqlalchemy,tink]" 'psycopg[binary]'
+  "$root/scripts/retry.sh" "$work/python/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$(echo "$work"/python/wheel/*.whl)[sqlalchemy,tink]" 'psycopg[binary]'
   try_example clients/python/README.md '# vaultspan' python context-mismatch
   try_example clients/python/README.md '## SQLAlchemy 2' python ann@example.org
   try_example clients/python/README.md '## Tink' python 'a secret'

@@ -48,7 +48,7 @@ have_generator() {
   have_python
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: --require-hashes \
+  scripts/retry.sh "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --only-binary :all: --require-hashes \
     --requirement "$locked"
   cp "$locked" "$venv/installed" # last, so that an install that was cut off is done over
 }
@@ -56,8 +56,8 @@ have_generator() {
 have_python() {
   if python_serves; then return; fi
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then # Debian keeps venv apart from Python
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv
+    scripts/retry.sh apt-get update -q
+    DEBIAN_FRONTEND=noninteractive scripts/retry.sh apt-get install -qy --no-install-recommends python3-venv
   fi
   python_serves || fail 'install Python 3.10 or later with its venv module'
 }
@@ -84,7 +84,7 @@ make_python_client() {
 make_go_client() {
   have go golang-go
   generate go go packageName=vaultspan --git-user-id vaultspan --git-repo-id vaultspan
-  (cd clients/generated/go && go build -o "$out/go-example" .) || fail 'the Go client does not compile'
+  (cd clients/generated/go && "$root/scripts/retry.sh" go build -o "$out/go-example" .) || fail 'the Go client does not compile'
 }
 
 make_java_client() {
@@ -92,7 +92,7 @@ make_java_client() {
   have mvn maven
   local package=dev.vaultspan.client
   generate java java "library=okhttp-gson,errorObjectType=$package.model.Problem,hideGenerationTimestamp=true,invokerPackage=$package,apiPackage=$package.api,modelPackage=$package.model,groupId=dev.vaultspan,artifactId=vaultspan-client"
-  (cd "$out/java" && mvn -q -B -Dmaven.test.skip -Dmaven.javadoc.skip -Dmaven.source.skip package dependency:copy-dependencies \
+  (cd "$out/java" && "$root/scripts/retry.sh" mvn -q -B -Dmaven.test.skip -Dmaven.javadoc.skip -Dmaven.source.skip package dependency:copy-dependencies \
     -DincludeScope=runtime) >"$work/maven.log" 2>&1 || { tail -30 "$work/maven.log" >&2 && fail 'the Java client does not compile'; }
   rm -rf "$out/java-example"
   javac -d "$out/java-example" -cp "$out/java/target/*:$out/java/target/dependency/*" clients/generated/java/Main.java
@@ -108,8 +108,8 @@ have() {
   local program=$1 package=$2
   command -v "$program" >/dev/null && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    apt-get update -q >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$package" >&2
+    scripts/retry.sh apt-get update -q >&2
+    DEBIAN_FRONTEND=noninteractive scripts/retry.sh apt-get install -qy --no-install-recommends "$package" >&2
   fi
   command -v "$program" >/dev/null || fail "install $program (Debian: $package)"
 }

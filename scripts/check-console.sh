@@ -6,5 +6,5 @@ what=console
 . "$(dirname "$0")/browser.sh"
 [ -f dist/console/index.html ] || npm run -s build:pages
 start_pages
-timeout 120 node scripts/console/try-console.ts "$url" "$control"
-timeout 300 node scripts/console/try-pages.ts "$url" "$control"
+timeout 600 node scripts/console/try-console.ts "$url" "$control"
+timeout 900 node scripts/console/try-pages.ts "$url" "$control"

@@ -8,5 +8,5 @@ what=docs
 [ -f dist/docs/index.html ] || npm run -s build:pages
 have_client_python
 start_pages
-timeout 240 node scripts/docs/try-docs.ts "$url"
-timeout 300 node scripts/docs/try-samples.ts "$url" "$python/bin/python"
+timeout 900 node scripts/docs/try-docs.ts "$url"
+timeout 900 node scripts/docs/try-samples.ts "$url" "$python/bin/python"

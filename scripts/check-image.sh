@@ -36,8 +36,8 @@ have_tools() {
   command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
   [ "${#missing[@]}" = 0 ] && return
   command -v apt-get >/dev/null || fail "install ${missing[*]}"
-  apt-get update -q >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}" >&2
+  scripts/retry.sh apt-get update -q >&2
+  DEBIAN_FRONTEND=noninteractive scripts/retry.sh apt-get install -qy --no-install-recommends "${missing[@]}" >&2
 }
 
 # A clone with what lies around on a developer's machine.
@@ -78,7 +78,7 @@ stages_of_checkout() {
   cp -r dist "$stage/build/app/dist"
   cp native/vaultspan-native.node native/licences.txt "$stage/native/app/native/"
   cp package.json package-lock.json .npmrc "$stage/dependencies/app/"
-  (cd "$stage/dependencies/app" && npm ci --omit=dev --omit=optional --ignore-scripts --prefer-offline --no-audit --no-fund >&2)
+  (cd "$stage/dependencies/app" && "$root/scripts/retry.sh" npm ci --omit=dev --omit=optional --ignore-scripts --prefer-offline --no-audit --no-fund >&2)
   contexts+=(--build-context "build=$stage/build" --build-context "native=$stage/native" --build-context "dependencies=$stage/dependencies")
 }
 

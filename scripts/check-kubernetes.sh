@@ -8,7 +8,7 @@ chart=deploy/helm
 main() {
   command -v go >/dev/null || fail 'install Go 1.26 or newer'
   helm=$PWD/node_modules/.cache/helm/helm
-  (cd scripts/helm && go build -o "$helm" .)
+  (cd scripts/helm && ../retry.sh go build -o "$helm" .)
   local python
   python=$(scripts/python-venv.sh kubernetes scripts/kubernetes/requirements.txt)
   validate=${python%python}kubernetes-validate

@@ -13,7 +13,7 @@ tarball=$(node "$root/scripts/npm-package.ts" "$work")
 installed=$work/empty
 mkdir "$installed"
 echo '{}' >"$installed/package.json"
-npm install --prefix "$installed" --no-audit --no-fund --ignore-scripts --prefer-offline "$tarball" >&2
+"$root/scripts/retry.sh" npm install --prefix "$installed" --no-audit --no-fund --ignore-scripts --prefer-offline "$tarball" >&2
 package=$installed/node_modules/vaultspan
 
 contents=$(cd "$package" && find . -type f | sed 's|^\./||')

@@ -6,4 +6,4 @@ set -euo pipefail
 what=onboarding
 . "$(dirname "$0")/browser.sh"
 start_pages
-timeout 180 node scripts/onboarding/try-onboarding.ts "$url" "$control" "$@"
+timeout 600 node scripts/onboarding/try-onboarding.ts "$url" "$control" "$@"

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 main() {
   terraform=$PWD/node_modules/.cache/templates/check-terraform
-  (cd scripts/templates && go build -o "$terraform" .)
+  (cd scripts/templates && ../retry.sh go build -o "$terraform" .)
   python=$(scripts/python-venv.sh templates-python scripts/templates/requirements.txt)
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT

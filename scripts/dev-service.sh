@@ -11,17 +11,27 @@ export NO_PROXY="localhost,127.0.0.1${NO_PROXY:+,$NO_PROXY}"
 work=$(mktemp -d)
 service=
 
+# A port that was free may be taken before the service has it: then it tries others.
 start_service() {
+  local tries
+  for tries in 1 2 3; do
+    start_on_free_ports && return
+    grep -q 'in use' "$work/service.log" || break
+  done
+  fail 'the service did not start'
+}
+
+start_on_free_ports() {
   local port deadline
   port=$(node "$root/scripts/clients/free-ports.ts" 16) # one for the service, and room for the emulator's, which are neighbours
   url=http://127.0.0.1:$port
   control=http://127.0.0.1:$((port + 1)) # where the emulated Azure takes orders
   (cd "$work" && exec "${NODE:-node}" "${main:-$root/src/main.ts}" dev --port "$port" --emulator-port "$((port + 2))") >"$work/service.log" 2>&1 &
   service=$!
-  deadline=$((SECONDS + 60))
+  deadline=$((SECONDS + 180))
   until service_is_ready; do
-    kill -0 "$service" 2>/dev/null || fail 'the service did not start'
-    [ "$SECONDS" -lt "$deadline" ] || fail 'the service was not ready within 60 s'
+    kill -0 "$service" 2>/dev/null || return 1
+    [ "$SECONDS" -lt "$deadline" ] || fail 'the service was not ready within 180 s'
     sleep 0.2
   done
 }

@@ -2,6 +2,7 @@
 # Runs a command with TEST_DATABASE_URL set to a throw-away PostgreSQL: scripts/postgres.sh npm test -- test/tenants
 # Without the server's programs, root has Debian's package installed. The server and its folder go when the command ends.
 set -euo pipefail
+retry=$(dirname "$0")/retry.sh
 
 main() {
   bin=$(find_programs)
@@ -35,8 +36,8 @@ install_package() {
   fi
   mkdir -p /etc/postgresql-common
   echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf # no server but ours
-  apt-get update -q >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql >&2
+  "$retry" apt-get update -q >&2
+  DEBIAN_FRONTEND=noninteractive "$retry" apt-get install -qy --no-install-recommends postgresql >&2
 }
 
 # Its language is English, so that an order that depends on it shows, and nothing is made durable, since nothing is kept.

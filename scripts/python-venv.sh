@@ -15,7 +15,7 @@ if ! command -v python3 >/dev/null; then
 fi
 # Two test files may need it at once: one makes it, the other waits.
 mkdir -p node_modules/.cache
-deadline=$((SECONDS + 180))
+deadline=$((SECONDS + 600))
 until mkdir "$folder.lock" 2>/dev/null; do
   [ "$SECONDS" -lt "$deadline" ] || {
     echo "something else makes $folder, or was killed while it did: then remove $folder.lock" >&2
@@ -30,7 +30,7 @@ if ! cmp -s "$requirements" "$folder/installed.txt"; then
     echo "python3 can't make a virtual environment: install its venv module (Debian: apt-get install python3-venv)" >&2
     exit 1
   }
-  "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$requirements" >&2
+  scripts/retry.sh "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$requirements" >&2
   cp "$requirements" "$folder/installed.txt"
 fi
 echo "$python"

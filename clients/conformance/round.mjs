@@ -46,14 +46,14 @@ async function around() {
 
 /** A tenant that is suspended while a client has a lease: within the lease's seconds nothing is opened any more. */
 async function refused() {
-  const local = new Vaultspan({ url, token, local: 'required', timeoutMs: 2_000 });
+  const local = new Vaultspan({ url, token, local: 'required' });
   const here = local.tenant('contoso');
   const sealed = await here.encrypt(VALUE, KEY);
   await post('contoso/suspend', { 'If-Match': await revision() });
   try {
     const before = performance.now();
     let failure;
-    while (failure === undefined && performance.now() - before < 15_000) {
+    while (failure === undefined && performance.now() - before < 120_000) {
       failure = await here.decrypt(sealed).then(() => sleep(100), (error) => error);
     }
     assert.equal(failure?.code, 'tenant-suspended', String(failure));

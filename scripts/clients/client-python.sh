@@ -9,6 +9,6 @@ have_client_python() {
   rm -rf "$python"
   mkdir -p "$root/.clients"
   python3 -m venv "$python"
-  "$python/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$locked"
+  "$root/scripts/retry.sh" "$python/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r "$locked"
   cp "$locked" "$python/installed"
 }

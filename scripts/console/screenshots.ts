@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { chromium, type Page } from 'playwright-core';
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 const url = process.argv[2] ?? assert.fail('Name the URL of the service');
 const folder = process.argv[3] ?? assert.fail('Name the folder of the pictures');
 const token = process.env['TOKEN'] ?? assert.fail('Set TOKEN');

@@ -91,20 +91,21 @@ export async function checksUntilTheCustomerHasGranted({ page, open }: Tab, plac
 /** The steps appear one after the other: the vault has not answered the last ones yet. */
 export async function seesEachStepOfACheck({ page, open }: Tab, place: Place): Promise<void> {
   await open('tenants/contoso/check');
-  const slow = { at: 'contoso', operation: 'unwrapKey', kind: 'delay', delayMs: 3_000, times: 1 };
+  const slow = { at: 'contoso', operation: 'unwrapKey', kind: 'delay', delayMs: 600_000, times: 1 };
   await order(place, '/inject-fault', slow);
   await page.getByRole('button', { name: 'Check now' }).click();
   const steps = page.getByRole('list', { name: 'Steps of the check' }).getByRole('listitem');
   await steps.filter({ hasText: /wrap with/ }).first().waitFor();
   assert.equal(await page.getByRole('button', { name: 'Checking…' }).isVisible(), true);
   const before = await steps.count();
+  await order(place, '/clear-faults', {});
   await page.getByText('Every step passed').waitFor();
   assert.ok((await steps.count()) > before);
 }
 
 export async function followsADrill({ page, open }: Tab, place: Place): Promise<void> {
   const { revision } = await read(place, '/tenants/fabrikam');
-  await patch(place, 'fabrikam', String(revision), { revocationBoundSeconds: 5 });
+  await patch(place, 'fabrikam', String(revision), { revocationBoundSeconds: 15 });
   await open('tenants/fabrikam/drill');
   await page.getByRole('button', { name: 'Start a drill' }).click();
   await page.getByText('Ask the customer to revoke access now').waitFor();
@@ -115,7 +116,7 @@ export async function followsADrill({ page, open }: Tab, place: Place): Promise<
   const report = await textOfDownload(page, 'Download the report');
   assert.match(report, /^# Revocation drill of fabrikam/);
   await page.getByRole('link', { name: 'All drills' }).click();
-  await page.getByRole('row', { name: /finished\s+5 s\s+held/ }).first().getByRole('link').click();
+  await page.getByRole('row', { name: /finished\s+15 s\s+held/ }).first().getByRole('link').click();
   await page.getByText('The bound was held').waitFor();
 }
 

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 
 export interface Watched {
   readonly page: Page;

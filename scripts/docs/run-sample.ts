@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 export type RunSample = (name: string, sample: string) => Promise<string>;
 
 const CLIENT = pathToFileURL(join(import.meta.dirname, '..', '..', 'clients', 'typescript', 'src', 'index.ts')).href;
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 
 /** The status goes to the end of the output. The sample itself stays as it is shown. */
 const STATUS = `curl() { command curl -sS --write-out '\\n%{http_code}' "$@"; }\n`;

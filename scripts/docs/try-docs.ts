@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import { type Contract, operationsOf } from '../../console/reference/src/contract.ts';
 import { assertAccessible } from '../console/browser.ts';
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 const url = process.argv[2] ?? assert.fail('Name the URL of the service');
 const token = process.env['TOKEN'] ?? assert.fail('Set TOKEN');
 const executablePath = process.env['CHROMIUM'] ?? assert.fail('Set CHROMIUM');

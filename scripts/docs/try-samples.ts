@@ -15,7 +15,7 @@ import { LANGUAGES, type Language, sampleOf } from '../../console/reference/src/
 import { type RunSample, runCurl, runPython, runTypescript } from './run-sample.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const CHECKPOINT_MS = 30_000;
+const CHECKPOINT_MS = 120_000;
 const url = process.argv[2] ?? assert.fail('Name the URL of the service');
 const python = process.argv[3] ?? assert.fail('Name a Python');
 const token = process.env['TOKEN'] ?? assert.fail('Set TOKEN');

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reply } from './reply.ts';
 
 type FaultKind = 'status' | 'hang' | 'reset' | 'delay' | 'garbage';
@@ -17,7 +18,7 @@ export interface Fault {
   readonly headers?: Readonly<Record<string, string>>;
   /** For `garbage`: the body; default: a guest network's sign-in page. */
   readonly body?: string;
-  /** For `delay`, and before any other kind; the request is then handled as usual. */
+  /** For `delay`, and before any other kind; the request is then handled as usual. Clearing ends it. */
   readonly delayMs?: number;
   /** Absent: until cleared. */
   readonly times?: number;
@@ -25,19 +26,28 @@ export interface Fault {
 
 export interface Faults {
   inject(fault: Fault): void;
+  /** Requests that are delayed are handled at once. */
   clear(): void;
+  /** Resolves after the time, or when the faults are cleared. */
+  pause(ms: number): Promise<void>;
   /** Returns the oldest fault that fits, and counts it. */
   take(at: string, operation: string): Fault | undefined;
 }
 
 export function createFaults(): Faults {
   let active: { readonly fault: Fault; left: number }[] = [];
+  let cleared = new AbortController();
   return {
     inject(fault) {
       active.push({ fault, left: fault.times ?? Number.POSITIVE_INFINITY });
     },
     clear() {
       active = [];
+      cleared.abort();
+      cleared = new AbortController();
+    },
+    async pause(ms) {
+      await sleep(ms, undefined, { signal: cleared.signal, ref: false }).catch(() => undefined);
     },
     take(at, operation) {
       if (active.length === 0) return undefined;

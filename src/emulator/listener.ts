@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Exchange, exchangeOf, MalformedRequest } from './exchange.ts';
 import { type Fault, type Faults, garbageOf } from './faults.ts';
 import type { Reply } from './reply.ts';
@@ -109,7 +108,7 @@ async function answer(
   const exchange = tryExchange(request);
   const operation = exchange === undefined ? 'unknown' : site.operationOf(exchange);
   const fault = deps.faults.take(site.at, operation);
-  if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
+  if (fault?.delayMs !== undefined) await deps.faults.pause(fault.delayMs);
   const reply = await outcome(site, exchange, fault);
   const requestId = randomUUID();
   deps.log.add({

@@ -1,6 +1,6 @@
 import { utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { beforeEach, expect, test } from '@jest/globals';
 import type { AuditTable } from '../../src/audit/audit-table.ts';
 import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import { ClockWatch } from '../../src/audit/clock-watch.ts';
@@ -8,11 +8,13 @@ import { Retention } from '../../src/audit/retention/retention.ts';
 import { shipFiles } from '../../src/audit/shipping/ship-files.ts';
 import { verifyTable } from '../../src/audit/verify/verify-table.ts';
 import { linesIn } from '../support/audit-table.ts';
+import { awayFromMidnight } from '../support/away-from-midnight.ts';
 import { type Directory, eventOf, temporaryDirectory } from '../support/chains.ts';
 import { badOnes, newSpool, placeOf, type Spool } from '../support/spool.ts';
 import { until } from '../support/until.ts';
 
 const DAY_MS = 86_400_000;
+beforeEach(awayFromMidnight);
 const { signal } = new AbortController();
 const aheadBy = (days: number) => () => Date.now() + days * DAY_MS;
 

@@ -1,21 +1,24 @@
-import { expect, test } from '@jest/globals';
+import { beforeEach, expect, test } from '@jest/globals';
 import { openFileSink } from '../../src/audit/chain/file-sink.ts';
 import { dropOldDays } from '../../src/audit/retention/old-days.ts';
 import { verifyTable } from '../../src/audit/verify/verify-table.ts';
 import { dropWholeDay, linesIn } from '../support/audit-table.ts';
+import { awayFromMidnight } from '../support/away-from-midnight.ts';
 import { eventOf } from '../support/chains.ts';
 import { recordsOf } from '../support/planned-file.ts';
 import { badOnes, newSpool } from '../support/spool.ts';
 
 const DAY_MS = 86_400_000;
+beforeEach(awayFromMidnight);
 const { signal } = new AbortController();
 
 test('days past their retention are dropped, recorded in the chain, and distinguished from deleted rows', async () => {
   await using spool = await newSpool();
-  let at = Date.now() - 10 * DAY_MS;
+  const now = Date.now();
+  let at = now - 10 * DAY_MS;
   const table = { ...spool.table, now: async () => at };
   const { sink, shipper } = await spool.start({ table, now: () => at });
-  for (; at < Date.now(); at += DAY_MS) await sink.record(eventOf(0));
+  for (; at <= now; at += DAY_MS) await sink.record(eventOf(0));
   at -= DAY_MS;
   await shipper.ship();
   const before = await spool.table.days();
@@ -41,9 +44,10 @@ test('days past their retention are dropped, recorded in the chain, and distingu
 
 test('records past their retention before they could be shipped are recorded as removed, not shipped', async () => {
   await using spool = await newSpool();
-  let at = Date.now() - 10 * DAY_MS;
+  const now = Date.now();
+  let at = now - 10 * DAY_MS;
   const old = await openFileSink({ directory: spool.directory.path, now: () => at });
-  for (; at < Date.now(); at += DAY_MS) await old.record(eventOf(0));
+  for (; at <= now; at += DAY_MS) await old.record(eventOf(0));
   at -= DAY_MS;
   await old.close();
   const { sink, shipper } = await spool.start({ retentionMs: 3 * DAY_MS });
@@ -87,9 +91,10 @@ test('a removal record is repeated when its day is dropped before the records it
 
 test('a day that cannot be dropped keeps the later ones: no chain lacks records in its middle', async () => {
   await using spool = await newSpool();
-  let at = Date.now() - 10 * DAY_MS;
+  const now = Date.now();
+  let at = now - 10 * DAY_MS;
   const { sink, shipper } = await spool.start({ now: () => at });
-  for (; at < Date.now(); at += DAY_MS) await sink.record(eventOf(0));
+  for (; at <= now; at += DAY_MS) await sink.record(eventOf(0));
   at -= DAY_MS;
   await shipper.ship();
   const before = await spool.table.days();

@@ -1,7 +1,6 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { freePorts } from '../support/free-ports.ts';
 import { runCli } from '../support/run-cli.ts';
@@ -39,7 +38,7 @@ const COMMANDS = [
 const PORTS = 8;
 
 async function ready(run: ReturnType<typeof runCli>): Promise<void> {
-  for (let tries = 0; tries < 1_000 && !run.out().includes('Stop with Ctrl-C'); tries += 1) await sleep(10);
+  await until(() => run.out().includes('Stop with Ctrl-C') || run.err() !== '', 'the welcome');
   expect([run.out().includes('Stop with Ctrl-C'), run.err()]).toEqual([true, '']);
 }
 
@@ -236,10 +235,10 @@ describe('dev', () => {
       fetch(`http://127.0.0.1:${controlPort}/${action}`, { method: 'POST', body: JSON.stringify(body) });
     /** The vault holds the last step back until the steps before it have been seen. */
     const printsEachStepAtItsEnd = async () => {
-      const fault = { at: 'fabrikam', operation: 'unwrapKey', kind: 'delay', delayMs: 1_500 };
+      const fault = { at: 'fabrikam', operation: 'unwrapKey', kind: 'delay', delayMs: 600_000 };
       await order('inject-fault', fault);
       const check = runCli(['check', 'fabrikam'], { cwd: folder });
-      for (let tries = 0; tries < 500 && !check.out().includes('✓ wrap with data'); tries += 1) await sleep(10);
+      await until(() => check.out().includes('✓ wrap with data'), 'the step before the last');
       expect(check.out()).toMatch(/✓ wrap with data .*\n$/);
       await order('clear-faults', {});
       expect([await check.exitCode, check.out()]).toEqual([0, expect.stringMatching(/fabrikam: passed\n$/)]);
@@ -288,12 +287,7 @@ describe('dev', () => {
       });
     expect((await encrypt()).status).toBe(200);
     expect((await tools('tenants', 'suspend', 'fabrikam')).exitCode).toBe(0);
-    let status = 200;
-    for (let tries = 0; tries < 100 && status === 200; tries += 1) {
-      status = (await encrypt()).status;
-      await sleep(10);
-    }
-    expect(status).toBe(403);
+    await until(async () => (await encrypt()).status === 403, 'the suspension');
     expect((await tools('tenants', 'resume', 'fabrikam')).exitCode).toBe(0);
 
     const exported = await tools('tenants', 'export');

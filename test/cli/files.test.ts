@@ -296,10 +296,10 @@ describe('a service that hangs', () => {
   test('is told from a source that is slow', async () => {
     async function* slowly() {
       yield Buffer.from('first ');
-      await sleep(2_500);
+      await sleep(6_500);
       yield Buffer.from('second');
     }
-    const sealed = await run(['encrypt-file', '-', ...FOR_CONTOSO, '--timeout', '1'], { stdin: slowly() });
+    const sealed = await run(['encrypt-file', '-', ...FOR_CONTOSO, '--timeout', '5'], { stdin: slowly() });
     expect([sealed.code, sealed.err]).toEqual([0, '']);
     const opened = await run(['decrypt-file', '-', ...FOR_CONTOSO], { stdin: sealed.bytes });
     expect(opened.bytes.toString()).toBe('first second');

@@ -52,7 +52,7 @@ test('a rotation whose process is killed leaves whole keys, and the next call mo
   await service.emulator.control.rotateKey({ vault: 'contoso', key: 'data' });
   const moved = () => table.rows().filter(({ kid }) => kid !== old);
 
-  await service.emulator.control.injectFault({ at: 'contoso', operation: 'unwrapKey', kind: 'delay', delayMs: 150 });
+  await service.emulator.control.injectFault({ at: 'contoso', operation: 'unwrapKey', kind: 'delay', delayMs: 1_500 });
   const child = spawn(process.execPath, [MAIN, ...rewrap], { cwd: service.folder, stdio: 'ignore' });
   const ended = once(child, 'exit');
   await until(() => moved().length >= 2, 'two keys are moved');

@@ -49,13 +49,13 @@ test('output is waited for while its reader takes some of it, and no longer', as
   using pipe = openPipe();
   const output = new Socket({ fd: openSync(pipe.path, constants.O_WRONLY | constants.O_NONBLOCK), readable: false });
   output.write('x'.repeat(1024 * 1024));
-  const STALL_MS = 500;
+  const STALL_MS = 3_000;
   let isTaken: boolean | undefined;
   const outcome = outputTaken(output, STALL_MS).then((taken) => {
     isTaken = taken;
     return taken;
   });
-  for (let n = 0; n < 8; n += 1) {
+  for (let n = 0; n < 5; n += 1) {
     await sleep(STALL_MS / 4);
     expect([pipe.read(8_192).length, isTaken]).toEqual([8_192, undefined]);
   }
@@ -73,7 +73,7 @@ test('a command whose output nobody reads ends, and says that it was not read', 
   // Detached: without a terminal, as under a service manager.
   const command = spawn(process.execPath, [MAIN, '--version'], { detached: true, stdio: ['ignore', writer, 'pipe'] });
   closeSync(writer);
-  const ending = setTimeout(() => command.kill('SIGKILL'), 20_000);
+  const ending = setTimeout(() => command.kill('SIGKILL'), 100_000);
   let complaint = '';
   command.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;

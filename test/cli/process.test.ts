@@ -76,7 +76,7 @@ test('a slow reader of the plaintext is waited for, longer than the service is',
   await using service = await answeringService(Buffer.alloc(5_000_000, 'plaintext'));
   await writeFile(join(folder, 'scan.vspn'), 'sealed');
   const env = { ...process.env, VAULTSPAN_URL: service.url, VAULTSPAN_TOKEN: 'token' };
-  const args = ['decrypt-file', 'scan.vspn', '--tenant', 'contoso', '-o', '-', '--timeout', '1'];
+  const args = ['decrypt-file', 'scan.vspn', '--tenant', 'contoso', '-o', '-', '--timeout', '5'];
 
   const child = spawn(process.execPath, [join(ROOT, 'src/main.ts'), ...args], {
     cwd: folder,
@@ -84,7 +84,7 @@ test('a slow reader of the plaintext is waited for, longer than the service is',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(child.stdout, 'readable');
-  await sleep(3_000);
+  await sleep(7_000);
   let length = 0;
   for await (const piece of child.stdout) length += (piece as Buffer).length;
   expect([length, child.exitCode ?? (await once(child, 'exit'))[0]]).toEqual([5_000_000, 0]);

@@ -99,7 +99,7 @@ describe('an unreachable PostgreSQL', () => {
     await using database = await newPostgres();
     const lost = new Set<number>();
     const [registry, beside] = [
-      await database.openRegistry({ onTrouble: () => lost.add(0) }),
+      await database.openRegistry({ onTrouble: () => lost.add(0), refreshMs: 3_600_000 }),
       await database.openRegistry({ onTrouble: () => lost.add(1) }),
     ];
     await beside.put(input({ id: 'known' }), undefined, 'ann');
@@ -111,9 +111,7 @@ describe('an unreachable PostgreSQL', () => {
     await expect(registry.get('nobody')).rejects.toMatchObject({ code: 'tenant-not-found' });
     await until(() => registry.trouble() === undefined && beside.trouble() === undefined);
     await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
-    const suspendedAt = performance.now();
     await until(async () => (await registry.get('known')).state === 'suspended');
-    expect(performance.now() - suspendedAt).toBeLessThan(1_000);
   });
 
   test('for notifications only: changes are looked up every second', async () => {

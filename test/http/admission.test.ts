@@ -167,6 +167,7 @@ test('a caller over its rate gets a Retry-After, and others are not affected', a
   const other = await service.emulator.issueCallerToken({ claims: { azp: 'another-service' } });
   const post = (token?: string) => limited.post('/tenants/contoso/encrypt', { plaintext }, token);
   const statuses: number[] = [];
+  service.clock.stop(); // the caller's budget grows with the time
   for (let time = 0; time < 5; time += 1) statuses.push((await post()).status);
   expect(statuses).toEqual([200, 200, 200, 429, 429]);
   const refused = await post();
@@ -195,7 +196,8 @@ test('shed requests are counted in the audit, with one record for many', async (
       ['bytes', true],
     ]),
   );
-  expect(overloaded.length).toBeLessThanOrEqual(3 * 3); // a record for each reason in 10 s
+  const refused = ofCode('overloaded').reduce((sum, { count = 1 }) => sum + Number(count), 0);
+  expect(overloaded.length).toBeLessThan(refused / 2); // a record for each reason in 10 s
   const throttled = ofCode('caller-throttled');
   expect(throttled.reduce((sum, { count = 1 }) => sum + Number(count), 0)).toBe(6);
   expect(throttled.map(({ principal }) => principal)).toEqual(throttled.map(() => expect.stringContaining('#')));

@@ -231,6 +231,7 @@ test.each([
 });
 
 test('a flood is not let through, gets the same answer, and makes few records', async () => {
+  service.clock.stop(); // the budget of unknown bells grows with the time
   const statuses = await Promise.all(Array.from({ length: 200 }, () => ring(UNKNOWN)));
   expect(new Set(statuses)).toEqual(new Set([202]));
   const log = service.logLines.join('');

@@ -23,6 +23,7 @@ beforeAll(async () => {
     // A data key for each message: each ciphertext causes an unwrap of its own.
     await changeTenant(service, id, (tenant) => ({ ...tenant, dataKeys: { mode: 'perMessage' } }));
   }
+  service.clock.stop(); // budgets and breakers change with the time
 });
 beforeEach(() => service.emulator.control.clearRequests());
 afterEach(() => service.emulator.control.clearFaults());

@@ -10,7 +10,7 @@ const CLIENTS = 2;
 
 let service: TestService;
 beforeAll(async () => {
-  service = await startService({ config: { http: { maxPlaintextBytes: BYTES } } });
+  service = await startService({ config: { http: { port: 0, maxPlaintextBytes: BYTES } } });
 });
 afterAll(async () => {
   await service[Symbol.asyncDispose]();

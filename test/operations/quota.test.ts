@@ -9,6 +9,7 @@ beforeAll(async () => {
     tenant: (record) =>
       record['id'] === 'contoso' ? { ...record, quota: { operations: 4, bytes: 100, periodSeconds: 3_600 } } : record,
   });
+  service.clock.advance(3_600 - ((service.clock.wallMs() / 1_000) % 3_600)); // a period begins
 });
 afterAll(async () => {
   await service[Symbol.asyncDispose]();

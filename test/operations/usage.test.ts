@@ -4,11 +4,13 @@ import { isDataRole } from '../../src/callers/principal.ts';
 import { operations } from '../../src/http/contract/contract.ts';
 import type { Operation } from '../../src/http/contract/operation.ts';
 import { streamOperations } from '../../src/http/contract/stream-contract.ts';
+import { awayFromMidnight } from '../support/away-from-midnight.ts';
 import { startService, type TestService } from '../support/start-service.ts';
 import { until } from '../support/until.ts';
 
 let service: TestService;
 beforeAll(async () => {
+  await awayFromMidnight();
   service = await startService({
     inDatabase: true,
     config: { audit: { database: true }, rounds: { enabled: false } },

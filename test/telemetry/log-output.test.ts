@@ -64,7 +64,7 @@ test('a log that is never read does not prevent the process from ending on SIGTE
       );
     while (service.exitCode === null && !(await isReady())) await sleep(100);
     service.kill('SIGTERM');
-    const ending = setTimeout(() => service.kill('SIGKILL'), 20_000);
+    const ending = setTimeout(() => service.kill('SIGKILL'), 100_000);
     expect(await ended).toEqual([0, null]);
     clearTimeout(ending);
   } finally {

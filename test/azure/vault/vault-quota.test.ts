@@ -70,18 +70,21 @@ describe('a service with the default budget', () => {
     await service[Symbol.asyncDispose]();
   });
 
+  const wrap = (tenant: string, key: string) => service.post(`/tenants/${tenant}/wrap`, { value: 'aGk=', key });
+
   async function wrapAtOnce(tenant: string, key: string): Promise<readonly number[]> {
-    const wrap = () => service.post(`/tenants/${tenant}/wrap`, { value: 'aGk=', key });
-    expect((await wrap()).status).toBe(200); // the key is read
-    const answers = await Promise.all(Array.from({ length: 120 }, wrap));
+    const answers = await Promise.all(Array.from({ length: 120 }, () => wrap(tenant, key)));
     return [200, 429].map((wanted) => answers.filter(({ status }) => status === wanted).length);
   }
 
   test('serves 120 concurrent calls with RSA 2048 in software, and fewer with RSA 4096 in an HSM', async () => {
+    expect((await wrap('contoso', 'small-wrap')).status).toBe(200); // the keys are read
+    expect((await wrap('fabrikam', 'large-wrap')).status).toBe(200);
+    service.clock.stop(); // budgets grow with the time
     expect(await wrapAtOnce('contoso', 'small-wrap')).toEqual([120, 0]);
     const [served = 0, refused = 0] = await wrapAtOnce('fabrikam', 'large-wrap');
-    expect(served + refused).toBe(120);
     expect(served).toBeGreaterThanOrEqual(36);
-    expect(refused).toBeGreaterThan(0);
+    expect(served).toBeLessThan(60);
+    expect(refused).toBeGreaterThan(0); // the others wait for the budget until their deadline
   });
 });
