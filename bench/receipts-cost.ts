@@ -50,6 +50,8 @@ interface Side {
   readonly client: Awaited<ReturnType<typeof openSlices>>;
   readonly database: Client;
   readonly hasReceipts: boolean;
+  /** The process in PostgreSQL of `database`, whose counting is no work of the service. */
+  readonly ownBackend: number;
   /** Name of the database. */
   readonly name: string;
   /** CPU of the database's processes for this service, also of those that have ended, in µs. */
@@ -75,8 +77,10 @@ async function start(sideName: SideName): Promise<Side> {
   await warmUp(client);
   const database = new Client({ connectionString: url });
   await database.connect();
+  const { rows } = await database.query<{ pid: number }>('select pg_backend_pid() as pid');
   return {
     pid: server.pid,
+    ownBackend: rows[0]?.pid ?? 0,
     client,
     database,
     hasReceipts,
@@ -90,10 +94,10 @@ async function start(sideName: SideName): Promise<Side> {
   };
 }
 /** Returns the CPU of the service and of its connections' processes in PostgreSQL, in µs. */
-async function cpuOf({ pid, name, backends }: Side) {
+async function cpuOf({ pid, ownBackend, name, backends }: Side) {
   for (const entry of await readdir('/proc')) {
     const title = /^\d+$/.test(entry) ? await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '') : '';
-    if (!title.startsWith('postgres:') || !title.includes(` ${name} `)) continue;
+    if (!title.startsWith('postgres:') || !title.includes(` ${name} `) || Number(entry) === ownBackend) continue;
     const usage = await usageOf(Number(entry)).catch(() => undefined); // ended since
     if (usage) backends.set(Number(entry), usage.cpuMicroseconds);
   }
