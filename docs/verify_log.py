@@ -4,9 +4,7 @@ from datetime import datetime, timedelta
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-faults = []
-sha = lambda data: hashlib.sha256(data).digest()
-node = lambda left, right: sha(b"\1" + left + right)
+faults, sha, node = [], lambda data: hashlib.sha256(data).digest(), lambda left, right: sha(b"\1" + left + right)
 time = lambda text: datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*", r"\1", text).replace("Z", "+00:00"))
 def read_keys(path):
     blocks = re.findall(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", open(path).read(), re.DOTALL)
@@ -14,13 +12,14 @@ def read_keys(path):
     return {sha(key.public_bytes(serialization.Encoding.DER, form.SubjectPublicKeyInfo))[:4]: key for key in keys}
 def read_checkpoint(path, keys):  # a signed note with a size, a root and a time
     text, _, signatures = open(path, encoding="utf-8", newline="").read().partition("\n\n")
-    origin, size, root, at = re.fullmatch(r"(\S+)\n(\d+)\n(\S{44})\ntimestamp (\S+)", text).groups()
+    parts = re.fullmatch(r"(\S+)\n(\d+)\n(\S{44})\ntimestamp (\S+)", text)
     for line in signatures.splitlines():
         name, signature = line.split(" ")[1], base64.b64decode(line.split(" ")[2])
-        if name == origin and (key := keys.get(signature[:4])):
-            key.verify(signature[4:], f"{text}\n".encode(), ec.ECDSA(hashes.SHA256()))
-            return origin, int(size), base64.b64decode(root), time(at)
-    raise ValueError(f"{path} is not signed by your key")
+        if parts and name == parts[1] and (key := keys.get(signature[:4])):
+            try: key.verify(signature[4:], f"{text}\n".encode(), ec.ECDSA(hashes.SHA256()))
+            except InvalidSignature: raise ValueError(f"{path} was changed: its signature is wrong")
+            return parts[1], int(parts[2]), base64.b64decode(parts[3]), time(parts[4])
+    raise ValueError(f"{path} is no checkpoint that is signed by your key")
 def read_leaves(folder, size):  # the hashes of all entries, 256 in each file
     for first in range(0, size, 256):
         digits, width = f"{first // 256:09}", min(256, size - first)  # 067, x001/067, and 067.p/12 for the last one
@@ -51,24 +50,25 @@ def check_numbers(entries, is_late):  # in each chain your records count from 0;
         before[chain] = place, number
 def check_vault(path, entries):  # every unwrap in the vault's log has its record, and every record its call
     rows = [{name.lower(): value for name, value in json.loads(line).items()} for line in open(path) if line.strip()]
+    if not rows: raise ValueError(f"{path} has no rows")
     calls = {row["correlationid"].lower(): (row["operationname"], time(row.get("timegenerated") or row["time"])) for row in rows}
-    uses = [(use, time(entry["at"])) for entry in reversed(entries) for use in [entry, *entry.get("keys", [])]]
-    named = {use["vaultRequestId"].lower(): at for use, at in uses if use.get("vaultRequestId")}
+    uses = [(use.get("vaultRequestId"), time(entry["at"])) for entry in reversed(entries) for use in [entry, *entry.get("keys", [])]]
+    named = {call.lower(): at for call, at in uses if call}
     begin, end, slack = min(at for _, at in calls.values()), max(at for _, at in calls.values()), timedelta(hours=2)
-    for call, (name, at) in calls.items():
-        if name == "KeyUnwrap" and call not in named and at < end - slack: faults.append(f"unwrap {call} at {at} has no record")
-    for call, at in named.items():
-        if call not in calls and begin + slack < at < end: faults.append(f"the vault's log lacks {call}, which a record of {at} names")
+    due = [call for call, (name, at) in calls.items() if name == "KeyUnwrap" and at < end - slack]
+    faults.extend(f"unwrap {call} at {calls[call][1]} has no record" for call in due if call not in named)
+    made = {call: at for call, at in named.items() if begin + slack < at < end}
+    faults.extend(f"the vault's log lacks {call}, which a record of {at} names" for call, at in made.items() if call not in calls)
+    print(f"compared {len(due)} unwraps of the vault before {end - slack}, and {len(made)} calls of records after {begin + slack}")
 def main(options):
     keys = read_keys(options.key)
     origin, size, root, at = read_checkpoint(os.path.join(options.export, "checkpoint"), keys)
+    kept, old_size, old_root, old_at = read_checkpoint(options.since, keys) if options.since else (origin, 0, root_of([]), at)
+    if kept != origin: faults.append(f"the kept checkpoint is of another log, {kept}: ask why the logs were restarted")
+    elif old_size > size or old_at > at: faults.append("the kept checkpoint is newer: newer ones are withheld")
     leaves = list(read_leaves(options.export, size))
     if len(leaves) != size or root_of(leaves) != root: faults.append("the hashes do not lead to the root of the checkpoint")
-    if options.since:
-        kept, old_size, old_root, old_at = read_checkpoint(options.since, keys)
-        if kept != origin: faults.append(f"the kept checkpoint is of another log, {kept}: ask why the logs were restarted")
-        elif old_size > size or old_at > at: faults.append("the kept checkpoint is newer: newer ones are withheld")
-        elif root_of(leaves[:old_size]) != old_root: faults.append("the log does not begin with that of the kept checkpoint")
+    if kept == origin and old_size <= size and root_of(leaves[:old_size]) != old_root: faults.append("the log does not extend the kept one")
     entries = list(read_entries(options.export, leaves))
     check_numbers(entries, len(entries) < size)
     if options.vault: check_vault(options.vault, entries)
@@ -76,5 +76,5 @@ def main(options):
 parser = argparse.ArgumentParser()
 for name in ("export", "key", "--since", "--vault"): parser.add_argument(name)
 try: main(parser.parse_args())
-except (ValueError, KeyError, AttributeError, IndexError, OSError, InvalidSignature) as why: faults.append(repr(why))
+except (ValueError, KeyError, AttributeError, IndexError, OSError) as why: faults.append(f"{type(why).__name__}: {why}")
 sys.exit("\n".join(["NOT complete and unchanged:", *faults[:20]]) if faults else print("complete and unchanged"))

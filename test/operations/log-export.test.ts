@@ -90,7 +90,10 @@ test("every unwrap in the vault's log has its record, and every record its call;
   for (const ms of [-DAY_MS, DAY_MS]) rows.push({ ...(rows[0] as AuditEventRow), ...later(ms) });
   const unwraps = rows.filter(({ OperationName }) => OperationName === 'KeyUnwrap');
   expect(unwraps.length).toBeGreaterThan(12);
-  expect(await script(folder, rows)).toMatch(/\ncomplete and unchanged\n$/);
+  const output = await script(folder, rows);
+  expect(output).toMatch(/\ncomplete and unchanged\n$/);
+  expect(output).toContain(`compared ${unwraps.length} unwraps of the vault before `);
+  expect(await script(folder, [])).toContain('has no rows');
 
   const [first] = unwraps;
   const hidden = { ...(first as AuditEventRow), CorrelationId: '00000000-0000-4000-8000-000000000000' };

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -48,6 +48,8 @@ async function script(path: string, ...options: readonly string[]): Promise<{ is
   });
 }
 
+const changedNote = async () => (await readFile(exports.kept, 'utf8')).replace(/\n\d+\n/, '\n1\n');
+
 test('the script fits on a page', async () => {
   const lines = (await readFile(join(ROOT, 'docs/verify_log.py'), 'utf8')).trimEnd().split('\n');
   expect(lines.length).toBeLessThanOrEqual(80);
@@ -80,7 +82,7 @@ describe('two checkpoints show', () => {
     expect(await problemsOf(exports.forked, exports.kept)).toEqual(['not-consistent']);
     const { isGood, output } = await script(exports.forked, '--since', exports.kept);
     expect(isGood).toBe(false);
-    expect(output).toContain('the log does not begin with that of the kept checkpoint');
+    expect(output).toContain('the log does not extend the kept one');
   });
 
   /** The vendor holds the key: without a kept checkpoint a new log is as good as the old one. */
@@ -97,7 +99,7 @@ describe('two checkpoints show', () => {
     expect(await problemsOf(copy, exports.kept)).toContain('not-consistent');
     const { isGood, output } = await script(copy, '--since', exports.kept);
     expect(isGood).toBe(false);
-    expect(output).toContain('the log does not begin with that of the kept checkpoint');
+    expect(output).toContain('the log does not extend the kept one');
   });
 
   test('a checkpoint that is withheld', async () => {
@@ -107,6 +109,26 @@ describe('two checkpoints show', () => {
     const { isGood, output } = await script(exports.old, '--since', newer);
     expect(isGood).toBe(false);
     expect(output).toContain('withheld');
+  });
+
+  test('a checkpoint that is withheld with its tiles: the script names that first', async () => {
+    const copy = await changed(async (path) => copyFile(join(exports.old, 'checkpoint'), join(path, 'checkpoint')));
+    const { isGood, output } = await script(copy, '--since', join(exports.latest, 'checkpoint'));
+    expect(isGood).toBe(false);
+    expect(output).toContain('withheld');
+  });
+
+  test.each([
+    ['a kept checkpoint that was changed', changedNote, 'was changed: its signature is wrong'],
+    ['a file that is no checkpoint', async () => '', 'is no checkpoint that is signed by your key'],
+  ])('%s is named by the script with its file', async (_what, noteOf, message) => {
+    const file = join(folder, 'mistaken');
+    await writeFile(file, await noteOf());
+    const { isGood, output } = await script(exports.latest, '--since', file);
+    expect(isGood).toBe(false);
+    expect(output).toContain(`${file} ${message}`);
+    const missing = await script(join(folder, 'nowhere'));
+    expect([missing.isGood, missing.output]).toEqual([false, expect.stringContaining(join(folder, 'nowhere'))]);
   });
 
   test('that one of them is not signed, or of another log', async () => {
