@@ -31,26 +31,37 @@ const PIECE = 32 * 1_024;
 export function decodeBase64In(text: Buffer, start: number, end: number): Buffer | undefined {
   if (end - start <= SHORT) return decodeShortAny(text, start, end);
   if (end - start <= PIECE) return decodeAnyBase64(text.toString('latin1', start, end));
-  const endAt = end - ((end - start) % PIECE || PIECE);
-  const lastText = text.toString('latin1', endAt, end);
-  const last = decodeAnyBase64(lastText);
-  if (!last) return undefined;
-  // Each piece is searched while the processor's cache has it.
-  let isStandard = hasStandardLetter(lastText);
-  let isUrlSafe = hasUrlSafeLetter(lastText);
-  const bytes = Buffer.allocUnsafeSlow(((endAt - start) / 4) * 3 + last.length);
-  let at = 0;
-  for (let from = start; from < endAt; from += PIECE) {
-    const piece = text.toString('latin1', from, from + PIECE);
-    isStandard ||= hasStandardLetter(piece);
-    isUrlSafe ||= hasUrlSafeLetter(piece);
-    if (isStandard && isUrlSafe) return undefined;
-    const written = bytes.write(piece, at, isUrlSafe ? 'base64url' : 'base64');
-    if (written !== (PIECE / 4) * 3) return undefined;
-    at += written;
+  const to = paddingStart(text, start, end);
+  if (to === undefined || (to - start) % 4 === 1 || hasSpareBits(text, start, to)) return undefined;
+  const bytes = Buffer.allocUnsafeSlow(bytesOf(to - start));
+  const isDecoded = decodeLong(text, start, to, bytes, 'base64') || decodeLong(text, start, to, bytes, 'base64url');
+  return isDecoded ? bytes : undefined;
+}
+
+/**
+ * Decodes unpadded text between two places. Returns whether each letter is of the alphabet. V8's
+ * decoder refuses letters of the other one, and skips whitespace, which the length shows.
+ */
+function decodeLong(
+  text: Buffer,
+  start: number,
+  end: number,
+  bytes: Buffer,
+  alphabet: 'base64' | 'base64url',
+): boolean {
+  try {
+    let at = 0;
+    for (let from = start; from < end; from += PIECE) {
+      const piece = text.toString('latin1', from, Math.min(from + PIECE, end));
+      const { written } = bytes.subarray(at).setFromBase64(piece, { alphabet });
+      if (written !== bytesOf(piece.length)) return false;
+      at += written;
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false; // a letter of no alphabet, or of the other one
+    throw error;
   }
-  last.copy(bytes, at);
-  return bytes;
 }
 
 /** Up to this length a loop over the characters costs less than a string of them. */
@@ -103,13 +114,16 @@ export function decodeBase64Into(
   if (to === undefined) return undefined;
   const bytes = bytesOf(to - start);
   if (end - start <= SHORT) return decodeShort(text, start, to, target, at) === NO_VALUE ? undefined : bytes;
-  const rest = (to - start) % 4;
-  if (rest === 1 || (valueAt(text, to - 1) & (SPARE_BITS[rest] ?? 0)) !== 0) return undefined;
+  if ((to - start) % 4 === 1 || hasSpareBits(text, start, to)) return undefined;
   const unpadded = text.toString('latin1', start, to);
   const isUrlSafe = !isStandard && hasUrlSafeLetter(unpadded);
   if (isUrlSafe && hasStandardLetter(unpadded)) return undefined;
   return target.write(unpadded, at, bytes, isUrlSafe ? 'base64url' : 'base64') === bytes ? bytes : undefined;
 }
+
+/** Returns whether the last character of an unpadded text sets bits that no byte has. */
+const hasSpareBits = (text: Buffer, start: number, end: number): boolean =>
+  (valueAt(text, end - 1) & (SPARE_BITS[(end - start) % 4] ?? 0)) !== 0;
 
 /** Returns where the padding starts, or the end; undefined for padding in a wrong place. */
 function paddingStart(text: Buffer, start: number, end: number): number | undefined {

@@ -34,9 +34,36 @@ function xored(bytes: Buffer, pad: Buffer): Buffer {
   return mixture;
 }
 
+/** Bytes of one draw for a pool. */
+const POOL_BYTES = 4_096;
+
+/**
+ * Returns a source of a generator's bytes that draws them for many short draws at once. Used bytes
+ * are overwritten at once. The unused ones are no secret more than the generator's own state, which
+ * is in the same memory.
+ */
+export function pooled(library: DrawRandom): DrawRandom {
+  let pool: Buffer = Buffer.alloc(0);
+  let next = 0;
+  return (bytes) => {
+    if (bytes > SEED_BYTES) return library(bytes);
+    if (next + bytes > pool.length) {
+      pool.fill(0);
+      pool = library(POOL_BYTES);
+      next = 0;
+    }
+    const start = next;
+    next += bytes; // before the bytes are used: no draw gets them again
+    const drawn = Buffer.alloc(bytes);
+    pool.copy(drawn, 0, start, next);
+    pool.fill(0, start, next);
+    return drawn;
+  };
+}
+
 /**
  * Returns a source of the kernel's bytes. It keeps the device open, since opening and closing it
- * take more time than the rest of a draw, but no bytes. It throws if the device cannot be read.
+ * take more time than the rest of a draw, but no bytes: a copy of this memory gets others. It throws if the device cannot be read.
  */
 function kernelSource(): DrawRandom {
   let device: number | undefined;
@@ -56,4 +83,4 @@ function kernelSource(): DrawRandom {
  * Draws from OpenSSL's generator and from the kernel's, 32 bytes a draw. It is the source of every
  * key, IV and salt.
  */
-export const systemRandom: DrawRandom = mixed(randomBytes, kernelSource());
+export const systemRandom: DrawRandom = mixed(pooled(randomBytes), kernelSource());

@@ -149,6 +149,25 @@ describe('decodeBase64In', () => {
     );
   });
 
+  test('judges a long text as decodeAnyBase64 judges it, wherever one character is another', () => {
+    const length = fc.oneof(fc.constantFrom(32_769, 65_536, 65_537, 98_304), fc.nat(100_000));
+    const changed = fc.constantFrom('', '+', '/', '-', '_', '=', ' ', '\n', '\0', '\xe9', 'B');
+    const texts = fc.tuple(length, fc.constantFrom('base64', 'base64url'), fc.nat(), changed, fc.nat(3));
+    fc.assert(
+      fc.property(texts, ([size, alphabet, at, letter, padding]) => {
+        const whole = Buffer.alloc(Math.max(size, 24_577), 'a long text?').toString(alphabet as 'base64');
+        const place = at % whole.length;
+        const one = `${letter === '' ? whole : whole.slice(0, place) + letter + whole.slice(place + 1)}${'='.repeat(padding)}`;
+        const found = decodeBase64In(Buffer.from(`=${one}=`, 'latin1'), 1, 1 + one.length);
+        const expected = decodeAnyBase64(one);
+        expect(found === undefined ? undefined : Buffer.compare(found, expected ?? Buffer.alloc(0))).toBe(
+          expected === undefined ? undefined : 0,
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('judges every text of up to three characters of both alphabets as decodeAnyBase64 does', () => {
     const letters = [...URL_SAFE, '+', '/', '='];
     for (const first of letters) {

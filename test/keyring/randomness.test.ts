@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { type DrawRandom, mixed, systemRandom } from '../../src/lib/random.ts';
+import { type DrawRandom, mixed, pooled, systemRandom } from '../../src/lib/random.ts';
 import { createDataKey } from '../../src/operations/create-data-key.ts';
 import { encryptStream } from '../../src/operations/encrypt-stream.ts';
 import { call, Deployment, encryptedKeyOf } from '../support/deployment.ts';
@@ -74,6 +74,29 @@ describe('the generators together', () => {
     };
     expect(mixed(source(), source())(40)).toHaveLength(40);
     expect(given).toEqual([Buffer.alloc(32), Buffer.alloc(40)]);
+  });
+
+  test('give each byte of a pool once, in memory of its own, and overwrite it in the pool', () => {
+    const pools: Buffer[] = [];
+    const draw = pooled((bytes) => {
+      const pool = Buffer.from(Array.from({ length: bytes }, (_, n) => (n % 255) + 1));
+      pools.push(pool);
+      return pool;
+    });
+    const drawn = Array.from({ length: 400 }, (_, n) => draw((n % 32) + 1));
+    const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = pools;
+    expect(pools).toHaveLength(2);
+    expect(first.every((byte) => byte === 0)).toBe(true);
+    const used = second.findIndex((byte) => byte !== 0);
+    expect(second.subarray(used)).toEqual(
+      Buffer.from(Array.from({ length: 4_096 - used }, (_, n) => ((used + n) % 255) + 1)),
+    );
+    const kept = drawn.reduce((sum, { length }) => sum + length, 0);
+    expect(drawn.every(({ buffer, length }) => buffer.byteLength === length)).toBe(true);
+    expect(kept).toBeGreaterThan(4_096);
+    expect(drawn.map((bytes) => bytes[0])).not.toContain(0);
+    expect(draw(33)).toHaveLength(33);
+    expect(pools[2]).toHaveLength(33);
   });
 
   test('fail if the kernel returns nothing', () => {
