@@ -1,4 +1,5 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { hmacSha256 } from '../hmac.ts';
 
 /**
  * Makes the MACs of a chain's lines. An attacker who can write the disk, but does not hold the
@@ -17,10 +18,9 @@ const ID_BYTES = 9;
 /** Returns the key of lines, derived from a version of the audit key (HKDF, RFC 5869). */
 export function lineKeyOf(auditKey: KeyObject): LineKey {
   const derived = (info: string, length: number) => Buffer.from(hkdfSync('sha256', auditKey, '', info, length));
-  const key = createSecretKey(derived('vaultspan audit line 1', KEY_BYTES));
   return {
     id: derived('vaultspan audit key id 1', ID_BYTES).toString('base64url'),
-    mac: (line) => createHmac('sha256', key).update(line).digest('base64url'),
+    mac: hmacSha256(createSecretKey(derived('vaultspan audit line 1', KEY_BYTES))),
   };
 }
 
