@@ -6,7 +6,7 @@ import { freePorts } from '../../test/support/free-ports.ts';
 import { type Container, runIn } from './container.ts';
 import type { Image } from './image.ts';
 
-const START_MS = 60_000;
+const START_MS = 120_000;
 /** The grace period that the manifests of deploy/ give a container. */
 const DRAIN_MS = 30_000;
 /** One for the service, and room for the emulator's, which are neighbours. */

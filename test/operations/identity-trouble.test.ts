@@ -19,13 +19,11 @@ const troubles: Record<string, Kind> = {
 };
 const PROOF_SECONDS = 300;
 
-/** Keys are generated, which takes long on a busy machine. */
-
 let service: TestService;
 /** It stays valid however far the clock is moved. */
 let token: string;
 beforeAll(async () => {
-  service = await startService({ config: { vault: { deadlineSeconds: 2 } } });
+  service = await startService({ config: { vault: { deadlineSeconds: 4 } } });
   token = await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 });
   await addCustomers(service, [
     ...Object.keys(troubles),

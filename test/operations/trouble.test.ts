@@ -54,13 +54,11 @@ const transients: Record<string, Kind> = {
   'once-reset': { kind: 'reset', times: 1 },
 };
 
-/** Keys are generated, which takes long on a busy machine. */
-
 let service: TestService;
 /** It stays valid however far the clock is moved. */
 let token: string;
 beforeAll(async () => {
-  service = await startService({ config: { vault: { deadlineSeconds: 2 } } });
+  service = await startService({ config: { vault: { deadlineSeconds: 4 } } });
   token = await service.emulator.issueCallerToken({ expiresInSeconds: 86_400 });
   await addCustomers(service, [...Object.keys(troubles), ...Object.keys(transients), 'challenged', 'rejected', 'gone']);
   await encrypt('fabrikam'); // the callers' keys are read, and fabrikam is warm

@@ -8,7 +8,7 @@ import { startService, type TestService } from '../support/start-service.ts';
  */
 let service: TestService;
 beforeAll(async () => {
-  service = await startService({ config: { vault: { deadlineSeconds: 2 } } });
+  service = await startService();
   await addCustomers(service, ['short', 'other', 'foreign']);
   await changeTenant(service, 'foreign', (tenant) => ({ ...tenant, origin: 'optional' }));
   for (const id of ['short', 'other', 'foreign']) {

@@ -6,7 +6,7 @@ import process from 'node:process';
 import { until } from './until.ts';
 
 /** Longest start of several processes on a busy machine. */
-export const START_MS = 60_000;
+export const START_MS = 120_000;
 
 /** The parent of several processes, as `vaultspan serve --processes N` is. */
 export interface ProcessCrew extends AsyncDisposable {

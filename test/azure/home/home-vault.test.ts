@@ -19,7 +19,7 @@ beforeAll(async () => {
   const { authorityHost, managedIdentity } = emulator;
   process.env['IDENTITY_ENDPOINT'] = managedIdentity.endpoint;
   process.env['IDENTITY_HEADER'] = managedIdentity.header;
-  credential = platformCredential({ identity: 'managed-identity', authorityHost, deadlineMs: 3_000 });
+  credential = platformCredential({ identity: 'managed-identity', authorityHost, deadlineMs: 10_000 });
   vault = vaultWith(credential);
 });
 beforeEach(() => emulator.control.clearRequests());
@@ -31,7 +31,7 @@ const vaultWith = (opener: TokenCredential): HomeVault =>
     vaultUrl: emulator.homeVaultUrl,
     credential: opener,
     unsafeAllowEmulator: true,
-    deadlineMs: 3_000,
+    deadlineMs: 10_000,
     clock,
   });
 
@@ -155,7 +155,7 @@ describe('a home vault', () => {
   test('is not reported as refusing if the machine has no such identity', async () => {
     const { authorityHost } = emulator;
     const unknown = { identity: 'managed-identity', managedIdentityClientId: randomUUID() } as const;
-    const opener = platformCredential({ ...unknown, authorityHost, deadlineMs: 3_000 });
+    const opener = platformCredential({ ...unknown, authorityHost, deadlineMs: 10_000 });
     await expect(vaultWith(opener).versions('any', 2)).rejects.toMatchObject({
       code: 'home-credential-rejected',
       reason: 'no-platform-identity',
@@ -169,7 +169,7 @@ describe('a home vault', () => {
     ['resets connections', { kind: 'reset' }],
   ] as const)('is not reported as refusing while the endpoint of the identity %s', async (_how, fault) => {
     const { authorityHost } = emulator;
-    const opener = platformCredential({ identity: 'managed-identity', authorityHost, deadlineMs: 3_000 });
+    const opener = platformCredential({ identity: 'managed-identity', authorityHost, deadlineMs: 10_000 });
     await opener.getToken('https://managedhsm.azure.net/.default'); // it has an identity
     await emulator.control.injectFault({ at: 'entra', operation: 'managedIdentityToken', ...fault });
     await expect(vaultWith(opener).versions('any', 2)).rejects.toMatchObject({

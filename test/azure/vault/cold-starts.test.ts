@@ -113,7 +113,7 @@ describe('in a service', () => {
   const names = Array.from({ length: COLD_START_LIMITS.maxConcurrent }, (_, index) => `cold-${index}`);
   let service: TestService;
   beforeAll(async () => {
-    service = await startService({ config: { vault: { deadlineSeconds: 2 } } });
+    service = await startService({ config: { vault: { deadlineSeconds: 5 } } });
     await addCustomers(service, names);
   });
   afterAll(async () => {
