@@ -147,6 +147,10 @@ class TestFailures:
         assert (error.fix.owner, error.errors[0].pointer, error.is_retryable) == ("resource-owner", "/x", False)
         assert len(fake.seen) == 1
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
+        assert str(error).endswith("Because. Grant the role.")
+        unended = problem(403, "access-revoked", fix=fix, detail="The role is missing")
+        fake.answer = lambda _: (403, unended, {})
+        assert str(failure(encrypt)).endswith("The role is missing. Grant the role.")
 
     @pytest.mark.parametrize("status", [429, 503])
     def test_throttling_and_outages_are_tried_again(

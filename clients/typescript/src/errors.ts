@@ -65,7 +65,7 @@ export class VaultspanError extends Error {
 /** Returns the error of a problem, whether it is the whole answer or an item's of a batch. */
 export function problemError(problem: Problem, retryAfterMs = milliseconds(problem.retryAfter)): VaultspanError {
   const { code, status, detail, reason, fix, errors, requestId } = problem;
-  const action = fix === undefined ? '' : ` ${fix.action}`;
+  const action = fix === undefined ? '' : `${/[.!?]$/.test(detail) ? '' : '.'} ${fix.action}`;
   return new VaultspanError({
     code,
     status,

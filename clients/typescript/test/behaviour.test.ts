@@ -128,7 +128,10 @@ describe('a failure', () => {
       [error.code, error.status, error.reason, error.fix, error.requestId, error.isRetryable, error.errors.length],
       ['access-revoked', 403, 'role-missing', fix, 'r-1', false, 1],
     );
-    assert.equal(fake.seen.length, 1, 'a refusal is not tried again');
+    assert.equal(error.message, 'access-revoked: Because. Grant the role.');
+    fake.answer = (_seen, response) => sendJson(response, 403, { ...problem(403, 'access-revoked', { fix }), detail: 'The role is missing' });
+    assert.equal((await failure(client.tenant('contoso').encrypt('a'))).message, 'access-revoked: The role is missing. Grant the role.');
+    assert.equal(fake.seen.length, 2, 'a refusal is not tried again');
   });
 
   for (const status of [429, 503]) {

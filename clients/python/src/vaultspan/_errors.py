@@ -84,7 +84,7 @@ def problem_error(value: object, retry_after: float | None = None) -> VaultspanE
     after = problem.get("retryAfter")
     return VaultspanError(
         code,
-        detail if fix is None else f"{detail} {fix.action}",
+        detail if fix is None else f"{detail if detail.endswith(('.', '!', '?')) else detail + '.'} {fix.action}",
         status=status,
         reason=_text(problem.get("reason")),
         fix=fix,
