@@ -1,25 +1,12 @@
 import { Gauge, type Registry } from 'prom-client';
 import { askedGauge, readCounter, readCounters, readGauge } from './read-metrics.ts';
-
-/** The deliveries to customers' SIEMs, as metrics show them. */
-interface WatchedSiem {
-  counts(): Readonly<Record<'delivered' | 'batches' | 'failures' | 'skipped', number>>;
-  lag(): Promise<{ readonly seconds: number; readonly failing: number }>;
-}
-
-/** The deliveries to the vendor's collector, as metrics show them. */
-interface WatchedOtlpLogs {
-  counts(): Readonly<Record<'delivered' | 'failures' | 'skipped' | 'rejected', number>>;
-  lag(): Promise<{ readonly seconds: number }>;
-}
-
-const LAG_MAX_AGE_MS = 15_000;
+import { type WatchedRecords, watchRecords } from './watched-records.ts';
 
 /**
  * Parts with counters or values of their own. They are read at a scrape, so that counting costs
  * nearly nothing.
  */
-export interface WatchedParts {
+export interface WatchedParts extends WatchedRecords {
   readonly requestsInFlight: () => number;
   /** By reason. */
   readonly requestsShed: Readonly<Record<string, number>>;
@@ -51,17 +38,6 @@ export interface WatchedParts {
     /** By reason. */
     readonly indexRefusals: Readonly<Record<string, number>>;
   };
-  readonly audit: {
-    counts(): Readonly<Record<'records' | 'groups' | 'refused' | 'waiting' | 'lagMs', number>>;
-  };
-  /** Absent when audit records stay in their files. */
-  readonly spool: { backlog(): Readonly<Record<'bytes' | 'ageSeconds', number>> } | undefined;
-  /** Absent without receipts. */
-  readonly receipts: WatchedReceipts | undefined;
-  /** Absent without deliveries to SIEMs. */
-  readonly siem: WatchedSiem | undefined;
-  /** Absent without deliveries to the vendor's collector. */
-  readonly otlpLogs: WatchedOtlpLogs | undefined;
   /** Absent when the service itself does not terminate TLS. */
   readonly certificate: { readonly current: { readonly validTo: Date } } | undefined;
   readonly tenants: {
@@ -77,15 +53,6 @@ export interface WatchedParts {
   readonly homeCredentialExpiry: () => Promise<number | undefined>;
 }
 
-/** The transparency logs, as metrics show them. */
-interface WatchedReceipts {
-  counts(): Readonly<Record<'entries' | 'lost' | 'checkpoints', number>>;
-  backlog(): Promise<Readonly<Record<'records' | 'overdueSeconds', number>>>;
-  isRefused(): boolean;
-}
-
-/** Queries of the whole deployment's backlog run at most this often. */
-const BACKLOG_MAX_AGE_MS = 10_000;
 const OVERDUE_MAX_AGE_MS = 10_000;
 /** A new version of the credential appears in the metrics within this time. */
 const EXPIRY_MAX_AGE_MS = 600_000;
@@ -96,10 +63,7 @@ export function watchParts(registry: Registry, parts: WatchedParts): void {
   watchBranches(registry, parts);
   watchIndexes(registry, parts);
   watchLimits(registry, parts);
-  watchAudit(registry, parts);
-  if (parts.receipts) watchReceipts(registry, parts.receipts);
-  if (parts.siem) watchSiem(registry, parts.siem);
-  if (parts.otlpLogs) watchOtlpLogs(registry, parts.otlpLogs);
+  watchRecords(registry, parts);
   watchTenants(registry, parts);
   const inFlight = { name: 'vaultspan_requests_in_flight', help: 'Requests in progress' };
   readGauge(registry, inFlight, parts.requestsInFlight);
@@ -228,115 +192,6 @@ function watchIndexes(registry: Registry, { dataKeys, branches }: WatchedParts):
   readCounters(registry, refusals, 'reason', () => Object.entries(branches.indexRefusals));
   const held = { name: 'vaultspan_index_keys_held', help: 'Index keys in memory' };
   readGauge(registry, held, () => dataKeys.held().indexes);
-}
-
-function watchAudit(registry: Registry, { audit, spool }: WatchedParts): void {
-  const records = { name: 'vaultspan_audit_records_total', help: 'Audit records written' };
-  readCounter(registry, records, () => audit.counts().records);
-  const groups = { name: 'vaultspan_audit_groups_total', help: 'Writes of audit records; one write has many records' };
-  readCounter(registry, groups, () => audit.counts().groups);
-  const failures = { name: 'vaultspan_audit_failures_total', help: 'Audit records that could not be written' };
-  readCounter(registry, failures, () => audit.counts().refused);
-  const waiting = { name: 'vaultspan_audit_records_waiting', help: 'Audit records waiting to be written' };
-  readGauge(registry, waiting, () => audit.counts().waiting);
-  const lag = {
-    name: 'vaultspan_audit_lag_seconds',
-    help: 'Age of the oldest audit record not yet written',
-    aggregator: 'max' as const,
-  };
-  readGauge(registry, lag, () => audit.counts().lagMs / 1_000);
-  const bytes = {
-    name: 'vaultspan_audit_spool_bytes',
-    help: 'Audit records that wait in files for the database; absent without one',
-  };
-  readGauge(registry, bytes, () => spool?.backlog().bytes);
-  const age = {
-    name: 'vaultspan_audit_spool_age_seconds',
-    help: 'Age of the oldest audit record not yet in the database; absent without one',
-    aggregator: 'max' as const,
-  };
-  readGauge(registry, age, () => spool?.backlog().ageSeconds);
-}
-
-function watchReceipts(registry: Registry, receipts: WatchedReceipts): void {
-  const entries = { name: 'vaultspan_log_entries_total', help: 'Entries that this process added to transparency logs' };
-  readCounter(registry, entries, () => receipts.counts().entries);
-  const checkpoints = { name: 'vaultspan_log_checkpoints_total', help: 'Checkpoints that this process signed' };
-  readCounter(registry, checkpoints, () => receipts.counts().checkpoints);
-  const lost = {
-    name: 'vaultspan_log_gaps_total',
-    help: 'Gaps of audit chains that never filled, which the transparency logs name as lost',
-  };
-  readCounter(registry, lost, () => receipts.counts().lost);
-  const refused = {
-    name: 'vaultspan_log_refused',
-    help: '1 while this process signs no checkpoint because the home vault does not know the database',
-    aggregator: 'max' as const,
-  };
-  readGauge(registry, refused, () => (receipts.isRefused() ? 1 : 0));
-  const waiting = {
-    name: 'vaultspan_log_records_waiting',
-    help: 'Stored audit records that are in no transparency log yet, in the whole deployment',
-    aggregator: 'max' as const,
-  };
-  askedGauge(registry, waiting, BACKLOG_MAX_AGE_MS, async () => (await receipts.backlog()).records);
-  const overdue = {
-    name: 'vaultspan_log_checkpoint_overdue_seconds',
-    help: 'Time for which the oldest checkpoint is overdue, in the whole deployment',
-    aggregator: 'max' as const,
-  };
-  askedGauge(registry, overdue, BACKLOG_MAX_AGE_MS, async () => (await receipts.backlog()).overdueSeconds);
-}
-
-function watchSiem(registry: Registry, siem: WatchedSiem): void {
-  const delivered = {
-    name: 'vaultspan_siem_records_total',
-    help: "Audit records that customers' SIEMs accepted from this process",
-  };
-  readCounter(registry, delivered, () => siem.counts().delivered);
-  const failures = { name: 'vaultspan_siem_failures_total', help: "Deliveries that customers' SIEMs did not accept" };
-  readCounter(registry, failures, () => siem.counts().failures);
-  const skipped = {
-    name: 'vaultspan_siem_records_skipped_total',
-    help: 'Audit records left out because a SIEM refuses their size',
-  };
-  readCounter(registry, skipped, () => siem.counts().skipped);
-  const lag = {
-    name: 'vaultspan_siem_lag_seconds',
-    help: "Age of the oldest audit record that waits for its customer's SIEM, in the whole deployment",
-    aggregator: 'max' as const,
-  };
-  askedGauge(registry, lag, LAG_MAX_AGE_MS, async () => (await siem.lag()).seconds);
-  const failing = {
-    name: 'vaultspan_siem_tenants_failing',
-    help: 'Tenants whose SIEM did not accept the last delivery, in the whole deployment',
-    aggregator: 'max' as const,
-  };
-  askedGauge(registry, failing, LAG_MAX_AGE_MS, async () => (await siem.lag()).failing);
-}
-
-function watchOtlpLogs(registry: Registry, otlpLogs: WatchedOtlpLogs): void {
-  const delivered = {
-    name: 'vaultspan_otlp_log_records_total',
-    help: "Audit records that the vendor's collector accepted from this process",
-  };
-  readCounter(registry, delivered, () => otlpLogs.counts().delivered);
-  const failures = {
-    name: 'vaultspan_otlp_log_failures_total',
-    help: "Deliveries that the vendor's collector did not accept",
-  };
-  readCounter(registry, failures, () => otlpLogs.counts().failures);
-  const refused = {
-    name: 'vaultspan_otlp_log_records_refused_total',
-    help: 'Audit records that the collector refused by themselves, or as too large; they were left out',
-  };
-  readCounter(registry, refused, () => otlpLogs.counts().rejected + otlpLogs.counts().skipped);
-  const lag = {
-    name: 'vaultspan_otlp_log_lag_seconds',
-    help: "Age of the oldest audit record that waits for the vendor's collector, in the whole deployment",
-    aggregator: 'max' as const,
-  };
-  askedGauge(registry, lag, LAG_MAX_AGE_MS, async () => (await otlpLogs.lag()).seconds);
 }
 
 function watchTenants(registry: Registry, { tenants, countOverdue }: WatchedParts): void {
