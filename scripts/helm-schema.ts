@@ -20,6 +20,7 @@ const name = { type: 'string', minLength: 1 } as const;
 const flag = { type: 'boolean' } as const;
 const object = { type: 'object' } as const;
 const list = { type: 'array', items: object } as const;
+const named = { type: 'array', items: { type: 'object', required: ['name'], properties: { name } } } as const;
 const strings = { type: 'object', additionalProperties: text } as const;
 const count = (minimum: number, maximum: number) => ({ type: 'integer', minimum, maximum }) as const;
 const strict = (properties: Json, required: readonly string[] = []) =>
@@ -45,7 +46,12 @@ export function helmSchema(): string {
         }),
         replicas: count(1, 256),
         config: configSchema(),
-        env: { type: 'array', items: { type: 'object', required: ['name'], properties: { name } } },
+        env: named,
+        volumes: named,
+        volumeMounts: {
+          type: 'array',
+          items: { type: 'object', required: ['name', 'mountPath'], properties: { name, mountPath: name } },
+        },
         workloadIdentity: strict({
           clientId: { type: 'string', pattern: '^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$' },
         }),

@@ -22,7 +22,7 @@ const Probe = z.looseObject({ httpGet: z.object({ path: z.string(), port: z.stri
 const Container = z.looseObject({
   image: z.string(),
   args: z.array(z.string()).default([]),
-  env: z.array(z.unknown()).default([]),
+  env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })).default([]),
   securityContext: z.unknown(),
   ports: z.array(z.object({ name: z.string(), containerPort: z.number() })).default([]),
   volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string(), readOnly: z.boolean().optional() })),
@@ -105,6 +105,16 @@ const policy = Policy.parse(one('NetworkPolicy')['spec']);
 const job = one('Job', 'vaultspan-migrate');
 const migration = z.looseObject({ template: podOf(Container) }).parse(job['spec']).template;
 const [migrate] = migration.spec.containers;
+// A variable that names a file names one of a volume, for the migration too.
+for (const { env, volumeMounts } of [server, migrate]) {
+  for (const { name, value } of env) {
+    if (!value?.startsWith('/')) continue;
+    assert.ok(
+      volumeMounts.some(({ mountPath }) => value.startsWith(`${mountPath}/`)),
+      `nothing is mounted for ${name}`,
+    );
+  }
+}
 assert.equal(config.database.migrate, 'by-command');
 assert.equal(configOf(one('ConfigMap', 'vaultspan-migrate')), text);
 assert.deepEqual(

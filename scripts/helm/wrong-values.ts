@@ -29,6 +29,10 @@ const FAULTS: readonly (readonly [path: string, value: unknown, words: string])[
   ['service.type', 'Loadbalancer', 'value must be one of'],
   ['metrics', { enabled: false, serviceMonitor: { enabled: true } }, "'not' failed"],
   ['networkPolicy.callers', [], 'minItems: got 0, want 1'],
+  ['volumeMounts', [{ name: 'ca' }], "missing property 'mountPath'"],
+  ['replicas', 1, 'minAvailable is 2 of at least 1 pods: no node could be drained'],
+  ['podDisruptionBudget', { minAvailable: '100%' }, 'minAvailable is 100% of at least 3 pods'],
+  ['autoscaling', { enabled: true, minReplicas: 2 }, 'minAvailable is 2 of at least 2 pods'],
 ];
 
 for (const [index, [path, value, words]] of FAULTS.entries()) {
