@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { openClaims } from '../../src/database/tables/claims.ts';
+import type { ServiceError } from '../../src/errors.ts';
 import { administer, input, newPostgres, newSqlite } from '../support/sql-databases.ts';
 import { openProxy } from '../support/sql-proxy.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -108,7 +109,10 @@ describe('an unreachable PostgreSQL', () => {
     await administer('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
     await until(() => lost.size === 2);
     expect((await registry.get('known')).id).toBe('known');
-    await expect(registry.get('nobody')).rejects.toMatchObject({ code: 'tenant-not-found' });
+    // A connection whose end this process has not noticed yet may fail one call.
+    const answerOf = (one: typeof registry) =>
+      Promise.try(() => one.get('nobody')).catch(({ code }: ServiceError) => code);
+    for (const one of [registry, beside]) await until(async () => (await answerOf(one)) === 'tenant-not-found');
     await until(() => registry.trouble() === undefined && beside.trouble() === undefined);
     await beside.put(input({ id: 'known', state: 'suspended' }), '1', 'ann');
     await until(async () => (await registry.get('known')).state === 'suspended');

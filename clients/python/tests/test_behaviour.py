@@ -37,12 +37,12 @@ def encrypt(request: pytest.FixtureRequest, fake: FakeService) -> Callable[..., 
     """Encrypts one value with a new client of either kind."""
 
     def blocking(data: object = "a", token: Any = "t", **options: Any) -> str:
-        with Vaultspan(fake.url, token=token) as client:
+        with Vaultspan(fake.url, token=token, timeout=60) as client:
             return client.tenant("contoso").encrypt(data, **options)  # type: ignore[arg-type]
 
     def in_asyncio(data: object = "a", token: Any = "t", **options: Any) -> str:
         async def run() -> str:
-            async with AsyncVaultspan(fake.url, token=token) as client:
+            async with AsyncVaultspan(fake.url, token=token, timeout=60) as client:
                 return await client.tenant("contoso").encrypt(data, **options)  # type: ignore[arg-type]
 
         return asyncio.run(run())
@@ -58,14 +58,14 @@ def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestBatches:
     def test_many_travel_together(self, fake: FakeService) -> None:
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             sealed = client.tenant("contoso").encrypt_many([("a", None), ("b", {"id": "1"})])
         assert sealed == ["sealed:YQ==", "sealed:Yg=="]
         assert [seen.path for seen in fake.seen] == ["/tenants/contoso/batch/encrypt"]
 
     def test_concurrent_calls_travel_together_by_operation_and_access(self, fake: FakeService) -> None:
         async def run() -> None:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 contoso = client.tenant("contoso")
                 named = client.tenant("contoso", access=Access(subject="Jürgen"))
                 await asyncio.gather(contoso.encrypt("a"), contoso.encrypt("b"), named.encrypt("a"))
@@ -76,7 +76,7 @@ class TestBatches:
 
     def test_10_000_are_few_requests(self, fake: FakeService) -> None:
         async def run() -> list[str]:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 contoso = client.tenant("contoso")
                 return await asyncio.gather(*(contoso.encrypt(str(number), timeout=60) for number in range(10_000)))
 
@@ -85,7 +85,7 @@ class TestBatches:
 
     def test_a_cancelled_call_leaves_the_others_alone(self, fake: FakeService) -> None:
         async def run() -> str:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 contoso = client.tenant("contoso")
                 cancelled, other = (
                     asyncio.ensure_future(contoso.encrypt("a")),
@@ -107,7 +107,7 @@ class TestBatches:
         )
 
         async def run() -> list[object]:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 contoso = client.tenant("contoso")
                 return await asyncio.gather(contoso.encrypt("a"), contoso.encrypt("b"), return_exceptions=True)
 
@@ -124,7 +124,7 @@ class TestBatches:
             return 200, {"items": [trouble if is_first and at else fine for at in range(len(items))]}, {}
 
         fake.answer = answer
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             assert client.tenant("contoso").encrypt_many([("a", None)] * 3) == ["c", "c", "c"]
         assert [len(seen.body["items"]) for seen in fake.seen] == [3, 2]
 
@@ -207,23 +207,23 @@ class TestFailures:
         fake.answer = lambda seen: (
             (413, problem(413, "body-too-large"), {}) if len(seen.body.get("items", "a")) > 2 else echo(seen)
         )
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             sealed = client.tenant("contoso").encrypt_many([(str(number), None) for number in range(7)])
         assert len(set(sealed)) == 7
 
         async def run() -> list[str]:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 contoso = client.tenant("contoso")
                 return await asyncio.gather(*(contoso.encrypt(str(number)) for number in range(7)))
 
         assert asyncio.run(run()) == sealed
         fake.answer = lambda _: (413, problem(413, "body-too-large"), {})
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             assert failure(lambda: client.tenant("contoso").encrypt("a")).code == "body-too-large"
 
     def test_a_batch_that_is_too_large_for_a_proxy_is_sent_in_halves(self, fake: FakeService) -> None:
         fake.answer = lambda seen: (413, b"<h1>413</h1>", {}) if len(seen.body.get("items", "a")) > 2 else echo(seen)
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             sealed = client.tenant("contoso").encrypt_many([(str(number), None) for number in range(3)])
             assert len(set(sealed)) == 3
             fake.answer = lambda _: (413, b"", {})
@@ -240,7 +240,7 @@ class TestFailures:
 
         fake.answer = answer
         items: list[tuple[str, None]] = [("x" * 2_000, None)] * 100
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             contoso = client.tenant("contoso")
             contoso.encrypt_many(items)
             assert max(sizes(2_000)) > 40_000
@@ -250,7 +250,7 @@ class TestFailures:
             assert sizes(200) == [20_000]
 
         async def run() -> None:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 for _ in range(2):
                     sizes(2_000)
                     await client.tenant("contoso").encrypt_many(items)
@@ -261,7 +261,7 @@ class TestFailures:
     @pytest.mark.parametrize("answer", [{}, {"ciphertext": 7, "fields": {"a": "x"}}, []])
     def test_another_answer_is_unexpected_and_never_a_value_to_store(self, fake: FakeService, answer: Any) -> None:
         fake.answer = lambda _: (200, answer, {})
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             contoso = client.tenant("contoso")
             fields = {"a": "1", "b": "2"}
             for work in (
@@ -307,7 +307,7 @@ class TestFailures:
         fake.answer = answer
 
         async def run() -> str:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 silent = (client.tenant(f"t{number}").encrypt("a", timeout=0.3) for number in range(20))
                 errors = await asyncio.gather(*silent, return_exceptions=True)
                 assert {error.code for error in errors if isinstance(error, VaultspanError)} == {"timed-out"}
@@ -385,7 +385,7 @@ class TestInput:
             encrypt("a", context={"id": 7})
 
     def test_a_field_that_is_absent_is_named(self, fake: FakeService) -> None:
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             contoso = client.tenant("contoso")
             with pytest.raises(TypeError, match="only names name"):
                 contoso.encrypt_fields({"age": "7"}, only=["name"])
@@ -399,11 +399,11 @@ class TestInput:
             Vaultspan(url, token="t")
 
     def test_tenant_ids_are_no_paths(self, fake: FakeService) -> None:
-        with Vaultspan(fake.url, token="t") as client, pytest.raises(ValueError, match="tenant id"):
+        with Vaultspan(fake.url, token="t", timeout=60) as client, pytest.raises(ValueError, match="tenant id"):
             client.tenant("../contoso")
 
     def test_ciphertexts_are_text(self, fake: FakeService) -> None:
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             contoso = client.tenant("contoso")
             for work in (contoso.decrypt, contoso.rewrap):
                 with pytest.raises(TypeError, match="ciphertext is a NoneType"):
@@ -421,7 +421,7 @@ class TestInput:
         assert raised.value.__suppress_context__
 
     def test_what_has_no_members_is_no_context_and_no_record(self, fake: FakeService) -> None:
-        with Vaultspan(fake.url, token="t") as client:
+        with Vaultspan(fake.url, token="t", timeout=60) as client:
             contoso = client.tenant("contoso")
             for wrong in ([("id", "17")], "id=17", 7, set()):
                 for work in (
@@ -472,7 +472,7 @@ class TestLife:
             return echo(seen)
 
         fake.answer = slow
-        client = Vaultspan(fake.url, token="t")
+        client = Vaultspan(fake.url, token="t", timeout=60)
         with ThreadPoolExecutor(10) as pool:
             calls = [pool.submit(client.tenant("contoso").encrypt, "a") for _ in range(10)]
             while not fake.seen:
@@ -485,7 +485,7 @@ class TestLife:
         assert {one if isinstance(one, str) else one.code for one in results if one} <= {"sealed:YQ==", "closed"}  # type: ignore[attr-defined]
 
     def test_one_client_serves_one_event_loop_after_another(self, fake: FakeService) -> None:
-        client = AsyncVaultspan(fake.url, token="t")
+        client = AsyncVaultspan(fake.url, token="t", timeout=60)
         contoso = client.tenant("contoso")
 
         async def work() -> int:
@@ -532,21 +532,21 @@ class TestLife:
             client.close()
 
     def test_closing_twice_is_once_and_refuses_further_calls(self, fake: FakeService) -> None:
-        client = Vaultspan(fake.url, token="t")
+        client = Vaultspan(fake.url, token="t", timeout=60)
         client.close()
         client.close()
         assert failure(lambda: client.tenant("contoso").encrypt("a")).code == "closed"
 
     def test_a_client_survives_the_event_loop_that_it_was_made_in(self, fake: FakeService) -> None:
         async def once() -> str:
-            async with AsyncVaultspan(fake.url, token="t") as client:
+            async with AsyncVaultspan(fake.url, token="t", timeout=60) as client:
                 return await client.tenant("contoso").encrypt("a")
 
         assert asyncio.run(once()) == asyncio.run(once())
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
     def test_a_forked_child_has_connections_of_its_own(self, fake: FakeService) -> None:
-        client = Vaultspan(fake.url, token="t")
+        client = Vaultspan(fake.url, token="t", timeout=60)
         client.tenant("contoso").encrypt("a")
         context = multiprocessing.get_context("fork")
         answers = context.Queue()

@@ -10,7 +10,7 @@ let client: Vaultspan;
 
 beforeEach(async () => {
   fake = await startFakeService();
-  client = new Vaultspan({ url: fake.url, token: 'secret-token' });
+  client = new Vaultspan({ url: fake.url, token: 'secret-token', timeoutMs: 60_000 });
 });
 
 afterEach(async () => {
