@@ -146,8 +146,12 @@ export class BodyScanner {
     const at = this.#at;
     if (!this.#isSame(at, from, start)) return false;
     const textAt = at + start - from;
-    const textEnd = this.#textEnd(textAt, end - start <= NEAR ? NEAR : 0);
-    if (!this.#isSame(textEnd, end, to)) return false;
+    // Texts of one length need no search: a quote inside is a character that the caller refuses.
+    let textEnd = textAt + end - start;
+    if (this.#bytes[textEnd] !== QUOTE || !this.#isSame(textEnd, end, to)) {
+      textEnd = this.#textEnd(textAt, end - start <= NEAR ? NEAR : 0);
+      if (!this.#isSame(textEnd, end, to)) return false;
+    }
     places.push(textAt, textEnd);
     this.#at = textEnd + to - end;
     return true;
