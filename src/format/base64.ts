@@ -53,9 +53,10 @@ function decodeLong(
     let at = 0;
     for (let from = start; from < end; from += PIECE) {
       const piece = text.toString('latin1', from, Math.min(from + PIECE, end));
-      const { written } = bytes.subarray(at).setFromBase64(piece, { alphabet });
-      if (written !== bytesOf(piece.length)) return false;
-      at += written;
+      const to = at + bytesOf(piece.length); // V8 allocates as much as its target has
+      const { written } = bytes.subarray(at, to).setFromBase64(piece, { alphabet });
+      if (at + written !== to) return false;
+      at = to;
     }
     return true;
   } catch (error) {
