@@ -67,9 +67,9 @@ interface ListOpening {
 }
 
 /**
- * Returns what \`open\` makes of the key of a run, or undefined if a call is necessary for the key.
+ * Returns what `open` makes of the key of a run, or undefined if a call is necessary for the key.
  * The caller counts the key's use.
- * @throws ServiceError as \`openMessage\`
+ * @throws ServiceError as `openMessage`
  */
 export function openList<T>(
   deps: Pick<OpenDeps, 'dataKeys'>,
