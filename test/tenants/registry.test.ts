@@ -180,7 +180,8 @@ describe('the file registry', () => {
     expect(opened.broken).toHaveLength(1);
     await opened.store(named('contoso', 'fabrikam'));
     await until(() => opened.registry.staleMs() < 300);
-    expect(opened.reloads).toEqual([2]);
+    // A file that is replaced between its stamp and its reading is read twice.
+    expect(new Set(opened.reloads)).toEqual(new Set([2]));
   });
 
   test('reports the tenants that an edit has changed, added or removed', async () => {
