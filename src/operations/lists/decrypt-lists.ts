@@ -88,7 +88,7 @@ export function openList<T>(
   }
 }
 
-/** Returns the key of messages that share the header of \`first\`, unless a call is necessary. */
+/** Returns the key of messages that share the header of `first`, unless a call is necessary. */
 function openingOf(
   { dataKeys }: Pick<OpenDeps, 'dataKeys'>,
   tenant: Tenant,
